@@ -1,0 +1,135 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// MaxDepth bounds nesting in JSON and CBOR of a peer.
+const MaxDepth = 16
+
+// StrictJSON reads one JSON value into v. It refuses unknown names, names that occur twice or
+// differ only in case, nesting beyond MaxDepth and anything after the value.
+func StrictJSON(data []byte, v any) error {
+	return decodeJSON(data, v, true)
+}
+
+// LooseJSON is StrictJSON that lets unknown names pass, for messages that later versions extend.
+func LooseJSON(data []byte, v any) error {
+	return decodeJSON(data, v, false)
+}
+
+func decodeJSON(data []byte, v any, known bool) error {
+	if err := checkNames(data); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if known {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("json: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("json: something follows the value")
+	}
+	return nil
+}
+
+// checkNames walks the tokens once. encoding/json would take {"a":1,"A":2} for one field set twice.
+func checkNames(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	var open []map[string]bool // one set of names an open object; nil for an array
+	wantName := false
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("json: %w", err)
+		}
+		switch t := t.(type) {
+		case json.Delim:
+			if open, err = nest(open, t); err != nil {
+				return err
+			}
+			wantName = len(open) > 0 && open[len(open)-1] != nil
+			continue
+		case string:
+			if wantName {
+				names := open[len(open)-1]
+				if fold := strings.ToLower(t); names[fold] {
+					return fmt.Errorf("json: the name %.40q occurs twice", t)
+				} else {
+					names[fold] = true
+				}
+				wantName = false
+				continue
+			}
+		}
+		wantName = len(open) > 0 && open[len(open)-1] != nil
+	}
+}
+
+func nest(open []map[string]bool, t json.Delim) ([]map[string]bool, error) {
+	switch t {
+	case '{':
+		open = append(open, map[string]bool{})
+	case '[':
+		open = append(open, nil)
+	default:
+		return open[:len(open)-1], nil
+	}
+	if len(open) > MaxDepth {
+		return nil, errors.New("json: nested too deep")
+	}
+	return open, nil
+}
+
+var cborEnc, cborDec = cborModes()
+
+func cborModes() (cbor.EncMode, cbor.DecMode) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic(err)
+	}
+	dec, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		MaxNestedLevels:   MaxDepth,
+		MaxArrayElements:  4096,
+		MaxMapPairs:       256,
+		UTF8:              cbor.UTF8RejectInvalid,
+	}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return enc, dec
+}
+
+// MarshalCBOR writes v in the core deterministic encoding (RFC 8949 section 4.2.1).
+func MarshalCBOR(v any) ([]byte, error) { return cborEnc.Marshal(v) }
+
+// UnmarshalCBOR reads v and refuses every byte sequence but the one MarshalCBOR writes for it.
+func UnmarshalCBOR(data []byte, v any) error {
+	if err := cborDec.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("cbor: %w", err)
+	}
+	again, err := cborEnc.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cbor: %w", err)
+	}
+	if !bytes.Equal(again, data) {
+		return errors.New("cbor: not in deterministic encoding")
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Dial says how to reach a gateway.
+type Dial struct {
+	Host        string // host:port of the bundle
+	Path        string
+	Subprotocol string
+	Header      http.Header
+	TLS         *tls.Config
+	Proxy       func(*http.Request) (*url.URL, error)
+	NetDial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	Limit       int64 // bytes of one message
+}
+
+// DialError is a handshake that got an HTTP answer other than 101.
+type DialError struct {
+	Status     int
+	RetryAfter time.Duration // zero when the answer names none
+}
+
+func (e *DialError) Error() string {
+	return fmt.Sprintf("the gateway answered %d %s", e.Status, http.StatusText(e.Status))
+}
+
+// WS carries binary messages over a WebSocket.
+type WS struct {
+	conn *websocket.Conn
+	mu   sync.Mutex // guards writes
+}
+
+var writeBuffers = &sync.Pool{}
+
+// DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere.
+func DialWS(ctx context.Context, d Dial) (*WS, error) {
+	dialer := websocket.Dialer{
+		Proxy: d.Proxy, NetDialContext: d.NetDial, TLSClientConfig: d.TLS, HandshakeTimeout: HandshakeTime,
+		Subprotocols: []string{d.Subprotocol}, ReadBufferSize: 4096, WriteBufferPool: writeBuffers, WriteBufferSize: 4096,
+	}
+	conn, resp, err := dialer.DialContext(ctx, Scheme(d.Host)+"://"+d.Host+d.Path, d.Header)
+	if err != nil {
+		if resp != nil {
+			resp.Body.Close()
+			return nil, &DialError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+		}
+		return nil, fmt.Errorf("reach %s: %w", d.Host, err)
+	}
+	if conn.Subprotocol() != d.Subprotocol {
+		conn.Close()
+		return nil, fmt.Errorf("reach %s: it does not speak %s", d.Host, d.Subprotocol)
+	}
+	conn.SetReadLimit(d.Limit)
+	tune(conn.NetConn())
+	return &WS{conn: conn}, nil
+}
+
+// UpgradeWS turns a request into a WebSocket. It is for doors that ignore cookies, so any Origin may call: a
+// browser has nothing to offer there. After it the handler should return; a goroutine owns the line.
+func UpgradeWS(w http.ResponseWriter, r *http.Request, subprotocol string, limit int64) (*WS, error) {
+	up := websocket.Upgrader{
+		HandshakeTimeout: HandshakeTime, ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: writeBuffers,
+		Subprotocols: []string{subprotocol}, CheckOrigin: func(*http.Request) bool { return true },
+	}
+	if !offers(r, subprotocol) {
+		http.Error(w, "this address speaks "+subprotocol, http.StatusBadRequest)
+		return nil, errors.New("subprotocol not offered")
+	}
+	conn, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	conn.SetReadLimit(limit)
+	tune(conn.NetConn())
+	return &WS{conn: conn}, nil
+}
+
+func offers(r *http.Request, want string) bool {
+	for _, p := range websocket.Subprotocols(r) {
+		if p == want {
+			return true
+		}
+	}
+	return false
+}
+
+// retryAfter reads seconds or an HTTP date (RFC 9110 section 10.2.3), at most an hour.
+func retryAfter(v string) time.Duration {
+	var d time.Duration
+	if s, err := strconv.Atoi(v); err == nil {
+		d = time.Duration(s) * time.Second
+	} else if t, err := http.ParseTime(v); err == nil {
+		d = time.Until(t)
+	}
+	return max(0, min(d, time.Hour))
+}
+
+// ReadMessage reads one binary message.
+func (w *WS) ReadMessage() ([]byte, error) {
+	kind, msg, err := w.conn.ReadMessage()
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.BinaryMessage {
+		return nil, errors.New("websocket: want binary messages only")
+	}
+	return msg, nil
+}
+
+// WriteMessage writes one binary message.
+func (w *WS) WriteMessage(msg []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conn.WriteMessage(websocket.BinaryMessage, msg)
+}
+
+// SetReadDeadline bounds reads.
+func (w *WS) SetReadDeadline(t time.Time) error { return w.conn.SetReadDeadline(t) }
+
+// SetWriteDeadline bounds writes.
+func (w *WS) SetWriteDeadline(t time.Time) error { return w.conn.SetWriteDeadline(t) }
+
+// Close closes the connection without a farewell.
+func (w *WS) Close() error { return w.conn.Close() }
+
+// CloseWith says why with a close code (RFC 6455 section 7.4), then closes.
+func (w *WS) CloseWith(code int, why string) error {
+	w.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
+	return w.conn.Close()
+}
+
+// CloseCode gives the close code behind a read error, or 0.
+func CloseCode(err error) int {
+	var c *websocket.CloseError
+	if errors.As(err, &c) {
+		return c.Code
+	}
+	return 0
+}
+
+// Exporter gives TLS keying material that only the two ends of this TLS connection share (RFC 9266 style), or nil
+// where there is no TLS here. Behind an inspecting proxy the ends see different values.
+func (w *WS) Exporter() []byte {
+	c, ok := w.conn.NetConn().(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	st := c.ConnectionState()
+	x, err := st.ExportKeyingMaterial("EXPORTER-sallyport-cb", nil, 32)
+	if err != nil {
+		return nil
+	}
+	return x
+}
+
+// RemoteAddr is the other end's address.
+func (w *WS) RemoteAddr() net.Addr { return w.conn.RemoteAddr() }
+
+// MaxStream bounds one message of a session line.
+const MaxStream = 64 << 10
+
+// Stream makes a byte stream of w's messages: boundaries mean nothing.
+func (w *WS) Stream() net.Conn { return &stream{WS: w} }
+
+type stream struct {
+	*WS
+	rest io.Reader
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	for {
+		if s.rest != nil {
+			n, err := s.rest.Read(p)
+			if n > 0 || (err != nil && err != io.EOF) {
+				return n, err
+			}
+			s.rest = nil
+		}
+		kind, r, err := s.conn.NextReader()
+		if err != nil {
+			if CloseCode(err) == websocket.CloseNormalClosure {
+				err = io.EOF
+			}
+			return 0, err
+		}
+		if kind != websocket.BinaryMessage {
+			return 0, errors.New("websocket: want binary messages only")
+		}
+		s.rest = r
+	}
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	n := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), MaxStream)]
+		if err := s.WriteMessage(part); err != nil {
+			return n, err
+		}
+		n += len(part)
+		p = p[len(part):]
+	}
+	return n, nil
+}
+
+func (s *stream) Close() error        { return s.CloseWith(websocket.CloseNormalClosure, "") }
+func (s *stream) LocalAddr() net.Addr { return s.conn.LocalAddr() }
+func (s *stream) SetDeadline(t time.Time) error {
+	return errors.Join(s.conn.SetReadDeadline(t), s.conn.SetWriteDeadline(t))
+}
