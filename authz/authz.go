@@ -1,0 +1,241 @@
+// Package authz decides. It reads the policy an administrator wrote and answers one question: may this
+// person do this on this device now, and if not, what is the nearest way in?
+//
+// # Pure
+//
+// Nothing here reads a clock, a file, a network or a log. Decide takes a Snapshot (a policy and the grants
+// in force), a Request and the time, and its answer depends on these alone. So the gateway, the signer and
+// an auditor who re-runs last year's decisions get the same answer from the same inputs. Times of day need
+// the zone tables of the Go runtime; they are looked up once, when a policy is loaded.
+//
+// # Five kinds of rule
+//
+// A role says what somebody can do. An allow rule gives a role without asking, a request rule lets people
+// ask for one. Require rules must hold as well, all that match. Deny rules win over everything. What no rule
+// allows is refused. docs/policy.md is the language for those who write it.
+//
+// # Absence only tightens
+//
+// A reader of a policy sees what is there and not what is missing, so a lost or misspelt line must never
+// open a door. Load refuses what it does not know, wants the keys written out whose absence would widen
+// ("everyone", "always", "all", "nobody"), and reads an absent selector of a require or deny rule as "all".
+// On the side of the device the same holds: a label the policy does not declare, or a value it does not
+// know, makes the device reachable by nobody, because the guardrail meant for it may hang on that word.
+//
+// # The owner's rules
+//
+// The device's owner has rules as well (LoadOwner). They are decided on the device, after everything here,
+// and can only take away.
+package authz
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Person is who asks, as the evidence shows it: one membership snapshot for one decision.
+type Person struct {
+	ID             id.Principal
+	Name           string
+	Groups         []string  // as the policy names them
+	Machine        string    // the name of a service identity; empty for people
+	ViaToken       bool      // asks with an API token: no second factor, whatever else is known
+	SecondFactorAt time.Time // when a second factor was last proven; zero: never
+	Address        netip.Addr
+}
+
+// Device is what is asked for. Labels are set by administrators, never by the device.
+type Device struct {
+	Name   id.Device
+	Site   string // also the value of the label "site"
+	Labels map[string]string
+}
+
+// label gives a label's value. The site has one source of truth: the device's row, where it has one.
+func (d *Device) label(name string) (string, bool) {
+	if name == siteLabel && d.Site != "" {
+		return d.Site, true
+	}
+	v, ok := d.Labels[name]
+	return v, ok
+}
+
+const siteLabel = "site"
+
+// Request is one question.
+type Request struct {
+	Person       Person
+	Device       Device
+	Action       Action
+	LiveSessions int    // sessions live on the device, without the one being decided again
+	Attended     bool   // somebody is known to stand beside the device
+	Ticket       string // the ticket named, if any
+	// Opened is set when a live session is decided again: when it began. The second factor had to be fresh
+	// then; it need not be now, or every policy change would end work older than mfa_within.
+	Opened time.Time
+}
+
+// Grant is an approved request: these actions, for this person, on this device, from and until.
+type Grant struct {
+	ID          string
+	Rule        string // the request rule it came from; without that rule it is void
+	Who         id.Principal
+	Device      id.Device
+	Actions     []Pattern // what was approved: the role or less
+	From, Until time.Time
+	Emergency   bool
+}
+
+// Snapshot is what one decision rests on.
+type Snapshot struct {
+	Policy *Policy
+	Grants []Grant
+
+	byHolder map[holder][]int32 // index into Grants, when indexed == len(Grants)
+	indexed  int
+}
+
+type holder struct {
+	who    id.Principal
+	device id.Device
+}
+
+// NewSnapshot builds a snapshot with an index over the grants. Neither may change afterwards.
+func NewSnapshot(p *Policy, grants []Grant) *Snapshot {
+	s := &Snapshot{Policy: p, Grants: grants, byHolder: make(map[holder][]int32, len(grants)), indexed: len(grants)}
+	for i := range grants {
+		k := holder{grants[i].Who, grants[i].Device}
+		s.byHolder[k] = append(s.byHolder[k], int32(i))
+	}
+	return s
+}
+
+// eachGrant calls use for every grant that person and device share, until it returns false. A snapshot made
+// without NewSnapshot has no index and is searched through.
+func (s *Snapshot) eachGrant(r *Request, use func(*Grant) bool) {
+	if s.byHolder != nil && s.indexed == len(s.Grants) {
+		for _, i := range s.byHolder[holder{r.Person.ID, r.Device.Name}] {
+			if !use(&s.Grants[i]) {
+				return
+			}
+		}
+		return
+	}
+	for i := range s.Grants {
+		g := &s.Grants[i]
+		if g.Who == r.Person.ID && g.Device == r.Device.Name && !use(g) {
+			return
+		}
+	}
+}
+
+// Duty is a part somebody has in the product, apart from what they may do on devices.
+type Duty string
+
+// The duties. DutyExport belongs to review and is apart only for by_token.
+const (
+	DutyAdminister Duty = "administer"
+	DutyApprove    Duty = "approve"
+	DutyReview     Duty = "review"
+	DutyUnseal     Duty = "unseal"
+	DutyOwn        Duty = "own"
+	DutyExport     Duty = "export"
+)
+
+var duties = []Duty{DutyAdminister, DutyApprove, DutyReview, DutyUnseal, DutyOwn}
+
+// Duties gives the duties of somebody in these groups. Groups that the policy never allows together give
+// none: neither half can be trusted then.
+func (p *Policy) Duties(groups []string) []Duty {
+	if p == nil || p.together(groups) != nil {
+		return nil
+	}
+	var out []Duty
+	for _, d := range duties {
+		if slices.ContainsFunc(p.duties[d], func(g string) bool { return slices.Contains(groups, g) }) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// ByToken reports whether an API token may use a duty. Approve, review and export need a word in the policy,
+// unsealing is never done by token, and for the rest the token's own scopes are the limit.
+func (p *Policy) ByToken(d Duty) bool {
+	switch d {
+	case DutyAdminister, DutyOwn:
+		return p != nil
+	case DutyUnseal:
+		return false
+	}
+	return p != nil && slices.Contains(p.byToken, d)
+}
+
+// Roles gives the words the product shows for somebody in these groups, most usual first.
+func (p *Policy) Roles(groups []string) []string {
+	if p == nil || p.together(groups) != nil {
+		return nil
+	}
+	var out []string
+	if p.namesAny(groups) {
+		out = append(out, "technician")
+	}
+	have := p.Duties(groups)
+	for _, r := range []struct {
+		duty Duty
+		word string
+	}{{DutyApprove, "approver"}, {DutyOwn, "owner"}, {DutyReview, "officer"}, {DutyAdminister, "admin"}} {
+		if slices.Contains(have, r.duty) {
+			out = append(out, r.word)
+		}
+	}
+	return out
+}
+
+func (p *Policy) namesAny(groups []string) bool {
+	return slices.ContainsFunc(p.rules, func(r *rule) bool {
+		return r.opens() && (r.everyone || slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(r.who, g) }))
+	})
+}
+
+// NeverTogether gives the groups among these that the policy never allows together; nil if there are none.
+func (p *Policy) NeverTogether(groups []string) []string {
+	if p == nil {
+		return nil
+	}
+	return p.together(groups)
+}
+
+// conflict is together without building the answer.
+func (p *Policy) conflict(groups []string) bool {
+	for _, set := range p.never {
+		hits := 0
+		for _, g := range set {
+			if slices.Contains(groups, g) {
+				hits++
+			}
+		}
+		if hits > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Policy) together(groups []string) []string {
+	for _, set := range p.never {
+		var hit []string
+		for _, g := range set {
+			if slices.Contains(groups, g) {
+				hit = append(hit, g)
+			}
+		}
+		if len(hit) > 1 {
+			return hit
+		}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package authz
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Pattern is a set of actions: what a role gives, what a require or deny rule is about, what was approved.
+type Pattern struct {
+	kinds Kind // which kinds it covers
+	any   bool // every action of these kinds
+	arg   string
+	argv  []string
+}
+
+// The places in a command template that stand for one word of the caller's choice. Neither can begin with a
+// dash or a dot, so that no template turns into an option or a way up.
+const (
+	anyWord   = "{word}"   // 1 to 64 characters of a-z, A-Z, 0-9, _ . -
+	anyNumber = "{number}" // 1 to 18 digits
+)
+
+// ParsePattern reads what ParseAction reads, and also a bare kind (shell: every login), and * for everything.
+// To see a screen is part of controlling it, so desktop.view in a rule that forbids covers control as well;
+// that is the reader of the rule's business, see restricts and gives.
+func ParsePattern(text string) (Pattern, error) {
+	if text == "*" {
+		return Pattern{kinds: everyKind, any: true}, nil
+	}
+	if k, _, ok := kindOf(text); ok {
+		return Pattern{kinds: k, any: true}, nil
+	}
+	word, arg, _ := strings.Cut(text, ":")
+	k, wants, ok := kindOf(word)
+	if !ok || wants == "" || k != Run {
+		a, err := ParseAction(text)
+		return Pattern{kinds: a.Kind, arg: a.Arg, argv: a.Argv}, err
+	}
+	argv, err := splitWords(arg)
+	if err == nil {
+		err = checkTemplate(argv)
+	}
+	return Pattern{kinds: k, argv: argv}, err
+}
+
+func checkTemplate(argv []string) error {
+	if err := checkArgv(argv); err != nil {
+		return err
+	}
+	for i, w := range argv {
+		whole := w == anyWord || w == anyNumber
+		if i == 0 && strings.ContainsAny(w, "{}") || !whole && strings.ContainsAny(w, "{}") {
+			return fmt.Errorf("%q: a template knows only %s and %s, each as a whole argument", clip(w), anyWord, anyNumber)
+		}
+	}
+	return nil
+}
+
+// gives widens a role's pattern to what comes with it: who may control a screen sees it.
+func (p Pattern) gives() Pattern {
+	if p.kinds&DesktopControl != 0 {
+		p.kinds |= DesktopView
+	}
+	return p
+}
+
+// restricts widens a require or deny rule's pattern: who may not see a screen may not control it.
+func (p Pattern) restricts() Pattern {
+	if p.kinds&DesktopView != 0 {
+		p.kinds |= DesktopControl
+	}
+	return p
+}
+
+func (p *Pattern) covers(a *Action) bool {
+	if p.kinds&a.Kind == 0 {
+		return false
+	}
+	if p.any {
+		return true
+	}
+	switch a.Kind {
+	case Run:
+		return fits(p.argv, a.Argv)
+	case FilesRead, FilesWrite:
+		return under(p.arg, a.Arg)
+	}
+	return p.arg == a.Arg
+}
+
+// coversAll reports whether every action of q is one of p.
+func (p *Pattern) coversAll(q *Pattern) bool {
+	if q.kinds&^p.kinds != 0 {
+		return false
+	}
+	switch {
+	case p.any:
+		return true
+	case q.any:
+		return false
+	case q.kinds&Run != 0:
+		return fits(p.argv, q.argv)
+	case q.kinds&(FilesRead|FilesWrite) != 0:
+		return under(p.arg, q.arg)
+	}
+	return p.arg == q.arg
+}
+
+// fits matches a command against a template word by word. A template's own places count as themselves, so
+// that templates can be compared.
+func fits(template, argv []string) bool {
+	if len(template) != len(argv) {
+		return false
+	}
+	for i, t := range template {
+		if t != argv[i] && !(t == anyWord && isWord(argv[i])) && !(t == anyNumber && isNumber(argv[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func isWord(s string) bool {
+	if s == anyNumber {
+		return true
+	}
+	if s == "" || len(s) > 64 || s[0] == '-' || s[0] == '.' {
+		return false
+	}
+	for _, r := range s {
+		if !wordRune(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(s string) bool {
+	if s == "" || len(s) > 18 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// under reports whether a clean path is a directory or below it.
+func under(dir, p string) bool {
+	return p == dir || dir == "/" || len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
+}
+
+// String gives the word that ParsePattern reads.
+func (p Pattern) String() string {
+	if p.kinds == everyKind {
+		return "*"
+	}
+	k := p.kinds
+	if k&DesktopControl != 0 && k != DesktopControl {
+		k = DesktopControl // with view: the stronger word
+	}
+	if p.any {
+		return k.Word()
+	}
+	return Action{Kind: k, Arg: p.arg, Argv: p.argv}.String()
+}

@@ -1,0 +1,178 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Reach is all that one person may do on one device now, may do later, and may ask for. It feeds "My work".
+type Reach struct {
+	Device  id.Device `json:"device"`
+	Visible bool      `json:"visible"`
+	Open    []Offer   `json:"open,omitempty"`  // now
+	Ask     []Offer   `json:"ask,omitempty"`   // after somebody agreed
+	Later   []Offer   `json:"later,omitempty"` // at other hours, or once a require rule holds
+}
+
+// Offer is what one rule or grant gives.
+type Offer struct {
+	Rule      string        `json:"rule"`
+	Grant     string        `json:"grant,omitempty"`
+	Role      string        `json:"role"`
+	Why       string        `json:"why"`
+	Via       string        `json:"via"` // allow | request | emergency
+	Logins    []string      `json:"logins,omitempty"`
+	Rights    []Right       `json:"rights"`
+	Until     time.Time     `json:"until,omitzero"`
+	AtMost    time.Duration `json:"at_most,omitempty"`
+	Text      string        `json:"text,omitempty"` // Ask: "ticket, one shift lead, up to 4 h"; Later: what it waits for
+	Agree     []Agree       `json:"agree,omitempty"`
+	AskFor    []string      `json:"ask_for,omitempty"`
+}
+
+// Right is one thing an offer lets somebody do.
+type Right struct {
+	Kind   string `json:"kind"`
+	Text   string `json:"text"`
+	Login  string `json:"login,omitempty"`
+	Action string `json:"action"`
+}
+
+// Reach lists what is open, what opens later and what can be asked for.
+func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
+	out := Reach{Device: d.Name, Visible: s.Visible(who, d, now)}
+	if !out.Visible || !s.Policy.reachable(&d) || s.Policy.conflict(who.Groups) {
+		return out
+	}
+	b := reachBuilder{s: s, r: Request{Person: who, Device: d}, now: now, out: &out, seen: map[string]bool{}}
+	s.Policy.visit(allow, &who, &d, func(x *rule) bool { b.actions(x.role.gives); return true })
+	s.eachGrant(&b.r, func(g *Grant) bool { b.actions(g.Actions); return true })
+	s.Policy.visit(request, &who, &d, func(x *rule) bool { b.askable(x); return true })
+	return out
+}
+
+type reachBuilder struct {
+	s    *Snapshot
+	r    Request
+	now  time.Time
+	out  *Reach
+	seen map[string]bool // actions and request rules already placed
+}
+
+// actions decides each action that patterns stand for and files it under the rule or grant that answered.
+func (b *reachBuilder) actions(ps []Pattern) {
+	for i := range ps {
+		for _, a := range ps[i].actions() {
+			word := a.String()
+			if b.seen[word] {
+				continue
+			}
+			b.seen[word] = true
+			b.r.Action = a
+			d := Decide(b.s, b.r, b.now)
+			switch d.Reason {
+			case Permitted:
+				b.place(&b.out.Open, &d, "")
+			case OutsideHours:
+				b.place(&b.out.Later, &d, b.s.Policy.byID[d.Rule].open.String())
+			case RequirementOpen:
+				b.place(&b.out.Later, &d, strings.Join(d.open(b.s.Policy), "; "))
+			}
+		}
+	}
+}
+
+func (b *reachBuilder) place(into *[]Offer, d *Decision, text string) {
+	i := slices.IndexFunc(*into, func(o Offer) bool { return o.Rule == d.Rule && o.Grant == d.Grant && o.Text == text })
+	if i < 0 {
+		x := b.s.Policy.byID[d.Rule]
+		i = len(*into)
+		*into = append(*into, Offer{Rule: d.Rule, Grant: d.Grant, Role: x.role.name, Why: x.why, Via: x.via(), Until: d.Until, Text: text})
+	}
+	o := &(*into)[i]
+	o.add(&d.asked.Action)
+	if later(o.Until, d.Until) {
+		o.Until = d.Until
+	}
+}
+
+func (r *rule) via() string {
+	if r.emergency() {
+		return "emergency"
+	}
+	return r.kind.String()
+}
+
+func (o *Offer) add(a *Action) {
+	right := Right{Kind: a.Kind.Word(), Text: a.right(), Action: a.String()}
+	if a.Kind == Shell {
+		right.Login = a.Arg
+		o.Logins = append(o.Logins, a.Arg)
+	}
+	o.Rights = append(o.Rights, right)
+}
+
+// askable offers a request rule, without what is denied and unless all it gives is open already.
+func (b *reachBuilder) askable(x *rule) {
+	if b.seen["rule "+x.id] {
+		return
+	}
+	b.seen["rule "+x.id] = true
+	o := Offer{Rule: x.id, Role: x.role.name, Why: x.why, Via: x.via(), AtMost: x.ask.atMost, Text: x.ask.terms(), AskFor: x.ask.askFor, Agree: x.way().Agree}
+	more := false
+	for i := range x.role.gives {
+		for _, a := range x.role.gives[i].actions() {
+			b.r.Action = a
+			all, noEmergency := b.s.Policy.deniedBy(&b.r)
+			if all != nil || noEmergency != nil && x.emergency() {
+				continue
+			}
+			more = more || !Decide(b.s, b.r, b.now).Allowed
+			o.add(&a)
+		}
+	}
+	if more {
+		b.out.Ask = append(b.out.Ask, o)
+	}
+}
+
+// actions gives the actions that stand for a pattern: the pattern's own words, with {word} left in a command.
+func (p *Pattern) actions() []Action {
+	if !p.any {
+		return []Action{{Kind: p.kinds, Arg: p.arg, Argv: p.argv}}
+	}
+	var out []Action
+	for _, w := range kindWords {
+		if p.kinds&w.kind != 0 && w.arg == "" {
+			out = append(out, Action{Kind: w.kind})
+		}
+	}
+	return out
+}
+
+// right says an action as a right: "terminal as root".
+func (a *Action) right() string {
+	switch a.Kind {
+	case Shell:
+		return "terminal as " + a.Arg
+	case Run:
+		return "run " + joinWords(a.Argv)
+	case FilesRead:
+		return "read " + a.Arg
+	case FilesWrite:
+		return "write to " + a.Arg
+	case Ports:
+		return "port " + a.Arg
+	case Web:
+		return "page " + a.Arg
+	case DesktopView:
+		return "see the screen"
+	case DesktopControl:
+		return "control the screen"
+	}
+	return fmt.Sprintf("action %d", a.Kind)
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// States of a session, in order; see the architecture's "Session life".
+const (
+	Asked     = "asked"
+	Decided   = "decided"
+	Announced = "announced"
+	Dialled   = "dialled"
+	Live      = "live"
+	Held      = "held"
+	Ended     = "ended"
+	Closed    = "closed"
+	Archived  = "archived"
+	Refused   = "refused" // by policy, recorder or device; nothing ran
+)
+
+// States of a session's record.
+const (
+	RecordNone     = ""
+	RecordRunning  = "recording"
+	RecordComplete = "complete"
+	RecordGap      = "gap"
+	RecordCut      = "cut"
+	RecordMissing  = "missing"
+)
+
+// Session is one technician on one device under one login.
+type Session struct {
+	ID            id.Session
+	Device        id.Device
+	DeviceFP      [32]byte
+	Site          string
+	Principal     id.Principal
+	PrincipalName string
+	Login         string
+	Action        string
+	Argv          []string
+	PTY           bool
+	State         string
+	Asked         time.Time
+	Started       time.Time
+	Ended         time.Time
+	Until         time.Time // hard stop of the pass
+	EndReason     string
+	Purpose       string
+	Ticket        string
+	Rule          string
+	ViaToken      string // id of the API token; empty: a person signed in
+	Front         string // browser, cli or ssh
+	ClientAddr    string
+	Node          string
+	PolicySHA     [32]byte
+	ExitStatus    *int
+	ExitSignal    string
+	BytesIn       int64
+	BytesOut      int64
+	HiddenRanges  int64
+	Gaps          int64
+	Record        string
+}
+
+// SessionFilter narrows a listing; zero fields mean any. With Before the listing goes on from that session
+// (keyset) and Page.Number is ignored.
+type SessionFilter struct {
+	Text      string // part of device, user, login, purpose or ticket
+	Device    id.Device
+	Principal id.Principal
+	User      string   // a user's name or subject, whole
+	Sites     []string // any of these; nil: any site. Empty but not nil: none
+	States    []string
+	From      time.Time // asked at or after
+	To        time.Time // asked before
+	Before    id.Session
+	Page      Page
+}
+
+// Part is one container of a session's recording.
+type Part struct {
+	Session    id.Session
+	Part       uint32
+	File       string // relative to the recordings directory
+	H0         [32]byte
+	OpenLeaf   *uint64
+	OpenNonce  []byte
+	OpenBody   []byte
+	Pass       []byte
+	SlotRK     [32]byte
+	SlotSK     [32]byte
+	CloseLeaf  *uint64
+	CloseNonce []byte
+	CloseBody  []byte
+	HFinal     [32]byte
+	Seq        uint32
+	Bytes      int64
+	Started    time.Time
+	Ended      time.Time
+	State      string // as of a session's record
+}
+
+// Decision is one answer of authz with what it was made from.
+type Decision struct {
+	ID        int64
+	At        time.Time
+	Principal id.Principal
+	Device    id.Device
+	Action    string
+	Allowed   bool
+	Rule      string
+	Text      string // the reason as shown
+	PolicySHA [32]byte
+	Session   id.Session // zero: none came of it
+	Inputs    []byte     // JSON: groups, labels, address, second factor, sessions at once
+}
+
+// DecisionFilter narrows a listing; zero fields mean any.
+type DecisionFilter struct {
+	Principal id.Principal
+	Device    id.Device
+	Refused   bool // only refusals
+	From      time.Time
+	Before    int64 // keyset: ids below this
+	Limit     int
+}
+
+// PolicyVersion is one applied policy.
+type PolicyVersion struct {
+	Version int
+	SHA256  [32]byte
+	Files   []PolicyFile
+	By      string
+	Reason  string
+	At      time.Time
+}
+
+// PolicyFile is one file of it.
+type PolicyFile struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// AuditEvent is the searchable copy of an event in the log.
+type AuditEvent struct {
+	ID      int64
+	At      time.Time
+	Type    string
+	Phase   string // begun, done or failed
+	Actor   string
+	Subject string
+	Addr    string
+	Leaf    uint64
+	Body    []byte
+}
+
+// AuditFilter narrows a listing; zero fields mean any.
+type AuditFilter struct {
+	Type    string
+	Actor   string
+	Subject string
+	Text    string // part of actor, subject or body
+	From    time.Time
+	To      time.Time
+	Before  int64 // keyset: ids below this
+	Limit   int
+}

@@ -1,0 +1,123 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+const principalColumns = "issuer, sub, name, email, groups, seen_at"
+
+func scanPrincipal(r scanner, p *store.Principal) error {
+	return r.Scan(&p.ID.Issuer, &p.ID.Subject, &p.Name, &p.Email, asJSON(&p.Groups), at(&p.SeenAt))
+}
+
+// PutPrincipal stores somebody as last seen.
+func (db *DB) PutPrincipal(ctx context.Context, p store.Principal) error {
+	_, err := db.exec(ctx, "store principal", `INSERT INTO principals (`+principalColumns+`) VALUES (?,?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET name=excluded.name, email=excluded.email, groups=excluded.groups, seen_at=excluded.seen_at`,
+		p.ID.Issuer, p.ID.Subject, p.Name, p.Email, asJSON(p.Groups), micros(p.SeenAt))
+	return err
+}
+
+// Principal reads one.
+func (db *DB) Principal(ctx context.Context, p id.Principal) (store.Principal, error) {
+	return one(ctx, db.read, "person", p.Subject, scanPrincipal,
+		"SELECT "+principalColumns+" FROM principals WHERE issuer=? AND sub=?", p.Issuer, p.Subject)
+}
+
+// Principals lists all, last seen first.
+func (db *DB) Principals(ctx context.Context) ([]store.Principal, error) {
+	return list(ctx, db.read, "list principals", scanPrincipal,
+		"SELECT "+principalColumns+" FROM principals ORDER BY seen_at DESC, issuer, sub")
+}
+
+const webSessionColumns = `id_hash, issuer, sub, provider, sid, id_token, refresh_token, auth_time, second_factor_at,
+	amr, acr, kind, addr, created, last_seen, expires`
+
+func scanWebSession(r scanner, s *store.WebSession) error {
+	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID, &s.IDToken, &s.RefreshToken,
+		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created), at(&s.LastSeen), at(&s.Expires))
+}
+
+func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
+	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
+		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created), micros(s.LastSeen), micros(s.Expires))
+	return err
+}
+
+// AddWebSession stores a sign-in.
+func (db *DB) AddWebSession(ctx context.Context, s store.WebSession) error {
+	if err := addWebSession(ctx, db.write, s); err != nil {
+		return failed("store web session", err)
+	}
+	return nil
+}
+
+// ReplaceWebSession ends old and stores next at once: the cookie rotates at sign-in and step-up. It refuses
+// when old is gone, so a session that was ended meanwhile does not come back.
+func (db *DB) ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession) error {
+	return db.tx(ctx, "rotate web session", func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "DELETE FROM web_sessions WHERE id_hash=?", old[:])
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err := touched(n, err, "web session", short(old)); err != nil {
+			return err
+		}
+		return addWebSession(ctx, tx, next)
+	})
+}
+
+// WebSession reads one by the hash of its secret; the caller compares Expires.
+func (db *DB) WebSession(ctx context.Context, hash [32]byte) (store.WebSession, error) {
+	return one(ctx, db.read, "web session", short(hash), scanWebSession,
+		"SELECT "+webSessionColumns+" FROM web_sessions WHERE id_hash=?", hash[:])
+}
+
+// WebSessionsOf lists a person's sign-ins.
+func (db *DB) WebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error) {
+	return list(ctx, db.read, "list web sessions", scanWebSession,
+		"SELECT "+webSessionColumns+" FROM web_sessions WHERE issuer=? AND sub=? ORDER BY created DESC, id_hash", p.Issuer, p.Subject)
+}
+
+// TouchWebSession moves last seen, never back.
+func (db *DB) TouchWebSession(ctx context.Context, hash [32]byte, when time.Time) error {
+	n, err := db.exec(ctx, "touch web session", "UPDATE web_sessions SET last_seen=max(coalesce(last_seen,0),?) WHERE id_hash=?", when.UnixMicro(), hash[:])
+	return touched(n, err, "web session", short(hash))
+}
+
+// EndWebSession deletes one and gives what it was.
+func (db *DB) EndWebSession(ctx context.Context, hash [32]byte) (store.WebSession, error) {
+	return one(ctx, db.write, "web session", short(hash), scanWebSession,
+		"DELETE FROM web_sessions WHERE id_hash=? RETURNING "+webSessionColumns, hash[:])
+}
+
+// EndWebSessionsBySID deletes what a back-channel logout names and gives it, so that live shells end too.
+func (db *DB) EndWebSessionsBySID(ctx context.Context, issuer, sid string) ([]store.WebSession, error) {
+	if sid == "" { // sign-ins without a sid share the empty one
+		return nil, nil
+	}
+	return list(ctx, db.write, "end web sessions", scanWebSession,
+		"DELETE FROM web_sessions WHERE issuer=? AND sid=? RETURNING "+webSessionColumns, issuer, sid)
+}
+
+// EndWebSessionsOf deletes all of a person's sign-ins and gives them.
+func (db *DB) EndWebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error) {
+	return list(ctx, db.write, "end web sessions", scanWebSession,
+		"DELETE FROM web_sessions WHERE issuer=? AND sub=? RETURNING "+webSessionColumns, p.Issuer, p.Subject)
+}
+
+// SweepWebSessions deletes what has expired and gives it.
+func (db *DB) SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebSession, error) {
+	return list(ctx, db.write, "sweep web sessions", scanWebSession,
+		"DELETE FROM web_sessions WHERE expires<=? RETURNING "+webSessionColumns, now.UnixMicro())
+}
+
+func short(hash [32]byte) string { return hex.EncodeToString(hash[:4]) }

@@ -1,0 +1,143 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+const sessionColumns = `device, fp, site, issuer, sub, principal_name, login, action, argv, pty, state, asked, started, ended, until, reason,
+	purpose, ticket, rule, via_token, front, client_addr, node, policy_sha, exit_status, exit_signal, bytes_in, bytes_out, hidden_ranges, gaps, record, id`
+
+const selectSession = "SELECT " + sessionColumns + " FROM sessions"
+
+func scanSession(r scanner, s *store.Session) error {
+	var device string
+	var exit sql.NullInt64
+	err := r.Scan(&device, fixed(s.DeviceFP[:]), &s.Site, &s.Principal.Issuer, &s.Principal.Subject, &s.PrincipalName, &s.Login, &s.Action, asJSON(&s.Argv), &s.PTY,
+		&s.State, at(&s.Asked), at(&s.Started), at(&s.Ended), at(&s.Until), &s.EndReason, &s.Purpose, &s.Ticket, &s.Rule, &s.ViaToken, &s.Front, &s.ClientAddr,
+		&s.Node, fixed(s.PolicySHA[:]), &exit, &s.ExitSignal, &s.BytesIn, &s.BytesOut, &s.HiddenRanges, &s.Gaps, &s.Record, sessionColumn{&s.ID})
+	s.Device = id.Device(device)
+	if exit.Valid {
+		status := int(exit.Int64)
+		s.ExitStatus = &status
+	}
+	return err
+}
+
+func sessionArgs(s store.Session) []any {
+	var exit any
+	if s.ExitStatus != nil {
+		exit = *s.ExitStatus
+	}
+	return []any{string(s.Device), s.DeviceFP[:], s.Site, s.Principal.Issuer, s.Principal.Subject, s.PrincipalName, s.Login, s.Action, asJSON(s.Argv), s.PTY,
+		s.State, micros(s.Asked), micros(s.Started), micros(s.Ended), micros(s.Until), s.EndReason, s.Purpose, s.Ticket, s.Rule, s.ViaToken, s.Front, s.ClientAddr,
+		s.Node, s.PolicySHA[:], exit, s.ExitSignal, s.BytesIn, s.BytesOut, s.HiddenRanges, s.Gaps, s.Record, s.ID.String()}
+}
+
+// AddSession stores a session that was asked for.
+func (db *DB) AddSession(ctx context.Context, s store.Session) error {
+	_, err := db.exec(ctx, "store session", insert("sessions", sessionColumns), sessionArgs(s)...)
+	return err
+}
+
+// Session reads one.
+func (db *DB) Session(ctx context.Context, sid id.Session) (store.Session, error) {
+	return one(ctx, db.read, "session", sid.String(), scanSession, selectSession+" WHERE id=?", sid.String())
+}
+
+// SessionByPrefix reads the only one whose id begins so; "last" is the newest.
+func (db *DB) SessionByPrefix(ctx context.Context, prefix string) (store.Session, error) {
+	if prefix == "last" {
+		return one(ctx, db.read, "session", "yet", scanSession, selectSession+" ORDER BY asked DESC, id DESC LIMIT 1")
+	}
+	if prefix == "" || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+		return store.Session{}, errkind.New(errkind.Usage, "a session id has only a-z and 2-7").WithHint("Copy it from `sallyport sessions list`.")
+	}
+	found, err := list(ctx, db.read, "find session", scanSession, selectSession+" WHERE id>=? AND id<? LIMIT 2", prefix, prefix+"{")
+	switch {
+	case err != nil:
+		return store.Session{}, err
+	case len(found) == 0:
+		return store.Session{}, store.NotFound("session", prefix)
+	case len(found) > 1:
+		return store.Session{}, errkind.New(errkind.Usage, "more than one session id begins with "+prefix).WithHint("Type more of it.")
+	}
+	return found[0], nil
+}
+
+// ChangeSession lets change edit the row in one transaction. ID stays as it is.
+func (db *DB) ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error) {
+	var s store.Session
+	err := db.tx(ctx, "change session", func(tx *sql.Tx) (err error) {
+		if s, err = one(ctx, tx, "session", sid.String(), scanSession, selectSession+" WHERE id=?", sid.String()); err != nil {
+			return err
+		}
+		if err := change(&s); err != nil {
+			return err
+		}
+		s.ID = sid
+		_, err = tx.ExecContext(ctx, update("sessions", sessionColumns[:strings.LastIndex(sessionColumns, ",")], "id=?"), sessionArgs(s)...)
+		return err
+	})
+	if err != nil {
+		return store.Session{}, err
+	}
+	return s, nil
+}
+
+func sessionWhere(f store.SessionFilter) *where {
+	w := &where{}
+	if f.Text != "" {
+		w.text(f.Text, "device", "principal_name", "sub", "login", "purpose", "ticket", "id")
+	}
+	if f.Device != "" {
+		w.add("device=?", string(f.Device))
+	}
+	if !f.Principal.IsZero() {
+		w.add("issuer=? AND sub=?", f.Principal.Issuer, f.Principal.Subject)
+	}
+	if f.User != "" {
+		w.add("(principal_name=? OR sub=?)", f.User, f.User)
+	}
+	if f.Sites != nil {
+		in(w, "site", f.Sites)
+	}
+	if f.States != nil {
+		in(w, "state", f.States)
+	}
+	if !f.From.IsZero() {
+		w.add("asked>=?", f.From.UnixMicro())
+	}
+	if !f.To.IsZero() {
+		w.add("asked<?", f.To.UnixMicro())
+	}
+	return w
+}
+
+// Sessions lists a page, newest first, and the number there is in all.
+func (db *DB) Sessions(ctx context.Context, f store.SessionFilter) ([]store.Session, int, error) {
+	w := sessionWhere(f)
+	total, err := count(ctx, db.read, "sessions", w)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, skip := f.Page.Window()
+	if !f.Before.IsZero() {
+		w.add("(asked,id) < (SELECT asked, id FROM sessions WHERE id=?)", f.Before.String())
+		skip = 0
+	}
+	out, err := list(ctx, db.read, "list sessions", scanSession, selectSession+w.String()+" ORDER BY asked DESC, id DESC LIMIT ? OFFSET ?", append(w.args, n, skip)...)
+	return out, total, err
+}
+
+// RunningSessions gives every session that has not ended: after a crash, those to settle.
+func (db *DB) RunningSessions(ctx context.Context) ([]store.Session, error) {
+	var w where
+	in(&w, "state", []string{store.Asked, store.Decided, store.Announced, store.Dialled, store.Live, store.Held, store.Ended})
+	return list(ctx, db.read, "list running sessions", scanSession, selectSession+w.String()+" ORDER BY asked DESC, id DESC", w.args...)
+}
