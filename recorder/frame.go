@@ -1,0 +1,192 @@
+package recorder
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Kind is a frame's kind, a letter.
+type Kind byte
+
+// Frame kinds. Others do not exist in version 1: a reader refuses them, because what it cannot
+// check it must not wave through.
+const (
+	KindOutput   Kind = 'o' // bytes that went to the technician
+	KindSealed   Kind = 's' // input, under the seal key
+	KindReveal   Kind = 'i' // input that the device said was typed in the open: a range of one earlier s
+	KindResize   Kind = 'r'
+	KindKeyframe Kind = 'K' // screen snapshot
+	KindCommand  Kind = 'c'
+	KindFile     Kind = 'f'
+	KindForward  Kind = 'p'
+	KindWeb      Kind = 'w'
+	KindDesktop  Kind = 'd'
+	KindNote     Kind = 'm'
+	KindNotice   Kind = 'n'
+	KindAnchor   Kind = 't'
+	KindGap      Kind = 'g'
+	KindExit     Kind = 'e'
+	KindAttest   Kind = 'a' // the device's statement keys
+)
+
+// Streams of a channel.
+const (
+	StreamIn  uint8 = 0
+	StreamOut uint8 = 1
+	StreamErr uint8 = 2
+)
+
+// Frame is one thing that happened.
+type Frame struct {
+	Seq     uint32 // the chunk it begins in
+	Offset  int64  // where that chunk begins in the file
+	Segment uint32
+	T       uint64    // microseconds since the part began
+	Wall    time.Time // from the last anchor before it
+	Kind    Kind
+	Ch      uint32 // o, s, i
+	Stream  uint8  // o, s, i
+	At      uint64 // o, s, i: offset in the stream
+	Actor   uint64 // s, i: who typed
+	Data    []byte // o, i: the bytes; s: the bytes once opened, else the sealed bytes; others: as encoded
+	Opened  bool   // s: Data is what was typed
+
+	sealedAt uint32 // s: its number in the segment, which is its nonce
+}
+
+// Len is the number of stream bytes that an o, s or i frame stands for.
+func (f *Frame) Len() uint64 {
+	if f.Kind == KindSealed && !f.Opened {
+		return uint64(len(f.Data) - tagLen)
+	}
+	return uint64(len(f.Data))
+}
+
+func (k Kind) limit() int {
+	if k == KindKeyframe {
+		return maxKeyframe
+	}
+	return maxFrame
+}
+
+func (k Kind) known() bool {
+	switch k {
+	case KindOutput, KindSealed, KindReveal, KindResize, KindKeyframe, KindCommand, KindFile, KindForward, KindWeb,
+		KindDesktop, KindNote, KindNotice, KindAnchor, KindGap, KindExit, KindAttest:
+		return true
+	}
+	return false
+}
+
+var errShortFrame = errors.New("frame is not complete")
+
+// uvarint reads a minimal unsigned LEB128; n is 0 when b ends before it does.
+func uvarint(b []byte) (v uint64, n int, err error) {
+	v, n = binary.Uvarint(b)
+	if n < 0 || n == 0 && len(b) >= binary.MaxVarintLen64 || n > 1 && b[n-1] == 0 {
+		return 0, 0, errors.New("number is not in its shortest form")
+	}
+	return v, n, nil
+}
+
+// cursor reads the fields of a frame; the first fault sticks.
+type cursor struct {
+	b   []byte
+	err error
+}
+
+func (c *cursor) num(limit uint64, what string) uint64 {
+	if c.err != nil {
+		return 0
+	}
+	v, n, err := uvarint(c.b)
+	switch {
+	case err != nil:
+		c.err = fmt.Errorf("%s: %w", what, err)
+	case n == 0:
+		c.err = errShortFrame
+	case v > limit:
+		c.err = fmt.Errorf("%s %d, at most %d", what, v, limit)
+	default:
+		c.b = c.b[n:]
+		return v
+	}
+	return 0
+}
+
+func (c *cursor) byte() byte {
+	if c.err == nil && len(c.b) == 0 {
+		c.err = errShortFrame
+	}
+	if c.err != nil {
+		return 0
+	}
+	v := c.b[0]
+	c.b = c.b[1:]
+	return v
+}
+
+// parseFrame takes one frame off b. It returns errShortFrame when b ends inside it, and dt in
+// place of an absolute time.
+func parseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
+	c := cursor{b: b}
+	dt = c.num(math.MaxInt64, "time")
+	f.Kind = Kind(c.byte())
+	if c.err == nil && !f.Kind.known() {
+		return f, 0, nil, fmt.Errorf("frame kind %q does not exist", byte(f.Kind))
+	}
+	n := c.num(uint64(f.Kind.limit()), "frame length")
+	if c.err != nil {
+		return f, 0, nil, c.err
+	}
+	if uint64(len(c.b)) < n {
+		return f, 0, nil, errShortFrame
+	}
+	f.Data, rest = c.b[:n:n], c.b[n:]
+	if err := f.parseHead(); err != nil {
+		if errors.Is(err, errShortFrame) { // short inside its own length is malformed, not cut
+			err = errors.New("frame ends inside its fields")
+		}
+		return f, 0, nil, fmt.Errorf("frame %q: %w", byte(f.Kind), err)
+	}
+	return f, dt, rest, nil
+}
+
+// parseHead takes channel, stream, offset and actor off the data of the frames that have them.
+func (f *Frame) parseHead() error {
+	if f.Kind != KindOutput && f.Kind != KindSealed && f.Kind != KindReveal {
+		return checkData(f)
+	}
+	c := cursor{b: f.Data}
+	f.Ch = uint32(c.num(math.MaxUint32, "channel"))
+	f.Stream = c.byte()
+	f.At = c.num(1<<62, "offset")
+	if f.Kind != KindOutput {
+		f.Actor = c.num(math.MaxUint64, "actor")
+	}
+	f.Data = c.b
+	switch {
+	case c.err != nil:
+		return c.err
+	case f.Kind == KindOutput && f.Stream != StreamOut && f.Stream != StreamErr,
+		f.Kind != KindOutput && f.Stream != StreamIn:
+		return fmt.Errorf("stream %d", f.Stream)
+	case f.Kind == KindSealed && len(f.Data) <= tagLen, len(f.Data) == 0:
+		return errors.New("no bytes")
+	}
+	return nil
+}
+
+// appendStreamHead writes the fields that o, s and i begin with.
+func appendStreamHead(b []byte, k Kind, ch uint32, stream uint8, at, actor uint64) []byte {
+	b = binary.AppendUvarint(b, uint64(ch))
+	b = append(b, stream)
+	b = binary.AppendUvarint(b, at)
+	if k != KindOutput {
+		b = binary.AppendUvarint(b, actor)
+	}
+	return b
+}

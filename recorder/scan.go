@@ -1,0 +1,294 @@
+package recorder
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// scanner walks a container chunk by chunk without a key: sizes, numbers, times, types, chain, close
+// and trailer. It holds one chunk in memory.
+type scanner struct {
+	file string
+	size int64
+	src  io.ReaderAt
+	in   *bufio.Reader
+	d    hash.Hash
+
+	hdr    Header
+	h0     [32]byte
+	h      [32]byte
+	off    int64
+	seq    uint32
+	t      uint64
+	buf    []byte
+	totals Totals
+	index  []IndexEntry
+	stride uint32
+
+	segBody int  // ct_len in the open segment
+	claimed bool // the file ends with a trailer's magic, so nothing may be missing
+	closed  *CloseRecord
+	body    []byte // the close record's bytes and signature
+	sig     []byte
+	torn    int64 // bytes of an unfinished chunk at the end
+}
+
+// newScanner reads the header.
+func newScanner(file string, src io.ReaderAt, size int64) (*scanner, error) {
+	s := &scanner{file: file, size: size, src: src, d: sha256.New(), stride: 1}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	s.resume()
+	return s, nil
+}
+
+// resume begins to read chunks at s.off.
+func (s *scanner) resume() {
+	s.in = bufio.NewReaderSize(io.NewSectionReader(s.src, s.off, s.size-s.off), 64<<10)
+}
+
+func (s *scanner) fault(off int64, rule, format string, args ...any) error {
+	return &Fault{File: s.file, Offset: off, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (s *scanner) open() error {
+	prefix := make([]byte, headerAt, headerAt+maxHeader)
+	if err := readAt(s.src, prefix, 0); err != nil {
+		return s.fault(0, RuleFile, "no header: %v", err)
+	}
+	n, err := headerLen(prefix)
+	if err != nil {
+		return s.fault(0, RuleFile, "%v", err)
+	}
+	prefix = prefix[:headerAt+n]
+	if err := readAt(s.src, prefix[headerAt:], headerAt); err != nil {
+		return s.fault(headerAt, RuleFile, "header is cut off: %v", err)
+	}
+	if s.hdr, err = parseHeader(prefix[headerAt:]); err != nil {
+		return s.fault(headerAt, RuleHeader, "%v", err)
+	}
+	s.h0 = chainStart(prefix)
+	s.h, s.off = s.h0, int64(len(prefix))
+	tail := make([]byte, len(trailerMagic))
+	if s.size-trailerLen >= s.off && readAt(s.src, tail, s.size-trailerLen) == nil {
+		s.claimed = bytes.Equal(tail, trailerMagic[:])
+	}
+	return nil
+}
+
+// readAt fills b or says why not.
+func readAt(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// errCut is returned by next at the end of a recording that has no close.
+var errCut = errors.New("recording is cut")
+
+// next gives the next chunk. io.EOF means that the close and the trailer were there and held; errCut
+// that the file ends without them, after a whole chunk or inside one (torn).
+func (s *scanner) next() (*Chunk, error) {
+	if s.closed != nil {
+		return nil, s.trailer()
+	}
+	left := s.size - s.off
+	if left == 0 {
+		return nil, errCut
+	}
+	if left < chunkHeaderLen {
+		return nil, s.tear(left)
+	}
+	var head [chunkHeaderLen]byte
+	if _, err := io.ReadFull(s.in, head[:]); err != nil {
+		return nil, fmt.Errorf("read %s at %d: %w", s.file, s.off, err)
+	}
+	c, n, err := parseChunkHeader(&head)
+	if err != nil {
+		return nil, s.fault(s.off, RuleChunk, "%v", err)
+	}
+	if err := s.follows(&c, n); err != nil {
+		return nil, err
+	}
+	if left < chunkHeaderLen+int64(n) {
+		return nil, s.tear(left)
+	}
+	if err := s.read(&c, n); err != nil {
+		return nil, err
+	}
+	return &c, s.account(&c)
+}
+
+// tear ends the scan inside a chunk. Where a trailer follows, the file claims to be whole.
+func (s *scanner) tear(left int64) error {
+	if s.claimed {
+		return s.fault(s.off, RuleChunk, "the last chunk runs into the trailer")
+	}
+	s.torn = left
+	return errCut
+}
+
+// follows checks a chunk's header against what came before.
+func (s *scanner) follows(c *Chunk, n int) error {
+	switch {
+	case c.Seq != s.seq+1:
+		return s.fault(s.off, RuleSeq, "chunk %d after chunk %d", c.Seq, s.seq)
+	case c.T < s.t:
+		return s.fault(s.off, RuleTime, "time falls from %d to %d us", s.t, c.T)
+	case c.Type == ChunkData && s.totals.Segments == 0:
+		return s.fault(s.off, RuleOrder, "data before the first segment")
+	case c.Type == ChunkStatement && n > maxStatement:
+		return s.fault(s.off, RuleStatement, "statement of %d bytes, at most %d", n, maxStatement)
+	}
+	if c.Type == ChunkSegment {
+		s.segBody = 0
+	}
+	if c.sealed() {
+		s.segBody += n
+	}
+	if s.segBody > maxSegmentBody {
+		return s.fault(s.off, RuleChunk, "segment of more than %d bytes", maxSegmentBody)
+	}
+	return nil
+}
+
+// read takes the body in and links the chain.
+func (s *scanner) read(c *Chunk, n int) error {
+	total := 32 + chunkHeaderLen + n
+	if cap(s.buf) < total {
+		s.buf = make([]byte, max(total, 4<<10))
+	}
+	b := s.buf[:total]
+	copy(b, s.h[:])
+	copy(b[32:], c.Head[:])
+	if _, err := io.ReadFull(s.in, b[32+chunkHeaderLen:]); err != nil {
+		return fmt.Errorf("read %s at %d: %w", s.file, s.off, err)
+	}
+	c.Offset, c.Before, c.Body = s.off, s.h, b[32+chunkHeaderLen:]
+	s.d.Reset()
+	s.d.Write(b)
+	s.d.Sum(c.After[:0])
+	return nil
+}
+
+// account counts the chunk and reads the clear ones.
+func (s *scanner) account(c *Chunk) error {
+	switch c.Type {
+	case ChunkSegment:
+		s.segment(c)
+	case ChunkStatement:
+		if _, _, err := splitSigned(c.Body); err != nil {
+			return s.fault(c.Offset, RuleStatement, "%v", err)
+		}
+		s.totals.Statements++
+	case ChunkClose:
+		if err := s.close(c); err != nil {
+			return err
+		}
+	}
+	if c.Type != ChunkClose {
+		s.totals.Chunks++
+	}
+	s.seq, s.t, s.h, s.off = c.Seq, c.T, c.After, s.off+c.Size()
+	return nil
+}
+
+func (s *scanner) segment(c *Chunk) {
+	j := s.totals.Segments
+	s.totals.Segments++
+	if st := stride(j + 1); st != s.stride {
+		s.stride = st
+		s.index = thin(s.index)
+	}
+	if j%uint64(s.stride) == 0 {
+		s.index = append(s.index, IndexEntry{Seq: c.Seq, Offset: uint64(c.Offset), T: c.T, H: c.Before})
+	}
+}
+
+// close reads the close record and compares it with the scan. Its signature is checked where the
+// key is known.
+func (s *scanner) close(c *Chunk) error {
+	body, sig, err := splitSigned(c.Body)
+	if err != nil {
+		return s.fault(c.Offset, RuleClose, "%v", err)
+	}
+	var rec CloseRecord
+	if err := decodeExact(body, &rec); err != nil {
+		return s.fault(c.Offset, RuleClose, "%v", err)
+	}
+	if what := s.differs(&rec, c); what != "" {
+		return s.fault(c.Offset, RuleClose, "%s is not what the scan found", what)
+	}
+	s.closed, s.body, s.sig = &rec, bytes.Clone(body), bytes.Clone(sig)
+	return nil
+}
+
+func (s *scanner) differs(rec *CloseRecord, c *Chunk) string {
+	switch {
+	case rec.V != Version:
+		return "version"
+	case rec.Session != s.hdr.Session || rec.Part != s.hdr.Part:
+		return "session or part"
+	case rec.Head != c.Before:
+		return "chain state before the close"
+	case rec.Seq != c.Seq || rec.T != c.T:
+		return "number or time of the close"
+	case rec.Totals.Chunks != s.totals.Chunks, rec.Totals.Segments != s.totals.Segments, rec.Totals.Statements != s.totals.Statements:
+		return "count of chunks, segments or statements"
+	case rec.Stride != s.stride || !sameIndex(rec.Index, s.index):
+		return "segment index"
+	}
+	return ""
+}
+
+func sameIndex(a, b []IndexEntry) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// trailer demands the exact trailer and then the end of the file.
+func (s *scanner) trailer() error {
+	if s.size-s.off != trailerLen {
+		return s.fault(s.off, RuleTrailer, "%d bytes after the close, want %d", s.size-s.off, trailerLen)
+	}
+	got := make([]byte, trailerLen)
+	if err := readAt(s.src, got, s.off); err != nil {
+		return fmt.Errorf("read %s at %d: %w", s.file, s.off, err)
+	}
+	closeAt := s.off - chunkHeaderLen - int64(len(s.body)+len(s.sig)+8)
+	if !bytes.Equal(got, trailer(closeAt, s.seq, s.h)) {
+		return s.fault(s.off, RuleTrailer, "is not what the scan found")
+	}
+	return io.EOF
+}
+
+// signature checks the close record under the record key, which the header names.
+func (s *scanner) signature(key ed25519.PublicKey) error {
+	at := s.off - chunkHeaderLen - int64(len(s.body)+len(s.sig)+8)
+	if KeyID(key) != s.hdr.GatewayKeyID {
+		return s.fault(headerAt, RuleHeader, "gateway_key_id names another record key")
+	}
+	if err := verifyClose(key, s.body, s.sig); err != nil {
+		return s.fault(at, RuleSignature, "%v", err)
+	}
+	return nil
+}
