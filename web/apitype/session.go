@@ -1,0 +1,170 @@
+package apitype
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Session is one technician on one device under one login.
+type Session struct {
+	ID         id.Session `json:"id"`
+	Device     id.Device  `json:"device"`
+	Site       string     `json:"site,omitempty"`
+	User       string     `json:"user"`
+	Subject    string     `json:"subject,omitempty"`
+	Login      string     `json:"login"`
+	Action     string     `json:"action"`
+	Argv       []string   `json:"argv,omitempty"`
+	PTY        bool       `json:"pty"`
+	State      string     `json:"state" doc:"asked, decided, announced, dialled, live, held, ended, closed, archived, refused"`
+	Asked      time.Time  `json:"asked"`
+	Started    *time.Time `json:"started,omitempty"`
+	Ended      *time.Time `json:"ended,omitempty"`
+	Until      *time.Time `json:"until,omitempty" doc:"hard stop"`
+	Reason     string     `json:"reason" doc:"why it ended"`
+	Purpose    string     `json:"purpose" doc:"what the technician said it is for"`
+	Ticket     string     `json:"ticket,omitempty"`
+	Rule       string     `json:"rule,omitempty"`
+	Via        string     `json:"via" doc:"web or token"`
+	Front      string     `json:"front" doc:"browser, cli or ssh"`
+	Address    string     `json:"address,omitempty"`
+	ExitStatus *int       `json:"exit_status,omitempty"`
+	ExitSignal string     `json:"exit_signal,omitempty"`
+	BytesIn    int64      `json:"bytes_in"`
+	BytesOut   int64      `json:"bytes_out"`
+	Hidden     int64      `json:"hidden" doc:"ranges typed at a hidden prompt"`
+	Gaps       int64      `json:"gaps"`
+	Record     string     `json:"record" doc:"recording, complete, gap, cut, missing or empty"`
+	Mine       bool       `json:"mine"`
+}
+
+// SessionPage is one page of sessions. Total counts all that match.
+type SessionPage struct {
+	Sessions []Session `json:"sessions"`
+	Total    int       `json:"total"`
+	Page     int       `json:"page"`
+	Size     int       `json:"size"`
+}
+
+// SessionNew asks for a session. The answer's ticket is the first message on the terminal socket, single use, 10 s.
+type SessionNew struct {
+	Device  string   `json:"device"`
+	Login   string   `json:"login,omitempty" doc:"empty: the only login that may be opened"`
+	Argv    []string `json:"argv,omitempty" doc:"a command; empty: a shell"`
+	PTY     bool     `json:"pty,omitempty"`
+	Cols    int      `json:"cols,omitempty" minimum:"0" maximum:"500"`
+	Rows    int      `json:"rows,omitempty" minimum:"0" maximum:"300"`
+	Term    string   `json:"term,omitempty" maxLength:"64"`
+	Lang    string   `json:"lang,omitempty" maxLength:"64"`
+	Purpose string   `json:"purpose,omitempty" maxLength:"500"`
+	Ticket  string   `json:"ticket,omitempty" maxLength:"500"`
+	Front   string   `json:"front,omitempty" enum:"browser,cli"`
+}
+
+// SessionTicket is permission to connect the terminal socket.
+type SessionTicket struct {
+	Session id.Session `json:"session"`
+	Ticket  string     `json:"ticket"`
+	Socket  string     `json:"socket" doc:"path of the terminal socket"`
+	Login   string     `json:"login"`
+	Rule    string     `json:"rule"`
+	Until   *time.Time `json:"until,omitempty"`
+	Notice  []string   `json:"notice" doc:"the four lines: sessions are recorded"`
+}
+
+// Part is one container of a session's recording.
+type Part struct {
+	Part    uint32     `json:"part"`
+	File    string     `json:"file"`
+	Bytes   int64      `json:"bytes"`
+	Started time.Time  `json:"started"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	State   string     `json:"state"`
+	Open    *uint64    `json:"open_leaf,omitempty"`
+	Close   *uint64    `json:"close_leaf,omitempty"`
+}
+
+// SessionDetail is the Session page.
+type SessionDetail struct {
+	Session
+	Parts     []Part     `json:"parts"`
+	Decision  string     `json:"decision,omitempty" doc:"why it was allowed or refused"`
+	PolicySHA string     `json:"policy_sha256,omitempty"`
+	Rights    PageRights `json:"rights"`
+}
+
+// PageRights says what the asker may do with this session.
+type PageRights struct {
+	End    bool `json:"end"`
+	Replay bool `json:"replay"`
+	Export bool `json:"export"`
+}
+
+// Typed is one stretch of input in the record. Sealed stretches have no text.
+type Typed struct {
+	At     float64 `json:"at" doc:"seconds since the session began"`
+	Ch     uint32  `json:"ch"`
+	Offset uint64  `json:"offset"`
+	Bytes  uint64  `json:"bytes"`
+	Sealed bool    `json:"sealed"`
+	Text   string  `json:"text,omitempty" doc:"control characters as ^X"`
+}
+
+// Command is one process known to have run.
+type Command struct {
+	At     float64  `json:"at"`
+	Ch     uint32   `json:"ch"`
+	Source string   `json:"source"`
+	Argv   []string `json:"argv"`
+	Status *int     `json:"status,omitempty"`
+	Signal string   `json:"signal,omitempty"`
+	Ended  *float64 `json:"ended,omitempty"`
+}
+
+// Timeline is everything the player shows beside the screen.
+type Timeline struct {
+	Duration float64   `json:"duration" doc:"seconds"`
+	Active   float64   `json:"active" doc:"seconds without the idle stretches"`
+	Started  time.Time `json:"started"`
+	Cols     int       `json:"cols"`
+	Rows     int       `json:"rows"`
+	Input    []Typed   `json:"input"`
+	Commands []Command `json:"commands"`
+	Notes    []Mark    `json:"notes"`
+	Gaps     []Mark    `json:"gaps"`
+	Idle     []Span    `json:"idle"`
+	Whole    bool      `json:"whole"`
+	Cut      string    `json:"cut,omitempty" doc:"where and why the record ends early"`
+}
+
+// Mark is a note pinned to a time.
+type Mark struct {
+	At   float64 `json:"at"`
+	Kind string  `json:"kind"`
+	Text string  `json:"text"`
+}
+
+// Span is a stretch of time.
+type Span struct {
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
+}
+
+// Check is one line of a verification.
+type Check struct {
+	Level  string `json:"level" doc:"A no key, B reading key, C unsealing key, log"`
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Text   string `json:"text"`
+	File   string `json:"file,omitempty"`
+	Offset *int64 `json:"offset,omitempty"`
+}
+
+// Verdict is the outcome of verifying a session's record.
+type Verdict struct {
+	OK      bool    `json:"ok"`
+	Summary string  `json:"summary" doc:"in words: Yes. / Yes, with 1 gap. / No: …"`
+	Checks  []Check `json:"checks"`
+	Levels  string  `json:"levels" doc:"which levels ran"`
+}
