@@ -1,0 +1,144 @@
+// Package config reads the gateway's one TOML file. It is strict: a key it does not know is refused with its line,
+// because a misspelt key is a setting that silently does not hold. Absent means safe. Secrets are paths to files, never
+// values. docs/config.md is made from the comments and tags here.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is the whole file.
+type Config struct {
+	Site      Site       `toml:"site"`
+	Listen    Listen     `toml:"listen"`
+	TLS       TLS        `toml:"tls"`
+	Identity  []Identity `toml:"identity"`
+	Policy    Policy     `toml:"policy"`
+	Recording Recording  `toml:"recording"`
+	Signer    Signer     `toml:"signer"`
+	Ledger    Ledger     `toml:"ledger"`
+}
+
+// Site names the installation.
+type Site struct {
+	Name    string `toml:"name" doc:"What people see: on the sign-in page, in notices." default:"Sallyport"`
+	URL     string `toml:"url" doc:"The one address of the web app, as people type it: https://host[:port], without a path. Other Host names are refused." required:"yes"`
+	DataDir string `toml:"data_dir" doc:"Where database, recordings, log and keys are. Mode 0700." required:"yes"`
+	Notice  string `toml:"notice" doc:"First of the four lines shown before every session." default:"Sessions are recorded."`
+	Hosts   Words  `toml:"hosts" doc:"More host:port under which agents may reach this gateway. The site's own is always one."`
+}
+
+// Listen says where the gateway can be reached.
+type Listen struct {
+	HTTPS   string `toml:"https" doc:"Address of the web app, the API and the agents' tunnel." default:":443"`
+	Metrics string `toml:"metrics" doc:"Own listener for /metrics. Empty: no metrics. A loopback address, or a network that you trust: it asks for no password."`
+}
+
+// TLS says who ends it.
+type TLS struct {
+	Mode    string `toml:"mode" doc:"files: cert and key below. self: a CA made in data_dir, for trials; agents take it with --ca. behind-proxy: no TLS here; the listener must be a loopback address, and the proxy must pass Host and set X-Forwarded-For." required:"yes"`
+	Cert    string `toml:"cert" doc:"mode files: PEM chain. Read again at SIGHUP and when the file changes."`
+	Key     string `toml:"key" doc:"mode files: PEM key, readable by the gateway's user only."`
+	Proxies Words  `toml:"trusted_proxies" doc:"mode behind-proxy: networks (CIDR) whose X-Forwarded-For is believed." default:"127.0.0.0/8, ::1/128"`
+}
+
+// Identity is one OpenID provider.
+type Identity struct {
+	Name         string            `toml:"name" doc:"Short name, in addresses: /login/NAME." required:"yes"`
+	ShownAs      string            `toml:"shown_as" doc:"On the sign-in button. Empty: name."`
+	Builtin      bool              `toml:"builtin" doc:"The provider inside this gateway, for trials and small teams. Users: sallyport users add."`
+	Issuer       string            `toml:"issuer" doc:"Issuer URL, exactly as in the provider's discovery document. Not with builtin."`
+	ClientID     string            `toml:"client_id" doc:"Not with builtin."`
+	SecretFile   string            `toml:"client_secret_file" doc:"File with the client secret. Not with builtin."`
+	GroupsClaim  string            `toml:"groups_claim" doc:"Claim of the id token that lists groups." default:"groups"`
+	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do."`
+	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist."`
+}
+
+// SecondFactor says which claims prove one.
+type SecondFactor struct {
+	AMR Words `toml:"amr" doc:"Any of these values in amr."`
+	ACR Words `toml:"acr" doc:"Any of these values of acr."`
+}
+
+// Policy says where the first version comes from.
+type Policy struct {
+	Files Words `toml:"files" doc:"Files or patterns. They become version 1 of an empty store; later the stored version counts, and sallyport policy apply changes it." required:"yes"`
+}
+
+// Recording says how the record is kept.
+type Recording struct {
+	Durability     string   `toml:"durability" doc:"strict: no byte goes to a machine or to a screen before the disk confirms its record. No other word is known here yet." default:"strict"`
+	ReadersFiles   Words    `toml:"readers_files" doc:"age recipients (one public key a line) who may read finished recordings. Without one all recordings would be lost." required:"yes"`
+	UnsealersFiles Words    `toml:"unsealers_files" doc:"age recipients who may open what was typed at hidden prompts. Never the archive's." required:"yes"`
+	ArchiveKey     string   `toml:"archive_identity_file" doc:"age identity of the archive in this process: replay and search need it. It must be among the readers. Empty: made in data_dir and added to the readers."`
+	LowWater       Size     `toml:"low_water" doc:"Free space below which no new session starts." default:"2GiB"`
+	Ballast        Size     `toml:"ballast" doc:"Space kept aside so that a full disk can still take the end of what runs." default:"64MiB"`
+	Journal        Size     `toml:"journal" doc:"Size of the journal, written with zeros once." default:"256MiB"`
+	KeepAtLeast    Duration `toml:"keep_at_least" doc:"Promised in every open leaf; nothing is deleted before." default:"400d"`
+	PerSession     Size     `toml:"per_session" doc:"Output after which a session ends." default:"2GiB"`
+}
+
+// Signer says where the signer runs.
+type Signer struct {
+	Socket string `toml:"socket" doc:"Unix socket of sallyport signer, its own process and user. Empty: in this process, and sallyport doctor says what that weakens."`
+}
+
+// Ledger says what else happens to the log.
+type Ledger struct {
+	Origin     string `toml:"origin" doc:"Name of the log, for ever. Empty: host of site.url + /log."`
+	SecondCopy string `toml:"second_copy" doc:"Directory that gets every tile as well; never restored from a backup."`
+}
+
+// Words is a list of strings.
+type Words []string
+
+// Load reads and checks a file.
+func Load(path string) (*Config, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, raw)
+}
+
+// Parse reads and checks text; name is for messages.
+func Parse(name string, raw []byte) (*Config, error) {
+	c := &Config{}
+	d := toml.NewDecoder(bytes.NewReader(raw)).DisallowUnknownFields()
+	if err := d.Decode(c); err != nil {
+		return nil, explain(name, err)
+	}
+	c.defaults()
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// explain gives file, line and what to write instead.
+func explain(name string, err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		e := unknown.Errors[0]
+		row, _ := e.Position()
+		key := strings.Join(e.Key(), ".")
+		text := fmt.Sprintf("%s:%d: the key %s is not known", name, row, key)
+		if near := nearestKey(key); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		return errors.New(text)
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		row, col := bad.Position()
+		return fmt.Errorf("%s:%d:%d: %s", name, row, col, strings.TrimPrefix(bad.Error(), "toml: "))
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/config.md anew")
+
+const good = `
+[site]
+url = "https://access.example"
+data_dir = "/var/lib/sallyport"
+[tls]
+mode = "self"
+[[identity]]
+name = "guests"
+builtin = true
+[identity.groups]
+technicians = "technicians"
+[policy]
+files = ["/etc/sallyport/policy/*.toml"]
+[recording]
+readers_files = ["/etc/sallyport/readers.age"]
+unsealers_files = ["/etc/sallyport/unseal.age"]
+low_water = "20GiB"
+keep_at_least = "400d"
+`
+
+func TestAGoodFileGetsItsDefaults(t *testing.T) {
+	c, err := Parse("gateway.toml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen.HTTPS != ":443" || c.Ledger.Origin != "access.example/log" || c.Recording.Journal != 256<<20 || c.Recording.LowWater != 20<<30 {
+		t.Errorf("got %+v", c)
+	}
+	if got := c.Recording.KeepAtLeast.String(); got != "400d" {
+		t.Errorf("keep_at_least: got %s, want 400d", got)
+	}
+}
+
+func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, want string }{
+		"a misspelt key names its line and the nearest": {"low_water", "low_watr", "gateway.toml:17: the key recording.low_watr is not known; did you mean recording.low_water?"},
+		"a table nobody knows":                          {"[policy]", "[polcy]", "the key polcy"},
+		"an address with a path":                        {"https://access.example", "https://access.example/x", "write scheme and host only"},
+		"plain http beyond loopback":                    {"https://access.example", "http://access.example", "only a loopback name may go without https"},
+		"a relative data directory":                     {"/var/lib/sallyport", "data", "write an absolute path"},
+		"an unknown TLS mode":                           {`mode = "self"`, `mode = "none"`, "the modes are"},
+		"no TLS mode":                                   {`mode = "self"`, ``, "mode is missing"},
+		"a proxy in front of an open listener":          {`mode = "self"`, `mode = "behind-proxy"`, "listen on loopback only"},
+		"no readers":                                    {`readers_files = ["/etc/sallyport/readers.age"]`, ``, "every recording would be lost"},
+		"no unsealers":                                  {`unsealers_files = ["/etc/sallyport/unseal.age"]`, ``, "unsealers_files is missing"},
+		"a size without a unit":                         {`"20GiB"`, `"20"`, "write it as 500MiB or 20GiB"},
+		"a time without a unit":                         {`"400d"`, `"400"`, "write it as 400d, 12h or 30m"},
+		"a provider without issuer":                     {"builtin = true", ``, "issuer and client_id are missing"},
+		"text where a list belongs":                     {`files = ["/etc/sallyport/policy/*.toml"]`, `files = 3`, "gateway.toml:"},
+		"no policy":                                     {`files = ["/etc/sallyport/policy/*.toml"]`, ``, "without a policy nobody may do anything"},
+		"a durability that is not kept":                 {`low_water = "20GiB"`, `durability = "bounded"`, `write "strict"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("gateway.toml", []byte(strings.Replace(good, c.old, c.new, 1)))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want …%s…", err, c.want)
+			}
+		})
+	}
+}
+
+func TestThePageSaysWhatTheProgramKnows(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "config.md")
+	if *update {
+		if err := os.WriteFile(path, []byte(Markdown()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != Markdown() {
+		t.Errorf("docs/config.md is behind the program (%v); run go test ./internal/config -update", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if c, err := Parse("f", raw); err == nil && c.Site.URL == "" {
+			t.Error("a configuration without an address was taken")
+		}
+	})
+}
