@@ -188,6 +188,7 @@ func (s *sealer) anchor(w *workbench, t uint64) {
 
 // feed compresses one frame.
 func (s *sealer) feed(w *workbench, e entry, data []byte) {
+	s.count(e, data)
 	var ct []byte
 	if e.head > 0 {
 		s.sealed++
@@ -208,7 +209,34 @@ func (s *sealer) feed(w *workbench, e entry, data []byte) {
 	if e.kind == KindSealed || e.kind == KindReveal {
 		s.actor, s.typed = e.actor, true
 	}
+}
+
+// count adds a frame to the part's totals.
+func (s *sealer) count(e entry, data []byte) {
 	s.totals.Frames++
+	switch e.kind {
+	case KindOutput:
+		s.totals.Out += streamLen(e.kind, data)
+	case KindSealed:
+		s.totals.In += uint64(len(data) - e.head)
+	case KindReveal:
+		s.totals.Revealed += streamLen(e.kind, data)
+	case KindGap:
+		s.totals.Gaps++
+		var g Gap
+		if decodeExact(data, &g) == nil {
+			s.totals.GapBytes += g.Bytes
+		}
+	}
+}
+
+// streamLen gives the number of stream bytes in the data of an o or i frame.
+func streamLen(k Kind, data []byte) uint64 {
+	f := Frame{Kind: k, Data: data}
+	if f.parseHead() != nil {
+		return 0
+	}
+	return uint64(len(f.Data))
 }
 
 // sealedAAD binds what V seals to its place: the frame's clear fields are channel, stream, offset and

@@ -1,0 +1,36 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Verify checks one part against what is known of it from elsewhere, with the archive's reading key: levels A and B.
+func (a *Archive) Verify(ctx context.Context, p Part, opt recorder.VerifyOptions) (*recorder.Report, error) {
+	opt.File = recorder.FileName(p.Session, p.Part)
+	f, err := os.Open(filepath.Join(a.cfg.Dir, opt.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoRecord.Because(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify recording: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("verify recording: %w", err)
+	}
+	rk, err := a.unlock(p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(rk[:])
+	opt.RK = &rk
+	return recorder.Verify(ctx, f, info.Size(), opt)
+}

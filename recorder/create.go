@@ -1,0 +1,182 @@
+package recorder
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// secrets are a part's two keys. They live while its slots and its sealer are made, and not longer.
+type secrets struct{ rk, sk [32]byte }
+
+func (k *secrets) erase() {
+	clear(k.rk[:])
+	clear(k.sk[:])
+}
+
+// Create begins a part. When it returns, slots and header are durable and the keys are erased: only
+// readers and unsealing officers can open what is recorded from here on.
+func (n *Node) Create(ctx context.Context, cfg PartConfig) (*Recording, error) {
+	var k secrets
+	rand.Read(k.rk[:])
+	rand.Read(k.sk[:])
+	return n.create(ctx, cfg, &k)
+}
+
+func (n *Node) create(ctx context.Context, cfg PartConfig, k *secrets) (*Recording, error) {
+	defer k.erase()
+	if err := errors.Join(ctx.Err(), n.Ready()); err != nil {
+		return nil, err
+	}
+	name := FileName(cfg.Session, cfg.Part)
+	if err := n.claim(name); err != nil {
+		return nil, err
+	}
+	defer n.unclaim(name)
+	r, err := n.prepare(cfg, name, k)
+	if err == nil {
+		err = n.admit(r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("begin recording %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// claim makes sure that a part has one recording only, ever.
+func (n *Node) claim(name string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, making := n.making[name]
+	if _, err := os.Lstat(n.vol.path(name)); making || !errors.Is(err, os.ErrNotExist) {
+		return errkind.New(errkind.Conflict, "this part of the session has a recording already").Because(err)
+	}
+	n.making[name] = struct{}{}
+	return nil
+}
+
+func (n *Node) unclaim(name string) {
+	n.mu.Lock()
+	delete(n.making, name)
+	n.mu.Unlock()
+}
+
+// prepare makes slots and container. The container gets its name last: one that bears its name has its
+// slots and a whole header.
+func (n *Node) prepare(cfg PartConfig, name string, k *secrets) (*Recording, error) {
+	rkSlot, err := wrap(&k.rk, n.cfg.Readers)
+	if err != nil {
+		return nil, err
+	}
+	skSlot, err := wrap(&k.sk, n.cfg.Unsealers)
+	if err != nil {
+		return nil, err
+	}
+	r := n.newRecording(cfg, name)
+	hdr := Header{V: Version, Session: cfg.Session, Part: cfg.Part, PrevHead: cfg.PrevHead, LogOrigin: n.cfg.LogOrigin, Suite: suite,
+		DeviceFP: cfg.DeviceFP, GatewayKeyID: n.keyID, T0: r.t0.UnixNano(), ClockSync: clock()}
+	rand.Read(hdr.Salt[:])
+	var prefix []byte
+	if r.s, prefix, err = newSealer(hdr, &k.rk, &k.sk); err != nil {
+		return nil, err
+	}
+	k.erase()
+	r.h0, r.slotRK, r.slotSK = r.s.h, sha256.Sum256(rkSlot), sha256.Sum256(skSlot)
+	r.last = Closed{HFinal: r.h0, Bytes: r.s.off}
+	rkName, skName := SlotNames(cfg.Session, cfg.Part)
+	if r.f, err = n.place([3]string{rkName, skName, name}, [3][]byte{rkSlot, skSlot, prefix}); err != nil {
+		return nil, n.refuse(err)
+	}
+	return r, nil
+}
+
+// place makes three files durable and gives the last of them, open. Their syncs run side by side: one
+// commit of the file system serves them all.
+func (n *Node) place(names [3]string, content [3][]byte) (file, error) {
+	var files [3]file
+	var errs [3]error
+	done := make(chan struct{})
+	for i := range names {
+		go func() {
+			files[i], errs[i] = n.vol.start(names[i], content[i])
+			done <- struct{}{}
+		}()
+	}
+	for range names {
+		<-done
+	}
+	err := errors.Join(errs[:]...)
+	if err == nil {
+		err = errors.Join(files[0].Close(), files[1].Close(), n.vol.settle(names[:]...))
+		files[0], files[1] = nil, nil
+	}
+	if err == nil {
+		return files[2], nil
+	}
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+	n.vol.discard(names[:]...)
+	return nil, err
+}
+
+// refuse turns a failure to begin into what the person asking reads.
+func (n *Node) refuse(err error) error {
+	var s *syncError
+	if errors.As(err, &s) {
+		n.fail(err)
+		return n.failed()
+	}
+	if isFull(err) {
+		return errFull("the disk that keeps the recordings is full, so no new session starts").Because(err)
+	}
+	return errDisk.Because(err)
+}
+
+// admit puts a recording among the open ones, unless the node failed meanwhile.
+func (n *Node) admit(r *Recording) error {
+	n.mu.Lock()
+	err := n.err
+	if err == nil && n.closing {
+		err = errClosing
+	}
+	if err == nil {
+		n.open[r] = struct{}{}
+	}
+	n.mu.Unlock()
+	if err != nil {
+		return errors.Join(err, r.f.Close())
+	}
+	return nil
+}
+
+func (n *Node) newRecording(cfg PartConfig, name string) *Recording {
+	limit := func(own, node int64) int64 {
+		if own == 0 {
+			return node
+		}
+		return own
+	}
+	now := n.cfg.Now()
+	r := &Recording{n: n, name: name, session: cfg.Session, part: cfg.Part, t0: now, offsets: map[streamID]uint64{},
+		stopped: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}), active: now,
+		budget: newBudget(limit(cfg.Burst, n.cfg.Burst), limit(cfg.Rate, n.cfg.Rate), limit(cfg.Most, n.cfg.Most), now)}
+	r.flushTimer = stoppedTimer(r.flush)
+	r.verdictTimer = stoppedTimer(r.expire)
+	return r
+}
+
+// stoppedTimer makes a timer that runs f whenever it is reset and not stopped in time.
+func stoppedTimer(f func()) *time.Timer {
+	t := time.AfterFunc(time.Hour, f)
+	t.Stop()
+	return t
+}

@@ -1,0 +1,285 @@
+package recorder
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Interrupted is a part that has no close and never will: its node crashed, or its recording failed. What
+// is whole of it stays as it is, for good.
+type Interrupted struct {
+	Session id.Session
+	Part    uint32
+	File    string
+	H0      [32]byte
+	Head    [32]byte // chain state after the last whole chunk
+	Seq     uint32   // of that chunk
+	Bytes   int64    // up to there
+	Torn    int64    // bytes of an startedSuffix chunk that were cut off
+	Fault   string   // why the file does not hold beyond Bytes; then nothing was cut off
+}
+
+// recover brings the directory to what was acknowledged. One file that cannot be brought there does not
+// keep the others from it. It gives the journal's last epoch, too.
+func (n *Node) recover(ctx context.Context) ([]Interrupted, uint64, error) {
+	names, err := n.names()
+	if err != nil {
+		return nil, 0, err
+	}
+	faults := map[string]error{}
+	epoch, err := n.replayAll(ctx, faults)
+	if err != nil {
+		return nil, 0, err
+	}
+	var cut []Interrupted
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		i, err := n.inspect(name)
+		if err == nil {
+			err = faults[name]
+		}
+		if err != nil {
+			n.cfg.Log.Error("a recording is damaged", slog.String("file", name), slog.Any("error", err))
+			i = n.damaged(name, i, err)
+		}
+		if i != nil {
+			cut = append(cut, *i)
+		}
+	}
+	if err := n.vol.layer.syncDir(n.vol.dir); err != nil {
+		return nil, 0, &syncError{n.vol.dir, err}
+	}
+	return cut, epoch, nil
+}
+
+// names lists the containers that have no marker, and removes what never became durable.
+func (n *Node) names() ([]string, error) {
+	entries, err := os.ReadDir(n.vol.dir)
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, e := range entries {
+		have[e.Name()] = true
+	}
+	var out []string
+	for name := range have {
+		if strings.HasSuffix(name, startedSuffix) {
+			if err := os.Remove(n.vol.path(name)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if _, ok := parseName(name); ok && !have[markerName(name)] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// parseName reads a container's name.
+func parseName(name string) (partID, bool) {
+	stem, ok := strings.CutSuffix(name, ".srec")
+	text, number, numbered := strings.Cut(stem, ".")
+	if !ok {
+		return partID{}, false
+	}
+	s, err := id.ParseSession(text)
+	if err != nil {
+		return partID{}, false
+	}
+	var part uint64
+	if numbered {
+		if part, err = strconv.ParseUint(number, 10, 32); err != nil {
+			return partID{}, false
+		}
+	}
+	return partID{s, uint32(part)}, FileName(s, uint32(part)) == name
+}
+
+// replayAll copies the journal into the files. Where that fails for a file, the journal is kept aside: it
+// holds bytes that were acknowledged.
+func (n *Node) replayAll(ctx context.Context, faults map[string]error) (uint64, error) {
+	f, err := os.Open(n.vol.path(journalName))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	parts, epoch, err := readJournal(f, info.Size())
+	if err != nil {
+		return 0, err
+	}
+	for key, extents := range parts {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		name := FileName(key.session, key.part)
+		if _, err := os.Lstat(n.vol.path(markerName(name))); err == nil {
+			continue // settled: it is not written again
+		}
+		err := n.replay(key, f, extents)
+		if isFull(err) {
+			n.vol.release()
+			if os.Remove(n.vol.path(ballastName)) == nil {
+				err = n.replay(key, f, extents)
+			}
+		}
+		var unsynced *syncError
+		switch {
+		case err == nil, errors.Is(err, os.ErrNotExist): // gone on purpose: nothing is brought back
+		case errors.As(err, &unsynced):
+			return 0, err
+		case isFull(err):
+			return 0, errFull("the disk that keeps the recordings is full: what was recorded before the restart cannot be put in its place").Because(err)
+		default:
+			faults[name] = fmt.Errorf("copy from the journal: %w", err)
+		}
+	}
+	if len(faults) > 0 {
+		return epoch, n.keepJournal()
+	}
+	return epoch, nil
+}
+
+// keepJournal puts the journal aside under a name of its own.
+func (n *Node) keepJournal() error {
+	kept := fmt.Sprintf("%s.%d.kept", journalName, time.Now().UnixNano())
+	n.cfg.Log.Error("the journal holds bytes of a recording that cannot be written, and is kept", slog.String("file", kept))
+	return os.Rename(n.vol.path(journalName), n.vol.path(kept))
+}
+
+// inspect gives what a container without a close holds; nil if it has one.
+func (n *Node) inspect(name string) (*Interrupted, error) {
+	f, err := os.Open(n.vol.path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if closedFile(f, info.Size()) {
+		return nil, nil
+	}
+	i, err := cutAt(name, f, info.Size())
+	if err != nil || i.Torn == 0 {
+		return i, err
+	}
+	w, err := n.vol.layer.open(n.vol.path(name), os.O_RDWR)
+	if err != nil {
+		return i, err
+	}
+	return i, errors.Join(cutOff(w, name, i.Bytes), w.Close())
+}
+
+// closedFile says whether a file ends with a trailer that points at a close chunk before it. Whether the
+// record is good is Verify's question.
+func closedFile(f *os.File, size int64) bool {
+	b := make([]byte, trailerLen)
+	if size < trailerLen || readAt(f, b, size-trailerLen) != nil || [8]byte(b[:8]) != trailerMagic {
+		return false
+	}
+	at := int64(binary.LittleEndian.Uint64(b[8:]))
+	var head [chunkHeaderLen]byte
+	if at < 0 || at > size-trailerLen-chunkHeaderLen || readAt(f, head[:], at) != nil {
+		return false
+	}
+	c, n, err := parseChunkHeader(&head)
+	return err == nil && c.Type == ChunkClose && at+chunkHeaderLen+int64(n)+trailerLen == size
+}
+
+// cutAt scans a container to the end of its last whole chunk.
+func cutAt(name string, f *os.File, size int64) (*Interrupted, error) {
+	s, err := newScanner(name, f, size)
+	if err != nil {
+		return nil, err
+	}
+	for err == nil {
+		_, err = s.next()
+	}
+	i := &Interrupted{Session: s.hdr.Session, Part: s.hdr.Part, File: name, H0: s.h0, Head: s.h, Seq: s.seq, Bytes: s.off, Torn: s.torn}
+	if FileName(i.Session, i.Part) != name {
+		return nil, fmt.Errorf("%s holds the header of %s", name, FileName(i.Session, i.Part))
+	}
+	if errors.Is(err, errCut) {
+		return i, nil
+	}
+	return i, err
+}
+
+// damaged reports a container as far as it could be read; i may be nil.
+func (n *Node) damaged(name string, i *Interrupted, why error) *Interrupted {
+	if i == nil {
+		key, _ := parseName(name)
+		i = &Interrupted{Session: key.session, Part: key.part, File: name}
+	}
+	i.Torn, i.Fault = 0, why.Error()
+	return i
+}
+
+// markerName is of the file beside a container that says: its interruption is in the log.
+func markerName(name string) string { return strings.TrimSuffix(name, ".srec") + ".cut" }
+
+// Settled makes durable that an interrupted part needs no more attention. It is not reported again, and
+// never written to again.
+func (n *Node) Settled(i Interrupted) error {
+	if _, ok := parseName(i.File); !ok {
+		return fmt.Errorf("settle: %q is not the name of a recording", i.File)
+	}
+	marker := markerName(i.File)
+	f, err := n.vol.start(marker, fmt.Appendf(nil, "cut after chunk %d, %d bytes, h %x\n", i.Seq, i.Bytes, i.Head))
+	if err == nil {
+		err = errors.Join(f.Close(), n.vol.settle(marker))
+	}
+	if err != nil {
+		return fmt.Errorf("settle %s: %w", i.File, err)
+	}
+	return nil
+}
+
+// Ended reads how a part was closed, for a log that has not heard of it: the node may have crashed between
+// the close of a recording and its leaf. A part without a close gives ErrOpen.
+func (n *Node) Ended(session id.Session, part uint32) (Closed, string, error) {
+	name := FileName(session, part)
+	f, err := os.Open(n.vol.path(name))
+	if err != nil {
+		return Closed{}, "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Closed{}, "", err
+	}
+	s, err := newScanner(name, f, info.Size())
+	for err == nil {
+		_, err = s.next()
+	}
+	if s == nil || s.closed == nil {
+		return Closed{}, "", fmt.Errorf("%s: %w: %w", name, ErrOpen, err)
+	}
+	return Closed{HFinal: s.h, Seq: s.seq, Bytes: info.Size(), Totals: s.closed.Totals}, s.closed.Reason, nil
+}
+
+// ErrOpen is returned by Ended for a part that has no close.
+var ErrOpen = errors.New("the recording has no close")

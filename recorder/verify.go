@@ -1,0 +1,193 @@
+package recorder
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// VerifyOptions says what is known about a container from elsewhere. Everything is optional; what is
+// missing is not checked, and the report says so.
+type VerifyOptions struct {
+	File string            // its name in faults
+	Key  ed25519.PublicKey // the record key, for the close
+	RK   *[32]byte         // level B
+	SK   *[32]byte         // level C, with RK
+
+	Session  *id.Session
+	Part     *uint32
+	DeviceFP *[32]byte
+	PrevHead *[32]byte // h_final of the part before
+	H0       *[32]byte // from the open leaf
+	HFinal   *[32]byte // from the close or interrupted leaf: the chain's state at the end
+	Heads    []Head    // from progress leaves: states in between
+}
+
+// Head is the chain state after a chunk.
+type Head struct {
+	Seq uint32
+	H   [32]byte
+}
+
+// verifier is one run.
+type verifier struct {
+	opt   VerifyOptions
+	sc    *scanner
+	op    *opener // nil at level A
+	tally *tally
+	heads map[uint32][32]byte
+	cut   *Cut
+}
+
+// Verify checks one container and stops at the first fault, which it returns as a *Fault. Without keys
+// it checks the chain (level A), with RK the frames (B), with SK what was sealed (C). A recording that
+// is cut is good up to there, and the report says so. Memory does not grow with the recording.
+func Verify(ctx context.Context, src io.ReaderAt, size int64, opt VerifyOptions) (*Report, error) {
+	if opt.SK != nil && opt.RK == nil {
+		return nil, errors.New("the unsealing key alone opens nothing: the reading key is needed too")
+	}
+	v := &verifier{opt: opt, tally: newTally(), heads: map[uint32][32]byte{}}
+	for _, h := range opt.Heads {
+		v.heads[h.Seq] = h.H
+	}
+	var err error
+	if v.sc, err = newScanner(opt.File, src, size); err != nil {
+		return nil, err
+	}
+	if err := v.header(); err != nil {
+		return nil, err
+	}
+	if err := v.chunks(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.ending(); err != nil {
+		return nil, err
+	}
+	return v.report(), nil
+}
+
+// header compares the header with what is known, and the keys with it.
+func (v *verifier) header() error {
+	h, want := &v.sc.hdr, &v.opt
+	var what string
+	switch {
+	case want.Session != nil && *want.Session != h.Session:
+		what = "session_id is of another session"
+	case want.Part != nil && *want.Part != h.Part:
+		what = fmt.Sprintf("part is %d, want %d", h.Part, *want.Part)
+	case want.DeviceFP != nil && *want.DeviceFP != h.DeviceFP:
+		what = "device_fp is another device's"
+	case want.PrevHead != nil && *want.PrevHead != h.PrevHead:
+		what = "prev_part_head is not where the part before ends"
+	case want.Key != nil && KeyID(want.Key) != h.GatewayKeyID:
+		what = "gateway_key_id names another record key"
+	}
+	if what != "" {
+		return v.sc.fault(headerAt, RuleHeader, "%s", what)
+	}
+	if want.H0 != nil && *want.H0 != v.sc.h0 {
+		return v.sc.fault(0, RuleHead, "h[0] is not the one that the log's open leaf commits to")
+	}
+	if err := v.mark(0, v.sc.h0, 0); err != nil || want.RK == nil {
+		return err
+	}
+	var err error
+	v.op, err = newOpener(want.File, h, want.RK, want.SK)
+	return err
+}
+
+// mark compares a chain state with a progress leaf's.
+func (v *verifier) mark(seq uint32, h [32]byte, off int64) error {
+	want, ok := v.heads[seq]
+	if ok && want != h {
+		return v.sc.fault(off, RuleHead, "h[%d] is not the one that the log's progress leaf names", seq)
+	}
+	delete(v.heads, seq)
+	return nil
+}
+
+// chunks walks the container to its end.
+func (v *verifier) chunks(ctx context.Context) error {
+	for {
+		c, err := v.sc.next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err == errCut:
+			v.cut = v.sc.cut()
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := v.mark(c.Seq, c.After, c.Offset); err != nil {
+			return err
+		}
+		if c.Seq%64 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := v.open(c); err != nil {
+			return err
+		}
+	}
+}
+
+// open checks what a chunk holds, with the keys there are.
+func (v *verifier) open(c *Chunk) error {
+	switch {
+	case c.Type == ChunkClose:
+		return v.close(c)
+	case v.op == nil || !c.sealed():
+		return nil
+	}
+	if err := v.op.chunk(c, uint32(v.sc.totals.Segments-1)); err != nil {
+		return err
+	}
+	for {
+		f, err := v.op.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if rule, err := v.tally.add(f); err != nil {
+			return v.sc.fault(f.Offset, rule, "%v", err)
+		}
+	}
+}
+
+// close checks the signature, and the totals against the frames.
+func (v *verifier) close(c *Chunk) error {
+	if v.opt.Key != nil {
+		if err := v.sc.signature(v.opt.Key); err != nil {
+			return err
+		}
+	}
+	if v.op == nil {
+		return nil
+	}
+	if err := v.op.end(); err != nil {
+		return err
+	}
+	said, found := v.sc.closed.Totals, v.tally.totals
+	found.Chunks, found.Segments, found.Statements = said.Chunks, said.Segments, said.Statements // the scan compared them
+	if said != found {
+		return v.sc.fault(c.Offset, RuleTotals, "the close says %+v, the frames are %+v", said, found)
+	}
+	return nil
+}
+
+// ending compares the end with what the log says.
+func (v *verifier) ending() error {
+	if v.opt.HFinal != nil && *v.opt.HFinal != v.sc.h {
+		return v.sc.fault(v.sc.off, RuleHead, "the chain does not end where the log says")
+	}
+	for seq := range v.heads {
+		return v.sc.fault(v.sc.off, RuleHead, "the log knows chunk %d, the recording ends at %d", seq, v.sc.seq)
+	}
+	return nil
+}
