@@ -73,11 +73,18 @@ type SessionFilter struct {
 	Principal id.Principal
 	User      string   // a user's name or subject, whole
 	Sites     []string // any of these; nil: any site. Empty but not nil: none
+	Sight     *Sight   // what the asker may see; nil: everything
 	States    []string
 	From      time.Time // asked at or after
 	To        time.Time // asked before
 	Before    id.Session
 	Page      Page
+}
+
+// Sight is what somebody may see who may not see everything: their own sessions and those at certain sites.
+type Sight struct {
+	Principal id.Principal
+	Sites     []string
 }
 
 // Part is one container of a session's recording.

@@ -152,6 +152,15 @@ func CloseCode(err error) int {
 	return 0
 }
 
+// CloseText gives the text beside the close code, or "".
+func CloseText(err error) string {
+	var c *websocket.CloseError
+	if errors.As(err, &c) {
+		return c.Text
+	}
+	return ""
+}
+
 // Exporter gives TLS keying material that only the two ends of this TLS connection share (RFC 9266 style), or nil
 // where there is no TLS here. Behind an inspecting proxy the ends see different values.
 func (w *WS) Exporter() []byte {

@@ -149,20 +149,43 @@ func (db *DB) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.
 	return d, nil
 }
 
-// SetPresence stores that a device's line came up or went down. Agent, boot and tunnel of a line that
-// is gone stay as last known.
-func (db *DB) SetPresence(ctx context.Context, fp [32]byte, p store.Presence) error {
+const setPresence = `UPDATE devices SET last_seen=?, connected_at=?, node=?,
+		last_addr=CASE WHEN ?='' THEN last_addr ELSE ? END, boot=CASE WHEN ?='' THEN boot ELSE ? END,
+		agent=CASE WHEN ?='' THEN agent ELSE ? END, tunnel=CASE WHEN ?='' THEN tunnel ELSE ? END,
+		frozen=?, clock_skew=?, epoch=max(epoch,?), log_size=max(log_size,?) WHERE fp=?`
+
+func presenceArgs(fp [32]byte, p store.Presence) []any {
 	connected := any(nil)
 	if p.Connected {
 		connected = micros(p.At)
 	}
-	n, err := db.exec(ctx, "store presence", `UPDATE devices SET last_seen=?, connected_at=?, node=?,
-		last_addr=CASE WHEN ?='' THEN last_addr ELSE ? END, boot=CASE WHEN ?='' THEN boot ELSE ? END,
-		agent=CASE WHEN ?='' THEN agent ELSE ? END, tunnel=CASE WHEN ?='' THEN tunnel ELSE ? END,
-		frozen=?, clock_skew=?, epoch=max(epoch,?), log_size=max(log_size,?) WHERE fp=?`,
-		micros(p.At), connected, p.Node, p.Addr, p.Addr, p.Boot, p.Boot, p.Agent, p.Agent, p.Tunnel, p.Tunnel,
-		p.Frozen, int64(p.ClockSkew), p.Epoch, p.LogSize, fp[:])
+	return []any{micros(p.At), connected, p.Node, p.Addr, p.Addr, p.Boot, p.Boot, p.Agent, p.Agent, p.Tunnel, p.Tunnel,
+		p.Frozen, int64(p.ClockSkew), p.Epoch, p.LogSize, fp[:]}
+}
+
+// SetPresence stores that a device's line came up or went down. Agent, boot and tunnel of a line that
+// is gone stay as last known.
+func (db *DB) SetPresence(ctx context.Context, fp [32]byte, p store.Presence) error {
+	n, err := db.exec(ctx, "store presence", setPresence, presenceArgs(fp, p)...)
 	return touched(n, err, "device with key", short(fp))
+}
+
+// SetPresences stores many in one transaction: after a restart every device comes back within seconds, and one commit
+// each would be one sync of the disk each. Devices that are not there are passed over.
+func (db *DB) SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error {
+	return db.tx(ctx, "store presence", func(tx *sql.Tx) error {
+		stmt, err := tx.PrepareContext(ctx, setPresence)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for fp, p := range all {
+			if _, err := stmt.ExecContext(ctx, presenceArgs(fp, p)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // DisconnectAll marks the lines of a node as gone: a gateway that starts again has none.

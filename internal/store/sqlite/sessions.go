@@ -107,6 +107,16 @@ func sessionWhere(f store.SessionFilter) *where {
 	if f.Sites != nil {
 		in(w, "site", f.Sites)
 	}
+	if f.Sight != nil {
+		term, args := "issuer=? AND sub=?", []any{f.Sight.Principal.Issuer, f.Sight.Principal.Subject}
+		if n := len(f.Sight.Sites); n > 0 {
+			term += " OR site IN " + marks(n)
+		}
+		for _, site := range f.Sight.Sites {
+			args = append(args, site)
+		}
+		w.add("("+term+")", args...)
+	}
 	if f.States != nil {
 		in(w, "state", f.States)
 	}

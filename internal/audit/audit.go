@@ -1,0 +1,96 @@
+// Package audit writes events into the evidence. An event is a leaf of the log first, which nobody can take
+// away unnoticed, and a searchable row after. It is not logging: losing a log line is a nuisance, and an act whose event
+// cannot be written does not happen.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Phases of an act.
+const (
+	Begun  = "begun"
+	Done   = "done"
+	Failed = "failed"
+)
+
+// Event is one thing that somebody did or was refused.
+type Event struct {
+	Type    string // a leaf type of the log: viewed, exported, decided, …
+	Phase   string // empty: done
+	Actor   string // who, as issuer and subject; empty: the gateway itself
+	Subject string // what it was about: a session id, a device's name
+	Addr    string
+	Fields  map[string]string
+}
+
+// Appender is the part of the signer that takes leaves.
+type Appender interface {
+	Append(ctx context.Context, r signer.AppendRequest) (signer.Appended, error)
+}
+
+// Rows keeps the searchable copy.
+type Rows interface {
+	AddAudit(ctx context.Context, e store.AuditEvent) (int64, error)
+}
+
+// Log writes events.
+type Log struct {
+	Signer Appender
+	Rows   Rows
+	Now    func() time.Time
+}
+
+// Record writes one event, or says why the act it stands for must not go on.
+func (l *Log) Record(ctx context.Context, e Event) error {
+	_, err := l.Append(ctx, e)
+	return err
+}
+
+// Append is Record that also gives the leaf's index.
+func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
+	now := l.now()
+	if e.Phase == "" {
+		e.Phase = Done
+	}
+	fields := maps.Clone(e.Fields)
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	fields["phase"] = e.Phase
+	if e.Subject != "" {
+		fields["subject"] = e.Subject
+	}
+	if e.Addr != "" {
+		fields["address"] = e.Addr
+	}
+	body, err := ledger.EventBody{By: e.Actor, AtMS: now.UnixMilli(), Fields: fields}.Marshal()
+	if err != nil {
+		return 0, fmt.Errorf("audit %s: %w", e.Type, err)
+	}
+	out, err := l.Signer.Append(ctx, signer.AppendRequest{Type: e.Type, Body: body})
+	if err != nil {
+		return 0, errkind.New(errkind.Unavailable, "this could not be written to the log, so it was not done").
+			WithHint("Try again; if it stays so, whoever runs the gateway looks at the disk and the signer.").Because(err)
+	}
+	row := store.AuditEvent{At: now, Type: e.Type, Phase: e.Phase, Actor: e.Actor, Subject: e.Subject, Addr: e.Addr, Leaf: out.Index, Body: body}
+	if _, err := l.Rows.AddAudit(ctx, row); err != nil {
+		return 0, fmt.Errorf("audit %s: %w", e.Type, err)
+	}
+	return out.Index, nil
+}
+
+func (l *Log) now() time.Time {
+	if l.Now != nil {
+		return l.Now()
+	}
+	return time.Now()
+}

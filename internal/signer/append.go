@@ -1,0 +1,86 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// ownTypes are leaves that only the signer writes, each with the act that it stands for.
+var ownTypes = []string{"open", "policy", "label", "admitted", "locked", "token", "key-rotate", "group-map", "restore"}
+
+// Append implements Signer. The types that only the signer may write are refused, and so is an end that belongs to no
+// beginning: a data plane may lie about what it saw, not about what stands in the log.
+func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error) {
+	if slices.Contains(ownTypes, r.Type) {
+		return Appended{}, errkind.New(errkind.Denied, "leaves of type "+r.Type+" are the signer's own")
+	}
+	if !slices.Contains(ledger.Types, r.Type) {
+		return Appended{}, errkind.New(errkind.Usage, fmt.Sprintf("leaf type %.40q does not exist", r.Type))
+	}
+	head := s.log.Head().Size
+	for _, i := range r.Ref {
+		if i >= head {
+			return Appended{}, errkind.New(errkind.Usage, fmt.Sprintf("the log has no entry %d to refer to", i))
+		}
+	}
+	if r.Type == "close" || r.Type == "interrupted" {
+		if err := s.ends(r); err != nil {
+			return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
+		}
+	}
+	return s.appendOwn(ctx, r.Type, r.Ref, r.Body)
+}
+
+// ends checks that a close names its session's own open leaf.
+func (s *Service) ends(r AppendRequest) error {
+	body, err := ledger.ParseCloseBody(r.Body)
+	if err != nil {
+		return err
+	}
+	if len(r.Ref) != 1 || r.Ref[0] != body.Open {
+		return fmt.Errorf("want one reference, to the open leaf %d", body.Open)
+	}
+	open, err := s.openAt(body.Open)
+	if err != nil {
+		return err
+	}
+	if open.Session != body.Session || open.Part != body.Part {
+		return fmt.Errorf("the open leaf %d is of another session or part", body.Open)
+	}
+	return nil
+}
+
+// follows checks that a further part names the open leaf of the part before it, on the same device.
+func (s *Service) follows(r OpenRequest) error {
+	if r.PrevOpen == nil {
+		return nil
+	}
+	prev, err := s.openAt(*r.PrevOpen)
+	if err != nil {
+		return errkind.New(errkind.Usage, err.Error())
+	}
+	dev, _ := s.state.byName(r.Device)
+	if prev.Session != r.Session || prev.Part+1 != r.Part || prev.DeviceFP != [32]byte(dev.FP) {
+		return errkind.New(errkind.Usage, fmt.Sprintf("the open leaf %d is not of the part before this one", *r.PrevOpen))
+	}
+	return nil
+}
+
+func (s *Service) openAt(index uint64) (ledger.OpenBody, error) {
+	raw, _, body, err := s.log.Entry(index)
+	if err != nil {
+		return ledger.OpenBody{}, err
+	}
+	leaf, err := ledger.ParseLeaf(raw)
+	if err != nil {
+		return ledger.OpenBody{}, err
+	}
+	if leaf.Type != "open" {
+		return ledger.OpenBody{}, fmt.Errorf("entry %d is no open leaf but %s", index, leaf.Type)
+	}
+	return ledger.ParseOpenBody(body)
+}

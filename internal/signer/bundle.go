@@ -1,0 +1,79 @@
+package signer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// makeBundle makes the trust bundle of this configuration. Its serial grows only when something in it changes, so that
+// a restart sends nobody anything.
+func (s *Service) makeBundle() error {
+	path := s.cfg.Dir + "/bundle.json"
+	next := wire.Bundle{V: 1, Serial: 1, Root: wire.PublicKey{PublicKey: s.keys.root.PublicKey()}, Gateway: []wire.Hash{s.cfg.NoiseKey},
+		SessionCA: []wire.PublicKey{{PublicKey: s.keys.sessionCA.PublicKey()}},
+		Log:       wire.LogIdentity{Origin: s.cfg.Origin, Key: s.keys.logVerifier}, Hosts: s.cfg.Hosts}
+	held, old, err := readBundle(path)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		next.Serial = old.Serial
+	}
+	body, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	if old != nil && bytes.Equal(body, held.Body) {
+		s.bundle, s.serial = held, old.Serial
+		return nil
+	}
+	if old != nil {
+		next.Serial++
+		if body, err = json.Marshal(next); err != nil {
+			return fmt.Errorf("bundle: %w", err)
+		}
+	}
+	if s.bundle, err = wire.Make(s.keys.root, wire.PurposeBundle, body); err != nil {
+		return err
+	}
+	if _, err := wire.ParseBundle(s.bundle); err != nil { // no device would take it
+		return err
+	}
+	raw, err := json.Marshal(s.bundle)
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	s.serial = next.Serial
+	return writeDurable(path, raw)
+}
+
+// readBundle gives the bundle made last, or nil before there is one. One that cannot be read stops the signer: with a
+// serial begun anew no device would ever take another bundle.
+func readBundle(path string) (wire.Signed, *wire.Bundle, error) {
+	var s wire.Signed
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err != nil {
+		return s, nil, fmt.Errorf("trust bundle %s: %w", path, err)
+	}
+	b, err := wire.ParseBundle(s)
+	if err != nil {
+		return s, nil, fmt.Errorf("trust bundle %s: %w", path, err)
+	}
+	return s, b, nil
+}
+
+// Bundle implements Signer.
+func (s *Service) Bundle(context.Context) (wire.Signed, error) { return s.bundle, nil }

@@ -1,0 +1,88 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// person turns evidence into who asks, believing nothing but the evidence itself.
+func (s *Service) person(ctx context.Context, e Evidence, clientAddr string) (authz.Person, error) {
+	addr, _ := netip.ParseAddr(clientAddr)
+	switch {
+	case e.IDToken != "" && e.APIToken == "":
+		return s.signedIn(ctx, e.IDToken, addr)
+	case e.APIToken != "" && e.IDToken == "":
+		t, err := s.token(e.APIToken, addr)
+		if t.Machine != "" {
+			t.Groups = nil // a service identity is never a member of its maker's groups
+		}
+		return authz.Person{ID: t.Principal, Name: t.Name, Groups: t.Groups, Machine: t.Machine, ViaToken: true, Address: addr}, err
+	}
+	return authz.Person{}, errkind.New(errkind.Signin, "nothing shows who asks").WithHint("Sign in first.")
+}
+
+func (s *Service) signedIn(ctx context.Context, raw string, addr netip.Addr) (authz.Person, error) {
+	if s.cfg.Identities == nil {
+		return authz.Person{}, errkind.New(errkind.Signin, "no identity provider is configured")
+	}
+	who, err := s.cfg.Identities.VerifyIDToken(ctx, raw)
+	if err != nil {
+		return authz.Person{}, errkind.New(errkind.Signin, "the sign-in does not hold").WithHint("Sign in again.").Because(err)
+	}
+	if age := s.cfg.Now().Sub(who.SignedInAt); age > s.cfg.SignInAge || age < -60e9 {
+		return authz.Person{}, errkind.New(errkind.Signin, "your sign-in is too old").WithHint("Sign in again.")
+	}
+	return authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}, nil
+}
+
+// token finds an API token in the signer's own list of hashes.
+func (s *Service) token(text string, addr netip.Addr) (Token, error) {
+	s.mu.RLock()
+	t, ok := s.state.tokens[wire.Sum([]byte(text))]
+	s.mu.RUnlock()
+	bad := errkind.New(errkind.Signin, "this API token is unknown, revoked or expired").WithHint("`sallyport token create` makes a new one.")
+	if !ok || t.Revoked || !s.cfg.Now().Before(t.Expires) {
+		return Token{}, bad
+	}
+	if t.Network != "" {
+		n, err := netip.ParsePrefix(t.Network)
+		if err != nil || !n.Contains(addr.Unmap()) {
+			return Token{}, errkind.New(errkind.Signin, "this API token is not good from "+addr.String())
+		}
+	}
+	return t, nil
+}
+
+// allowed checks that evidence gives a duty. A token needs the duty among its scopes as well.
+func (s *Service) allowed(ctx context.Context, e Evidence, duty authz.Duty) (authz.Person, error) {
+	who, err := s.person(ctx, e, "")
+	if err != nil {
+		return who, err
+	}
+	s.mu.RLock()
+	p := s.snapshot.Policy
+	s.mu.RUnlock()
+	no := errkind.New(errkind.Denied, fmt.Sprintf("this needs the duty %q", duty)).WithHint("[duties] of the policy says which groups have it.")
+	if p == nil || who.Machine != "" || !slices.Contains(p.Duties(who.Groups), duty) {
+		return who, no
+	}
+	if e.APIToken != "" {
+		t, err := s.token(e.APIToken, who.Address)
+		if err != nil {
+			return who, err
+		}
+		if !p.ByToken(duty) {
+			return who, errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", duty))
+		}
+		if !slices.Contains(t.Scopes, string(duty)) {
+			return who, errkind.New(errkind.Denied, fmt.Sprintf("this API token has not the scope %q", duty))
+		}
+	}
+	return who, nil
+}

@@ -1,0 +1,98 @@
+package signer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+func openLog(dir, second, origin string, k *keys) (*ledger.Log, error) {
+	var copies []string
+	if second != "" {
+		copies = []string{second}
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return ledger.Create(dir, origin, k.log, copies...)
+	}
+	return ledger.Open(dir, k.log, copies...)
+}
+
+// Head implements Signer.
+func (s *Service) Head(context.Context) ([]byte, error) { return s.log.Head().Note, nil }
+
+// Prove implements Signer.
+func (s *Service) Prove(_ context.Context, index, size uint64) ([]wire.Hash, error) {
+	p, err := s.log.Prove(index, size)
+	return hashes(p), err
+}
+
+// ProveConsistency implements Signer.
+func (s *Service) ProveConsistency(_ context.Context, from, to uint64) ([]wire.Hash, error) {
+	if from == 0 || from > to {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("a proof from size %d to %d does not exist", from, to))
+	}
+	p, err := s.log.ProveConsistency(from, to)
+	return hashes(p), err
+}
+
+// Entry implements Signer.
+func (s *Service) Entry(_ context.Context, index uint64) (Entry, error) {
+	if index >= s.log.Head().Size {
+		return Entry{}, errkind.New(errkind.NotFound, fmt.Sprintf("the log has no entry %d yet", index))
+	}
+	leaf, nonce, body, err := s.log.Entry(index)
+	return Entry{Leaf: leaf, Nonce: nonce[:], Body: body}, err
+}
+
+func hashes(in [][32]byte) []wire.Hash {
+	out := make([]wire.Hash, len(in))
+	for i, h := range in {
+		out[i] = h
+	}
+	return out
+}
+
+// LoadPolicy reads the files of a version. The gateway loads the same text that the signer decides by.
+func LoadPolicy(files []PolicyFile) (*authz.Policy, error) {
+	in := make([]authz.File, len(files))
+	for i, f := range files {
+		in[i] = authz.File{Name: f.Name, Text: []byte(f.Text)}
+	}
+	p, problems := authz.Load(in...)
+	if len(problems) > 0 {
+		return nil, errkind.New(errkind.Usage, problems.Error())
+	}
+	return p, nil
+}
+
+func edKey(k []byte) ed25519.PublicKey {
+	if len(k) != ed25519.PublicKeySize {
+		return make(ed25519.PublicKey, ed25519.PublicKeySize)
+	}
+	return k
+}
+
+// showable makes a text fit for a pass: what cannot be shown as itself becomes a space, and it is cut to its limit.
+func showable(t string) string {
+	t = strings.ToValidUTF8(t, "\uFFFD")
+	var b strings.Builder
+	for _, r := range t {
+		if !wire.PlainText(string(r), 8) {
+			r = ' '
+		}
+		if b.Len()+len(string(r)) > wire.MaxGrantText {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}

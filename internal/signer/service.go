@@ -1,0 +1,283 @@
+package signer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Config says where the signer keeps its things and what the trust bundle names.
+type Config struct {
+	Dir        string // keys, state and log, readable by the signer's user only
+	Origin     string // name of the log
+	Hosts      []string
+	NoiseKey   wire.Hash // public key of the gateway's control lines
+	Identities Identities
+	PassTime   time.Duration // longest pass; at most 12 h
+	SignInAge  time.Duration // how old a sign-in may be: the web session's limit
+	RetainFor  time.Duration // promised in each open leaf
+	Now        func() time.Time
+	Log        *slog.Logger
+	SecondCopy string // directory that gets every tile of the log as well; empty: none
+}
+
+// Service is the signer itself.
+type Service struct {
+	cfg    Config
+	keys   *keys
+	log    *ledger.Log
+	bundle wire.Signed
+	serial uint64
+
+	mu       sync.RWMutex // guards state and snapshot
+	state    *state
+	snapshot *authz.Snapshot
+}
+
+// New opens or creates a signer.
+func New(cfg Config) (*Service, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	k, err := openKeys(cfg.Dir+"/keys", cfg.Origin)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openState(cfg.Dir + "/state")
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, keys: k, state: st, snapshot: &authz.Snapshot{}}
+	if s.log, err = openLog(cfg.Dir+"/log", cfg.SecondCopy, cfg.Origin, k); err != nil {
+		return nil, err
+	}
+	if len(st.policy.Files) > 0 {
+		p, err := LoadPolicy(st.policy.Files)
+		if err != nil {
+			s.log.Close()
+			return nil, fmt.Errorf("stored policy %d: %w", st.policy.Version, err)
+		}
+		s.snapshot = &authz.Snapshot{Policy: p}
+	}
+	if err := s.makeBundle(); err != nil {
+		s.log.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the log.
+func (s *Service) Close() error { return s.log.Close() }
+
+// ScopeSession is the scope with which an API token may open sessions.
+const ScopeSession = "session"
+
+// Open implements Signer.
+func (s *Service) Open(ctx context.Context, r OpenRequest) (Opened, error) {
+	if err := r.check(); err != nil {
+		return Opened{}, err
+	}
+	who, err := s.person(ctx, r.Evidence, r.ClientAddr)
+	if err != nil {
+		return Opened{}, err
+	}
+	if err := s.mayOpen(r.Evidence, who); err != nil {
+		return Opened{}, err
+	}
+	// Held until the pass is signed: after a revocation's leaf no pass for that device is announced any more.
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	dev, known := s.state.byName(r.Device)
+	now := s.cfg.Now()
+	action, decision, err := s.decide(s.snapshot, who, dev, known, r, now)
+	if err != nil {
+		return Opened{}, err
+	}
+	pass, err := s.buildPass(r, who, dev, s.state.policy, action, decision, now)
+	if err != nil {
+		return Opened{}, err
+	}
+	return s.announce(ctx, r, dev, pass, decision)
+}
+
+// check refuses what would make an open leaf that no verifier could use.
+func (r *OpenRequest) check() error {
+	switch {
+	case r.Session.IsZero() || r.H0.IsZero():
+		return errkind.New(errkind.Usage, "a session is opened with its id and its recording's first hash")
+	case len(r.RecordKey) != ed25519.PublicKeySize:
+		return errkind.New(errkind.Usage, "the record key is not an Ed25519 public key")
+	case (r.Part == 0) != (r.PrevOpen == nil):
+		return errkind.New(errkind.Usage, "a part after the first names the open leaf of the part before it")
+	}
+	return nil
+}
+
+// mayOpen refuses a token that was not made to open sessions.
+func (s *Service) mayOpen(e Evidence, who authz.Person) error {
+	if e.APIToken == "" {
+		return nil
+	}
+	t, err := s.token(e.APIToken, who.Address)
+	if err == nil && !slices.Contains(t.Scopes, ScopeSession) {
+		err = errkind.New(errkind.Denied, "this API token has not the scope \"session\"").WithHint("`sallyport token create --scope session` makes one that has.")
+	}
+	return err
+}
+
+// decide repeats the gateway's decision on the signer's own copy: a command is first looked for among the exact commands a
+// role gives, then counts as a shell. A device that is not there and one that the asker may not see get the same answer.
+func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, known bool, r OpenRequest, now time.Time) (string, authz.Decision, error) {
+	shell, err := authz.ParseAction("shell:" + r.Login)
+	if err != nil {
+		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error())
+	}
+	q := authz.Request{Person: who, Device: authz.Device{Name: r.Device, Site: dev.Site, Labels: dev.Labels}, LiveSessions: max(r.Live, 0), Ticket: r.Ticket}
+	if !known || !snap.Visible(who, q.Device, now) {
+		e := authz.Invisible(r.Device)
+		return "", authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	}
+	if dev.State != wire.StateOK {
+		return "", authz.Decision{}, errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", r.Device, dev.State)).
+			WithHint("An administrator can say why.")
+	}
+	if len(r.Argv) > 0 {
+		q.Action = authz.RunAction(r.Argv)
+		if d := authz.Decide(snap, q, now); d.Allowed {
+			return q.Action.String(), d, nil
+		}
+	}
+	q.Action = shell
+	d := authz.Decide(snap, q, now)
+	if !d.Allowed {
+		e := d.Explain()
+		return "", d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	}
+	return shell.String(), d, nil
+}
+
+// passLead is how far before now a pass begins: a device that measured the time by an older status may be that far behind.
+const passLead = 30 * time.Second
+
+func (s *Service) buildPass(r OpenRequest, who authz.Person, dev Device, pol Policy, action string, d authz.Decision, now time.Time) (*wire.Pass, error) {
+	key, err := sshKey(r.SessionKey)
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, "the session key is not an SSH public key").Because(err)
+	}
+	until := now.Add(min(s.cfg.PassTime, wire.MaxPassTime-passLead-time.Second))
+	if !d.Until.IsZero() && d.Until.Before(until) {
+		until = d.Until
+	}
+	g := wire.Grant{V: 1, Session: r.Session, Device: dev.FP, Login: r.Login, Actions: []string{action},
+		MaxConcurrent: uint64(max(d.SessionsAtOnce, 0)), Attended: d.Attended, Emergency: d.Emergency,
+		Subject: wire.Subject{Pseudonym: s.pseudonym([]byte(who.ID.String())), Display: showable(who.Name)},
+		Reason:  showable(r.Reason), Ticket: showable(r.Ticket), Approvers: []string{}, PolicySHA256: pol.SHA256, Epoch: dev.Epoch, IssuedMS: now.UnixMilli()}
+	p, err := wire.NewPass(g, key, s.keys.sessionCA.PublicKey(), now.Add(-passLead), until)
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, err.Error())
+	}
+	return p, nil
+}
+
+// announce puts the open leaf into the log and signs the pass after it.
+func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass *wire.Pass, d authz.Decision) (Opened, error) {
+	if err := ctx.Err(); err != nil {
+		return Opened{}, context.Cause(ctx)
+	}
+	ctx = context.WithoutCancel(ctx) // a caller who leaves now would leave a leaf behind that nobody knows of
+	if err := s.follows(r); err != nil {
+		return Opened{}, err
+	}
+	body, err := ledger.OpenBody{
+		Session: r.Session, Part: r.Part, Device: [32]byte(s.pseudonym(dev.FP[:])), DeviceFP: dev.FP, H0: r.H0, Pass: pass.Hash,
+		SlotRK: r.SlotRK, SlotSK: r.SlotSK, GatewayKey: recordKeyFP(r.RecordKey), GatewayPub: r.RecordKey,
+		RetainUntil: s.cfg.Now().Add(s.cfg.RetainFor).Unix(), PrevOpen: r.PrevOpen,
+	}.Marshal()
+	if err != nil {
+		return Opened{}, fmt.Errorf("open leaf: %w", err)
+	}
+	leaf, nonce, index, cp, err := s.append(ctx, "open", nil, body)
+	if err != nil {
+		return Opened{}, errkind.New(errkind.Unavailable, "the session could not be announced in the log, so it was not started").Because(err)
+	}
+	out := Opened{PassHash: pass.Hash, Leaf: leaf, Nonce: nonce, Body: body, Index: index, Checkpoint: cp.Note,
+		Until: pass.Until(), Rule: d.Rule, Actions: pass.Grant.Actions, PolicySHA: pass.Grant.PolicySHA256}
+	if out.Proof, err = s.Prove(ctx, index, cp.Size); err != nil {
+		return Opened{}, err
+	}
+	if r.AckSize > 0 && r.AckSize <= cp.Size {
+		if out.Consistency, err = s.ProveConsistency(ctx, r.AckSize, cp.Size); err != nil {
+			return Opened{}, err
+		}
+	}
+	out.Pass, err = pass.Sign(s.keys.sessionCA)
+	return out, err
+}
+
+// append writes one leaf and returns it with the checkpoint that includes it.
+func (s *Service) append(ctx context.Context, typ string, ref []uint64, body []byte) (leaf, nonce []byte, index uint64, cp ledger.Checkpoint, err error) {
+	var n [16]byte
+	rand.Read(n[:])
+	l := ledger.Leaf{Type: typ, Ref: ref, Commit: ledger.Commit(n, body)}
+	receipt, err := s.log.Append(ctx, ledger.Entry{Leaf: l, Nonce: n, Body: body})
+	if err != nil {
+		return nil, nil, 0, cp, fmt.Errorf("append %s leaf: %w", typ, err)
+	}
+	leaf, err = l.Marshal()
+	return leaf, n[:], receipt.Index, receipt.Checkpoint, err
+}
+
+func (s *Service) appendOwn(ctx context.Context, typ string, ref []uint64, body []byte) (Appended, error) {
+	_, nonce, index, cp, err := s.append(ctx, typ, ref, body)
+	return Appended{Index: index, Nonce: nonce, Checkpoint: cp.Note}, err
+}
+
+// Status implements Signer. A device that nobody has admitted is not known here: it waits.
+func (s *Service) Status(_ context.Context, device wire.Hash, nonce []byte) (wire.Signed, error) {
+	if len(nonce) < 16 || len(nonce) > 32 {
+		return wire.Signed{}, errkind.New(errkind.Usage, "a status answers a nonce of 16 to 32 bytes")
+	}
+	s.mu.RLock()
+	d, ok := s.state.devices[device]
+	s.mu.RUnlock()
+	st := wire.Status{Nonce: nonce, Device: device, Time: s.cfg.Now().UnixMilli(), Epoch: d.Epoch, Bundle: s.serial, State: wire.StateWaiting}
+	if ok {
+		st.State = d.State
+	}
+	return st.Sign(s.keys.sessionCA)
+}
+
+// Keys implements Signer.
+func (s *Service) Keys(context.Context) (PublicKeys, error) {
+	return PublicKeys{LogKey: s.keys.logVerifier, Origin: s.cfg.Origin,
+		SessionCA: wire.PublicKey{PublicKey: s.keys.sessionCA.PublicKey()}, Root: wire.PublicKey{PublicKey: s.keys.root.PublicKey()}}, nil
+}
+
+// pseudonym hides a name from a witness of the log while the same name keeps the same pseudonym.
+func (s *Service) pseudonym(name []byte) []byte {
+	m := hmac.New(sha256.New, s.keys.site)
+	m.Write(name)
+	return m.Sum(nil)
+}
+
+func recordKeyFP(k []byte) wire.Hash {
+	pub, err := ssh.NewPublicKey(edKey(k))
+	if err != nil {
+		return wire.Hash{}
+	}
+	return wire.Fingerprint(pub)
+}

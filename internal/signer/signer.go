@@ -1,0 +1,187 @@
+// Package signer holds what a taken data plane must not have: the root key, the session CA, the log and its
+// key. Its interface is narrow on purpose. The gateway brings evidence of who asks and for what; the signer checks the
+// evidence itself, decides on its own copy of the policy and of the devices, and only then builds the pass.
+//
+// # Nothing is signed that is not in the log
+//
+// Open appends the open leaf, which commits to the recording's first hash and to the pass without its signature,
+// signs the checkpoint that includes it, and signs the pass last. The device demands that proof, so "announced before
+// it starts" is enforced by the party it protects.
+//
+// # What a taken data plane can still do
+//
+// Act as somebody who is signed in at that time, within that person's rights. It cannot make evidence, widen a policy,
+// admit a device or read a key. When the signer runs in the gateway's process all of this is a matter of code only, and
+// `sallyport doctor` says so.
+package signer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Evidence is proof of who asks: exactly one of the two. It is passed on as received, because a data plane's word
+// on it would be worth nothing.
+type Evidence struct {
+	IDToken  string `json:"id_token,omitempty"`
+	APIToken string `json:"api_token,omitempty"`
+}
+
+// OpenRequest asks for a pass.
+type OpenRequest struct {
+	Evidence   Evidence          `json:"evidence"`
+	Session    id.Session        `json:"session"`
+	Part       uint32            `json:"part"`
+	PrevOpen   *uint64           `json:"prev_open,omitempty"` // leaf index of the part before
+	Device     id.Device         `json:"device"`
+	Login      string            `json:"login"`
+	Argv       []string          `json:"argv,omitempty"` // a command; empty for a shell
+	Reason     string            `json:"reason"`
+	Ticket     string            `json:"ticket"`
+	ClientAddr string            `json:"client_addr"`
+	Live       int               `json:"live"` // sessions on the device now
+	H0         wire.Hash         `json:"h0"`
+	SlotRK     wire.Hash         `json:"slot_rk"`
+	SlotSK     wire.Hash         `json:"slot_sk"`
+	RecordKey  ed25519.PublicKey `json:"record_key"`  // signs the recording's close
+	SessionKey []byte            `json:"session_key"` // SSH wire form of the fresh key in the gateway's memory
+	AckSize    uint64            `json:"ack_size"`    // log size the device has accepted
+}
+
+// Opened is everything the device needs to agree.
+type Opened struct {
+	Pass        []byte      `json:"pass"`
+	PassHash    wire.Hash   `json:"pass_hash"`
+	Leaf        []byte      `json:"leaf"`
+	Nonce       []byte      `json:"nonce"`
+	Body        []byte      `json:"body"`
+	Index       uint64      `json:"index"`
+	Proof       []wire.Hash `json:"proof"`
+	Consistency []wire.Hash `json:"consistency"`
+	Checkpoint  []byte      `json:"checkpoint"`
+	Until       time.Time   `json:"until"`
+	Rule        string      `json:"rule"`
+	Actions     []string    `json:"actions"`
+	PolicySHA   wire.Hash   `json:"policy_sha256"`
+}
+
+// AppendRequest writes one leaf of another type.
+type AppendRequest struct {
+	Type string   `json:"type"`
+	Ref  []uint64 `json:"ref,omitempty"`
+	Body []byte   `json:"body"`
+}
+
+// Appended says where a leaf stands.
+type Appended struct {
+	Index      uint64 `json:"index"`
+	Nonce      []byte `json:"nonce"`
+	Checkpoint []byte `json:"checkpoint"`
+}
+
+// Entry is a leaf and what it commits to.
+type Entry struct {
+	Leaf  []byte `json:"leaf"`
+	Nonce []byte `json:"nonce"`
+	Body  []byte `json:"body"`
+}
+
+// Device is the signer's own copy of what decides about a device.
+type Device struct {
+	Name     id.Device         `json:"name"`
+	Site     string            `json:"site"`
+	FP       wire.Hash         `json:"fp"` // of the SSH host key
+	HostKey  wire.PublicKey    `json:"host_key"`
+	Labels   map[string]string `json:"labels"`
+	State    string            `json:"state"` // of the status: waiting, ok, locked, revoked
+	Epoch    uint64            `json:"epoch"`
+	Revision uint64            `json:"revision"`
+}
+
+// Token is the signer's own copy of an API token.
+type Token struct {
+	ID        string       `json:"id"`
+	Hash      wire.Hash    `json:"hash"` // of the token's text
+	Principal id.Principal `json:"principal"`
+	Name      string       `json:"name"`
+	Groups    []string     `json:"groups"`
+	Machine   string       `json:"machine,omitempty"`
+	Scopes    []string     `json:"scopes"`
+	Network   string       `json:"network,omitempty"` // CIDR the token is good from; empty: any
+	Expires   time.Time    `json:"expires"`
+	Revoked   bool         `json:"revoked,omitempty"`
+}
+
+// PolicyFile is one file of a policy version.
+type PolicyFile struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Policy is a stored version.
+type Policy struct {
+	Version uint64       `json:"version"`
+	SHA256  wire.Hash    `json:"sha256"`
+	Files   []PolicyFile `json:"files"`
+	By      string       `json:"by"`
+	Reason  string       `json:"reason"`
+	At      time.Time    `json:"at"`
+}
+
+// Signer is what the gateway may ask. Service answers in this process, Client over a unix socket.
+type Signer interface {
+	// Open decides, announces and signs. A refusal is an errkind.Denied with its reason and hint.
+	Open(ctx context.Context, r OpenRequest) (Opened, error)
+	// Append writes a leaf of a type that needs no decision.
+	Append(ctx context.Context, r AppendRequest) (Appended, error)
+	// Status speaks on a device with a fresh signature over its nonce.
+	Status(ctx context.Context, device wire.Hash, nonce []byte) (wire.Signed, error)
+	// Bundle gives the trust bundle.
+	Bundle(ctx context.Context) (wire.Signed, error)
+
+	// Head, Prove, ProveConsistency and Entry read the log.
+	Head(ctx context.Context) ([]byte, error)
+	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
+	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
+	Entry(ctx context.Context, index uint64) (Entry, error)
+
+	// PutDevice and ApplyPolicy widen: they need an administrator's evidence. Restrict only tightens.
+	PutDevice(ctx context.Context, by Evidence, d Device) (Appended, error)
+	Restrict(ctx context.Context, device wire.Hash, state, why string) (Appended, error)
+	ApplyPolicy(ctx context.Context, by Evidence, files []PolicyFile, reason string) (Policy, error)
+	CurrentPolicy(ctx context.Context) (Policy, error)
+	PutToken(ctx context.Context, by Evidence, t Token) (Appended, error)
+	RevokeToken(ctx context.Context, tokenID string) (Appended, error)
+	// Keys gives the public halves that others show or check.
+	Keys(ctx context.Context) (PublicKeys, error)
+}
+
+// PublicKeys are the public halves.
+type PublicKeys struct {
+	LogKey    string         `json:"log_key"` // verifier key
+	Origin    string         `json:"origin"`
+	SessionCA wire.PublicKey `json:"session_ca"`
+	Root      wire.PublicKey `json:"root"`
+}
+
+// Identity is who an id token names, as the verifier of its issuer read it.
+type Identity struct {
+	Principal      id.Principal
+	Name           string
+	Groups         []string
+	SignedInAt     time.Time
+	SecondFactorAt time.Time // zero: no second factor
+}
+
+// Identities verifies id tokens: signature, issuer and audience always; expiry as it was at sign-in.
+type Identities interface {
+	VerifyIDToken(ctx context.Context, raw string) (Identity, error)
+}
+
+func sshKey(raw []byte) (ssh.PublicKey, error) { return ssh.ParsePublicKey(raw) }

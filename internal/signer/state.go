@@ -1,0 +1,116 @@
+package signer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// state is the signer's own copy of what decisions rest on. One file per object, written by rename: a change costs
+// one small file however many devices there are, and an operator can read what the signer believes.
+type state struct {
+	dir     string
+	devices map[wire.Hash]Device
+	names   map[id.Device]wire.Hash
+	tokens  map[wire.Hash]Token // by hash
+	policy  Policy
+}
+
+func openState(dir string) (*state, error) {
+	s := &state{dir: dir, devices: map[wire.Hash]Device{}, names: map[id.Device]wire.Hash{}, tokens: map[wire.Hash]Token{}}
+	for _, sub := range []string{"devices", "tokens"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("signer state: %w", err)
+		}
+	}
+	err := eachFile(filepath.Join(dir, "devices"), func(d Device) { s.holdDevice(d) })
+	err = errors.Join(err, eachFile(filepath.Join(dir, "tokens"), func(t Token) { s.tokens[t.Hash] = t }))
+	raw, perr := os.ReadFile(filepath.Join(dir, "policy.json"))
+	if perr == nil {
+		perr = json.Unmarshal(raw, &s.policy)
+	} else if errors.Is(perr, fs.ErrNotExist) {
+		perr = nil
+	}
+	return s, errors.Join(err, perr)
+}
+
+func eachFile[T any](dir string, use func(T)) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".json") {
+			continue // a half-written file of a crash
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return err
+		}
+		var v T
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(dir, e.Name()), err)
+		}
+		use(v)
+	}
+	return nil
+}
+
+func (s *state) holdDevice(d Device) {
+	if old, ok := s.devices[d.FP]; ok && s.names[old.Name] == d.FP {
+		delete(s.names, old.Name)
+	}
+	s.devices[d.FP] = d
+	if d.State != wire.StateRevoked {
+		s.names[d.Name] = d.FP
+	}
+}
+
+func (s *state) byName(name id.Device) (Device, bool) {
+	d, ok := s.devices[s.names[name]]
+	return d, ok && d.Name == name
+}
+
+func (s *state) putDevice(d Device) error {
+	d.Labels = maps.Clone(d.Labels)
+	if err := s.write("devices/"+d.FP.String(), d); err != nil {
+		return err
+	}
+	s.holdDevice(d)
+	return nil
+}
+
+func (s *state) putToken(t Token) error {
+	if err := s.write("tokens/"+t.Hash.String(), t); err != nil {
+		return err
+	}
+	s.tokens[t.Hash] = t
+	return nil
+}
+
+func (s *state) putPolicy(p Policy) error {
+	if err := s.write(fmt.Sprintf("policy-%06d", p.Version), p); err != nil {
+		return err
+	}
+	if err := s.write("policy", p); err != nil {
+		return err
+	}
+	s.policy = p
+	return nil
+}
+
+func (s *state) write(name string, v any) error {
+	raw, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err
+	}
+	return writeDurable(filepath.Join(s.dir, name+".json"), raw)
+}
