@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// channel is the number of a session's only channel: the first that the gateway opens beside the events.
+const channel uint32 = 1
+
+// openChannels opens the device's events and then the terminal or the command.
+func (s *Session) openChannels() error {
+	events, evReqs, err := s.line.Conn.OpenChannel(wire.EventsChannel, nil)
+	if err != nil {
+		return deviceSays(err)
+	}
+	go ssh.DiscardRequests(evReqs)
+	s.events = events
+	ch, reqs, err := s.line.Conn.OpenChannel("session", nil)
+	if err != nil {
+		return deviceSays(err)
+	}
+	s.ch, s.reqs = ch, reqs
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	kind, payload := "shell", []byte(nil)
+	if len(s.ask.Argv) > 0 {
+		kind, payload = "exec", ssh.Marshal(struct{ Command string }{shellQuote(s.ask.Argv)})
+	}
+	ok, err := ch.SendRequest(kind, true, payload)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", kind, err)
+	}
+	if !ok {
+		return errkind.New(errkind.Denied, fmt.Sprintf("%s did not start the %s as %s", s.ask.Device, kind, s.ask.Login)).
+			WithHint("The session's notes say why, as far as the machine told.")
+	}
+	return nil
+}
+
+// prepare sends what belongs before the start; a device that cannot do it refuses the start.
+func (s *Session) prepare() error {
+	if s.ask.Lang != "" {
+		if _, err := s.ch.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{"LANG", s.ask.Lang})); err != nil {
+			return err
+		}
+	}
+	p := s.ask.PTY
+	if p == nil {
+		return nil
+	}
+	term := p.Term
+	if term == "" {
+		term = "xterm-256color"
+	}
+	if err := s.rec.Resize(channel, uint16(p.Cols), uint16(p.Rows)); err != nil {
+		return err
+	}
+	_, err := s.ch.SendRequest("pty-req", false, ssh.Marshal(struct {
+		Term                      string
+		Cols, Rows, Width, Height uint32
+		Modes                     string
+	}{term, uint32(p.Cols), uint32(p.Rows), 0, 0, "\x00"}))
+	return err
+}
+
+// deviceSays turns a refused channel into what a person reads.
+func deviceSays(err error) error {
+	var refused *ssh.OpenChannelError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	text := strings.ToValidUTF8(refused.Message, "?")
+	if !wire.PlainText(text, wire.MaxGrantText) {
+		text = "no reason was given"
+	}
+	return errkind.New(errkind.Denied, "the machine refused: "+text)
+}
+
+// Resize tells record and device about a new size.
+func (s *Session) Resize(cols, rows int) error {
+	if s.ask.PTY == nil {
+		return nil
+	}
+	if cols < 1 || cols > 500 || rows < 1 || rows > 300 {
+		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows")
+	}
+	if err := s.rec.Resize(channel, uint16(cols), uint16(rows)); err != nil {
+		s.stop(err)
+		return err
+	}
+	_, err := s.ch.SendRequest("window-change", false, ssh.Marshal(struct{ Cols, Rows, Width, Height uint32 }{uint32(cols), uint32(rows), 0, 0}))
+	return err
+}
+
+// signals are the names of RFC 4254 section 6.10.
+const signals = " ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2 "
+
+// Signal sends a signal, named without SIG, to what runs.
+func (s *Session) Signal(name string) error {
+	if name == "" || strings.Contains(name, " ") || !strings.Contains(signals, " "+name+" ") {
+		return errkind.New(errkind.Usage, fmt.Sprintf("%.20q is not a signal; the names are%s", name, strings.TrimRight(signals, " ")))
+	}
+	_, err := s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{name}))
+	return err
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}

@@ -1,0 +1,225 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// maxAsked bounds the answers that wait to be redeemed, of everybody and of one sign-in.
+const (
+	maxAsked    = 10_000
+	maxAskedOne = 50
+)
+
+// Ask decides whether a session may be opened and keeps the question for Open. A refusal is an errkind.Denied with the
+// reason and the nearest way in; nothing is dialled for it.
+func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
+	if err := checkAsk(&a); err != nil {
+		return store.Session{}, err
+	}
+	if err := b.cfg.Recorder.Ready(); err != nil {
+		return store.Session{}, err
+	}
+	dev, err := b.cfg.Store.Device(ctx, a.Device)
+	known := err == nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Session{}, err
+	}
+	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
+	if a.Login == "" {
+		if a.Login, err = onlyLogin(snap, &a, dev, known, now); err != nil {
+			return store.Session{}, err
+		}
+	}
+	action, d, refusal := b.decide(snap, &a, dev, known, now)
+	s := store.Session{ID: id.NewSession(), Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
+		Login: a.Login, Action: action, Argv: a.Argv, PTY: a.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
+		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
+	if a.ClientAddr.IsValid() {
+		s.ClientAddr = a.ClientAddr.String()
+	}
+	if refusal != nil {
+		s.State, s.Ended, s.EndReason = store.Refused, now, refusal.Text
+	}
+	if err := b.keepDecision(ctx, &a, dev, s, d, refusal); err != nil {
+		return store.Session{}, err
+	}
+	if refusal != nil {
+		return s, refusal
+	}
+	return s, b.remember(s.ID, asked{ask: a, device: dev, action: action, until: now.Add(b.cfg.AskTime)})
+}
+
+// checkAsk refuses what no policy could allow, in words.
+func checkAsk(a *Ask) error {
+	if _, err := id.ParseDevice(string(a.Device)); err != nil {
+		return errkind.New(errkind.Usage, err.Error()).WithHint("`sallyport devices list` shows the names you can reach.")
+	}
+	if a.Login != "" {
+		if _, err := authz.ParseAction("shell:" + a.Login); err != nil {
+			return errkind.New(errkind.Usage, err.Error())
+		}
+	}
+	for what, text := range map[string]string{"reason": a.Purpose, "ticket": a.Ticket} {
+		if !wire.PlainText(text, wire.MaxGrantText) {
+			return errkind.New(errkind.Usage, fmt.Sprintf("the %s is longer than %d bytes or has control characters", what, wire.MaxGrantText))
+		}
+	}
+	if len(a.Argv) > 0 && (strings.Contains(strings.Join(a.Argv, ""), "\x00") || len(shellQuote(a.Argv)) > 32<<10) {
+		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB")
+	}
+	if p := a.PTY; p != nil && (p.Cols < 1 || p.Cols > 500 || p.Rows < 1 || p.Rows > 300) {
+		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows")
+	}
+	return nil
+}
+
+// decide asks the policy. A command is first looked for among the exact commands a role gives, then counts as a shell.
+func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now time.Time) (string, authz.Decision, *errkind.Error) {
+	shell, err := authz.ParseAction("shell:" + a.Login)
+	if err != nil {
+		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error())
+	}
+	if !known || snap.Policy == nil || !snap.Visible(a.Person, target(a.Device, dev), now) {
+		e := authz.Invisible(a.Device)
+		return shell.String(), authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	}
+	if refusal := unfit(dev); refusal != nil {
+		return shell.String(), authz.Decision{}, refusal
+	}
+	q := authz.Request{Person: a.Person, Device: target(a.Device, dev), LiveSessions: b.LiveOn(a.Device), Ticket: a.Ticket}
+	if len(a.Argv) > 0 && a.PTY == nil {
+		q.Action = authz.RunAction(a.Argv)
+		if d := authz.Decide(snap, q, now); d.Allowed {
+			return q.Action.String(), d, nil
+		}
+	}
+	q.Action = shell
+	d := authz.Decide(snap, q, now)
+	if d.Allowed {
+		return shell.String(), d, nil
+	}
+	e := d.Explain()
+	return shell.String(), d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+}
+
+func target(name id.Device, d store.Device) authz.Device {
+	return authz.Device{Name: name, Site: d.Site, Labels: d.Labels}
+}
+
+// unfit says why no session can start on a device that is visible to the asker.
+func unfit(d store.Device) *errkind.Error {
+	switch d.State {
+	case store.OK:
+	case store.Disputed:
+		return errkind.New(errkind.Denied, fmt.Sprintf("%s is disputed: two machines show the same key, so no session can start.", d.Name)).
+			WithHint("An administrator looks at the machine and admits it again.")
+	default:
+		return errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", d.Name, d.State)).WithHint("An administrator can say why.")
+	}
+	if d.Frozen {
+		return errkind.New(errkind.Denied, fmt.Sprintf("%s is frozen by its owner, so no session can start.", d.Name)).WithHint("Only the owner can thaw it, at the machine.")
+	}
+	if !d.Online() {
+		text := fmt.Sprintf("%s is offline", d.Name)
+		if !d.LastSeen.IsZero() {
+			text += " since " + d.LastSeen.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		return errkind.New(errkind.Unavailable, text+", so no session can start.").WithHint("It comes back by itself once it reaches this gateway; somebody at the machine can run `sallyport-agent doctor`.")
+	}
+	return nil
+}
+
+// onlyLogin finds the login when the asker named none.
+func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now time.Time) (string, error) {
+	invisible := authz.Invisible(a.Device)
+	if !known || snap.Policy == nil {
+		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
+	}
+	reach := snap.Reach(a.Person, target(a.Device, dev), now)
+	for _, offers := range [][]authz.Offer{reach.Open, reach.Later, reach.Ask} {
+		var logins []string
+		for _, o := range offers {
+			logins = append(logins, o.Logins...)
+		}
+		slices.Sort(logins)
+		logins = slices.Compact(logins)
+		if len(logins) == 1 {
+			return logins[0], nil
+		}
+		if len(logins) > 1 {
+			return "", errkind.New(errkind.Usage, fmt.Sprintf("there is more than one login for you on %s: %s", a.Device, strings.Join(logins, ", "))).WithHint("Say which with --login.")
+		}
+	}
+	if !reach.Visible {
+		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
+	}
+	return "", errkind.New(errkind.Denied, fmt.Sprintf("You may not open a shell on %s.", a.Device)).WithHint("`sallyport devices show` lists what you may do there.")
+}
+
+// keepDecision stores the answer with its inputs, and the session, before anything follows from it.
+func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s store.Session, d authz.Decision, refusal *errkind.Error) error {
+	text := "allowed"
+	if refusal != nil {
+		text = refusal.Text
+	} else if e := d.Explain(); e.Text != "" {
+		text = e.Text
+	}
+	inputs, err := json.Marshal(map[string]any{"groups": a.Person.Groups, "machine": a.Person.Machine, "via_token": a.Person.ViaToken,
+		"second_factor_at": a.Person.SecondFactorAt, "address": s.ClientAddr, "site": dev.Site, "labels": dev.Labels, "live": b.LiveOn(a.Device), "ticket": a.Ticket})
+	if err != nil {
+		return fmt.Errorf("store decision: %w", err)
+	}
+	if err := b.cfg.Store.AddSession(ctx, s); err != nil {
+		return err
+	}
+	_, err = b.cfg.Store.AddDecision(ctx, store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: refusal == nil,
+		Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs})
+	if err != nil {
+		return err
+	}
+	return b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
+		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text}})
+}
+
+func (b *Broker) remember(sid id.Session, a asked) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, mine := b.cfg.Now(), 0
+	for k, old := range b.asked {
+		if now.After(old.until) {
+			delete(b.asked, k)
+		} else if old.ask.Key == a.ask.Key {
+			mine++
+		}
+	}
+	if len(b.asked) >= maxAsked || mine >= maxAskedOne {
+		return errkind.New(errkind.TooMany, "too many sessions were asked for and not opened").WithHint("Wait half a minute.")
+	}
+	b.asked[sid] = a
+	return nil
+}
+
+// shellQuote makes one line of separate words for a POSIX shell: sshd and our agent hand a command to the login's shell.
+func shellQuote(argv []string) string {
+	out := make([]string, len(argv))
+	for i, w := range argv {
+		out[i] = w
+		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,") != "" {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}

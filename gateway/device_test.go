@@ -1,0 +1,182 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// device is a machine in this process: an SSH server over a pipe whose programs are a few words. The real agent is
+// tested where real processes are.
+type device struct {
+	host ssh.Signer
+
+	mu     sync.Mutex // guards what follows
+	dialed int
+	refuse error
+	ended  []string
+	typed  []byte
+	lines  []net.Conn
+}
+
+func newDevice(t *testing.T) *device {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := ssh.NewSignerFromSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &device{host: host}
+}
+
+func (d *device) Ack(wire.Hash) uint64 { return 0 }
+
+func (d *device) End(_ wire.Hash, _ id.Session, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = append(d.ended, reason)
+}
+
+func (d *device) dials() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dialed
+}
+
+func (d *device) Open(_ context.Context, o gateway.Order) (*gateway.SessionLine, error) {
+	d.mu.Lock()
+	d.dialed++
+	refuse := d.refuse
+	d.mu.Unlock()
+	if refuse != nil {
+		return nil, refuse
+	}
+	ours, theirs := net.Pipe()
+	d.mu.Lock()
+	d.lines = append(d.lines, theirs)
+	d.mu.Unlock()
+	go d.serve(theirs, o)
+	conn, chans, reqs, err := ssh.NewClientConn(ours, "device", &ssh.ClientConfig{User: o.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
+		HostKeyCallback: ssh.FixedHostKey(d.host.PublicKey())})
+	if err != nil {
+		return nil, errkind.New(errkind.Unavailable, "handshake").Because(err)
+	}
+	return &gateway.SessionLine{Conn: conn, Channels: chans, Requests: reqs}, nil
+}
+
+func (d *device) serve(c net.Conn, o gateway.Order) {
+	cfg := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+		if string(k.Marshal()) != string(o.Open.Pass) {
+			return nil, fmt.Errorf("not the pass")
+		}
+		return nil, nil
+	}}
+	cfg.AddHostKey(d.host)
+	conn, chans, reqs, err := ssh.NewServerConn(c, cfg)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	go ssh.DiscardRequests(reqs)
+	events := make(chan ssh.Channel, 1)
+	for n := range chans {
+		ch, reqs, err := n.Accept()
+		if err != nil {
+			return
+		}
+		if n.ChannelType() == wire.EventsChannel {
+			go ssh.DiscardRequests(reqs)
+			events <- ch
+			continue
+		}
+		go d.session(ch, reqs, events)
+	}
+}
+
+func (d *device) session(ch ssh.Channel, reqs <-chan *ssh.Request, events chan ssh.Channel) {
+	for r := range reqs {
+		command, run := "", r.Type == "shell" || r.Type == "exec"
+		if r.Type == "exec" {
+			var m struct{ Command string }
+			ssh.Unmarshal(r.Payload, &m)
+			command = m.Command
+		}
+		if r.WantReply {
+			r.Reply(run, nil)
+		}
+		if run {
+			go d.program(ch, command, <-events)
+		}
+	}
+}
+
+// program is what runs: "streams", "flood N", "wait", or without a command an echo of what is typed.
+func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
+	status := uint32(0)
+	switch word, arg, _ := strings.Cut(command, " "); word {
+	case "streams":
+		io.WriteString(ch, "out\n")
+		io.WriteString(ch.Stderr(), "err\n")
+		status = 7
+	case "flood":
+		n := 0
+		fmt.Sscan(arg, &n)
+		for chunk := []byte(strings.Repeat("0123456789abcdef", 1024)); n > 0; n -= len(chunk) {
+			if _, err := ch.Write(chunk[:min(n, len(chunk))]); err != nil {
+				return
+			}
+		}
+	case "wait":
+		io.Copy(io.Discard, ch)
+	case "":
+		d.echo(ch, events)
+	}
+	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	ch.Close()
+}
+
+// echo shows what is typed, and judges it: lines that begin with "secret" were hidden.
+func (d *device) echo(ch, events ssh.Channel) {
+	buf, at := make([]byte, 1024), uint64(0)
+	for {
+		n, err := ch.Read(buf)
+		if n > 0 {
+			d.mu.Lock()
+			d.typed = append(d.typed, buf[:n]...)
+			d.mu.Unlock()
+			hidden := strings.HasPrefix(string(buf[:n]), "secret")
+			wire.WriteEvent(events, wire.Event{Kind: wire.EventVerdict, Channel: 1, Offset: at, Len: uint64(n), Hidden: hidden})
+			at += uint64(n)
+			if !hidden {
+				ch.Write(buf[:n])
+			}
+		}
+		if err != nil || strings.Contains(string(buf[:n]), "exit\n") {
+			return
+		}
+	}
+}
+
+func (d *device) breakLines() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.lines {
+		l.Close()
+	}
+}

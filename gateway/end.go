@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// End ends the session on behalf of its technician.
+func (s *Session) End(text string) { s.cancel(ended(ByTechnician, text)) }
+
+// End ends a session on behalf of a person. Within a second no byte passes any more.
+func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
+	b.mu.Lock()
+	s, ok := b.live[sid]
+	b.mu.Unlock()
+	if !ok {
+		return errkind.New(errkind.Conflict, "this session does not run any more")
+	}
+	text := "the session was ended by " + by
+	if why != "" {
+		text += ": " + why
+	}
+	s.cancel(ended("ended by "+by, text))
+	return nil
+}
+
+// EndAllOf ends everything that one sign-in or token has opened.
+func (b *Broker) EndAllOf(key, why string) {
+	for _, s := range b.sessions() {
+		if s.ask.Key == key {
+			s.cancel(ended(BySignOut, "your sign-in has ended: "+why))
+		}
+	}
+}
+
+func (b *Broker) sessions() []*Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*Session, 0, len(b.live))
+	for _, s := range b.live {
+		out = append(out, s)
+	}
+	return out
+}
+
+// Revalidate decides every live session again, after anything changed that decisions rest on.
+func (b *Broker) Revalidate(ctx context.Context) {
+	for _, s := range b.sessions() {
+		if e := b.recheck(ctx, s); e != nil {
+			s.cancel(e)
+		}
+	}
+}
+
+// recheck gives the reason why a session may not go on, or nil. A database that does not answer is no reason: the
+// session was allowed, and Drain and the clock still end it.
+func (b *Broker) recheck(ctx context.Context, s *Session) *ending {
+	dev, err := b.cfg.Store.Device(ctx, s.ask.Device)
+	if err != nil {
+		b.cfg.Log.Error("a live session could not be decided again", slog.String("session", s.id.String()), slog.Any("error", err))
+		if errkind.KindOf(err) == errkind.NotFound {
+			return ended(ByLock, fmt.Sprintf("%s is no longer enrolled", s.ask.Device))
+		}
+		return nil
+	}
+	if dev.FP != s.device.FP || dev.State == store.Revoked || dev.State == store.Locked || dev.State == store.Disputed {
+		return ended(ByLock, fmt.Sprintf("%s is %s", s.ask.Device, dev.State))
+	}
+	if dev.Frozen {
+		return ended(ByOwner, fmt.Sprintf("%s was frozen by its owner", s.ask.Device))
+	}
+	return s.stillAllowed(b.cfg.Rules.Snapshot(), dev, b.LiveOn(s.ask.Device)-1)
+}
+
+func (s *Session) stillAllowed(snap *authz.Snapshot, dev store.Device, others int) *ending {
+	action, err := authz.ParseAction(s.action)
+	if err != nil {
+		return ended(ByWithdrawal, err.Error())
+	}
+	now := s.b.cfg.Now()
+	d := authz.Decide(snap, authz.Request{Person: s.ask.Person, Device: target(s.ask.Device, dev), Action: action, Ticket: s.ask.Ticket,
+		LiveSessions: others, Opened: s.started}, now)
+	if d.Allowed {
+		return nil
+	}
+	return ended(ByWithdrawal, d.Explain().Text)
+}
+
+// Drain ends what runs, with notice, and starts nothing new. It returns when every session is closed or ctx ends.
+func (b *Broker) Drain(ctx context.Context) {
+	b.mu.Lock()
+	b.drain = true
+	b.mu.Unlock()
+	for _, s := range b.sessions() {
+		s.cancel(ended(ByDrain, "the gateway restarts"))
+	}
+	all := make(chan struct{})
+	go func() { b.ended.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-ctx.Done():
+	}
+}
+
+// revalidateEvery is how often live sessions are decided again without an event: a window of hours that closes is one.
+const revalidateEvery = 15 * time.Second
+
+// Run ends answers that nobody redeemed, and decides live sessions again now and then.
+func (b *Broker) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	next := b.cfg.Now().Add(revalidateEvery)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		b.sweep(ctx)
+		if now := b.cfg.Now(); !now.Before(next) {
+			b.Revalidate(ctx)
+			next = now.Add(revalidateEvery)
+		}
+	}
+}
+
+func (b *Broker) sweep(ctx context.Context) {
+	now := b.cfg.Now()
+	var late []id.Session
+	b.mu.Lock()
+	for sid, a := range b.asked {
+		if now.After(a.until) {
+			late = append(late, sid)
+			delete(b.asked, sid)
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(late, func(x, y id.Session) int { return slices.Compare(x[:], y[:]) })
+	for _, sid := range late {
+		_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
+			row.State, row.Ended, row.EndReason = store.Closed, now, "not opened"
+			return nil
+		})
+		if err != nil {
+			b.cfg.Log.Error("a session that was not opened stays in the list", slog.String("session", sid.String()), slog.Any("error", err))
+		}
+	}
+}

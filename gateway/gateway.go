@@ -1,0 +1,165 @@
+// Package gateway starts sessions and keeps watch over them. Every door (browser, command line, stock ssh) ends in
+// the one Broker, so there is one order of things and no way around it:
+//
+//	decide → record ready → announce in the log → device agrees and dials back → splice → close
+//
+// # The two walks
+//
+// A typed byte comes in through Session.Write: the recorder takes it, sealed, and says that it is durable; only then
+// it goes to the device. An output byte is read from the session line in Session.pump: the recorder takes it, says that it is
+// durable; only then the door's Sink sees it. There is no other path for either.
+//
+// # Ending
+//
+// A session ends for one reason, which travels as the cancel cause of its context: the first one wins. From then on no
+// byte passes in either direction, the device is told, the recording is closed and the log gets the close leaf.
+//
+// # What is decided again
+//
+// Opening asks the policy, and so does every change of policy, labels, device or membership, for every live session
+// (Revalidate). The signer decides for itself before it signs, and the device checks the pass again.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Store is what the broker keeps rows in.
+type Store interface {
+	Device(ctx context.Context, name id.Device) (store.Device, error)
+	AddDecision(ctx context.Context, d store.Decision) (int64, error)
+	AddSession(ctx context.Context, s store.Session) error
+	Session(ctx context.Context, sid id.Session) (store.Session, error)
+	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
+	RunningSessions(ctx context.Context) ([]store.Session, error)
+	AddPart(ctx context.Context, p store.Part) error
+	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
+	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
+}
+
+// Recorder makes recordings. *recorder.Node is one.
+type Recorder interface {
+	Ready() error
+	Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error)
+}
+
+// Config is what a broker is made of.
+type Config struct {
+	Signer   signer.Signer
+	Rules    *Rules
+	Store    Store
+	Lines    Lines
+	Recorder Recorder
+	Key      []byte // public half of the record key
+	Audit    *audit.Log
+	Node     string
+	AskTime  time.Duration // how long an answer to Ask may be redeemed; default 30 s
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Broker is the only way to start a session.
+type Broker struct {
+	cfg Config
+
+	mu    sync.Mutex // guards what follows
+	asked map[id.Session]asked
+	live  map[id.Session]*Session
+	drain bool
+	ended sync.WaitGroup // one for each session that has been opened
+}
+
+// Ask is a question for a session, with the evidence of who asks.
+type Ask struct {
+	Evidence   signer.Evidence
+	Person     authz.Person
+	Key        string // names the web session or API token, so that signing out ends what it opened
+	Device     id.Device
+	Login      string   // empty: the only one that may be opened
+	Argv       []string // a command; empty: a shell
+	PTY        *PTY
+	Lang       string
+	Purpose    string
+	Ticket     string
+	Front      string // browser, cli or ssh
+	ClientAddr netip.Addr
+	ViaToken   string // id of the API token; empty: a person signed in
+}
+
+// PTY asks for a terminal.
+type PTY struct {
+	Term       string
+	Cols, Rows int
+}
+
+// Sink is a door's side of a session. It gets bytes only after they are durable. Output may block: the device then
+// stops sending.
+type Sink interface {
+	Output(stream uint8, p []byte) error
+	Notice(kind, text string)
+}
+
+type asked struct {
+	ask    Ask
+	device store.Device
+	action string
+	until  time.Time // of the answer, not of the session
+}
+
+// New makes a broker.
+func New(cfg Config) *Broker {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.AskTime == 0 {
+		cfg.AskTime = 30 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Broker{cfg: cfg, asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
+}
+
+// Live is one running session, as others may see it.
+type Live struct {
+	Session id.Session
+	Device  id.Device
+	Who     id.Principal
+	Started time.Time
+	Until   time.Time
+}
+
+// Live lists what runs now.
+func (b *Broker) Live() []Live {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]Live, 0, len(b.live))
+	for _, s := range b.live {
+		out = append(out, Live{s.id, s.ask.Device, s.ask.Person.ID, s.started, s.until})
+	}
+	return out
+}
+
+// LiveOn counts the sessions on a device, opening ones included.
+func (b *Broker) LiveOn(device id.Device) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, s := range b.live {
+		if s.ask.Device == device {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,406 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+const policy = `
+format = 1
+name = "test"
+contact = "the test"
+groups = ["technicians", "administrators"]
+[duties]
+administer = ["administrators"]
+[labels]
+hall = { needed = true, one_of = ["1", "2"] }
+[role.maintain]
+why = "repair"
+shell = { as = ["svc"] }
+[[allow]]
+id = "A1"
+why = "hall 1"
+who = ["technicians"]
+role = "maintain"
+devices = { hall = "1" }
+hours = "always"
+[[request]]
+id = "R1"
+why = "the rest"
+who = ["technicians"]
+role = "maintain"
+devices = "all"
+at_most = "4h"
+ask_for = ["reason"]
+agree = [{ from = "administrators", count = 1 }]
+answer_within = "30m"
+`
+
+// house is a broker on real parts: signer, log, database, recorder. Only the device is in this process.
+type house struct {
+	*gateway.Broker
+	t      *testing.T
+	dir    string
+	db     *sqlite.DB
+	signer *signer.Service
+	node   *recorder.Node
+	rules  *gateway.Rules
+	dev    *device
+	admin  signer.Evidence
+	reader *age.X25519Identity
+	unseal *age.X25519Identity
+	key    ed25519.PrivateKey
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	ctx := context.Background()
+	h := &house{t: t, dir: t.TempDir(), dev: newDevice(t), rules: &gateway.Rules{}, admin: signer.Evidence{APIToken: "spt_admin"}}
+	h.db = must(sqlite.Open(ctx, filepath.Join(h.dir, "db"), sqlite.Options{}))(t)
+	t.Cleanup(func() { h.db.Close() })
+	noise := must(wire.NewNoiseKey())(t)
+	h.signer = must(signer.New(signer.Config{Dir: filepath.Join(h.dir, "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: noise.Public,
+		PassTime: time.Hour, SignInAge: 12 * time.Hour, RetainFor: time.Hour}))(t)
+	t.Cleanup(func() { h.signer.Close() })
+	expires := time.Now().Add(time.Hour)
+	who := func(sub string) id.Principal { return id.Principal{Issuer: "https://idp.test", Subject: sub} }
+	tokens := []signer.Token{
+		{ID: "t1", Hash: wire.Sum([]byte("spt_tech")), Principal: who("tess"), Name: "Tess", Groups: []string{"technicians"}, Scopes: []string{"session"}, Expires: expires},
+		{ID: "t2", Hash: wire.Sum([]byte("spt_admin")), Principal: who("ada"), Name: "Ada", Groups: []string{"administrators"}, Scopes: []string{"administer"}, Expires: expires},
+	}
+	if err := h.signer.Seed(ctx, []signer.PolicyFile{{Name: "p.toml", Text: policy}}, tokens); err != nil {
+		t.Fatal(err)
+	}
+	h.enrol("press-1", "1", h.dev)
+	h.enrol("press-2", "2", newDevice(t))
+	if err := h.rules.Load(ctx, h.signer); err != nil {
+		t.Fatal(err)
+	}
+	h.reader, h.unseal = must(age.GenerateX25519Identity())(t), must(age.GenerateX25519Identity())(t)
+	_, h.key, _ = ed25519.GenerateKey(rand.Reader)
+	h.node = h.openNode()
+	t.Cleanup(func() { h.node.Close(context.Background()) })
+	h.Broker = h.newBroker()
+	return h
+}
+
+func (h *house) openNode() *recorder.Node {
+	h.t.Helper()
+	n, _, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: filepath.Join(h.dir, "rec"), Key: h.key, LogOrigin: "test/log",
+		Readers: []age.Recipient{h.reader.Recipient()}, Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+func (h *house) newBroker() *gateway.Broker {
+	return gateway.New(gateway.Config{Signer: h.signer, Rules: h.rules, Store: h.db, Lines: h.dev, Recorder: h.node, Key: h.key.Public().(ed25519.PublicKey),
+		Audit: &audit.Log{Signer: h.signer, Rows: h.db}, Node: "test"})
+}
+
+func (h *house) enrol(name, hall string, d *device) {
+	h.t.Helper()
+	ctx := context.Background()
+	fp := wire.Fingerprint(d.host.PublicKey())
+	labels := map[string]string{"hall": hall}
+	if _, err := h.signer.PutDevice(ctx, h.admin, signer.Device{Name: id.Device(name), FP: fp, HostKey: wire.PublicKey{PublicKey: d.host.PublicKey()}, Labels: labels}); err != nil {
+		h.t.Fatal(err)
+	}
+	err := h.db.AddDevice(ctx, store.Device{FP: fp, Name: id.Device(name), Labels: labels, State: store.OK, HostKey: d.host.PublicKey().Marshal(),
+		NoiseKey: wire.Sum([]byte(name)), ConnectedAt: time.Now(), EnrolledAt: time.Now()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// ask is the technician's, by API token.
+func (h *house) ask(device string, argv ...string) gateway.Ask {
+	return gateway.Ask{Evidence: signer.Evidence{APIToken: "spt_tech"}, Key: "t1", Device: id.Device(device), Login: "svc", Argv: argv, Front: "cli",
+		Person: authz.Person{ID: id.Principal{Issuer: "https://idp.test", Subject: "tess"}, Name: "Tess", Groups: []string{"technicians"}, ViaToken: true}}
+}
+
+func (h *house) open(a gateway.Ask) (*gateway.Session, *screen) {
+	h.t.Helper()
+	row := must(h.Ask(context.Background(), a))(h.t)
+	out := &screen{}
+	s := must(h.Open(context.Background(), row.ID, out))(h.t)
+	return s, out
+}
+
+func (h *house) row(s id.Session) store.Session {
+	h.t.Helper()
+	return must(h.db.Session(context.Background(), s))(h.t)
+}
+
+// screen is a door that keeps what it is given.
+type screen struct {
+	mu       sync.Mutex
+	out, err bytes.Buffer
+	notices  []string
+}
+
+func (s *screen) Output(stream uint8, p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stream == recorder.StreamErr {
+		s.err.Write(p)
+	} else {
+		s.out.Write(p)
+	}
+	return nil
+}
+
+func (s *screen) Notice(kind, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notices = append(s.notices, kind+": "+text)
+}
+
+func (s *screen) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+func within(t *testing.T, d time.Duration, what string, ok func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for !ok() {
+		if time.Since(began) > d {
+			t.Fatalf("not within %s: %s", d, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+func TestACommandGivesBothStreamsApartAndItsStatus(t *testing.T) {
+	h := newHouse(t)
+	s, out := h.open(h.ask("press-1", "streams"))
+	got := s.Wait()
+	if got.Status == nil || *got.Status != 7 || got.Reason != gateway.ByExit {
+		t.Errorf("got %+v, want status 7 and reason exit", got)
+	}
+	if out.out.String() != "out\n" || out.err.String() != "err\n" {
+		t.Errorf("got %q and %q", out.out.String(), out.err.String())
+	}
+	row := h.row(s.ID())
+	if row.State != store.Closed || row.Record != store.RecordComplete || row.ExitStatus == nil || *row.ExitStatus != 7 {
+		t.Errorf("row: got %+v", row)
+	}
+	p := must(h.db.Part(context.Background(), s.ID(), 0))(t)
+	if p.OpenLeaf == nil || p.CloseLeaf == nil || *p.CloseLeaf <= *p.OpenLeaf {
+		t.Errorf("leaves: got open %v close %v", p.OpenLeaf, p.CloseLeaf)
+	}
+}
+
+func TestWithoutARightThereIsAReasonAndNothingIsDialled(t *testing.T) {
+	h := newHouse(t)
+	_, err := h.Ask(context.Background(), h.ask("press-2"))
+	text, hint, _ := errkind.ForPeople(err)
+	if errkind.KindOf(err) != errkind.Denied || !strings.Contains(text, "press-2") || !strings.Contains(hint, "R1 lets you ask for it") {
+		t.Errorf("got %q, hint %q", text, hint)
+	}
+	if h.dev.dials() != 0 {
+		t.Error("a refused session reached a device")
+	}
+	rows, _, err := h.db.Sessions(context.Background(), store.SessionFilter{})
+	if err != nil || len(rows) != 1 || rows[0].State != store.Refused || rows[0].EndReason != text {
+		t.Errorf("the refusal is not in the list: %+v %v", rows, err)
+	}
+}
+
+func TestWhatIsNotThereAndWhatIsNotVisibleReadTheSame(t *testing.T) {
+	h := newHouse(t)
+	ghost := h.ask("press-9")
+	_, one := h.Ask(context.Background(), ghost)
+	stranger := h.ask("press-1")
+	stranger.Person.Groups = nil
+	_, two := h.Ask(context.Background(), stranger)
+	a, ah, _ := errkind.ForPeople(one)
+	b, bh, _ := errkind.ForPeople(two)
+	if strings.ReplaceAll(a, "press-9", "X") != strings.ReplaceAll(b, "press-1", "X") || ah != bh {
+		t.Errorf("got %q %q and %q %q", a, ah, b, bh)
+	}
+}
+
+func TestAnAnswerIsRedeemedOnce(t *testing.T) {
+	h := newHouse(t)
+	row := must(h.Ask(context.Background(), h.ask("press-1", "streams")))(t)
+	s := must(h.Open(context.Background(), row.ID, &screen{}))(t)
+	s.Wait()
+	if _, err := h.Open(context.Background(), row.ID, &screen{}); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+}
+
+func TestAMachineThatRefusesIsHeard(t *testing.T) {
+	h := newHouse(t)
+	h.dev.refuse = errkind.New(errkind.Denied, "the machine refused: its owner allows no shell")
+	row := must(h.Ask(context.Background(), h.ask("press-1")))(t)
+	_, err := h.Open(context.Background(), row.ID, &screen{})
+	if errkind.KindOf(err) != errkind.Denied {
+		t.Errorf("got %v, want denied", err)
+	}
+	got := h.row(row.ID)
+	if got.State != store.Refused || !strings.Contains(got.EndReason, "its owner allows no shell") {
+		t.Errorf("row: got %s %q", got.State, got.EndReason)
+	}
+	if p := must(h.db.Part(context.Background(), row.ID, 0))(t); p.CloseLeaf == nil {
+		t.Error("the announced session has no close leaf")
+	}
+}
+
+func TestEveryWayToEndASession(t *testing.T) {
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		end  func(h *house, s *gateway.Session) error
+		want string
+	}{
+		"a person ends it":               {func(h *house, s *gateway.Session) error { return h.End(ctx, s.ID(), "Ola", "enough") }, "ended by Ola"},
+		"its sign-in ends":               {func(h *house, s *gateway.Session) error { h.EndAllOf("t1", "signed out"); return nil }, gateway.BySignOut},
+		"the technician closes the door": {func(h *house, s *gateway.Session) error { s.End("closed"); return nil }, gateway.ByTechnician},
+		"the line breaks":                {func(h *house, s *gateway.Session) error { h.dev.breakLines(); return nil }, gateway.ByDeviceLost},
+		"the gateway drains":             {func(h *house, s *gateway.Session) error { go h.Drain(ctx); return nil }, gateway.ByDrain},
+		"a label takes the right away": {func(h *house, s *gateway.Session) error {
+			_, err := h.db.ChangeDevice(ctx, wire.Fingerprint(h.dev.host.PublicKey()), func(d *store.Device) error { d.Labels["hall"] = "2"; return nil })
+			h.Revalidate(ctx)
+			return err
+		}, gateway.ByWithdrawal},
+		"the device is revoked": {func(h *house, s *gateway.Session) error {
+			_, err := h.db.ChangeDevice(ctx, wire.Fingerprint(h.dev.host.PublicKey()), func(d *store.Device) error { d.State = store.Revoked; return nil })
+			h.Revalidate(ctx)
+			return err
+		}, gateway.ByLock},
+		"the policy no longer gives it": {func(h *house, s *gateway.Session) error {
+			_, err := h.signer.ApplyPolicy(ctx, h.admin, []signer.PolicyFile{{Name: "p.toml", Text: strings.Replace(policy, `devices = { hall = "1" }`, `devices = { hall = "2" }`, 1)}}, "test")
+			if err == nil {
+				err = h.rules.Load(ctx, h.signer)
+			}
+			h.Revalidate(ctx)
+			return err
+		}, gateway.ByWithdrawal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			s, out := h.open(h.ask("press-1"))
+			must(s.Write([]byte("before\n")))(t)
+			within(t, 5*time.Second, "the echo", func() bool { return strings.Contains(out.shown(), "before") })
+			began := time.Now()
+			if err := c.end(h, s); err != nil {
+				t.Fatal(err)
+			}
+			got := s.Wait()
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("the end took %s; promised is a second", took)
+			}
+			if got.Reason != c.want {
+				t.Errorf("got reason %q, want %q", got.Reason, c.want)
+			}
+			if n, err := s.Write([]byte("after\n")); err == nil || n != 0 {
+				t.Errorf("a byte passed after the end: %d %v", n, err)
+			}
+			if row := h.row(s.ID()); row.State != store.Closed || row.EndReason != c.want || row.Record != store.RecordComplete {
+				t.Errorf("row: got %s %q %s", row.State, row.EndReason, row.Record)
+			}
+		})
+	}
+}
+
+func TestAFloodArrivesWholeAndInOrder(t *testing.T) {
+	h := newHouse(t)
+	s, out := h.open(h.ask("press-1", "flood", "5000000"))
+	if got := s.Wait(); got.Status == nil || *got.Status != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	want := strings.Repeat("0123456789abcdef", 1024)
+	want = strings.Repeat(want, 5000000/len(want)+1)[:5000000]
+	if got := out.shown(); got != want {
+		t.Errorf("got %d bytes, want 5,000,000 as sent", len(got))
+	}
+}
+
+func TestACrashIsSettledAtTheNextStart(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	must(s.Write([]byte("typed before the crash\n")))(t)
+	crashed := t.TempDir()
+	if err := os.CopyFS(crashed, os.DirFS(filepath.Join(h.dir, "rec"))); err != nil {
+		t.Fatal(err)
+	}
+	node, cut, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: crashed, Key: h.key, LogOrigin: "test/log",
+		Readers: []age.Recipient{h.reader.Recipient()}, Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close(context.Background())
+	if len(cut) != 1 || cut[0].Session != s.ID() {
+		t.Fatalf("got %+v, want the one session", cut)
+	}
+	if err := h.newBroker().Recover(context.Background(), cut, node.Settled); err != nil {
+		t.Fatal(err)
+	}
+	if row := h.row(s.ID()); row.State != store.Closed || row.EndReason != gateway.ByGatewayCrash || row.Record != store.RecordCut {
+		t.Errorf("row: got %s %q %s", row.State, row.EndReason, row.Record)
+	}
+	if p := must(h.db.Part(context.Background(), s.ID(), 0))(t); p.CloseLeaf == nil || p.HFinal != cut[0].Head {
+		t.Error("the cut part has no interrupted leaf with its head")
+	}
+}
+
+func TestBadQuestionsAreAnsweredInWords(t *testing.T) {
+	h := newHouse(t)
+	for name, c := range map[string]struct {
+		edit func(*gateway.Ask)
+		want string
+	}{
+		"a name with a slash":         {func(a *gateway.Ask) { a.Device = "../press-1" }, "a device name has"},
+		"a name with a plus":          {func(a *gateway.Ask) { a.Device = "root+press-1" }, "a device name has"},
+		"a login with a space":        {func(a *gateway.Ask) { a.Login = "s vc" }, "login"},
+		"a zero byte in the command":  {func(a *gateway.Ask) { a.Argv = []string{"echo", "a\x00b"} }, "zero byte"},
+		"a terminal of no size":       {func(a *gateway.Ask) { a.PTY = &gateway.PTY{} }, "1 to 500 columns"},
+		"a reason with an escape":     {func(a *gateway.Ask) { a.Purpose = "x\x1b[2J" }, "control characters"},
+		"a reason that turns letters": {func(a *gateway.Ask) { a.Purpose = "a\u202eb" }, "control characters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := h.ask("press-1")
+			c.edit(&a)
+			_, err := h.Ask(context.Background(), a)
+			if errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want a usage error with %q", err, c.want)
+			}
+		})
+	}
+}

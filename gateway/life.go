@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Reasons why sessions end, as they stand in rows, records and pages.
+const (
+	ByTechnician   = "technician"
+	ByExit         = "exit"
+	ByGrantEnd     = "grant ended"
+	ByWithdrawal   = "withdrawn"
+	ByLock         = "locked"
+	ByRecorder     = "recorder failed"
+	ByDeviceLost   = "device lost"
+	ByDrain        = "drain"
+	ByGatewayCrash = "gateway crashed"
+	BySignOut      = "signed out"
+	ByOwner        = "owner froze"
+)
+
+// ending is why a session ends: the cancel cause of its context. Text is for the technician.
+type ending struct {
+	reason string
+	text   string
+}
+
+func (e *ending) Error() string { return e.text }
+
+func ended(reason, text string) *ending { return &ending{reason, text} }
+
+// stop ends the session for an error of the recorder or the line; the first cause wins.
+func (s *Session) stop(err error) {
+	var e *ending
+	if errors.As(err, &e) {
+		s.cancel(e)
+		return
+	}
+	text, _, _ := errkind.ForPeople(err)
+	if rerr := s.rec.Err(); rerr != nil {
+		text, _, _ = errkind.ForPeople(rerr)
+		s.cancel(ended(ByRecorder, text))
+		return
+	}
+	s.cancel(ended(ByDeviceLost, text))
+}
+
+// warnings are told before the hard stop.
+var warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
+
+// run carries the session from its prompt to its end.
+func (s *Session) run() {
+	watch := s.watch()
+	var all, output sync.WaitGroup
+	all.Go(s.readEvents)
+	all.Go(s.readRequests)
+	output.Go(func() { s.carry(s.pump(s.ch, recorder.StreamOut)) })
+	output.Go(func() { s.carry(s.pump(s.ch.Stderr(), recorder.StreamErr)) })
+	finished := make(chan struct{})
+	go func() { output.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-s.ctx.Done():
+		s.b.cfg.Lines.End(s.device.FP, s.id, s.reason())
+	case <-s.rec.Failed():
+		s.stop(s.rec.Err())
+		s.b.cfg.Lines.End(s.device.FP, s.id, ByRecorder)
+	}
+	watch()
+	s.line.Conn.Close() // what has arrived on its channels can still be read
+	select {
+	case <-finished:
+	case <-time.After(stuckDoor): // a door that takes no more output does not hold up the end
+	}
+	all.Wait()
+	s.close()
+}
+
+// stuckDoor is how long a session that has ended waits for a door to take the last output.
+const stuckDoor = 5 * time.Second
+
+// carry ends the session when a stream could not be recorded or shown.
+func (s *Session) carry(err error) {
+	if err != nil {
+		s.stop(err)
+	}
+}
+
+// watch arms the clock of the session: warnings, then the hard stop.
+func (s *Session) watch() (stop func()) {
+	left := s.until.Sub(s.b.cfg.Now())
+	timers := []*time.Timer{time.AfterFunc(left, func() {
+		s.cancel(ended(ByGrantEnd, "the time of your grant is up"))
+	})}
+	for _, w := range warnings {
+		if left > w {
+			timers = append(timers, time.AfterFunc(left-w, func() {
+				s.sink.Notice("time", fmt.Sprintf("%d min left, until %s", int(w.Minutes()), s.until.UTC().Format("15:04 UTC")))
+			}))
+		}
+	}
+	return func() {
+		for _, t := range timers {
+			t.Stop()
+		}
+	}
+}
+
+func (s *Session) readRequests() {
+	for r := range s.reqs {
+		switch r.Type {
+		case "exit-status":
+			var m struct{ Status uint32 }
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				s.exit, s.exited = recorder.Exit{Ch: channel, Status: m.Status}, true
+			}
+		case "exit-signal":
+			var m struct {
+				Signal     string
+				CoreDumped bool
+				Message    string
+				Lang       string
+			}
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				s.exit, s.exited = recorder.Exit{Ch: channel, Signal: m.Signal}, true
+			}
+		}
+		if r.WantReply {
+			r.Reply(false, nil)
+		}
+	}
+}
+
+// reason says why the session ended.
+func (s *Session) reason() string {
+	var e *ending
+	if errors.As(context.Cause(s.ctx), &e) {
+		return e.reason
+	}
+	return ByExit
+}
+
+// close ends record, log and row, in this order, whatever happened.
+func (s *Session) close() {
+	if s.exited {
+		if err := s.rec.Exit(s.exit); err != nil {
+			s.b.cfg.Log.Warn("the exit status is not in the record", slog.String("session", s.id.String()), slog.Any("error", err))
+		}
+	} else if s.ctx.Err() == nil {
+		s.cancel(ended(ByDeviceLost, fmt.Sprintf("the line to %s broke off", s.ask.Device)))
+	}
+	s.finish(s.reason())
+	s.outcome.Reason = s.reason()
+	switch {
+	case s.exited && s.exit.Signal != "":
+		s.outcome.Signal = s.exit.Signal
+	case s.exited:
+		status := int(s.exit.Status)
+		s.outcome.Status = &status
+	}
+	if cause := context.Cause(s.ctx); cause != nil {
+		s.sink.Notice("ended", cause.Error())
+	}
+	s.cancel(ended(s.reason(), "the session has ended"))
+	close(s.done)
+	s.b.forget(s)
+}
+
+// fail closes what a session that never began has left behind.
+func (s *Session) fail(err error) {
+	text, _, _ := errkind.ForPeople(err)
+	var e *ending
+	reason := "refused: " + text
+	if errors.As(err, &e) {
+		reason = e.reason
+	}
+	if s.line != nil {
+		s.line.Conn.Close()
+	}
+	s.b.cfg.Lines.End(s.device.FP, s.id, reason)
+	if s.rec != nil {
+		s.finish(reason)
+	} else {
+		s.b.cfg.Log.Info("a session was not started", slog.String("session", s.id.String()), slog.String("reason", reason))
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		s.change(ctx, func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, s.b.cfg.Now(), reason })
+	}
+	s.cancel(ended(reason, text))
+	close(s.done)
+	s.b.forget(s)
+}
+
+func (b *Broker) forget(s *Session) {
+	b.mu.Lock()
+	delete(b.live, s.id)
+	b.mu.Unlock()
+	b.ended.Done()
+}

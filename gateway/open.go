@@ -1,0 +1,196 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// openTime bounds everything between the request and the prompt.
+const openTime = 30 * time.Second
+
+// Open redeems an answer of Ask: it makes the recording, has the session announced, and asks the device. Whatever fails
+// on the way is closed in the record and in the log with its reason.
+func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Session, error) {
+	s, err := b.take(sid, sink)
+	if err != nil {
+		return nil, err
+	}
+	opening, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel) // an end while opening
+	defer stop()
+	if err := s.open(opening); err != nil {
+		if cause := context.Cause(s.ctx); cause != nil {
+			err = cause
+		}
+		s.fail(err)
+		return nil, err
+	}
+	go s.run()
+	return s, nil
+}
+
+// take moves an answer to the live sessions, so that it counts from now on and can be ended.
+func (b *Broker) take(sid id.Session, sink Sink) (*Session, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a, ok := b.asked[sid]
+	delete(b.asked, sid)
+	switch {
+	case !ok || b.cfg.Now().After(a.until):
+		return nil, errkind.New(errkind.Conflict, "this permission to open a session was used already or is older than 30 s").WithHint("Open the session again.")
+	case b.drain:
+		return nil, errkind.New(errkind.Unavailable, "the gateway is about to restart and starts no new sessions").WithHint("Try again in a minute.")
+	}
+	s := &Session{b: b, id: sid, ask: a.ask, device: a.device, action: a.action, sink: sink, done: make(chan struct{}), started: b.cfg.Now()}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	b.live[sid] = s
+	b.ended.Add(1)
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) error {
+	if err := s.record(ctx); err != nil {
+		return err
+	}
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("session key: %w", err)
+	}
+	plain, err := ssh.NewSignerFromSigner(key)
+	if err != nil {
+		return fmt.Errorf("session key: %w", err)
+	}
+	sshPub, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		return fmt.Errorf("session key: %w", err)
+	}
+	opened, err := s.announce(ctx, sshPub)
+	if err != nil {
+		return err
+	}
+	signed, err := passSigner(opened.Pass, plain)
+	if err != nil {
+		return err
+	}
+	return s.dial(ctx, opened, signed)
+}
+
+// record makes the recording durable before anybody else hears of the session.
+func (s *Session) record(ctx context.Context) error {
+	rec, err := s.b.cfg.Recorder.Create(ctx, recorder.PartConfig{Session: s.id, DeviceFP: s.device.FP})
+	if err != nil {
+		return err
+	}
+	s.rec = rec
+	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, File: rec.File(), H0: rec.H0(), SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), Started: s.started, State: store.RecordRunning})
+}
+
+// announce asks the signer for the open leaf, the checkpoint and the pass.
+func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opened, error) {
+	b := s.b
+	opened, err := b.cfg.Signer.Open(ctx, signer.OpenRequest{Evidence: s.ask.Evidence, Session: s.id, Device: s.ask.Device, Login: s.ask.Login, Argv: s.exact(),
+		Reason: s.ask.Purpose, Ticket: s.ask.Ticket, ClientAddr: addrText(s.ask.ClientAddr), Live: b.LiveOn(s.ask.Device) - 1, H0: s.rec.H0(), SlotRK: s.rec.SlotRK(),
+		SlotSK: s.rec.SlotSK(), RecordKey: b.cfg.Key, SessionKey: key.Marshal(), AckSize: b.cfg.Lines.Ack(s.device.FP)})
+	if err != nil {
+		return opened, err
+	}
+	s.leaf, s.until = &opened.Index, opened.Until
+	if _, err := b.cfg.Store.ChangePart(ctx, s.id, 0, func(p *store.Part) error {
+		p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass = &opened.Index, opened.Nonce, opened.Body, opened.Pass
+		return nil
+	}); err != nil {
+		return opened, err
+	}
+	if err := s.rec.Notice(noticeBody(opened)); err != nil {
+		return opened, err
+	}
+	return opened, s.change(ctx, func(row *store.Session) { row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule })
+}
+
+// exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
+func (s *Session) exact() []string {
+	if len(s.action) > 4 && s.action[:4] == "run:" {
+		return s.ask.Argv
+	}
+	return nil
+}
+
+// noticeBody is the recording's own pointer into the log (frame n): leaf index, proof and checkpoint.
+func noticeBody(o signer.Opened) []byte {
+	body, err := wire.MarshalCBOR(struct {
+		Index      uint64      `cbor:"index"`
+		Proof      []wire.Hash `cbor:"proof"`
+		Checkpoint []byte      `cbor:"checkpoint"`
+	}{o.Index, o.Proof, o.Checkpoint})
+	if err != nil {
+		panic(err) // a struct of bytes and numbers
+	}
+	return body
+}
+
+func passSigner(pass []byte, key ssh.Signer) (ssh.Signer, error) {
+	k, err := ssh.ParsePublicKey(pass)
+	if err != nil {
+		return nil, fmt.Errorf("pass: %w", err)
+	}
+	cert, ok := k.(*ssh.Certificate)
+	if !ok {
+		return nil, errors.New("pass: the signer's answer is not a certificate")
+	}
+	return ssh.NewCertSigner(cert, key)
+}
+
+// dial asks the device, which checks everything itself and dials back, and opens the channels.
+func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) error {
+	host, err := ssh.ParsePublicKey(s.device.HostKey)
+	if err != nil {
+		return fmt.Errorf("host key of %s: %w", s.ask.Device, err)
+	}
+	if err := s.change(ctx, func(row *store.Session) { row.State = store.Dialled }); err != nil {
+		return err
+	}
+	line, err := s.b.cfg.Lines.Open(ctx, Order{Session: s.id, Device: wire.Fingerprint(host), Login: s.ask.Login, Signer: pass,
+		Open: wire.Open{T: wire.TypeOpen, Session: s.id, Pass: o.Pass, H0: s.rec.H0(), Leaf: o.Leaf, Nonce: o.Nonce, Body: o.Body, Index: o.Index,
+			Proof: o.Proof, Consistency: o.Consistency, Checkpoint: o.Checkpoint}})
+	if err != nil {
+		return err
+	}
+	s.line = line
+	go refuseChannels(line.Channels)
+	go ssh.DiscardRequests(line.Requests)
+	if err := s.openChannels(); err != nil {
+		line.Conn.Close()
+		return err
+	}
+	s.started = s.b.cfg.Now()
+	return s.change(ctx, func(row *store.Session) {
+		row.State, row.Started, row.Record = store.Live, s.started, store.RecordRunning
+	})
+}
+
+// refuseChannels: a device has nothing to open at a gateway.
+func refuseChannels(in <-chan ssh.NewChannel) {
+	for c := range in {
+		c.Reject(ssh.Prohibited, "the gateway accepts no channels")
+	}
+}
+
+// change edits the session's row.
+func (s *Session) change(ctx context.Context, edit func(*store.Session)) error {
+	_, err := s.b.cfg.Store.ChangeSession(ctx, s.id, func(row *store.Session) error { edit(row); return nil })
+	return err
+}

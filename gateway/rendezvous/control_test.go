@@ -1,0 +1,334 @@
+package rendezvous
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/enroll"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+func TestADeviceEnrolsWaitsIsAdmittedAndOpens(t *testing.T) {
+	h := newHouse(t)
+	m := newMachine(h)
+	c := must(m.greet(m.part(h.code(enroll.TokenSpec{Site: "ulm", Labels: map[string]string{"kind": "press"}}))))(t)
+	if b, err := wire.ParseBundle(*c.reply.Bundle); err != nil || !b.HasHost(h.host) || c.reply.Name != "press" {
+		t.Fatalf("got %+v, %v", c.reply, err)
+	}
+	c.ws.Close()
+	m.name = "press"
+	c = h.up(m)
+	if st := h.state(*c.reply.Status); st.State != wire.StateWaiting {
+		t.Errorf("got state %s, want waiting", st.State)
+	}
+	if _, err := h.Open(t.Context(), gateway0(m)); err == nil || !strings.Contains(err.Error(), "waiting") {
+		t.Errorf("a waiting device: got %v", err)
+	}
+	if _, err := h.office.Admit(t.Context(), h.admin, "ada", m.name, enroll.Admission{Fingerprint: enroll.Fingerprint([32]byte{1})}); err == nil {
+		t.Error("admitted under another fingerprint")
+	}
+	h.admit(m)
+	if st := h.state(next[wire.Pong](t, c, wire.TypeStatus).Status); st.State != wire.StateOK {
+		t.Errorf("after admission: got state %s, want ok", st.State)
+	}
+	d := m.row()
+	if d.State != store.OK || d.Site != "ulm" || d.Labels["kind"] != "press" || !d.Online() || d.Tunnel != tunnelUnterminated || d.Node != "test" {
+		t.Errorf("got %+v", d)
+	}
+	out := h.opening(h.order(m))
+	o := next[wire.Open](t, c, wire.TypeOpen)
+	if o.Host != h.host || len(o.Ticket) != 32 || h.state(o.Status).State != wire.StateOK {
+		t.Errorf("got open %+v", o)
+	}
+	c.line.SendMsg(wire.Accepted{T: wire.TypeAccepted, Session: o.Session}, time.Second)
+	must(m.dialBack(o, m.host))(t)
+	got := <-out
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	ch, _, err := got.line.Conn.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := io.ReadAll(ch); string(text) != "hello from press" {
+		t.Errorf("got %q", text)
+	}
+	if n := h.Metrics(); n.Sessions != 1 || n.Connected != 1 || n.Opening != 0 || n.Enrolled != 1 {
+		t.Errorf("got %+v", n)
+	}
+	c.ws.Close()
+	within(t, 2*time.Second, "offline in the database", func() bool { d := m.row(); return !d.Online() })
+}
+
+func TestRevokingCutsLineAndSessionAtOnceAndTheKeyStaysOut(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	out := h.opening(h.order(m))
+	conn := must(m.dialBack(next[wire.Open](t, c, wire.TypeOpen), m.host))(t)
+	if got := <-out; got.err != nil {
+		t.Fatal(got.err)
+	}
+	began := time.Now()
+	must(h.office.Revoke(t.Context(), "ada", m.name, "stolen"))(t)
+	if code := c.end(time.Second); code != wire.CloseUnknown {
+		t.Errorf("got close code %d, want %d", code, wire.CloseUnknown)
+	}
+	conn.Wait()
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("took %s, want less than 1 s", d)
+	}
+	for name, other := range map[string]*machine{"the revoked key": m, "an unknown key": newMachine(h)} {
+		if _, err := other.connect(); wire.CloseCode(err) != wire.CloseUnknown {
+			t.Errorf("%s: got %v, want close %d", name, err, wire.CloseUnknown)
+		}
+	}
+	mixed := h.admitted("press-2")
+	mixed.host = newMachine(h).host
+	if _, err := mixed.connect(); wire.CloseCode(err) != wire.CloseUnknown {
+		t.Errorf("a Noise key with a foreign host key: got %v", err)
+	}
+}
+
+func TestAHandshakeThatBeganBeforeARevocationDoesNotSurviveIt(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := must(m.greet(nil))(t) // judged good, not yet confirmed
+	must(h.office.Revoke(t.Context(), "ada", m.name, ""))(t)
+	c.ping()
+	go c.read()
+	if code := c.end(2 * time.Second); code != wire.CloseUnknown {
+		t.Errorf("got close code %d", code)
+	}
+}
+
+func TestOfManyUsesAtOnceOfAOneUseCodeExactlyOneWins(t *testing.T) {
+	h := newHouse(t)
+	code := h.code(enroll.TokenSpec{})
+	var wg sync.WaitGroup
+	errs := make(chan error, 12)
+	for range cap(errs) {
+		m := newMachine(h)
+		wg.Go(func() { errs <- m.enrol(code) })
+	}
+	wg.Wait()
+	won := 0
+	for range cap(errs) {
+		if err := <-errs; err == nil {
+			won++
+		} else if !strings.Contains(err.Error(), "used already") {
+			t.Errorf("a loser reads %q", err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("got %d winners, want 1", won)
+	}
+}
+
+func TestAReplayedHandshakeIsNoSecondLine(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	ws := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
+	tap := &tapped{WS: ws}
+	line, _, err := wire.Initiate(t.Context(), tap, m.noise, h.noise.Public, m.hello(ws, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &ctl{m: m, line: line, ws: ws, got: make(chan []byte, 16), ended: make(chan error, 1)}
+	c.ping()
+	go c.read()
+	within(t, 2*time.Second, "online", func() bool { return h.Online(m.fp()) })
+
+	h.handshake = 400 * time.Millisecond
+	again := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
+	again.WriteMessage(tap.first)
+	if _, err := again.ReadMessage(); err != nil {
+		t.Fatal("want an answer that only the device can read:", err)
+	}
+	again.WriteMessage([]byte("a message that nobody has the key for"))
+	if _, err := again.ReadMessage(); err == nil {
+		t.Error("the replayed line is up")
+	}
+	if d := m.row(); d.State != store.OK || h.Metrics().Disputed != 0 || !h.Online(m.fp()) {
+		t.Errorf("a replay changed the device: %s", d.State)
+	}
+}
+
+// tapped keeps the first message that a device sends.
+type tapped struct {
+	*wire.WS
+	first []byte
+}
+
+func (w *tapped) WriteMessage(m []byte) error {
+	if w.first == nil {
+		w.first = bytes.Clone(m)
+	}
+	return w.WS.WriteMessage(m)
+}
+
+func TestGarbageAndGiantMessagesEndTheLine(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	for name, msg := range map[string][]byte{"garbage": []byte(strings.Repeat("x", 200)), "nothing": {}, "a giant": make([]byte, wire.MaxControl+1)} {
+		ws := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
+		ws.WriteMessage(msg)
+		ws.SetReadDeadline(time.Now().Add(3 * time.Second))
+		_, err := ws.ReadMessage()
+		var late interface{ Timeout() bool }
+		if err == nil || errors.As(err, &late) && late.Timeout() {
+			t.Errorf("%s: got %v, want the end of the line", name, err)
+		}
+		ws.Close()
+	}
+	c := h.up(m)
+	c.ws.WriteMessage(make([]byte, wire.MaxControl+1))
+	c.end(2 * time.Second)
+}
+
+func TestMalformedAndUnknownMessagesAreCountedAndTheLineStays(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	for _, text := range []string{`{"t":"later-version","x":1}`, `{"t":"ping","t":"ping"}`, `{"t":"ping","n":"AA"}`, `{}`, `not json`, `{"t":"refuse","sid":7}`} {
+		c.line.Send([]byte(text), time.Second)
+	}
+	c.ping()
+	next[wire.Pong](t, c, wire.TypePong)
+	if n := h.Metrics(); n.UnknownMessages != 1 || n.Malformed != 5 {
+		t.Errorf("got %d unknown and %d malformed, want 1 and 5", n.UnknownMessages, n.Malformed)
+	}
+}
+
+func TestADeviceThatTalksTooMuchIsReadLateAndNotClosed(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	began := time.Now()
+	for range 2 * messageRate {
+		c.line.Send([]byte(`{"t":"noise"}`), time.Second)
+	}
+	c.ping()
+	next[wire.Pong](t, c, wire.TypePong)
+	if d := time.Since(began); d < 800*time.Millisecond {
+		t.Errorf("%d messages were read within %s, want about a second", 2*messageRate, d)
+	}
+	if h.Metrics().Delayed == 0 {
+		t.Error("no delay was counted")
+	}
+}
+
+func TestFailedHandshakesAreLimitedBySourceAndGoodOnesAreNot(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	for range failuresBurst + 20 {
+		c := h.up(m)
+		c.ws.Close()
+		within(t, time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+	}
+	var busy *wire.DialError
+	for range failuresBurst + 30 {
+		ws, err := m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
+		if errors.As(err, &busy) {
+			break
+		}
+		ws.WriteMessage([]byte("garbage"))
+		ws.ReadMessage()
+		ws.Close()
+	}
+	if busy == nil || busy.Status != http.StatusServiceUnavailable || busy.RetryAfter == 0 {
+		t.Errorf("got %v, want 503 with Retry-After", busy)
+	}
+	if h.Metrics().Limited == 0 {
+		t.Error("nothing was counted")
+	}
+}
+
+func TestADrainSendsDevicesAwayForAMoment(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	out := h.opening(h.order(m))
+	next[wire.Open](t, c, wire.TypeOpen)
+	began := time.Now()
+	h.stop()
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("took %s", d)
+	}
+	if code := c.end(time.Second); code != closeRestart {
+		t.Errorf("got close code %d, want %d", code, closeRestart)
+	}
+	if got := <-out; got.err == nil || !strings.Contains(got.err.Error(), "restart") {
+		t.Errorf("a session being opened: got %v", got.err)
+	}
+	var busy *wire.DialError
+	if _, err := m.connect(); !errors.As(err, &busy) || busy.RetryAfter == 0 {
+		t.Errorf("got %v, want Retry-After", err)
+	}
+	if d := m.row(); d.Online() {
+		t.Error("still online in the database")
+	}
+}
+
+func TestANewerBundleReachesConnectedAndComingDevices(t *testing.T) {
+	var s *newer
+	h := newHouse(t, func(c *Config) { s = &newer{Signer: c.Signer}; c.Signer = s })
+	m := h.admitted("press-1")
+	c := h.up(m)
+	if c.reply.Bundle == nil {
+		t.Error("a device without a bundle got none")
+	}
+	m2 := h.admitted("press-2")
+	m2.bundle = 1
+	if c2 := h.up(m2); c2.reply.Bundle != nil {
+		t.Error("a device got the bundle that it has")
+	}
+	second := h.signerWithHost(t, "gw-b.example:443")
+	s.now.Store(&second)
+	if err := h.PublishBundle(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	msg := nextBundle(t, c)
+	if b, err := wire.ParseBundle(msg.Bundle); err != nil || b.Serial != 2 || !b.HasHost("gw-b.example:443") {
+		t.Errorf("got %+v, %v", b, err)
+	}
+}
+
+func TestPingsAreAnsweredOnTheirNonceAndTellTheOwnersFreeze(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	nonce := bytes.Repeat([]byte{7}, 16)
+	c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: nonce, Size: 3, Frozen: true}, time.Second)
+	if st := h.state(next[wire.Pong](t, c, wire.TypePong).Status); !bytes.Equal(st.Nonce, nonce) || st.Device != m.fp() {
+		t.Errorf("got %+v", st)
+	}
+	if got := h.Ack(m.fp()); got != 3 {
+		t.Errorf("got log size %d, want 3", got)
+	}
+	within(t, 2*time.Second, "frozen in the database", func() bool { return m.row().Frozen })
+	if ev := must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze"}))(t); len(ev) != 1 {
+		t.Errorf("got %d events, want 1", len(ev))
+	}
+}
+
+func TestADeviceIsGivenALaterHeadOfTheLogWithItsProof(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	c := h.up(m)
+	c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: make([]byte, 16), Size: 1}, time.Second)
+	next[wire.Pong](t, c, wire.TypePong)
+	h.Witness(m.fp())
+	msg := next[wire.CheckpointMsg](t, c, wire.TypeCheckpoint)
+	if head := must(h.signer.Head(t.Context()))(t); !bytes.Equal(msg.Checkpoint, head) || len(msg.Proof) == 0 {
+		t.Errorf("got %q with %d hashes", msg.Checkpoint, len(msg.Proof))
+	}
+}

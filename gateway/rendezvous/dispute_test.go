@@ -1,0 +1,125 @@
+package rendezvous
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	first := h.up(m)
+	o := h.order(m)
+	pending := h.opening(o)
+	next[wire.Open](t, first, wire.TypeOpen)
+
+	clone := *m
+	clone.boot = "boot-2"
+	second := must(clone.connect())(t)
+	within(t, 3*time.Second, "disputed", func() bool { return m.row().State == store.Disputed })
+	if got := <-pending; got.err == nil || !strings.Contains(got.err.Error(), "disputed") {
+		t.Errorf("a session being opened: got %v", got.err)
+	}
+	if _, err := h.Open(t.Context(), gateway0(m)); err == nil || !strings.Contains(err.Error(), "disputed") {
+		t.Errorf("a new session: got %v", err)
+	}
+	clone.boot = "boot-3"
+	third := must(clone.connect())(t)
+	within(t, 3*time.Second, "three lines in the dispute", func() bool { d := m.row(); return d.Dispute != nil && len(d.Dispute.Lines) == 3 })
+	if b := m.row().Dispute.Lines; b[0].Boot != "boot-1" || b[1].Boot != "boot-2" || b[2].Addr != "127.0.0.1" {
+		t.Errorf("got %+v", b)
+	}
+	if ev := must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "disputed"}))(t); len(ev) != 1 {
+		t.Errorf("got %d events, want 1", len(ev))
+	}
+
+	h.admit(m)
+	for _, c := range []*ctl{first, second, third} {
+		if code := c.end(time.Second); code != closeRestart {
+			t.Errorf("got close code %d, want %d", code, closeRestart)
+		}
+	}
+	back := h.up(m)
+	out := h.opening(h.order(m))
+	must(m.dialBack(next[wire.Open](t, back, wire.TypeOpen), m.host))(t)
+	if got := <-out; got.err != nil {
+		t.Error(got.err)
+	}
+	must(clone.connect())(t)
+	within(t, 3*time.Second, "disputed again", func() bool { return m.row().State == store.Disputed })
+}
+
+func TestALineThatNoLongerAnswersIsReplaced(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	old := must(m.connect(true))(t)
+	within(t, 2*time.Second, "online", func() bool { return h.Online(m.fp()) })
+	must(m.connect())(t)
+	if code := old.end(3 * time.Second); code != closeReplaced {
+		t.Errorf("got close code %d, want %d", code, closeReplaced)
+	}
+	within(t, 2*time.Second, "online again", func() bool { return h.Online(m.fp()) && h.Metrics().Connected == 1 })
+	if d := m.row(); d.State != store.OK || h.Metrics().Disputed != 0 {
+		t.Errorf("got state %s", d.State)
+	}
+	within(t, 2*time.Second, "stored as online", func() bool { d := m.row(); return d.Online() })
+}
+
+func TestAGenerationThatNobodyGaveOutQuarantinesTheDevice(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	must(h.db.ChangeDevice(t.Context(), m.fp(), func(d *store.Device) error { d.Generation = 4; return nil }))(t)
+	m.gen = 4
+	c := h.up(m)
+	c.ws.Close()
+	within(t, time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+	m.gen = 3
+	must(m.connect())(t)
+	within(t, 2*time.Second, "disputed", func() bool { return m.row().State == store.Disputed })
+	if d := m.row(); !strings.Contains(d.StateWhy, "generation 3") || len(d.Dispute.Lines) != 1 {
+		t.Errorf("got %q, %+v", d.StateWhy, d.Dispute)
+	}
+}
+
+func TestARenewalCountsFromTheFirstLineWithIt(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	must(h.db.ChangeDevice(t.Context(), m.fp(), func(d *store.Device) error { d.Renewing = true; return nil }))(t)
+	for _, gen := range []uint32{0, 1} { // a power cut before it was stored, and after
+		m.gen = gen
+		c := h.up(m)
+		c.ws.Close()
+		within(t, time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+	}
+	if d := m.row(); d.Generation != 1 || d.Renewing || d.State != store.OK {
+		t.Errorf("got generation %d, renewing %v, state %s", d.Generation, d.Renewing, d.State)
+	}
+}
+
+func TestTheTunnelIsJudgedByBothEndsOfTLS(t *testing.T) {
+	h := newHouseTLS(t, true)
+	for name, tls := range map[string]func([]byte) []byte{
+		tunnelTLS:         nil,
+		tunnelIntercepted: func(x []byte) []byte { y := bytes.Clone(x); y[0] ^= 1; return y },
+	} {
+		m := h.admitted("m-" + name)
+		m.tls = tls
+		c := h.up(m)
+		if len(c.reply.TLS) != 32 || c.reply.NoTLS {
+			t.Errorf("%s: the gateway says %d bytes, none=%v", name, len(c.reply.TLS), c.reply.NoTLS)
+		}
+		within(t, 2*time.Second, name, func() bool { return m.row().Tunnel == name })
+	}
+	blind := h.admitted("blind")
+	blind.tls = func([]byte) []byte { return nil }
+	h.up(blind)
+	within(t, 2*time.Second, "a missing value is an intercepted line", func() bool { return blind.row().Tunnel == tunnelIntercepted })
+	if ev := must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "intercepted"}))(t); len(ev) != 2 {
+		t.Errorf("got %d events, want 2", len(ev))
+	}
+}

@@ -1,0 +1,220 @@
+package rendezvous
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// line is one proven control line.
+type line struct {
+	r      *Registry
+	ws     *wire.WS
+	noise  *wire.Line
+	fp     wire.Hash
+	name   id.Device
+	addr   string
+	boot   string
+	agent  string
+	tunnel string
+	gen    uint32
+	since  time.Time
+	seen   uint64 // Registry.cuts when its handshake began
+	rate   *rate.Limiter
+	gone   chan struct{} // closed when nothing of it is left
+
+	mu        sync.Mutex // guards what follows
+	nonce     []byte     // the device's latest
+	nonceAt   time.Time
+	size      uint64 // of the log, as the device last accepted it; 0: not known
+	epoch     uint64
+	frozen    bool
+	frozenAt  time.Time
+	witnessed time.Time     // when it was last given a head of the log
+	heard     chan struct{} // closed at the next message; nil: nobody waits
+}
+
+// read is the one goroutine of an idle line. It begins with the message that confirmed it.
+func (l *line) read(raw []byte) {
+	defer l.r.lines.Done()
+	for {
+		l.wake()
+		l.slow()
+		l.handle(raw)
+		var err error
+		if raw, err = l.noise.Receive(time.Now().Add(l.patience())); err != nil {
+			break
+		}
+	}
+	l.ws.Close()
+	l.r.leave(l)
+	close(l.gone)
+}
+
+// patience is how long a line may be silent: as many pings as may be missed, and the time for one to arrive.
+func (l *line) patience() time.Duration { return missed*l.r.cfg.Ping + 5*time.Second }
+
+// slow delays the reading of a device that sends too much. It is never closed for it: what it sends may matter.
+func (l *line) slow() {
+	d := l.rate.Reserve().Delay()
+	if d <= 0 {
+		return
+	}
+	l.r.count.delayed.Add(1)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.r.ctx.Done():
+	}
+}
+
+func (l *line) handle(raw []byte) {
+	kind, err := wire.Kind(raw)
+	if err != nil {
+		l.r.count.malformed.Add(1)
+		return
+	}
+	switch kind {
+	case wire.TypePing:
+		on(l, raw, l.ping)
+	case wire.TypeAccepted:
+		on(l, raw, func(m wire.Accepted) { l.r.accepted(l, m.Session) })
+	case wire.TypeAsking: // somebody at the machine is asked; how long a session may be opening is the caller's to say
+	case wire.TypeRefuse:
+		on(l, raw, func(m wire.Refuse) { l.r.refused(l, m) })
+	case wire.TypeReport:
+		on(l, raw, l.report)
+	default: // a later version's, and what has no use for this gateway
+		l.r.count.unknown.Add(1)
+	}
+}
+
+// on decodes a message and hands it over; a malformed one is counted and ignored, as the line itself is sound.
+func on[T any](l *line, raw []byte, use func(T)) {
+	m, err := wire.Decode[T](raw)
+	if err != nil {
+		l.r.count.malformed.Add(1)
+		return
+	}
+	use(m)
+}
+
+// send writes a message; a line that does not take it is closed.
+func (l *line) send(msg any) error {
+	err := l.noise.SendMsg(msg, sendTime)
+	if err != nil {
+		l.ws.Close()
+	}
+	return err
+}
+
+func (l *line) close(code int, why string) { l.ws.CloseWith(code, why) }
+
+// ping answers with a fresh status on the ping's nonce.
+func (l *line) ping(m wire.Ping) {
+	if len(m.Nonce) < 16 || len(m.Nonce) > 32 {
+		l.r.count.malformed.Add(1)
+		return
+	}
+	l.r.count.pings.Add(1)
+	ctx, cancel := context.WithTimeout(l.r.ctx, sendTime)
+	defer cancel()
+	st, err := l.r.cfg.Signer.Status(ctx, l.fp, m.Nonce)
+	if err != nil { // no pong: the device counts it as missed
+		l.r.cfg.Log.Warn("a status could not be signed", slog.String("device", string(l.name)), slog.Any("error", err))
+		return
+	}
+	thawed := l.take(m)
+	if l.send(wire.Pong{T: wire.TypePong, Status: st}) != nil {
+		return
+	}
+	if thawed {
+		l.tellFrozen(ctx, m.Frozen)
+	}
+	l.r.witness(ctx, l, false)
+}
+
+// take keeps what a ping tells and reports whether the owner froze or thawed the device. Changes that come too quickly
+// wait for a later ping, because each is an event in the log.
+func (l *line) take(m wire.Ping) (changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.r.cfg.Now()
+	l.nonce, l.nonceAt, l.size = m.Nonce, now, m.Size
+	if l.frozen == m.Frozen || now.Sub(l.frozenAt) < 5*time.Second {
+		return false
+	}
+	l.frozen, l.frozenAt = m.Frozen, now
+	return true
+}
+
+func (l *line) tellFrozen(ctx context.Context, frozen bool) {
+	l.r.mu.Lock()
+	l.r.note(l, true)
+	l.r.mu.Unlock()
+	what := "thawed"
+	if frozen {
+		what = "frozen"
+	}
+	l.r.record(ctx, audit.Event{Type: "freeze", Subject: string(l.name), Addr: l.addr, Fields: map[string]string{"what": what, "by": "owner"}})
+}
+
+// report puts a device's word into the operator's log, as far as it is text.
+func (l *line) report(m wire.Report) {
+	if !wire.PlainText(m.Kind, 40) || !wire.PlainText(m.Text, wire.MaxGrantText) {
+		l.r.count.malformed.Add(1)
+		return
+	}
+	l.r.cfg.Log.Info("device reports", slog.String("device", string(l.name)), slog.String("session", m.Session.String()), slog.String("kind", m.Kind), slog.String("text", m.Text))
+}
+
+// lastNonce gives the nonce that a status may answer now.
+func (l *line) lastNonce() ([]byte, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nonce, l.r.cfg.Now().Sub(l.nonceAt) < nonceAge
+}
+
+// answers asks a line whether it is alive. The device answers a gateway's ping with its own next ping; any message that
+// the line's cipher lets through will do.
+func (l *line) answers(within time.Duration) bool {
+	l.mu.Lock()
+	if l.heard == nil {
+		l.heard = make(chan struct{})
+	}
+	heard := l.heard
+	l.mu.Unlock()
+	ask := struct {
+		T string `json:"t"`
+	}{wire.TypePing}
+	if err := l.noise.SendMsg(ask, within); err != nil {
+		l.ws.Close()
+		return false
+	}
+	t := time.NewTimer(within)
+	defer t.Stop()
+	select {
+	case <-heard:
+		return true
+	case <-l.gone:
+	case <-t.C:
+	}
+	return false
+}
+
+func (l *line) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.heard != nil {
+		close(l.heard)
+		l.heard = nil
+	}
+}

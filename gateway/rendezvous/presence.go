@@ -1,0 +1,83 @@
+package rendezvous
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// note remembers that a device came, went or changed; writePresence stores it. The caller holds r.mu, so what is stored
+// last is what was true last.
+func (r *Registry) note(l *line, connected bool) {
+	l.mu.Lock()
+	p := store.Presence{At: r.cfg.Now().UTC(), Connected: connected, Addr: l.addr, Node: r.cfg.Node, Boot: l.boot, Agent: l.agent, Tunnel: l.tunnel,
+		Frozen: l.frozen, Epoch: l.epoch, LogSize: l.size}
+	l.mu.Unlock()
+	if connected {
+		p.At = l.since
+	}
+	r.changed[l.fp] = p
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// writePresence stores what has changed, everything that waits in one transaction. Rows are for showing and for the
+// broker's first look; whether a line is up is known here. So a write that fails is tried again and holds up nobody.
+func (r *Registry) writePresence(ctx context.Context) {
+	for {
+		select {
+		case <-r.kick:
+		case <-ctx.Done():
+			r.storePresence(context.WithoutCancel(ctx))
+			return
+		}
+		if !r.storePresence(ctx) {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (r *Registry) storePresence(ctx context.Context) bool {
+	r.mu.Lock()
+	all := r.changed
+	r.changed = map[[32]byte]store.Presence{}
+	r.mu.Unlock()
+	if len(all) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := r.cfg.Store.SetPresences(ctx, all)
+	if err == nil {
+		return true
+	}
+	r.cfg.Log.Warn("who is online could not be stored", slog.Int("devices", len(all)), slog.Any("error", err))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for fp, p := range all {
+		if _, newer := r.changed[fp]; !newer {
+			r.changed[fp] = p
+		}
+	}
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+	return false
+}
+
+// Online reports whether a control line of the device is up here.
+func (r *Registry) Online(fp wire.Hash) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.devices[fp]
+	return d != nil && len(d.lines) > 0
+}

@@ -1,0 +1,193 @@
+package rendezvous
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Session is the door of session lines (wire.SessionPath). The ticket says which waiting session a connection is for; the
+// SSH handshake inside says whether it is the device.
+func (r *Registry) Session(w http.ResponseWriter, req *http.Request) {
+	if !r.enter() {
+		busy(w)
+		return
+	}
+	addr := r.cfg.ClientAddr(req)
+	c, ok := r.present(req.Header, addr)
+	if !ok {
+		r.lines.Done()
+		r.wrongTicket(w, addr)
+		return
+	}
+	ws, err := wire.UpgradeWS(w, req, wire.SessionSubprotocol, wire.MaxStream)
+	if err != nil {
+		r.lines.Done()
+		return
+	}
+	go r.meet(ws, c)
+}
+
+// wrongTicket counts against the source as a failed handshake does, and tells nothing.
+func (r *Registry) wrongTicket(w http.ResponseWriter, addr netip.Addr) {
+	r.count.ticketsWrong.Add(1)
+	done, ok := r.sources.begin(addr)
+	if !ok {
+		busy(w)
+		return
+	}
+	done(false)
+	http.Error(w, "no such ticket", http.StatusForbidden)
+}
+
+// present finds the call of a ticket and takes one of its tries. Tries from the address of the device's control line are
+// counted apart, so that somebody elsewhere who stole a ticket cannot use them up.
+func (r *Registry) present(h http.Header, addr netip.Addr) (*call, bool) {
+	values := h.Values(wire.TicketHeader)
+	if len(values) != 1 {
+		return nil, false
+	}
+	raw, err := wire.B64.DecodeString(values[0])
+	if err != nil || len(raw) != 32 {
+		return nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.tickets[sha256.Sum256(raw)]
+	if c == nil || !c.accepted.IsZero() && r.cfg.Now().Sub(c.accepted) >= ticketTime {
+		return nil, false
+	}
+	own := 0
+	if addr.String() == c.line.addr {
+		own = 1
+	}
+	if c.tries[own] >= maxTries {
+		return nil, false
+	}
+	c.tries[own]++
+	return c, true
+}
+
+// sessionLine is an SSH connection that a device dialled.
+type sessionLine struct {
+	conn ssh.Conn
+	ws   *wire.WS
+}
+
+// cut closes it without a farewell that a stuck connection could hold up.
+func (s *sessionLine) cut() { s.ws.Close() }
+
+// meet runs the SSH handshake and hands the line to whoever waits in Open. Several may be under way with one ticket; the
+// first that proves the host key has it.
+func (r *Registry) meet(ws *wire.WS, c *call) {
+	defer r.lines.Done()
+	stop := context.AfterFunc(r.ctx, func() { ws.Close() })
+	defer stop()
+	s := &heardConn{Conn: ws.Stream()}
+	s.SetDeadline(time.Now().Add(r.handshake))
+	conn, chans, reqs, err := ssh.NewClientConn(s, string(c.line.name), clientConfig(c))
+	if err != nil {
+		r.count.ticketsFailed.Add(1)
+		r.cfg.Log.Warn("a session line did not prove the device", slog.String("session", c.sid.String()), slog.String("addr", ws.RemoteAddr().String()), slog.Any("error", err))
+		ws.Close()
+		return
+	}
+	s.SetDeadline(time.Time{})
+	sl := &sessionLine{conn: conn, ws: ws}
+	if !r.hand(c, sl, outcome{line: &gateway.SessionLine{Conn: conn, Channels: chans, Requests: reqs}}) {
+		ws.Close()
+		go ssh.DiscardRequests(reqs)
+		conn.Wait()
+		return
+	}
+	r.count.sessions.Add(1)
+	r.keep(conn, s)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.devices[c.line.fp]; d != nil {
+		delete(d.sessions, sl)
+		r.forget(c.line.fp, d)
+	}
+}
+
+// hand settles the call with its line, in one step with making the line known to Cut.
+func (r *Registry) hand(c *call, sl *sessionLine, out outcome) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.settleLocked(c, out) {
+		return false
+	}
+	d := r.devices[c.line.fp] // there: its line has this call
+	if d.sessions == nil {
+		d.sessions = map[*sessionLine]struct{}{}
+	}
+	d.sessions[sl] = struct{}{}
+	return true
+}
+
+// clientConfig pins everything: one host key, one login, one pass, two key exchanges, two ciphers. The host key is checked before
+// the pass is shown, so a stranger does not even see it.
+func clientConfig(c *call) *ssh.ClientConfig {
+	return &ssh.ClientConfig{
+		Config: ssh.Config{
+			KeyExchanges: []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519},
+			Ciphers:      []string{ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305},
+		},
+		User: c.login, Auth: []ssh.AuthMethod{ssh.PublicKeys(c.pass)},
+		HostKeyCallback: ssh.FixedHostKey(c.host), HostKeyAlgorithms: []string{c.host.Type()},
+		ClientVersion: "SSH-2.0-sallyport",
+	}
+}
+
+// heardConn notes when something was last read.
+type heardConn struct {
+	net.Conn
+	last atomic.Int64 // Unix nanoseconds
+}
+
+func (h *heardConn) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 {
+		h.last.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// keep holds the line until it ends: after ten seconds of silence it asks for an answer, and after three times that long
+// without one the line is lost. One request is on its way at a time, since the transport below loses none.
+func (r *Registry) keep(conn ssh.Conn, s *heardConn) {
+	ended := make(chan struct{})
+	go func() { conn.Wait(); close(ended) }()
+	tick := time.NewTicker(r.keepAlive)
+	defer tick.Stop()
+	var answered chan struct{}
+	for {
+		select {
+		case <-ended:
+			return
+		case <-answered:
+			answered = nil
+		case <-tick.C:
+			silent := time.Since(time.Unix(0, s.last.Load()))
+			if silent >= (1+missed)*r.keepAlive {
+				s.Close()
+				<-ended
+				return
+			}
+			if silent >= r.keepAlive && answered == nil {
+				answered = make(chan struct{})
+				go func() { conn.SendRequest("keepalive@sallyport", true, nil); close(answered) }()
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Session is one technician on one device. Its methods may be called by several goroutines.
+type Session struct {
+	b       *Broker
+	id      id.Session
+	ask     Ask
+	device  store.Device
+	action  string
+	sink    Sink
+	started time.Time
+	until   time.Time // hard stop: the pass's
+
+	ctx    context.Context // cancelled with the reason why the session ends
+	cancel context.CancelCauseFunc
+
+	rec    *recorder.Recording
+	leaf   *uint64 // of the open leaf
+	line   *SessionLine
+	events ssh.Channel
+	ch     ssh.Channel
+	reqs   <-chan *ssh.Request
+
+	in       sync.Mutex // guards the order of typed bytes: recorded and forwarded in the same order
+	bytesIn  atomic.Int64
+	bytesOut atomic.Int64
+	hidden   atomic.Int64
+
+	exit    recorder.Exit // set by the requests' goroutine before it ends
+	exited  bool
+	outcome Outcome
+	done    chan struct{}
+}
+
+// Outcome says how a session ended. Status is nil where no program ended by itself.
+type Outcome struct {
+	Status *int
+	Signal string
+	Reason string
+}
+
+// ID names the session.
+func (s *Session) ID() id.Session { return s.id }
+
+// Until is the hard stop.
+func (s *Session) Until() time.Time { return s.until }
+
+// Wait returns once the session is closed: all output was given to the sink, the record is closed and announced.
+func (s *Session) Wait() Outcome {
+	<-s.done
+	return s.outcome
+}
+
+// Done is closed when Wait would return.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// maxTyped bounds one Write, so that a paste does not wait for one huge sync.
+const maxTyped = 16 << 10
+
+// Write takes typed bytes: each stretch is in the record, and durable, before it goes to the device.
+func (s *Session) Write(p []byte) (int, error) {
+	s.in.Lock()
+	defer s.in.Unlock()
+	n := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), maxTyped)]
+		if err := s.rec.Input(s.ctx, channel, 0, part); err != nil {
+			s.stop(err)
+			return n, err
+		}
+		if err := context.Cause(s.ctx); err != nil { // ended while the disk was busy: recorded, not forwarded
+			return n, err
+		}
+		if _, err := s.ch.Write(part); err != nil {
+			return n, errkind.New(errkind.Unavailable, "the machine no longer takes input").Because(err)
+		}
+		s.bytesIn.Add(int64(len(part)))
+		n += len(part)
+		p = p[len(part):]
+	}
+	return n, nil
+}
+
+// CloseInput says that nothing more is typed: the program reads an end of file.
+func (s *Session) CloseInput() error {
+	s.in.Lock()
+	defer s.in.Unlock()
+	return s.ch.CloseWrite()
+}
+
+// pump carries one output stream: durable first, shown after. It returns at the stream's end.
+func (s *Session) pump(r io.Reader, stream uint8) error {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if werr := s.show(stream, buf[:n]); werr != nil {
+				return werr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) show(stream uint8, p []byte) error {
+	if err := s.rec.Output(s.ctx, channel, stream, p); err != nil {
+		return err
+	}
+	if err := context.Cause(s.ctx); err != nil {
+		return err
+	}
+	s.bytesOut.Add(int64(len(p)))
+	return s.sink.Output(stream, p)
+}
