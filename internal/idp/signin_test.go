@@ -1,0 +1,282 @@
+package idp
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+func TestAWrongPasswordReadsTheSameForEverybody(t *testing.T) {
+	s := newSite(t)
+	var seen []string
+	for _, name := range []string{"anna", "nobody"} {
+		b := s.browser().open(s.ask()).submit("username", name, "password", "wrong password wrong")
+		if b.code != http.StatusUnauthorized || !has(b.body, "user name or password is wrong") {
+			t.Errorf("%s: got %d %s", name, b.code, b.body)
+		}
+		seen = append(seen, b.body)
+	}
+	if len(seen[0])-len("anna") != len(seen[1])-len("nobody") {
+		t.Errorf("the two answers differ by more than the name")
+	}
+}
+
+func TestGuessingIsSlowedByNameAndByAddress(t *testing.T) {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	b := newBackoff(c.now)
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	for i := range freeSlips + 1 {
+		if wait := b.attempt(here, "anna"); wait != 0 {
+			t.Fatalf("attempt %d: wait %s", i, wait)
+		}
+	}
+	if wait := b.attempt(there, "anna"); wait == 0 {
+		t.Errorf("the name is free from another address")
+	}
+	if wait := b.attempt(here, "otto"); wait == 0 {
+		t.Errorf("the address is free for another name")
+	}
+	if wait := b.attempt(there, "otto"); wait != 0 {
+		t.Errorf("somebody else somewhere else waits %s", wait)
+	}
+	total := time.Duration(0)
+	for range 20 {
+		wait := b.attempt(here, "anna")
+		total += wait
+		c.forward(wait)
+		b.attempt(here, "anna")
+	}
+	if total < 10*time.Minute {
+		t.Errorf("20 guesses took %s only", total)
+	}
+	c.forward(time.Minute)
+	if wait := b.attempt(there, "anna"); wait > longestFor {
+		t.Errorf("anna waits %s from elsewhere, want %s at most", wait, longestFor)
+	}
+}
+
+func TestManyGuessesAtOnceGainNothing(t *testing.T) {
+	b := newBackoff(time.Now)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	free := 0
+	for range 100 {
+		wg.Go(func() {
+			if b.attempt(netip.MustParseAddr("192.0.2.1"), "anna") == 0 {
+				mu.Lock()
+				defer mu.Unlock()
+				free++
+			}
+		})
+	}
+	wg.Wait()
+	if free != freeSlips+1 {
+		t.Errorf("got %d attempts, want %d", free, freeSlips+1)
+	}
+}
+
+func TestThePageSaysHowLongToWait(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().open(s.ask())
+	for range freeSlips + 1 {
+		b.submit("username", "anna", "password", "wrong password wrong")
+	}
+	if b.submit("username", "anna", "password", password); b.code != http.StatusUnauthorized || !has(b.body, "Wait 1 s") || b.head.Get("Retry-After") == "" {
+		t.Errorf("got %d %s", b.code, b.body)
+	}
+	s.clock.forward(time.Second)
+	if b.submit("username", "anna", "password", password); b.at.Query().Get("code") == "" {
+		t.Errorf("after the wait: got %s %s", b.at, b.body)
+	}
+}
+
+func TestASecondFactorIsAskedAndCountsOnce(t *testing.T) {
+	s := newSite(t)
+	address, err := s.users.EnrolTOTP("anna", "Sallyport", s.clock.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := otp.NewKeyFromURL(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := totp.GenerateCode(key.Secret(), s.clock.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser().open(s.ask()).submit("username", "anna", "password", password)
+	if !has(b.body, `autocomplete="one-time-code"`) || b.at.Query().Get("code") != "" {
+		t.Fatalf("no second page: %s", b.body)
+	}
+	stale := b.body
+	if b.submit("code", "000000"); b.code != http.StatusUnauthorized || !has(b.body, "code is wrong") {
+		t.Errorf("a wrong code: got %d %s", b.code, b.body)
+	}
+	b.submit("code", code[:3]+" "+code[3:])
+	c := s.read(s.redeem(b.at.Query().Get("code")).ID)
+	if amr, _ := c["amr"].([]any); len(amr) != 3 || amr[2] != "mfa" {
+		t.Errorf("amr: got %v", c["amr"])
+	}
+	other := s.browser().open(s.ask()).submit("username", "anna", "password", password).submit("code", code)
+	if other.at.Query().Get("code") != "" || !has(other.body, "used already") {
+		t.Errorf("the same code was taken twice")
+	}
+	b.body, b.at, _ = stale, mustParse(s.issuer+"/signin"), 0
+	if b.submit("code", code); b.code != http.StatusUnauthorized || !has(b.body, "took too long, or was finished already") {
+		t.Errorf("an old page: got %d %s", b.code, b.body)
+	}
+}
+
+func mustParse(s string) *url.URL { u, _ := url.Parse(s); return u }
+
+func TestTheSecondFactorCannotBeGuessed(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.users.EnrolTOTP("anna", "Sallyport", s.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser().open(s.ask()).submit("username", "anna", "password", password)
+	tries := 0
+	for ; has(b.body, `name="code"`) && tries < 20; tries++ {
+		s.clock.forward(20 * time.Second)
+		b.submit("code", "000000")
+	}
+	if tries > maxTries+1 || !has(b.body, "too often") {
+		t.Errorf("got %d tries and %s", tries, b.body)
+	}
+}
+
+func TestACookiePlantedBeforeIsWorthNothingAfter(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	u := mustParse(s.issuer)
+	b.Jar.SetCookies(u, []*http.Cookie{{Name: s.cookieName(), Value: "planted", Path: "/"}})
+	s.signIn(b)
+	if _, ok := s.state.byCookie("planted"); ok {
+		t.Errorf("the planted cookie is signed in")
+	}
+	for _, c := range b.Jar.Cookies(u) {
+		if c.Name == s.cookieName() && c.Value == "planted" {
+			t.Errorf("the cookie was not changed at sign-in")
+		}
+	}
+}
+
+func TestTheSamePersonKeepsTheirSessionAndAnybodyElseEndsIt(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	first := s.redeem(s.signIn(b))
+	s.clock.forward(time.Minute)
+	second := s.redeem(s.signIn(b, "prompt", "login"))
+	was, is := s.read(first.ID), s.read(second.ID)
+	if was["sid"] != is["sid"] || was["auth_time"] == is["auth_time"] {
+		t.Errorf("anna again: got sid %v auth_time %v, before %v %v", is["sid"], is["auth_time"], was["sid"], was["auth_time"])
+	}
+	b.open(s.ask("prompt", "login")).submit("username", "otto", "password", password)
+	if got := s.heard(); len(got) != 1 || s.read(got[0])["sid"] != was["sid"] {
+		t.Errorf("the client heard %d logouts, want one of anna's session", len(got))
+	}
+	if got := s.renew(second.Refresh); got.Code != "invalid_grant" {
+		t.Errorf("anna's refresh token after otto signed in: got %+v", got)
+	}
+}
+
+func TestAForeignPageCannotSignSomebodyIn(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().open(s.ask())
+	form := url.Values{"username": {"anna"}, "password": {password}, "back": {s.ask()[len(s.issuer)-4:]}}
+	r, _ := http.NewRequest("POST", s.issuer+"/signin", nil)
+	r.URL.RawQuery = form.Encode()
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if b.took(b.Do(r)); b.code != http.StatusForbidden {
+		t.Errorf("got %d", b.code)
+	}
+	for _, back := range []string{"https://evil.example/", "//evil.example/idp/authorize", "/idp/jwks", "/other", ""} {
+		form.Set("back", back)
+		if b.took(b.PostForm(s.issuer+"/signin", form)); b.code != http.StatusBadRequest {
+			t.Errorf("back to %q: got %d", back, b.code)
+		}
+	}
+}
+
+func TestUsersThatMustNotBeMade(t *testing.T) {
+	s := newSite(t)
+	for name, c := range map[string]struct {
+		user, password string
+		want           errkind.Kind
+	}{
+		"a short password":  {"berta", "short", errkind.Usage},
+		"a name with space": {"b erta", password, errkind.Usage},
+		"no name":           {"", password, errkind.Usage},
+		"a name twice":      {"Anna", password, errkind.Conflict},
+	} {
+		if _, err := s.users.Add(User{Name: c.user}, c.password); errkind.KindOf(err) != c.want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
+	for name, change := range map[string]func(*site) error{
+		"a new password": func(s *site) error { return s.users.SetPassword("anna", "another long password", s.clock.now()) },
+		"disabled": func(s *site) error {
+			return s.users.Change("anna", func(u *User) error { u.Disabled = true; return nil })
+		},
+		"removed": func(s *site) error { return s.users.Remove("anna") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			b := s.browser()
+			got := s.redeem(s.signIn(b))
+			s.clock.forward(time.Minute)
+			if err := change(s); err != nil {
+				t.Fatal(err)
+			}
+			if again := s.renew(got.Refresh); again.Code != "invalid_grant" {
+				t.Errorf("refresh: got %+v", again)
+			}
+			if code := s.userInfo(got.Access); code != http.StatusUnauthorized {
+				t.Errorf("userinfo: got %d", code)
+			}
+			if b.open(s.ask("prompt", "none")); b.at.Query().Get("error") != "login_required" {
+				t.Errorf("the browser: got %s", b.at)
+			}
+			s.sweep()
+			if heard := s.heard(); len(heard) != 1 {
+				t.Errorf("the client heard %d logouts, want 1", len(heard))
+			}
+		})
+	}
+}
+
+func TestTwoProcessesMayChangeUsersAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			u, err := OpenUsers(dir)
+			if err == nil {
+				_, err = u.Add(User{Name: string(rune('a' + i))}, password)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	u, err := OpenUsers(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := u.All(); err != nil || len(all) != 6 {
+		t.Errorf("got %d users, %v; want 6", len(all), err)
+	}
+}

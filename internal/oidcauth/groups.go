@@ -1,0 +1,70 @@
+package oidcauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// who reads somebody out of claims that have been checked.
+func (p *Provider) who(c claims, raw string) (SignIn, error) {
+	groups, err := p.groups(c)
+	if err != nil {
+		return SignIn{}, err
+	}
+	s := SignIn{Principal: id.Principal{Issuer: p.cfg.Issuer, Subject: c.text("sub")}, Provider: p.cfg.Name, Groups: groups,
+		Name: c.text("name"), Email: c.text("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
+	for _, n := range []string{c.text("preferred_username"), s.Email, s.Principal.Subject} {
+		if s.Name == "" {
+			s.Name = n
+		}
+	}
+	s.AMR, _ = c.texts("amr")
+	at, ok := c.time("auth_time")
+	if !ok {
+		at, _ = c.time("iat")
+	}
+	s.SignedInAt = at
+	if slices.ContainsFunc(s.AMR, func(a string) bool { return slices.Contains(p.cfg.AMR, a) }) || s.ACR != "" && slices.Contains(p.cfg.ACR, s.ACR) {
+		s.SecondFactorAt = at
+	}
+	return s, nil
+}
+
+// groups maps what the provider sends to what policy names. What is not in the map does not exist. A list that is missing
+// or cut off is not an empty list: a deny rule may hang on what is not there.
+func (p *Provider) groups(c claims) ([]string, error) {
+	if overage(c, p.cfg.GroupsClaim) {
+		return nil, errkind.New(errkind.Denied, fmt.Sprintf("%s did not send your groups because there are too many of them, so nothing can be decided about you", p.cfg.ShownAs)).
+			WithHint("Whoever runs the provider lets it send only the groups that are assigned to this application, or app roles.")
+	}
+	sent, ok := c.texts(p.cfg.GroupsClaim)
+	if !ok {
+		return nil, errkind.New(errkind.Denied, fmt.Sprintf("%s sent no list of groups (claim %q), so nothing can be decided about you", p.cfg.ShownAs, p.cfg.GroupsClaim)).
+			WithHint("Whoever runs the provider adds the groups claim to the id token of this application; groups_claim in the configuration is its name.")
+	}
+	mapped := []string{}
+	for _, g := range sent {
+		if to, ok := p.cfg.Groups[g]; ok && !slices.Contains(mapped, to) {
+			mapped = append(mapped, to)
+		}
+	}
+	slices.Sort(mapped)
+	return mapped, nil
+}
+
+// overage recognises a provider that points elsewhere for the groups: by a distributed claim (OpenID Connect Core section
+// 5.6.2, as Entra does) or by a flag.
+func overage(c claims, claim string) bool {
+	var names map[string]json.RawMessage
+	if json.Unmarshal(c["_claim_names"], &names) == nil {
+		if _, ok := names[claim]; ok {
+			return true
+		}
+	}
+	var flag any
+	return json.Unmarshal(c["hasgroups"], &flag) == nil && (flag == true || flag == "true")
+}

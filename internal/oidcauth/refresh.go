@@ -1,0 +1,101 @@
+package oidcauth
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/oauth2"
+
+	"github.com/sallyport/sallyport/internal/signer"
+)
+
+// Refresh asks the provider whether a sign-in still stands and who the person is now. The refresh token is used up where
+// the provider rotates them. ErrEnded is in the chain when it does not stand any more; another error means that the
+// provider did not say.
+//
+// A provider that sends no new id token says only that the sign-in stands: the SignIn is the old one.
+func (p *Provider) Refresh(ctx context.Context, old SignIn) (SignIn, error) {
+	m, _, err := p.discover(ctx)
+	if err != nil {
+		return SignIn{}, err
+	}
+	before := claimsOf(old.IDToken) // checked when it came; its key may be gone since
+	t, err := p.oauth(m).TokenSource(p.with(ctx), &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
+	if err != nil {
+		return SignIn{}, p.exchange(err)
+	}
+	raw, _ := t.Extra("id_token").(string)
+	if raw == "" {
+		old.RefreshToken = t.RefreshToken
+		return old, nil
+	}
+	v, err := p.signed(ctx, raw)
+	if err == nil {
+		err = p.sameSignIn(before, v, t.AccessToken)
+	}
+	if err != nil {
+		return SignIn{}, ended(err)
+	}
+	s, err := p.who(v.claims, raw)
+	s.RefreshToken = t.RefreshToken
+	if s.SID == "" {
+		s.SID = old.SID
+	}
+	return s, ended(err)
+}
+
+// sameSignIn is OpenID Connect Core section 12.2: the new token speaks of the same person and the same sign-in.
+func (p *Provider) sameSignIn(before claims, now verified, access string) error {
+	if err := p.timely(now.claims); err != nil {
+		return err
+	}
+	was, _ := before.time("auth_time")
+	is, ok := now.time("auth_time")
+	switch {
+	case now.text("sub") != before.text("sub"):
+		return p.refused("refresh: another sub")
+	case now.has("nonce") && now.text("nonce") != before.text("nonce"):
+		return p.refused("refresh: another nonce")
+	case before.has("auth_time") && ok && is.After(was):
+		return p.refused("refresh: a later auth_time than that of the sign-in")
+	case before.has("sid") && now.has("sid") && now.text("sid") != before.text("sid"):
+		return p.refused("refresh: another sid")
+	case now.has("at_hash") && now.token.VerifyAccessToken(access) != nil:
+		return p.refused("refresh: at_hash")
+	}
+	return nil
+}
+
+// ended marks answers that were given and are not good: going on as before would be to trust them.
+func ended(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrEnded, err)
+}
+
+// VerifyIDToken is the signer's: signature, issuer, audience, groups. Expiry is judged as it was at sign-in, because the
+// token is the evidence of a sign-in that lasts longer; the signer limits its age by SignedInAt.
+func (p *Provider) VerifyIDToken(ctx context.Context, raw string) (signer.Identity, error) {
+	v, err := p.signed(ctx, raw)
+	if err != nil {
+		return signer.Identity{}, err
+	}
+	iat, hasIat := v.time("iat")
+	exp, hasExp := v.time("exp")
+	at, _ := v.time("auth_time")
+	now := p.cfg.Now()
+	switch {
+	case !hasIat || !hasExp || exp.Before(iat) || exp.Sub(iat) > longest:
+		return signer.Identity{}, p.refused("id token: exp or iat")
+	case iat.Sub(now) > early || at.Sub(now) > early:
+		return signer.Identity{}, p.clock("from the future")
+	case v.text("nonce") == "" && v.claims.has("nonce"):
+		return signer.Identity{}, p.refused("id token: nonce")
+	}
+	s, err := p.who(v.claims, raw)
+	if err != nil {
+		return signer.Identity{}, err
+	}
+	return signer.Identity{Principal: s.Principal, Name: s.Name, Groups: s.Groups, SignedInAt: s.SignedInAt, SecondFactorAt: s.SecondFactorAt}, nil
+}

@@ -1,0 +1,108 @@
+package login
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/page"
+	"github.com/sallyport/sallyport/internal/pending"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/web/apitype"
+	"github.com/sallyport/sallyport/web/problem"
+)
+
+// afterLogout is where the provider sends the browser back; it must be registered there.
+const afterLogout = "/signin"
+
+// serveLogout ends the session that the request shows, and says where the provider's own ends. It answers the same
+// whether there was a session or not.
+func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
+	row, ok, err := s.shown(r)
+	if err != nil {
+		problem.Write(w, s.cfg.Log, err)
+		return
+	}
+	to := s.cfg.URL + afterLogout
+	if ok {
+		s.end(r.Context(), row.IDHash, "signed out")
+		if p, err := s.cfg.Providers.Named(row.Provider); err == nil && row.Kind == store.KindWeb {
+			if at := p.LogoutURL(r.Context(), row.IDToken, to); at != "" {
+				to = at
+			}
+		}
+	}
+	s.setCookie(w, s.cookieName(), "", 0)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	if strings.Contains(r.Header.Get("Accept"), "application/json") || r.Header.Get("Authorization") != "" {
+		answer(w, http.StatusOK, apitype.SignedOut{Redirect: to})
+		return
+	}
+	page.Guard(w.Header(), to)
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// shown finds the session of a bearer or of a cookie, however old.
+func (s *Service) shown(r *http.Request) (store.WebSession, bool, error) {
+	head := r.Header.Get("Authorization")
+	if head == "" {
+		return s.cookieSession(r)
+	}
+	row, err := s.cfg.Store.WebSession(r.Context(), pending.Hash(strings.TrimPrefix(head, "Bearer ")))
+	if err != nil && errkind.KindOf(err) == errkind.NotFound {
+		return store.WebSession{}, false, nil
+	}
+	return row, err == nil && row.Kind == store.KindCLI, err
+}
+
+// serveBackChannel takes a provider's word that a sign-in is over: the browser's session, the command lines that came of
+// it, and what they have open.
+func (s *Service) serveBackChannel(w http.ResponseWriter, r *http.Request) {
+	p, err := s.cfg.Providers.Named(r.PathValue("provider"))
+	if err == nil {
+		err = s.starts.take("backchannel " + s.from(r))
+	}
+	if err != nil {
+		problem.Write(w, s.cfg.Log, err)
+		return
+	}
+	out, err := p.VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
+	if err != nil {
+		s.cfg.Log.Warn("logout token refused", slog.String("provider", p.Name()), slog.Any("error", err))
+		status, code := http.StatusBadRequest, "invalid_request"
+		if errkind.KindOf(err) == errkind.Unavailable {
+			status, code = http.StatusServiceUnavailable, "temporarily_unavailable"
+		}
+		answer(w, status, map[string]string{"error": code})
+		return
+	}
+	if err := s.endAllOf(r, id.Principal{Issuer: out.Issuer, Subject: out.Subject}, out.SID); err != nil {
+		s.cfg.Log.Error("a sign-in that the provider ended could not be ended here", slog.Any("error", err))
+		answer(w, http.StatusInternalServerError, map[string]string{"error": "server_error"})
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+// endAllOf ends the sessions with a sid. Those of the person that have none may be the same one; without a sid all of the
+// person's are meant.
+func (s *Service) endAllOf(r *http.Request, p id.Principal, sid string) error {
+	const why = "the provider signed you out"
+	gone, err := s.cfg.Store.EndWebSessionsBySID(r.Context(), p.Issuer, sid)
+	for _, row := range gone {
+		s.ended(r.Context(), row, why)
+	}
+	if err != nil || p.Subject == "" {
+		return err
+	}
+	all, err := s.cfg.Store.WebSessionsOf(r.Context(), p)
+	for _, row := range all {
+		if sid == "" || row.SID == "" {
+			s.end(r.Context(), row.IDHash, why)
+		}
+	}
+	return err
+}

@@ -1,0 +1,208 @@
+package login
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/idp"
+	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+)
+
+const password = "correct horse battery"
+
+// clock is the time of a test; it stands still until moved.
+type clock struct{ ns atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()) }
+func (c *clock) forward(d time.Duration) { c.ns.Add(int64(d)) }
+
+// site is a gateway's front with the built-in provider behind it.
+type site struct {
+	*Service
+	t     *testing.T
+	url   string
+	idp   *idp.Provider
+	db    *sqlite.DB
+	clock *clock
+
+	mu      sync.Mutex
+	ended   map[string]string // key → why
+	events  []audit.Event
+	changed []id.Principal
+	inUse   map[string]bool
+	auditNo error
+}
+
+func (s *site) Record(_ context.Context, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.auditNo != nil {
+		return s.auditNo
+	}
+	s.events = append(s.events, e)
+	return nil
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, clock: newClock(), ended: map[string]string{}, inUse: map[string]bool{}}
+	mux := http.NewServeMux()
+	srv := httptest.NewUnstartedServer(mux)
+	s.url = "http://" + srv.Listener.Addr().String()
+	var err error
+	if s.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), sqlite.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	client := idp.Client{ID: "sallyport", Secret: "shared", Redirects: []string{s.url + "/callback/builtin"}, AfterLogout: []string{s.url + "/signin"}, BackChannel: s.url + "/backchannel/builtin"}
+	s.idp, err = idp.New(idp.Config{Issuer: s.url + "/idp", Dir: t.TempDir(), Clients: []idp.Client{client}, Now: s.clock.now, Log: s.log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.idp.Users().Add(idp.User{Name: "technician", Groups: []string{"technicians"}}, password); err != nil {
+		t.Fatal(err)
+	}
+	p, err := oidcauth.New(oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport", ClientSecret: "shared",
+		RedirectURL: s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"}, AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := oidcauth.NewSet(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Service, err = New(Config{URL: s.url, Providers: set, Store: s.db, Audit: s, Now: s.clock.now, Log: s.log(),
+		OnSignedOut: func(key, why string) { s.mu.Lock(); defer s.mu.Unlock(); s.ended[key] = why },
+		OnChanged:   func(p id.Principal) { s.mu.Lock(); defer s.mu.Unlock(); s.changed = append(s.changed, p) },
+		InUse:       func(key string) bool { s.mu.Lock(); defer s.mu.Unlock(); return s.inUse[key] }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Register(mux)
+	mux.Handle("/idp/", s.idp.Handler())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "app "+r.URL.RequestURI()) })
+	srv.Start()
+	t.Cleanup(func() { srv.Close(); s.db.Close() })
+	return s
+}
+
+func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }
+
+// why says why what was opened under a key was closed.
+func (s *site) why(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended[key]
+}
+
+// browser keeps cookies and follows redirects.
+type browser struct {
+	t *testing.T
+	*http.Client
+	at   *url.URL
+	body string
+	code int
+}
+
+func (s *site) browser() *browser {
+	jar, _ := cookiejar.New(nil)
+	return &browser{t: s.t, Client: &http.Client{Jar: jar, Timeout: 10 * time.Second}}
+}
+
+func (b *browser) took(res *http.Response, err error) *browser {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.at, b.body, b.code = res.Request.URL, string(raw), res.StatusCode
+	return b
+}
+
+func (b *browser) open(addr string) *browser { b.t.Helper(); return b.took(b.Get(addr)) }
+
+var (
+	formAction = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
+	formHidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+)
+
+// submit fills the page's form as a person would.
+func (b *browser) submit(fields ...string) *browser {
+	b.t.Helper()
+	m := formAction.FindStringSubmatch(b.body)
+	if m == nil {
+		b.t.Fatalf("no form at %s (%d):\n%s", b.at, b.code, b.body)
+	}
+	form := url.Values{}
+	for _, h := range formHidden.FindAllStringSubmatch(b.body, -1) {
+		form.Set(h[1], unescape(h[2]))
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	to, err := b.at.Parse(unescape(m[1]))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req, _ := http.NewRequest(http.MethodPost, to.String(), strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	return b.took(b.Do(req))
+}
+
+func unescape(s string) string {
+	return strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#34;", `"`, "&#39;", "'").Replace(s)
+}
+
+// signIn signs the technician in and lands on a page of the app.
+func (b *browser) signIn(s *site) *browser {
+	b.t.Helper()
+	b.open(s.url+"/login/builtin?next=/machines").submit("username", "technician", "password", password)
+	if b.at.Path != "/machines" {
+		b.t.Fatalf("after sign-in: got %s (%d)\n%s", b.at, b.code, b.body)
+	}
+	return b
+}
+
+// request is one with the browser's cookies, as a handler sees it.
+func (b *browser) request(s *site) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, s.url+"/api/v1/me", nil)
+	u, _ := url.Parse(s.url)
+	for _, c := range b.Jar.Cookies(u) {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+func (s *site) who(b *browser) Identity {
+	s.t.Helper()
+	who, err := s.Who(b.request(s))
+	if err != nil {
+		s.t.Fatalf("who: %v", err)
+	}
+	return who
+}
