@@ -1,0 +1,339 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// OwnerAnswer is what an owner's rules say to one action.
+type OwnerAnswer string
+
+// The answers, mildest first.
+const (
+	OwnerAllows OwnerAnswer = "allow"
+	OwnerAsks   OwnerAnswer = "ask" // a person at the machine answers; nobody answers: denied
+	OwnerDenies OwnerAnswer = "deny"
+)
+
+// stricter gives the answer that opens less.
+func (a OwnerAnswer) stricter(b OwnerAnswer) OwnerAnswer {
+	for _, s := range []OwnerAnswer{OwnerDenies, OwnerAsks} {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return OwnerAllows
+}
+
+// Presets are the words an owner chooses from when the machine is enrolled.
+var Presets = []string{"locked", "ask", "office-hours", "open"}
+
+// Owner is what the owner of a machine lets be done to it from outside. It is decided on the machine, after
+// everything a gateway has decided, and can only take away.
+type Owner struct {
+	Name   string // who it is, for people
+	Preset string // empty: a missing line means deny
+	Switch string // file that must be on; empty: there is no switch
+	Ask    OwnerAsk
+	Stop   OwnerStop
+	Copy   OwnerCopy
+
+	answers map[Kind]OwnerAnswer // lines of the file
+	logins  []string
+	named   bool // the file has a logins line
+	hours   *window
+	outside OwnerAnswer
+	sum     [32]byte
+}
+
+// OwnerAsk says who may answer, and how long that is waited for.
+type OwnerAsk struct {
+	Keys, Who []string
+	Wait      time.Duration
+	Remember  time.Duration
+}
+
+// OwnerStop says what happens to work that runs when time is up.
+type OwnerStop struct {
+	Finish bool // let the running command finish
+	AtMost time.Duration
+}
+
+// OwnerCopy is the owner's own copy of every record.
+type OwnerCopy struct {
+	Keep        bool
+	Dir, Reader string
+	AtMost      int64
+}
+
+// Hash names the rules: it covers every byte of the file.
+func (o *Owner) Hash() [32]byte { return o.sum }
+
+// OwnerDecision is an owner's answer and where in the rules it comes from.
+type OwnerDecision struct {
+	Answer OwnerAnswer
+	Clause string // owner.shell, owner.logins, owner.hours, owner.switch …
+	Text   string // for people
+	Until  time.Time
+}
+
+// Decide answers one action as one login. switchOn is the state of the switch, where there is one. Of several
+// clauses that take something away the strictest answers, and of equals the first.
+func (o *Owner) Decide(a Action, login string, now time.Time, switchOn bool) OwnerDecision {
+	d := o.line(a.Kind)
+	if o.Switch != "" && !switchOn {
+		d = d.or(OwnerDenies, "owner.switch", "the owner's switch for remote work on this machine is off")
+	}
+	if o.named && !slices.Contains(o.logins, login) || !o.named && o.Preset == "" {
+		d = d.or(OwnerDenies, "owner.logins", fmt.Sprintf("the owner's rules of this machine do not name the login %q", clip(login)))
+	}
+	if o.hours != nil {
+		until, inside := o.hours.contains(now)
+		if inside {
+			d.Until = until
+		} else {
+			d = d.or(o.outside, "owner.hours", fmt.Sprintf("it is outside the owner's hours, %s", o.hours))
+		}
+	}
+	if d.Answer != OwnerAllows {
+		d.Until = time.Time{}
+	}
+	return d
+}
+
+// line is what the lines and the preset say to one kind, whoever and whenever.
+func (o *Owner) line(k Kind) OwnerDecision {
+	d := OwnerDecision{Answer: OwnerDenies, Clause: "owner." + k.Word()}
+	answer, own := o.answers[k]
+	if own {
+		d.Answer = answer
+	} else {
+		d.Answer = presetAnswer(o.Preset)
+	}
+	what := map[OwnerAnswer]string{OwnerAllows: "allow", OwnerAsks: "want a person at the machine to be asked for", OwnerDenies: "deny"}[d.Answer]
+	d.Text = fmt.Sprintf("the owner's rules of this machine %s %s", what, k.Word())
+	switch {
+	case own:
+	case o.Preset == "":
+		d.Text += " (no line about it, and no preset)"
+	default:
+		d.Text += fmt.Sprintf(" (preset %s)", o.Preset)
+	}
+	return d
+}
+
+func (d OwnerDecision) or(answer OwnerAnswer, clause, text string) OwnerDecision {
+	if d.Answer.stricter(answer) != d.Answer {
+		return OwnerDecision{Answer: answer, Clause: clause, Text: text}
+	}
+	return d
+}
+
+func presetAnswer(preset string) OwnerAnswer {
+	switch preset {
+	case "open", "office-hours": // the hours are a clause of their own
+		return OwnerAllows
+	case "ask":
+		return OwnerAsks
+	}
+	return OwnerDenies
+}
+
+// Stricter gives the decision that opens less: rules may only be narrowed while somebody is at work.
+func (d OwnerDecision) Stricter(e OwnerDecision) OwnerDecision {
+	return d.or(e.Answer, e.Clause, e.Text)
+}
+
+// LoadOwner reads an owner's file. Either there are rules or there are problems.
+func LoadOwner(f File) (*Owner, Problems) {
+	var problems Problems
+	root, problem := parse(f)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	t := &table{out: &problems, file: f.Name, what: "the owner's rules", n: root}
+	o := &Owner{answers: map[Kind]OwnerAnswer{}, sum: sum("sallyport/owner/v1", []File{f})}
+	o.read(t)
+	t.done()
+	if len(problems) > 0 {
+		problems.sort([]File{f})
+		return nil, problems
+	}
+	return o, nil
+}
+
+func (o *Owner) read(t *table) {
+	if t.must("format", "format = 1") {
+		t.number("format", 1, 1)
+	}
+	o.Name = t.sentence("owner", `owner = "Kern Verpackung, plant Ulm, +49 731 555 010"`)
+	o.Preset = t.oneOf("preset", Presets...)
+	for _, k := range []Kind{Shell, Run, Ports, Web} {
+		o.answer(t, k.Word(), k)
+	}
+	o.pair(t, "files", "read", FilesRead, "write", FilesWrite)
+	o.pair(t, "desktop", "view", DesktopView, "control", DesktopControl)
+	o.readLogins(t)
+	o.readAsk(t)
+	o.readHours(t)
+	if s := t.sub("switch", "[switch]"); s != nil {
+		if s.must("file", `file = "/run/sallyport/remote-on"`) {
+			o.Switch = absolute(s, "file", `file = "/run/sallyport/remote-on"`)
+		}
+		s.done()
+	}
+	o.readStop(t)
+	o.readCopy(t)
+}
+
+const answerExample = `"allow", "ask" or "deny"`
+
+func (o *Owner) answer(t *table, key string, kinds ...Kind) {
+	if !t.has(key) {
+		t.known = append(t.known, key)
+		return
+	}
+	a := OwnerAnswer(t.oneOf(key, string(OwnerAllows), string(OwnerAsks), string(OwnerDenies)))
+	for _, k := range kinds {
+		if a != "" {
+			o.answers[k] = a
+		}
+	}
+}
+
+// pair reads `files = "ask"`, for both, or `files = { read = "allow", write = "ask" }`.
+func (o *Owner) pair(t *table, key, one string, k1 Kind, two string, k2 Kind) {
+	n := t.key(key)
+	switch {
+	case n == nil:
+	case n.kind == unstable.String:
+		o.answer(t, key, k1, k2)
+	case n.isTable():
+		s := &table{out: t.out, file: t.file, what: key, n: n}
+		o.answer(s, one, k1)
+		o.answer(s, two, k2)
+		s.done()
+	default:
+		t.problem(n.line, fmt.Sprintf(`%s = { %s = "allow", %s = "ask" }`, key, one, two), "%s: %s wants %s", t.what, key, answerExample)
+	}
+}
+
+func (o *Owner) readLogins(t *table) {
+	o.named = t.has("logins")
+	for _, n := range t.words("logins", `logins = ["svc"]`) {
+		if err := checkLogin(n.text); err != nil {
+			t.problem(n.line, `logins = ["svc"]`, "%s: %v", t.what, err)
+			continue
+		}
+		o.logins = append(o.logins, n.text)
+	}
+}
+
+func (o *Owner) readAsk(t *table) {
+	o.Ask = OwnerAsk{Who: []string{"command"}, Wait: 5 * time.Minute}
+	s := t.sub("ask", "[ask]")
+	if s == nil {
+		return
+	}
+	if n := s.key("keys"); n != nil && n.kind == unstable.Array && len(n.list) == 0 {
+		o.Ask.Keys = nil // an empty list says that nobody answers from elsewhere, as does none
+	} else {
+		o.Ask.Keys = texts(s.words("keys", `keys = ["ssh-ed25519 AAAA…"]`))
+	}
+	if s.has("who") {
+		o.Ask.Who = nil
+	}
+	for _, n := range s.words("who", `who = ["command"]`) {
+		if !slices.Contains([]string{"page", "command", "owner-page"}, n.text) {
+			s.problem(n.line, "page, command or owner-page", "[ask]: who does not know %q", clip(n.text))
+		}
+		if n.text == "owner-page" && len(o.Ask.Keys) == 0 {
+			s.problem(n.line, `keys = ["ssh-ed25519 AAAA…"]`, "[ask]: owner-page needs keys, or the gateway could answer for the owner")
+		}
+		o.Ask.Who = append(o.Ask.Who, n.text)
+	}
+	if s.has("wait") {
+		o.Ask.Wait = s.duration("wait", `wait = "5m"`)
+	}
+	s.known = append(s.known, "wait")
+	o.Ask.Remember = s.duration("remember_at_most", `remember_at_most = "8h"`)
+	s.done()
+}
+
+func (o *Owner) readHours(t *table) {
+	s := t.sub("hours", "[hours]")
+	if s == nil {
+		if o.Preset == "office-hours" {
+			t.problem(t.line("preset"), "[hours] with zone, days, from and to", "the preset office-hours needs [hours]")
+		}
+		return
+	}
+	o.outside = OwnerDenies
+	if s.has("outside") {
+		o.outside = OwnerAnswer(s.oneOf("outside", string(OwnerAsks), string(OwnerDenies)))
+	}
+	s.known = append(s.known, "outside")
+	o.hours = readWindow(s, "hours")
+	s.done()
+}
+
+func (o *Owner) readStop(t *table) {
+	s := t.sub("stop", "[stop]")
+	if s == nil {
+		return
+	}
+	o.Stop.Finish = s.oneOf("on_expiry", "cut", "finish-command") == "finish-command"
+	o.Stop.AtMost = s.duration("at_most", `at_most = "15m"`)
+	if o.Stop.Finish && !s.has("at_most") {
+		s.problem(s.n.line, `at_most = "15m"`, "[stop]: finish-command needs an end")
+	}
+	s.done()
+}
+
+func (o *Owner) readCopy(t *table) {
+	s := t.sub("copy", "[copy]")
+	if s == nil {
+		return
+	}
+	o.Copy.Keep = s.flag("keep")
+	o.Copy.Dir = absolute(s, "dir", `dir = "/var/lib/sallyport-agent/record"`)
+	o.Copy.AtMost = size(s, "at_most", `at_most = "2GiB"`)
+	o.Copy.Reader = s.str("reader", `reader = "age1…"`)
+	if o.Copy.Reader != "" && !strings.HasPrefix(o.Copy.Reader, "age1") {
+		s.problem(s.line("reader"), `reader = "age1…"`, "[copy]: reader is not an age recipient")
+	}
+	if o.Copy.Keep && o.Copy.Reader == "" {
+		s.problem(s.n.line, `reader = "age1…"`, "[copy]: keep needs a reader, or nobody could read the copy")
+	}
+	s.done()
+}
+
+func absolute(t *table, key, write string) string {
+	p := t.str(key, write)
+	if p != "" && checkPath(p) != nil {
+		t.problem(t.line(key), write, "%s: %s: %v", t.what, key, checkPath(p))
+		return ""
+	}
+	return p
+}
+
+// size reads "500MiB" or "2GiB".
+func size(t *table, key, write string) int64 {
+	s := t.str(key, write)
+	if s == "" {
+		return 0
+	}
+	for unit, bytes := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
+		if n, ok := strings.CutSuffix(s, unit); ok && isNumber(n) && len(n) < 7 && strings.Trim(n, "0") != "" {
+			var v int64
+			fmt.Sscan(n, &v)
+			return v * bytes
+		}
+	}
+	t.problem(t.line(key), write, "%s: %s = %q is not a size", t.what, key, clip(s))
+	return 0
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/agent"
+	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func status(d state.Dir, asJSON bool, out io.Writer) error {
+	st, err := agent.Look(d)
+	if asJSON && (err == nil || errkind.KindOf(err) == errkind.NotFound) {
+		return writeJSON(out, st)
+	}
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(k, v string) { fmt.Fprintf(w, "%s\t%s\n", k, v) }
+	row("name", st.Name)
+	row("key", st.Fingerprint)
+	row("agent", running(st))
+	if st.Rules != "" {
+		row("owner's rules", "nothing is allowed: "+st.Rules)
+	} else {
+		row("owner's rules", fmt.Sprintf("preset %s, %s", or(st.Preset, "none"), d.Owner))
+	}
+	row("frozen", map[bool]string{true: "yes: nothing new opens", false: "no"}[st.Frozen])
+	row("log seen", fmt.Sprintf("%d entries", st.Log))
+	row("sessions", fmt.Sprint(len(st.Sessions)))
+	row("state", st.StateDir)
+	for i, weak := range st.Weakened {
+		row(map[bool]string{true: "weakened", false: ""}[i == 0], weak)
+	}
+	return w.Flush()
+}
+
+func running(st agent.Status) string {
+	switch {
+	case !st.Running:
+		return "not running"
+	case !st.Line.Online:
+		return "running, offline since " + st.Line.Since.Format(time.DateTime) + ": " + st.Line.Why
+	}
+	return fmt.Sprintf("online at %s since %s, %s, tunnel %s", st.Line.Gateway, st.Line.Since.Format(time.DateTime), st.Line.State, st.Line.Tunnel)
+}
+
+func sessions(d state.Dir, asJSON bool, out io.Writer) error {
+	all := agent.Sessions(d)
+	if asJSON {
+		return writeJSON(out, all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(out, "Nobody is on this machine.")
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SESSION\tWHO\tLOGIN\tFOR\tUNTIL\tREASON")
+	for _, s := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Session, s.Who, s.Login, time.Duration(s.Seconds)*time.Second, s.Until.Format(time.TimeOnly), s.Reason)
+	}
+	return w.Flush()
+}
+
+func freeze(d state.Dir, on bool, out io.Writer) error {
+	if err := agent.Freeze(d, on); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, map[bool]string{true: "Frozen: every session ends, and nothing new opens until `sallyport-agent thaw`.", false: "Thawed."}[on])
+	return nil
+}
+
+// consent has nothing to answer yet: what the owner's rules set to ask is refused.
+func consent(args []string, out io.Writer) error {
+	switch {
+	case len(args) == 1 && args[0] == "list":
+		fmt.Fprintln(out, "Nobody waits: this version refuses what the owner's rules set to ask.")
+		return nil
+	case len(args) == 2 && (args[0] == "allow" || args[0] == "deny"):
+		return errkind.New(errkind.NotFound, fmt.Sprintf("no request %.40q waits for an answer", args[1])).
+			WithHint("This version refuses what the owner's rules set to ask; allow it in the rules to let it in.")
+	}
+	return errkind.New(errkind.Usage, "consent list, consent allow ID or consent deny ID")
+}
+
+func doctor(ctx context.Context, cfg agent.Config, asJSON bool, out io.Writer) error {
+	all := agent.Doctor(ctx, cfg)
+	bad := 0
+	for _, f := range all {
+		if !f.OK {
+			bad++
+		}
+	}
+	if asJSON {
+		if err := writeJSON(out, all); err != nil {
+			return err
+		}
+	}
+	for _, f := range all {
+		if asJSON {
+			break
+		}
+		fmt.Fprintf(out, "%-5s %-18s %s\n", map[bool]string{true: "ok", false: "LOOK"}[f.OK], f.What, f.Text)
+		if f.Hint != "" {
+			fmt.Fprintf(out, "%s%s\n", strings.Repeat(" ", 25), f.Hint)
+		}
+	}
+	if bad > 0 {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all)))
+	}
+	return nil
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,126 @@
+package agent_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/agent/state"
+)
+
+func self() string {
+	u, err := user.Current()
+	if err != nil {
+		panic(err)
+	}
+	return u.Username
+}
+
+// device is a state directory and the agent that runs on it.
+type device struct {
+	t   *testing.T
+	dir string
+	cmd *exec.Cmd
+	env []string
+	log *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
+func (s *syncBuffer) String() string              { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+
+func newDevice(t *testing.T) *device {
+	t.Helper()
+	d := &device{t: t, dir: filepath.Join(t.TempDir(), "state"), log: &syncBuffer{}}
+	t.Cleanup(func() {
+		d.kill(syscall.SIGTERM)
+		dir := state.At(d.dir)
+		for _, sid := range dir.Sessions() {
+			var ok bool
+			dir.CallSession(sid, state.Ask{Op: "end", Reason: "test over"}, &ok)
+		}
+		for i := 0; i < 100 && len(dir.Sessions()) > 0; i++ {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if t.Failed() {
+			t.Log(d.log.String())
+		}
+	})
+	return d
+}
+
+// run runs a command of the agent to its end.
+func (d *device) run(args ...string) (out string, code int) {
+	d.t.Helper()
+	cmd := exec.Command(agentBinary, append(args, "--state", d.dir)...)
+	cmd.Env = append(os.Environ(), d.env...)
+	raw, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		d.t.Fatal(err)
+	}
+	return string(raw), cmd.ProcessState.ExitCode()
+}
+
+// enrol makes the device known and starts its agent.
+func (d *device) enrol(g *gate, preset string) *device {
+	d.t.Helper()
+	if out, code := d.run("enroll", g.code.String(), "--preset", preset, "--ephemeral"); code != 0 {
+		d.t.Fatalf("enroll: exit %d: %s", code, out)
+	}
+	d.start()
+	g.online()
+	return d
+}
+
+func (d *device) start() {
+	d.t.Helper()
+	d.cmd = exec.Command(agentBinary, "run", "--state", d.dir, "--ephemeral")
+	d.cmd.Env = append(os.Environ(), d.env...)
+	d.cmd.Stderr = d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.cmd.WaitDelay = 100 * time.Millisecond // supervisors hold the log open
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *device) kill(sig syscall.Signal) {
+	if d.cmd == nil {
+		return
+	}
+	d.cmd.Process.Signal(sig)
+	d.cmd.Wait()
+	d.cmd = nil
+}
+
+func (d *device) owner(text string) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, "owner.toml"), []byte(text), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// children of supervisors: nothing a refused session may have started.
+func waitGone(t *testing.T, pid string) {
+	t.Helper()
+	pid = strings.TrimSpace(pid)
+	for range 200 {
+		raw, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil || strings.Contains(string(raw), ") Z ") {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("process %s is still there", pid)
+}

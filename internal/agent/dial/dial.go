@@ -1,0 +1,172 @@
+// Package dial reaches the gateway: outbound only, the hosts of the trust bundle only, through the proxies that plants
+// have, and without believing the machine's clock.
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Built is the floor of time: no certificate that ended before it was ever of use to this program.
+var Built = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// Dialer knows the way out.
+type Dialer struct {
+	CA    string // file with certificates to trust beside the system's; empty: the system's
+	Proxy string // http://user:password@host:port or socks5://…; empty: HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+	Floor time.Time
+	Time  time.Time // signed, if one is known
+}
+
+// Dial opens a WebSocket to a host of the bundle.
+func (d Dialer) Dial(ctx context.Context, host, path, subprotocol string, limit int64, header http.Header) (*wire.WS, error) {
+	proxy, err := d.proxy()
+	if err != nil {
+		return nil, err
+	}
+	conf, err := d.tls(host)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*wire.HandshakeTime)
+	defer cancel()
+	ws, err := wire.DialWS(ctx, wire.Dial{Host: host, Path: path, Subprotocol: subprotocol, Header: header, TLS: conf, Proxy: proxy, Limit: limit})
+	if err != nil {
+		return nil, explain(host, err)
+	}
+	return ws, nil
+}
+
+func (d Dialer) proxy() (func(*http.Request) (*url.URL, error), error) {
+	if d.Proxy == "" {
+		return http.ProxyFromEnvironment, nil
+	}
+	u, err := url.Parse(d.Proxy)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "socks5" {
+		return nil, errkind.New(errkind.Usage, "the proxy is not an address this agent can use").
+			WithHint("Write --proxy http://user:password@host:port, or socks5://host:port.")
+	}
+	return http.ProxyURL(u), nil
+}
+
+func (d Dialer) tls(host string) (*tls.Config, error) {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := d.roots()
+	if err != nil {
+		return nil, err
+	}
+	// InsecureSkipVerify only takes the check from the library, which would ask the machine's clock; VerifyConnection makes it.
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"},
+		VerifyConnection: func(cs tls.ConnectionState) error { return d.verify(cs, name, roots) }}, nil
+}
+
+func (d Dialer) roots() (*x509.CertPool, error) {
+	if d.CA == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(d.CA)
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", d.CA)).Because(err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca holds no certificate", d.CA)).WithHint("It wants PEM: -----BEGIN CERTIFICATE-----.")
+	}
+	return pool, nil
+}
+
+// verify checks the chain at a time that this device can defend: the signed one if it has one, else the later of its own
+// clock and the floor. A clock at 2040 finds every certificate expired, so the floor is tried as well. TLS is not what the
+// gateway is trusted by: that is the Noise key inside, so a certificate that is accepted at the floor gives nothing away.
+func (d Dialer) verify(cs tls.ConnectionState, name string, roots *x509.CertPool) error {
+	if len(cs.PeerCertificates) == 0 {
+		return errors.New("no certificate")
+	}
+	inter := x509.NewCertPool()
+	for _, c := range cs.PeerCertificates[1:] {
+		inter.AddCert(c)
+	}
+	floor := Built
+	if d.Floor.After(floor) {
+		floor = d.Floor
+	}
+	times := []time.Time{d.Time, later(state.Wall(), floor), floor, later(cs.PeerCertificates[0].NotBefore.Add(time.Second), floor)}
+	var first error
+	for _, at := range times {
+		if at.IsZero() {
+			continue
+		}
+		_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: inter, CurrentTime: at})
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+		var invalid x509.CertificateInvalidError
+		if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+			return err
+		}
+	}
+	return first
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// explain says what, why and what to do for the ways in which a first contact usually fails.
+func explain(host string, err error) error {
+	say := func(text, hint string) error {
+		return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(err)
+	}
+	var answered *wire.DialError
+	var dns *net.DNSError
+	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var hostname x509.HostnameError
+	switch {
+	case errors.As(err, &answered):
+		return say(fmt.Sprintf("%s answered %d, which is not how a gateway answers", host, answered.Status),
+			"Check the address, and that the proxy or load balancer in front passes WebSockets to the gateway.")
+	case errors.As(err, &dns):
+		return say(fmt.Sprintf("the name %s is not known here", host), "Check the address in the join code and this machine's DNS.")
+	case errors.As(err, &authority):
+		return say(fmt.Sprintf("the certificate of %s is signed by somebody this machine does not know", host),
+			"A proxy that opens TLS, or a private CA: give its certificate with --ca FILE.")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return say(fmt.Sprintf("the certificate of %s has expired or is not valid yet", host), "Renew it at the gateway.")
+	case errors.As(err, &hostname):
+		return say(fmt.Sprintf("the certificate at %s is for another name", host), "Check the address in the join code.")
+	case strings.Contains(err.Error(), "Proxy Authentication Required"):
+		return say("the proxy wants a password", "Set HTTPS_PROXY=http://user:password@host:port, or use --proxy.")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return say(fmt.Sprintf("nothing listens at %s", host), "Check the address and that the gateway runs.")
+	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
+		return say(fmt.Sprintf("%s does not answer", host), "A firewall may drop outgoing connections: port 443 to the gateway must be open.")
+	}
+	return say(fmt.Sprintf("%s cannot be reached", host), "`sallyport-agent doctor` tries each step.")
+}

@@ -1,0 +1,254 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/agent/dial"
+	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Joining is one use of a join code.
+type Joining struct {
+	Code   string
+	Preset string // empty: ask, or what the file says already
+	Serial string // of the machine
+	Wait   bool   // for the administrator
+	Out    io.Writer
+}
+
+// Enroll makes this machine known to the gateway of a join code, and prints each step. Everything may be done again:
+// the keys stay, and the gateway gives the same answer to the same keys.
+func Enroll(ctx context.Context, cfg Config, j Joining) error {
+	code, err := wire.ParseJoinCode(j.Code)
+	if err != nil {
+		return errkind.New(errkind.Usage, err.Error())
+	}
+	host, err := code.Host()
+	if err != nil {
+		return errkind.New(errkind.Usage, err.Error())
+	}
+	e := &enrolment{cfg: cfg, j: j, code: code, host: host}
+	for _, step := range []func(context.Context) error{e.prepare, e.redeem, e.settle, e.wait} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type enrolment struct {
+	cfg   Config
+	j     Joining
+	code  wire.JoinCode
+	host  string
+	keys  state.Keys
+	reply wire.HelloReply
+	lock  *os.File
+}
+
+func (e *enrolment) say(what, format string, args ...any) {
+	fmt.Fprintf(e.j.Out, "%-16s %s\n", what, fmt.Sprintf(format, args...))
+}
+
+// prepare makes the state directory and the keys before anything is asked of the gateway.
+func (e *enrolment) prepare(context.Context) error {
+	d := e.cfg.State
+	if err := d.Prepare(e.cfg.Ephemeral); err != nil {
+		return err
+	}
+	var err error
+	if e.lock, err = d.Lock(); err != nil {
+		return err
+	}
+	if dev, err := d.Device(); err == nil && dev.URL != e.code.URL {
+		return errkind.New(errkind.Conflict, fmt.Sprintf("this machine is enrolled at %s already", dev.URL)).
+			WithHint("Remove the state directory to enrol it elsewhere, or name another one with --state.")
+	}
+	e.say("state directory", "%s%s", d.Path, map[bool]string{true: "  (does not outlive a restart: --ephemeral)"}[d.Volatile() != ""])
+	if e.keys, err = d.MakeKeys(); err != nil {
+		return err
+	}
+	e.say("own key", "%s", fingerprint(e.keys))
+	if e.cfg.CA != "" {
+		raw, err := os.ReadFile(e.cfg.CA)
+		if err != nil {
+			return errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", e.cfg.CA)).Because(err)
+		}
+		if err := d.Write("ca.pem", raw); err != nil {
+			return err
+		}
+	}
+	return e.rules()
+}
+
+func (e *enrolment) rules() error {
+	preset := e.j.Preset
+	if preset == "" {
+		preset = "ask"
+	}
+	written, err := e.cfg.State.WriteOwner(preset)
+	if err != nil {
+		return err
+	}
+	rules, err := e.cfg.State.OwnerRules()
+	if err != nil {
+		return err
+	}
+	if !written && e.j.Preset != "" && rules.Preset != e.j.Preset {
+		return errkind.New(errkind.Conflict, fmt.Sprintf("%s is there and says preset %q", e.cfg.State.Owner, rules.Preset)).
+			WithHint("The owner's rules are never overwritten: edit the file, or leave --preset out.")
+	}
+	e.say("owner's rules", "%s  (preset %s)", e.cfg.State.Owner, rules.Preset)
+	return nil
+}
+
+// redeem shows the code to whoever holds the pinned gateway key, and to nobody else.
+func (e *enrolment) redeem(ctx context.Context) error {
+	d := dial.Dialer{CA: e.cfg.State.CA(), Proxy: e.cfg.Proxy}
+	ws, err := d.Dial(ctx, e.host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
+	if err != nil {
+		return err
+	}
+	defer ws.Close()
+	e.say("reach", "%s", e.host)
+	proof, err := wire.Sign(e.keys.Host, wire.PurposeEnrol, wire.EnrolProof(e.keys.Noise.Public[:], e.code.ID[:], e.code.Secret[:]))
+	if err != nil {
+		return fmt.Errorf("prove host key: %w", err)
+	}
+	nonce := make([]byte, 16)
+	copy(nonce, proof[len(proof)-16:]) // any: the status of this answer is not used
+	name, _ := os.Hostname()
+	hello, err := json.Marshal(wire.Hello{V: []int{1}, Device: e.keys.FP(), TLS: ws.Exporter(), Boot: boot(), Agent: Version(), Nonce: nonce,
+		Enrol: &wire.EnrolPart{ID: e.code.ID[:], Secret: e.code.Secret[:], HostKey: wire.PublicKey{PublicKey: e.keys.Host.PublicKey()},
+			Name: name, Serial: serial(e.j.Serial), OS: osName(), Proof: proof}})
+	if err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	_, raw, err := wire.Initiate(ctx, ws, e.keys.Noise, e.code.Noise, hello)
+	if err != nil {
+		return unproven(e.host, err)
+	}
+	e.say("gateway key", "as in the join code")
+	if err := wire.LooseJSON(raw, &e.reply); err != nil {
+		return fmt.Errorf("answer of the gateway: %w", err)
+	}
+	if e.reply.Error != "" {
+		return errkind.New(errkind.Denied, printable(e.reply.Error))
+	}
+	return nil
+}
+
+// settle stores what is trusted from now on: exactly the bundle that the code names.
+func (e *enrolment) settle(context.Context) error {
+	if e.reply.Bundle == nil || wire.Sum(e.reply.Bundle.Body) != e.code.Bundle {
+		return errkind.New(errkind.Denied, "the gateway gave another trust bundle than the join code names").WithHint("Ask for a new join code.")
+	}
+	b, err := wire.ParseBundle(*e.reply.Bundle)
+	if err != nil {
+		return err
+	}
+	d := e.cfg.State
+	if old, err := d.Bundle(); err == nil && old.Serial >= b.Serial {
+		e.say("trust bundle", "serial %d, held already", old.Serial)
+	} else {
+		if err := d.WriteJSON("bundle.json", e.reply.Bundle); err != nil {
+			return err
+		}
+		e.say("trust bundle", "serial %d, log %s", b.Serial, b.Log.Origin)
+	}
+	if err := d.WriteJSON("device.json", state.Device{Name: e.reply.Name, URL: e.code.URL}); err != nil {
+		return err
+	}
+	e.say("name", "%s", e.reply.Name)
+	return e.lock.Close()
+}
+
+// wait holds an ordinary line until the gateway says ok. The administrator compares the fingerprint.
+func (e *enrolment) wait(ctx context.Context) error {
+	if !e.j.Wait {
+		e.say("next", "an administrator runs `sallyport devices admit %s`", e.reply.Name)
+		return nil
+	}
+	a, unlock, err := open(e.cfg)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { a.reconnect(ctx); close(done) }()
+	defer func() { cancel(); <-done }()
+	said := false
+	for {
+		o := a.online()
+		switch o.State {
+		case wire.StateOK:
+			e.say("online", "admitted; start `sallyport-agent run`")
+			return nil
+		case wire.StateWaiting:
+			if !said {
+				e.say("waiting", "to be admitted: `sallyport devices admit %s`, key %s", e.reply.Name, fingerprint(e.keys))
+				said = true
+			}
+			a.mu.Lock()
+			if a.line != nil {
+				a.line.pingNow()
+			}
+			a.mu.Unlock()
+		case wire.StateLocked, wire.StateRevoked:
+			return errkind.New(errkind.Denied, "the gateway has "+o.State+" this machine").WithHint("An administrator can say why.")
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return errors.Join(errkind.New(errkind.Unavailable, "stopped while waiting to be admitted").
+				WithHint("Nothing is lost: once admitted, `sallyport-agent run` goes online."))
+		}
+	}
+}
+
+// serial reads the machine's own number where its firmware tells one.
+func serial(given string) string {
+	if given != "" {
+		return given
+	}
+	for _, path := range []string{"/sys/class/dmi/id/product_serial", "/proc/device-tree/serial-number"} {
+		raw, err := os.ReadFile(path)
+		text := strings.TrimSpace(strings.Trim(string(raw), "\x00\n"))
+		if err == nil && text != "" && wire.PlainText(text, 100) {
+			return text
+		}
+	}
+	return ""
+}
+
+func osName() string {
+	raw, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "linux"
+	}
+	for line := range strings.Lines(string(raw)) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			if v = strings.Trim(v, `"'`); wire.PlainText(v, 100) {
+				return v
+			}
+		}
+	}
+	return "linux"
+}
+
+func printable(s string) string {
+	if wire.PlainText(s, 2000) {
+		return s
+	}
+	return "the gateway refused the join code"
+}

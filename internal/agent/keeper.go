@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/agent/supervise"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// decideTime bounds all that a supervisor may take to agree or refuse.
+const decideTime = 30 * time.Second
+
+// open starts a supervisor for a session. The message is handed on as it came.
+func (a *Agent) open(l *line, raw []byte) {
+	m, err := wire.Decode[wire.Open](raw)
+	if err != nil || m.Session.IsZero() {
+		a.cfg.Log.Warn("an open cannot be read", slog.Any("error", err))
+		return
+	}
+	a.children.Go(func() {
+		if err := a.supervise(l, m.Session, raw); err != nil {
+			a.cfg.Log.Error("a supervisor failed", slog.String("session", m.Session.String()), slog.Any("error", err))
+			l.send(wire.Refuse{T: wire.TypeRefuse, Session: m.Session, Clause: state.ClauseFault, Text: "the supervisor of the session failed on this machine"})
+		}
+	})
+}
+
+// supervise starts the process and answers it until it has decided. Waiting for its end is somebody else's.
+func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
+	ours, cmd, err := a.spawn()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	go cmd.Wait() // it may outlive this agent; while it does not, it is reaped
+	ours.SetDeadline(time.Now().Add(decideTime))
+	enc, dec := json.NewEncoder(ours), json.NewDecoder(ours)
+	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: a.dialer(), Fallback: a.cfg.Fallback}); err != nil {
+		return err
+	}
+	for {
+		var q supervise.Question
+		if err := dec.Decode(&q); err != nil {
+			if errors.Is(err, io.EOF) {
+				return errors.New("it ended without a decision")
+			}
+			return err
+		}
+		answer, decided := a.keep(l, sid, q)
+		if err := enc.Encode(answer); err != nil || decided {
+			return err
+		}
+	}
+}
+
+// spawn re-executes this program as a supervisor in a session of its own, so that it outlives the agent.
+func (a *Agent) spawn() (net.Conn, *exec.Cmd, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "supervisor"), os.NewFile(uintptr(fds[1]), "keeper")
+	defer ours.Close()
+	defer theirs.Close()
+	cmd := exec.Command("/proc/self/exe", "supervise")
+	cmd.Args[0] = "sallyport-agent"
+	cmd.Stderr = os.Stderr
+	cmd.Dir = "/"
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	conn, err := net.FileConn(ours)
+	return conn, cmd, err
+}
+
+// keep answers one question about what sessions share.
+func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supervise.Answer, decided bool) {
+	if q.Session != sid {
+		answer.Refusal = state.Refuse(state.ClauseFault, "a supervisor speaks for its own session only")
+		return answer, false
+	}
+	switch q.Op {
+	case supervise.OpBegin:
+		answer.Refusal = a.trust.Begin()
+	case supervise.OpSession:
+		if live := len(a.cfg.State.Sessions()); q.Most > 0 && uint64(live) >= q.Most {
+			answer.Refusal = state.Refuse(state.ClauseRate, "%d sessions run on this machine, and the pass allows no more", live)
+			break
+		}
+		answer.Refusal = a.trust.TakeSession(sid, q.Until)
+	case supervise.OpNonce:
+		answer.Sent, answer.Refusal = a.trust.SentAt(q.Nonce)
+	case supervise.OpEpoch:
+		answer.Refusal = a.trust.Raise(q.Epoch, q.Time)
+	case supervise.OpHead:
+		answer.Head = a.trust.Head()
+	case supervise.OpExtend:
+		answer.Head, answer.Refusal = a.trust.Extend(a.currentBundle().Log, q.Checkpoint, q.Proof)
+	case supervise.OpAccepted:
+		l.sendPing() // first, so that the next proof begins at this head
+		l.send(wire.Accepted{T: wire.TypeAccepted, Session: sid})
+		a.cfg.Log.Info("session accepted", slog.String("session", sid.String()))
+		return answer, true
+	case supervise.OpRefuse:
+		if q.Refuse != nil {
+			a.cfg.Log.Warn("session refused", slog.String("session", sid.String()), slog.String("clause", q.Refuse.Clause), slog.String("why", q.Refuse.Text))
+			l.sendPing()
+			l.send(*q.Refuse)
+		}
+		return answer, true
+	}
+	return answer, false
+}

@@ -1,0 +1,114 @@
+package proc
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is one line of /proc.
+type process struct {
+	pid, ppid, pgrp int
+	tty             int
+	state           byte
+	start           string // when it began: with the pid, a name that is not used again
+	comm            string
+}
+
+// readProcess reads /proc/PID/stat.
+func readProcess(pid int) (process, bool) {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return process{}, false
+	}
+	text := string(raw)
+	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')') // the name may hold anything
+	if open < 0 || end < open {
+		return process{}, false
+	}
+	f := strings.Fields(text[end+1:])
+	if len(f) < 20 {
+		return process{}, false
+	}
+	p := process{pid: pid, state: f[0][0], start: f[19], comm: text[open+1 : end]}
+	p.ppid, _ = strconv.Atoi(f[1])
+	p.pgrp, _ = strconv.Atoi(f[2])
+	p.tty, _ = strconv.Atoi(f[4])
+	return p, true
+}
+
+// allProcesses reads every process that can be seen.
+func allProcesses() map[int]process {
+	out := map[int]process{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return out
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			if p, ok := readProcess(pid); ok {
+				out[pid] = p
+			}
+		}
+	}
+	return out
+}
+
+// below gives everything that descends from a process, itself left out.
+func below(all map[int]process, root int) []process {
+	children := map[int][]process{}
+	for _, p := range all {
+		children[p.ppid] = append(children[p.ppid], p)
+	}
+	var out []process
+	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
+		for _, p := range children[queue[0]] {
+			out = append(out, p)
+			queue = append(queue, p.pid)
+		}
+	}
+	return out
+}
+
+// childrenOf gives the direct children of a process: by the kernel's list where it has one.
+func childrenOf(pid int) []int {
+	lists, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+	var out []int
+	for _, l := range lists {
+		raw, err := os.ReadFile(l)
+		if err != nil {
+			continue
+		}
+		for w := range strings.FieldsSeq(string(raw)) {
+			if n, err := strconv.Atoi(w); err == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	if len(lists) == 0 {
+		for _, p := range allProcesses() {
+			if p.ppid == pid {
+				out = append(out, p.pid)
+			}
+		}
+	}
+	return out
+}
+
+// signal sends a signal to exactly this process: through a descriptor, because its number may be another's by now.
+func (p process) signal(sig unix.Signal) {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		if err == unix.ENOSYS {
+			unix.Kill(p.pid, sig)
+		}
+		return
+	}
+	defer unix.Close(fd)
+	if now, ok := readProcess(p.pid); ok && now.start == p.start {
+		unix.PidfdSendSignal(fd, sig, nil, 0)
+	}
+}

@@ -1,0 +1,157 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tree is everything that a session started. It holds them by two ropes: a cgroup of its own where there is one, and
+// parentage, since this process adopts what its descendants abandon.
+type Tree struct {
+	group *cgroup
+
+	mu    sync.Mutex // guards what follows
+	ours  map[int]bool
+	ended bool
+}
+
+// NewTree makes this process the reaper of all that descends from it. One process holds one tree.
+func NewTree(name string) (*Tree, error) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("become reaper: %w", err)
+	}
+	t := &Tree{ours: map[int]bool{}}
+	t.group, _ = newCgroup(name) // without one, parentage alone
+	return t, nil
+}
+
+// HasCgroup reports whether the stronger rope is there.
+func (t *Tree) HasCgroup() bool { return t.group != nil }
+
+// start starts a command inside the tree.
+func (t *Tree) start(cmd *exec.Cmd) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return fmt.Errorf("the session has ended")
+	}
+	if t.group != nil {
+		dir, err := t.group.open()
+		if err == nil {
+			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+			err = cmd.Start()
+			dir.Close()
+			if err == nil {
+				t.ours[cmd.Process.Pid] = true
+				return nil
+			}
+			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = false, 0
+		}
+		if cmd.Process != nil {
+			return err
+		}
+	}
+	err := cmd.Start()
+	if err == nil {
+		t.ours[cmd.Process.Pid] = true
+	}
+	return err
+}
+
+// forget says that a started process was waited for.
+func (t *Tree) forget(pid int) {
+	t.mu.Lock()
+	delete(t.ours, pid)
+	t.mu.Unlock()
+}
+
+// members gives what is alive of the tree.
+func (t *Tree) members() []process {
+	all := allProcesses()
+	seen := map[int]bool{os.Getpid(): true}
+	var out []process
+	add := func(p process) {
+		if !seen[p.pid] && p.state != 'Z' && p.state != 'X' {
+			seen[p.pid] = true
+			out = append(out, p)
+		}
+	}
+	for _, p := range below(all, os.Getpid()) {
+		add(p)
+	}
+	if t.group != nil {
+		for _, pid := range t.group.pids() {
+			if p, ok := all[pid]; ok {
+				add(p)
+			}
+		}
+	}
+	return out
+}
+
+// Alive reports whether anything of the tree runs.
+func (t *Tree) Alive() bool { return len(t.members()) > 0 }
+
+// Hangup tells everything that its terminal is gone.
+func (t *Tree) Hangup() {
+	for _, p := range t.members() {
+		p.signal(unix.SIGHUP)
+		p.signal(unix.SIGCONT) // a stopped process would never hear it
+	}
+}
+
+// Survivor is a process that could not be ended.
+type Survivor struct {
+	PID  int
+	Name string
+}
+
+// End kills everything, again and again until nothing is left or the time is up, and gives what is left. Nothing starts
+// in this tree afterwards.
+func (t *Tree) End(within time.Duration) []Survivor {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	deadline := time.Now().Add(within)
+	var left []process
+	for {
+		if t.group != nil {
+			t.group.kill()
+		}
+		t.Reap()
+		left = t.members()
+		for _, p := range left {
+			p.signal(unix.SIGKILL)
+		}
+		if len(left) == 0 || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Reap()
+	if t.group != nil {
+		t.group.remove()
+	}
+	out := make([]Survivor, len(left))
+	for i, p := range left {
+		out[i] = Survivor{PID: p.pid, Name: p.comm}
+	}
+	return out
+}
+
+// Reap takes the status of adopted processes that have ended. Those this process started are waited for by whoever did.
+func (t *Tree) Reap() {
+	for _, pid := range childrenOf(os.Getpid()) {
+		p, ok := readProcess(pid)
+		t.mu.Lock()
+		if ok && p.state == 'Z' && !t.ours[pid] {
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+		t.mu.Unlock()
+	}
+}

@@ -1,0 +1,170 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long what follows a newline is held back until the program has taken the line and shown what it makes of the
+// terminal. Without it the rest of a paste would be typed into a prompt that does not hide yet.
+const (
+	holdPaste = 2 * time.Second        // the rest of the same message
+	holdTyped = 150 * time.Millisecond // a later one
+)
+
+// Type writes what was typed and gives a verdict for every byte of it, in order: how many, and whether they were hidden.
+func (t *Terminal) Type(p []byte, verdict func(n int, hidden bool)) error {
+	limit := t.lastLine.Add(holdTyped)
+	for len(p) > 0 {
+		if !t.lastLine.IsZero() && !urgent(p[0]) {
+			t.hold(limit)
+		}
+		part := line(p)
+		ends := part[len(part)-1] == '\n' || part[len(part)-1] == '\r'
+		hidden := t.hidden()
+		if _, err := t.master.Write(part); err != nil {
+			return err
+		}
+		// A newline gives the line away, and the program may restore the echo at once: then the mode before counts.
+		if !ends {
+			hidden = t.hidden() || hidden
+		}
+		verdict(len(part), hidden)
+		t.lastLine = time.Time{}
+		if ends {
+			t.lastLine = time.Now()
+			limit = t.lastLine.Add(holdPaste)
+		}
+		p = p[len(part):]
+	}
+	return nil
+}
+
+// line gives what stands before the first newline, with it.
+func line(p []byte) []byte {
+	if i := bytes.IndexAny(p, "\r\n"); i >= 0 {
+		return p[:i+1]
+	}
+	return p
+}
+
+// urgent characters interrupt, suspend or quit: they are for a program that does not read.
+func urgent(c byte) bool { return c == 3 || c == 26 || c == 28 }
+
+// hold waits until the last line was taken and the terminal either hides or is read from again, or the time is up. A group
+// that did not come back in time is not waited for again: it may be one that never reads.
+func (t *Terminal) hold(limit time.Time) {
+	pause := 200 * time.Microsecond
+	for {
+		group := t.foreground()
+		if group != 0 && group == t.gaveUp {
+			return
+		}
+		if t.taken() && (t.hidden() || reads(group, 4)) {
+			return
+		}
+		if !time.Now().Before(limit) {
+			t.gaveUp = group
+			return
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 4*time.Millisecond)
+	}
+}
+
+// taken reports whether everything typed was read. What is written to the master reaches the line discipline by a work
+// queue, which a poll of the slave flushes: the count alone may say 0 too early.
+func (t *Terminal) taken() bool {
+	c, err := t.slave.SyscallConn()
+	if err != nil {
+		return true
+	}
+	n := 0
+	err = c.Control(func(fd uintptr) {
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+	})
+	return err != nil || n == 0
+}
+
+// reads reports whether the process group sleeps in a read of a terminal. A leader that waits for its children is not the
+// one that reads.
+func reads(group, depth int) bool {
+	if group <= 0 || depth == 0 {
+		return false
+	}
+	p, ok := readProcess(group)
+	if !ok {
+		return anyReads(group)
+	}
+	if p.state != 'S' {
+		return false
+	}
+	switch inSyscall(p.pid) {
+	case readsTerminal:
+		return true
+	case waitsChild:
+		for _, c := range childrenOf(p.pid) {
+			if reads(c, depth-1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// anyReads is for a group whose leader has ended.
+func anyReads(group int) bool {
+	for _, p := range allProcesses() {
+		if p.pgrp == group && p.state == 'S' && inSyscall(p.pid) == readsTerminal {
+			return true
+		}
+	}
+	return false
+}
+
+type syscallKind int
+
+const (
+	otherCall syscallKind = iota
+	readsTerminal
+	waitsChild
+)
+
+// inSyscall says what a sleeping process waits in. Of programs with other rights only root may ask.
+func inSyscall(pid int) syscallKind {
+	dir := "/proc/" + strconv.Itoa(pid)
+	raw, err := os.ReadFile(dir + "/syscall")
+	if err != nil {
+		return otherCall
+	}
+	f := strings.Fields(string(raw))
+	if len(f) < 2 {
+		return otherCall
+	}
+	nr, err := strconv.ParseInt(f[0], 10, 64)
+	if err != nil {
+		return otherCall
+	}
+	switch {
+	case polls(nr):
+		return readsTerminal
+	case nr == unix.SYS_WAIT4 || nr == unix.SYS_WAITID:
+		return waitsChild
+	case nr != unix.SYS_READ:
+		return otherCall
+	}
+	fd, err := strconv.ParseUint(strings.TrimPrefix(f[1], "0x"), 16, 32)
+	if err != nil {
+		return otherCall
+	}
+	if target, _ := os.Readlink(dir + "/fd/" + strconv.FormatUint(fd, 10)); strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty") {
+		return readsTerminal
+	}
+	return otherCall
+}

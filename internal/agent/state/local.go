@@ -1,0 +1,166 @@
+package state
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Ask is a question over a socket of the run directory: to the agent, or to a supervisor. One question and one answer a
+// connection, so that whoever was restarted has nothing to take up again.
+type Ask struct {
+	Op     string       `json:"op"` // info, end, status; of the agent: status, report, changed
+	Reason string       `json:"reason,omitempty"`
+	Status *wire.Signed `json:"status,omitempty"`
+	Report *wire.Report `json:"report,omitempty"`
+}
+
+// Live is what a supervisor tells about its session.
+type Live struct {
+	Session id.Session `json:"session"`
+	Login   string     `json:"login"`
+	Who     string     `json:"who"`
+	Reason  string     `json:"reason"`
+	Actions []string   `json:"actions"`
+	Until   time.Time  `json:"until"`
+	Seconds int64      `json:"seconds"` // since it began
+	PID     int        `json:"pid"`     // the supervisor's
+	State   string     `json:"state"`
+}
+
+// maxLocal bounds a question or an answer.
+const maxLocal = 64 << 10
+
+// sockPath reaches a socket through an open directory: a socket's address holds 107 bytes, a state directory's path may be longer.
+func (d Dir) sockPath(name string) (path string, done func(), err error) {
+	fd, err := unix.Open(d.RunDir(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, fmt.Errorf("run directory: %w", err)
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
+}
+
+// Listen makes a socket of the run directory, for this user only.
+func (d Dir) Listen(name string) (*net.UnixListener, error) {
+	path, done, err := d.sockPath(name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	os.Remove(path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // by the descriptor's path, which is gone then
+	return l, os.Chmod(filepath.Join(d.RunDir(), name), 0o600)
+}
+
+// Unlisten removes a socket's name.
+func (d Dir) Unlisten(name string) { os.Remove(filepath.Join(d.RunDir(), name)) }
+
+// Call asks one question.
+func (d Dir) Call(name string, ask Ask, answer any) error {
+	path, done, err := d.sockPath(name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c, err := net.DialTimeout("unix", path, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if err := json.NewEncoder(c).Encode(ask); err != nil {
+		return err
+	}
+	line, err := readLine(c)
+	if err != nil {
+		return err
+	}
+	return wire.LooseJSON(line, answer)
+}
+
+// Serve answers questions until the listener is closed.
+func Serve(l *net.UnixListener, answer func(Ask) any) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			if !ownUser(c) {
+				return
+			}
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			line, err := readLine(c)
+			var ask Ask
+			if err != nil || wire.LooseJSON(line, &ask) != nil {
+				return
+			}
+			json.NewEncoder(c).Encode(answer(ask))
+		}()
+	}
+}
+
+// ownUser admits the agent's user and root: file modes say the same, but a directory can be opened by mistake.
+func ownUser(c *net.UnixConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ok := false
+	raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		ok = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+	})
+	return ok
+}
+
+func readLine(c net.Conn) ([]byte, error) {
+	r := bufio.NewReaderSize(c, maxLocal)
+	line, err := r.ReadSlice('\n')
+	return line, err
+}
+
+// AgentSocket is the running agent's.
+const AgentSocket = "agent.sock"
+
+// SessionSocket is a supervisor's.
+func SessionSocket(sid id.Session) string { return sid.String() + ".sock" }
+
+// Sessions names the sessions that have a socket here. A socket that nobody answers belongs to a supervisor that was
+// killed; its name is removed.
+func (d Dir) Sessions() []id.Session {
+	entries, _ := os.ReadDir(d.RunDir())
+	var out []id.Session
+	for _, e := range entries {
+		text, ok := strings.CutSuffix(e.Name(), ".sock")
+		if sid, err := id.ParseSession(text); ok && err == nil {
+			out = append(out, sid)
+		}
+	}
+	return out
+}
+
+// CallSession asks a supervisor.
+func (d Dir) CallSession(sid id.Session, ask Ask, answer any) error {
+	err := d.Call(SessionSocket(sid), ask, answer)
+	if errors.Is(err, unix.ECONNREFUSED) {
+		d.Unlisten(SessionSocket(sid))
+	}
+	return err
+}

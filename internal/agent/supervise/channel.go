@@ -1,0 +1,272 @@
+package supervise
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/agent/proc"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+func slogError(err error) slog.Attr  { return slog.Any("error", err) }
+func slogText(text string) slog.Attr { return slog.String("text", text) }
+
+// Bounds of a terminal.
+const (
+	maxCols = 500
+	maxRows = 300
+	maxLine = 32 << 10 // bytes of a command
+)
+
+// channel is one SSH session channel: one program.
+type channel struct {
+	s  *session
+	n  uint32
+	ch ssh.Channel
+
+	env  []string
+	pty  *ptyRequest
+	bad  string // why the program may not start
+	run  *proc.Running
+	done chan struct{} // closed when the program has ended and everything is told
+
+	in uint64 // bytes of input so far
+}
+
+type ptyRequest struct {
+	Term                      string
+	Cols, Rows, Width, Height uint32
+	Modes                     string
+}
+
+func (r *ptyRequest) fits() bool {
+	return r.Cols >= 1 && r.Cols <= maxCols && r.Rows >= 1 && r.Rows <= maxRows
+}
+
+// serve answers requests until the channel is closed, then waits for what was started.
+func (c *channel) serve(reqs <-chan *ssh.Request) {
+	for r := range reqs {
+		ok := c.request(r)
+		if r.WantReply {
+			r.Reply(ok, nil)
+		}
+	}
+	if c.run == nil {
+		c.ch.Close()
+		return
+	}
+	c.hangup()
+	<-c.done
+}
+
+func (c *channel) request(r *ssh.Request) bool {
+	switch r.Type {
+	case "env":
+		return c.setEnv(r.Payload)
+	case "pty-req":
+		return c.wantTerminal(r.Payload)
+	case "shell":
+		return c.start("")
+	case "exec":
+		var m struct{ Command string }
+		if ssh.Unmarshal(r.Payload, &m) != nil || m.Command == "" || len(m.Command) > maxLine || strings.ContainsRune(m.Command, 0) {
+			return c.refuse("the command is empty, has a zero byte, or is longer than 32 KiB")
+		}
+		return c.start(m.Command)
+	case "window-change":
+		return c.resize(r.Payload)
+	case "signal":
+		var m struct{ Name string }
+		return c.run != nil && ssh.Unmarshal(r.Payload, &m) == nil && c.run.Signal(m.Name) == nil
+	case "subsystem":
+		return c.refuse("file transfer and other subsystems are not offered by this version of the agent")
+	case "auth-agent-req@openssh.com":
+		return c.refuse("agent forwarding is refused: the technician's keys have no business on this machine")
+	case "x11-req":
+		return c.refuse("X11 forwarding is refused")
+	}
+	return false
+}
+
+func (c *channel) refuse(text string) bool {
+	c.s.refused(c.n, text)
+	return false
+}
+
+// setEnv takes the language and nothing else: a variable can make a program do anything.
+func (c *channel) setEnv(payload []byte) bool {
+	var m struct{ Name, Value string }
+	if ssh.Unmarshal(payload, &m) != nil || m.Name != "LANG" && !strings.HasPrefix(m.Name, "LC_") || len(m.Name) > 32 || !wire.PlainText(m.Value, 100) || len(c.env) > 16 {
+		return false
+	}
+	if strings.Trim(m.Name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
+		return false
+	}
+	c.env = append(c.env, m.Name+"="+m.Value)
+	return true
+}
+
+// wantTerminal remembers the terminal; one that is out of bounds stops the program from starting, because the gateway
+// need not wait for the answer.
+func (c *channel) wantTerminal(payload []byte) bool {
+	var m ptyRequest
+	switch {
+	case ssh.Unmarshal(payload, &m) != nil || !wire.PlainText(m.Term, 64) || c.run != nil || c.pty != nil:
+		c.bad = "the terminal was asked for wrongly"
+	case !m.fits():
+		c.bad = fmt.Sprintf("a terminal has 1 to %d columns and 1 to %d rows", maxCols, maxRows)
+	default:
+		c.pty = &m
+		return true
+	}
+	return c.refuse(c.bad)
+}
+
+func (c *channel) resize(payload []byte) bool {
+	var m struct{ Cols, Rows, Width, Height uint32 }
+	if ssh.Unmarshal(payload, &m) != nil || c.run == nil || c.run.Terminal == nil || !(&ptyRequest{Cols: m.Cols, Rows: m.Rows}).fits() {
+		return false
+	}
+	return c.run.Terminal.Resize(uint16(m.Cols), uint16(m.Rows)) == nil
+}
+
+// spec decides what is started. An exact command that the pass names runs without a shell and without a terminal; any
+// other command, and a shell, need the shell.
+func (c *channel) spec(line string) (proc.Spec, string) {
+	s := c.s
+	spec := proc.Spec{Account: s.account, Env: c.env}
+	if argv, err := authz.SplitCommand(line); err == nil && len(argv) > 0 && authz.Passes(s.pass.Grant.Actions, authz.RunAction(argv)) {
+		if c.pty != nil {
+			return spec, "an exact command runs without a terminal"
+		}
+		if r := s.permits(authz.RunAction(argv)); r != nil {
+			return spec, r.Text
+		}
+		spec.Argv = argv
+		return spec, ""
+	}
+	if r := s.permits(authz.Action{Kind: authz.Shell, Arg: s.pass.Grant.Login}); r != nil {
+		return spec, r.Text
+	}
+	spec.Line = line
+	if c.pty != nil {
+		spec.PTY, spec.Cols, spec.Rows = true, uint16(c.pty.Cols), uint16(c.pty.Rows)
+		spec.Env = append(spec.Env, "TERM="+c.pty.Term)
+	}
+	return spec, ""
+}
+
+func (c *channel) start(line string) bool {
+	if c.run != nil {
+		return c.refuse("one channel runs one program")
+	}
+	if c.bad != "" {
+		return c.refuse(c.bad)
+	}
+	spec, why := c.spec(line)
+	if why != "" {
+		return c.refuse(why)
+	}
+	run, err := c.s.tree.Start(spec)
+	if err != nil {
+		return c.refuse(fmt.Sprintf("the program did not start: %v", err))
+	}
+	c.run, c.done = run, make(chan struct{})
+	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", Argv: shown(run.Argv), PID: uint32(run.PID())})
+	go c.attend()
+	return true
+}
+
+// shown keeps the record's event within its bounds.
+func shown(argv []string) []string {
+	out := make([]string, 0, len(argv))
+	room := wire.MaxEvent / 2
+	for _, a := range argv {
+		a = strings.ToValidUTF8(a, "\uFFFD")
+		if len(a) > room {
+			a = strings.ToValidUTF8(a[:room], "")
+		}
+		out, room = append(out, a), room-len(a)
+		if room <= 0 || len(out) == 1000 {
+			break
+		}
+	}
+	return out
+}
+
+// attend carries the program's bytes and tells its end: all output, then the status, then the end of file, then close.
+func (c *channel) attend() {
+	defer close(c.done)
+	var out sync.WaitGroup
+	ended := make(chan struct{})
+	if t := c.run.Terminal; t != nil {
+		defer t.Close()
+		out.Go(func() { pump(c.ch, t, ended, t.Drain) })
+		go c.typed(t)
+	} else {
+		defer c.run.Stdin.Close()
+		defer c.run.Stdout.Close()
+		defer c.run.Stderr.Close()
+		out.Go(func() { pump(c.ch, c.run.Stdout, ended, func() { proc.Drain(c.run.Stdout) }) })
+		out.Go(func() { pump(c.ch.Stderr(), c.run.Stderr, ended, func() { proc.Drain(c.run.Stderr) }) })
+		go c.piped()
+	}
+	exit := c.run.Wait()
+	close(ended)
+	if t := c.run.Terminal; t != nil {
+		t.Ended()
+	} else {
+		proc.Drain(c.run.Stdout)
+		proc.Drain(c.run.Stderr)
+	}
+	out.Wait()
+	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", PID: uint32(c.run.PID()), Ended: true, Status: uint32(exit.Status), Signal: exit.Signal})
+	c.tell(exit)
+}
+
+func (c *channel) tell(exit proc.Exit) {
+	if exit.Signal != "" {
+		c.ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Name       string
+			Core       bool
+			Text, Lang string
+		}{exit.Signal, exit.Core, "", ""}))
+	} else {
+		c.ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(exit.Status)}))
+	}
+	c.ch.CloseWrite()
+	c.ch.Close()
+}
+
+// hangup ends a program whose channel was closed by the gateway: the line is there, but nobody is at it.
+func (c *channel) hangup() {
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	if c.lineLost() {
+		return // the session's business
+	}
+	c.run.Signal("HUP")
+	select {
+	case <-c.done:
+	case <-time.After(graceTime):
+		c.run.Signal("KILL")
+	}
+}
+
+// lineLost tells a closed channel from a closed connection: only the second waits for a next part.
+func (c *channel) lineLost() bool {
+	c.s.mu.Lock()
+	conn := c.s.conn
+	c.s.mu.Unlock()
+	_, _, err := conn.SendRequest("keepalive@sallyport", true, nil)
+	return err != nil
+}

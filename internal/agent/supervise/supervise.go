@@ -1,0 +1,276 @@
+// Package supervise is one session on the device: a process of its own that checks everything itself, dials the session
+// line, serves SSH inside it and runs what was asked for.
+//
+// # Why a process of its own
+//
+// A supervisor outlives the agent: an update or a crash of the agent does not end somebody's work. And the process that
+// reads from the network decides nothing: it hands over a message, and what a supervisor rests on it reads from the
+// state directory or asks the keeper for, which answers "take this session id" exactly once.
+//
+// # How a session ends
+//
+// The program ends; a person ends it; the pass, the owner's rules or the status run out; or the line is lost. In each
+// case everything the session started is ended, and what could not be is named.
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/agent/proc"
+	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// session is what one supervisor holds.
+type session struct {
+	order   Order
+	open    *wire.Open
+	bundle  *wire.Bundle
+	keys    state.Keys
+	pass    *wire.Pass
+	rules   *authz.Owner
+	account proc.Account
+	clock   state.Clock
+	tree    *proc.Tree
+	log     *slog.Logger
+	began   time.Time
+
+	ctx context.Context
+	end context.CancelCauseFunc // with the reason
+
+	mu         sync.Mutex // guards what follows
+	lastStatus wire.Status
+	conn       ssh.Conn
+	lastInput  time.Time
+
+	eventsMu sync.Mutex // guards events, and keeps each event whole
+	events   ssh.Channel
+
+	channels sync.WaitGroup
+}
+
+// Reasons of an end that are the device's own.
+const (
+	endedGrant     = "grant ended"
+	endedStatus    = "no fresh status"
+	endedLocked    = "locked"
+	endedOwner     = "owner's rules"
+	endedIdle      = "idle"
+	endedSupervise = "supervisor stopped"
+)
+
+// Main is the whole life of a supervisor process.
+func Main(log *slog.Logger) error {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT)
+	k, order, err := inherit()
+	if err != nil {
+		return err
+	}
+	s, refusal := prepare(order, log)
+	if refusal == nil {
+		refusal = s.check(k)
+	}
+	if refusal == nil {
+		refusal = s.ready()
+	}
+	if refusal != nil {
+		return refuse(k, s.open, refusal)
+	}
+	defer order.State.Unlisten(state.SessionSocket(s.open.Session))
+	defer s.listen()()
+	if _, r := k.ask(Question{Op: OpAccepted, Session: s.open.Session}); r != nil {
+		return r
+	}
+	k.conn.Close()
+	return s.run()
+}
+
+func refuse(k *keeper, open *wire.Open, r *state.Refusal) error {
+	text := r.Text
+	if !wire.PlainText(text, wire.MaxGrantText) {
+		text = "a check of this machine failed: " + r.Clause
+	}
+	k.ask(Question{Op: OpRefuse, Session: open.Session, Refuse: &wire.Refuse{T: wire.TypeRefuse, Session: open.Session, Clause: r.Clause, Text: text}})
+	return nil
+}
+
+// prepare reads what the checks need.
+func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
+	s := &session{order: o, open: &wire.Open{}, began: time.Now()}
+	open, err := wire.Decode[wire.Open](o.Open)
+	if err != nil || len(o.Open) > wire.MaxControl {
+		return s, state.Refuse(state.ClausePass, "the message cannot be read")
+	}
+	s.open, s.log = &open, log.With(slog.String("session", open.Session.String()))
+	if s.bundle, err = o.State.Bundle(); err == nil {
+		s.keys, err = o.State.Keys()
+	}
+	if err != nil {
+		s.log.Error("the state directory cannot be read", slog.Any("error", err))
+		return s, state.Refuse(state.ClauseFault, "this machine's state directory cannot be read")
+	}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	return s, nil
+}
+
+// ready makes this process the holder of all that the session will start.
+func (s *session) ready() *state.Refusal {
+	var err error
+	if s.tree, err = proc.NewTree(s.open.Session.String()); err != nil {
+		return state.Refuse(state.ClauseFault, "this machine cannot hold a session's processes: %v", err)
+	}
+	return nil
+}
+
+// run dials and serves until the session is over, then ends what is left of it.
+func (s *session) run() error {
+	stop := s.onSignal()
+	defer stop()
+	var side sync.WaitGroup
+	watching, watched := context.WithCancel(context.Background())
+	side.Go(func() { s.watch(watching) })
+	err := s.serve()
+	s.finish()
+	watched()
+	side.Wait()
+	return err
+}
+
+// onSignal lets the machine's shutdown end the session properly.
+func (s *session) onSignal() func() {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-ch:
+			s.end(errors.New(endedSupervise))
+		case <-done:
+		}
+	}()
+	return func() { signal.Stop(ch); close(done) }
+}
+
+// serve holds the session line until it or the session ends.
+func (s *session) serve() error {
+	conn, err := s.dial()
+	if err != nil {
+		s.log.Warn("the session line could not be dialled", slog.Any("error", err))
+		return err
+	}
+	defer conn.Close()
+	lost := make(chan struct{})
+	go func() { s.serveSSH(conn); close(lost) }()
+	select {
+	case <-lost:
+		s.hold()
+	case <-s.ctx.Done():
+		s.log.Info("session ended", slog.String("reason", context.Cause(s.ctx).Error()))
+		s.endNow()
+		conn.Close()
+		<-lost
+	}
+	return nil
+}
+
+// hold is what happens when the line is gone: while something runs, the session waits for its next part for the time
+// it is given, and then is hung up, given grace, and killed.
+func (s *session) hold() {
+	if !s.tree.Alive() {
+		return
+	}
+	s.log.Info("session line lost", slog.Duration("hold", s.order.Hold))
+	select {
+	case <-time.After(s.order.Hold):
+	case <-s.ctx.Done():
+		return
+	}
+	s.tree.Hangup()
+	for grace := time.Now().Add(graceTime); time.Now().Before(grace) && s.tree.Alive() && s.ctx.Err() == nil; {
+		time.Sleep(50 * time.Millisecond)
+		s.tree.Reap()
+	}
+}
+
+// graceTime is between being told to end and being killed.
+const graceTime = 5 * time.Second
+
+// endNow ends everything at once and leaves what the programs wrote a moment to get out.
+func (s *session) endNow() {
+	s.survivors(s.tree.End(2 * time.Second))
+	done := make(chan struct{})
+	go func() { s.channels.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+}
+
+// finish makes sure that nothing is left, whatever came before.
+func (s *session) finish() {
+	s.end(errors.New("over"))
+	s.survivors(s.tree.End(5 * time.Second))
+}
+
+// survivors are told to the record, if it still listens, and to the gateway by the agent.
+func (s *session) survivors(left []proc.Survivor) {
+	if len(left) == 0 {
+		return
+	}
+	names := make([]string, len(left))
+	for i, p := range left {
+		names[i] = fmt.Sprintf("%s (%d)", p.Name, p.PID)
+	}
+	s.log.Error("processes outlived the session", slog.Any("processes", names))
+	s.event(wire.Event{Kind: wire.EventSurvivors, Argv: names, Text: "not even by SIGKILL"})
+	var ok bool
+	s.order.State.Call(state.AgentSocket, state.Ask{Op: "report", Report: &wire.Report{T: wire.TypeReport, Session: s.open.Session, Kind: "survivors",
+		Text: fmt.Sprintf("%d processes outlived the session", len(names))}}, &ok)
+}
+
+// listen answers the agent and the owner on the session's socket.
+func (s *session) listen() func() {
+	l, err := s.order.State.Listen(state.SessionSocket(s.open.Session))
+	if err != nil {
+		s.log.Error("the session's socket cannot be made", slog.Any("error", err))
+		s.end(errors.New(endedSupervise)) // what cannot be ended from outside does not begin
+		return func() {}
+	}
+	go state.Serve(l, s.answer)
+	return func() { closeListener(l) }
+}
+
+func closeListener(l *net.UnixListener) { l.Close() }
+
+func (s *session) answer(ask state.Ask) any {
+	switch ask.Op {
+	case "end":
+		reason := ask.Reason
+		if reason == "" {
+			reason = "ended"
+		}
+		s.end(errors.New(reason))
+		return true
+	case "status":
+		return ask.Status != nil && s.takeStatus(*ask.Status) == nil
+	}
+	st := "live"
+	if s.ctx.Err() != nil {
+		st = "ending"
+	}
+	g := s.pass.Grant
+	return state.Live{Session: s.open.Session, Login: g.Login, Who: g.Subject.Display, Reason: g.Reason, Actions: g.Actions, Until: s.pass.Until(),
+		Seconds: int64(time.Since(s.began).Seconds()), PID: os.Getpid(), State: st}
+}

@@ -1,0 +1,93 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// statusTime is how long a session lives without a fresh word on its device.
+const statusTime = 3 * time.Minute
+
+// watch ends the session when what it rests on has run out.
+func (s *session) watch(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if reason := s.runOut(n%6 == 0); reason != "" {
+			s.end(errors.New(reason))
+		}
+		if n%10 == 0 {
+			s.tree.Reap()
+		}
+	}
+}
+
+// runOut says what has run out. The owner's rules are read from the disk, so not at every beat.
+func (s *session) runOut(owner bool) string {
+	low, high := s.clock.Now()
+	s.mu.Lock()
+	status, input := s.lastStatus, s.lastInput
+	s.mu.Unlock()
+	idle := time.Duration(s.pass.Grant.IdleS) * time.Second
+	switch {
+	case s.pass.CheckTime(low, high) != nil:
+		return endedGrant
+	case low.Sub(time.UnixMilli(status.Time)) > statusTime:
+		return endedStatus
+	case idle > 0 && !input.IsZero() && time.Since(input) > idle:
+		return endedIdle
+	case owner && s.order.State.Frozen():
+		return "owner froze"
+	case owner && !s.anyAllowed():
+		return endedOwner
+	}
+	return ""
+}
+
+// anyAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
+func (s *session) anyAllowed() bool {
+	for _, word := range s.pass.Grant.Actions {
+		if a, err := authz.ParseAction(word); err == nil && s.ownerAllows(a) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// takeStatus takes a later word on the device. It is believed for its signature and for being later than what the
+// session's own clock says minus what a status may be old, so the process that brings it can only withhold it.
+func (s *session) takeStatus(signed wire.Signed) error {
+	st, err := wire.ParseStatus(signed, s.bundle.CAKeys())
+	if err != nil {
+		bundle, err2 := s.order.State.Bundle() // a session CA may have been added since
+		if err2 != nil {
+			return err
+		}
+		if st, err = wire.ParseStatus(signed, bundle.CAKeys()); err != nil {
+			return err
+		}
+	}
+	if st.Device != s.keys.FP() {
+		return errors.New("status of another device")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.Time <= s.lastStatus.Time {
+		return fmt.Errorf("an older status")
+	}
+	s.lastStatus = st
+	if st.State != wire.StateOK {
+		s.end(errors.New(endedLocked))
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+package agent
+
+import (
+	"os"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/agent/state"
+)
+
+func fingerprint(k state.Keys) string { return ssh.FingerprintSHA256(k.Host.PublicKey()) }
+
+// weakened says which promises this machine cannot keep in full, so that nobody believes the others.
+func weakened(d state.Dir) []string {
+	out := []string{"one process reads from the network and keeps what sessions share: a helper of its own is not apart yet"}
+	if fs := d.Volatile(); fs != "" {
+		out = append(out, "the state directory lies on "+fs+": a restart forgets which sessions were used")
+	}
+	if os.Geteuid() != 0 {
+		out = append(out, "the agent does not run as root: sessions run as its own user, who can read its keys and change the owner's rules")
+	}
+	return out
+}
