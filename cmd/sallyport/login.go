@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type loginCmd struct {
+	Provider  string `placeholder:"NAME" help:"Sign in with this identity provider, where there are several."`
+	Device    bool   `help:"Sign in with a browser on another machine: type a short code there."`
+	NoBrowser bool   `help:"Print the address instead of opening a browser."`
+}
+
+func (*loginCmd) Help() string {
+	return `Opens a browser at the gateway, where you sign in as usual and confirm that this command line may act for you. The sign-in is
+kept in your configuration directory, readable by you alone, and is good for this gateway only.`
+}
+
+func (c *loginCmd) Run(a *app) error {
+	cfg, err := client.LoadConfig()
+	if err != nil {
+		return err
+	}
+	if a.commands.Gateway == "" {
+		a.commands.Gateway = cfg.Gateway
+	}
+	cl, err := client.New(client.Options{Gateway: a.commands.Gateway, CAFile: a.commands.CA})
+	if err != nil {
+		return err
+	}
+	token, err := c.signIn(a, cl)
+	if err != nil {
+		return err
+	}
+	cfg.Gateway = cl.Gateway()
+	cfg.Logins[cl.Gateway()] = client.Login{Bearer: token.Bearer, Name: token.Name, Expires: token.Expires, CAFile: a.commands.CA}
+	if err := cfg.Save(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Signed in to %s as %s until %s.\n", cl.Gateway(), safe(token.Name), at(&token.Expires))
+	return nil
+}
+
+func (c *loginCmd) signIn(a *app, cl *client.Client) (apitype.CLIToken, error) {
+	if c.Device {
+		return cl.SignInByCode(a.context(), func(d apitype.DeviceStart) {
+			fmt.Fprintf(a.stderr, "Open  %s\nand type  %s\n(good for %s)\n", safe(d.Verify), safe(d.UserCode), time.Duration(d.ExpiresIn)*time.Second)
+		})
+	}
+	return cl.SignIn(a.context(), c.Provider, func(address string) {
+		if c.NoBrowser || browse(address) != nil {
+			fmt.Fprintf(a.stderr, "Open this address in a browser on this machine:\n\n  %s\n\n", address)
+			return
+		}
+		fmt.Fprintf(a.stderr, "Go on in your browser. If none has opened:\n\n  %s\n\n", address)
+	})
+}
+
+// browse opens the system's browser.
+func browse(address string) error {
+	name, args := "xdg-open", []string{address}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", address}
+	}
+	cmd := exec.Command(name, args...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+type logoutCmd struct{}
+
+func (*logoutCmd) Run(a *app) error {
+	cfg, err := client.LoadConfig()
+	if err != nil {
+		return err
+	}
+	if a.commands.Gateway == "" {
+		a.commands.Gateway = cfg.Gateway
+	}
+	u, err := client.ParseGateway(a.commands.Gateway)
+	if err != nil {
+		return err
+	}
+	login, ok := cfg.Logins[u.String()]
+	if !ok {
+		fmt.Fprintln(a.stderr, "You are not signed in to "+u.String()+".")
+		return nil
+	}
+	cl, err := client.New(client.Options{Gateway: u.String(), Bearer: login.Bearer, CAFile: login.CAFile})
+	if err != nil {
+		return err
+	}
+	left := cl.SignOut(a.context())
+	delete(cfg.Logins, u.String())
+	if err := cfg.Save(); err != nil {
+		return err
+	}
+	if left != nil && errkind.KindOf(left) != errkind.Signin { // signed out there already
+		return errkind.New(errkind.Unavailable, "the sign-in is forgotten here, but the gateway could not be told: "+left.Error()).
+			WithHint("It ends there by itself; an administrator can end it at once.")
+	}
+	fmt.Fprintln(a.stderr, "Signed out of "+u.String()+".")
+	return nil
+}
+
+type whoamiCmd struct {
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+func (c *whoamiCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var me apitype.Me
+	if err := cl.Get(a.context(), "/api/v1/me", nil, &me); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.json(me)
+	}
+	return page(a.stdout, []field{{"name", me.Name}, {"subject", me.Subject}, {"issuer", me.Issuer}, {"groups", strings.Join(me.Groups, ", ")},
+		{"roles", strings.Join(me.Roles, ", ")}, {"duties", strings.Join(me.Duties, ", ")}, {"by", me.Via}, {"second factor", at(me.SecondFactorAt)},
+		{"until", at(&me.Expires)}, {"gateway", cl.Gateway()}})
+}
+
+// signedInBy says how this command line shows who it is, for doctor.
+func signedInBy() string {
+	if os.Getenv("SALLYPORT_TOKEN") != "" {
+		return "SALLYPORT_TOKEN"
+	}
+	return "sallyport login"
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func TestNothingThatDrivesATerminalIsPrinted(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\tand\n": "plain\tand\n", "\x1b]0;title\x07x": "]0;titlex", "\u009b31mred": "31mred", "a\rb": "ab", "\u202eevil\u2066": "evil", "a\x00b\x7f": "ab", "Größe ✓": "Größe ✓",
+	} {
+		if got := safe(in); got != want {
+			t.Errorf("safe(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestATranscriptIsSafeHoweverItIsCut(t *testing.T) {
+	in := "Größe ✓ \x1b[31m\u202e€\U0001F600\xff\u009b end\n"
+	want := safe(strings.ToValidUTF8(in, ""))
+	for size := 1; size < len(in); size++ {
+		var out bytes.Buffer
+		s := &sanitizer{w: &out}
+		for rest := []byte(in); len(rest) > 0; {
+			n := min(size, len(rest))
+			if _, err := s.Write(rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if out.String() != want {
+			t.Errorf("in pieces of %d: got %q, want %q", size, out.String(), want)
+		}
+	}
+}
+
+func TestAShellExitsAsItsCommandDid(t *testing.T) {
+	n := func(i int) *int { return &i }
+	for name, c := range map[string]struct {
+		end  apitype.TerminalControl
+		want int
+	}{
+		"0":                       {apitype.TerminalControl{Status: n(0)}, 0},
+		"a status":                {apitype.TerminalControl{Status: n(42)}, 42},
+		"a signal":                {apitype.TerminalControl{Signal: "KILL"}, 137},
+		"a signal without number": {apitype.TerminalControl{Signal: "STRANGE"}, 255},
+		"ended by oneself":        {apitype.TerminalControl{Reason: "technician"}, 255},
+	} {
+		got := 0
+		if code, ok := outcome(c.end).(exitStatus); ok {
+			got = int(code)
+		}
+		if got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
+	if err := outcome(apitype.TerminalControl{Reason: "ended by officer"}); errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(err.Error(), "ended by officer") {
+		t.Errorf("ended by somebody: got %v, want why", err)
+	}
+}
+
+func TestTheEscapeEndsTheSessionAtTheBeginningOfALineOnly(t *testing.T) {
+	for in, want := range map[string]struct {
+		out   string
+		ended bool
+	}{
+		"ls\r": {"ls\r", false}, "~.": {"", true}, "ls\r~.rest": {"ls\r", true}, "a~.": {"a~.", false}, "~~.": {"~.", false}, "~x": {"~x", false}, "\r~\r": {"\r~\r", false},
+	} {
+		for _, size := range []int{1, len(in)} { // also key by key
+			var out bytes.Buffer
+			ended := false
+			e := &escape{to: &out, end: func() { ended = true }}
+			for i := 0; i < len(in) && !ended; i += size {
+				if _, err := e.Write([]byte(in[i:min(i+size, len(in))])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if out.String() != want.out || ended != want.ended {
+				t.Errorf("%q by %d: got %q ended %v, want %q %v", in, size, out.String(), ended, want.out, want.ended)
+			}
+		}
+	}
+}
+
+func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{"24h": now.Add(-24 * time.Hour), "2026-03-01T10:00:00Z": time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC),
+		"2026-03-01": time.Date(2026, 3, 1, 0, 0, 0, 0, time.Local)} {
+		if got, err := since(in, now); err != nil || !got.Equal(want) {
+			t.Errorf("%s: got %v %v, want %v", in, got, err, want)
+		}
+	}
+	if _, err := since("yesterday", now); errkind.KindOf(err) != errkind.Usage {
+		t.Errorf("yesterday: got %v, want a usage error", err)
+	}
+}
+
+func TestARecordedCastIsPlayedAtItsPace(t *testing.T) {
+	var out bytes.Buffer
+	began := time.Now()
+	cast := "{\"version\":2}\n[0.01,\"o\",\"a\"]\n[0.02,\"i\",\"typed\"]\n[900,\"o\",\"b\"]\n"
+	if err := play(t.Context(), strings.NewReader(cast), &out, 1, 0.05); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); out.String() != "ab" || took < 50*time.Millisecond || took > 5*time.Second {
+		t.Errorf("got %q in %s, want ab with the pause cut to 50 ms", out.String(), took)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !cgo
+
+package main
+
+// serverCommands are left out where there is no cgo: this is the client alone.
+type serverCommands struct{}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type sessionsCmd struct {
+	List   sessionsListCmd   `cmd:"" aliases:"ls" help:"List sessions, newest first."`
+	Show   sessionsShowCmd   `cmd:"" help:"Show one session."`
+	End    sessionsEndCmd    `cmd:"" aliases:"kill" help:"End a session now."`
+	Replay sessionsReplayCmd `cmd:"" help:"Show what happened in a session."`
+	Export sessionsExportCmd `cmd:"" help:"Save the evidence of a session, to be checked with sallyport-verify."`
+	Verify sessionsVerifyCmd `cmd:"" help:"Have the gateway check that a record is whole."`
+}
+
+// oneSession is an argument that names a session.
+type oneSession struct {
+	Session string `arg:"" help:"A session's id, a unique beginning of it, or \"last\"."`
+}
+
+func (s oneSession) path(rest string) string {
+	return "/api/v1/sessions/" + url.PathEscape(s.Session) + rest
+}
+
+type sessionsListCmd struct {
+	listing
+	Mine   bool   `help:"Only your own."`
+	Device string `placeholder:"D" help:"On this device."`
+	User   string `placeholder:"U" help:"By this person."`
+	State  string `placeholder:"S" help:"In this state: running, live, ended, closed, refused, …; several with commas between."`
+	Text   string `placeholder:"TEXT" help:"With this in device, user, login, reason or ticket."`
+	Since  string `placeholder:"TIME" help:"Asked for at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 24h ago as 24h."`
+	Page   int    `placeholder:"N" help:"Only this page. Default: everything."`
+	Size   int    `placeholder:"N" default:"50" help:"Sessions on a page."`
+}
+
+func (c *sessionsListCmd) query() (url.Values, error) {
+	q := url.Values{}
+	for k, v := range map[string]string{"device": c.Device, "user": c.User, "state": c.State, "text": c.Text} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	if c.Mine {
+		q.Set("mine", "true")
+	}
+	if c.Since != "" {
+		t, err := since(c.Since, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		q.Set("from", t.UTC().Format(time.RFC3339))
+	}
+	return q, nil
+}
+
+// since reads a moment: a date, a time, or how long ago.
+func since(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(-d.Abs()), nil
+	}
+	for _, form := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usageError(fmt.Sprintf("%q is not a time", text), "Write 2026-01-31, 2026-01-31T12:00:00Z, or 24h for a day ago.")
+}
+
+func (c *sessionsListCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
+	rows, err := listSessions(a.context(), cl, q, c.Page, c.Size)
+	if err != nil {
+		return err
+	}
+	return show(a, c.listing, rows, "ID DEVICE USER LOGIN STATE STARTED ENDED REASON", func(s apitype.Session) []string {
+		return []string{s.ID.String(), string(s.Device), s.User, s.Login, s.State, at(s.Started), at(s.Ended), s.Reason}
+	})
+}
+
+// listSessions reads one page, or all of them.
+func listSessions(ctx context.Context, cl *client.Client, q url.Values, page, size int) ([]apitype.Session, error) {
+	one := page > 0
+	if !one {
+		page, size = 1, 500
+	}
+	var out []apitype.Session
+	for {
+		var p apitype.SessionPage
+		q.Set("page", strconv.Itoa(page))
+		q.Set("size", strconv.Itoa(size))
+		if err := cl.Get(ctx, "/api/v1/sessions", q, &p); err != nil {
+			return nil, err
+		}
+		out = append(out, p.Sessions...)
+		if one || len(p.Sessions) < size {
+			return out, nil
+		}
+		page++
+	}
+}
+
+type sessionsShowCmd struct {
+	oneSession
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+func (c *sessionsShowCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var s apitype.SessionDetail
+	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.json(s)
+	}
+	return page(a.stdout, []field{
+		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
+		{"command", strings.Join(s.Argv, " ")}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
+		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
+		{"from", s.Address}, {"record", recordText(s)},
+	})
+}
+
+func exitText(s apitype.Session) string {
+	switch {
+	case s.ExitStatus != nil:
+		return strconv.Itoa(*s.ExitStatus)
+	case s.ExitSignal != "":
+		return "signal " + s.ExitSignal
+	}
+	return ""
+}
+
+func recordText(s apitype.SessionDetail) string {
+	text := fmt.Sprintf("%s, %d bytes typed, %d shown", s.Record, s.BytesIn, s.BytesOut)
+	if s.Hidden > 0 {
+		text += fmt.Sprintf(", %d sealed stretches", s.Hidden)
+	}
+	if s.Gaps > 0 {
+		text += fmt.Sprintf(", %d gaps", s.Gaps)
+	}
+	for _, p := range s.Parts {
+		text += ", " + p.File
+	}
+	return text
+}
+
+type sessionsEndCmd struct {
+	oneSession
+	Reason string `short:"r" placeholder:"TEXT" help:"Told to the technician and kept in the record."`
+}
+
+func (c *sessionsEndCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	return cl.Post(a.context(), c.path("/end"), apitype.Reason{Reason: c.Reason}, nil)
+}
+
+type sessionsReplayCmd struct {
+	oneSession
+	Transcript bool    `xor:"form" help:"Output as plain text. This is the default."`
+	Input      bool    `xor:"form" help:"What was typed; sealed stretches read [hidden]."`
+	Raw        bool    `xor:"form" help:"Play the recorded bytes into your terminal as they are. They can drive it: see below."`
+	Speed      float64 `default:"1" placeholder:"N" help:"With --raw: this many times as fast."`
+	Idle       float64 `default:"2" placeholder:"S" help:"With --raw: pauses last no longer than S seconds."`
+}
+
+func (*sessionsReplayCmd) Help() string {
+	return `Recorded output holds escape sequences, and whoever was on the machine chose them. Shown as they are, they can set your
+terminal's title, fill its clipboard or imitate a prompt. So a replay is plain text here; the web page plays it in an emulator.
+--raw plays it nevertheless.`
+}
+
+func (c *sessionsReplayCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	if c.Raw {
+		return c.play(a, cl)
+	}
+	form := "/transcript"
+	if c.Input {
+		form = "/input"
+	}
+	in, err := cl.Stream(a.context(), c.path(form), nil)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(&sanitizer{w: a.stdout}, in)
+	return cutOff(err)
+}
+
+// cutOff says what an answer that ended early means.
+func cutOff(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("what came is not all: %w", err)
+}
+
+func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
+	if c.Speed <= 0 {
+		return usageError("--speed wants a number above 0", "")
+	}
+	fmt.Fprintln(a.stderr, "sallyport: these are the recorded bytes, unfiltered; they can drive your terminal. Ctrl-C stops.")
+	in, err := cl.Stream(a.context(), c.path("/cast"), url.Values{"version": {"2"}})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return play(a.context(), in, a.stdout, c.Speed, c.Idle)
+}
+
+type sessionsExportCmd struct {
+	oneSession
+	Out        string `short:"o" type:"path" placeholder:"FILE" help:"Where to; \"-\" is stdout. Default: a file named after the session."`
+	Transcript bool   `xor:"form" help:"Output as plain text instead of the evidence."`
+	Cast       bool   `xor:"form" help:"The terminal as asciicast instead of the evidence."`
+}
+
+func (c *sessionsExportCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var s apitype.SessionDetail
+	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
+		return err
+	}
+	form, ending := "/export", ".bundle"
+	switch {
+	case c.Transcript:
+		form, ending = "/transcript", ".txt"
+	case c.Cast:
+		form, ending = "/cast", ".cast"
+	}
+	in, err := cl.Stream(a.context(), "/api/v1/sessions/"+s.ID.String()+form, nil)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if c.Out == "-" || strings.HasSuffix(c.Out, string(filepath.Separator)+"-") {
+		_, err := io.Copy(a.stdout, in)
+		return cutOff(err)
+	}
+	out := c.Out
+	if out == "" {
+		out = s.ID.String() + ending
+	}
+	if err := saveFile(out, in); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stderr, "saved "+out)
+	return nil
+}
+
+// saveFile writes a file whole or not at all, for its user only: it holds what was typed and shown.
+func saveFile(path string, in io.Reader) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".sallyport-*")
+	if err != nil {
+		return usageError("this cannot be saved: "+err.Error(), "Name another place with -o.")
+	}
+	defer os.Remove(f.Name()) // gone already where the rename went well
+	_, err = io.Copy(f, in)
+	if err := errors.Join(cutOff(err), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+type sessionsVerifyCmd struct {
+	oneSession
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+func (c *sessionsVerifyCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var v apitype.Verdict
+	if err := cl.Post(a.context(), c.path("/verify"), nil, &v); err != nil {
+		return err
+	}
+	if c.JSON {
+		err = a.json(v)
+	} else {
+		for _, k := range v.Checks {
+			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], safe(k.Level), safe(k.Name), safe(k.Text))
+		}
+		fmt.Fprintln(a.stdout, safe(v.Summary))
+	}
+	if err == nil && !v.OK {
+		return exitStatus(1)
+	}
+	return err
+}

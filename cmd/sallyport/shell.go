@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type shellCmd struct {
+	Device  string   `arg:"" help:"The device's name."`
+	Argv    []string `arg:"" optional:"" name:"command" help:"A command and its arguments, after \"--\". Without one: a terminal."`
+	Login   string   `short:"l" placeholder:"L" help:"The login on the device. May be left out where there is only one for you."`
+	TTY     bool     `short:"t" name:"tty" help:"Give the command a terminal."`
+	NoTTY   bool     `short:"T" name:"no-tty" help:"No terminal, even for a shell."`
+	Reason  string   `short:"r" placeholder:"TEXT" help:"What the session is for; shown to the owner and kept in the record."`
+	Ticket  string   `placeholder:"T" help:"The ticket, where the policy asks for one."`
+	Verbose bool     `short:"v" help:"Show notices also where stderr is not a terminal."`
+}
+
+func (*shellCmd) Help() string {
+	return `The session is recorded. Output of the command and its errors stay apart (stdout, stderr) unless it has a terminal.
+Arguments reach the command as they are given here; where the device puts a shell in between, they are quoted for it.
+
+In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~.`
+}
+
+// ownFailure is the exit status of a shell that failed itself, as with ssh.
+const ownFailure = 255
+
+func (c *shellCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err == nil {
+		err = c.open(a, cl)
+	}
+	if err == nil {
+		return nil
+	}
+	if code, ok := err.(exitStatus); ok {
+		return code
+	}
+	a.tell(err)
+	switch kind := errkind.KindOf(err); kind {
+	case errkind.Denied, errkind.Usage:
+		return exitStatus(kind.Exit())
+	}
+	return exitStatus(ownFailure)
+}
+
+func (c *shellCmd) open(a *app, cl *client.Client) error {
+	local := localTerminal(a)
+	pty := c.TTY || len(c.Argv) == 0 && local != nil && !c.NoTTY
+	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: c.Reason, Ticket: c.Ticket, Front: "cli", Lang: lang()}
+	if pty {
+		ask.Term = os.Getenv("TERM")
+		ask.Cols, ask.Rows = local.size()
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	ticket, err := cl.Open(ctx, ask)
+	if err != nil {
+		return err
+	}
+	for _, line := range ticket.Notice {
+		c.notice(a, line)
+	}
+	t, err := cl.Terminal(ctx, ticket)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	cancel() // from here on signals are the program's
+	return c.carry(a, t, local, pty)
+}
+
+// carry moves bytes until the session ends.
+func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) error {
+	raw := pty && local != nil
+	if raw {
+		restore, err := local.raw()
+		if err != nil {
+			return fmt.Errorf("set the terminal up: %w", err)
+		}
+		defer restore()
+		defer local.follow(t)()
+	} else {
+		defer forward(t)()
+	}
+	go c.typed(a.stdin, t, raw)
+	end, err := t.Run(a.stdout, a.stderr, func(kind, text string) {
+		if kind == "ended" || kind == "refused" || kind == "time" || raw {
+			text = "sallyport: " + text
+		}
+		c.notice(a, text, raw)
+	})
+	if err != nil {
+		return err
+	}
+	return outcome(end)
+}
+
+// typed sends what is typed. With a terminal of our own it watches for the escape.
+func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, raw bool) {
+	var to io.Writer = t
+	if raw {
+		to = &escape{to: t, end: func() { t.End() }}
+	}
+	io.Copy(to, onlyReader{stdin})
+	t.CloseInput()
+}
+
+// onlyReader hides WriterTo, so that io.Copy reads in stretches.
+type onlyReader struct{ io.Reader }
+
+// notice says something to the technician. The gateway's words never imitate the device's: they are dimmed where there
+// are colours, and go to stderr.
+func (c *shellCmd) notice(a *app, text string, raw ...bool) {
+	f, ok := a.stderr.(*os.File)
+	tty := ok && term.IsTerminal(int(f.Fd()))
+	if !tty && !c.Verbose {
+		return
+	}
+	text = safe(strings.ReplaceAll(text, "\n", " "))
+	if tty && os.Getenv("NO_COLOR") == "" {
+		text = "\x1b[2m" + text + "\x1b[0m"
+	}
+	end := "\n"
+	if len(raw) > 0 && raw[0] {
+		end = "\r\n"
+	}
+	fmt.Fprint(a.stderr, text+end)
+}
+
+func outcome(end apitype.TerminalControl) error {
+	switch {
+	case end.Status != nil && *end.Status == 0:
+		return nil
+	case end.Status != nil:
+		return exitStatus(*end.Status)
+	case end.Signal != "":
+		if n := signalNumber(end.Signal); n > 0 {
+			return exitStatus(128 + n)
+		}
+		return exitStatus(ownFailure)
+	case end.Reason == "exit" || end.Reason == "technician":
+		return exitStatus(ownFailure)
+	}
+	return errkind.New(errkind.Unavailable, "the session has ended: "+end.Reason)
+}
+
+// signalNumber gives the number a POSIX shell would add to 128.
+func signalNumber(name string) int {
+	for n, s := range map[int]string{1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 5: "TRAP", 6: "ABRT", 8: "FPE", 9: "KILL", 10: "USR1", 11: "SEGV", 12: "USR2", 13: "PIPE", 14: "ALRM", 15: "TERM"} {
+		if s == name {
+			return n
+		}
+	}
+	return 0
+}
+
+// forward passes our own signals on to the program; a second one within a second ends the session.
+func forward(t *client.Terminal) (stop func()) {
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		var last time.Time
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-ch:
+				if time.Since(last) < time.Second {
+					t.End()
+				}
+				last = time.Now()
+				t.Signal(map[bool]string{true: "INT", false: "TERM"}[s == os.Interrupt])
+			}
+		}
+	}()
+	return func() { signal.Stop(ch); close(done) }
+}
+
+func lang() string {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is set by the linker in releases.
+var version = "development"
+
+type versionCmd struct{}
+
+func (versionCmd) Run(a *app) error {
+	revision := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	_, err := fmt.Fprintf(a.stdout, "sallyport %s%s %s/%s\n", version, revision, runtime.GOOS, runtime.GOARCH)
+	return err
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// TestWhoMayWhat is the table of the whole API: who gets in, and who reads what kind of refusal.
+func TestWhoMayWhat(t *testing.T) {
+	own, others, closed := sid(2).String(), sid(3).String(), sid(1).String()
+	const yes, made, none, no, gone, anon = 200, 200, 204, 403, 404, 401
+	cases := []struct {
+		name, method, path, body string
+		want                     map[string]int
+	}{
+		{"everybody reads who they are", "GET", "/api/v1/me", "", map[string]int{"technician": yes, "nobody": yes, "machine": yes, "": anon, "forged": anon}},
+		{"nobody needs to be known for the sign-in page", "GET", "/api/v1/signin", "", map[string]int{"": yes}},
+		{"a session is opened by people, and by tokens made for it", "POST", "/api/v1/sessions", `{"device":"press-1"}`,
+			map[string]int{"technician": yes, "tech-token": yes, "weak-token": no, "audit-token": no, "": anon}},
+		{"one's own session is shown; somebody else's reads as absent", "GET", "/api/v1/sessions/" + others, "",
+			map[string]int{"other": yes, "technician": gone, "nobody": gone, "officer": yes, "approver": yes, "admin": yes, "owner": yes, "machine": gone, "": anon}},
+		{"an owner sees sessions at their own site only", "GET", "/api/v1/sessions/" + own, "", map[string]int{"owner": gone, "technician": yes}},
+		{"a session is ended by its technician, by approvers and administrators", "POST", "/api/v1/sessions/" + own + "/end", `{}`,
+			map[string]int{"technician": none, "tech-token": none, "weak-token": no, "approver": none, "admin": none, "officer": no, "other": gone, "owner": gone, "": anon}},
+		{"a record is looked into by its technician, a reviewer, and the owner of the device", "GET", "/api/v1/sessions/" + closed + "/transcript", "",
+			map[string]int{"technician": yes, "officer": yes, "owner": yes, "admin": no, "approver": no, "other": gone, "audit-token": yes, "no-scope": gone, "machine": gone, "": anon}},
+		{"so is its timeline", "GET", "/api/v1/sessions/" + closed + "/timeline", "", map[string]int{"technician": yes, "officer": yes, "owner": yes, "admin": no, "other": gone, "": anon}},
+		{"and what was typed", "GET", "/api/v1/sessions/" + closed + "/input", "", map[string]int{"technician": yes, "officer": yes, "admin": no, "approver": no, "": anon}},
+		{"and its check", "POST", "/api/v1/sessions/" + closed + "/verify", "", map[string]int{"technician": yes, "officer": yes, "admin": no, "": anon}},
+		{"and the player's files", "GET", "/api/v1/sessions/" + closed + "/replay/0.json", "", map[string]int{"technician": yes, "officer": yes, "admin": no, "": anon}},
+		{"evidence is exported by reviewers; by token only where the policy says so", "GET", "/api/v1/sessions/" + closed + "/export", "",
+			map[string]int{"officer": yes, "audit-token": no, "technician": no, "owner": no, "admin": no, "other": gone, "": anon}},
+		{"a device is shown to whom a rule is about, its owner and administrators", "GET", "/api/v1/devices/press-1", "",
+			map[string]int{"technician": yes, "admin": yes, "nobody": gone, "owner": gone, "machine": gone, "": anon}},
+		{"a device in another hall is not there for technicians", "GET", "/api/v1/devices/press-2", "", map[string]int{"technician": gone, "owner": yes, "admin": yes, "officer": gone}},
+		{"a waiting device is the administrators' matter", "GET", "/api/v1/devices/press-9", "", map[string]int{"technician": gone, "admin": yes}},
+		{"a device is admitted by administrators", "POST", "/api/v1/devices/press-9/admit", `{}`, map[string]int{"admin": yes, "technician": no, "owner": no, "officer": no, "machine": no, "": anon}},
+		{"a device is revoked by administrators", "POST", "/api/v1/devices/press-1/revoke", `{"reason":"stolen"}`, map[string]int{"admin": yes, "technician": no, "approver": no, "": anon}},
+		{"labels are set by administrators", "POST", "/api/v1/devices/press-1/labels", `{"labels":{"hall":"2"}}`, map[string]int{"admin": yes, "owner": no, "technician": no, "": anon}},
+		{"join codes are made by administrators", "POST", "/api/v1/enroll-tokens", `{"uses":1}`, map[string]int{"admin": made, "technician": no, "machine": no, "": anon}},
+		{"join codes are listed by administrators", "GET", "/api/v1/enroll-tokens", "", map[string]int{"admin": yes, "officer": no, "": anon}},
+		{"join codes are ended by administrators", "DELETE", "/api/v1/enroll-tokens/" + strings.Repeat("0", 32), "", map[string]int{"admin": none, "technician": no, "": anon}},
+		{"the policy is applied by administrators", "POST", "/api/v1/policy/apply", applyBody(), map[string]int{"admin": yes, "approver": no, "technician": no, "machine": no, "": anon}},
+		{"a question about oneself is everybody's", "GET", "/api/v1/policy/explain?device=press-1&action=shell:svc", "", map[string]int{"technician": yes, "nobody": yes, "": anon}},
+		{"a question about others is not", "GET", "/api/v1/policy/explain?user=technician&device=press-1&action=shell:svc", "", map[string]int{"admin": yes, "officer": yes, "other": no, "approver": no}},
+		{"who can do what is for administrators, reviewers and the owner", "GET", "/api/v1/policy/who-can?device=press-2", "", map[string]int{"admin": yes, "owner": yes, "technician": gone}},
+		{"events are read by reviewers and administrators", "GET", "/api/v1/audit", "", map[string]int{"officer": yes, "admin": yes, "audit-token": yes, "no-scope": no, "technician": no, "owner": no, "": anon}},
+		{"the log's head is for everybody who is known", "GET", "/api/v1/log/checkpoint", "", map[string]int{"technician": yes, "nobody": yes, "": anon}},
+		{"a token is made by people, for what they may do", "POST", "/api/v1/tokens", `{"scopes":["session"],"ttl_seconds":3600}`, map[string]int{"technician": yes, "tech-token": no, "machine": no, "": anon}},
+		{"a token cannot be given a duty its maker has not", "POST", "/api/v1/tokens", `{"scopes":["administer"],"ttl_seconds":3600}`, map[string]int{"technician": no, "admin": yes}},
+		{"a machine's name is given by administrators", "POST", "/api/v1/tokens", `{"scopes":["session"],"machine":"job","ttl_seconds":3600}`, map[string]int{"technician": no, "admin": yes}},
+		{"a token is revoked by its person or an administrator", "DELETE", "/api/v1/tokens/t1", "", map[string]int{"technician": none, "admin": none, "other": gone, "": anon}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for as, want := range c.want {
+				if got := newWorld(t).call(as, c.method, c.path, c.body); got.Code != want {
+					t.Errorf("%s %s as %q: got %d %s, want %d", c.method, c.path, as, got.Code, got.Body, want)
+				}
+			}
+		})
+	}
+}
+
+func applyBody() string {
+	raw, err := json.Marshal(apitype.PolicyApply{Files: []apitype.PolicyFile{{Name: "policy.toml", Text: testPolicy}}})
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+func TestAbsentAndInvisibleReadTheSame(t *testing.T) {
+	w := newWorld(t)
+	for _, pair := range [][2]string{
+		{"/api/v1/devices/press-2", "/api/v1/devices/press-7"},
+		{"/api/v1/sessions/" + sid(3).String(), "/api/v1/sessions/" + sid(9).String()},
+		{"/api/v1/policy/explain?device=press-2&action=shell:svc", "/api/v1/policy/explain?device=press-7&action=shell:svc"},
+	} {
+		hidden, absent := w.call("technician", "GET", pair[0], ""), w.call("technician", "GET", pair[1], "")
+		last := func(s string) string { return s[strings.LastIndexAny(s, "/=")+1:] }
+		a, b := last(strings.TrimSuffix(pair[0], "&action=shell:svc")), last(strings.TrimSuffix(pair[1], "&action=shell:svc"))
+		if got, want := strings.ReplaceAll(hidden.Body.String(), a, "X"), strings.ReplaceAll(absent.Body.String(), b, "X"); got != want || hidden.Code != absent.Code {
+			t.Errorf("%s: got %d %s, want what an absent one gives: %d %s", pair[0], hidden.Code, got, absent.Code, want)
+		}
+	}
+}
+
+func TestListsHoldWhatTheCallerMaySee(t *testing.T) {
+	w := newWorld(t)
+	for as, want := range map[string]string{"technician": "press-1", "owner": "press-2", "admin": "press-1 press-2 press-9", "nobody": "", "officer": ""} {
+		var rows []apitype.Device
+		decodeInto(t, w.call(as, "GET", "/api/v1/devices", "").Body.Bytes(), &rows)
+		var names []string
+		for _, d := range rows {
+			names = append(names, string(d.Name))
+			if (d.Serial != "" || d.Address != "") && as == "technician" {
+				t.Errorf("%s reads the serial and address of %s", as, d.Name)
+			}
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("devices of %s: got %q, want %q", as, got, want)
+		}
+	}
+	for as, want := range map[string]int{"technician": 2, "other": 1, "owner": 2, "officer": 3, "admin": 3, "approver": 3, "nobody": 0, "no-scope": 0} {
+		var p apitype.SessionPage
+		decodeInto(t, w.call(as, "GET", "/api/v1/sessions", "").Body.Bytes(), &p)
+		if len(p.Sessions) != want || p.Total != want {
+			t.Errorf("sessions of %s: got %d of %d, want %d", as, len(p.Sessions), p.Total, want)
+		}
+	}
+}
+
+func TestLastIsTheNewestOfThoseTheCallerSees(t *testing.T) {
+	w := newWorld(t)
+	for as, want := range map[string]string{"technician": sid(2).String(), "officer": sid(3).String(), "owner": sid(3).String()} {
+		var s apitype.SessionDetail
+		decodeInto(t, w.call(as, "GET", "/api/v1/sessions/last", "").Body.Bytes(), &s)
+		if s.ID.String() != want {
+			t.Errorf("last of %s: got %s, want %s", as, s.ID, want)
+		}
+	}
+	if got := w.call("nobody", "GET", "/api/v1/sessions/last", "").Code; got != http.StatusNotFound {
+		t.Errorf("last of nobody: got %d, want 404", got)
+	}
+}
+
+func TestABeginningOfAnIDIsEnoughWhereItIsUnique(t *testing.T) {
+	w := newWorld(t)
+	var s apitype.SessionDetail
+	decodeInto(t, w.call("technician", "GET", "/api/v1/sessions/"+sid(2).String()[:5], "").Body.Bytes(), &s)
+	if s.ID != sid(2) {
+		t.Errorf("got %s, want %s", s.ID, sid(2))
+	}
+}
+
+func TestAnAdministratorsChangeGoesWithTheirOwnEvidence(t *testing.T) {
+	w := newWorld(t)
+	w.call("admin", "POST", "/api/v1/devices/press-9/admit", `{}`)
+	if want := []string{"admit press-9 with id token of admin"}; !slices.Equal(w.office.did, want) {
+		t.Errorf("got %q, want %q", w.office.did, want)
+	}
+	if w.broker.revalidated == 0 {
+		t.Error("live sessions were not decided again after an admission")
+	}
+}
+
+func TestARevokedTokenEndsWhatItOpened(t *testing.T) {
+	w := newWorld(t)
+	w.call("technician", "DELETE", "/api/v1/tokens/t1", "")
+	if !slices.Equal(w.broker.signedOut, []string{"token:t1"}) || !slices.Equal(w.signer.revoked, []string{"t1"}) {
+		t.Errorf("got sessions of %q ended and %q revoked at the signer, want token:t1 and t1", w.broker.signedOut, w.signer.revoked)
+	}
+}
+
+func TestATokenIsShownOnceAndKeptAsItsHash(t *testing.T) {
+	w := newWorld(t)
+	var tok apitype.Token
+	decodeInto(t, w.call("technician", "POST", "/api/v1/tokens", `{"scopes":["session"],"ttl_seconds":3600,"network":"192.0.2.0/24"}`).Body.Bytes(), &tok)
+	if !strings.HasPrefix(tok.Text, "spt_") || len(tok.Text) < 40 {
+		t.Fatalf("got the text %q, want spt_ and at least 200 bits", tok.Text)
+	}
+	if len(w.signer.tokens) != 1 || len(w.rows.tokens) != 1 || w.signer.tokens[0].Hash != w.rows.tokens[0].Hash {
+		t.Fatal("signer and store do not hold the same hash")
+	}
+	if strings.Contains(fmt.Sprintf("%+v %+v", w.signer.tokens, w.rows.tokens), tok.Text) {
+		t.Error("the token's text is kept")
+	}
+}
+
+func TestAPolicyThatIsAppliedHoldsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	body := strings.Replace(applyBody(), `who     = [\"technicians\"]`, `who     = [\"shift-leads\"]`, 1)
+	if got := w.call("admin", "POST", "/api/v1/policy/apply", body); got.Code != 200 {
+		t.Fatalf("apply: got %d %s", got.Code, got.Body)
+	}
+	if got := w.call("technician", "GET", "/api/v1/devices/press-1", "").Code; got != http.StatusNotFound {
+		t.Errorf("the device after its rule went: got %d, want 404", got)
+	}
+	if w.broker.revalidated != 1 || w.rows.policies != 1 {
+		t.Errorf("got %d revalidations and %d rows, want 1 and 1", w.broker.revalidated, w.rows.policies)
+	}
+}
+
+func decodeInto(t *testing.T, raw []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(raw, v); err != nil {
+		t.Fatalf("%v in %s", err, raw)
+	}
+}

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func TestAProblemSaysWhatWhyAndWhatToDo(t *testing.T) {
+	w := newWorld(t)
+	w.broker.refuse = errkind.New(errkind.Denied, "You may not open a shell as root on press-1.").WithHint("R1 lets you ask.")
+	got := w.call("technician", "POST", "/api/v1/sessions", `{"device":"press-1","login":"root"}`)
+	var p apitype.Problem
+	decodeInto(t, got.Body.Bytes(), &p)
+	if ct := got.Header().Get("Content-Type"); ct != "application/problem+json" {
+		t.Errorf("got the type %s, want application/problem+json", ct)
+	}
+	if p.Status != 403 || got.Code != 403 || p.Reason != "denied" || p.Detail != "You may not open a shell as root on press-1." || p.Hint != "R1 lets you ask." || p.Title != "Forbidden" {
+		t.Errorf("got %d %+v, want the broker's refusal with its hint", got.Code, p)
+	}
+}
+
+func TestAFaultOfOursIsAReferenceOnly(t *testing.T) {
+	w := newWorld(t)
+	w.rows.broken = errUnknown
+	got := w.call("admin", "GET", "/api/v1/devices", "")
+	var p apitype.Problem
+	decodeInto(t, got.Body.Bytes(), &p)
+	if got.Code != 500 || p.Reason != "internal" || len(p.Reference) != 6 || strings.Contains(got.Body.String(), "sector") {
+		t.Errorf("got %d %s, want 500 with a reference and nothing of the cause", got.Code, got.Body)
+	}
+}
+
+func TestABodyIsReadStrictly(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		want int
+	}{
+		"a name twice":                 {`{"device":"press-1","device":"press-2"}`, 400},
+		"a name twice in another case": {`{"device":"press-1","Device":"press-2"}`, 400},
+		"an unknown name":              {`{"device":"press-1","root":true}`, 400},
+		"another type":                 {`{"device":1}`, 400},
+		"something missing":            {`{}`, 400},
+		"something after it":           {`{"device":"press-1"} {}`, 400},
+		"no object":                    {`["press-1"]`, 400},
+		"no JSON":                      {`device=press-1`, 400},
+		"columns beyond reason":        {`{"device":"press-1","pty":true,"cols":100000}`, 400},
+		"too long a reason":            {`{"device":"press-1","purpose":"` + strings.Repeat("x", 501) + `"}`, 400},
+		"too large a body":             {`{"device":"press-1","argv":["` + strings.Repeat("x", 70<<10) + `"]}`, 413},
+	} {
+		w := newWorld(t)
+		got := w.call("technician", "POST", "/api/v1/sessions", c.body)
+		var p apitype.Problem
+		decodeInto(t, got.Body.Bytes(), &p)
+		if got.Code != c.want || p.Reason != "usage" || p.Detail == "" || len(w.broker.asked) != 0 {
+			t.Errorf("%s: got %d %.200s and %d questions to the broker, want %d, usage and none", name, got.Code, got.Body, len(w.broker.asked), c.want)
+		}
+	}
+}
+
+func TestAForeignContentTypeIsRefused(t *testing.T) {
+	w := newWorld(t)
+	r := httptest.NewRequest("POST", "/api/v1/sessions", strings.NewReader(`{"device":"press-1"}`))
+	r.Header.Set("Authorization", "Bearer technician")
+	r.Header.Set("Content-Type", "text/plain") // what a form of another site can send without a preflight
+	out := httptest.NewRecorder()
+	w.API.ServeHTTP(out, r)
+	if out.Code != http.StatusUnsupportedMediaType || len(w.broker.asked) != 0 {
+		t.Errorf("got %d %s, want 415 and no session", out.Code, out.Body)
+	}
+}
+
+func TestListingsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	for query, want := range map[string]int{"size=501": 400, "size=0": 400, "page=0": 400, "size=500": 200, "from=yesterday": 400, "state=dancing": 400, "state=live,closed": 200,
+		"state=running": 200, "colour=red": 400, "from=2026-03-01T00:00:00Z": 200} {
+		if got := w.call("officer", "GET", "/api/v1/sessions?"+query, ""); got.Code != want {
+			t.Errorf("%s: got %d %s, want %d", query, got.Code, got.Body, want)
+		}
+	}
+}
+
+func TestAnAnswerThatBreaksOffDoesNotPassForAWholeOne(t *testing.T) {
+	w := newWorld(t)
+	srv := httptest.NewServer(w.API)
+	defer srv.Close()
+	w.api.cfg.Records = brokenRecords{w.reads}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/api/v1/sessions/"+sid(1).String()+"/transcript", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer officer")
+	resp, err := srv.Client().Do(req)
+	if err != nil {
+		return // cut before the headers were out: as good
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("a transcript that failed half-way ended like a whole one")
+	}
+}
+
+func TestAnAnswerThatFailsBeforeItBeginsIsAProblem(t *testing.T) {
+	w := newWorld(t)
+	w.reads.err = errkind.New(errkind.NotFound, "the recording is not in the archive")
+	got := w.call("officer", "GET", "/api/v1/sessions/"+sid(1).String()+"/transcript", "")
+	if got.Code != 404 || got.Header().Get("Content-Type") != "application/problem+json" || got.Header().Get("Content-Disposition") != "" {
+		t.Errorf("got %d %v, want a problem document", got.Code, got.Header())
+	}
+}
+
+func TestOneSignInCannotAskForEver(t *testing.T) {
+	w := newWorld(t)
+	var slow *httptest.ResponseRecorder
+	for range 200 {
+		if got := w.call("technician", "GET", "/api/v1/me", ""); got.Code == http.StatusTooManyRequests {
+			slow = got
+			break
+		}
+	}
+	if slow == nil || slow.Header().Get("Retry-After") == "" {
+		t.Fatal("200 requests at once went through, want 429 with Retry-After")
+	}
+	if got := w.call("other", "GET", "/api/v1/me", "").Code; got != 200 {
+		t.Errorf("somebody else meanwhile: got %d, want 200", got)
+	}
+}
+
+func TestATicketIsForTheCallersOwnKey(t *testing.T) {
+	w := newWorld(t)
+	var got apitype.SessionTicket
+	decodeInto(t, w.call("tech-token", "POST", "/api/v1/sessions", `{"device":"press-1","login":"svc","argv":["id"],"front":"cli"}`).Body.Bytes(), &got)
+	ask := w.broker.asked[0]
+	if got.Ticket != "ticket of "+people["tech-token"].Key || got.Socket != apitype.TerminalPath || len(got.Notice) == 0 {
+		t.Errorf("got %+v, want a ticket for the token's key and the notice", got)
+	}
+	if ask.ViaToken != "t1" || ask.Evidence != people["tech-token"].Evidence || ask.Front != "cli" || ask.ClientAddr.String() != "192.0.2.7" || ask.PTY != nil {
+		t.Errorf("the broker was asked %+v", ask)
+	}
+}
+
+func TestMyWorkPutsFirstWhatCanBeOpenedNow(t *testing.T) {
+	w := newWorld(t)
+	var got apitype.MyWork
+	decodeInto(t, w.call("technician", "GET", "/api/v1/work", "").Body.Bytes(), &got)
+	if len(got.Devices) != 1 || got.Devices[0].Device.Name != "press-1" || len(got.Devices[0].CanOpen) != 1 || got.Devices[0].CanOpen[0].Action != "shell:svc" {
+		t.Fatalf("got %+v, want press-1 with shell:svc", got.Devices)
+	}
+	if len(got.Devices[0].Sessions) != 1 || len(got.Recent) != 2 {
+		t.Errorf("got %d live and %d recent sessions, want 1 and 2", len(got.Devices[0].Sessions), len(got.Recent))
+	}
+	w.rows.devices[0].ConnectedAt = time.Time{}
+	decodeInto(t, w.call("technician", "GET", "/api/v1/work", "").Body.Bytes(), &got)
+	if !strings.Contains(got.Devices[0].Refused, "online") {
+		t.Errorf("an offline device: got %q, want why", got.Devices[0].Refused)
+	}
+}
+
+// brokenRecords lose the disk in the middle of a transcript.
+type brokenRecords struct{ *fakeRecords }
+
+func (brokenRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
+	io.WriteString(w, strings.Repeat("half ", 10_000))
+	return errUnknown
+}

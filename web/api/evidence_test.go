@@ -1,0 +1,72 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/internal/audit"
+)
+
+func TestLookingIsWrittenDownBeforeAnythingIsShown(t *testing.T) {
+	closed := "/api/v1/sessions/" + sid(1).String()
+	for path, want := range map[string]string{"/timeline": "viewed", "/transcript": "viewed", "/input": "viewed", "/cast": "viewed", "/replay/index.json": "viewed",
+		"/replay/0.json": "viewed", "/export": "exported"} {
+		w := newWorld(t)
+		if got := w.call("officer", "GET", closed+path, ""); got.Code != 200 {
+			t.Fatalf("%s: got %d %s", path, got.Code, got.Body)
+		}
+		if len(w.reads.before) != 1 || w.reads.before[0] != 1 {
+			t.Errorf("%s: got %v events before the record was read, want [1]", path, w.reads.before)
+		}
+		if e := w.events.events[0]; e.Type != want || e.Phase != audit.Begun || e.Subject != sid(1).String() || e.Actor != "https://idp officer" || e.Addr != "192.0.2.7" {
+			t.Errorf("%s: got %+v, want %s of the session by the officer", path, e, want)
+		}
+	}
+}
+
+func TestWhatCannotBeWrittenDownIsNotShown(t *testing.T) {
+	for _, path := range []string{"/timeline", "/transcript", "/input", "/cast", "/export", "/replay/index.json"} {
+		w := newWorld(t)
+		w.events.broken = true
+		got := w.call("officer", "GET", "/api/v1/sessions/"+sid(1).String()+path, "")
+		if got.Code != http.StatusServiceUnavailable || len(w.reads.before) != 0 {
+			t.Errorf("%s without a log: got %d and %d reads, want 503 and none", path, got.Code, len(w.reads.before))
+		}
+	}
+}
+
+func TestOneLookIsOneEventHoweverManyRequestsItTakes(t *testing.T) {
+	w := newWorld(t)
+	for range 5 {
+		w.call("officer", "GET", "/api/v1/sessions/"+sid(1).String()+"/replay/0.json", "")
+	}
+	w.call("technician", "GET", "/api/v1/sessions/"+sid(1).String()+"/replay/0.json", "")
+	if got := w.events.count("viewed"); got != 2 {
+		t.Errorf("got %d events for one look each of two people, want 2", got)
+	}
+}
+
+func TestSearchingInAllRecordsIsAnEvent(t *testing.T) {
+	w := newWorld(t)
+	w.call("officer", "GET", "/api/v1/sessions?text=passwd", "")
+	if w.events.count("searched") != 1 || w.events.events[0].Fields["text"] != "passwd" {
+		t.Errorf("got %+v, want one event searched with the text", w.events.events)
+	}
+	w.call("technician", "GET", "/api/v1/sessions?text=passwd", "")
+	if w.events.count("searched") != 1 {
+		t.Error("a search in one's own sessions is an event")
+	}
+	w.events.broken = true
+	if got := w.call("officer", "GET", "/api/v1/sessions?text=x", "").Code; got != http.StatusServiceUnavailable {
+		t.Errorf("a search without a log: got %d, want 503", got)
+	}
+}
+
+func TestEventsOfATokenSaySo(t *testing.T) {
+	w := newWorld(t)
+	w.call("audit-token", "GET", "/api/v1/sessions/"+sid(1).String()+"/transcript", "")
+	if got := w.events.events[0].Fields["via"]; !strings.HasPrefix(got, "token ") {
+		t.Errorf("got via %q, want the token's id", got)
+	}
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func (a *API) registerPolicy() {
+	handle(a, huma.Operation{OperationID: "get-policy", Method: http.MethodGet, Path: "/api/v1/policy", Tags: []string{"policy"},
+		Summary: "The policy in force", Description: "Its number and hash for everybody; its files with the duty administer or review."}, a.getPolicy)
+	handle(a, huma.Operation{OperationID: "apply-policy", Method: http.MethodPost, Path: "/api/v1/policy/apply", Tags: []string{"policy"}, MaxBodyBytes: 4 << 20,
+		Summary: "Store a new version", Description: "Needs the duty administer. It holds from now on; live sessions are decided again."}, a.applyPolicy)
+	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/policy/explain", Tags: []string{"policy"},
+		Summary: "May somebody do this, and if not, what is the nearest way in?", Description: "For oneself; for others with the duty administer or review."}, a.explain)
+	handle(a, huma.Operation{OperationID: "who-can", Method: http.MethodGet, Path: "/api/v1/policy/who-can", Tags: []string{"policy"},
+		Summary: "Who can do what on a device", Description: "With the duty administer or review, and for owners of the device."}, a.whoCan)
+}
+
+func (a *API) getPolicy(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype.Policy], error) {
+	v := a.cfg.Rules.Version()
+	if v.Version == 0 {
+		return nil, errkind.New(errkind.NotFound, "there is no policy yet, so nobody may do anything").WithHint("`sallyport policy apply FILE` stores one.")
+	}
+	return body(shownPolicy(v, who.any(authz.DutyAdminister, authz.DutyReview)))
+}
+
+func shownPolicy(v signer.Policy, whole bool) apitype.Policy {
+	out := apitype.Policy{Version: int(v.Version), SHA256: hex(v.SHA256), By: v.By, Reason: v.Reason, At: v.At.UTC()}
+	if !whole {
+		return out
+	}
+	for _, f := range v.Files {
+		out.Files = append(out.Files, apitype.PolicyFile{Name: f.Name, Text: f.Text})
+	}
+	return out
+}
+
+func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apitype.PolicyApply }) (*answer[apitype.Policy], error) {
+	if err := who.needs(authz.DutyAdminister); err != nil {
+		return nil, err
+	}
+	files := make([]signer.PolicyFile, len(in.Body.Files))
+	for i, f := range in.Body.Files {
+		files[i] = signer.PolicyFile{Name: f.Name, Text: f.Text}
+	}
+	ctx = context.WithoutCancel(ctx) // once the signer has it, the rest follows whoever hangs up
+	v, err := a.cfg.Signer.ApplyPolicy(ctx, who.Evidence, files, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	// The signer's copy counts from here. What fails now is told, and must not leave the gateway with the old rules.
+	if err := a.cfg.Rules.Load(ctx, a.cfg.Signer); err != nil {
+		return nil, fmt.Errorf("policy %d is stored; loading it: %w", v.Version, err)
+	}
+	a.cfg.Broker.Revalidate(ctx)
+	row := store.PolicyVersion{Version: int(v.Version), SHA256: v.SHA256, By: who.name(), Reason: v.Reason, At: v.At}
+	for _, f := range v.Files {
+		row.Files = append(row.Files, store.PolicyFile{Name: f.Name, Text: f.Text})
+	}
+	if err := a.cfg.Store.AddPolicy(ctx, row); err != nil {
+		return nil, fmt.Errorf("policy %d is in force; its row: %w", v.Version, err)
+	}
+	return body(shownPolicy(v, true))
+}
+
+type explainQuery struct {
+	User   string `query:"user" maxLength:"200" doc:"a name or subject; empty: oneself"`
+	Device string `query:"device" required:"true" maxLength:"63"`
+	Action string `query:"action" required:"true" maxLength:"500" doc:"an action word: shell:root"`
+	Ticket string `query:"ticket" maxLength:"500"`
+}
+
+func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answer[apitype.Explanation], error) {
+	action, err := authz.ParseAction(in.Action)
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, err.Error())
+	}
+	person, err := a.person(ctx, who, in.User)
+	if err != nil {
+		return nil, err
+	}
+	snap, now := a.cfg.Rules.Snapshot(), a.cfg.Now()
+	dev, err := a.cfg.Store.Device(ctx, id.Device(in.Device))
+	switch kind := errkind.KindOf(err); {
+	case kind == errkind.NotFound, err == nil && !snap.Visible(person, asked(dev), now):
+		e := authz.Invisible(id.Device(in.Device))
+		return body(apitype.Explanation{Text: e.Text, Nearest: e.Nearest})
+	case err != nil:
+		return nil, err
+	}
+	d := authz.Decide(snap, authz.Request{Person: person, Device: asked(dev), Action: action, LiveSessions: a.cfg.Broker.LiveOn(dev.Name), Ticket: in.Ticket}, now)
+	e := d.Explain()
+	return body(apitype.Explanation{Allowed: d.Allowed, Text: e.Text, Nearest: e.Nearest, Rule: d.Rule, CanAsk: ways(e.CanAsk)})
+}
+
+// person gives whom a question is about. Others are known as they were when they last signed in.
+func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person, error) {
+	if name == "" || name == who.name() || name == who.Person.ID.Subject {
+		return who.Person, nil
+	}
+	if !who.any(authz.DutyAdminister, authz.DutyReview) {
+		return authz.Person{}, who.needs(authz.DutyAdminister)
+	}
+	if machine, ok := strings.CutPrefix(name, "machine:"); ok {
+		return authz.Person{Name: name, Machine: machine, ViaToken: true}, nil
+	}
+	all, err := a.cfg.Store.Principals(ctx)
+	if err != nil {
+		return authz.Person{}, err
+	}
+	var found []store.Principal
+	for _, p := range all {
+		if p.Name == name || p.ID.Subject == name || p.Email == name && name != "" {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return authz.Person{}, errkind.New(errkind.NotFound, fmt.Sprintf("nobody named %q has signed in here yet", name)).WithHint("People are known from their first sign-in on.")
+	case 1:
+		p := found[0]
+		// Nothing is known of where they will sit; a second factor is taken as just proven, so that the answer is about the rules.
+		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups, SecondFactorAt: a.cfg.Now(), Address: netip.Addr{}}, nil
+	}
+	return authz.Person{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).WithHint("Use the subject instead of the name.")
+}

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func (a *API) registerSessions() {
+	handle(a, huma.Operation{OperationID: "list-sessions", Method: http.MethodGet, Path: "/api/v1/sessions", Tags: []string{"sessions"},
+		Summary: "Sessions, newest first", Description: "Everybody sees their own, owners those on their devices, the duties review, approve and administer see all."}, a.listSessions)
+	handle(a, huma.Operation{OperationID: "open-session", Method: http.MethodPost, Path: "/api/v1/sessions", Tags: []string{"sessions"},
+		Summary: "Ask for a session", Description: "The answer's ticket is the first message on the terminal socket: single use, 10 s."}, a.openSession)
+	handle(a, huma.Operation{OperationID: "get-session", Method: http.MethodGet, Path: "/api/v1/sessions/{id}", Tags: []string{"sessions"},
+		Summary: "One session"}, a.getSession)
+	handle(a, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/end", Tags: []string{"sessions"},
+		DefaultStatus: http.StatusNoContent, Summary: "End a session now", Description: "One's own, or with the duty approve or administer."}, a.endSession)
+}
+
+// SessionID is the part of an address that names a session. It is exported for huma, which fills embedded fields only then.
+type SessionID struct {
+	ID string `path:"id" minLength:"1" maxLength:"26" doc:"a session id, a unique beginning of one, or last"`
+}
+
+type listSessions struct {
+	Mine   bool      `query:"mine" doc:"only one's own"`
+	Text   string    `query:"text" maxLength:"200" doc:"part of device, user, login, reason or ticket"`
+	Device string    `query:"device" maxLength:"63"`
+	User   string    `query:"user" maxLength:"200" doc:"a name or subject, whole"`
+	State  string    `query:"state" maxLength:"200" doc:"one or more states, with commas between; running for all that have not ended"`
+	From   time.Time `query:"from" doc:"asked for at or after"`
+	To     time.Time `query:"to" doc:"asked for before"`
+	Page   int       `query:"page" minimum:"1" maximum:"100000" default:"1"`
+	Size   int       `query:"size" minimum:"1" maximum:"500" default:"50"`
+}
+
+var (
+	states  = []string{store.Asked, store.Decided, store.Announced, store.Dialled, store.Live, store.Held, store.Ended, store.Closed, store.Archived, store.Refused}
+	running = []string{store.Asked, store.Decided, store.Announced, store.Dialled, store.Live, store.Held}
+)
+
+func (in *listSessions) filter() (store.SessionFilter, error) {
+	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
+	for _, s := range strings.Split(in.State, ",") {
+		switch {
+		case s == "":
+		case s == "running":
+			f.States = append(f.States, running...)
+		case slices.Contains(states, s):
+			f.States = append(f.States, s)
+		default:
+			return f, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a state of a session", s)).WithHint("The states are running, " + strings.Join(states, ", ") + ".")
+		}
+	}
+	return f, nil
+}
+
+func (a *API) listSessions(ctx context.Context, who *Asker, in *listSessions) (*answer[apitype.SessionPage], error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	if f.Sight, err = a.sight(ctx, who); err != nil {
+		return nil, err
+	}
+	if in.Mine {
+		f.Principal = who.Person.ID
+	}
+	if in.Text != "" && f.Sight == nil {
+		if err := a.record(ctx, who, "searched", "", map[string]string{"text": in.Text}); err != nil {
+			return nil, err
+		}
+	}
+	rows, total, err := a.cfg.Store.Sessions(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	out := apitype.SessionPage{Sessions: make([]apitype.Session, len(rows)), Total: total, Page: in.Page, Size: in.Size}
+	for i, s := range rows {
+		out.Sessions[i] = shownSession(who, s)
+	}
+	return body(out)
+}
+
+// sight says what sessions somebody sees: nil for all.
+func (a *API) sight(ctx context.Context, who *Asker) (*store.Sight, error) {
+	if who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) {
+		return nil, nil
+	}
+	s := &store.Sight{Principal: who.Person.ID}
+	if who.has(authz.DutyOwn) {
+		var err error
+		if s.Sites, err = a.cfg.Store.SitesOwnedBy(ctx, who.Person.ID); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// sees applies what sight says to one session.
+func sees(sight *store.Sight, s store.Session) bool {
+	return sight == nil || !s.Principal.IsZero() && s.Principal == sight.Principal || s.Site != "" && slices.Contains(sight.Sites, s.Site)
+}
+
+// find gives the session a caller means, if they may see it. Absent and invisible read the same.
+func (a *API) find(ctx context.Context, who *Asker, name string) (store.Session, error) {
+	sight, err := a.sight(ctx, who)
+	if err != nil {
+		return store.Session{}, err
+	}
+	if name == "last" {
+		rows, _, err := a.cfg.Store.Sessions(ctx, store.SessionFilter{Sight: sight, Page: store.Page{Number: 1, Size: 1}})
+		if err == nil && len(rows) == 0 {
+			err = unseen("no session is visible to you yet")
+		}
+		if err != nil {
+			return store.Session{}, err
+		}
+		return rows[0], nil
+	}
+	s, err := a.cfg.Store.SessionByPrefix(ctx, name)
+	switch kind := errkind.KindOf(err); {
+	case err == nil && sees(sight, s):
+		return s, nil
+	case err == nil, kind == errkind.NotFound, kind == errkind.Usage && sight != nil:
+		return store.Session{}, unseen(fmt.Sprintf("no single session that begins with %q is visible to you", name))
+	}
+	return store.Session{}, err
+}
+
+func unseen(text string) error {
+	return errkind.New(errkind.NotFound, text).WithHint("`sallyport sessions list` shows those you can see.")
+}
+
+func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apitype.SessionNew }) (*answer[apitype.SessionTicket], error) {
+	if err := who.mayOpen(); err != nil {
+		return nil, err
+	}
+	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login, Argv: in.Body.Argv,
+		Lang: in.Body.Lang, Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front), ClientAddr: who.Person.Address, ViaToken: who.Token}
+	if in.Body.PTY {
+		ask.PTY = &gateway.PTY{Term: or(in.Body.Term, "xterm-256color"), Cols: orInt(in.Body.Cols, 80), Rows: orInt(in.Body.Rows, 24)}
+	}
+	s, err := a.cfg.Broker.Ask(ctx, ask)
+	if err != nil {
+		return nil, a.refused(ctx, who, in.Body, err)
+	}
+	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return body(apitype.SessionTicket{Session: s.ID, Ticket: ticket, Socket: apitype.TerminalPath, Login: s.Login, Rule: s.Rule, Until: when(s.Until), Notice: list(a.cfg.Site.Notice)})
+}
+
+func front(who *Asker, said string) string {
+	switch {
+	case said != "":
+		return said
+	case who.Via == ViaWeb:
+		return "browser"
+	}
+	return "cli"
+}
+
+// refused adds the ways in that a refusal of the policy names.
+func (a *API) refused(ctx context.Context, who *Asker, in apitype.SessionNew, err error) error {
+	if errkind.KindOf(err) != errkind.Denied || in.Login == "" {
+		return err
+	}
+	action, aerr := authz.ParseAction("shell:" + in.Login)
+	dev, derr := a.cfg.Store.Device(ctx, id.Device(in.Device))
+	if aerr != nil || derr != nil {
+		return err
+	}
+	d := authz.Decide(a.cfg.Rules.Snapshot(), authz.Request{Person: who.Person, Device: asked(dev), Action: action, Ticket: in.Ticket}, a.cfg.Now())
+	p := a.fail(err).(*Problem)
+	if !d.Allowed {
+		p.CanAsk = ways(d.Explain().CanAsk)
+	}
+	return p
+}
+
+func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answer[apitype.SessionDetail], error) {
+	s, err := a.find(ctx, who, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := a.cfg.Store.Parts(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := apitype.SessionDetail{Session: shownSession(who, s), Parts: make([]apitype.Part, len(parts)), PolicySHA: hex(s.PolicySHA)}
+	for i, p := range parts {
+		out.Parts[i] = apitype.Part{Part: p.Part, File: p.File, Bytes: p.Bytes, Started: p.Started, Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
+	}
+	if out.Decision, err = a.decisionOn(ctx, s); err != nil {
+		return nil, err
+	}
+	replay, err := a.mayReplay(ctx, who, s)
+	if err != nil {
+		return nil, err
+	}
+	out.Rights = apitype.PageRights{End: slices.Contains(running, s.State) && mayEnd(who, s), Replay: replay, Export: who.has(authz.DutyExport)}
+	return body(out)
+}
+
+func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {
+	rows, err := a.cfg.Store.Decisions(ctx, store.DecisionFilter{Principal: s.Principal, Device: s.Device, From: s.Asked.Add(-time.Second), Limit: 500})
+	for _, d := range rows {
+		if d.Session == s.ID {
+			return d.Text, nil
+		}
+	}
+	return "", err
+}
+
+func mayEnd(who *Asker, s store.Session) bool {
+	return who.is(s.Principal) && who.mayOpen() == nil || who.any(authz.DutyApprove, authz.DutyAdminister)
+}
+
+func (a *API) endSession(ctx context.Context, who *Asker, in *struct {
+	SessionID
+	Body apitype.Reason
+}) (*nothing, error) {
+	s, err := a.find(ctx, who, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !mayEnd(who, s) {
+		return nil, errkind.New(errkind.Denied, "you may not end this session").WithHint("Its technician can, and whoever has the duty approve or administer.")
+	}
+	return nil, a.cfg.Broker.End(ctx, s.ID, who.name(), in.Body.Reason)
+}
+
+// record writes an event of the log before what it is about happens.
+func (a *API) record(ctx context.Context, who *Asker, typ, subject string, fields map[string]string) error {
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	if who.Via == ViaToken {
+		fields["via"] = "token " + who.Token
+	}
+	return a.cfg.Audit.Record(ctx, audit.Event{Type: typ, Phase: audit.Begun, Actor: who.Person.ID.String(), Subject: subject, Addr: who.address(), Fields: fields})
+}

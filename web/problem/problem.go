@@ -1,0 +1,55 @@
+// Package problem is the one edge where errors become words for whoever called: RFC 9457 problem documents on HTTP,
+// error messages on the terminal socket.
+//
+// An error that nobody classified is never shown. It gets a reference, which stands beside the whole chain in the log,
+// and the caller reads the reference only.
+package problem
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// ContentType is that of a problem document.
+const ContentType = "application/problem+json"
+
+// Of renders an error, and logs what may not be shown.
+func Of(log *slog.Logger, err error) apitype.Problem {
+	kind := errkind.KindOf(err)
+	text, hint, reference := errkind.ForPeople(err)
+	switch {
+	case reference != "":
+		log.Error("internal fault", slog.String("reference", reference), slog.Any("error", err))
+	case kind == errkind.Unavailable:
+		log.Warn("refused", slog.Any("error", err))
+	}
+	status := kind.HTTP()
+	return apitype.Problem{Title: http.StatusText(status), Status: status, Detail: text, Reason: kind.Word(), Hint: hint, Reference: reference}
+}
+
+// Write answers a request with an error's problem document.
+func Write(w http.ResponseWriter, log *slog.Logger, err error) { Send(w, Of(log, err)) }
+
+// Send writes a problem document.
+func Send(w http.ResponseWriter, p apitype.Problem) {
+	h := w.Header()
+	h.Set("Content-Type", ContentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="sallyport"`)
+	}
+	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable) && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "5")
+	}
+	w.WriteHeader(p.Status)
+	var b strings.Builder
+	if json.NewEncoder(&b).Encode(p) == nil {
+		w.Write([]byte(b.String()))
+	}
+}

@@ -1,0 +1,120 @@
+// Package records reads a session's record for the API: it asks the archive for what was recorded and the log for what was
+// announced. It keeps nothing, and holds no key: the archive has the reading key, nobody here has the unsealing one.
+package records
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// Log is the part of the signer that reads the log.
+type Log interface {
+	Head(ctx context.Context) ([]byte, error)
+	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
+	Entry(ctx context.Context, index uint64) (signer.Entry, error)
+	Keys(ctx context.Context) (signer.PublicKeys, error)
+}
+
+// Bundler writes the file an outsider checks.
+type Bundler interface {
+	Bundle(ctx context.Context, w io.Writer, s store.Session, parts []store.Part) error
+}
+
+// Records answers what the API asks of records. Bundler may be nil: then there is no export.
+type Records struct {
+	Archive *archive.Archive
+	Log     Log
+	Bundler Bundler
+}
+
+func parts(in []store.Part) []archive.Part {
+	out := make([]archive.Part, len(in))
+	for i, p := range in {
+		out[i] = archive.Part{Session: p.Session, Part: p.Part, File: p.File, Live: p.State == store.RecordRunning}
+	}
+	return out
+}
+
+// Timeline says what happened when.
+func (r *Records) Timeline(ctx context.Context, _ store.Session, ps []store.Part) (apitype.Timeline, error) {
+	t, err := r.Archive.Timeline(ctx, parts(ps))
+	if err != nil {
+		return apitype.Timeline{}, err
+	}
+	out := apitype.Timeline{Duration: t.Duration, Active: t.Active, Started: t.Started, Cols: t.Cols, Rows: t.Rows, Whole: t.Whole, Cut: t.Cut}
+	for _, k := range t.Input {
+		out.Input = append(out.Input, apitype.Typed{At: k.At, Ch: k.Ch, Offset: k.Offset, Bytes: k.Bytes, Sealed: k.Sealed, Text: k.Text})
+	}
+	for _, c := range t.Commands {
+		out.Commands = append(out.Commands, apitype.Command{At: c.At, Ch: c.Ch, Source: c.Source, Argv: c.Argv, Status: c.Status, Signal: c.Signal, Ended: c.Ended})
+	}
+	out.Notes, out.Gaps = marks(t.Notes), marks(t.Gaps)
+	for _, s := range t.Idle {
+		out.Idle = append(out.Idle, apitype.Span(s))
+	}
+	return out, nil
+}
+
+func marks(in []archive.Mark) (out []apitype.Mark) {
+	for _, m := range in {
+		out = append(out, apitype.Mark(m))
+	}
+	return out
+}
+
+// ReplayIndex writes the player's index. A segment's address carries what bends its time, relative to the index.
+func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.Part, idle time.Duration, w io.Writer) error {
+	index, _, err := r.Archive.ReplayIndex(ctx, parts(ps), archive.ReplayOptions{Idle: idle}, func(n int, opt archive.ReplayOptions) string {
+		q := url.Values{"until": {fmt.Sprint(opt.Until)}}
+		if opt.Idle > 0 {
+			q.Set("idle", fmt.Sprint(opt.Idle.Seconds()))
+		}
+		return fmt.Sprintf("%d.json?%s", n, q.Encode())
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(index)
+}
+
+// ReplaySegment writes one of its segments.
+func (r *Records) ReplaySegment(ctx context.Context, _ store.Session, ps []store.Part, n int, idle time.Duration, until uint64, w io.Writer) error {
+	return r.Archive.ReplaySegment(ctx, w, parts(ps), n, archive.ReplayOptions{Idle: idle, Until: until})
+}
+
+// Transcript writes what was shown, as plain text.
+func (r *Records) Transcript(ctx context.Context, _ store.Session, ps []store.Part, w io.Writer) error {
+	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{})
+	return err
+}
+
+// Input writes what was typed; sealed stretches read [hidden].
+func (r *Records) Input(ctx context.Context, _ store.Session, ps []store.Part, w io.Writer) error {
+	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Input: true})
+	return err
+}
+
+// Cast writes an asciicast.
+func (r *Records) Cast(ctx context.Context, _ store.Session, ps []store.Part, version int, w io.Writer) error {
+	_, err := r.Archive.Asciicast(ctx, w, parts(ps), version)
+	return err
+}
+
+// Export writes the evidence as one file.
+func (r *Records) Export(ctx context.Context, s store.Session, ps []store.Part, w io.Writer) error {
+	if r.Bundler == nil {
+		return errkind.New(errkind.Unavailable, "this gateway cannot make bundles").WithHint("Its operator names an archive in the configuration.")
+	}
+	return r.Bundler.Bundle(ctx, w, s, ps)
+}

@@ -1,0 +1,124 @@
+package terminal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+	"github.com/sallyport/sallyport/web/problem"
+)
+
+var writeBuffers = &sync.Pool{}
+
+// ServeHTTP checks who calls from where and upgrades. The handler returns at once; a goroutine owns the connection, or
+// the request and its stack would live as long as the session.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	caller, err := d.cfg.Who(r)
+	if err == nil {
+		err = d.admit(r, caller)
+	}
+	if err != nil {
+		problem.Write(w, d.cfg.Log, err)
+		return
+	}
+	up := websocket.Upgrader{
+		HandshakeTimeout: d.cfg.HelloTime, ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: writeBuffers,
+		Subprotocols: []string{apitype.TerminalSubprotocol},
+		Error: func(w http.ResponseWriter, _ *http.Request, _ int, reason error) {
+			problem.Write(w, d.cfg.Log, errkind.New(errkind.Usage, "this address speaks WebSocket only").Because(reason))
+		},
+	}
+	if caller.Cookie {
+		up.CheckOrigin = d.ours
+	} // else nil: a bearer needs no Origin, and one of another host is refused
+	conn, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return // answered by Error
+	}
+	ctx := context.WithoutCancel(r.Context())
+	d.open.Go(func() { d.serve(ctx, newLine(newSocket(conn), d.cfg), caller) })
+}
+
+// admit refuses a cookie from a page that is not ours, before anything else is said.
+func (d *Door) admit(r *http.Request, c Caller) error {
+	if c.Cookie && !d.ours(r) {
+		return errkind.New(errkind.Denied, "a terminal is opened by this gateway's own pages only").
+			WithHint("Open the gateway's address itself; a proxy before it must leave the Origin header as it is.")
+	}
+	if !slices.Contains(websocket.Subprotocols(r), apitype.TerminalSubprotocol) {
+		return errkind.New(errkind.Usage, "this address speaks "+apitype.TerminalSubprotocol+" only")
+	}
+	return nil
+}
+
+// ours reports whether the one Origin is exactly one of ours.
+func (d *Door) ours(r *http.Request) bool {
+	o := r.Header.Values("Origin")
+	return len(o) == 1 && slices.Contains(d.cfg.Origins, o[0])
+}
+
+// socket is one upgraded connection.
+type socket struct {
+	conn  *websocket.Conn
+	heard atomic.Int64 // unix ns of the last sign of life
+}
+
+func newSocket(conn *websocket.Conn) *socket {
+	s := &socket{conn: conn}
+	s.alive()
+	conn.SetReadLimit(apitype.MaxTerminalMessage)
+	conn.SetPongHandler(func(string) error { s.alive(); return nil })
+	return s
+}
+
+func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
+
+// silence says how long the client has not been heard.
+func (s *socket) silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
+
+func (s *socket) read() (text bool, msg []byte, err error) {
+	kind, msg, err := s.conn.ReadMessage()
+	s.alive()
+	return kind == websocket.TextMessage, msg, err
+}
+
+// readBy bounds reads; the zero time lifts the bound.
+func (s *socket) readBy(t time.Time) { s.conn.SetReadDeadline(t) }
+
+// bytes writes one stretch of a stream, and waits as long as patience for the client to take it.
+func (s *socket) bytes(stream uint8, p []byte, patience time.Duration) error {
+	s.conn.SetWriteDeadline(time.Now().Add(patience))
+	w, err := s.conn.NextWriter(websocket.BinaryMessage)
+	if err != nil {
+		return err
+	}
+	if _, err = w.Write([]byte{stream}); err == nil {
+		_, err = w.Write(p)
+	}
+	return errors.Join(err, w.Close())
+}
+
+func (s *socket) text(msg []byte, patience time.Duration) error {
+	s.conn.SetWriteDeadline(time.Now().Add(patience))
+	return s.conn.WriteMessage(websocket.TextMessage, msg)
+}
+
+func (s *socket) ping() {
+	s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+}
+
+// farewell ends the connection with a normal close.
+func (s *socket) farewell() {
+	s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	s.conn.Close()
+}
+
+func (s *socket) cut() { s.conn.Close() }

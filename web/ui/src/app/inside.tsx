@@ -1,0 +1,57 @@
+// The pages of somebody who is signed in.
+import type { ComponentType } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { body, client } from '../api/client';
+import type { Me } from '../api/types';
+import { places } from '../base/session';
+import { useData } from '../ui/data';
+import { lazy } from '../ui/lazy';
+import { OfflineBanner } from '../ui/online';
+import { Failed, Loading } from '../ui/parts';
+import { Shell } from '../ui/shell';
+import { go } from './router';
+
+export interface PageProps {
+  me: Me;
+  at: URL;
+}
+
+const pages: Record<string, ComponentType<PageProps>> = {
+  '/': lazy(() => import('./mywork')),
+  '/sessions': lazy(() => import('./sessions')),
+  '/machines': lazy(() => import('./machines')),
+  machine: lazy(() => import('./machine')),
+  none: lazy(() => import('./notfound')),
+};
+
+export function Inside({ at, known }: { at: URL; known: boolean }) {
+  const me = useData(() => body(client.GET('/api/v1/me')), [], 60_000);
+  const waiting = useWaiting(me.data);
+  const home = me.data && places(me.data)[0]!.href;
+  useEffect(() => {
+    if (home && at.pathname === '/' && home !== '/') go(home, true);
+  }, [home, at.pathname]);
+  if (!me.data) {
+    return (
+      <main id="main" class="page">
+        <h1 class="vh">Sallyport</h1>
+        <OfflineBanner />
+        {me.failure && me.failure.status !== 401 ? <Failed failure={me.failure} what="This page could not be opened." retry={me.reload} /> : <Loading />}
+      </main>
+    );
+  }
+  const path = at.pathname;
+  const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : pages[path])!;
+  return (
+    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting }}>
+      <Page me={me.data} at={at} />
+    </Shell>
+  );
+}
+
+/** How many machines wait to be admitted, for those who can. */
+function useWaiting(me: Me | undefined): number {
+  const can = !!me?.duties.includes('administer');
+  const list = useData(() => (can ? body(client.GET('/api/v1/devices')) : Promise.resolve([])), [can], can ? 15_000 : 0);
+  return (list.data ?? []).filter((d) => d.state === 'waiting').length;
+}

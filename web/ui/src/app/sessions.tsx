@@ -1,0 +1,251 @@
+// Sessions: a list with filters. Everybody sees their own; who reviews, approves or administers sees all.
+import { body, client } from '../api/client';
+import type { Session } from '../api/types';
+import { isLive, recordShown, stateShown } from '../base/session';
+import { lengthText } from '../base/time';
+import { bytes, count, plural } from '../base/words';
+import { now } from '../ui/clock';
+import { useData } from '../ui/data';
+import { typing, useKeys, useListKeys } from '../ui/keyboard';
+import { OfflineBanner } from '../ui/online';
+import { Empty, Failed, Loading, Shows, Time } from '../ui/parts';
+import { useTitle } from '../ui/title';
+import type { PageProps } from './inside';
+import { go } from './router';
+import { places } from '../base/session';
+
+const size = 25;
+const spans: [string, string][] = [
+  ['', 'Any time'],
+  ['1', 'Last 24 hours'],
+  ['7', 'Last 7 days'],
+  ['30', 'Last 30 days'],
+];
+const states: [string, string][] = [
+  ['', 'Any'],
+  ['running', 'Running'],
+  ['ended,closed,archived', 'Ended'],
+  ['refused', 'Refused'],
+];
+
+const day = 24 * 3600_000;
+
+export default function Sessions({ me, at }: PageProps) {
+  const title = places(me).find((p) => p.href === '/sessions')?.text ?? 'Sessions';
+  useTitle(title);
+  useListKeys();
+  const q = at.searchParams;
+  const ask = { text: q.get('text') ?? '', device: q.get('device') ?? '', user: q.get('user') ?? '', state: q.get('state') ?? '', days: q.get('days') ?? '', page: Number(q.get('page') ?? 1) || 1 };
+  const list = useData(() => body(client.GET('/api/v1/sessions', { params: { query: query(ask) } })), [at.search], 5000);
+  const turn = (by: number) => list.data && ask.page + by >= 1 && ask.page + by <= pages(list.data.total) && go(address({ ...ask, page: ask.page + by }));
+  useKeys(
+    (e) => {
+      if (typing(e) || e.ctrlKey || e.altKey || e.metaKey) return;
+      if (e.key === 'f') document.getElementById('q')?.focus();
+      else if (e.key === '[') turn(-1);
+      else if (e.key === ']') turn(1);
+      else return;
+      return true;
+    },
+    [at.search, list.data?.total],
+  );
+  const filtered = !!(ask.text || ask.device || ask.user || ask.state || ask.days);
+  const wide = title !== 'My sessions';
+  return (
+    <main id="main" class="page">
+      <OfflineBanner />
+      <header class="head">
+        <div>
+          <h1 tabIndex={-1}>{title}</h1>
+          <p>{!list.data ? ' ' : filtered ? `${plural(list.data.total, 'session')} match.` : `${plural(list.data.total, 'session')}${wide ? ' on the machines you see' : ' of yours'}.`}</p>
+        </div>
+      </header>
+      <Filters ask={ask} wide={wide} key={at.search} />
+      {list.failure && <Failed failure={list.failure} what="Sessions could not be read." retry={list.reload} />}
+      {!list.data && !list.failure && <Loading lines={8} />}
+      {list.data && (list.data.sessions.length ? <Table list={list.data.sessions} /> : <None filtered={filtered} wide={wide} />)}
+      {list.data && list.data.total > 0 && (
+        <div class="pager">
+          <span>
+            {count((ask.page - 1) * size + 1)} to {count((ask.page - 1) * size + list.data.sessions.length)} of {count(list.data.total)} · <kbd>J</kbd> <kbd>K</kbd> move · <kbd>Enter</kbd> open
+          </span>
+          <nav aria-label="Pages">
+            <div class="btns">
+              <button class="btn" type="button" disabled={ask.page <= 1} onClick={() => turn(-1)}>
+                Newer
+              </button>
+              <button class="btn" type="button" disabled={ask.page >= pages(list.data.total)} onClick={() => turn(1)}>
+                Older
+              </button>
+            </div>
+          </nav>
+        </div>
+      )}
+    </main>
+  );
+}
+
+interface Ask {
+  text: string;
+  device: string;
+  user: string;
+  state: string;
+  days: string;
+  page: number;
+}
+
+const pages = (total: number) => Math.max(1, Math.ceil(total / size));
+
+function query(a: Ask) {
+  const days = Number(a.days);
+  return {
+    ...(a.text && { text: a.text }),
+    ...(a.device && { device: a.device }),
+    ...(a.user && { user: a.user }),
+    ...(a.state && { state: a.state }),
+    ...(days > 0 && { from: new Date(now().getTime() - days * day).toISOString() }),
+    page: a.page,
+    size,
+  };
+}
+
+function address(a: Ask): string {
+  const p = new URLSearchParams();
+  for (const [k, v] of Object.entries(a)) if (v && !(k === 'page' && v === 1)) p.set(k, String(v));
+  return '/sessions' + (p.size ? '?' + p : '');
+}
+
+function Filters({ ask, wide }: { ask: Ask; wide: boolean }) {
+  const submit = (e: Event & { currentTarget: HTMLFormElement }) => {
+    e.preventDefault();
+    const f = new FormData(e.currentTarget);
+    const get = (k: string) => String(f.get(k) ?? '').trim();
+    go(address({ text: get('text'), device: get('device'), user: get('user'), state: get('state'), days: get('days'), page: 1 }));
+  };
+  const pick = (name: string, label: string, options: [string, string][], value: string) => (
+    <div class="field">
+      <label for={'f-' + name}>{label}</label>
+      <select id={'f-' + name} name={name} onChange={(e) => e.currentTarget.form!.requestSubmit()}>
+        {options.map(([v, text]) => (
+          <option value={v} selected={v === value} key={v}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+  return (
+    <form class="filters" role="search" aria-label="Sessions" onSubmit={submit}>
+      <div class="field grow">
+        <label for="q">Machine, person, login, reason or ticket</label>
+        <input id="q" name="text" type="search" defaultValue={ask.text} />
+      </div>
+      {ask.device && (
+        <div class="field">
+          <label for="f-device">Machine</label>
+          <input id="f-device" name="device" defaultValue={ask.device} />
+        </div>
+      )}
+      {wide && ask.user && (
+        <div class="field">
+          <label for="f-user">Person</label>
+          <input id="f-user" name="user" defaultValue={ask.user} />
+        </div>
+      )}
+      {pick('state', 'State', states, ask.state)}
+      {pick('days', 'When', spans, ask.days)}
+      <button class="btn" type="submit">
+        Search
+      </button>
+    </form>
+  );
+}
+
+function None({ filtered, wide }: { filtered: boolean; wide: boolean }) {
+  if (filtered) {
+    return (
+      <Empty title="No session matches.">
+        <p>Looked in machine, person, login, reason and ticket of the sessions you see.</p>
+        <a class="btn" href="/sessions">
+          Show all
+        </a>
+      </Empty>
+    );
+  }
+  return (
+    <Empty title={wide ? 'No session yet.' : 'You have not been on a machine yet.'}>
+      <p>{wide ? 'Each session, also a refused one, stands here from the moment it is asked for.' : 'What you may open stands in My work.'}</p>
+      {!wide && (
+        <a class="btn" href="/">
+          My work
+        </a>
+      )}
+    </Empty>
+  );
+}
+
+function Table({ list }: { list: Session[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Sessions found">
+      <table class="tbl" id="sessions">
+        <caption class="vh">Sessions, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Machine</th>
+            <th scope="col">Person</th>
+            <th scope="col">Started</th>
+            <th scope="col" class="num">
+              Took
+            </th>
+            <th scope="col" class="num">
+              Typed / shown
+            </th>
+            <th scope="col">Reason given</th>
+            <th scope="col">State</th>
+            <th scope="col">Record</th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.map((s) => (
+            <tr key={s.id}>
+              <th scope="row">
+                <a class="t" href={`/sessions/${s.id}`} data-row>
+                  {s.device}
+                </a>
+                <span class="sub">{s.site || 'no site'}</span>
+              </th>
+              <td>
+                {s.user}
+                <span class="sub">
+                  as <code>{s.login || 'none'}</code>
+                  {s.via === 'token' && ', by API token'}
+                </span>
+              </td>
+              <td class="nowrap">
+                <Time at={s.started ?? s.asked} />
+              </td>
+              <td class="num nowrap">{tookText(s)}</td>
+              <td class="num nowrap">{s.started ? `${bytes(s.bytes_in)} / ${bytes(s.bytes_out)}` : ''}</td>
+              <td>
+                {s.purpose || (s.argv?.length ? <code>{s.argv.join(' ')}</code> : <span class="muted">none given</span>)}
+                {s.ticket && <span class="sub">{s.ticket}</span>}
+              </td>
+              <td>
+                <Shows of={stateShown(s)} />
+              </td>
+              <td>
+                <Shows of={recordShown(s)} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function tookText(s: Session): string {
+  if (!s.started) return '';
+  if (isLive(s)) return lengthText(now().getTime() - +new Date(s.started));
+  return s.ended ? lengthText(+new Date(s.ended) - +new Date(s.started)) : '';
+}

@@ -1,0 +1,59 @@
+// The lanes: one picture of attributes, over it a real slider. Everything in a lane is a row of the transcript too.
+import { useMemo } from 'preact/hooks';
+import type { Timeline } from '../api/types';
+import { axis, height, laneHeight, laneNames, laneRects, width } from '../base/lanes';
+import { clockTime, hourMinute, spoken } from '../base/time';
+import { count } from '../base/words';
+
+const kinds = { in: 'ln-in', seal: 'ln-seal', cmd: 'ln-cmd', bad: 'ln-bad', gap: 'ln-gap', idle: 'ln-idle' };
+
+export function Lanes({ t, at, onSeek }: { t: Timeline; at: number; onSeek: (to: number) => void }) {
+  const rects = useMemo(() => laneRects(t), [t]);
+  const began = +new Date(t.started);
+  const clock = (s: number) => clockTime(new Date(began + s * 1000));
+  const numbers = [t.input.reduce((n, i) => n + i.bytes, 0), t.commands.length, t.notes.filter((n) => n.kind === 'refused').length, t.gaps.length];
+  const head = (at / Math.max(t.duration, 0.001)) * width;
+  const long = t.duration > 600;
+  return (
+    <div class="lanes">
+      <ol aria-label="Lanes">
+        {laneNames.map((name, i) => (
+          <li key={name}>
+            {name} <b>{count(numbers[i]!)}</b>
+          </li>
+        ))}
+      </ol>
+      <div class="track">
+        <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
+          {laneNames.map((name, i) => (
+            <path class="ln-base" d={`M0 ${(i + 1) * laneHeight - 0.5}H${width}`} key={name} />
+          ))}
+          {rects.map((r, i) => (
+            <rect class={kinds[r.kind]} x={r.x} y={r.y} width={r.w} height={r.h} key={i} />
+          ))}
+          <path class="ln-head" d={`M${Math.min(head, width - 1)} 0V${height}`} />
+        </svg>
+        <input
+          type="range"
+          id="position"
+          min={0}
+          max={Math.ceil(t.duration)}
+          step={0.1}
+          value={at}
+          aria-label="Position in the recording"
+          aria-valuetext={`${clock(at)}, ${spoken(at)} of ${spoken(t.duration)}`}
+          onInput={(e) => onSeek(Number(e.currentTarget.value))}
+          onKeyDown={(e) => {
+            // the arrows are the player's, 5 s each
+            if (e.key.startsWith('Arrow') || e.key === ' ') e.preventDefault();
+          }}
+        />
+        <div class="axis" aria-hidden="true">
+          {axis(t.duration).map((s) => (
+            <span key={s}>{long ? hourMinute(new Date(began + s * 1000)) : clock(s)}</span>
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}
