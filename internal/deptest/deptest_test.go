@@ -1,0 +1,112 @@
+// Package deptest holds the rules of who may import whom. A rule that is only written down is broken within a month.
+package deptest
+
+import (
+	"go/build"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sallyport/sallyport"
+
+// rules: what matches from never depends on anything that matches a word of never, directly or through others.
+var rules = []struct {
+	from  string
+	never []string
+	why   string
+}{
+	{"internal/id", []string{module + "/"}, "names stand at the bottom of the graph"},
+	{"internal/errkind", []string{module + "/"}, "everybody classifies errors"},
+	{"authz", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/internal/store", module + "/internal/wire", module + "/internal/signer", "net/http", "database/sql", "log/slog"}, "a decision has no I/O, so that it can be made again anywhere"},
+	{"recorder", []string{"golang.org/x/crypto/ssh", "net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/wire"}, "the record knows no SSH, HTTP or SQL"},
+	{"recorder/ledger", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store"}, "the log is checked where there is neither"},
+	{"recorder/bundle", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer"}, "an outsider's verifier imports neither SQL nor HTTP"},
+	{"internal/wire", []string{module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/agent", module + "/internal/signer", module + "/recorder"}, "both ends speak it and know nothing of each other"},
+	{"internal/agent", []string{module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/idp", "github.com/mattn/go-sqlite3"}, "the agent trusts keys, not our server code"},
+	{"internal/store", []string{module + "/gateway", module + "/web", module + "/internal/signer", module + "/internal/agent"}, "storage is an adapter: nobody's rules live in it"},
+	{"internal/store/sqlite", []string{module + "/gateway", module + "/web", module + "/internal/signer", module + "/internal/agent"}, "storage is an adapter: nobody's rules live in it"},
+	{"gateway", []string{module + "/web", module + "/gateway/", module + "/internal/agent", "net/http/httptest"}, "doors import the broker, never the other way round"},
+	{"gateway/rendezvous", []string{module + "/web", module + "/internal/agent"}, "the device's door knows no browser"},
+	{"cmd/sallyport-agent", []string{module + "/gateway", module + "/web", module + "/internal/store", "github.com/mattn/go-sqlite3", "github.com/alecthomas/kong", "net/http/pprof"}, "under 8 MB, and no server code on a customer's machine"},
+	{"cmd/sallyport-verify", []string{"database/sql", "github.com/mattn/go-sqlite3", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer"}, "a verifier is small enough to be read"},
+	{"internal/client", []string{"github.com/mattn/go-sqlite3", "database/sql", module + "/gateway", module + "/internal/store"}, "the command line is built without cgo for three systems"},
+}
+
+func TestNobodyImportsWhatTheyMustNot(t *testing.T) {
+	root := filepath.Join("..", "..")
+	touch(t, root) // go's test cache then knows the sources as inputs
+	for _, r := range rules {
+		t.Run(r.from, func(t *testing.T) {
+			for _, dep := range deps(t, root, r.from) {
+				for _, n := range r.never {
+					if dep == strings.TrimSuffix(n, "/") && !strings.HasSuffix(n, "/") || strings.HasSuffix(n, "/") && strings.HasPrefix(dep, n) || strings.HasPrefix(dep, n+"/") {
+						if dep == module+"/"+r.from {
+							continue
+						}
+						t.Errorf("%s depends on %s; never, because %s", r.from, dep, r.why)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestWebSocketsAreOpenedInTwoPlaces keeps origin checks where they can be read.
+func TestWebSocketsAreOpenedInTwoPlaces(t *testing.T) {
+	allowed := map[string]bool{"internal/wire": true, "web/terminal": true, "internal/client": true}
+	root := filepath.Join("..", "..")
+	for _, dir := range packages(t, root) {
+		p, err := build.ImportDir(filepath.Join(root, dir), 0)
+		if err != nil {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if imp == "github.com/gorilla/websocket" && !allowed[dir] && dir != "internal/deps" {
+				t.Errorf("%s imports gorilla/websocket: only internal/wire, web/terminal and internal/client do", dir)
+			}
+		}
+	}
+}
+
+func deps(t *testing.T, root, pkg string) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-tags", "sqlite_fts5", "./"+pkg)
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func packages(t *testing.T, root string) []string {
+	t.Helper()
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			rel, _ := filepath.Rel(root, filepath.Dir(path))
+			seen[filepath.ToSlash(rel)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for d := range seen {
+		out = append(out, d)
+	}
+	return out
+}
+
+// touch reads every source's directory entry, so that a change of any of them runs this test again.
+func touch(t *testing.T, root string) { packages(t, root) }

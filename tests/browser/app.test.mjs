@@ -1,0 +1,399 @@
+// The web app in a real browser against a real gateway, from sign-in to the check of a record.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
+import { gateway } from './gateway.mjs';
+
+let gw;
+let b;
+let recorded; // address of the session that the first terminal test leaves
+
+before(async () => {
+  gw = await gateway();
+  b = await launch(gw);
+});
+after(async () => {
+  await b?.close();
+  await gw?.stop();
+});
+
+/** Runs with a page of somebody, and closes it whatever happens. */
+const as = (name, fn, options) => async () => {
+  const page = await b.open(name, options);
+  try {
+    await fn(page);
+  } finally {
+    await page.context().close();
+  }
+};
+
+describe('sign-in', () => {
+  test('says that sessions are recorded, and leads back to where one went', as(null, async (page) => {
+    await page.goto(gw.url + '/machines');
+    await page.waitForURL(/\/signin\?next=%2Fmachines/);
+    await page.waitForSelector('.door .prose:not(:empty)');
+    assert.match(await page.textContent('.door'), /recorded/i);
+    await shot(page, 'signin');
+    await b.signIn(page, 'technician', '/machines');
+    assert.equal(new URL(page.url()).pathname, '/machines');
+  }));
+
+  test('needs at most 15 KB before anybody is known', as(null, async (page) => {
+    await page.goto(gw.url + '/signin');
+    await page.waitForSelector('main a.btn');
+    const sizes = await page.evaluate(() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].filter((e) => !e.name.includes('/api/')).map((e) => [new URL(e.name).pathname, e.encodedBodySize]));
+    const sum = sizes.reduce((n, [, s]) => n + s, 0);
+    assert.ok(sum > 0 && sum <= 15_000, `got ${sum} bytes, want at most 15,000: ${JSON.stringify(sizes)}`);
+  }));
+
+  test('is over after signing out', as(null, async (page) => {
+    await b.signIn(page, 'approver');
+    await page.click('.me');
+    await page.click('#signout');
+    await page.waitForURL(/signin|logout|idp/);
+    await page.goto(gw.url + '/');
+    await page.waitForURL(/\/signin/);
+  }));
+});
+
+describe('My work', () => {
+  test('lists what can be opened now, first', as('technician', async (page) => {
+    await page.goto(gw.url + '/');
+    const row = page.locator('tbody tr', { hasText: gw.devices[0].name }).first();
+    await row.locator('a.btn').first().waitFor();
+    assert.match(await row.textContent(), /Online/);
+    assert.match(await row.locator('a.btn').first().getAttribute('href'), new RegExp(`/live/new\\?device=${gw.devices[0].name}`));
+    await shot(page, 'mywork');
+  }));
+
+  test('answers to the keyboard', as('technician', async (page) => {
+    await page.goto(gw.url + '/');
+    await page.waitForSelector('[data-row]');
+    await page.keyboard.press('j');
+    assert.equal(await page.evaluate(() => document.activeElement?.matches('[data-row]')), true);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('g');
+    await page.keyboard.press('m');
+    await page.waitForURL(/\/machines$/);
+    await page.keyboard.press('/');
+    await page.getByRole('dialog', { name: 'Find a machine' }).waitFor();
+    await page.keyboard.type(gw.devices[0].name);
+    await page.locator('.found a', { hasText: gw.devices[0].name }).first().waitFor();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(new RegExp(`/machines/${gw.devices[0].name}$`));
+    await page.keyboard.press('g');
+    await page.keyboard.press('w');
+    await page.waitForURL((u) => u.pathname === '/');
+  }));
+
+  test('says since when the gateway does not answer, and goes on when it does', as('technician', async (page) => {
+    await page.goto(gw.url + '/');
+    await page.waitForSelector('[data-row]');
+    await page.context().setOffline(true);
+    await page.getByText(/No connection to the gateway since \d\d:\d\d:\d\d/).waitFor();
+    assert.equal(await page.locator('a.btn', { hasText: 'Open' }).count(), 0, 'a button that needs the gateway is still there');
+    await page.context().setOffline(false);
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.getByText(/No connection to the gateway since/).waitFor({ state: 'detached' });
+    await page.locator('a.btn', { hasText: 'Open' }).first().waitFor();
+  }));
+});
+
+describe('the terminal', () => {
+  test('shows the notice before it opens, and what is typed after', as('technician', async (page) => {
+    const d = gw.devices[0];
+    await page.goto(`${gw.url}/live/new?device=${d.name}&login=${d.login}`);
+    await page.waitForSelector('#notice li');
+    assert.equal(await page.locator('#notice li').count(), 4, 'lines of notice');
+    assert.equal(await page.locator('.xterm').count(), 0, 'an address alone opened a terminal');
+    await shot(page, 'before');
+    await openTerminal(page, gw, 'Grüße 日本');
+    await page.waitForURL(/\/live\/\w{26}$/);
+    recorded = page.url().replace('/live/', '/sessions/');
+    assert.match(await page.textContent('.strip'), new RegExp(`Recorded.*${d.name}.*${d.login}.*Grüße 日本.*left`));
+    await page.keyboard.type('echo in$((40+2))out\n');
+    if (!gw.mock) await shows(page, 'in42out');
+    await page.keyboard.type('echo Zürich ✓ end\n');
+    await shows(page, /^Zürich ✓ end/m);
+    await shot(page, 'live');
+  }));
+
+  test('ends with the window it is in, and says so at its address', as('technician', async (page) => {
+    await page.goto(recorded.replace('/sessions/', '/live/'));
+    await page.getByText(/This session has ended|runs in another window/).waitFor();
+    if (!gw.mock) {
+      await page.getByText('This session has ended').waitFor();
+      assert.match(await page.getByRole('link', { name: 'Open again' }).getAttribute('href'), /\/live\/new\?device=/);
+    }
+  }));
+
+  test('follows the size of the window', as('technician', async (page) => {
+    await openTerminal(page, gw);
+    const size = async () => {
+      await page.keyboard.type('stty size\n');
+      const text = await shows(page, /^\d+ \d+$/m);
+      const [rows, cols] = [...text.matchAll(/^(\d+) (\d+)$/gm)].at(-1).slice(1).map(Number);
+      await page.keyboard.press('Control+l');
+      return { rows, cols };
+    };
+    const big = await size();
+    await page.setViewportSize({ width: 1000, height: 600 });
+    await page.waitForTimeout(400);
+    await page.keyboard.type('\n');
+    await page.keyboard.type('stty size\n');
+    const small = await until(async () => [...(await screen(page)).matchAll(/^(\d+) (\d+)$/gm)].map((m) => ({ rows: Number(m[1]), cols: Number(m[2]) })).find((s) => s.rows < big.rows));
+    assert.ok(small.rows < big.rows, `got ${small.rows} rows after ${big.rows}`);
+    await page.keyboard.type('exit\n');
+    await page.waitForSelector('#ended');
+  }));
+
+  test('takes what is pasted', as('technician', async (page) => {
+    await openTerminal(page, gw);
+    await page.evaluate(() => navigator.clipboard.writeText('echo pasted-from-the-clipboard'));
+    await page.keyboard.press('Control+Shift+V');
+    await shows(page, 'echo pasted-from-the-clipboard');
+    await page.keyboard.type('\n');
+    await shows(page, /^pasted-from-the-clipboard/m);
+  }));
+
+  test('finds, and can be left by keyboard', as('technician', async (page) => {
+    await openTerminal(page, gw);
+    await page.keyboard.type('echo needle\n');
+    await shows(page, /^needle/m);
+    await page.keyboard.press('Control+Alt+f');
+    await page.fill('#tfind', 'needle');
+    await page.keyboard.press('Enter');
+    await page.fill('#tfind', 'haystack');
+    await page.keyboard.press('Enter');
+    await page.getByText('Not found.').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+Alt+x');
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'end');
+  }));
+
+  test('shows the exit status when the shell ends', as('technician', async (page) => {
+    await openTerminal(page, gw);
+    if (gw.mock) await page.keyboard.type('exit\n');
+    else await page.keyboard.type('exit 3\n');
+    await page.waitForSelector('#ended');
+    assert.match(await page.textContent('#ended'), gw.mock ? /The shell ended/ : /exit status 3/);
+    assert.match(await page.textContent('#recorded'), /Ended/);
+    await shot(page, 'live-ended');
+  }));
+
+  test('ends the session when asked to, after it has asked', as('technician', async (page) => {
+    await openTerminal(page, gw);
+    await page.keyboard.press('Control+Alt+e');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    assert.match(await page.textContent('#recorded'), /Recorded/);
+    await page.click('#end');
+    await page.click('#end-now');
+    await page.waitForSelector('#ended');
+    await page.getByRole('link', { name: 'Look at the record' }).first().waitFor();
+  }));
+
+  test('says that the session has ended when the line drops, and offers to open it again', as('technician', async (page) => {
+    let line;
+    await page.routeWebSocket(/\/api\/v1\/terminal/, (ws) => {
+      line = ws;
+      ws.connectToServer();
+    });
+    await openTerminal(page, gw);
+    await line.close({ code: 3000 });
+    await page.waitForSelector('#ended');
+    assert.match(await page.textContent('#ended'), /line to the gateway dropped at \d\d:\d\d:\d\d.*session has ended/i);
+    await page.locator('#ended').getByRole('link', { name: 'Open again' }).click();
+    await page.waitForSelector('#open');
+    assert.equal(await page.inputValue('#purpose'), 'Browser test');
+  }));
+
+  test('refuses with the reason and the nearest way in', as('technician', async (page) => {
+    await page.goto(`${gw.url}/live/new?device=press-2&login=root`);
+    await page.waitForSelector('#notice li');
+    await page.press('#purpose', 'Enter');
+    await page.waitForSelector('.refusal, .banner.bad');
+    const text = await page.textContent('main');
+    assert.match(text, /You may not open this now/);
+    assert.match(text, /Why/);
+    await shot(page, 'refused');
+  }));
+});
+
+describe('the Session page', () => {
+  test('replays what the terminal showed', as('technician', async (page) => {
+    await page.goto(recorded);
+    await page.waitForSelector('#play');
+    const shown = () => page.evaluate(() => document.querySelector('.player .term')?.textContent ?? '');
+    await page.evaluate(() => {
+      const range = document.querySelector('#position');
+      range.value = range.max;
+      range.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    await until(async () => (await shown()).includes('Zürich ✓ end'), shown);
+    await shot(page, 'replay');
+  }));
+
+  test('lists what was typed, and has the output as text', as('technician', async (page) => {
+    await page.goto(recorded);
+    await page.locator('.script code', { hasText: 'echo Zürich' }).first().waitFor();
+    await page.getByRole('tab', { name: 'Output as text' }).click();
+    await page.locator('.output', { hasText: 'Zürich ✓ end' }).waitFor();
+    await page.fill('#ts', 'zürich');
+    await page.locator('.output mark').first().waitFor();
+  }));
+
+  test('answers to the keyboard of the player', as('technician', async (page) => {
+    await page.goto(recorded);
+    await page.waitForSelector('#play');
+    await page.keyboard.press('Space');
+    await page.locator('#play[aria-pressed=true]').waitFor();
+    await page.keyboard.press('Space');
+    await page.locator('#play[aria-pressed=false]').waitFor();
+    await page.keyboard.press('.');
+    await page.getByRole('button', { name: 'Speed, now 2 times' }).waitFor();
+  }));
+
+  test('checks the record and says first in words whether it is whole', as('officer', async (page) => {
+    await page.goto(recorded);
+    if (gw.mock) {
+      await page.waitForSelector('#export');
+      return;
+    }
+    await page.click('#check');
+    await page.waitForSelector('#checks li');
+    assert.match(await page.textContent('#verify header'), /Yes/);
+    assert.equal(await page.locator('#checks .st.bad').count(), 0, 'checks that failed');
+    await shot(page, 'verified');
+  }));
+
+  test('exports a bundle to a reviewer', as('officer', async (page) => {
+    await page.goto(recorded);
+    await page.waitForSelector('h1');
+    if (gw.mock) return;
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
+    assert.match(download.suggestedFilename(), /\.bundle$/);
+  }));
+
+  test('of somebody else reads as one that does not exist', as('technician', async (page) => {
+    await page.goto(gw.url + '/sessions/zzzzzzzz');
+    await page.getByText('No session of this address is visible to you.').waitFor();
+  }));
+});
+
+describe('lists', () => {
+  test('have the session that was recorded, and open it', as('officer', async (page) => {
+    await page.goto(gw.url + '/');
+    await page.waitForURL(/\/sessions$/); // a reviewer's first page
+    await page.waitForSelector('#sessions [data-row]');
+    assert.ok((await page.locator('#sessions tbody tr').count()) > 0);
+    await shot(page, 'sessions');
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/sessions\/\w{26}$/);
+  }));
+
+  test('say what to do when nothing matches', as('officer', async (page) => {
+    if (gw.mock) return;
+    await page.goto(gw.url + '/sessions?text=nothing-is-called-this');
+    await page.getByText('No session matches.').waitFor();
+  }));
+});
+
+describe('Machines', () => {
+  test('gives an administrator the line to paste on a machine', as('admin', async (page) => {
+    await page.goto(gw.url + '/machines');
+    await page.locator('#fleet').waitFor();
+    await page.locator('tbody tr', { hasText: gw.devices[0].name }).first().waitFor();
+    await page.click('#new-code');
+    await page.fill('#jc-site', 'Browser test, Kassel');
+    await page.fill('#jc-labels', 'kind=press');
+    await page.getByRole('button', { name: 'Make the code' }).click();
+    const line = page.locator('.copy code', { hasText: 'sallyport-agent enroll sp1-' });
+    await line.waitFor();
+    await page.getByRole('button', { name: 'Copy the enroll line' }).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await line.textContent());
+    await shot(page, 'machines');
+    const withdraw = page.getByRole('button', { name: /Withdraw the code for Browser test/ });
+    if (gw.mock) return;
+    await withdraw.click();
+    await withdraw.waitFor({ state: 'detached' });
+  }));
+
+  test('shows one machine with who can reach it', as('admin', async (page) => {
+    await page.goto(`${gw.url}/machines/${gw.devices[0].name}`);
+    await page.getByRole('heading', { name: 'Who can reach it' }).waitFor();
+    await page.getByRole('heading', { name: 'Who was on it' }).waitFor();
+    await shot(page, 'machine');
+  }));
+
+  test('that are not there and not visible read the same', as('technician', async (page) => {
+    await page.goto(gw.url + '/machines/no-such-machine');
+    await page.getByText('No machine of this name is visible to you.').waitFor();
+  }));
+});
+
+describe('accessibility: axe finds nothing', () => {
+  const pages = [
+    ['signin', null, () => '/signin', 'main a.btn'],
+    ['mywork', 'technician', () => '/', '[data-row]'],
+    ['sessions', 'officer', () => '/sessions', '#sessions'],
+    ['machines', 'admin', () => '/machines', '#fleet'],
+    ['machine', 'admin', () => '/machines/' + gw.devices[0].name, '#onit'],
+    ['before', 'technician', () => `/live/new?device=${gw.devices[0].name}&login=${gw.devices[0].login}`, '#notice li'],
+    ['session', 'officer', () => new URL(recorded).pathname, '#play'],
+    ['missing', 'technician', () => '/nothing/here', '.empty'],
+  ];
+  for (const [name, who, path, ready] of pages) {
+    for (const [look, options] of [['light', { colorScheme: 'light', viewport: wide }], ['dark', { colorScheme: 'dark', viewport: wide }], ['390', { viewport: narrow }]]) {
+      test(`${name}, ${look}`, as(who, async (page) => {
+        await page.goto(gw.url + path());
+        await page.waitForSelector(ready);
+        await page.waitForTimeout(400);
+        await shot(page, `${name}-${look}`);
+        assert.deepEqual(await violations(page), []);
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `the page is ${over} px wider than the window`);
+      }, options));
+    }
+  }
+
+  for (const [look, viewport] of [['1440', wide], ['390', narrow]]) {
+    test(`live, ${look}`, as('technician', async (page) => {
+      await openTerminal(page, gw);
+      await shot(page, `live-${look}`);
+      assert.deepEqual(await violations(page), []);
+      await page.click('#end');
+      await page.getByRole('dialog').waitFor();
+      assert.deepEqual(await violations(page), []);
+      await page.click('#end-now');
+      await page.waitForSelector('#ended');
+      assert.deepEqual(await violations(page), []);
+    }, { viewport }));
+  }
+
+  test('dialogs', as('admin', async (page) => {
+    await page.goto(gw.url + '/machines');
+    await page.click('#new-code');
+    await page.getByRole('dialog').waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.keyboard.press('Escape');
+    await page.click('.me');
+    await page.getByRole('dialog').waitFor();
+    assert.deepEqual(await violations(page), []);
+  }));
+});
+
+test('no page had an error of its own, and no policy refused anything', () => assert.deepEqual(b.faults, []));
+
+/** Waits for something true, and gives it. */
+async function until(fn, last) {
+  for (const end = Date.now() + 15_000; ; ) {
+    const v = await fn();
+    if (v) return v;
+    if (Date.now() > end) throw new Error('waited in vain' + (last ? `; last was: ${await last()}` : ''));
+    await new Promise((r) => setTimeout(r, 100));
+  }
+}
