@@ -13,7 +13,7 @@ all: build
 demo: build
 	$(OUT)/sallyport demo $(DEMO)
 
-test: build
+test:
 	@deploy/test.sh
 
 setup:

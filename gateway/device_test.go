@@ -67,7 +67,10 @@ func (d *device) Open(_ context.Context, o gateway.Order) (*gateway.SessionLine,
 	if refuse != nil {
 		return nil, refuse
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs, err := connected()
+	if err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	d.lines = append(d.lines, theirs)
 	d.mu.Unlock()
@@ -179,4 +182,18 @@ func (d *device) breakLines() {
 	for _, l := range d.lines {
 		l.Close()
 	}
+}
+
+// connected gives both ends of a loopback connection: SSH wants buffers between the two, which net.Pipe has not.
+func connected() (ours, theirs net.Conn, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	if ours, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	theirs, err = l.Accept()
+	return ours, theirs, err
 }

@@ -371,7 +371,7 @@ func (h *house) order(m *machine) gateway.Order {
 	plain := must(ssh.NewSignerFromSigner(must(key, err)(h.t)))(h.t)
 	sid := id.NewSession()
 	o := must(h.signer.Open(context.Background(), signer.OpenRequest{Evidence: signer.Evidence{APIToken: "spt_tech"}, Session: sid, Device: m.name, Login: "svc",
-		RecordKey: pub, SessionKey: plain.PublicKey().Marshal(), AckSize: h.Ack(m.fp())}))(h.t)
+		H0: wire.Sum(sid[:]), RecordKey: pub, SessionKey: plain.PublicKey().Marshal(), AckSize: h.Ack(m.fp())}))(h.t)
 	cert := must(ssh.ParsePublicKey(o.Pass))(h.t).(*ssh.Certificate)
 	return gateway.Order{Session: sid, Device: m.fp(), Login: "svc", Signer: must(ssh.NewCertSigner(cert, plain))(h.t),
 		Open: wire.Open{Pass: o.Pass, Leaf: o.Leaf, Nonce: o.Nonce, Body: o.Body, Index: o.Index, Proof: o.Proof, Consistency: o.Consistency, Checkpoint: o.Checkpoint}}

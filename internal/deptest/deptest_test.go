@@ -21,9 +21,8 @@ var rules = []struct {
 	{"internal/id", []string{module + "/"}, "names stand at the bottom of the graph"},
 	{"internal/errkind", []string{module + "/"}, "everybody classifies errors"},
 	{"authz", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/internal/store", module + "/internal/wire", module + "/internal/signer", "net/http", "database/sql", "log/slog"}, "a decision has no I/O, so that it can be made again anywhere"},
-	{"recorder", []string{"golang.org/x/crypto/ssh", "net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/wire"}, "the record knows no SSH, HTTP or SQL"},
-	{"recorder/ledger", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store"}, "the log is checked where there is neither"},
-	{"recorder/bundle", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer"}, "an outsider's verifier imports neither SQL nor HTTP"},
+	{"recorder", []string{"golang.org/x/crypto/ssh", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/wire"}, "the record knows no SSH and no SQL"},
+	{"recorder/ledger", []string{"database/sql", module + "/gateway", module + "/web", module + "/internal/store"}, "the log is checked where there is neither"},
 	{"internal/wire", []string{module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/agent", module + "/internal/signer", module + "/recorder"}, "both ends speak it and know nothing of each other"},
 	{"internal/agent", []string{module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/idp", "github.com/mattn/go-sqlite3"}, "the agent trusts keys, not our server code"},
 	{"internal/store", []string{module + "/gateway", module + "/web", module + "/internal/signer", module + "/internal/agent"}, "storage is an adapter: nobody's rules live in it"},
@@ -31,7 +30,6 @@ var rules = []struct {
 	{"gateway", []string{module + "/web", module + "/gateway/", module + "/internal/agent", "net/http/httptest"}, "doors import the broker, never the other way round"},
 	{"gateway/rendezvous", []string{module + "/web", module + "/internal/agent"}, "the device's door knows no browser"},
 	{"cmd/sallyport-agent", []string{module + "/gateway", module + "/web", module + "/internal/store", "github.com/mattn/go-sqlite3", "github.com/alecthomas/kong", "net/http/pprof"}, "under 8 MB, and no server code on a customer's machine"},
-	{"cmd/sallyport-verify", []string{"database/sql", "github.com/mattn/go-sqlite3", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer"}, "a verifier is small enough to be read"},
 	{"internal/client", []string{"github.com/mattn/go-sqlite3", "database/sql", module + "/gateway", module + "/internal/store"}, "the command line is built without cgo for three systems"},
 }
 
