@@ -37,8 +37,12 @@ type syncBuffer struct {
 	b  bytes.Buffer
 }
 
-func (s *syncBuffer) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
-func (s *syncBuffer) String() string              { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
 func newDevice(t *testing.T) *device {
 	t.Helper()
@@ -115,7 +119,7 @@ func (d *device) owner(text string) {
 func waitGone(t *testing.T, pid string) {
 	t.Helper()
 	pid = strings.TrimSpace(pid)
-	for range 200 {
+	for range 400 {
 		raw, err := os.ReadFile("/proc/" + pid + "/stat")
 		if err != nil || strings.Contains(string(raw), ") Z ") {
 			return

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -135,7 +134,8 @@ func (e *enrolment) redeem(ctx context.Context) error {
 	}
 	_, raw, err := wire.Initiate(ctx, ws, e.keys.Noise, e.code.Noise, hello)
 	if err != nil {
-		return unproven(e.host, err)
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is the gateway of the join code", e.host)).
+			WithHint("Something else answers at that address, or the gateway was set up anew: ask for a new join code.").Because(err)
 	}
 	e.say("gateway key", "as in the join code")
 	if err := wire.LooseJSON(raw, &e.reply); err != nil {
@@ -188,7 +188,7 @@ func (e *enrolment) wait(ctx context.Context) error {
 	go func() { a.reconnect(ctx); close(done) }()
 	defer func() { cancel(); <-done }()
 	said := false
-	for {
+	for n := 0; ; n++ {
 		o := a.online()
 		switch o.State {
 		case wire.StateOK:
@@ -199,19 +199,17 @@ func (e *enrolment) wait(ctx context.Context) error {
 				e.say("waiting", "to be admitted: `sallyport devices admit %s`, key %s", e.reply.Name, fingerprint(e.keys))
 				said = true
 			}
-			a.mu.Lock()
-			if a.line != nil {
-				a.line.pingNow()
+			if n%10 == 0 {
+				a.answer(state.Ask{Op: "changed"}) // ask again
 			}
-			a.mu.Unlock()
 		case wire.StateLocked, wire.StateRevoked:
 			return errkind.New(errkind.Denied, "the gateway has "+o.State+" this machine").WithHint("An administrator can say why.")
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(errkind.New(errkind.Unavailable, "stopped while waiting to be admitted").
-				WithHint("Nothing is lost: once admitted, `sallyport-agent run` goes online."))
+			return errkind.New(errkind.Unavailable, "stopped while waiting to be admitted").
+				WithHint("Nothing is lost: once admitted, `sallyport-agent run` goes online.")
 		}
 	}
 }

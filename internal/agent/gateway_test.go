@@ -64,6 +64,7 @@ type gate struct {
 	root, ca ssh.Signer
 	noise    wire.NoiseKey
 	log      *ledger.Log
+	logSign  note.Signer
 	logKey   string
 	code     wire.JoinCode
 
@@ -97,7 +98,7 @@ func newGate(t *testing.T) *gate {
 	if g.noise, err = wire.NewNoiseKey(); err != nil {
 		t.Fatal(err)
 	}
-	g.log, g.logKey = newLog(t)
+	g.log, g.logSign, g.logKey = newLogKey(t)
 	mux := http.NewServeMux()
 	mux.HandleFunc(wire.ControlPath, g.control)
 	mux.HandleFunc(wire.SessionPath, g.session)
@@ -111,7 +112,7 @@ func newGate(t *testing.T) *gate {
 	return g
 }
 
-func newLog(t *testing.T) (*ledger.Log, string) {
+func newLogKey(t *testing.T) (*ledger.Log, note.Signer, string) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, logOrigin)
 	if err != nil {
@@ -121,12 +122,48 @@ func newLog(t *testing.T) (*ledger.Log, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return createLog(t, s), s, vkey
+}
+
+func createLog(t *testing.T, s note.Signer) *ledger.Log {
+	t.Helper()
 	l, err := ledger.Create(filepath.Join(t.TempDir(), "log"), logOrigin, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return l, vkey
+	return l
+}
+
+func newLog(t *testing.T) (*ledger.Log, string) {
+	l, _, key := newLogKey(t)
+	return l, key
+}
+
+// fork makes another history of the log, longer than the first, signed by the same key.
+func (g *gate) fork(t *testing.T) *ledger.Log {
+	t.Helper()
+	l := createLog(t, g.logSign)
+	for range g.log.Head().Size + 1 {
+		body, _ := ledger.EventBody{By: "x"}.Marshal()
+		if _, err := l.Append(t.Context(), ledger.Entry{Leaf: ledger.Leaf{Type: "policy", Commit: ledger.Commit([16]byte{}, body)}, Body: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func (g *gate) isFrozen() bool {
+	for range 200 {
+		g.mu.Lock()
+		f := g.frozen
+		g.mu.Unlock()
+		if f {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
 }
 
 func (g *gate) makeBundle(change func(*wire.Bundle)) wire.Signed {
@@ -571,6 +608,7 @@ type prog struct {
 	status *uint32
 	signal string
 	closed chan struct{}
+	seen   strings.Builder // output that nobody expected yet
 }
 
 func (l *live) channel() *prog {
@@ -636,36 +674,28 @@ func (p *prog) finish(t *testing.T) (stdout, stderr string) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the channel did not close")
 	}
-	return string(o), string(e)
+	return p.seen.String() + string(o), string(e)
 }
 
-// expect reads until the text has come.
+// expect reads until the text has come, and gives all up to it. What came after it is kept for the next.
 func (p *prog) expect(t *testing.T, text string) string {
 	t.Helper()
-	var got strings.Builder
-	found := make(chan struct{})
-	go func() {
-		defer close(found)
-		buf := make([]byte, 4096)
-		for !strings.Contains(got.String(), text) {
-			n, err := p.ch.Read(buf)
-			got.Write(buf[:n])
-			if err != nil {
-				return
-			}
+	late := time.AfterFunc(10*time.Second, func() { p.ch.Close() })
+	defer late.Stop()
+	buf := make([]byte, 4096)
+	for {
+		if got := p.seen.String(); strings.Contains(got, text) {
+			i := strings.Index(got, text) + len(text)
+			p.seen.Reset()
+			p.seen.WriteString(got[i:])
+			return got[:i]
 		}
-	}()
-	select {
-	case <-found:
-	case <-time.After(10 * time.Second):
-		p.ch.Close()
-		<-found
-		t.Fatalf("got %q, want %q in it", got.String(), text)
+		n, err := p.ch.Read(buf)
+		p.seen.Write(buf[:n])
+		if err != nil && !strings.Contains(p.seen.String(), text) {
+			t.Fatalf("got %q, want %q in it (%v)", p.seen.String(), text, err)
+		}
 	}
-	if !strings.Contains(got.String(), text) {
-		t.Fatalf("got %q, want %q in it", got.String(), text)
-	}
-	return got.String()
 }
 
 func (p *prog) typ(text string) { io.WriteString(p.ch, text) }

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 )
 
 func TestACommandGivesBothItsStreamsAndItsStatus(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
@@ -29,6 +31,7 @@ func TestACommandGivesBothItsStreamsAndItsStatus(t *testing.T) {
 }
 
 func TestLargeOutputArrivesWholeAndInputEnds(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
@@ -48,6 +51,7 @@ func TestLargeOutputArrivesWholeAndInputEnds(t *testing.T) {
 }
 
 func TestATerminalHasItsSizeAndASignalReachesIt(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
@@ -68,6 +72,7 @@ func TestATerminalHasItsSizeAndASignalReachesIt(t *testing.T) {
 }
 
 func TestAProgramEndedByASignalSaysSo(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	p := g.start(wish{}).channel()
@@ -80,6 +85,7 @@ func TestAProgramEndedByASignalSaysSo(t *testing.T) {
 }
 
 func TestALoginShellRunsAsTheLogin(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
@@ -95,6 +101,7 @@ func TestALoginShellRunsAsTheLogin(t *testing.T) {
 }
 
 func TestWhatIsTypedAtAHiddenPromptIsHiddenAndTheRestIsClear(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
@@ -119,12 +126,13 @@ func TestWhatIsTypedAtAHiddenPromptIsHiddenAndTheRestIsClear(t *testing.T) {
 }
 
 func TestAPastedCommandAndItsSecretAreToldApart(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
 	p := l.channel().terminal(t, 80, 24)
-	p.exec(`exec bash --norc --noprofile -i`)
-	p.expect(t, "$ ")
+	p.exec(`PS1='ready> ' exec bash --norc --noprofile -i`)
+	p.expect(t, "ready> ")
 	command, secret, after := "sleep 0.2; read -s x\r", "hunter2\r", "echo len=${#x}\r"
 	p.typ(command + secret + after)
 	out := p.expect(t, "len=7")
@@ -140,16 +148,14 @@ func TestAPastedCommandAndItsSecretAreToldApart(t *testing.T) {
 }
 
 func TestEndEndsTheWholeTreeAtOnce(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
 	p := l.channel()
 	p.exec(`setsid sh -c 'trap "" HUP TERM; echo $$; exec sleep 1000' & (trap "" HUP TERM; sleep 1000) & echo started; wait`)
-	text := p.expect(t, "started")
-	for !strings.Contains(strings.ReplaceAll(text, "started\n", ""), "\n") {
-		text += p.expect(t, "\n")
-	}
-	pid := strings.Fields(strings.ReplaceAll(text, "started", ""))[0]
+	lines := p.expect(t, "\n") + p.expect(t, "\n")
+	pid := strings.TrimSpace(strings.ReplaceAll(lines, "started\n", ""))
 	began := time.Now()
 	g.online().SendMsg(wire.End{T: wire.TypeEnd, Session: l.sid, Reason: "ended by Alex"}, time.Second)
 	p.finish(t)
@@ -160,17 +166,29 @@ func TestEndEndsTheWholeTreeAtOnce(t *testing.T) {
 }
 
 func TestALostLineHangsUpAndThenKills(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
 	p := l.channel()
-	p.exec(`echo $$; trap 'echo $$ > "$HOME"/.x 2>/dev/null; exit' TERM; exec sleep 1000`)
+	p.exec(`echo $$; exec sleep 1000`)
 	pid := p.expect(t, "\n")
 	l.conn.Close()
+	waitGone(t, pid)
+	l = g.start(wish{})
+	p = l.channel()
+	p.exec(`trap '' HUP; echo $$; exec sleep 1000`) // does not listen: killed after the grace
+	pid = p.expect(t, "\n")
+	l.conn.Close()
+	time.Sleep(300 * time.Millisecond)
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(pid)); err != nil {
+		t.Error("killed without grace")
+	}
 	waitGone(t, pid)
 }
 
 func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	d := newDevice(t).enrol(g, "open")
 	l := g.start(wish{actions: []string{"run:/bin/echo hello 'wide world'"}})
@@ -213,6 +231,7 @@ func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
 }
 
 func TestSessionsOutliveTheAgentAndItsSuccessorEndsThem(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	d := newDevice(t).enrol(g, "open")
 	l := g.start(wish{})

@@ -73,7 +73,8 @@ const (
 
 // Main is the whole life of a supervisor process.
 func Main(log *slog.Logger) error {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT)
+	// Caught and thrown away, not ignored: what is ignored is inherited by every program of the session.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	k, order, err := inherit()
 	if err != nil {
 		return err
