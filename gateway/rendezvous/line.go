@@ -29,6 +29,7 @@ type line struct {
 	seen   uint64 // Registry.cuts when its handshake began
 	rate   *rate.Limiter
 	gone   chan struct{} // closed when nothing of it is left
+	turn   chan struct{} // held by the open that the device is looking at
 
 	mu        sync.Mutex // guards what follows
 	nonce     []byte     // the device's latest

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -34,7 +35,9 @@ type call struct {
 	login  string
 	pass   ssh.Signer
 	ticket [sha256.Size]byte
-	end    chan outcome // one
+	end    chan outcome  // one
+	heard  chan struct{} // closed when the device has decided, or the call is settled
+	once   sync.Once     // closes heard
 
 	// guarded by Registry.mu
 	accepted time.Time // zero: not yet
@@ -64,18 +67,12 @@ func (r *Registry) Open(ctx context.Context, o gateway.Order) (*gateway.SessionL
 	var ticket [32]byte
 	rand.Read(ticket[:])
 	msg.T, msg.Session, msg.Ticket, msg.Host = wire.TypeOpen, o.Session, ticket[:], r.cfg.Host
-	c := &call{r: r, sid: o.Session, line: l, host: host, login: o.Login, pass: o.Signer, ticket: sha256.Sum256(ticket[:]), end: make(chan outcome, 1)}
+	c := &call{r: r, sid: o.Session, line: l, host: host, login: o.Login, pass: o.Signer, ticket: sha256.Sum256(ticket[:]), end: make(chan outcome, 1), heard: make(chan struct{})}
 	if err := r.await(c); err != nil {
 		return nil, err
 	}
 	r.count.opens.Add(1)
-	raw, err := wire.Encode(msg)
-	if err != nil { // never the line's fault: nothing was sent
-		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", o.Session, err)})
-	} else if l.noise.Send(raw, sendTime) != nil {
-		l.ws.Close()
-		r.settle(c, outcome{err: lost(string(row.Name))})
-	}
+	r.inTurn(ctx, c, &msg)
 	select {
 	case out := <-c.end:
 		return out.line, out.err
@@ -157,6 +154,7 @@ func (r *Registry) settleLocked(c *call, out outcome) bool {
 	if c.late != nil {
 		c.late.Stop()
 	}
+	c.decided()
 	c.end <- out
 	return true
 }
@@ -187,6 +185,7 @@ func (r *Registry) accepted(l *line, sid id.Session) {
 	if c == nil || !c.accepted.IsZero() {
 		return
 	}
+	c.decided()
 	c.accepted = r.cfg.Now()
 	c.late = time.AfterFunc(ticketTime, func() {
 		r.settle(c, outcome{err: unavailable(fmt.Sprintf("%s agreed and then did not connect within %s.", l.name, ticketTime),

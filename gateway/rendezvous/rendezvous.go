@@ -53,6 +53,7 @@ type Signer interface {
 	Status(ctx context.Context, device wire.Hash, nonce []byte) (wire.Signed, error)
 	Bundle(ctx context.Context) (wire.Signed, error)
 	Head(ctx context.Context) ([]byte, error)
+	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 }
 
