@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // devices often have no zone tables, and the owner's hours name a zone
 
 	"github.com/sallyport/sallyport/internal/agent"
 	"github.com/sallyport/sallyport/internal/agent/state"

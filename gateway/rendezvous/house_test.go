@@ -32,6 +32,8 @@ format = 1
 name = "test"
 contact = "the test"
 groups = ["technicians", "administrators"]
+[labels.kind]
+one_of = ["press"]
 [duties]
 administer = ["administrators"]
 [role.maintain]

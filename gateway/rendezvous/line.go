@@ -29,7 +29,8 @@ type line struct {
 	seen   uint64 // Registry.cuts when its handshake began
 	rate   *rate.Limiter
 	gone   chan struct{} // closed when nothing of it is left
-	turn   chan struct{} // held by the open that the device is looking at
+	turn   chan struct{} // held by what moves the device's head of the log on
+	moved  chan struct{} // a ping may have shown a later head
 
 	mu        sync.Mutex // guards what follows
 	nonce     []byte     // the device's latest
@@ -149,7 +150,11 @@ func (l *line) take(m wire.Ping) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.r.cfg.Now()
-	l.nonce, l.nonceAt, l.size = m.Nonce, now, m.Size
+	l.nonce, l.nonceAt, l.size = m.Nonce, now, max(l.size, m.Size) // a head never shrinks; a session line may have told sooner
+	select {
+	case l.moved <- struct{}{}:
+	default:
+	}
 	if l.frozen == m.Frozen || now.Sub(l.frozenAt) < 5*time.Second {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -38,6 +39,7 @@ type call struct {
 	end    chan outcome  // one
 	heard  chan struct{} // closed when the device has decided, or the call is settled
 	once   sync.Once     // closes heard
+	size   atomic.Uint64 // of the log, as this open told it
 
 	// guarded by Registry.mu
 	accepted time.Time // zero: not yet

@@ -134,7 +134,7 @@ func (r *Registry) witness(ctx context.Context, l *line, now bool) {
 			return
 		}
 	}
-	l.send(msg)
+	r.step(l, msg, h.size)
 }
 
 // Refresh sends a device a status of now on its last nonce: it was admitted, or locked.

@@ -124,6 +124,7 @@ func (r *Registry) meet(ws *wire.WS, c *call) {
 func (r *Registry) hand(c *call, sl *sessionLine, out outcome) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c.line.holds(c.size.Load()) // the device dials only once it has agreed, and its word on that may be still on the way
 	if !r.settleLocked(c, out) {
 		return false
 	}

@@ -27,10 +27,12 @@ func (r *Registry) inTurn(ctx context.Context, c *call, msg *wire.Open) {
 		return
 	}
 	defer func() { <-c.line.turn }()
-	if err := r.prove(ctx, c.line, msg); err != nil {
+	size, err := r.prove(ctx, c.line, msg)
+	if err != nil {
 		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", c.sid, err)})
 		return
 	}
+	c.size.Store(size)
 	raw, err := wire.Encode(msg)
 	if err != nil { // never the line's fault: nothing was sent
 		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", c.sid, err)})
@@ -52,22 +54,26 @@ func (r *Registry) inTurn(ctx context.Context, c *call, msg *wire.Open) {
 
 // prove makes an open's proofs begin where the device stands. What the signer proved began where it stood when the session
 // was announced; since then another open or a witnessed head may have moved it on, even past this open's checkpoint.
-func (r *Registry) prove(ctx context.Context, l *line, msg *wire.Open) error {
+// It gives the size that the device holds once it agrees.
+func (r *Registry) prove(ctx context.Context, l *line, msg *wire.Open) (uint64, error) {
 	l.mu.Lock()
 	held := l.size
 	l.mu.Unlock()
 	cp, err := ledger.ParseCheckpoint(msg.Checkpoint, r.bundle.Load().parsed.Log.Key)
-	if err != nil || held == 0 {
-		return nil // the device says what is wrong with it
+	if err != nil {
+		return 0, nil // the device says what is wrong with it
 	}
 	size := cp.Size
+	if held == 0 {
+		return size, nil
+	}
 	if size < held {
 		h, err := r.loadHead(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if msg.Proof, err = r.cfg.Signer.Prove(ctx, msg.Index, h.size); err != nil {
-			return err
+			return 0, err
 		}
 		msg.Checkpoint, size = h.note, h.size
 	}
@@ -75,5 +81,47 @@ func (r *Registry) prove(ctx context.Context, l *line, msg *wire.Open) error {
 	if size > held {
 		msg.Consistency, err = r.cfg.Signer.ProveConsistency(ctx, held, size)
 	}
-	return err
+	return size, err
+}
+
+// holds says that the device holds a head of at least this size.
+func (l *line) holds(size uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.size = max(l.size, size)
+}
+
+// step sends a head by itself, unless an open is on its way: that brings one too. Until the device's next ping shows that
+// it took it, no open is proven from where it stood before.
+func (r *Registry) step(l *line, msg wire.CheckpointMsg, size uint64) {
+	select {
+	case l.turn <- struct{}{}:
+	default:
+		return
+	}
+	if !r.enter() || l.send(msg) != nil {
+		<-l.turn
+		return
+	}
+	go func() {
+		defer r.lines.Done()
+		defer func() { <-l.turn }()
+		late := time.NewTimer(turnTime)
+		defer late.Stop()
+		for {
+			select {
+			case <-l.moved:
+				l.mu.Lock()
+				taken := l.size >= size
+				l.mu.Unlock()
+				if taken {
+					return
+				}
+			case <-l.gone:
+				return
+			case <-late.C:
+				return
+			}
+		}
+	}()
 }

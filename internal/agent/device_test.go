@@ -25,11 +25,12 @@ func self() string {
 
 // device is a state directory and the agent that runs on it.
 type device struct {
-	t   *testing.T
-	dir string
-	cmd *exec.Cmd
-	env []string
-	log *syncBuffer
+	t    *testing.T
+	dir  string
+	cmd  *exec.Cmd
+	env  []string
+	args []string // of run
+	log  *syncBuffer
 }
 
 type syncBuffer struct {
@@ -89,7 +90,7 @@ func (d *device) enrol(g *gate, preset string) *device {
 
 func (d *device) start() {
 	d.t.Helper()
-	d.cmd = exec.Command(agentBinary, "run", "--state", d.dir, "--ephemeral")
+	d.cmd = exec.Command(agentBinary, append([]string{"run", "--state", d.dir, "--ephemeral"}, d.args...)...)
 	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stderr = d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -115,7 +116,7 @@ func (d *device) owner(text string) {
 	}
 }
 
-// children of supervisors: nothing a refused session may have started.
+// waitGone waits until a process has ended.
 func waitGone(t *testing.T, pid string) {
 	t.Helper()
 	pid = strings.TrimSpace(pid)

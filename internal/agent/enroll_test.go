@@ -13,7 +13,9 @@ import (
 func TestEnrolPrintsEachStepAndWaitsToBeAdmitted(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
+	g.mu.Lock()
 	g.state = wire.StateWaiting
+	g.mu.Unlock()
 	d := newDevice(t)
 	time.AfterFunc(700*time.Millisecond, func() { g.mu.Lock(); g.state = wire.StateOK; g.mu.Unlock() })
 	out, code := d.run("enroll", g.code.String(), "--preset", "office-hours", "--ephemeral")

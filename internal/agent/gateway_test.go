@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
 
+	_ "github.com/sallyport/sallyport/internal/agent/supervise" // what the binary is made of: go's test cache asks for it
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -34,6 +35,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	agentBinary = filepath.Join(dir, "sallyport-agent")
+	sources, _ := filepath.Glob("../../cmd/sallyport-agent/*.go")
+	for _, f := range sources {
+		os.ReadFile(f) // makes it an input of the test cache
+	}
 	build := exec.Command("go", "build", "-tags", "testclock", "-o", agentBinary, "github.com/sallyport/sallyport/cmd/sallyport-agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -105,6 +110,8 @@ func newGate(t *testing.T) *gate {
 	g.srv = httptest.NewServer(mux)
 	g.host = strings.TrimPrefix(g.srv.URL, "http://")
 	t.Cleanup(func() { g.srv.CloseClientConnections(); g.cut(); g.srv.Close() })
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.bundle = g.makeBundle(nil)
 	g.code = wire.JoinCode{URL: g.srv.URL, Bundle: wire.Sum(g.bundle.Body), Noise: g.noise.Public}
 	rand.Read(g.code.ID[:])
@@ -490,6 +497,13 @@ func (g *gate) dialled(o order, within time.Duration) *wire.WS {
 	}
 }
 
+// key is the enrolled host key.
+func (g *gate) key() ssh.PublicKey {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.hostKey
+}
+
 // live is a session line.
 type live struct {
 	g      *gate
@@ -525,7 +539,7 @@ func (g *gate) attach(o order) *live {
 		g.t.Fatal(err)
 	}
 	conn, chans, reqs, err := ssh.NewClientConn(ws.Stream(), "device", &ssh.ClientConfig{User: o.pass.Grant.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
-		HostKeyCallback: ssh.FixedHostKey(g.hostKey)})
+		HostKeyCallback: ssh.FixedHostKey(g.key())})
 	if err != nil {
 		g.t.Fatal(err)
 	}

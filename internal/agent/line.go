@@ -197,6 +197,7 @@ func (l *line) hold(ctx context.Context) error {
 		l.a.mu.Unlock()
 	}()
 	context.AfterFunc(ctx, func() { l.noise.Close() })
+	l.sendPing() // a recorded first message could be sent again by anybody; the first one under the line's own keys could not
 	var pinging sync.WaitGroup
 	pinging.Go(func() { l.pings(ctx, cancel) })
 	err := l.read()

@@ -161,7 +161,7 @@ func TestPassAOnLineBAndAStrangerAreTurnedAway(t *testing.T) {
 			t.Fatal("not accepted")
 		}
 		ws := g.dialled(a, 5*time.Second)
-		_, _, _, err := ssh.NewClientConn(ws.Stream(), "device", &ssh.ClientConfig{User: self(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(g.hostKey)})
+		_, _, _, err := ssh.NewClientConn(ws.Stream(), "device", &ssh.ClientConfig{User: self(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(g.key())})
 		if err == nil {
 			t.Errorf("%s opened the line of pass A", what)
 		}

@@ -252,3 +252,45 @@ func TestSessionsOutliveTheAgentAndItsSuccessorEndsThem(t *testing.T) {
 		t.Errorf("got signal %q", p.signal)
 	}
 }
+
+func TestAnotherLoginNeedsRootAndGetsItsOwnRights(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t)
+	home := t.TempDir()
+	d.args = []string{"--shell", "/bin/bash", "--home", home}
+	d.enrol(g, "open")
+	if os.Geteuid() != 0 {
+		g.refuses(d, "another login without root", g.order(wish{login: "nobody"}), "login")
+		return
+	}
+	p := g.start(wish{login: "nobody"}).channel()
+	p.exec("id -un; id -G; echo $HOME; cat /etc/shadow; exec 3<>/dev/null; umask")
+	out, errs := p.finish(t)
+	if want := "nobody\n65534\n" + home + "\n0022\n"; out != want || !strings.Contains(errs, "denied") {
+		t.Errorf("got %q and %q, want %q and a denial", out, errs, want)
+	}
+	p = g.start(wish{login: "nobody"}).channel().terminal(t, 80, 24)
+	p.exec("tty | xargs stat -c %U; echo x > $(tty) && echo mine")
+	if out, _ := p.finish(t); !strings.Contains(out, "nobody") || !strings.Contains(out, "mine") {
+		t.Errorf("the terminal is not the login's: %q", out)
+	}
+}
+
+func TestParallelSessionsOfOneMachineDoNotMix(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	newDevice(t).enrol(g, "open")
+	var all []*prog
+	for i := range 5 {
+		p := g.start(wish{}).channel()
+		p.exec("read x; echo " + strings.Repeat("x", i) + "$x")
+		all = append(all, p)
+	}
+	for i, p := range all {
+		p.typ("end\n")
+		if out, _ := p.finish(t); out != strings.Repeat("x", i)+"end\n" {
+			t.Errorf("session %d: got %q", i, out)
+		}
+	}
+}

@@ -7,7 +7,6 @@ package errkind
 import (
 	"crypto/rand"
 	"errors"
-	"net/http"
 )
 
 // Kind says what sort of failure an error is.
@@ -84,25 +83,26 @@ func ForPeople(err error) (text, hint, reference string) {
 	return "internal fault, reference " + reference, "Tell whoever runs the gateway this reference; its log says what happened.", reference
 }
 
-// HTTP gives the status for a kind.
+// HTTP gives the status for a kind (RFC 9110 section 15). The numbers stand here so that what classifies errors, the
+// recorder and the outsider's verifier among it, does not bring a web server along.
 func (k Kind) HTTP() int {
 	switch k {
 	case Usage:
-		return http.StatusBadRequest
+		return 400
 	case Signin:
-		return http.StatusUnauthorized
+		return 401
 	case Denied:
-		return http.StatusForbidden
+		return 403
 	case NotFound:
-		return http.StatusNotFound
+		return 404
 	case Conflict:
-		return http.StatusConflict
+		return 409
 	case TooMany:
-		return http.StatusTooManyRequests
+		return 429
 	case Unavailable:
-		return http.StatusServiceUnavailable
+		return 503
 	}
-	return http.StatusInternalServerError
+	return 500
 }
 
 // Exit gives the exit status of a command that failed so.

@@ -44,7 +44,8 @@ func (s *session) dial() (net.Conn, error) {
 }
 
 // sshConfig is one key exchange with two names, two ciphers, one login and one key: the pass, byte for byte. What the
-// pass says was checked before; here it only has to be the same.
+// pass says was checked before; here it only has to be the same. Strict key exchange is offered by both ends, and the
+// exchange hash covers the offer, so nobody between can take it out.
 func (s *session) sshConfig() *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
 		Config: ssh.Config{
@@ -223,8 +224,10 @@ func (s *session) openChannel(n uint32, c ssh.NewChannel) {
 		return
 	}
 	s.channels.Add(1)
+	s.opened.Add(1)
 	go func() {
 		defer s.channels.Done()
+		defer func() { s.emptyAt.Store(int64(state.Boot())); s.opened.Add(-1) }()
 		(&channel{s: s, n: n, ch: ch}).serve(reqs)
 	}()
 }

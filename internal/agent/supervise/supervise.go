@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,6 +60,8 @@ type session struct {
 	events   ssh.Channel
 
 	channels sync.WaitGroup
+	opened   atomic.Int32 // channels
+	emptyAt  atomic.Int64 // boot time since which there may be none
 }
 
 // Reasons of an end that are the device's own.
@@ -68,6 +71,7 @@ const (
 	endedLocked    = "locked"
 	endedOwner     = "owner's rules"
 	endedIdle      = "idle"
+	endedEmpty     = "nothing runs"
 	endedSupervise = "supervisor stopped"
 )
 
@@ -123,6 +127,7 @@ func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
 		return s, state.Refuse(state.ClauseFault, "this machine's state directory cannot be read")
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.emptyAt.Store(int64(state.Boot()))
 	return s, nil
 }
 

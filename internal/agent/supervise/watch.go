@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // statusTime is how long a session lives without a fresh word on its device.
 const statusTime = 3 * time.Minute
+
+// emptyTime is how long a session may have no channel: longer than any handshake, shorter than anybody forgets one.
+const emptyTime = time.Minute
 
 // watch ends the session when what it rests on has run out.
 func (s *session) watch(ctx context.Context) {
@@ -46,6 +50,8 @@ func (s *session) runOut(owner bool) string {
 		return endedStatus
 	case idle > 0 && !input.IsZero() && time.Since(input) > idle:
 		return endedIdle
+	case s.opened.Load() == 0 && state.Boot()-time.Duration(s.emptyAt.Load()) > emptyTime:
+		return endedEmpty
 	case owner && s.order.State.Frozen():
 		return "owner froze"
 	case owner && !s.anyAllowed():

@@ -1,0 +1,208 @@
+// Package bundle is what an outsider gets and checks: one file that holds a session's recordings, the leaves that
+// announced and ended them, and the proofs that these leaves stand in the log.
+//
+// # One form
+//
+// A bundle has no checksum of its own, which whoever changes it could make again. Its manifest is deterministic CBOR that
+// the verifier encodes again and compares; everything in it is fixed by a leaf, a proof, a signature or a hash, and every
+// recording by its chain, whose ends stand in leaves. So a changed byte anywhere is found, given the log's key.
+//
+// # What a held checkpoint adds
+//
+// Whoever owns the log's key can sign a second history. Against that helps a checkpoint that somebody else kept: the
+// device, its owner, a witness. The bundle carries the hashes of all leaves since the session began, so that its log can
+// be compared with any checkpoint of that time, offline.
+//
+// # What it needs
+//
+// No HTTP, no SQL and none of the gateway's code: what the product signs is read here a second time, by a reader that only
+// checks.
+package bundle
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Version is the version of the format.
+const Version = 1
+
+// Limits, checked before allocation.
+const (
+	maxManifest = 16 << 20
+	maxParts    = 4096
+	maxEvents   = 8192
+	maxPolicy   = 256
+	maxSlot     = 64 << 10
+	maxHistory  = 1 << 16
+	maxProof    = 64
+)
+
+var magic = []byte("SLYBDL1\n")
+
+// Names of the manifest and the history in an unpacked bundle.
+const (
+	manifestName = "manifest.cbor"
+	historyName  = "history"
+)
+
+// Entry is a leaf with what it commits to and the proof that it stands at its index in the tree of the checkpoint.
+type Entry struct {
+	Index uint64     `cbor:"index"`
+	Leaf  []byte     `cbor:"leaf"`
+	Nonce [16]byte   `cbor:"nonce"`
+	Body  []byte     `cbor:"body"`
+	Proof [][32]byte `cbor:"proof"`
+}
+
+// part is one container: its leaves, its pass, and how long its three files are.
+type part struct {
+	Open      Entry  `cbor:"open"`
+	End       *Entry `cbor:"end"` // close or interrupted; null: the log has none
+	Pass      []byte `cbor:"pass"`
+	HostKey   []byte `cbor:"host_key"` // the device's, in SSH wire form
+	SlotRK    int64  `cbor:"slot_rk"`
+	SlotSK    int64  `cbor:"slot_sk"`
+	Recording int64  `cbor:"recording"`
+}
+
+type manifest struct {
+	V          uint       `cbor:"v"`
+	Session    id.Session `cbor:"session"`
+	Checkpoint []byte     `cbor:"checkpoint"`
+	Trust      []byte     `cbor:"trust"` // trust bundle's text
+	TrustSig   []byte     `cbor:"trust_sig"`
+	Policy     [][]byte   `cbor:"policy"` // texts of its files
+	Parts      []part     `cbor:"parts"`
+	Events     []Entry    `cbor:"events"`  // other leaves about the session, by index
+	Peaks      [][32]byte `cbor:"peaks"`   // of the tree before the first open leaf, smallest first
+	History    uint64     `cbor:"history"` // hashes of the leaves from the first open leaf to the end; 0: not there
+}
+
+var encMode, decMode = modes()
+
+// looseOptions read what other bytes fix already.
+var looseOptions = cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, MaxNestedLevels: 16}
+
+func modes() (cbor.EncMode, cbor.DecMode) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic(err) // fixed options
+	}
+	dec, err := cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 8, MaxArrayElements: maxEvents, MaxMapPairs: 64}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return enc, dec
+}
+
+// exact reads the one encoding of v. Empty lists are never null, or they would have two.
+func exact(raw []byte, v any) error {
+	if err := decMode.Unmarshal(raw, v); err != nil {
+		return err
+	}
+	if m, ok := v.(*manifest); ok {
+		m.plain()
+	}
+	again, err := encMode.Marshal(v)
+	if err == nil && !bytes.Equal(again, raw) {
+		err = errors.New("not in its one deterministic encoding")
+	}
+	return err
+}
+
+// plain turns absent lists into empty ones.
+func (m *manifest) plain() {
+	fix := func(e *Entry) {
+		e.Proof = some(e.Proof)
+		e.Leaf, e.Body = some(e.Leaf), some(e.Body)
+	}
+	m.Policy, m.Parts, m.Events, m.Peaks = some(m.Policy), some(m.Parts), some(m.Events), some(m.Peaks)
+	m.Checkpoint, m.Trust, m.TrustSig = some(m.Checkpoint), some(m.Trust), some(m.TrustSig)
+	for i := range m.Policy {
+		m.Policy[i] = some(m.Policy[i])
+	}
+	for i := range m.Events {
+		fix(&m.Events[i])
+	}
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		p.Pass, p.HostKey = some(p.Pass), some(p.HostKey)
+		fix(&p.Open)
+		if p.End != nil {
+			fix(p.End)
+		}
+	}
+}
+
+func some[T any](in []T) []T {
+	if in == nil {
+		return []T{}
+	}
+	return in
+}
+
+// check compares the manifest with the limits.
+func (m *manifest) check() error {
+	switch {
+	case m.V != Version:
+		return fmt.Errorf("version %d; this program reads version %d", m.V, Version)
+	case m.Session.IsZero():
+		return errors.New("no session")
+	case len(m.Parts) == 0 || len(m.Parts) > maxParts:
+		return fmt.Errorf("%d parts, want 1 to %d", len(m.Parts), maxParts)
+	case len(m.Policy) > maxPolicy || len(m.Events) > maxEvents:
+		return errors.New("too many policy files or events")
+	case m.History > maxHistory || len(m.Peaks) > maxProof:
+		return errors.New("too much history")
+	}
+	for i, p := range m.Parts {
+		if p.SlotRK < 0 || p.SlotRK > maxSlot || p.SlotSK < 0 || p.SlotSK > maxSlot || p.Recording < 0 || p.Recording > 1<<50 {
+			return fmt.Errorf("part %d: a file's length is out of range", i)
+		}
+	}
+	return nil
+}
+
+// piece is one file of a bundle: a name, and how long it must be.
+type piece struct {
+	name string
+	size int64
+}
+
+// pieces are a bundle's files after the manifest, in order.
+func (m *manifest) pieces() []piece {
+	out := []piece{{historyName, int64(m.History) * 32}}
+	for i, p := range m.Parts {
+		rk, sk := recorder.SlotNames(m.Session, uint32(i))
+		out = append(out, piece{rk, p.SlotRK}, piece{sk, p.SlotSK}, piece{recorder.FileName(m.Session, uint32(i)), p.Recording})
+	}
+	return out
+}
+
+// writeHead writes what precedes the pieces: magic, u32be length, manifest.
+func (m *manifest) writeHead(w io.Writer) error {
+	m.plain()
+	if err := m.check(); err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	raw, err := encMode.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	if len(raw) > maxManifest {
+		return fmt.Errorf("bundle: manifest of %d bytes, at most %d", len(raw), maxManifest)
+	}
+	head := binary.BigEndian.AppendUint32(bytes.Clone(magic), uint32(len(raw)))
+	_, err = w.Write(append(head, raw...))
+	return err
+}

@@ -1,0 +1,188 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// census counts: every beginning in the log has one end, and every end its recording or a leaf that says it was shredded.
+type census struct {
+	r   *Report
+	c   *ledger.Copy
+	dir string // of recordings; empty: not looked at
+	log string
+
+	opens    []uint64
+	ends     map[uint64]uint64 // by open leaf
+	shredded map[uint64]bool   // by what it refers to
+}
+
+func (s *census) fault(rule, format string, args ...any) error {
+	return &recorder.Fault{File: s.log, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (s *census) run(ctx context.Context) error {
+	s.ends, s.shredded = map[uint64]uint64{}, map[uint64]bool{}
+	for i := range s.c.Head.Size {
+		if err := s.entry(i); err != nil {
+			return err
+		}
+	}
+	for _, o := range s.opens {
+		if _, ok := s.ends[o]; !ok {
+			return s.fault(RuleEnd, "the session part that entry %d announced has neither close nor interrupted leaf (one that still runs has none yet)%s", o, s.name(o))
+		}
+	}
+	s.r.say("A", RuleEnd, "%d session parts in the log, each with exactly one end", len(s.opens))
+	if s.dir == "" {
+		return nil
+	}
+	if !s.c.Bodies {
+		return errors.New("the copy of the log has leaves only: what they commit to is needed to find recordings; give the log's own directory")
+	}
+	return s.recordings(ctx)
+}
+
+// name says which session an open leaf is of, where that is known.
+func (s *census) name(open uint64) string {
+	if _, raw, ok := s.c.Body(open); ok {
+		if b, err := ledger.ParseOpenBody(raw); err == nil {
+			return fmt.Sprintf(": session %s part %d", b.Session, b.Part)
+		}
+	}
+	return ""
+}
+
+func (s *census) entry(i uint64) error {
+	l, err := ledger.ParseLeaf(s.c.Leaf(i))
+	if err != nil {
+		return s.fault(RuleLeaf, "entry %d: %v", i, err)
+	}
+	if nonce, body, ok := s.c.Body(i); ok && ledger.Commit(nonce, body) != l.Commit {
+		return s.fault(RuleLeaf, "entry %d does not commit to its nonce and body", i)
+	}
+	switch l.Type {
+	case "open":
+		s.opens = append(s.opens, i)
+	case "close", "interrupted":
+		return s.end(i, l)
+	case "shredded":
+		for _, r := range l.Ref {
+			s.shredded[r] = true
+		}
+	}
+	return nil
+}
+
+func (s *census) end(i uint64, l ledger.Leaf) error {
+	if len(l.Ref) != 1 {
+		return s.fault(RuleEnd, "the end in entry %d names %d beginnings", i, len(l.Ref))
+	}
+	open := l.Ref[0]
+	if !slices.Contains(s.opens, open) {
+		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is no beginning before it", i, open)
+	}
+	if other, ok := s.ends[open]; ok {
+		return s.fault(RuleEnd, "the session part that entry %d announced ends twice, in entries %d and %d%s", open, other, i, s.name(open))
+	}
+	s.ends[open] = i
+	_, raw, ok := s.c.Body(i)
+	if !ok {
+		return nil
+	}
+	b, err := ledger.ParseCloseBody(raw)
+	if err != nil || b.Open != open {
+		return s.fault(RuleEnd, "the end in entry %d: its body is of another beginning (%v)", i, err)
+	}
+	return nil
+}
+
+// recordings looks for the file of every end and checks its chain. No key is needed for that.
+func (s *census) recordings(ctx context.Context) error {
+	known, whole, gone := map[string]bool{}, 0, 0
+	for _, o := range s.opens {
+		shredded := s.shredded[o] || s.shredded[s.ends[o]]
+		name, err := s.recording(ctx, o, shredded)
+		if err != nil {
+			return err
+		}
+		known[name] = true
+		if shredded {
+			gone++
+		} else {
+			whole++
+		}
+	}
+	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says", whole, gone)
+	return s.strangers(known)
+}
+
+func (s *census) recording(ctx context.Context, at uint64, shredded bool) (string, error) {
+	_, raw, _ := s.c.Body(at)
+	open, err := ledger.ParseOpenBody(raw)
+	if err != nil {
+		return "", s.fault(RuleLeaf, "entry %d: %v", at, err)
+	}
+	_, raw, _ = s.c.Body(s.ends[at])
+	end, err := ledger.ParseCloseBody(raw)
+	if err != nil || end.Session != open.Session || end.Part != open.Part {
+		return "", s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
+	}
+	name := recorder.FileName(open.Session, open.Part)
+	path := filepath.Join(s.dir, name)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if shredded {
+			return name, nil
+		}
+		return name, &recorder.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded", at)}
+	}
+	if err != nil {
+		return name, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return name, err
+	}
+	if info.Size() < end.Bytes {
+		return name, &recorder.Fault{File: path, Offset: info.Size(), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", info.Size(), s.ends[at], end.Bytes)}
+	}
+	size := info.Size()
+	if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
+		size = end.Bytes // what stands behind an interruption belongs to nothing
+	}
+	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, HFinal: &end.HFinal}
+	if len(open.GatewayPub) == 32 {
+		opt.Key = open.GatewayPub
+	}
+	_, err = recorder.Verify(ctx, f, size, opt)
+	return name, err
+}
+
+// strangers names recordings that were never announced: nothing can have run under them, because the device demands the leaf.
+func (s *census) strangers(known map[string]bool) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".srec") && !known[e.Name()] {
+			n++
+		}
+	}
+	if n > 0 {
+		s.r.say("A", RuleRecordings, "%d more recordings were never announced, so nothing ran under them", n)
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package bundle
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Log is what an export reads of the log; the signer has it.
+type Log interface {
+	Head(ctx context.Context) (checkpoint []byte, err error)
+	Entry(ctx context.Context, index uint64) (leaf, nonce, body []byte, err error)
+	Prove(ctx context.Context, index, size uint64) ([][32]byte, error)
+	Trust(ctx context.Context) (body, sig []byte, err error) // trust bundle
+}
+
+// Part is one container of an export.
+type Part struct {
+	Open uint64  // index of its open leaf
+	End  *uint64 // of its close or interrupted leaf; nil: looked for among the newest
+	Pass []byte
+}
+
+// Export says what goes into a bundle.
+type Export struct {
+	Session id.Session
+	Dir     string // recordings and slot files
+	Parts   []Part
+	HostKey []byte   // of the device, in SSH wire form
+	Policy  [][]byte // texts of the files of the policy that the pass names; may be absent
+}
+
+// Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
+func Write(ctx context.Context, w io.Writer, log Log, e Export) error {
+	x := &exporter{ctx: ctx, log: log, e: e}
+	if err := x.collect(); err != nil {
+		return fmt.Errorf("export %s: %w", e.Session, err)
+	}
+	if err := x.m.writeHead(w); err != nil {
+		return err
+	}
+	for _, p := range x.m.pieces() {
+		if err := x.piece(w, p); err != nil {
+			return fmt.Errorf("export %s: %s: %w", e.Session, p.name, err)
+		}
+	}
+	return nil
+}
+
+type exporter struct {
+	ctx     context.Context // of one call
+	log     Log
+	e       Export
+	m       manifest
+	size    uint64 // of the log at the checkpoint
+	history []byte
+}
+
+func (x *exporter) collect() error {
+	if len(x.e.Parts) == 0 {
+		return errors.New("no part of it was announced in the log")
+	}
+	x.m = manifest{V: Version, Session: x.e.Session, Policy: x.e.Policy}
+	var err error
+	if x.m.Checkpoint, err = x.log.Head(x.ctx); err != nil {
+		return err
+	}
+	if x.size, err = noteSize(x.m.Checkpoint); err != nil {
+		return err
+	}
+	if x.m.Trust, x.m.TrustSig, err = x.log.Trust(x.ctx); err != nil {
+		return err
+	}
+	ends, err := x.scan()
+	if err != nil {
+		return err
+	}
+	for i, p := range x.e.Parts {
+		if p.End == nil {
+			if at, ok := ends[p.Open]; ok {
+				p.End = &at
+			}
+		}
+		if err := x.part(uint32(i), p); err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// scan reads the leaves since the session began, as far as there are not too many: their hashes, the ends of its parts and
+// what else concerns it.
+func (x *exporter) scan() (ends map[uint64]uint64, err error) {
+	ends = map[uint64]uint64{}
+	first := x.e.Parts[0].Open
+	if first >= x.size {
+		return nil, fmt.Errorf("entry %d is not in the log of %d entries", first, x.size)
+	}
+	whole := x.size-first <= maxHistory
+	about := map[uint64]bool{}
+	for _, p := range x.e.Parts {
+		about[p.Open] = true
+	}
+	for i := first; i < x.size && i-first < maxHistory; i++ {
+		leaf, nonce, body, err := x.log.Entry(x.ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			h := ledger.LeafHash(leaf)
+			x.history = append(x.history, h[:]...)
+		}
+		l, err := ledger.ParseLeaf(leaf)
+		if err != nil {
+			return nil, err
+		}
+		if err := x.take(i, l, leaf, nonce, body, about, ends); err != nil {
+			return nil, err
+		}
+	}
+	if !whole {
+		return ends, nil
+	}
+	x.m.History = x.size - first
+	x.m.Peaks, err = x.log.Prove(x.ctx, first, first+1) // of the newest leaf: exactly the peaks before it
+	return ends, err
+}
+
+func (x *exporter) take(i uint64, l ledger.Leaf, leaf, nonce, body []byte, about map[uint64]bool, ends map[uint64]uint64) error {
+	if l.Type == "open" {
+		return nil
+	}
+	refers := slices.ContainsFunc(l.Ref, func(r uint64) bool { return about[r] })
+	if l.Type == "close" || l.Type == "interrupted" {
+		if _, had := ends[first(l.Ref)]; refers && !had {
+			ends[first(l.Ref)], about[i] = i, true
+		}
+		return nil
+	}
+	if !refers {
+		b, err := ledger.ParseEventBody(body)
+		refers = err == nil && b.Fields["subject"] == x.e.Session.String()
+	}
+	if !refers || len(x.m.Events) == maxEvents {
+		return nil
+	}
+	e, err := x.entry(i, leaf, nonce, body)
+	x.m.Events = append(x.m.Events, e)
+	return err
+}
+
+func first(ref []uint64) uint64 {
+	if len(ref) == 0 {
+		return 0
+	}
+	return ref[0]
+}
+
+func (x *exporter) entry(i uint64, leaf, nonce, body []byte) (Entry, error) {
+	if len(nonce) != 16 {
+		return Entry{}, fmt.Errorf("entry %d: nonce of %d bytes", i, len(nonce))
+	}
+	proof, err := x.log.Prove(x.ctx, i, x.size)
+	return Entry{Index: i, Leaf: leaf, Nonce: [16]byte(nonce), Body: body, Proof: proof}, err
+}
+
+func (x *exporter) at(i uint64) (Entry, error) {
+	leaf, nonce, body, err := x.log.Entry(x.ctx, i)
+	if err != nil {
+		return Entry{}, err
+	}
+	return x.entry(i, leaf, nonce, body)
+}
+
+func (x *exporter) part(n uint32, p Part) error {
+	out := part{Pass: p.Pass, HostKey: x.e.HostKey}
+	var err error
+	if out.Open, err = x.at(p.Open); err != nil {
+		return err
+	}
+	limit := int64(-1)
+	if p.End != nil {
+		end, err := x.at(*p.End)
+		if err != nil {
+			return err
+		}
+		body, err := ledger.ParseCloseBody(end.Body)
+		if err != nil {
+			return err
+		}
+		out.End, limit = &end, body.Bytes
+	}
+	rk, sk := recorder.SlotNames(x.e.Session, n)
+	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, recorder.FileName(x.e.Session, n): &out.Recording} {
+		info, err := os.Stat(filepath.Join(x.e.Dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // what is gone is missing in the bundle too, and the verifier says so
+			return err
+		}
+		if err == nil {
+			*size = info.Size()
+		}
+	}
+	if limit >= 0 && out.Recording > limit { // what stands behind an interruption belongs to nothing
+		out.Recording = limit
+	}
+	x.m.Parts = append(x.m.Parts, out)
+	return nil
+}
+
+func (x *exporter) piece(w io.Writer, p piece) error {
+	if err := x.ctx.Err(); err != nil {
+		return context.Cause(x.ctx)
+	}
+	if p.name == historyName {
+		_, err := w.Write(x.history)
+		return err
+	}
+	if p.size == 0 {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(x.e.Dir, p.name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyN(w, f, p.size) // a recording that still runs grows meanwhile
+	return err
+}
+
+// noteSize reads the size out of a checkpoint that comes from the log itself.
+func noteSize(note []byte) (uint64, error) {
+	lines := strings.SplitN(string(note), "\n", 4)
+	if len(lines) < 4 {
+		return 0, errors.New("the log gave no checkpoint")
+	}
+	return strconv.ParseUint(lines[1], 10, 62)
+}
+
+// b64 is how the product writes keys and hashes in JSON.
+var b64 = base64.RawURLEncoding.Strict()

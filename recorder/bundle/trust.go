@@ -1,0 +1,146 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// trust is what the check needs of a trust bundle.
+type trust struct {
+	root ssh.PublicKey
+	ca   []ssh.PublicKey
+	key  string // of the log
+}
+
+func parseKey(text string) (ssh.PublicKey, error) {
+	raw, err := b64.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.ParsePublicKey(raw)
+}
+
+// parseTrust checks that a trust bundle is signed by the root it names.
+func parseTrust(body, sig []byte) (*trust, error) {
+	var in struct {
+		Root      string   `json:"root"`
+		SessionCA []string `json:"session_ca"`
+		Log       struct {
+			Key string `json:"key"`
+		} `json:"log"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	t := &trust{key: in.Log.Key}
+	var err error
+	if t.root, err = parseKey(in.Root); err != nil {
+		return nil, fmt.Errorf("root key: %w", err)
+	}
+	for _, text := range in.SessionCA {
+		k, err := parseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("session CA: %w", err)
+		}
+		t.ca = append(t.ca, k)
+	}
+	var s ssh.Signature
+	if ssh.Unmarshal(sig, &s) != nil || len(s.Rest) != 0 || !bytes.Equal(ssh.Marshal(s), sig) ||
+		t.root.Verify(append([]byte("sallyport/v1/bundle\x00"), body...), &s) != nil {
+		return nil, errors.New("the signature of its root does not hold")
+	}
+	return t, nil
+}
+
+// grant is what a pass permits: deterministic CBOR in its one critical option.
+type grant struct {
+	V         uint       `cbor:"1,keyasint"`
+	Session   id.Session `cbor:"2,keyasint"`
+	Device    [32]byte   `cbor:"3,keyasint"` // fingerprint of its host key
+	Subject   subject    `cbor:"4,keyasint"`
+	Login     string     `cbor:"5,keyasint"`
+	Actions   []string   `cbor:"6,keyasint"`
+	Reason    string     `cbor:"7,keyasint"`
+	Ticket    string     `cbor:"8,keyasint"`
+	PolicySHA [32]byte   `cbor:"10,keyasint"`
+}
+
+type subject struct {
+	Display string `cbor:"2,keyasint"`
+}
+
+// pass is a checked pass.
+type pass struct {
+	grant       grant
+	from, until time.Time
+}
+
+const grantOption = "grant@sallyport"
+
+// parsePass checks a pass against the open leaf: its hash, its signature under a session CA, and whom and what it is for.
+func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
+	k, err := ssh.ParsePublicKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := k.(*ssh.Certificate)
+	if !ok || !bytes.Equal(c.Marshal(), raw) || c.Signature == nil {
+		return nil, errors.New("not a certificate in its one form")
+	}
+	bare := *c
+	bare.Signature = nil
+	body := bare.Marshal()
+	body = body[:len(body)-4] // without the length of the absent signature
+	if sha256.Sum256(body) != hash {
+		return nil, errors.New("its hash is not the one that the open leaf names")
+	}
+	if err := signedBy(c, body, ca); err != nil {
+		return nil, err
+	}
+	p := &pass{from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
+	if err := looseDec.Unmarshal([]byte(c.CriticalOptions[grantOption]), &p.grant); err != nil {
+		return nil, fmt.Errorf("grant: %w", err)
+	}
+	if c.CertType != ssh.UserCert || len(c.ValidPrincipals) != 1 || c.ValidPrincipals[0] != p.grant.Login || c.KeyId != "sp1:"+p.grant.Session.String() {
+		return nil, errors.New("certificate and grant name different sessions or logins")
+	}
+	return p, nil
+}
+
+func signedBy(c *ssh.Certificate, body []byte, ca []ssh.PublicKey) error {
+	for _, k := range ca {
+		if bytes.Equal(k.Marshal(), c.SignatureKey.Marshal()) && k.Verify(body, c.Signature) == nil {
+			return nil
+		}
+	}
+	return errors.New("not signed by a session CA of the trust bundle")
+}
+
+// looseDec reads the grant, whose bytes the open leaf fixes, and passes over what is not needed here.
+var looseDec = func() interface{ Unmarshal([]byte, any) error } {
+	d, err := looseOptions.DecMode()
+	if err != nil {
+		panic(err) // fixed options
+	}
+	return d
+}()
+
+// policyHash is how the product hashes a policy: the texts of its files, each with its length.
+func policyHash(texts [][]byte) [32]byte {
+	h := sha256.New()
+	h.Write([]byte("sallyport/policy/v1\x00"))
+	for _, t := range texts {
+		n := uint64(len(t))
+		h.Write([]byte{byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(t)
+	}
+	return [32]byte(h.Sum(nil))
+}
