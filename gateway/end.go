@@ -154,3 +154,13 @@ func (b *Broker) sweep(ctx context.Context) {
 		}
 	}
 }
+
+// InUse says whether a sign-in or token has a session open.
+func (b *Broker) InUse(key string) bool {
+	for _, s := range b.sessions() {
+		if s.ask.Key == key {
+			return true
+		}
+	}
+	return false
+}

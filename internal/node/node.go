@@ -1,0 +1,254 @@
+// Package node makes one gateway of its parts and runs it. It holds no rules of its own: what decides, records and announces
+// are the parts; here stands only which of them gets which, in what order they begin, and in what order they end.
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/rendezvous"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/enroll"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/idp"
+	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/web/login"
+	"github.com/sallyport/sallyport/web/terminal"
+)
+
+// Options say what a gateway is made of.
+type Options struct {
+	Config *config.Config
+	Host   string // host:port under which agents reach it; empty: of the site's address
+	NoTLS  bool   // TLS does not end here
+	Seed   func(ctx context.Context, g *Gateway) error
+	Demo   bool
+	Log    *slog.Logger
+}
+
+// Gateway is one that is ready to run.
+type Gateway struct {
+	DB     *sqlite.DB
+	Signer signer.Signer
+	Users  *idp.Users // nil without the built-in provider
+	Issuer string     // of the built-in provider
+
+	opt      Options
+	url      *url.URL
+	host     string
+	own      *signer.Service // nil: the signer is another process
+	idp      *idp.Provider
+	set      *oidcauth.Set
+	record   *recorder.Node
+	key      ed25519.PrivateKey
+	rules    *gateway.Rules
+	broker   *gateway.Broker
+	lines    *rendezvous.Registry
+	login    *login.Service
+	door     *terminal.Door
+	audit    *audit.Log
+	handler  http.Handler
+	identity identities
+}
+
+// New opens everything. What it returns runs nothing yet.
+func New(ctx context.Context, o Options) (*Gateway, error) {
+	g := &Gateway{opt: o, host: o.Host}
+	var err error
+	if g.url, err = url.Parse(o.Config.Site.URL); err != nil {
+		return nil, fmt.Errorf("site address: %w", err)
+	}
+	if g.host == "" {
+		g.host = hostPort(g.url)
+	}
+	for _, step := range []func(context.Context) error{g.openStore, g.openIdentity, g.openSigner, g.openRecorder, g.openBroker, g.openSite} {
+		if err := step(ctx); err != nil {
+			g.close()
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func (g *Gateway) path(parts ...string) string {
+	return filepath.Join(append([]string{g.opt.Config.Site.DataDir}, parts...)...)
+}
+
+func hostPort(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+}
+
+func (g *Gateway) openStore(ctx context.Context) (err error) {
+	if err := checkData(g.opt.Config.Site.DataDir, g.opt.Demo); err != nil {
+		return err
+	}
+	g.DB, err = sqlite.Open(ctx, g.path("gateway.db"), sqlite.Options{})
+	return err
+}
+
+func (g *Gateway) openSigner(ctx context.Context) error {
+	noise, err := noiseKey(g.path("keys", "noise.key"))
+	if err != nil {
+		return err
+	}
+	g.identity.noise = noise
+	if socket := g.opt.Config.Signer.Socket; socket != "" {
+		g.Signer = signer.NewClient(socket)
+	} else {
+		if g.own, err = signer.New(SignerConfig(g.opt.Config, g.host, noise.Public, g.set, g.opt.Log)); err != nil {
+			return err
+		}
+		g.Signer = g.own
+		files, err := PolicyFiles(g.opt.Config)
+		if err != nil {
+			return err
+		}
+		if err := g.own.Seed(ctx, files, nil); err != nil {
+			return err
+		}
+	}
+	g.audit = &audit.Log{Signer: g.Signer, Rows: g.DB}
+	return nil
+}
+
+// SignerConfig is the signer's part of a configuration.
+func SignerConfig(c *config.Config, host string, noise wire.Hash, ids signer.Identities, log *slog.Logger) signer.Config {
+	return signer.Config{Dir: filepath.Join(c.Site.DataDir, "signer"), Origin: c.Ledger.Origin, Hosts: append([]string{host}, c.Site.Hosts...), NoiseKey: noise,
+		Identities: ids, PassTime: 12 * time.Hour, SignInAge: 12 * time.Hour, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
+}
+
+func (g *Gateway) openRecorder(ctx context.Context) error {
+	readers, unsealers, archive, err := recipients(g.opt.Config, g.path("keys", "archive.txt"))
+	if err != nil {
+		return err
+	}
+	g.identity.archive = archive
+	if g.key, err = recordKey(g.path("keys", "record.key")); err != nil {
+		return err
+	}
+	r := g.opt.Config.Recording
+	node, cut, err := recorder.OpenNode(ctx, recorder.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: g.opt.Config.Ledger.Origin, Readers: readers,
+		Unsealers: unsealers, JournalBytes: int64(r.Journal), Most: int64(r.PerSession), Ballast: int64(r.Ballast), LowWater: int64(r.LowWater), Log: g.opt.Log})
+	if err != nil {
+		return err
+	}
+	g.record, g.identity.cut = node, cut
+	return nil
+}
+
+func (g *Gateway) openBroker(ctx context.Context) error {
+	office := &enroll.Office{Store: g.DB, Signer: g.Signer, Audit: g.audit, URL: g.joinURL(), Noise: g.identity.noise.Public, Log: g.opt.Log}
+	g.identity.office = office
+	g.lines = rendezvous.New(rendezvous.Config{NoiseKey: g.identity.noise, Signer: g.Signer, Store: g.DB, Office: office, Audit: g.audit, Node: nodeName, Host: g.host,
+		NoTLS: g.opt.NoTLS, ClientAddr: g.addr(), Log: g.opt.Log})
+	office.Lines = g.lines
+	g.rules = &gateway.Rules{}
+	if g.opt.Seed != nil {
+		if err := g.opt.Seed(ctx, g); err != nil {
+			return err
+		}
+	}
+	if err := g.rules.Load(ctx, g.Signer); err != nil {
+		return err
+	}
+	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: g.DB, Lines: g.lines, Recorder: g.record,
+		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log})
+	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
+}
+
+const nodeName = "gateway"
+
+// Seed makes a demo's tokens known to the signer of this process.
+func (g *Gateway) Seed(ctx context.Context, tokens []signer.Token) error {
+	if g.own == nil {
+		return errors.New("only a signer in this process can be seeded")
+	}
+	return g.own.Seed(ctx, nil, tokens)
+}
+
+// joinURL is what a join code names: agents dial a loopback literal, or https.
+func (g *Gateway) joinURL() string {
+	return map[string]string{"ws": "http", "wss": "https"}[wire.Scheme(g.host)] + "://" + g.host
+}
+
+func (g *Gateway) addr() func(*http.Request) netip.Addr {
+	if g.opt.Config.TLS.Mode != "behind-proxy" || g.opt.Demo {
+		return nil
+	}
+	return forwarded(g.opt.Config.TLS.Proxies)
+}
+
+// Run serves on l until ctx ends, then drains: no new sessions, those that run end with notice, then the lines close.
+func (g *Gateway) Run(ctx context.Context, l net.Listener) error {
+	defer g.close()
+	var parts sync.WaitGroup
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	failed := make(chan error, 8)
+	begin := func(name string, f func(context.Context) error) {
+		parts.Go(func() {
+			if err := f(run); err != nil && run.Err() == nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	begin("control lines", g.lines.Run)
+	begin("sessions", g.broker.Run)
+	begin("sign-in", g.login.Run)
+	if g.idp != nil {
+		begin("built-in provider", g.idp.Run)
+	}
+	srv := &http.Server{Handler: g.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(g.opt.Log.Handler(), slog.LevelDebug)}
+	go func() { failed <- srv.Serve(l) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	g.opt.Log.Info("draining")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	g.broker.Drain(end)
+	stop()
+	srv.Shutdown(end)
+	srv.Close()
+	parts.Wait()
+	return err
+}
+
+func (g *Gateway) close() {
+	end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if g.record != nil {
+		g.record.Close(end)
+	}
+	if g.own != nil {
+		g.own.Close()
+	}
+	if g.DB != nil {
+		g.DB.Close()
+	}
+}
+
+// revalidated tells the broker that somebody's groups changed. Sessions keep the membership they began with, so the
+// person's sign-in must be new; what they opened is decided again.
+func (g *Gateway) revalidated(id.Principal) { go g.broker.Revalidate(context.Background()) }
