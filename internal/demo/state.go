@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // State is what a demo keeps in DIR/demo.json (0600): with the same directory it starts again with everything kept.
@@ -183,4 +185,19 @@ func freePort() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// CheckAddr refuses what would show a demo, whose passwords lie open, to anybody else.
+func CheckAddr(addr string, devices int) error {
+	if devices < 1 || devices > 100 {
+		return errkind.New(errkind.Usage, fmt.Sprintf("--devices %d: want 1 to 100", devices))
+	}
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return errkind.New(errkind.Usage, fmt.Sprintf("--http %s: a demo listens on loopback only", addr)).WithHint("Write 127.0.0.1:PORT.")
+	}
+	return nil
 }
