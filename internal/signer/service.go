@@ -210,7 +210,11 @@ func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass 
 	if err != nil {
 		return Opened{}, fmt.Errorf("open leaf: %w", err)
 	}
-	leaf, nonce, index, cp, err := s.append(ctx, "open", nil, body)
+	var prev []uint64 // so that whoever sees leaves alone sees which parts belong together
+	if r.PrevOpen != nil {
+		prev = []uint64{*r.PrevOpen}
+	}
+	leaf, nonce, index, cp, err := s.append(ctx, "open", prev, body)
 	if err != nil {
 		return Opened{}, errkind.New(errkind.Unavailable, "the session could not be announced in the log, so it was not started").Because(err)
 	}

@@ -10,8 +10,9 @@
 // # What a held checkpoint adds
 //
 // Whoever owns the log's key can sign a second history. Against that helps a checkpoint that somebody else kept: the
-// device, its owner, a witness. The bundle carries the hashes of all leaves since the session began, so that its log can
-// be compared with any checkpoint of that time, offline.
+// device, its owner, a witness. The bundle carries all leaves since the session began (their types and what they refer
+// to, not what they commit to), so that its log can be compared with any checkpoint of that time, offline, and a part or
+// an end that was left out is found.
 //
 // # What it needs
 //
@@ -42,7 +43,8 @@ const (
 	maxEvents   = 8192
 	maxPolicy   = 256
 	maxSlot     = 64 << 10
-	maxHistory  = 1 << 16
+	maxHistory  = 1 << 16  // leaves
+	maxLeaves   = 16 << 20 // their bytes
 	maxProof    = 64
 )
 
@@ -84,7 +86,8 @@ type manifest struct {
 	Parts      []part     `cbor:"parts"`
 	Events     []Entry    `cbor:"events"`  // other leaves about the session, by index
 	Peaks      [][32]byte `cbor:"peaks"`   // of the tree before the first open leaf, smallest first
-	History    uint64     `cbor:"history"` // hashes of the leaves from the first open leaf to the end; 0: not there
+	History    uint64     `cbor:"history"` // leaves from the first open leaf to the checkpoint; 0: not there
+	HistoryLen int64      `cbor:"history_bytes"`
 }
 
 var encMode, decMode = modes()
@@ -162,7 +165,7 @@ func (m *manifest) check() error {
 		return fmt.Errorf("%d parts, want 1 to %d", len(m.Parts), maxParts)
 	case len(m.Policy) > maxPolicy || len(m.Events) > maxEvents:
 		return errors.New("too many policy files or events")
-	case m.History > maxHistory || len(m.Peaks) > maxProof:
+	case m.History > maxHistory || m.HistoryLen < 0 || m.HistoryLen > maxLeaves || len(m.Peaks) > maxProof:
 		return errors.New("too much history")
 	}
 	for i, p := range m.Parts {
@@ -181,7 +184,7 @@ type piece struct {
 
 // pieces are a bundle's files after the manifest, in order.
 func (m *manifest) pieces() []piece {
-	out := []piece{{historyName, int64(m.History) * 32}}
+	out := []piece{{historyName, m.HistoryLen}}
 	for i, p := range m.Parts {
 		rk, sk := recorder.SlotNames(m.Session, uint32(i))
 		out = append(out, piece{rk, p.SlotRK}, piece{sk, p.SlotSK}, piece{recorder.FileName(m.Session, uint32(i)), p.Recording})

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/recorder"
@@ -22,8 +21,9 @@ type census struct {
 	log string
 
 	opens    []uint64
+	opened   map[uint64]bool
 	ends     map[uint64]uint64 // by open leaf
-	shredded map[uint64]bool   // by what it refers to
+	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
 }
 
 func (s *census) fault(rule, format string, args ...any) error {
@@ -31,7 +31,7 @@ func (s *census) fault(rule, format string, args ...any) error {
 }
 
 func (s *census) run(ctx context.Context) error {
-	s.ends, s.shredded = map[uint64]uint64{}, map[uint64]bool{}
+	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -47,7 +47,7 @@ func (s *census) run(ctx context.Context) error {
 		return nil
 	}
 	if !s.c.Bodies {
-		return errors.New("the copy of the log has leaves only: what they commit to is needed to find recordings; give the log's own directory")
+		return fmt.Errorf("%w: the copy of the log has leaves only, and what they commit to is needed to find recordings; give the log's own directory", ErrAsked)
 	}
 	return s.recordings(ctx)
 }
@@ -72,12 +72,16 @@ func (s *census) entry(i uint64) error {
 	}
 	switch l.Type {
 	case "open":
-		s.opens = append(s.opens, i)
+		s.opens, s.opened[i] = append(s.opens, i), true
 	case "close", "interrupted":
 		return s.end(i, l)
 	case "shredded":
+		_, raw, _ := s.c.Body(i)
+		b, err := ledger.ParseEventBody(raw)
 		for _, r := range l.Ref {
-			s.shredded[r] = true
+			if err == nil {
+				s.shredded[r] = b.AtMS
+			}
 		}
 	}
 	return nil
@@ -88,7 +92,7 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 		return s.fault(RuleEnd, "the end in entry %d names %d beginnings", i, len(l.Ref))
 	}
 	open := l.Ref[0]
-	if !slices.Contains(s.opens, open) {
+	if !s.opened[open] {
 		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is no beginning before it", i, open)
 	}
 	if other, ok := s.ends[open]; ok {
@@ -110,8 +114,8 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 func (s *census) recordings(ctx context.Context) error {
 	known, whole, gone := map[string]bool{}, 0, 0
 	for _, o := range s.opens {
-		shredded := s.shredded[o] || s.shredded[s.ends[o]]
-		name, err := s.recording(ctx, o, shredded)
+		at := max(s.shredded[o], s.shredded[s.ends[o]])
+		name, shredded, err := s.recording(ctx, o, at)
 		if err != nil {
 			return err
 		}
@@ -126,36 +130,36 @@ func (s *census) recordings(ctx context.Context) error {
 	return s.strangers(known)
 }
 
-func (s *census) recording(ctx context.Context, at uint64, shredded bool) (string, error) {
+func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (name string, shredded bool, err error) {
 	_, raw, _ := s.c.Body(at)
 	open, err := ledger.ParseOpenBody(raw)
 	if err != nil {
-		return "", s.fault(RuleLeaf, "entry %d: %v", at, err)
+		return "", false, s.fault(RuleLeaf, "entry %d: %v", at, err)
 	}
 	_, raw, _ = s.c.Body(s.ends[at])
 	end, err := ledger.ParseCloseBody(raw)
 	if err != nil || end.Session != open.Session || end.Part != open.Part {
-		return "", s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
+		return "", false, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
 	}
-	name := recorder.FileName(open.Session, open.Part)
+	name = recorder.FileName(open.Session, open.Part)
 	path := filepath.Join(s.dir, name)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if shredded {
-			return name, nil
+		if mayShred(open, shreddedMS) {
+			return name, true, nil
 		}
-		return name, &recorder.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded", at)}
+		return name, false, &recorder.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded after its time", at)}
 	}
 	if err != nil {
-		return name, err
+		return name, false, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return name, err
+		return name, false, err
 	}
 	if info.Size() < end.Bytes {
-		return name, &recorder.Fault{File: path, Offset: info.Size(), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", info.Size(), s.ends[at], end.Bytes)}
+		return name, false, &recorder.Fault{File: path, Offset: info.Size(), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", info.Size(), s.ends[at], end.Bytes)}
 	}
 	size := info.Size()
 	if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
@@ -166,7 +170,12 @@ func (s *census) recording(ctx context.Context, at uint64, shredded bool) (strin
 		opt.Key = open.GatewayPub
 	}
 	_, err = recorder.Verify(ctx, f, size, opt)
-	return name, err
+	return name, false, err
+}
+
+// mayShred: a recording that is gone is accounted for by a leaf from after the time that its beginning promised to keep it.
+func mayShred(open ledger.OpenBody, atMS int64) bool {
+	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
 
 // strangers names recordings that were never announced: nothing can have run under them, because the device demands the leaf.

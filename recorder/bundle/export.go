@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ type Export struct {
 	Dir     string // recordings and slot files
 	Parts   []Part
 	HostKey []byte   // of the device, in SSH wire form
-	Policy  [][]byte // texts of the files of the policy that the pass names; may be absent
+	Policy  [][]byte // texts of the files of the policy; left out where no pass names it
 }
 
 // Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
@@ -72,7 +73,10 @@ func (x *exporter) collect() error {
 	if len(x.e.Parts) == 0 {
 		return errors.New("no part of it was announced in the log")
 	}
-	x.m = manifest{V: Version, Session: x.e.Session, Policy: x.e.Policy}
+	x.m = manifest{V: Version, Session: x.e.Session}
+	if decidedBy(x.e.Parts, x.e.Policy) { // it may have changed between the question and the pass
+		x.m.Policy = x.e.Policy
+	}
 	var err error
 	if x.m.Checkpoint, err = x.log.Head(x.ctx); err != nil {
 		return err
@@ -100,8 +104,8 @@ func (x *exporter) collect() error {
 	return nil
 }
 
-// scan reads the leaves since the session began, as far as there are not too many: their hashes, the ends of its parts and
-// what else concerns it.
+// scan reads the leaves since the session began, as far as there are not too many: the ends of its parts and what else
+// concerns it.
 func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 	ends = map[uint64]uint64{}
 	first := x.e.Parts[0].Open
@@ -119,8 +123,8 @@ func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 			return nil, err
 		}
 		if whole {
-			h := ledger.LeafHash(leaf)
-			x.history = append(x.history, h[:]...)
+			x.history = binary.BigEndian.AppendUint16(x.history, uint16(len(leaf)))
+			x.history = append(x.history, leaf...)
 		}
 		l, err := ledger.ParseLeaf(leaf)
 		if err != nil {
@@ -130,10 +134,11 @@ func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 			return nil, err
 		}
 	}
-	if !whole {
+	if !whole || len(x.history) > maxLeaves {
+		x.history = nil
 		return ends, nil
 	}
-	x.m.History = x.size - first
+	x.m.History, x.m.HistoryLen = x.size-first, int64(len(x.history))
 	x.m.Peaks, err = x.log.Prove(x.ctx, first, first+1) // of the newest leaf: exactly the peaks before it
 	return ends, err
 }
@@ -237,6 +242,15 @@ func (x *exporter) piece(w io.Writer, p piece) error {
 	defer f.Close()
 	_, err = io.CopyN(w, f, p.size) // a recording that still runs grows meanwhile
 	return err
+}
+
+// decidedBy reports whether one of the passes names this policy.
+func decidedBy(parts []Part, policy [][]byte) bool {
+	want := policyHash(policy)
+	return len(policy) > 0 && slices.ContainsFunc(parts, func(p Part) bool {
+		g, err := grantOf(p.Pass)
+		return err == nil && g.PolicySHA == want
+	})
 }
 
 // noteSize reads the size out of a checkpoint that comes from the log itself.

@@ -106,13 +106,29 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 		return nil, err
 	}
 	p := &pass{from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
-	if err := looseDec.Unmarshal([]byte(c.CriticalOptions[grantOption]), &p.grant); err != nil {
-		return nil, fmt.Errorf("grant: %w", err)
+	if p.grant, err = grantOf(raw); err != nil {
+		return nil, err
 	}
 	if c.CertType != ssh.UserCert || len(c.ValidPrincipals) != 1 || c.ValidPrincipals[0] != p.grant.Login || c.KeyId != "sp1:"+p.grant.Session.String() {
 		return nil, errors.New("certificate and grant name different sessions or logins")
 	}
 	return p, nil
+}
+
+// grantOf reads a pass's grant and checks nothing.
+func grantOf(raw []byte) (g grant, err error) {
+	k, err := ssh.ParsePublicKey(raw)
+	if err != nil {
+		return g, err
+	}
+	c, ok := k.(*ssh.Certificate)
+	if !ok {
+		return g, errors.New("not a certificate")
+	}
+	if err := looseDec.Unmarshal([]byte(c.CriticalOptions[grantOption]), &g); err != nil {
+		return g, fmt.Errorf("grant: %w", err)
+	}
+	return g, nil
 }
 
 func signedBy(c *ssh.Certificate, body []byte, ca []ssh.PublicKey) error {

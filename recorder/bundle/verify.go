@@ -64,6 +64,8 @@ type verifier struct {
 	trust *trust
 	cp    ledger.Checkpoint
 	ends  map[uint64]bool // leaves of the bundle that open or end a part
+
+	decidedBy [][32]byte // hash of the policy, from each part's pass
 }
 
 func (v *verifier) bundle(ctx context.Context) error {
@@ -183,6 +185,8 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 		return open, v.fault(RuleLeaf, "%s: %v", name, err)
 	case l.Type != "open":
 		return open, v.fault(RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
+	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
+		return open, v.fault(RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
 	case open.Session != v.s.m.Session || open.Part != n:
 		return open, v.fault(RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
 	case (open.PrevOpen == nil) != (c.prevOpen == nil) || open.PrevOpen != nil && *open.PrevOpen != *c.prevOpen:
@@ -206,9 +210,7 @@ func (v *verifier) pass(name string, p *part, open ledger.OpenBody) error {
 	if got.grant.Session != open.Session || got.grant.Device != open.DeviceFP {
 		return v.fault(RulePass, "%s: the pass is for another session or device", name)
 	}
-	if len(v.s.m.Policy) > 0 && got.grant.PolicySHA != policyHash(v.s.m.Policy) {
-		return v.fault(RulePolicy, "%s: the policy's text does not give the hash in the pass", name)
-	}
+	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
 	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
 		got.grant.Subject.Display, got.grant.Login, fingerprint(p.HostKey), got.grant.Actions, got.from.Format(time.RFC3339), got.until.Format(time.RFC3339))
 	return nil
@@ -247,13 +249,13 @@ func (v *verifier) end(name string, p *part, open ledger.OpenBody) (*ledger.Clos
 func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (gone bool, err error) {
 	rk, sk := recorder.SlotNames(v.s.m.Session, n)
 	if p.SlotRK == 0 || p.SlotSK == 0 || p.Recording == 0 {
-		if at, ok := v.shredded(p); ok {
+		if at, ok := v.shredded(p, open); ok {
 			v.r.say("A", RuleSlot, "%s: shredded, as entry %d says", name, at)
 			return true, nil
 		}
 	}
 	if p.Recording == 0 {
-		return false, v.fault(RuleRecordings, "%s is missing, and no leaf says that it was shredded", name)
+		return false, v.fault(RuleRecordings, "%s is missing, and no leaf says that it was shredded after its time", name)
 	}
 	for _, s := range []struct {
 		name string
@@ -265,7 +267,7 @@ func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (
 			return false, err
 		}
 		if s.size == 0 {
-			return false, &recorder.Fault{File: v.file(s.name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded"}
+			return false, &recorder.Fault{File: v.file(s.name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
 		}
 		if sha256.Sum256(raw) != s.want {
 			return false, &recorder.Fault{File: v.file(s.name), Rule: RuleSlot, Detail: "the slot file is not the one that the open leaf names"}
@@ -275,11 +277,12 @@ func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (
 	return false, nil
 }
 
-func (v *verifier) shredded(p *part) (uint64, bool) {
+func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
 	for i := range v.s.m.Events {
 		e := &v.s.m.Events[i]
 		l, err := v.leaf("shredded", e)
-		if err == nil && l.Type == "shredded" && (slices.Contains(l.Ref, p.Open.Index) || p.End != nil && slices.Contains(l.Ref, p.End.Index)) {
+		b, berr := ledger.ParseEventBody(e.Body)
+		if err == nil && berr == nil && l.Type == "shredded" && mayShred(open, b.AtMS) && (slices.Contains(l.Ref, p.Open.Index) || p.End != nil && slices.Contains(l.Ref, p.End.Index)) {
 			return e.Index, true
 		}
 	}

@@ -3,7 +3,8 @@ package bundle
 import (
 	"context"
 	"encoding/base64"
-	"errors"
+	"fmt"
+	"os"
 
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -38,31 +39,56 @@ func (v *verifier) events(context.Context) error {
 	return nil
 }
 
+// policy compares the policy's text with the hash in the passes. Between two parts the policy may have changed.
 func (v *verifier) policy(context.Context) error {
 	if len(v.s.m.Policy) == 0 {
 		v.r.say("A", RulePolicy, "the policy's text is not in the bundle; its hash is in the pass")
 		return nil
 	}
-	v.r.say("A", RulePolicy, "the policy that the session was decided by is in the bundle, %d files", len(v.s.m.Policy))
+	n, want := 0, policyHash(v.s.m.Policy)
+	for _, got := range v.decidedBy {
+		if got == want {
+			n++
+		}
+	}
+	if n == 0 {
+		return v.fault(RulePolicy, "the policy's text gives the hash of no pass in the bundle")
+	}
+	v.r.say("A", RulePolicy, "the policy by which %d of %d parts were decided is in the bundle, %d files", n, len(v.decidedBy), len(v.s.m.Policy))
 	return nil
 }
 
-// history checks that the leaf hashes give the checkpoint, and compares the tree with checkpoints that others kept.
+// history checks that the leaves give the checkpoint, that none of them is of this session and left out, and compares the
+// tree with checkpoints that others kept.
 func (v *verifier) history(context.Context) error {
 	held, err := v.held()
 	if err != nil {
 		return err
 	}
 	if v.s.m.History == 0 {
-		if len(v.s.m.Peaks) != 0 {
+		if len(v.s.m.Peaks) != 0 || v.s.m.HistoryLen != 0 {
 			return v.fault(RuleHistory, "subtrees without the leaves that follow them")
 		}
+		v.r.say("A", RuleHistory, "the log's entries since the session began are not in the bundle: that no part or end was left out shows only with --log")
 		return v.compare(held, nil)
 	}
 	first := v.s.m.Parts[0].Open.Index
 	if first+v.s.m.History != v.cp.Size {
-		return v.fault(RuleHistory, "%d hashes from entry %d on do not reach the checkpoint's %d", v.s.m.History, first, v.cp.Size)
+		return v.fault(RuleHistory, "%d leaves from entry %d on do not reach the checkpoint's %d", v.s.m.History, first, v.cp.Size)
 	}
+	roots := map[uint64][32]byte{}
+	for _, h := range held {
+		roots[h.Size] = [32]byte{}
+	}
+	if err := v.replay(first, roots); err != nil {
+		return err
+	}
+	v.r.say("A", RuleHistory, "the log's %d entries since the session began give the same checkpoint; no part or end of the session was left out", v.s.m.History)
+	return v.compare(held, roots)
+}
+
+// replay grows the tree leaf by leaf and notes the roots that are asked for.
+func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 	f, err := newFrontier(first, v.s.m.Peaks)
 	if err != nil {
 		return v.fault(RuleHistory, "%v", err)
@@ -71,25 +97,55 @@ func (v *verifier) history(context.Context) error {
 	if err != nil {
 		return err
 	}
-	roots := map[uint64][32]byte{}
-	for _, h := range held {
-		roots[h.Size] = [32]byte{}
+	total := len(raw)
+	bad := func(format string, args ...any) error {
+		return &recorder.Fault{File: v.file(historyName), Offset: int64(total - len(raw)), Rule: RuleHistory, Detail: fmt.Sprintf(format, args...)}
 	}
-	note := func() {
+	for range v.s.m.History {
 		if _, wanted := roots[f.size]; wanted && f.size > 0 {
 			roots[f.size] = f.root()
 		}
+		if len(raw) < 2 || len(raw)-2 < int(raw[0])<<8|int(raw[1]) {
+			return bad("the leaf of entry %d is cut off", f.size)
+		}
+		n := 2 + (int(raw[0])<<8 | int(raw[1]))
+		l, err := ledger.ParseLeaf(raw[2:n])
+		if err != nil {
+			return bad("entry %d: %v", f.size, err)
+		}
+		if what := v.leftOut(f.size, l); what != "" {
+			return bad("entry %d %s, and the bundle has not got it", f.size, what)
+		}
+		f.add(ledger.LeafHash(raw[2:n]))
+		raw = raw[n:]
 	}
-	note()
-	for ; len(raw) > 0; raw = raw[32:] {
-		f.add([32]byte(raw))
-		note()
+	if len(raw) != 0 {
+		return bad("%d bytes follow the last leaf", len(raw))
 	}
 	if f.root() != v.cp.Root {
-		return &recorder.Fault{File: v.file(historyName), Rule: RuleHistory, Detail: "the leaf hashes do not give the checkpoint's root"}
+		return bad("the leaves do not give the checkpoint's root")
 	}
-	v.r.say("A", RuleHistory, "the log's %d entries since the session began give the same checkpoint", v.s.m.History)
-	return v.compare(held, roots)
+	return nil
+}
+
+// leftOut says what a leaf is to this session when the bundle should have it and has not. A part's open leaf refers to
+// that of the part before, an end to its beginning.
+func (v *verifier) leftOut(at uint64, l ledger.Leaf) string {
+	if v.ends[at] {
+		return ""
+	}
+	for _, ref := range l.Ref {
+		if !v.ends[ref] {
+			continue
+		}
+		switch l.Type {
+		case "open":
+			return fmt.Sprintf("announced a further part after entry %d", ref)
+		case "close", "interrupted":
+			return fmt.Sprintf("ended the part that entry %d announced", ref)
+		}
+	}
+	return ""
 }
 
 // held reads the checkpoints that others kept.
@@ -135,18 +191,21 @@ func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) 
 	return nil
 }
 
-func checkpointName(i int) string { return "checkpoint " + string(rune('1'+i)) }
+func checkpointName(i int) string { return fmt.Sprintf("checkpoint %d", i+1) }
 
 // others checks the copy of the log and the recordings.
 func (v *verifier) others(ctx context.Context) error {
 	if v.opt.LogDir == "" {
 		if v.opt.RecordingsDir != "" {
-			return errors.New("recordings are compared with the log: --recordings needs --log")
+			return fmt.Errorf("%w: recordings are compared with the log, so there must be a copy of it", ErrAsked)
 		}
 		return nil
 	}
 	if v.opt.LogKey == "" {
-		return errors.New("a copy of the log is checked under the log's key: --log needs --log-key")
+		return fmt.Errorf("%w: a copy of the log is checked under the log's key, which must be given", ErrAsked)
+	}
+	if _, err := os.Stat(v.opt.LogDir); err != nil {
+		return err
 	}
 	c, err := ledger.OpenCopy(v.opt.LogDir, v.opt.LogKey)
 	if err != nil {

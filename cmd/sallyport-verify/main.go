@@ -1,0 +1,251 @@
+// Command sallyport-verify checks a session's evidence without the gateway that made it: a bundle, and with --log and
+// --recordings a copy of the log and the recordings it names.
+//
+// It exits with 0 and says line by line what was proven; with 1 and the first thing that is wrong, by file, offset and
+// rule; with 2 when it was asked wrongly.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/bundle"
+)
+
+const usage = `sallyport-verify [--log-key KEY] [--identity AGE_KEY]… [--checkpoint FILE]… [--log DIR [--recordings DIR]] [--json] [BUNDLE]
+
+BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked to, or a single recording (.srec).
+
+  --log-key KEY       verifier key of the log, from somebody you trust, or a file with it
+  --identity AGE_KEY  age identity of a reader or an unsealing officer, or a file with it; may repeat
+  --checkpoint FILE   a checkpoint of the log that somebody else kept; may repeat
+  --log DIR           a copy of the log: checks that every session in it has its end
+  --recordings DIR    the recordings: checks that every end has its file, or was shredded after its time
+  --unpack DIR        also unpack BUNDLE into DIR
+  --json              one JSON object instead of lines
+`
+
+const (
+	proven = 0
+	wrong  = 1
+	asked  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// request is what the command line asks for.
+type request struct {
+	path, unpack string
+	json         bool
+	opt          bundle.Options
+}
+
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	q, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(out, usage)
+		return proven
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "sallyport-verify: %v\n\n%s", err, usage)
+		return asked
+	}
+	rep, err := q.check(ctx)
+	return answer(q, rep, err, out, errs)
+}
+
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, " ") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// parse reads flags before and after BUNDLE.
+func parse(args []string) (*request, error) {
+	q := &request{}
+	var key string
+	var identities, checkpoints list
+	f := flag.NewFlagSet("sallyport-verify", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&key, "log-key", "", "")
+	f.Var(&identities, "identity", "")
+	f.Var(&checkpoints, "checkpoint", "")
+	f.StringVar(&q.opt.LogDir, "log", "", "")
+	f.StringVar(&q.opt.RecordingsDir, "recordings", "", "")
+	f.StringVar(&q.unpack, "unpack", "", "")
+	f.BoolVar(&q.json, "json", false, "")
+	for rest := args; ; {
+		if err := f.Parse(rest); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		if q.path != "" {
+			return nil, fmt.Errorf("one BUNDLE at a time, not %q as well", f.Arg(0))
+		}
+		q.path, rest = f.Arg(0), f.Args()[1:]
+	}
+	if err := q.read(key, identities, checkpoints); err != nil {
+		return nil, err
+	}
+	return q, q.complete()
+}
+
+func (q *request) complete() error {
+	switch {
+	case q.path == "" && q.opt.LogDir == "":
+		return errors.New("nothing to check: name a BUNDLE, or a copy of the log with --log")
+	case q.opt.RecordingsDir != "" && q.opt.LogDir == "":
+		return errors.New("--recordings needs --log: recordings are compared with what the log says")
+	case q.opt.LogDir != "" && q.opt.LogKey == "":
+		return errors.New("--log needs --log-key: a copy is checked under the log's key")
+	case q.path == "" && q.unpack != "":
+		return errors.New("--unpack needs a BUNDLE")
+	}
+	return nil
+}
+
+func (q *request) read(key string, identities, checkpoints list) error {
+	if key != "" {
+		text := strings.TrimSpace(textOf(key))
+		if _, err := note.NewVerifier(text); err != nil {
+			return fmt.Errorf("--log-key: not a verifier key (name+hash+key): %w", err)
+		}
+		q.opt.LogKey = text
+	}
+	for _, s := range identities {
+		ids, err := age.ParseIdentities(strings.NewReader(textOf(s)))
+		if err != nil { // the text may be a secret: it is not repeated
+			return errors.New("--identity: neither an age identity (AGE-SECRET-KEY-1…) nor a file with one")
+		}
+		q.opt.Identities = append(q.opt.Identities, ids...)
+	}
+	for _, path := range checkpoints {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("--checkpoint: %w", err)
+		}
+		q.opt.Checkpoints = append(q.opt.Checkpoints, raw)
+	}
+	return nil
+}
+
+// textOf gives a file's content, or the text itself where there is no such file.
+func textOf(s string) string {
+	if raw, err := os.ReadFile(s); err == nil {
+		return string(raw)
+	}
+	return s
+}
+
+func (q *request) check(ctx context.Context) (*bundle.Report, error) {
+	if q.path == "" {
+		return bundle.Verify(ctx, nil, q.opt)
+	}
+	if bundle.IsRecording(q.path) {
+		return bundle.VerifyRecording(ctx, q.path, q.opt)
+	}
+	src, err := bundle.Open(q.path)
+	if err != nil {
+		return &bundle.Report{}, err
+	}
+	defer src.Close()
+	if q.unpack != "" {
+		if err := src.Unpack(q.unpack); err != nil {
+			return &bundle.Report{}, err
+		}
+	}
+	return bundle.Verify(ctx, src, q.opt)
+}
+
+type line struct {
+	Level string `json:"level"`
+	Rule  string `json:"rule"`
+	Text  string `json:"text"`
+}
+
+type fault struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+	Rule   string `json:"rule"`
+	Detail string `json:"detail"`
+}
+
+type verdict struct {
+	OK         bool   `json:"ok"`
+	Session    string `json:"session,omitempty"`
+	LogChecked bool   `json:"log_checked"`
+	Lines      []line `json:"lines"`
+	Fault      *fault `json:"fault,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+// answer writes the verdict. What is no fault is an error: a file that cannot be read, a question that makes no sense.
+func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int {
+	v := verdict{OK: err == nil, LogChecked: rep.LogChecked, Lines: []line{}}
+	if !rep.Session.IsZero() {
+		v.Session = rep.Session.String()
+	}
+	for _, l := range rep.Lines {
+		v.Lines = append(v.Lines, line(l))
+	}
+	code := proven
+	var f *recorder.Fault
+	switch {
+	case errors.As(err, &f):
+		v.Fault, code = &fault{f.File, f.Offset, f.Rule, f.Detail}, wrong
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, bundle.ErrAsked):
+		v.Error, code = err.Error(), asked
+	case err != nil:
+		v.Error, code = err.Error(), wrong
+	}
+	if q.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		e.Encode(v)
+		return code
+	}
+	return v.print(out, errs, code)
+}
+
+func (v *verdict) print(out, errs io.Writer, code int) int {
+	for _, l := range v.Lines {
+		fmt.Fprintf(out, "%s  %-10s  %s\n", l.Level, l.Rule, plain(l.Text))
+	}
+	switch {
+	case v.Fault != nil:
+		fmt.Fprintf(errs, "WRONG: %s, offset %d: %s: %s\n", plain(v.Fault.File), v.Fault.Offset, v.Fault.Rule, plain(v.Fault.Detail))
+	case v.Error != "":
+		fmt.Fprintf(errs, "sallyport-verify: %s\n", plain(v.Error))
+	default:
+		fmt.Fprintln(out, "Nothing is wrong with what was checked.")
+	}
+	return code
+}
+
+// plain keeps what a recording says from steering the terminal of whoever checks it.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+)
+
+// ran is what one call of the program said.
+type ran struct {
+	code      int
+	out, errs string
+}
+
+func verify(t *testing.T, args ...string) ran {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, &out, &errs)
+	return ran{code, out.String(), errs.String()}
+}
+
+func (r ran) want(t *testing.T, what string, code int, said ...string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("%s: got exit %d, want %d\n%s%s", what, r.code, code, r.out, r.errs)
+	}
+	for _, s := range said {
+		if !strings.Contains(r.out+r.errs, s) {
+			t.Errorf("%s: it does not say %q:\n%s%s", what, s, r.out, r.errs)
+		}
+	}
+}
+
+func file(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func export(t *testing.T, h *bundletest.House, r bundletest.Ran) []byte {
+	t.Helper()
+	e := bundle.Export{Session: r.SID, Dir: h.Recordings(), HostKey: h.Host.Marshal()}
+	for _, p := range r.Parts {
+		e.Parts = append(e.Parts, bundle.Part(p))
+	}
+	var out bytes.Buffer
+	if err := bundle.Write(t.Context(), &out, bundletest.Access{Service: h.Signer}, e); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestAnOutsiderChecksABundle(t *testing.T) {
+	h := bundletest.New(t)
+	before := file(t, "checkpoint", h.Head())
+	sid := h.Run([]byte("hello\n"), 2)
+	raw := export(t, h, sid)
+	b := file(t, "s.bundle", raw)
+	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
+	verify(t, b).want(t, "without a key", proven, "log not checked", "Nothing is wrong")
+	verify(t, b, "--log-key", h.LogKey).want(t, "with the log's key", proven, "signed under the log key given", "not read: no --identity")
+	verify(t, "--log-key", h.LogKey, "--identity", reader, "--identity", officer, b).want(t, "with both identities", proven, "7 bytes of input hidden", "every sealed input opens")
+	verify(t, "--log-key", file(t, "key", []byte(h.LogKey+"\n")), "--checkpoint", before, "--checkpoint", file(t, "now", h.Head()), b).
+		want(t, "with checkpoints", proven, "extends checkpoint 1", "extends checkpoint 2")
+	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings(), "--checkpoint", before).want(t, "without a bundle", proven, "2 recordings are there")
+	out := filepath.Join(t.TempDir(), "out")
+	verify(t, "--unpack", out, b).want(t, "unpacking", proven)
+	verify(t, "--log-key", h.LogKey, out).want(t, "unpacked", proven, "in 2 parts")
+	rec := filepath.Join(out, sid.SID.String()+".srec")
+	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", proven, "a recording alone", "every sealed input opens")
+
+	raw[len(raw)/2] ^= 1
+	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.bundle", raw))
+	bad.want(t, "a changed byte", wrong, "WRONG: ", "offset ")
+	if strings.Contains(bad.out, "Nothing is wrong") {
+		t.Error("it says that nothing is wrong")
+	}
+	os.Remove(filepath.Join(h.Recordings(), sid.SID.String()+".1.srec"))
+	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings()).want(t, "a removed recording", wrong, "recordings: the recording is missing")
+}
+
+func TestTheVerdictIsAlsoJSON(t *testing.T) {
+	h := bundletest.New(t)
+	sid := h.Run([]byte("x"), 1)
+	raw := export(t, h, sid)
+	for name, c := range map[string]struct {
+		raw  []byte
+		ok   bool
+		code int
+	}{"good": {raw, true, proven}, "cut": {raw[:len(raw)-1], false, wrong}} {
+		got := verify(t, "--json", "--log-key", h.LogKey, file(t, "b", c.raw))
+		var v verdict
+		if err := json.Unmarshal([]byte(got.out), &v); err != nil || got.code != c.code || got.errs != "" {
+			t.Fatalf("%s: got exit %d, %v\n%s%s", name, got.code, err, got.out, got.errs)
+		}
+		if v.OK != c.ok || (v.Fault == nil) != c.ok || c.ok && (v.Session != sid.SID.String() || !v.LogChecked || len(v.Lines) < 8) {
+			t.Errorf("%s: got %+v", name, v)
+		}
+	}
+}
+
+func TestWhoAsksWronglyIsToldSo(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	b := file(t, "b", []byte("x"))
+	key := bundletest.New(t).LogKey
+	for what, args := range map[string][]string{"nothing": {}, "two bundles": {b, b}, "an unknown flag": {"--what", b}, "no such file": {none}, "a key that is none": {"--log-key", "x", b},
+		"an identity that is none": {"--identity", "AGE-SECRET-KEY-1SECRET", b}, "a log without a key": {"--log", none}, "recordings without a log": {"--recordings", none, b},
+		"no such checkpoint": {"--checkpoint", none, b}, "no such log": {"--log-key", key, "--log", none}, "unpacking nothing": {"--log-key", key, "--log", none, "--unpack", none}} {
+		got := verify(t, args...)
+		if got.code != asked || got.errs == "" || strings.Contains(got.errs, "1SECRET") {
+			t.Errorf("%s: got exit %d\n%s%s", what, got.code, got.out, got.errs)
+		}
+	}
+	verify(t, "--help").want(t, "help", proven, "--log-key KEY")
+	verify(t, b).want(t, "a file that is no bundle", wrong, "not a bundle")
+}
+
+func TestARecordingDoesNotSteerTheCheckersTerminal(t *testing.T) {
+	if got := plain("a\x1b[2Jb\u202ec\u009bd é"); got != "a?[2Jb?c?d é" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,225 @@
+// Package bundletest is a small house for tests of evidence: a real signer with its log, a real recorder, one device and
+// somebody who may open a shell on it.
+package bundletest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Policy lets technicians open a shell as svc everywhere.
+const Policy = `
+format = 1
+name = "test"
+contact = "the test"
+groups = ["technicians", "administrators"]
+[duties]
+administer = ["administrators"]
+[role.maintain]
+why = "repair"
+shell = { as = ["svc"] }
+[[allow]]
+id = "A1"
+why = "everywhere"
+who = ["technicians"]
+role = "maintain"
+devices = "all"
+hours = "always"
+`
+
+// House is a real signer with its log, a real recorder, one device and somebody who may open a shell on it.
+type House struct {
+	t       testing.TB
+	dir     string
+	Signer  *signer.Service
+	Node    *recorder.Node
+	Reader  *age.X25519Identity
+	Officer *age.X25519Identity
+	Host    ssh.PublicKey     // the device's
+	Key     ed25519.PublicKey // record key
+	LogKey  string
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// New makes one. It is closed at the test's end.
+func New(t testing.TB) *House {
+	t.Helper()
+	h := &House{t: t, dir: t.TempDir()}
+	h.Reader, h.Officer = must(age.GenerateX25519Identity())(t), must(age.GenerateX25519Identity())(t)
+	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.dir, "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("n")),
+		PassTime: time.Hour, SignInAge: time.Hour, RetainFor: -time.Minute}))(t) // kept until a minute ago: may be shredded
+	t.Cleanup(func() { h.Signer.Close() })
+	who := func(name, group, scope string) signer.Token {
+		return signer.Token{ID: name, Hash: wire.Sum([]byte(name)), Principal: id.Principal{Issuer: "https://idp.test", Subject: name}, Name: name, Groups: []string{group},
+			Scopes: []string{scope}, Expires: time.Now().Add(time.Hour)}
+	}
+	err := h.Signer.Seed(t.Context(), []signer.PolicyFile{{Name: "p.toml", Text: Policy}}, []signer.Token{who("tess", "technicians", "session"), who("ada", "administrators", "administer")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, _, _ := ed25519.GenerateKey(rand.Reader)
+	h.Host = must(ssh.NewPublicKey(pub))(t)
+	_, err = h.Signer.PutDevice(t.Context(), signer.Evidence{APIToken: "ada"}, signer.Device{Name: "press-1", FP: wire.Fingerprint(h.Host), HostKey: wire.PublicKey{PublicKey: h.Host}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LogKey = must(h.Signer.Keys(t.Context()))(t).LogKey
+	_, key, _ := ed25519.GenerateKey(rand.Reader)
+	h.Key = key.Public().(ed25519.PublicKey)
+	node, _, err := recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.Recordings(), Key: key, LogOrigin: "test/log",
+		Readers: []age.Recipient{h.Reader.Recipient()}, Unsealers: []age.Recipient{h.Officer.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Node = node
+	t.Cleanup(func() { h.Node.Close(context.Background()) })
+	return h
+}
+
+// Dir holds everything.
+func (h *House) Dir() string { return h.dir }
+
+// Recordings is the directory of recordings.
+func (h *House) Recordings() string { return filepath.Join(h.dir, "rec") }
+
+// LogDir is the log's own directory.
+func (h *House) LogDir() string { return filepath.Join(h.dir, "signer", "log") }
+
+// Ran is a session, part by part.
+type Ran struct {
+	SID   id.Session
+	Parts []Part
+}
+
+// Part is what the log and the signer gave for one container.
+type Part struct {
+	Open uint64
+	End  *uint64
+	Pass []byte
+}
+
+// Run records a session: its output, and one line typed of which the second half stays hidden.
+func (h *House) Run(output []byte, parts int) Ran {
+	h.t.Helper()
+	ctx := h.t.Context()
+	out := Ran{SID: id.NewSession()}
+	var head [32]byte
+	for n := range parts {
+		rec := must(h.Node.Create(ctx, recorder.PartConfig{Session: out.SID, Part: uint32(n), PrevHead: head, DeviceFP: wire.Fingerprint(h.Host)}))(h.t)
+		o := h.Open(out, rec, uint32(n))
+		fail := func(err error) {
+			h.t.Helper()
+			if err != nil {
+				h.t.Fatal(err)
+			}
+		}
+		fail(rec.Notice([]byte("announced")))
+		for rest := output; len(rest) > 0; {
+			k := min(len(rest), 16<<10)
+			fail(rec.Output(ctx, 1, 1, rest[:k]))
+			rest = rest[k:]
+		}
+		fail(rec.Input(ctx, 1, 0, []byte("su\nsecret\n")))
+		rec.Verdict(1, 0, 3, false)
+		rec.Verdict(1, 3, 7, true)
+		closed := must(rec.Close(ctx, "exit"))(h.t)
+		head = closed.HFinal
+		body := must(ledger.CloseBody{Session: out.SID, Part: uint32(n), Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Gaps: closed.Totals.Gaps, Reason: "exit", AtMS: 1}.Marshal())(h.t)
+		end := must(h.Signer.Append(ctx, signer.AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: body}))(h.t)
+		out.Parts = append(out.Parts, Part{Open: o.Index, End: &end.Index, Pass: o.Pass})
+	}
+	h.Event("viewed", out.SID.String())
+	return out
+}
+
+// Open has a part announced.
+func (h *House) Open(r Ran, rec *recorder.Recording, n uint32) signer.Opened {
+	h.t.Helper()
+	pub, _, _ := ed25519.GenerateKey(rand.Reader)
+	q := signer.OpenRequest{Evidence: signer.Evidence{APIToken: "tess"}, Session: r.SID, Part: n, Device: "press-1", Login: "svc", Reason: "noise", H0: rec.H0(),
+		SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), RecordKey: h.Key, SessionKey: must(ssh.NewPublicKey(pub))(h.t).Marshal()}
+	if n > 0 {
+		q.PrevOpen = &r.Parts[n-1].Open
+	}
+	return must(h.Signer.Open(h.t.Context(), q))(h.t)
+}
+
+// Event appends a leaf about something.
+func (h *House) Event(typ, subject string, ref ...uint64) uint64 {
+	h.t.Helper()
+	body := must(ledger.EventBody{By: "olga", AtMS: time.Now().UnixMilli(), Fields: map[string]string{"subject": subject}}.Marshal())(h.t)
+	return must(h.Signer.Append(h.t.Context(), signer.AppendRequest{Type: typ, Ref: ref, Body: body}))(h.t).Index
+}
+
+// Access is the signer as an export reads it.
+type Access struct{ *signer.Service }
+
+// Entry reads a leaf and what it commits to.
+func (a Access) Entry(ctx context.Context, i uint64) (leaf, nonce, body []byte, err error) {
+	e, err := a.Service.Entry(ctx, i)
+	return e.Leaf, e.Nonce, e.Body, err
+}
+
+// Prove proves a leaf.
+func (a Access) Prove(ctx context.Context, index, size uint64) ([][32]byte, error) {
+	p, err := a.Service.Prove(ctx, index, size)
+	out := make([][32]byte, len(p))
+	for i, h := range p {
+		out[i] = h
+	}
+	return out, err
+}
+
+// Trust gives the trust bundle.
+func (a Access) Trust(ctx context.Context) (body, sig []byte, err error) {
+	s, err := a.Bundle(ctx)
+	return s.Body, s.Sig, err
+}
+
+// Head is the log's newest checkpoint.
+func (h *House) Head() []byte { return must(h.Signer.Head(h.t.Context()))(h.t) }
+
+// CopyOf copies the log or its tiles alone, as an outsider would get them.
+func (h *House) CopyOf(tilesOnly bool) string {
+	h.t.Helper()
+	for range 500 { // tiles are published behind the log
+		if raw, _ := os.ReadFile(filepath.Join(h.LogDir(), "checkpoint")); bytes.Equal(raw, h.Head()) {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	dir := h.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(h.LogDir())); err != nil {
+		h.t.Fatal(err)
+	}
+	if tilesOnly {
+		if err := os.Remove(filepath.Join(dir, "log.data")); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return dir
+}

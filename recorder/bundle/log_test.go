@@ -1,0 +1,165 @@
+package bundle
+
+import (
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+func sha(b []byte) []byte {
+	h := sha256.Sum256(b)
+	return h[:]
+}
+
+func (h *house) census(opt Options) (*Report, error) {
+	h.t.Helper()
+	opt.LogKey = h.LogKey
+	return Verify(h.t.Context(), nil, opt)
+}
+
+func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
+	h := newHouse(t)
+	held := h.Head()
+	r := h.Run([]byte("hello\n"), 2)
+	h.Run([]byte("again\n"), 1)
+	opt := Options{LogDir: h.CopyOf(false), RecordingsDir: h.Recordings(), Checkpoints: [][]byte{held}}
+	rep, err := h.census(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"3 session parts in the log, each with exactly one end", "3 recordings are there", "extends checkpoint 1 of 4"} {
+		if !strings.Contains(text(rep), want) {
+			t.Errorf("the report does not say %q:\n%s", want, text(rep))
+		}
+	}
+	path := filepath.Join(h.Recordings(), recorder.FileName(r.SID, 1))
+	was := must(os.ReadFile(path))(t)
+	broken := func(what, rule string, raw []byte) {
+		t.Helper()
+		if raw == nil {
+			os.Remove(path)
+		} else {
+			os.WriteFile(path, raw, 0o600)
+		}
+		_, err := h.census(opt)
+		wantRule(t, what, err, rule)
+	}
+	broken("a removed recording", RuleRecordings, nil)
+	broken("a shortened recording", RuleEnd, was[:len(was)-1])
+	bad := append([]byte(nil), was...)
+	bad[len(bad)/2] ^= 1
+	broken("a changed recording", recorder.RuleClose, bad)
+	os.WriteFile(path, was, 0o600)
+	os.WriteFile(filepath.Join(h.Recordings(), "nobody.srec"), was, 0o600)
+	if rep, err = h.census(opt); err != nil || !strings.Contains(text(rep), "1 more recordings were never announced") {
+		t.Errorf("a stranger's recording: got %v", err)
+	}
+}
+
+func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
+	h := newHouse(t)
+	r := h.Run([]byte("x"), 1)
+	early := must(ledger.EventBody{AtMS: 1}.Marshal())(t)
+	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open}, Body: early}); err != nil {
+		t.Fatal(err)
+	}
+	rk, sk := recorder.SlotNames(r.SID, 0)
+	for _, name := range []string{rk, sk, recorder.FileName(r.SID, 0)} {
+		os.Remove(filepath.Join(h.Recordings(), name))
+	}
+	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
+	_, err := h.census(opt)
+	wantRule(t, "shredded before its time", err, RuleRecordings)
+	_, err = check(t, h.export(r), Options{LogKey: h.LogKey})
+	wantRule(t, "the same in a bundle", err, RuleRecordings)
+	h.Event("shredded", r.SID.String(), r.Parts[0].Open)
+	rep, err := h.census(opt)
+	if err != nil || !strings.Contains(text(rep), "1 were shredded") {
+		t.Errorf("got %v\n%s", err, text(rep))
+	}
+	rep, err = check(t, h.export(r), Options{LogKey: h.LogKey})
+	if err != nil || !strings.Contains(text(rep), "shredded, as entry") {
+		t.Errorf("in a bundle: got %v", err)
+	}
+}
+
+func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
+	h := newHouse(t)
+	r := h.Run([]byte("x"), 1)
+	body := must(ledger.CloseBody{Session: r.SID, Open: r.Parts[0].Open, Reason: "again"}.Marshal())(t)
+	dir := h.CopyOf(true)
+	if _, err := h.census(Options{LogDir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "interrupted", Ref: []uint64{r.Parts[0].Open}, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.census(Options{LogDir: h.LogDir()})
+	wantRule(t, "two ends", err, RuleEnd)
+
+	h = newHouse(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: [16]byte{1}, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	h.Open(bundletest.Ran{SID: [16]byte{1}}, rec, 0)
+	_, err = h.census(Options{LogDir: h.LogDir()})
+	wantRule(t, "no end", err, RuleEnd)
+	if !strings.Contains(err.Error(), "session aeaaaaaaaaaaaaaaaaaaaaaaaa part 0") {
+		t.Errorf("the fault does not name the session: %v", err)
+	}
+}
+
+func TestALogThatIsNotTheOneOthersHoldIsFound(t *testing.T) {
+	h := newHouse(t)
+	old := h.CopyOf(false)
+	r := h.Run([]byte("x"), 1)
+	raw := h.export(r)
+	held := h.Head()
+	now := Options{LogKey: h.LogKey, LogDir: h.CopyOf(false), Checkpoints: [][]byte{held}}
+	if _, err := check(t, raw, now); err != nil {
+		t.Fatal(err)
+	}
+	_, err := check(t, raw, Options{LogKey: h.LogKey, LogDir: old})
+	wantRule(t, "a copy that is shorter than the bundle's log", err, RuleLog)
+	_, err = h.census(Options{LogDir: old, Checkpoints: [][]byte{held}})
+	wantRule(t, "a copy that is shorter than what somebody holds", err, RuleLog)
+
+	// The whole signer is put back to the past and goes on: a fork under the same key.
+	h.Signer.Close()
+	os.RemoveAll(h.LogDir())
+	os.CopyFS(h.LogDir(), os.DirFS(old))
+	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.Dir(), "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, PassTime: 3600e9, SignInAge: 3600e9}))(t)
+	forked := h.Run([]byte("y"), 1)
+	h.Event("viewed", "more")
+	fork := h.export(forked)
+	if _, err := check(t, fork, Options{LogKey: h.LogKey}); err != nil {
+		t.Fatalf("the fork alone must look well: %v", err)
+	}
+	_, err = check(t, fork, Options{LogKey: h.LogKey, Checkpoints: [][]byte{held}})
+	wantRule(t, "a bundle of the fork", err, RuleLog)
+	_, err = h.census(Options{LogDir: h.CopyOf(true), Checkpoints: [][]byte{held}})
+	wantRule(t, "tiles of the fork", err, RuleLog)
+	_, err = check(t, raw, Options{LogKey: h.LogKey, LogDir: h.LogDir()})
+	wantRule(t, "the fork against the first bundle", err, RuleLog)
+}
+
+func TestWhatCannotBeComparedIsSaid(t *testing.T) {
+	h := newHouse(t)
+	raw := h.export(h.Run([]byte("x"), 1))
+	h.Event("viewed", "later")
+	rep, err := check(t, raw, Options{LogKey: h.LogKey, Checkpoints: [][]byte{h.Head()}})
+	if err != nil || !strings.Contains(text(rep), "later than this export") {
+		t.Errorf("got %v\n%s", err, text(rep))
+	}
+	for what, opt := range map[string]Options{"recordings without a log": {LogKey: h.LogKey, RecordingsDir: h.Recordings()}, "a log without its key": {LogDir: h.LogDir()},
+		"recordings with tiles alone": {LogKey: h.LogKey, LogDir: h.CopyOf(true), RecordingsDir: h.Recordings()}} {
+		if _, err := Verify(t.Context(), nil, opt); err == nil || recorder.RuleOf(err) != "" {
+			t.Errorf("%s: got %v, want a word on how to ask", what, err)
+		}
+	}
+}
