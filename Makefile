@@ -13,7 +13,7 @@ all: build
 demo: build
 	$(OUT)/sallyport demo $(DEMO)
 
-test:
+test: build
 	@deploy/test.sh
 
 setup:
@@ -28,6 +28,7 @@ web/dist/index.html: $(UI)
 	cd web/ui && npm run --silent build
 
 $(OUT)/sallyport: $(SOURCES) web/dist/index.html
+	@mkdir -p $(OUT)
 	$(GO) build -tags $(TAGS) -o $@ ./cmd/sallyport
 
 $(OUT)/sallyport-agent: $(SOURCES)

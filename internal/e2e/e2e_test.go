@@ -1,0 +1,335 @@
+// Package e2e drives the real programs: a demo's gateway, agents and shells, the command line, the verifier.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/sallyport/sallyport/internal/testenv"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	testenv.Cleanup()
+	os.Exit(status)
+}
+
+// demo has a machine that may be opened and one that must be asked for.
+func demo(t *testing.T) *testenv.Demo {
+	t.Helper()
+	return testenv.Start(t, "--devices", "2")
+}
+
+func TestOneTechniciansSession(t *testing.T) {
+	d := demo(t)
+	t.Run("both streams come apart and the status is the command's", func(t *testing.T) {
+		got := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+		if got.Out != "out\n" || !strings.Contains(got.Err, "err\n") || got.Status != 7 {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("a signal ends with 128 and its number", func(t *testing.T) {
+		if got := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "kill -TERM $$"); got.Status != 143 {
+			t.Errorf("got %+v, want 143", got)
+		}
+	})
+	t.Run("arguments arrive as they were", func(t *testing.T) {
+		got := d.Run(t, "technician", "shell", "press-1", "--", "printf", "%s|", "a b", "$HOME", "it's", "")
+		if got.Out != "a b|$HOME|it's||" {
+			t.Errorf("got %q", got.Out)
+		}
+	})
+	t.Run("input reaches the command and its end too", func(t *testing.T) {
+		cmd := d.Command(t.Context(), "technician", "shell", "press-1", "--", "cat")
+		cmd.Stdin = strings.NewReader("typed in\n")
+		if got := testenv.Finish(t, cmd); got.Out != "typed in\n" || got.Status != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("without a right there are the reason, the nearest way in and 77", func(t *testing.T) {
+		got := d.Run(t, "technician", "shell", "press-2", "--", "true")
+		if got.Status != 77 || !strings.Contains(got.Err, "You may not open a shell") || !strings.Contains(got.Err, "R1 lets you ask for it") {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("what is not there reads as what is not visible", func(t *testing.T) {
+		got := d.Run(t, "technician", "shell", "press-9", "--", "true")
+		if got.Status != 77 || !strings.Contains(got.Err, "No machine of the name press-9 is visible to you") {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("twenty at once do not mix", func(t *testing.T) { twentyAtOnce(t, d) })
+	t.Run("50 MB arrive whole", func(t *testing.T) { fiftyMegabytes(t, d) })
+	t.Run("a terminal has its size, is resized and reports its status", func(t *testing.T) { terminal(t, d) })
+	t.Run("a password at a hidden prompt is sealed", func(t *testing.T) { hiddenPassword(t, d) })
+	t.Run("a flipped byte of the evidence is found", func(t *testing.T) { flippedByte(t, d) })
+	t.Run("the log's copy and the recordings are complete", func(t *testing.T) { census(t, d) })
+	t.Run("a revoked device is cut at once", func(t *testing.T) { revoked(t, d) })
+}
+
+func twentyAtOnce(t *testing.T, d *testenv.Demo) {
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			word := fmt.Sprintf("session-%02d", i)
+			got := testenv.Finish(t, d.Command(t.Context(), "technician", "shell", "press-1", "--", "sh", "-c", "for i in 1 2 3; do echo "+word+"; done; exit "+fmt.Sprint(i)))
+			if got.Out != strings.Repeat(word+"\n", 3) || got.Status != i {
+				t.Errorf("%s: got %+v", word, got)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func fiftyMegabytes(t *testing.T, d *testenv.Demo) {
+	cmd := d.Command(t.Context(), "technician", "shell", "press-1", "--", "sh", "-c", "head -c 50000000 /dev/zero | tr '\\0' x")
+	out, err := cmd.Output()
+	if err != nil || len(out) != 50_000_000 || strings.Trim(string(out), "x") != "" {
+		t.Errorf("got %d bytes, %v", len(out), err)
+	}
+}
+
+// screen reads a terminal and waits for what should show there.
+type screen struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+func (s *screen) wait(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); !strings.Contains(s.text(), want); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the terminal does not show %q; it shows %q", want, s.text())
+		}
+	}
+}
+
+// open starts `sallyport shell -t` on a real terminal.
+func open(t *testing.T, d *testenv.Demo, args ...string) (*exec.Cmd, *os.File, *screen) {
+	t.Helper()
+	cmd := d.Command(context.Background(), "technician", append([]string{"shell", "-t", "press-1"}, args...)...)
+	cmd.Env = append(cmd.Env, "TERM=xterm")
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &screen{}
+	go io.Copy(out, tty)
+	t.Cleanup(func() { tty.Close(); cmd.Process.Kill() })
+	return cmd, tty, out
+}
+
+func terminal(t *testing.T, d *testenv.Demo) {
+	cmd, tty, out := open(t, d)
+	io.WriteString(tty, "stty size; echo rea''dy\n")
+	out.wait(t, "24 80")
+	out.wait(t, "ready")
+	if err := pty.Setsize(tty, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		io.WriteString(tty, "stty size\n")
+		time.Sleep(50 * time.Millisecond)
+		if strings.Contains(out.text(), "40 120") {
+			break
+		}
+	}
+	out.wait(t, "40 120")
+	io.WriteString(tty, "exit 5\n")
+	cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 5 {
+		t.Errorf("got status %d, want 5", got)
+	}
+}
+
+const password = "Xyzzy-hunter2-Plugh"
+
+func hiddenPassword(t *testing.T, d *testenv.Demo) {
+	cmd, tty, out := open(t, d)
+	io.WriteString(tty, "echo begin''ning; read -s -p 'Pass''word: ' P; echo; echo length=${#P}\n")
+	out.wait(t, "Password: ")
+	io.WriteString(tty, password+"\n")
+	out.wait(t, fmt.Sprintf("length=%d", len(password)))
+	io.WriteString(tty, "exit\n")
+	cmd.Wait()
+	sid := last(t, d)
+	for _, form := range [][]string{{"sessions", "replay", sid}, {"sessions", "show", sid, "--json"}} {
+		got := d.Run(t, "officer", form...)
+		if got.Status != 0 || strings.Contains(got.Out, password) {
+			t.Errorf("%v: status %d, or the password is in it", form, got.Status)
+		}
+	}
+	for _, form := range []string{"transcript", "input", "timeline", "cast", "replay/index.json", "replay/0.json"} {
+		raw := get(t, d, "officer", "/api/v1/sessions/"+sid+"/"+form)
+		if strings.Contains(raw, password) {
+			t.Errorf("%s holds the password", form)
+		}
+		if form == "input" && (!strings.Contains(raw, "[hidden]") || !strings.Contains(raw, "echo begin''ning")) {
+			t.Errorf("input: got %q, want what was typed in the open and [hidden]", raw)
+		}
+	}
+	grep := exec.Command("grep", "-rl", password, d.Dir)
+	if found, _ := grep.Output(); len(found) != 0 {
+		t.Errorf("the password lies in the clear in %s", found)
+	}
+	file := filepath.Join(t.TempDir(), "e.slyb")
+	if got := d.Run(t, "officer", "sessions", "export", sid, "-o", file); got.Status != 0 {
+		t.Fatalf("export: %+v", got)
+	}
+	got := d.Verify(t, "--log-key", d.LogKey, "--identity", d.Identities["reader"], "--identity", d.Identities["unsealer"], file)
+	if got.Status != 0 || !strings.Contains(got.Out, "hidden") {
+		t.Errorf("verify with the unsealer's key: %+v", got)
+	}
+}
+
+func last(t *testing.T, d *testenv.Demo) string {
+	t.Helper()
+	var rows []struct{ ID, State string }
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		got := d.Run(t, "officer", "sessions", "list", "--json")
+		if err := json.Unmarshal([]byte(got.Out), &rows); err != nil || len(rows) == 0 {
+			t.Fatalf("sessions list: %v %+v", err, got)
+		}
+		if rows[0].State == "closed" {
+			return rows[0].ID
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the newest session is %s, not closed", rows[0].State)
+		}
+	}
+}
+
+func get(t *testing.T, d *testenv.Demo, role, path string) string {
+	t.Helper()
+	out, err := exec.Command("curl", "-sS", "-f", "-H", "Authorization: Bearer "+d.Token(role), d.URL+path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("GET %s: %v %s", path, err, out)
+	}
+	return string(out)
+}
+
+func flippedByte(t *testing.T, d *testenv.Demo) {
+	d.Run(t, "technician", "shell", "press-1", "--", "echo", "evidence")
+	sid := last(t, d)
+	file := filepath.Join(t.TempDir(), "e.slyb")
+	if got := d.Run(t, "officer", "sessions", "export", sid, "-o", file); got.Status != 0 {
+		t.Fatalf("export: %+v", got)
+	}
+	if got := d.Verify(t, "--log-key", d.LogKey, file); got.Status != 0 {
+		t.Fatalf("verify: %+v", got)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(raw); at += len(raw) / 40 {
+		raw[at] ^= 1
+		bad := filepath.Join(t.TempDir(), "bad.slyb")
+		if err := os.WriteFile(bad, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Verify(t, "--log-key", d.LogKey, bad); got.Status != 1 {
+			t.Errorf("byte %d flipped: status %d", at, got.Status)
+		}
+		raw[at] ^= 1
+	}
+}
+
+func census(t *testing.T, d *testenv.Demo) {
+	log, rec := filepath.Join(d.DataDir, "signer", "log"), filepath.Join(d.DataDir, "recordings")
+	if got := d.Verify(t, "--log-key", d.LogKey, "--log", log, "--recordings", rec); got.Status != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(rec)); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(copied, "*.srec"))
+	os.Remove(files[0])
+	if got := d.Verify(t, "--log-key", d.LogKey, "--log", log, "--recordings", copied); got.Status != 1 {
+		t.Errorf("a removed recording: got %+v, want status 1", got)
+	}
+}
+
+func revoked(t *testing.T, d *testenv.Demo) {
+	cmd, tty, out := open(t, d)
+	io.WriteString(tty, "echo rea''dy\n")
+	out.wait(t, "ready")
+	began := time.Now()
+	if got := d.Run(t, "admin", "devices", "revoke", "press-1"); got.Status != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	cmd.Wait()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the session lived %s after the device was revoked; promised is a second", took)
+	} else {
+		t.Logf("cut after %s, the command included", took)
+	}
+	if got := d.Run(t, "technician", "shell", "press-1", "--", "true"); got.Status != 77 {
+		t.Errorf("a revoked device: got %+v, want 77", got)
+	}
+}
+
+func TestADemoStartsAgainWithEverythingKept(t *testing.T) {
+	dir := t.TempDir()
+	os.Chmod(filepath.Dir(dir), 0o755)
+	os.Chmod(dir, 0o711)
+	d := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
+	token, key := d.Token("technician"), d.LogKey
+	d.Run(t, "technician", "shell", "press-1", "--", "echo", "before")
+	sid := last(t, d)
+	if err := d.Stop(); err != nil {
+		t.Fatalf("stop: %v\n%s", err, d.Output())
+	}
+	again := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
+	if again.Token("technician") != token || again.LogKey != key || again.URL != d.URL {
+		t.Error("passwords, log or address are others than before")
+	}
+	if got := again.Run(t, "officer", "sessions", "replay", sid); !strings.Contains(got.Out, "before") {
+		t.Errorf("the session of before: %+v", got)
+	}
+	if got := again.Run(t, "technician", "shell", "press-1", "--", "echo", "after"); got.Out != "after\n" {
+		t.Errorf("a new session: %+v\n%s", got, again.Output())
+	}
+}
+
+func TestKillingTheDemoLeavesNothing(t *testing.T) {
+	d := testenv.Start(t, "--devices", "1")
+	gateway, agent := d.GatewayPID, d.Devices[0].PID
+	syscall.Kill(d.PID(), syscall.SIGKILL)
+	for end := time.Now().Add(20 * time.Second); alive(gateway) || alive(agent); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the gateway or an agent outlives a demo that was killed")
+		}
+	}
+}
+
+func alive(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(raw), ") Z ")
+}
