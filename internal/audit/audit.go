@@ -22,6 +22,12 @@ const (
 	Failed = "failed"
 )
 
+// Leaf types of sign-ins; the others stand where they are used, and the signer refuses one that the log does not know.
+const (
+	SignedIn  = "signed-in"
+	SignedOut = "signed-out"
+)
+
 // Event is one thing that somebody did or was refused.
 type Event struct {
 	Type    string // a leaf type of the log: viewed, exported, decided, …

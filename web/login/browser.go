@@ -162,8 +162,11 @@ type problemPage struct {
 // showError shows what happened in words, or a reference when it is a fault of ours.
 func (s *Service) showError(w http.ResponseWriter, err error, again string) {
 	text, hint, reference := errkind.ForPeople(err)
-	if reference != "" {
+	switch {
+	case reference != "":
 		s.cfg.Log.Error("sign-in", slog.String("reference", reference), slog.Any("error", err))
+	case errkind.KindOf(err) == errkind.Unavailable:
+		s.cfg.Log.Warn("sign-in refused", slog.Any("error", err))
 	}
 	s.pages.Write(w, page.Page{Name: "error", Status: errkind.KindOf(err).HTTP(), Title: "This did not work", Data: problemPage{page.Sentence(text), hint, again}})
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/page"
 	"github.com/sallyport/sallyport/internal/pending"
@@ -174,7 +175,7 @@ func (s *Service) derive(ctx context.Context, from [32]byte, addr string) (apity
 	}
 	bearer := PrefixCLI + pending.Secret()
 	row.IDHash, row.Kind, row.Addr, row.RefreshToken, row.Created, row.LastSeen = pending.Hash(bearer), store.KindCLI, addr, "", now, now
-	if err := s.record(ctx, "signin", row, map[string]string{"name": who.Name}); err != nil {
+	if err := s.record(ctx, audit.SignedIn, row, map[string]string{"name": who.Name}); err != nil {
 		return apitype.CLIToken{}, err
 	}
 	if err := s.makeRoom(ctx, row.Principal); err != nil {

@@ -7,7 +7,7 @@ import (
 
 func TestABrowserSignsInAndIsKnown(t *testing.T) {
 	s := newSite(t)
-	b := s.browser().signIn(s)
+	b := s.signIn(s.browser())
 	who := s.who(b)
 	if who.Person.Name != "technician" || !slices.Equal(who.Person.Groups, []string{"technicians"}) || who.Person.ID.Issuer != s.url+"/idp" {
 		t.Errorf("got %+v", who.Person)

@@ -26,7 +26,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 	row := store.WebSession{IDHash: pending.Hash(secret), Principal: in.Principal, Provider: in.Provider, SID: in.SID, IDToken: in.IDToken,
 		RefreshToken: in.RefreshToken, AuthTime: in.SignedInAt, SecondFactorAt: in.SecondFactorAt, AMR: in.AMR, ACR: in.ACR, Kind: store.KindWeb,
 		Addr: text(s.cfg.Addr(r)), Created: now, LastSeen: now, Expires: in.SignedInAt.Add(s.cfg.Life)}
-	if err := s.record(ctx, "signin", row, map[string]string{"name": in.Name}); err != nil {
+	if err := s.record(ctx, audit.SignedIn, row, map[string]string{"name": in.Name}); err != nil {
 		return err
 	}
 	if err := s.remember(ctx, in, now); err != nil {
@@ -128,7 +128,7 @@ func (s *Service) end(ctx context.Context, hash [32]byte, why string) {
 // takes rights away, and waiting would leave them.
 func (s *Service) ended(ctx context.Context, row store.WebSession, why string) {
 	s.closeAll(row.IDHash, row, why)
-	if err := s.record(ctx, "signout", row, map[string]string{"why": why}); err != nil {
+	if err := s.record(ctx, audit.SignedOut, row, map[string]string{"why": why}); err != nil {
 		s.cfg.Log.Error("the end of a sign-in could not be written to the log", slog.Any("error", err))
 	}
 }

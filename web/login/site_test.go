@@ -2,15 +2,14 @@ package login
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
-	"regexp"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +20,8 @@ import (
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/testenv"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 const password = "correct horse battery"
@@ -59,6 +60,9 @@ func (s *site) Record(_ context.Context, e audit.Event) error {
 	defer s.mu.Unlock()
 	if s.auditNo != nil {
 		return s.auditNo
+	}
+	if !slices.Contains(ledger.Types, e.Type) { // as the signer does
+		return fmt.Errorf("leaf type %q does not exist", e.Type)
 	}
 	s.events = append(s.events, e)
 	return nil
@@ -115,81 +119,21 @@ func (s *site) why(key string) string {
 	return s.ended[key]
 }
 
-// browser keeps cookies and follows redirects.
-type browser struct {
-	t *testing.T
-	*http.Client
-	at   *url.URL
-	body string
-	code int
-}
+// browser is one with nothing in it.
+func (s *site) browser() *testenv.Browser { return testenv.NewBrowser(s.t) }
 
-func (s *site) browser() *browser {
-	jar, _ := cookiejar.New(nil)
-	return &browser{t: s.t, Client: &http.Client{Jar: jar, Timeout: 10 * time.Second}}
-}
-
-func (b *browser) took(res *http.Response, err error) *browser {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.at, b.body, b.code = res.Request.URL, string(raw), res.StatusCode
-	return b
-}
-
-func (b *browser) open(addr string) *browser { b.t.Helper(); return b.took(b.Get(addr)) }
-
-var (
-	formAction = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
-	formHidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-)
-
-// submit fills the page's form as a person would.
-func (b *browser) submit(fields ...string) *browser {
-	b.t.Helper()
-	m := formAction.FindStringSubmatch(b.body)
-	if m == nil {
-		b.t.Fatalf("no form at %s (%d):\n%s", b.at, b.code, b.body)
-	}
-	form := url.Values{}
-	for _, h := range formHidden.FindAllStringSubmatch(b.body, -1) {
-		form.Set(h[1], unescape(h[2]))
-	}
-	for i := 0; i+1 < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
-	}
-	to, err := b.at.Parse(unescape(m[1]))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	req, _ := http.NewRequest(http.MethodPost, to.String(), strings.NewReader(form.Encode()))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	return b.took(b.Do(req))
-}
-
-func unescape(s string) string {
-	return strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#34;", `"`, "&#39;", "'").Replace(s)
-}
-
-// signIn signs the technician in and lands on a page of the app.
-func (b *browser) signIn(s *site) *browser {
-	b.t.Helper()
-	b.open(s.url+"/login/builtin?next=/machines").submit("username", "technician", "password", password)
-	if b.at.Path != "/machines" {
-		b.t.Fatalf("after sign-in: got %s (%d)\n%s", b.at, b.code, b.body)
+// signIn signs the technician in with a browser, which lands on a page of the app.
+func (s *site) signIn(b *testenv.Browser) *testenv.Browser {
+	s.t.Helper()
+	b.Open(s.url+"/login/builtin?next=/machines").Submit("username", "technician", "password", password)
+	if b.At.Path != "/machines" {
+		s.t.Fatalf("after sign-in: got %s (%d)\n%s", b.At, b.Status, b.Body)
 	}
 	return b
 }
 
-// request is one with the browser's cookies, as a handler sees it.
-func (b *browser) request(s *site) *http.Request {
+// request is one with a browser's cookies, as a handler sees it.
+func (s *site) request(b *testenv.Browser) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, s.url+"/api/v1/me", nil)
 	u, _ := url.Parse(s.url)
 	for _, c := range b.Jar.Cookies(u) {
@@ -198,9 +142,9 @@ func (b *browser) request(s *site) *http.Request {
 	return r
 }
 
-func (s *site) who(b *browser) Identity {
+func (s *site) who(b *testenv.Browser) Identity {
 	s.t.Helper()
-	who, err := s.Who(b.request(s))
+	who, err := s.Who(s.request(b))
 	if err != nil {
 		s.t.Fatalf("who: %v", err)
 	}
