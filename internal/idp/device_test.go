@@ -53,11 +53,11 @@ func TestADeviceIsSignedInByAPersonElsewhere(t *testing.T) {
 	if got := s.poll(d.Device); got.Code != "slow_down" {
 		t.Errorf("too fast by the longer interval: got %+v", got)
 	}
-	b := s.browser().open(d.Full).submit("username", "anna", "password", password)
-	if !has(b.body, d.User, "A. Berg", "127.0.0.1", "tool") {
-		t.Fatalf("the page does not say who asks from where: %s", b.body)
+	b := s.browser().Open(d.Full).Submit("username", "anna", "password", password)
+	if !has(b.Body, d.User, "A. Berg", "127.0.0.1", "tool") {
+		t.Fatalf("the page does not say who asks from where: %s", b.Body)
 	}
-	b.submit("answer", "allow")
+	b.Submit("answer", "allow")
 	s.clock.forward(30 * time.Second)
 	got := s.poll(d.Device)
 	if got.ID == "" || s.read(got.ID)["name"] != "A. Berg" {
@@ -74,9 +74,9 @@ func TestADeviceIsSignedInByAPersonElsewhere(t *testing.T) {
 func TestADeviceThatIsRefusedOrLateHearsSo(t *testing.T) {
 	s := newSite(t)
 	d := s.startDevice("tool")
-	b := s.browser().open(d.Full).submit("username", "anna", "password", password)
-	if b.submit("answer", "deny"); !has(b.body, "was refused") {
-		t.Errorf("got %s", b.body)
+	b := s.browser().Open(d.Full).Submit("username", "anna", "password", password)
+	if b.Submit("answer", "deny"); !has(b.Body, "was refused") {
+		t.Errorf("got %s", b.Body)
 	}
 	if got := s.poll(d.Device); got.Code != "access_denied" {
 		t.Errorf("got %+v", got)
@@ -86,8 +86,8 @@ func TestADeviceThatIsRefusedOrLateHearsSo(t *testing.T) {
 	if got := s.poll(d.Device); got.Code != "expired_token" {
 		t.Errorf("got %+v", got)
 	}
-	if b.open(d.Full); !has(b.body, "wrong, has expired or was used") {
-		t.Errorf("the page of a late code: %s", b.body)
+	if b.Open(d.Full); !has(b.Body, "wrong, has expired or was used") {
+		t.Errorf("the page of a late code: %s", b.Body)
 	}
 	if got := s.poll("made-up"); got.Code != "invalid_grant" {
 		t.Errorf("a made-up code: got %+v", got)
@@ -102,9 +102,9 @@ func TestUserCodesCannotBeGuessed(t *testing.T) {
 	b := s.browser()
 	s.signIn(b)
 	for range freeSlips + 1 {
-		b.open(s.issuer + "/device?user_code=BBBB-BBBB")
+		b.Open(s.issuer + "/device?user_code=BBBB-BBBB")
 	}
-	if b.open(s.issuer + "/device?user_code=BBBB-BBBC"); !has(b.body, "too many attempts") {
-		t.Errorf("got %s", b.body)
+	if b.Open(s.issuer + "/device?user_code=BBBB-BBBC"); !has(b.Body, "too many attempts") {
+		t.Errorf("got %s", b.Body)
 	}
 }

@@ -51,14 +51,14 @@ func TestABrowserThatIsSignedInIsNotAskedAgain(t *testing.T) {
 		"max_age of one minute": {[]string{"max_age", "60"}, true},
 	} {
 		s.clock.forward(2 * time.Minute)
-		b.open(s.ask(c.pairs...))
-		if asked := b.at.Query().Get("code") == ""; asked != c.asked {
-			t.Errorf("%s: asked for a password: got %t, want %t (%s)", name, asked, c.asked, b.at)
+		b.Open(s.ask(c.pairs...))
+		if asked := b.At.Query().Get("code") == ""; asked != c.asked {
+			t.Errorf("%s: asked for a password: got %t, want %t (%s)", name, asked, c.asked, b.At)
 		}
 	}
 	s.clock.forward(SessionTime)
-	if b.open(s.ask("prompt", "none")); b.at.Query().Get("error") != "login_required" {
-		t.Errorf("after the session's time: got %s, want login_required", b.at)
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("error") != "login_required" {
+		t.Errorf("after the session's time: got %s, want login_required", b.At)
 	}
 }
 
@@ -79,9 +79,9 @@ func TestRequestsThatMustNotLeaveThePage(t *testing.T) {
 	} {
 		b := s.browser()
 		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		b.open(s.ask(pairs...))
-		if b.code != http.StatusBadRequest || b.head.Get("Location") != "" {
-			t.Errorf("%s: got %d %s", name, b.code, b.head.Get("Location"))
+		b.Open(s.ask(pairs...))
+		if b.Status != http.StatusBadRequest || b.Head.Get("Location") != "" {
+			t.Errorf("%s: got %d %s", name, b.Status, b.Head.Get("Location"))
 		}
 	}
 }
@@ -101,9 +101,9 @@ func TestRequestsThatAreSentBackWithAnError(t *testing.T) {
 		"a max_age in words":  {[]string{"max_age", "soon"}, "invalid_request"},
 		"nobody is signed in": {[]string{"prompt", "none"}, "login_required"},
 	} {
-		b := s.browser().open(s.ask(c.pairs...))
-		if q := b.at.Query(); q.Get("error") != c.want || q.Get("state") != "st" || q.Get("iss") != s.issuer {
-			t.Errorf("%s: got %s, want %s", name, b.at, c.want)
+		b := s.browser().Open(s.ask(c.pairs...))
+		if q := b.At.Query(); q.Get("error") != c.want || q.Get("state") != "st" || q.Get("iss") != s.issuer {
+			t.Errorf("%s: got %s, want %s", name, b.At, c.want)
 		}
 	}
 }
@@ -254,16 +254,16 @@ func head(raw string) string { h, _, _ := strings.Cut(raw, "."); return h }
 
 func TestAPageAllowsNothingButItself(t *testing.T) {
 	s := newSite(t)
-	b := s.browser().open(s.ask())
-	csp := b.head.Get("Content-Security-Policy")
+	b := s.browser().Open(s.ask())
+	csp := b.Head.Get("Content-Security-Policy")
 	u, _ := url.Parse(s.back)
 	if !has(csp, "default-src 'none'", "frame-ancestors 'none'", "form-action 'self' http://"+u.Host) || has(csp, "unsafe") {
 		t.Errorf("got %s", csp)
 	}
-	if has(b.body, "<script") || has(b.body, "style=\"") || has(b.body, "onclick") {
+	if has(b.Body, "<script") || has(b.Body, "style=\"") || has(b.Body, "onclick") {
 		t.Errorf("the page has script or style inside")
 	}
-	if !has(b.body, `autocomplete="username"`, `autocomplete="current-password"`, `<label for="password">`) {
-		t.Errorf("a password manager finds no form: %s", b.body)
+	if !has(b.Body, `autocomplete="username"`, `autocomplete="current-password"`, `<label for="password">`) {
+		t.Errorf("a password manager finds no form: %s", b.Body)
 	}
 }

@@ -13,9 +13,9 @@ func TestSigningOutAtAClientEndsItEverywhere(t *testing.T) {
 	got := s.redeem(s.signIn(b))
 	sid := s.read(got.ID)["sid"]
 	bye := strings.TrimSuffix(s.back, "callback") + "bye"
-	b.open(s.issuer + "/logout?" + url.Values{"id_token_hint": {got.ID}, "post_logout_redirect_uri": {bye}, "state": {"x"}}.Encode())
-	if b.at.Path != "/rp/bye" || b.at.Query().Get("state") != "x" {
-		t.Errorf("got %s: %s", b.at, b.body)
+	b.Open(s.issuer + "/logout?" + url.Values{"id_token_hint": {got.ID}, "post_logout_redirect_uri": {bye}, "state": {"x"}}.Encode())
+	if b.At.Path != "/rp/bye" || b.At.Query().Get("state") != "x" {
+		t.Errorf("got %s: %s", b.At, b.Body)
 	}
 	heard := s.heard()
 	if len(heard) != 1 {
@@ -29,8 +29,8 @@ func TestSigningOutAtAClientEndsItEverywhere(t *testing.T) {
 	if again := s.renew(got.Refresh); again.Code != "invalid_grant" {
 		t.Errorf("refresh: got %+v", again)
 	}
-	if b.open(s.ask("prompt", "none")); b.at.Query().Get("error") != "login_required" {
-		t.Errorf("the browser is still signed in: %s", b.at)
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("error") != "login_required" {
+		t.Errorf("the browser is still signed in: %s", b.At)
 	}
 }
 
@@ -43,16 +43,16 @@ func TestNobodyIsSignedOutWithoutBeingAsked(t *testing.T) {
 		"no hint":       {},
 		"a forged hint": {"id_token_hint": {forged}},
 	} {
-		if b.open(s.issuer + "/logout?" + q.Encode()); !has(b.body, "Sign out", "<form") {
-			t.Errorf("%s: got %s", name, b.body)
+		if b.Open(s.issuer + "/logout?" + q.Encode()); !has(b.Body, "Sign out", "<form") {
+			t.Errorf("%s: got %s", name, b.Body)
 		}
 	}
-	if b.open(s.ask("prompt", "none")); b.at.Query().Get("code") == "" {
-		t.Errorf("signed out all the same: %s", b.at)
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("code") == "" {
+		t.Errorf("signed out all the same: %s", b.At)
 	}
-	b.open(s.issuer + "/logout").submit()
-	if b.open(s.ask("prompt", "none")); b.at.Query().Get("error") != "login_required" {
-		t.Errorf("after the answer: got %s", b.at)
+	b.Open(s.issuer + "/logout").Submit()
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("error") != "login_required" {
+		t.Errorf("after the answer: got %s", b.At)
 	}
 }
 
@@ -61,9 +61,9 @@ func TestSigningOutSendsNobodyElsewhere(t *testing.T) {
 	b := s.browser()
 	got := s.redeem(s.signIn(b))
 	b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	b.open(s.issuer + "/logout?" + url.Values{"id_token_hint": {got.ID}, "post_logout_redirect_uri": {"https://evil.example/"}}.Encode())
-	if b.code != http.StatusOK || b.head.Get("Location") != "" {
-		t.Errorf("got %d %s", b.code, b.head.Get("Location"))
+	b.Open(s.issuer + "/logout?" + url.Values{"id_token_hint": {got.ID}, "post_logout_redirect_uri": {"https://evil.example/"}}.Encode())
+	if b.Status != http.StatusOK || b.Head.Get("Location") != "" {
+		t.Errorf("got %d %s", b.Status, b.Head.Get("Location"))
 	}
 }
 
@@ -74,7 +74,7 @@ func TestALogoutIsToldAgainWhenTheClientDidNotAnswer(t *testing.T) {
 	s.mu.Lock()
 	s.deaf = 1
 	s.mu.Unlock()
-	b.open(s.issuer + "/logout?id_token_hint=" + got.ID)
+	b.Open(s.issuer + "/logout?id_token_hint=" + got.ID)
 	if heard := s.heard(); len(heard) != 1 {
 		t.Errorf("got %d logouts, want 1", len(heard))
 	}

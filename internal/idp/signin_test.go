@@ -18,11 +18,11 @@ func TestAWrongPasswordReadsTheSameForEverybody(t *testing.T) {
 	s := newSite(t)
 	var seen []string
 	for _, name := range []string{"anna", "nobody"} {
-		b := s.browser().open(s.ask()).submit("username", name, "password", "wrong password wrong")
-		if b.code != http.StatusUnauthorized || !has(b.body, "user name or password is wrong") {
-			t.Errorf("%s: got %d %s", name, b.code, b.body)
+		b := s.browser().Open(s.ask()).Submit("username", name, "password", "wrong password wrong")
+		if b.Status != http.StatusUnauthorized || !has(b.Body, "user name or password is wrong") {
+			t.Errorf("%s: got %d %s", name, b.Status, b.Body)
 		}
-		seen = append(seen, b.body)
+		seen = append(seen, b.Body)
 	}
 	if len(seen[0])-len("anna") != len(seen[1])-len("nobody") {
 		t.Errorf("the two answers differ by more than the name")
@@ -86,16 +86,16 @@ func TestManyGuessesAtOnceGainNothing(t *testing.T) {
 
 func TestThePageSaysHowLongToWait(t *testing.T) {
 	s := newSite(t)
-	b := s.browser().open(s.ask())
+	b := s.browser().Open(s.ask())
 	for range freeSlips + 1 {
-		b.submit("username", "anna", "password", "wrong password wrong")
+		b.Submit("username", "anna", "password", "wrong password wrong")
 	}
-	if b.submit("username", "anna", "password", password); b.code != http.StatusUnauthorized || !has(b.body, "Wait 1 s") || b.head.Get("Retry-After") == "" {
-		t.Errorf("got %d %s", b.code, b.body)
+	if b.Submit("username", "anna", "password", password); b.Status != http.StatusUnauthorized || !has(b.Body, "Wait 1 s") || b.Head.Get("Retry-After") == "" {
+		t.Errorf("got %d %s", b.Status, b.Body)
 	}
 	s.clock.forward(time.Second)
-	if b.submit("username", "anna", "password", password); b.at.Query().Get("code") == "" {
-		t.Errorf("after the wait: got %s %s", b.at, b.body)
+	if b.Submit("username", "anna", "password", password); b.At.Query().Get("code") == "" {
+		t.Errorf("after the wait: got %s %s", b.At, b.Body)
 	}
 }
 
@@ -113,26 +113,26 @@ func TestASecondFactorIsAskedAndCountsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := s.browser().open(s.ask()).submit("username", "anna", "password", password)
-	if !has(b.body, `autocomplete="one-time-code"`) || b.at.Query().Get("code") != "" {
-		t.Fatalf("no second page: %s", b.body)
+	b := s.browser().Open(s.ask()).Submit("username", "anna", "password", password)
+	if !has(b.Body, `autocomplete="one-time-code"`) || b.At.Query().Get("code") != "" {
+		t.Fatalf("no second page: %s", b.Body)
 	}
-	stale := b.body
-	if b.submit("code", "000000"); b.code != http.StatusUnauthorized || !has(b.body, "code is wrong") {
-		t.Errorf("a wrong code: got %d %s", b.code, b.body)
+	stale := b.Body
+	if b.Submit("code", "000000"); b.Status != http.StatusUnauthorized || !has(b.Body, "code is wrong") {
+		t.Errorf("a wrong code: got %d %s", b.Status, b.Body)
 	}
-	b.submit("code", code[:3]+" "+code[3:])
-	c := s.read(s.redeem(b.at.Query().Get("code")).ID)
+	b.Submit("code", code[:3]+" "+code[3:])
+	c := s.read(s.redeem(b.At.Query().Get("code")).ID)
 	if amr, _ := c["amr"].([]any); len(amr) != 3 || amr[2] != "mfa" {
 		t.Errorf("amr: got %v", c["amr"])
 	}
-	other := s.browser().open(s.ask()).submit("username", "anna", "password", password).submit("code", code)
-	if other.at.Query().Get("code") != "" || !has(other.body, "used already") {
+	other := s.browser().Open(s.ask()).Submit("username", "anna", "password", password).Submit("code", code)
+	if other.At.Query().Get("code") != "" || !has(other.Body, "used already") {
 		t.Errorf("the same code was taken twice")
 	}
-	b.body, b.at, _ = stale, mustParse(s.issuer+"/signin"), 0
-	if b.submit("code", code); b.code != http.StatusUnauthorized || !has(b.body, "took too long, or was finished already") {
-		t.Errorf("an old page: got %d %s", b.code, b.body)
+	b.Body, b.At, _ = stale, mustParse(s.issuer+"/signin"), 0
+	if b.Submit("code", code); b.Status != http.StatusUnauthorized || !has(b.Body, "took too long, or was finished already") {
+		t.Errorf("an old page: got %d %s", b.Status, b.Body)
 	}
 }
 
@@ -143,14 +143,14 @@ func TestTheSecondFactorCannotBeGuessed(t *testing.T) {
 	if _, err := s.users.EnrolTOTP("anna", "Sallyport", s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	b := s.browser().open(s.ask()).submit("username", "anna", "password", password)
+	b := s.browser().Open(s.ask()).Submit("username", "anna", "password", password)
 	tries := 0
-	for ; has(b.body, `name="code"`) && tries < 20; tries++ {
+	for ; has(b.Body, `name="code"`) && tries < 20; tries++ {
 		s.clock.forward(20 * time.Second)
-		b.submit("code", "000000")
+		b.Submit("code", "000000")
 	}
-	if tries > maxTries+1 || !has(b.body, "too often") {
-		t.Errorf("got %d tries and %s", tries, b.body)
+	if tries > maxTries+1 || !has(b.Body, "too often") {
+		t.Errorf("got %d tries and %s", tries, b.Body)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestTheSamePersonKeepsTheirSessionAndAnybodyElseEndsIt(t *testing.T) {
 	if was["sid"] != is["sid"] || was["auth_time"] == is["auth_time"] {
 		t.Errorf("anna again: got sid %v auth_time %v, before %v %v", is["sid"], is["auth_time"], was["sid"], was["auth_time"])
 	}
-	b.open(s.ask("prompt", "login")).submit("username", "otto", "password", password)
+	b.Open(s.ask("prompt", "login")).Submit("username", "otto", "password", password)
 	if got := s.heard(); len(got) != 1 || s.read(got[0])["sid"] != was["sid"] {
 		t.Errorf("the client heard %d logouts, want one of anna's session", len(got))
 	}
@@ -191,18 +191,18 @@ func TestTheSamePersonKeepsTheirSessionAndAnybodyElseEndsIt(t *testing.T) {
 
 func TestAForeignPageCannotSignSomebodyIn(t *testing.T) {
 	s := newSite(t)
-	b := s.browser().open(s.ask())
+	b := s.browser().Open(s.ask())
 	form := url.Values{"username": {"anna"}, "password": {password}, "back": {s.ask()[len(s.issuer)-4:]}}
 	r, _ := http.NewRequest("POST", s.issuer+"/signin", nil)
 	r.URL.RawQuery = form.Encode()
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if b.took(b.Do(r)); b.code != http.StatusForbidden {
-		t.Errorf("got %d", b.code)
+	if b.Took(b.Do(r)); b.Status != http.StatusForbidden {
+		t.Errorf("got %d", b.Status)
 	}
 	for _, back := range []string{"https://evil.example/", "//evil.example/idp/authorize", "/idp/jwks", "/other", ""} {
 		form.Set("back", back)
-		if b.took(b.PostForm(s.issuer+"/signin", form)); b.code != http.StatusBadRequest {
-			t.Errorf("back to %q: got %d", back, b.code)
+		if b.Took(b.PostForm(s.issuer+"/signin", form)); b.Status != http.StatusBadRequest {
+			t.Errorf("back to %q: got %d", back, b.Status)
 		}
 	}
 }
@@ -246,8 +246,8 @@ func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
 			if code := s.userInfo(got.Access); code != http.StatusUnauthorized {
 				t.Errorf("userinfo: got %d", code)
 			}
-			if b.open(s.ask("prompt", "none")); b.at.Query().Get("error") != "login_required" {
-				t.Errorf("the browser: got %s", b.at)
+			if b.Open(s.ask("prompt", "none")); b.At.Query().Get("error") != "login_required" {
+				t.Errorf("the browser: got %s", b.At)
 			}
 			s.sweep()
 			if heard := s.heard(); len(heard) != 1 {

@@ -4,19 +4,18 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"html"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/internal/testenv"
 )
 
 const (
@@ -93,61 +92,8 @@ func (s *site) heard() []string {
 	return s.logouts
 }
 
-// browser keeps cookies and follows redirects.
-type browser struct {
-	*http.Client
-	t    *testing.T
-	at   *url.URL
-	code int
-	body string
-	head http.Header
-}
-
-func (s *site) browser() *browser {
-	jar, _ := cookiejar.New(nil)
-	return &browser{t: s.t, Client: &http.Client{Jar: jar, Timeout: 10 * time.Second}}
-}
-
-func (b *browser) took(res *http.Response, err error) *browser {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.at, b.code, b.body, b.head = res.Request.URL, res.StatusCode, string(raw), res.Header
-	return b
-}
-
-func (b *browser) open(addr string) *browser { b.t.Helper(); return b.took(b.Get(addr)) }
-
-var (
-	formAction = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
-	formHidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-)
-
-func (b *browser) submit(fields ...string) *browser {
-	b.t.Helper()
-	m := formAction.FindStringSubmatch(b.body)
-	if m == nil {
-		b.t.Fatalf("no form at %s (%d): %s", b.at, b.code, b.body)
-	}
-	form := url.Values{}
-	for _, h := range formHidden.FindAllStringSubmatch(b.body, -1) {
-		form.Set(h[1], html.UnescapeString(h[2]))
-	}
-	for i := 0; i+1 < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
-	}
-	to, err := b.at.Parse(html.UnescapeString(m[1]))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return b.took(b.PostForm(to.String(), form))
-}
+// browser is one with nothing in it.
+func (s *site) browser() *testenv.Browser { return testenv.NewBrowser(s.t) }
 
 func challenge() string {
 	sum := sha256.Sum256([]byte(verifier))
@@ -167,12 +113,12 @@ func (s *site) ask(pairs ...string) string {
 }
 
 // signIn gives the code that the client gets.
-func (s *site) signIn(b *browser, pairs ...string) string {
+func (s *site) signIn(b *testenv.Browser, pairs ...string) string {
 	s.t.Helper()
-	b.open(s.ask(pairs...)).submit("username", "anna", "password", password)
-	code := b.at.Query().Get("code")
-	if code == "" || b.at.Query().Get("iss") != s.issuer || b.at.Query().Get("state") != "st" {
-		s.t.Fatalf("no code at %s (%d): %s", b.at, b.code, b.body)
+	b.Open(s.ask(pairs...)).Submit("username", "anna", "password", password)
+	code := b.At.Query().Get("code")
+	if code == "" || b.At.Query().Get("iss") != s.issuer || b.At.Query().Get("state") != "st" {
+		s.t.Fatalf("no code at %s (%d): %s", b.At, b.Status, b.Body)
 	}
 	return code
 }

@@ -59,6 +59,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	if err := os.Chmod(dir, 0o755); err != nil { // the programs also run as another user
 		return "", err
 	}
@@ -85,10 +86,13 @@ func Binaries(t testing.TB) string {
 	return dir
 }
 
+// built is the directory of the programs, once there is one.
+var built string
+
 // Cleanup removes what Binaries built; call it after m.Run.
 func Cleanup() {
-	if dir, err := build(); err == nil {
-		os.RemoveAll(dir)
+	if built != "" {
+		os.RemoveAll(built)
 	}
 }
 
