@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
+console.info = console.error; // the library's notices; standard output is ours
 const given = JSON.parse(process.argv[2]);
 let people = given.people;
 const say = (what) => process.stdout.write(JSON.stringify(what) + '\n');
