@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -104,6 +105,44 @@ func (p *Pattern) coversAll(q *Pattern) bool {
 		return under(p.arg, q.arg)
 	}
 	return p.arg == q.arg
+}
+
+// meet gives the actions that are in both patterns; false if there are none.
+func (p Pattern) meet(q Pattern) (Pattern, bool) {
+	both := p.kinds & q.kinds
+	if p.any || !q.any && both&(FilesRead|FilesWrite) != 0 && under(p.arg, q.arg) {
+		p, q = q, p // p is the narrower
+	}
+	p.kinds = both
+	switch {
+	case both == 0:
+		return Pattern{}, false
+	case q.any:
+		return p, true
+	case both&Run != 0:
+		argv, ok := meetArgv(p.argv, q.argv)
+		return Pattern{kinds: Run, argv: argv}, ok
+	case both&(FilesRead|FilesWrite) != 0:
+		return p, under(q.arg, p.arg)
+	}
+	return p, p.arg == q.arg
+}
+
+// meetArgv gives the template of the commands that fit both.
+func meetArgv(a, b []string) ([]string, bool) {
+	if len(a) != len(b) {
+		return nil, false
+	}
+	out := slices.Clone(a)
+	for i := range a {
+		switch {
+		case fits(a[i:i+1], b[i:i+1]):
+			out[i] = b[i]
+		case !fits(b[i:i+1], a[i:i+1]):
+			return nil, false
+		}
+	}
+	return out, true
 }
 
 // fits matches a command against a template word by word. A template's own places count as themselves, so
