@@ -37,8 +37,9 @@ type guard struct {
 	s     *State
 	agent string // program
 	gw    *process
-	mu    sync.Mutex // guards devices
+	mu    sync.Mutex // guards what follows
 	devs  map[string]*process
+	up    bool   // every device was online
 	key   string // the log's verifier key
 }
 
@@ -63,6 +64,9 @@ func Guard(ctx context.Context, o Options) error {
 	if err := g.setUp(ctx, run, &all); err != nil {
 		return err
 	}
+	g.mu.Lock()
+	g.up = true
+	g.mu.Unlock()
 	if err := g.ready(); err != nil {
 		return err
 	}
@@ -242,12 +246,9 @@ type readyDevice struct {
 
 // ready writes the ready-file, and writes it anew when a process was started again.
 func (g *guard) ready() error {
-	if g.o.Ready == "" || g.key == "" {
-		return nil
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.devs) < len(g.s.Devices) {
+	if g.o.Ready == "" || !g.up {
 		return nil
 	}
 	out := struct {

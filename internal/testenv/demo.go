@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +60,6 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	built = dir
 	if err := os.Chmod(dir, 0o755); err != nil { // the programs also run as another user
 		return "", err
 	}
@@ -79,6 +79,7 @@ var build = sync.OnceValues(func() (string, error) {
 // Binaries builds the programs once and gives their directory.
 func Binaries(t testing.TB) string {
 	t.Helper()
+	look()
 	dir, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -86,13 +87,21 @@ func Binaries(t testing.TB) string {
 	return dir
 }
 
-// built is the directory of the programs, once there is one.
-var built string
+// look reads the directories of the sources: go's test cache then knows that the tests depend on them, though only the
+// programs that are built here do.
+func look() {
+	filepath.WalkDir(Root(), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		return nil
+	})
+}
 
 // Cleanup removes what Binaries built; call it after m.Run.
 func Cleanup() {
-	if built != "" {
-		os.RemoveAll(built)
+	if dir, err := build(); err == nil {
+		os.RemoveAll(dir)
 	}
 }
 

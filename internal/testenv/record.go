@@ -1,0 +1,103 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Kept is what one recording holds of the streams of a terminal.
+type Kept struct {
+	recorder.Header
+	Typed    []byte // opened with the unsealing key, or zeros
+	Revealed []byte // Typed as a reader without that key has it; what stayed sealed is zeros
+	Shown    []byte
+	Cut      bool // without its close
+}
+
+// Keep reads a recording with the slot files beside it. Identities are files; without the unsealer's, Typed is zeros.
+func Keep(path string, identities ...string) (Kept, error) {
+	var ids []age.Identity
+	for _, file := range identities {
+		f, err := os.Open(file)
+		if err != nil {
+			return Kept{}, err
+		}
+		got, err := age.ParseIdentities(f)
+		f.Close()
+		if err != nil {
+			return Kept{}, err
+		}
+		ids = append(ids, got...)
+	}
+	stem := strings.TrimSuffix(path, ".srec")
+	rk, err := unlock(stem+".rk.age", ids)
+	if err != nil {
+		return Kept{}, err
+	}
+	var sk *[32]byte
+	if key, err := unlock(stem+".sk.age", ids); err == nil {
+		sk = &key
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Kept{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Kept{}, err
+	}
+	r, err := recorder.OpenReader(f, info.Size(), path, rk, sk)
+	if err != nil {
+		return Kept{}, err
+	}
+	return keep(r)
+}
+
+func unlock(path string, ids []age.Identity) ([32]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	defer f.Close()
+	return recorder.Unlock(f, ids...)
+}
+
+func keep(r *recorder.Reader) (Kept, error) {
+	k := Kept{Header: r.Header()}
+	for {
+		f, err := r.Next()
+		switch {
+		case err == io.EOF:
+			return k, nil
+		case errors.Is(err, recorder.ErrCut):
+			k.Cut = true
+			return k, nil
+		case err != nil:
+			return k, err
+		}
+		switch f.Kind {
+		case recorder.KindOutput:
+			if f.At != uint64(len(k.Shown)) {
+				return k, fmt.Errorf("output at %d, want %d", f.At, len(k.Shown))
+			}
+			k.Shown = append(k.Shown, f.Data...)
+		case recorder.KindSealed:
+			body := make([]byte, f.Len())
+			if f.Opened {
+				copy(body, f.Data)
+			}
+			k.Typed = append(k.Typed, body...)
+			k.Revealed = append(k.Revealed, make([]byte, len(body))...)
+		case recorder.KindReveal:
+			copy(k.Revealed[f.At:], f.Data)
+		}
+	}
+}
