@@ -4,13 +4,41 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+tags=sqlite_fts5
 passed=0 failed=0
+
+count() { passed=$((passed + $1)); failed=$((failed + $2)); }
 step() { # name, command…: one check that holds or does not
   local name=$1; shift
-  if "$@" >"$tmp/out" 2>&1; then echo "ok    $name"; passed=$((passed + 1)); else echo "FAIL  $name"; cat "$tmp/out"; failed=$((failed + 1)); fi
+  if "$@" >"$tmp/out" 2>&1; then echo "ok    $name"; count 1 0; else echo "FAIL  $name"; cat "$tmp/out"; count 0 1; fi
 }
-step "go vet" go vet -tags sqlite_fts5 ./...
-go test -json -tags sqlite_fts5 -timeout 10m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
-if read -r p f <"$tmp/go"; then passed=$((passed + p)) failed=$((failed + f)); else failed=$((failed + 1)); fi
+suite() { # name, file for "passed failed", command…: tests that count themselves
+  local name=$1 counts=$2 p f; shift 2
+  "$@" >"$tmp/out" 2>&1
+  if read -r p f <"$counts" && [ "$f" -eq 0 ] && [ "$p" -gt 0 ]; then echo "ok    $name: $p passed"; else echo "FAIL  $name"; cat "$tmp/out"; p=${p:-0} f=${f:-1}; [ "$f" -gt 0 ] || f=1; fi
+  count "$p" "$f"
+}
+formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
+client() { (cd web/ui && npx --no-install openapi-typescript ../api/openapi.yaml -o "$tmp/schema.d.ts" && diff -u src/api/schema.d.ts "$tmp/schema.d.ts") || { echo "run: npm --prefix web/ui run api"; return 1; }; }
+units() { (cd web/ui && npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$tmp/units.json"); node -p 'const r=JSON.parse(require("fs").readFileSync(process.argv[1]));`${r.numPassedTests} ${r.numFailedTests+r.numFailedTestSuites}`' "$tmp/units.json" >"$tmp/units"; }
+browser() {
+  node tests/browser/run.mjs --test-reporter=tap | tee "$tmp/tap"
+  echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
+}
+
+step "gofmt" formatted
+step "go vet" go vet -tags "$tags" ./...
+step "staticcheck" go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$tags" ./...
+step "clients without cgo: windows, darwin, linux" make -s clients
+step "agents: amd64, arm64, arm, mipsle, riscv64" make -s agents
+step "web: types" npm --prefix web/ui run --silent typecheck
+step "web: the typed client is of this API" client
+suite "web: units" "$tmp/units" units
+
+go test -json -tags "$tags" -timeout 20m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
+if read -r p f <"$tmp/go"; then count "$p" "$f"; else count 0 1; fi
+
+suite "browser: real Chromium against a demo" "$tmp/browser" browser
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
