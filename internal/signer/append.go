@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -32,7 +33,39 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 			return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
 		}
 	}
+	if r.Type == "shredded" {
+		if err := s.mayShred(r); err != nil {
+			return Appended{}, errkind.New(errkind.Denied, "shredded leaf: "+err.Error())
+		}
+	}
 	return s.appendOwn(ctx, r.Type, r.Ref, r.Body)
+}
+
+// mayShred checks that the time which each beginning promised is over, by the signer's own clock, and that the leaf does not
+// claim to be of later. A verifier takes a missing recording for shredded by that leaf's time alone, so without this a taken
+// data plane could do away with a recording at once.
+func (s *Service) mayShred(r AppendRequest) error {
+	body, err := ledger.ParseEventBody(r.Body)
+	if err != nil {
+		return err
+	}
+	now := s.cfg.Now()
+	if body.AtMS > now.Add(time.Minute).UnixMilli() {
+		return fmt.Errorf("it claims a time that is still to come")
+	}
+	if len(r.Ref) == 0 {
+		return fmt.Errorf("want a reference to each open leaf")
+	}
+	for _, i := range r.Ref {
+		open, err := s.openAt(i)
+		if err != nil {
+			return err
+		}
+		if open.RetainUntil > now.Unix() {
+			return fmt.Errorf("entry %d promised to keep the recording until %s", i, time.Unix(open.RetainUntil, 0).UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 // ends checks that a close names its session's own open leaf.
