@@ -132,7 +132,12 @@ func StartIn(t testing.TB, dir string, args ...string) *Demo {
 		t.Fatal(err)
 	}
 	go func() { d.done <- d.cmd.Wait() }()
-	t.Cleanup(func() { d.Stop() })
+	t.Cleanup(func() {
+		d.Stop()
+		if t.Failed() {
+			t.Log(d.Output())
+		}
+	})
 	deadline := time.Now().Add(60 * time.Second)
 	for d.Reload() != nil {
 		select {
