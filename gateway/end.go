@@ -94,6 +94,16 @@ func (s *Session) stillAllowed(snap *authz.Snapshot, dev store.Device, others in
 	return ended(ByWithdrawal, d.Explain().Text)
 }
 
+// Quiet starts nothing new any more, and tells those who work now.
+func (b *Broker) Quiet(text string) {
+	b.mu.Lock()
+	b.drain = true
+	b.mu.Unlock()
+	for _, s := range b.sessions() {
+		s.sink.Notice("drain", text)
+	}
+}
+
 // Drain ends what runs, with notice, and starts nothing new. It returns when every session is closed or ctx ends.
 func (b *Broker) Drain(ctx context.Context) {
 	b.mu.Lock()

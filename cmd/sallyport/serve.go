@@ -3,9 +3,9 @@
 package main
 
 import (
-	"crypto/tls"
-	"log/slog"
-	"net"
+	"os/signal"
+	"strings"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -16,33 +16,77 @@ import (
 
 type serveCmd struct {
 	Config string `required:"" type:"path" placeholder:"FILE" help:"The configuration: docs/config.md."`
+	Single bool   `help:"Run the signer in this process even if the configuration names its socket."`
+}
+
+func (*serveCmd) Help() string {
+	return `Serves until SIGTERM or Ctrl-C. Then it drains: new sessions are refused with the reason, running ones are told and have
+[site] drain_at_most to finish. Under systemd it says READY, STOPPING and, with WatchdogSec, WATCHDOG.`
 }
 
 // Run serves until SIGTERM, then drains.
 func (c *serveCmd) Run(a *app) error {
-	cfg, err := config.Load(c.Config)
-	if err != nil {
-		return errkind.New(errkind.Usage, err.Error())
-	}
-	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	proxied := cfg.TLS.Mode == "behind-proxy"
-	g, err := node.New(a.context(), node.Options{Config: cfg, NoTLS: proxied, Log: log})
+	cfg, err := loadConfig(c.Config, (*config.Config).CheckFiles)
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", cfg.Listen.HTTPS)
+	if c.Single {
+		cfg.Signer.Socket = ""
+	}
+	signal.Ignore(syscall.SIGHUP) // a habit of operators; files of certificates are read again when they change
+	return inWords(node.Serve(a.context(), cfg, cfg.Logger(a.stderr), notify))
+}
+
+type signerCmd struct {
+	Config string `required:"" type:"path" placeholder:"FILE" help:"The gateway's configuration; [signer] socket says where to answer."`
+}
+
+func (*signerCmd) Help() string {
+	return `The signer as a process and user of its own: it holds root key, session CA, log and the built-in provider, decides every session
+again and signs nothing that is not in the log. The gateway reaches it over a unix socket; the kernel says who connects.`
+}
+
+// Run answers the gateway until SIGTERM.
+func (c *signerCmd) Run(a *app) error {
+	cfg, err := loadConfig(c.Config, (*config.Config).CheckPolicyFiles)
 	if err != nil {
 		return err
 	}
-	if !proxied {
-		t, err := node.TLS(cfg)
-		if err != nil {
-			return err
+	log := cfg.Logger(a.stderr)
+	s, err := node.OpenSigner(a.context(), cfg, log)
+	if err != nil {
+		return inWords(err)
+	}
+	log.Info("signer", "socket", cfg.Signer.Socket, "dir", cfg.Signer.Dir, "gateway_user", cfg.Signer.GatewayUser)
+	notify(daemon.SdNotifyReady)
+	defer notify(daemon.SdNotifyStopping)
+	return inWords(s.Run(a.context()))
+}
+
+func notify(state string) { daemon.SdNotify(false, state) }
+
+// loadConfig reads a configuration and looks at the files it names. What is wrong is one line, and a matter of usage.
+func loadConfig(path string, check func(*config.Config) error) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if err == nil {
+		if err = check(cfg); err != nil {
+			err = errkind.New(errkind.Usage, path+": "+err.Error())
 		}
-		l = tls.NewListener(l, t)
 	}
-	log.Info("serving", slog.String("url", cfg.Site.URL), slog.String("listen", l.Addr().String()))
-	daemon.SdNotify(false, daemon.SdNotifyReady)
-	defer daemon.SdNotify(false, daemon.SdNotifyStopping)
-	return g.Run(a.context(), l)
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, err.Error()).WithHint("docs/config.md says what each key means.")
+	}
+	return cfg, nil
+}
+
+// inWords keeps what an operator reads: an error that nobody classified is shown whole, since this is their own machine.
+func inWords(err error) error {
+	if err == nil || errkind.KindOf(err) == errkind.Internal {
+		return err
+	}
+	e, _ := errkind.Of(err)
+	if e.Err != nil && !strings.Contains(e.Text, e.Err.Error()) {
+		return errkind.New(e.Kind, e.Text+" ("+e.Err.Error()+")").WithHint(e.Hint)
+	}
+	return err
 }

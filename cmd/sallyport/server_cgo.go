@@ -5,6 +5,8 @@ package main
 // serverCommands need the database, and with it cgo.
 type serverCommands struct {
 	Serve       serveCmd       `cmd:"" help:"Run the gateway."`
+	Signer      signerCmd      `cmd:"" help:"Run the signer as a process and user of its own."`
+	Users       usersCmd       `cmd:"" help:"People of the built-in provider."`
 	Demo        demoCmd        `cmd:"" help:"Run a gateway, three machines and one person of each role, on this computer only."`
 	DemoGuard   demoGuardCmd   `cmd:"" hidden:""`
 	DemoGateway demoGatewayCmd `cmd:"" hidden:""`

@@ -83,6 +83,9 @@ func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 		return 0, fmt.Errorf("audit %s: %w", e.Type, err)
 	}
 	out, err := l.Signer.Append(ctx, signer.AppendRequest{Type: e.Type, Body: body})
+	if errkind.KindOf(err) == errkind.Unavailable {
+		return 0, err // it says itself what is missing: the signer, or space
+	}
 	if err != nil {
 		return 0, errkind.New(errkind.Unavailable, "this could not be written to the log, so it was not done").
 			WithHint("Try again; if it stays so, whoever runs the gateway looks at the disk and the signer.").Because(err)

@@ -3,11 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -23,6 +24,12 @@ func (c *Config) defaults() {
 	set(&c.Site.Notice, "Sessions are recorded.")
 	set(&c.Listen.HTTPS, ":443")
 	set(&c.Recording.Durability, "strict")
+	set(&c.Log.Format, "text")
+	set(&c.Log.Level, "info")
+	if c.Signer.Socket != "" {
+		set(&c.Signer.Dir, "/var/lib/sallyport-signer")
+		set(&c.Signer.GatewayUser, "sallyport")
+	}
 	size := func(s *Size, v Size) {
 		if *s == 0 {
 			*s = v
@@ -48,7 +55,7 @@ func (c *Config) defaults() {
 }
 
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSite, c.checkTLS, c.checkIdentities, c.checkRecording} {
+	for _, f := range []func() error{c.checkSite, c.checkTLS, c.checkIdentities, c.checkRecording, c.checkSigner, c.checkLog} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -104,6 +111,53 @@ func (c *Config) checkTLS() error {
 	return nil
 }
 
+func (c *Config) checkSigner() error {
+	s := c.Signer
+	switch {
+	case s.Socket == "" && (s.Dir != "" || s.GatewayUser != ""):
+		return errors.New("[signer] dir and gateway_user belong to a signer of its own process: write socket as well, or leave them out")
+	case s.Socket == "":
+		return nil
+	case !filepath.IsAbs(s.Socket) || len(s.Socket) > 107:
+		return fmt.Errorf("[signer] socket = %q: write an absolute path of at most 107 characters, such as \"/run/sallyport-signer/signer.sock\"", s.Socket)
+	case !filepath.IsAbs(s.Dir):
+		return fmt.Errorf("[signer] dir = %q: write an absolute path, such as \"/var/lib/sallyport-signer\"", s.Dir)
+	case within(s.Dir, c.Site.DataDir) || within(c.Site.DataDir, s.Dir):
+		return fmt.Errorf("[signer] dir = %q: the signer's directory and data_dir belong to two users, so neither may lie in the other", s.Dir)
+	}
+	return nil
+}
+
+// within says whether path is dir or lies in it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+func (c *Config) checkLog() error {
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return fmt.Errorf("[log] format = %q: write \"text\" or \"json\"", c.Log.Format)
+	}
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return fmt.Errorf("[log] level = %q: write \"debug\", \"info\", \"warn\" or \"error\"", c.Log.Level)
+	}
+	return nil
+}
+
+// Logger writes to w as the file says. The file has been checked.
+func (c *Config) Logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{}
+	var l slog.Level
+	if l.UnmarshalText([]byte(c.Log.Level)) == nil {
+		o.Level = l
+	}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
 var shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
 func (c *Config) checkIdentities() error {
@@ -151,56 +205,4 @@ func loopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// nearestKey finds the known key that a misspelt one is closest to.
-func nearestKey(key string) string {
-	best, at := "", 3
-	for _, k := range keys(reflect.TypeFor[Config](), "") {
-		if d := distance(key, k); d < at {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-func keys(t reflect.Type, prefix string) []string {
-	var out []string
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := f.Tag.Get("toml")
-		if name == "" {
-			continue
-		}
-		ft := f.Type
-		if ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct {
-			ft = ft.Elem()
-		}
-		out = append(out, prefix+name)
-		if ft.Kind() == reflect.Struct {
-			out = append(out, keys(ft, prefix+name+".")...)
-		}
-	}
-	return out
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := before
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			before = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-		}
-	}
-	return row[len(b)]
 }

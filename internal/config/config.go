@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -23,6 +24,7 @@ type Config struct {
 	Recording Recording  `toml:"recording"`
 	Signer    Signer     `toml:"signer"`
 	Ledger    Ledger     `toml:"ledger"`
+	Log       Log        `toml:"log"`
 }
 
 // Site names the installation.
@@ -32,18 +34,22 @@ type Site struct {
 	DataDir string `toml:"data_dir" doc:"Where database, recordings, log and keys are. Mode 0700." required:"yes"`
 	Notice  string `toml:"notice" doc:"First of the four lines shown before every session." default:"Sessions are recorded."`
 	Hosts   Words  `toml:"hosts" doc:"More host:port under which agents may reach this gateway. The site's own is always one."`
+
+	DrainAtMost Duration `toml:"drain_at_most" doc:"At SIGTERM sessions have this long to finish by themselves, are told so, and are then ended with the reason. New ones are refused meanwhile." default:"30s"`
 }
 
 // Listen says where the gateway can be reached.
 type Listen struct {
 	HTTPS   string `toml:"https" doc:"Address of the web app, the API and the agents' tunnel." default:":443"`
-	Metrics string `toml:"metrics" doc:"Own listener for /metrics. Empty: no metrics. A loopback address, or a network that you trust: it asks for no password."`
+	Metrics string `toml:"metrics" doc:"Own listener for /metrics. Empty: no metrics. A loopback address, or a network that you trust: it asks for no password. It answers /healthz and /readyz as well, whatever the Host."`
+
+	MetricsToken string `toml:"metrics_token_file" doc:"File with a secret of 16 characters or more: /metrics then also answers at the address above to Authorization: Bearer SECRET."`
 }
 
 // TLS says who ends it.
 type TLS struct {
 	Mode    string `toml:"mode" doc:"files: cert and key below. self: a CA made in data_dir, for trials; agents take it with --ca. behind-proxy: no TLS here; the listener must be a loopback address, and the proxy must pass Host and set X-Forwarded-For." required:"yes"`
-	Cert    string `toml:"cert" doc:"mode files: PEM chain. Read again at SIGHUP and when the file changes."`
+	Cert    string `toml:"cert" doc:"mode files: PEM chain. Read again when the file changes."`
 	Key     string `toml:"key" doc:"mode files: PEM key, readable by the gateway's user only."`
 	Proxies Words  `toml:"trusted_proxies" doc:"mode behind-proxy: networks (CIDR) whose X-Forwarded-For is believed." default:"127.0.0.0/8, ::1/128"`
 }
@@ -87,13 +93,21 @@ type Recording struct {
 
 // Signer says where the signer runs.
 type Signer struct {
-	Socket string `toml:"socket" doc:"Unix socket of sallyport signer, its own process and user. Empty: in this process, and sallyport doctor says what that weakens."`
+	Socket      string `toml:"socket" doc:"Unix socket of sallyport signer, its own process and user, which reads this file too. Empty: the signer is in the gateway's process, and sallyport doctor says what that weakens."`
+	Dir         string `toml:"dir" doc:"With a socket: where the signer has its keys, the log, and the people of the built-in provider. Mode 0700, of the signer's user, outside data_dir. Without a socket all this is in data_dir." default:"/var/lib/sallyport-signer"`
+	GatewayUser string `toml:"gateway_user" doc:"With a socket: the user, by name or number, that the gateway runs as. The kernel says who connects; only this user, and the signer's own, is answered." default:"sallyport"`
 }
 
 // Ledger says what else happens to the log.
 type Ledger struct {
 	Origin     string `toml:"origin" doc:"Name of the log, for ever. Empty: host of site.url + /log."`
 	SecondCopy string `toml:"second_copy" doc:"Directory that gets every tile as well; never restored from a backup."`
+}
+
+// Log says what the programs write to stderr about themselves. It is not the evidence.
+type Log struct {
+	Format string `toml:"format" doc:"text or json." default:"text"`
+	Level  string `toml:"level" doc:"debug, info, warn or error." default:"info"`
 }
 
 // Words is a list of strings.
@@ -110,7 +124,7 @@ func Load(path string) (*Config, error) {
 
 // Parse reads and checks text; name is for messages.
 func Parse(name string, raw []byte) (*Config, error) {
-	c := &Config{}
+	c := &Config{Site: Site{DrainAtMost: Duration(30 * time.Second)}} // before reading, since 0s is an answer too
 	d := toml.NewDecoder(bytes.NewReader(raw)).DisallowUnknownFields()
 	if err := d.Decode(c); err != nil {
 		return nil, explain(name, err)

@@ -37,7 +37,7 @@ func ServeGateway(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return g.Run(ctx, l)
+	return g.Run(ctx, node.Open(l, log))
 }
 
 func (s *State) config() *config.Config {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/enroll"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
@@ -28,17 +29,24 @@ type identities struct {
 	office  *enroll.Office
 }
 
-// checkData makes the data directory, and keeps demos and real gateways out of each other's.
-func checkData(dir string, demo bool) error {
+// checkData makes a data directory, and keeps demos and real gateways out of each other's. The key is what the
+// configuration calls it.
+func checkData(dir, key string, demo bool) error {
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+		return errkind.New(errkind.Usage, fmt.Sprintf("%s: %s cannot be made or written: %v", key, dir, err)).
+			WithHint("Make it for the user that this runs as: install -d -m 0700 -o USER " + dir)
 	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s: others may read the data directory; run chmod 0700 on it", dir)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
 	}
-	_, err := os.Stat(filepath.Join(dir, "DEMO"))
-	if err == nil && !demo {
-		return fmt.Errorf("%s is a demo's data: its keys and passwords lie open. Name another data_dir", dir)
+	if info.Mode().Perm()&0o077 != 0 {
+		return errkind.New(errkind.Usage, fmt.Sprintf("%s: others may read %s (mode %04o)", key, dir, info.Mode().Perm())).
+			WithHint("Run chmod 0700 on it, and think about who read the keys in it.")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "DEMO")); err == nil && !demo {
+		return errkind.New(errkind.Usage, fmt.Sprintf("%s: %s is a demo's data, whose keys and passwords lie open", key, dir)).
+			WithHint("Name another directory. A demo does not become a real gateway; set that up anew.")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
@@ -40,6 +40,16 @@ type Options struct {
 	Seed   func(ctx context.Context, g *Gateway) error
 	Demo   bool
 	Log    *slog.Logger
+
+	// Waiting is told what the start waits for; empty: it goes on. May be nil.
+	Waiting func(why string)
+}
+
+func (o Options) waiting() func(string) {
+	if o.Waiting == nil {
+		return func(string) {}
+	}
+	return o.Waiting
 }
 
 // Gateway is one that is ready to run.
@@ -53,6 +63,7 @@ type Gateway struct {
 	url      *url.URL
 	host     string
 	own      *signer.Service // nil: the signer is another process
+	apart    *apart          // which this is
 	idp      *idp.Provider
 	set      *oidcauth.Set
 	record   *recorder.Node
@@ -63,13 +74,15 @@ type Gateway struct {
 	login    *login.Service
 	door     *terminal.Door
 	audit    *audit.Log
+	meters   *meters
 	handler  http.Handler
 	identity identities
+	draining atomic.Bool
 }
 
 // New opens everything. What it returns runs nothing yet.
 func New(ctx context.Context, o Options) (*Gateway, error) {
-	g := &Gateway{opt: o, host: o.Host}
+	g := &Gateway{opt: o, host: o.Host, meters: newMeters()}
 	var err error
 	if g.url, err = url.Parse(o.Config.Site.URL); err != nil {
 		return nil, fmt.Errorf("site address: %w", err)
@@ -77,7 +90,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	if g.host == "" {
 		g.host = hostPort(g.url)
 	}
-	for _, step := range []func(context.Context) error{g.openStore, g.openIdentity, g.openSigner, g.openRecorder, g.openBroker, g.openSite} {
+	for _, step := range []func(context.Context) error{g.openStore, g.openKeys, g.openIdentity, g.openSigner, g.openRecorder, g.openBroker, g.openSite} {
 		if err := step(ctx); err != nil {
 			g.close()
 			return nil, err
@@ -98,23 +111,26 @@ func hostPort(u *url.URL) string {
 }
 
 func (g *Gateway) openStore(ctx context.Context) (err error) {
-	if err := checkData(g.opt.Config.Site.DataDir, g.opt.Demo); err != nil {
+	if err := checkData(g.opt.Config.Site.DataDir, "[site] data_dir", g.opt.Demo); err != nil {
 		return err
 	}
 	g.DB, err = sqlite.Open(ctx, g.path("gateway.db"), sqlite.Options{})
 	return err
 }
 
-func (g *Gateway) openSigner(ctx context.Context) error {
-	noise, err := noiseKey(g.path("keys", "noise.key"))
-	if err != nil {
-		return err
-	}
-	g.identity.noise = noise
+func (g *Gateway) openKeys(context.Context) (err error) {
 	if socket := g.opt.Config.Signer.Socket; socket != "" {
-		g.Signer = signer.NewClient(socket)
+		g.apart = newApart(socket)
+	}
+	g.identity.noise, err = noiseKey(g.path("keys", "noise.key"))
+	return err
+}
+
+func (g *Gateway) openSigner(ctx context.Context) (err error) {
+	if g.apart != nil {
+		g.Signer = signer.NewClient(g.apart.socket)
 	} else {
-		if g.own, err = signer.New(SignerConfig(g.opt.Config, g.host, noise.Public, g.set, g.opt.Log)); err != nil {
+		if g.own, err = signer.New(SignerConfig(g.opt.Config, g.host, g.identity.noise.Public, g.set, g.opt.Log)); err != nil {
 			return err
 		}
 		g.Signer = g.own
@@ -132,7 +148,7 @@ func (g *Gateway) openSigner(ctx context.Context) error {
 
 // SignerConfig is the signer's part of a configuration.
 func SignerConfig(c *config.Config, host string, noise wire.Hash, ids signer.Identities, log *slog.Logger) signer.Config {
-	return signer.Config{Dir: filepath.Join(c.Site.DataDir, "signer"), Origin: c.Ledger.Origin, Hosts: append([]string{host}, c.Site.Hosts...), NoiseKey: noise,
+	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: append([]string{host}, c.Site.Hosts...), NoiseKey: noise,
 		Identities: ids, SecondCopy: c.Ledger.SecondCopy, PassTime: 12 * time.Hour, SignInAge: 12 * time.Hour, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
 }
 
@@ -170,7 +186,7 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	if err := g.rules.Load(ctx, g.Signer); err != nil {
 		return err
 	}
-	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: g.DB, Lines: g.lines, Recorder: g.record,
+	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: countedStore{g.DB, g.meters}, Lines: g.lines, Recorder: countedRecorder{g.record, g.meters},
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log})
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
 }
@@ -195,44 +211,6 @@ func (g *Gateway) addr() func(*http.Request) netip.Addr {
 		return nil
 	}
 	return forwarded(g.opt.Config.TLS.Proxies)
-}
-
-// Run serves on l until ctx ends, then drains: no new sessions, those that run end with notice, then the lines close.
-func (g *Gateway) Run(ctx context.Context, l net.Listener) error {
-	defer g.close()
-	var parts sync.WaitGroup
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	failed := make(chan error, 8)
-	begin := func(name string, f func(context.Context) error) {
-		parts.Go(func() {
-			if err := f(run); err != nil && run.Err() == nil {
-				failed <- fmt.Errorf("%s: %w", name, err)
-			}
-		})
-	}
-	begin("control lines", g.lines.Run)
-	begin("sessions", g.broker.Run)
-	begin("sign-in", g.login.Run)
-	if g.idp != nil {
-		begin("built-in provider", g.idp.Run)
-	}
-	srv := &http.Server{Handler: g.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ErrorLog: slog.NewLogLogger(g.opt.Log.Handler(), slog.LevelDebug)}
-	go func() { failed <- srv.Serve(l) }()
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	g.opt.Log.Info("draining")
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	g.broker.Drain(end)
-	stop()
-	srv.Shutdown(end)
-	srv.Close()
-	parts.Wait()
-	return err
 }
 
 func (g *Gateway) close() {

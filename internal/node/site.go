@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
+	"time"
 
-	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -24,50 +25,81 @@ import (
 
 const ownClient = "sallyport"
 
-// openIdentity makes the providers, the built-in one among them.
-func (g *Gateway) openIdentity(context.Context) error {
+// providerSet makes the configured providers; each completes one, before it is made.
+func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) error) (*oidcauth.Set, error) {
 	var all []*oidcauth.Provider
-	base := strings.TrimSuffix(g.opt.Config.Site.URL, "/")
-	for _, c := range g.opt.Config.Identity {
-		p := oidcauth.Config{Name: c.Name, ShownAs: c.ShownAs, Issuer: c.Issuer, ClientID: c.ClientID, RedirectURL: base + "/callback/" + c.Name,
-			GroupsClaim: c.GroupsClaim, Groups: c.Groups, AMR: c.SecondFactor.AMR, ACR: c.SecondFactor.ACR}
-		if c.SecretFile != "" {
-			text, err := os.ReadFile(c.SecretFile)
-			if err != nil {
-				return fmt.Errorf("[[identity]] %s: %w", c.Name, err)
-			}
-			p.ClientSecret = strings.TrimSpace(string(text))
+	base := siteBase(c)
+	for _, i := range c.Identity {
+		p := oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID, RedirectURL: base + "/callback/" + i.Name,
+			GroupsClaim: i.GroupsClaim, Groups: i.Groups, AMR: i.SecondFactor.AMR, ACR: i.SecondFactor.ACR}
+		if i.Builtin {
+			p.Issuer, p.ClientID = base+"/idp", ownClient
 		}
-		if c.Builtin {
-			if err := g.openBuiltin(base, &p); err != nil {
-				return err
-			}
+		if err := each(i, &p); err != nil {
+			return nil, err
 		}
 		made, err := oidcauth.New(p)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all = append(all, made)
 	}
+	return oidcauth.NewSet(all...)
+}
+
+func siteBase(c *config.Config) string { return strings.TrimSuffix(c.Site.URL, "/") }
+
+// openIdentity makes the providers. The built-in one runs in this process unless the signer is another.
+func (g *Gateway) openIdentity(ctx context.Context) error {
+	var met welcome
+	if g.apart != nil {
+		var err error
+		if met, err = g.apart.meet(ctx, g.identity.noise.Public, g.opt.Log, g.opt.waiting()); err != nil {
+			return err
+		}
+	}
 	var err error
-	g.set, err = oidcauth.NewSet(all...)
+	g.set, err = providerSet(g.opt.Config, func(c config.Identity, p *oidcauth.Config) (err error) {
+		switch {
+		case c.SecretFile != "":
+			if p.ClientSecret, err = readSecret(c.SecretFile); err != nil {
+				return fmt.Errorf("[[identity]] %s: client_secret_file: %w", c.Name, err)
+			}
+		case c.Builtin && g.apart != nil:
+			p.ClientSecret, p.Transport = met.Secret, g.apart
+		case c.Builtin:
+			return g.openBuiltin(p)
+		}
+		return nil
+	})
 	return err
 }
 
-func (g *Gateway) openBuiltin(base string, p *oidcauth.Config) error {
+func (g *Gateway) openBuiltin(p *oidcauth.Config) error {
 	secret, err := secretFile(g.path("keys", "idp-client.key"), 32)
 	if err != nil {
 		return err
 	}
-	p.Issuer, p.ClientID, p.ClientSecret = base+"/idp", ownClient, hex.EncodeToString(secret)
-	g.idp, err = idp.New(idp.Config{Issuer: p.Issuer, Dir: g.path("idp"), Site: g.opt.Config.Site.Name, Addr: g.addr(), Log: g.opt.Log,
-		Clients: []idp.Client{{ID: ownClient, Secret: p.ClientSecret, Redirects: []string{p.RedirectURL}, AfterLogout: []string{base + "/signin"}, BackChannel: base + "/backchannel/" + p.Name}}})
-	if err != nil {
+	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }) // which is made later
+	if g.idp, err = builtin(g.opt.Config, UsersDir(g.opt.Config), p, hex.EncodeToString(secret), g.addr(), oidcauth.Inside(site), g.opt.Log); err != nil {
 		return err
 	}
 	g.Users, g.Issuer = g.idp.Users(), p.Issuer
-	p.Transport = oidcauth.Inside(g.idp.Handler())
 	return nil
+}
+
+// builtin makes the built-in provider and completes how it is asked. Logout tokens go to logouts, never over the network:
+// the site's own name may lead through a proxy, or show a certificate that only browsers were told to trust.
+func builtin(c *config.Config, dir string, p *oidcauth.Config, secret string, addr func(*http.Request) netip.Addr, logouts http.RoundTripper, log *slog.Logger) (*idp.Provider, error) {
+	base := siteBase(c)
+	p.ClientSecret = secret
+	made, err := idp.New(idp.Config{Issuer: p.Issuer, Dir: dir, Site: c.Site.Name, Addr: addr, Log: log, HTTP: &http.Client{Transport: logouts, Timeout: 3 * time.Second},
+		Clients: []idp.Client{{ID: ownClient, Secret: secret, Redirects: []string{p.RedirectURL}, AfterLogout: []string{base + "/signin"}, BackChannel: base + "/backchannel/" + p.Name}}})
+	if err != nil {
+		return nil, err
+	}
+	p.Transport = oidcauth.Inside(made.Handler())
+	return made, nil
 }
 
 // notice is the four lines before every session. The third is true of strict recording, which is the only kind here.
@@ -96,12 +128,20 @@ func (g *Gateway) openSite(context.Context) error {
 	}
 	tickets := terminal.NewTickets(nil)
 	hosts := []string{g.host}
-	g.door = terminal.New(terminal.Config{Broker: terminal.Through(g.broker), Tickets: tickets, Who: web.Caller(g.login),
+	g.door = terminal.New(terminal.Config{Broker: timedBroker{terminal.Through(g.broker), g.meters}, Tickets: tickets, Who: web.Caller(g.login),
 		Origins: web.Origins(strings.TrimSuffix(g.opt.Config.Site.URL, "/"), nil), Log: g.opt.Log})
 	a := api.New(api.Config{Site: site, Who: web.Asker(g.login), Rules: g.rules, Broker: g.broker, Tickets: tickets, Store: g.DB, Office: g.identity.office,
 		Records: &records.Records{Archive: arch, Log: g.Signer, Bundler: &bundler{g}}, Signer: g.Signer, Audit: g.audit, Log: g.opt.Log})
 	more := map[string]http.Handler{"GET /healthz": http.HandlerFunc(healthy), "GET /readyz": http.HandlerFunc(g.ready)}
-	if g.idp != nil {
+	if g.opt.Config.Listen.MetricsToken != "" {
+		if more["GET /metrics"], err = g.metricsByToken(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case g.apart != nil:
+		more["/idp/"] = g.apart.provider(g.addr(), g.opt.Log)
+	case g.idp != nil:
 		more["/idp/"] = g.idp.Handler()
 	}
 	site2, err := web.New(web.Config{URL: g.opt.Config.Site.URL, Hosts: hosts, API: a, Terminal: g.door, Login: g.login, More: more, Addr: g.addr(), Log: g.opt.Log})
@@ -114,25 +154,6 @@ func (g *Gateway) openSite(context.Context) error {
 	mux.Handle("/", site2)
 	g.handler = mux
 	return nil
-}
-
-func healthy(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
-
-// ready says whether new sessions can start.
-func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	err := g.record.Ready()
-	if err == nil {
-		err = g.DB.Ping(r.Context())
-	}
-	if err == nil {
-		_, err = g.Signer.Head(r.Context())
-	}
-	if err != nil {
-		text, _, _ := errkind.ForPeople(err)
-		http.Error(w, text, http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ready")
 }
 
 // forwarded reads X-Forwarded-For from the right, as far as trusted proxies wrote it.

@@ -40,6 +40,30 @@ func TLS(c *config.Config) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.get, NextProtos: []string{"http/1.1"}}, nil
 }
 
+// certEnd says when the certificate ends that browsers and devices are shown.
+func certEnd(c *config.Config) (time.Time, error) {
+	path := c.TLS.Cert
+	switch c.TLS.Mode {
+	case "self":
+		path = filepath.Join(c.Site.DataDir, "tls", "cert.pem")
+	case "behind-proxy":
+		return time.Time{}, errors.New("TLS ends at the proxy, which has the certificate")
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return time.Time{}, fmt.Errorf("%s: no certificate in PEM form", path)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return cert.NotAfter, nil
+}
+
 // certFiles reads a certificate again when its file is another one.
 type certFiles struct {
 	cert, key string

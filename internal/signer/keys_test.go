@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 func TestNobodyElseReadsTheSignersFiles(t *testing.T) {
@@ -103,5 +106,32 @@ func TestKeysStayTheSame(t *testing.T) {
 	b, _ := h.Keys(t.Context())
 	if a.LogKey != b.LogKey || !bytes.Equal(a.Root.Marshal(), b.Root.Marshal()) || !bytes.Equal(a.SessionCA.Marshal(), b.SessionCA.Marshal()) {
 		t.Error("a restart made other keys")
+	}
+}
+
+func TestASignerApartTakesTheFirstGatewayForGood(t *testing.T) {
+	h := newHouse(t)
+	h.Close()
+	h.cfg.NoiseKey, h.cfg.Dir = wire.Hash{}, filepath.Join(t.TempDir(), "apart")
+	h.start()
+	_, err := h.Bundle(t.Context())
+	wantKind(t, "a bundle before the gateway is known", err, errkind.Unavailable)
+	wantKind(t, "no key", h.Introduce(t.Context(), wire.Hash{}), errkind.Usage)
+	own, other := wire.Sum([]byte("own")), wire.Sum([]byte("other"))
+	for range 2 {
+		if err := h.Introduce(t.Context(), own); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantKind(t, "another gateway", h.Introduce(t.Context(), other), errkind.Denied)
+	h.Close()
+	h.start() // a restart keeps it
+	wantKind(t, "another gateway after a restart", h.Introduce(t.Context(), other), errkind.Denied)
+	signed, err := h.Bundle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := wire.ParseBundle(signed); err != nil || b.Gateway[0] != own || b.Serial != 1 {
+		t.Errorf("got %+v, %v", b, err)
 	}
 }

@@ -18,6 +18,11 @@ import (
 // only uids and this process's own user are answered: a mode that somebody widened by mistake opens nothing. Root is not
 // among them by itself, but root needs no socket.
 func Serve(ctx context.Context, s Signer, socket string, mode os.FileMode, uids ...int) error {
+	return ServeHandler(ctx, Handler(s), socket, mode, uids...)
+}
+
+// ServeHandler is Serve for a handler that answers more than the signer's calls.
+func ServeHandler(ctx context.Context, h http.Handler, socket string, mode os.FileMode, uids ...int) error {
 	if err := removeStale(socket); err != nil {
 		return err
 	}
@@ -28,7 +33,7 @@ func Serve(ctx context.Context, s Signer, socket string, mode os.FileMode, uids 
 	if err := os.Chmod(socket, mode); err != nil {
 		return errors.Join(fmt.Errorf("signer socket: %w", err), in.Close())
 	}
-	srv := &http.Server{Handler: Handler(s), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 8 << 10}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {

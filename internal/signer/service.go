@@ -25,7 +25,7 @@ type Config struct {
 	Dir        string // keys, state and log, readable by the signer's user only
 	Origin     string // name of the log
 	Hosts      []string
-	NoiseKey   wire.Hash // public key of the gateway's control lines
+	NoiseKey   wire.Hash // public key of the gateway's control lines; zero: of the bundle made before, or as Introduce says
 	Identities Identities
 	PassTime   time.Duration // longest pass; at most 12 h
 	SignInAge  time.Duration // how old a sign-in may be: the web session's limit
@@ -37,13 +37,13 @@ type Config struct {
 
 // Service is the signer itself.
 type Service struct {
-	cfg    Config
-	keys   *keys
-	log    *ledger.Log
-	bundle wire.Signed
-	serial uint64
+	cfg  Config
+	keys *keys
+	log  *ledger.Log
 
-	mu       sync.RWMutex // guards state and snapshot
+	mu       sync.RWMutex // guards what follows, and cfg.NoiseKey
+	bundle   wire.Signed
+	serial   uint64 // of bundle; 0: there is none yet
 	state    *state
 	snapshot *authz.Snapshot
 }
@@ -257,8 +257,9 @@ func (s *Service) Status(_ context.Context, device wire.Hash, nonce []byte) (wir
 	}
 	s.mu.RLock()
 	d, ok := s.state.devices[device]
+	serial := s.serial
 	s.mu.RUnlock()
-	st := wire.Status{Nonce: nonce, Device: device, Time: s.cfg.Now().UnixMilli(), Epoch: d.Epoch, Bundle: s.serial, State: wire.StateWaiting}
+	st := wire.Status{Nonce: nonce, Device: device, Time: s.cfg.Now().UnixMilli(), Epoch: d.Epoch, Bundle: serial, State: wire.StateWaiting}
 	if ok {
 		st.State = d.State
 	}

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// CheckFiles opens every file that the gateway's own process reads: a path that is wrong is best heard of at the start,
+// with its key. It gives the first that cannot be read.
+func (c *Config) CheckFiles() error {
+	type named struct{ key, path string }
+	all := []named{{"[listen] metrics_token_file", c.Listen.MetricsToken}, {"[recording] archive_identity_file", c.Recording.ArchiveKey}}
+	if c.TLS.Mode == "files" {
+		all = append(all, named{"[tls] cert", c.TLS.Cert}, named{"[tls] key", c.TLS.Key})
+	}
+	for _, p := range c.Identity {
+		all = append(all, named{"[[identity]] " + p.Name + ": client_secret_file", p.SecretFile})
+	}
+	for _, f := range c.Recording.ReadersFiles {
+		all = append(all, named{"[recording] readers_files", f})
+	}
+	for _, f := range c.Recording.UnsealersFiles {
+		all = append(all, named{"[recording] unsealers_files", f})
+	}
+	for _, n := range all {
+		if n.path == "" {
+			continue
+		}
+		if err := readable(n.path); err != nil {
+			return fmt.Errorf("%s: %w", n.key, err)
+		}
+	}
+	if c.Signer.Socket != "" {
+		return nil // the policy is the signer's to read
+	}
+	return c.CheckPolicyFiles()
+}
+
+// CheckPolicyFiles opens the files of the first policy.
+func (c *Config) CheckPolicyFiles() error {
+	for _, pattern := range c.Policy.Files {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			return fmt.Errorf("[policy] files: nothing matches %q", pattern)
+		}
+		for _, path := range paths {
+			if err := readable(path); err != nil {
+				return fmt.Errorf("[policy] files: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Read(make([]byte, 1)); err != nil && err != io.EOF { // a directory opens, and cannot be read
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/web/terminal"
+)
+
+// meters count what only passes by; everything else is read from the parts when somebody asks.
+type meters struct {
+	decisions *prometheus.CounterVec
+	refused   prometheus.Counter
+	start     prometheus.Histogram
+}
+
+func newMeters() *meters {
+	return &meters{
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_decisions_total", Help: "Decisions on sessions, by result and by the rule that decided."}, []string{"result", "reason"}),
+		refused:   prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_record_refused_total", Help: "Sessions that were not started because they could not be recorded."}),
+		start: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sallyport_session_start_seconds", Help: "From the door's request to the device's first channel.",
+			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}),
+	}
+}
+
+// metrics answers at /metrics. The registry is this gateway's own, so two in one process do not mix.
+func (g *Gateway) metrics() http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(g.meters.decisions, g.meters.refused, g.meters.start, &gauges{g}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{Timeout: 10 * time.Second})
+}
+
+// metricsByToken is /metrics on the site's own listener. Without the secret it reads as an address that is not there.
+func (g *Gateway) metricsByToken() (http.Handler, error) {
+	path := g.opt.Config.Listen.MetricsToken
+	secret, err := readSecret(path)
+	if err != nil {
+		return nil, fmt.Errorf("[listen] metrics_token_file: %w", err)
+	}
+	if len(secret) < 16 {
+		return nil, errkind.New(errkind.Usage, "[listen] metrics_token_file: "+path+" holds fewer than 16 characters").WithHint("`openssl rand -hex 32` makes a good one.")
+	}
+	next := g.metrics()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(got), []byte(secret)) != 1 {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}), nil
+}
+
+// gauges reads the parts when Prometheus asks.
+type gauges struct{ g *Gateway }
+
+// Describe says nothing, which makes the collector an unchecked one: what a part cannot tell now is left out.
+func (*gauges) Describe(chan<- *prometheus.Desc) {}
+
+func (c *gauges) Collect(out chan<- prometheus.Metric) {
+	give := func(kind prometheus.ValueType, name, help string, v float64, labels ...string) {
+		var names, values []string
+		for i := 0; i+1 < len(labels); i += 2 {
+			names, values = append(names, labels[i]), append(values, labels[i+1])
+		}
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("sallyport_"+name, help, names, nil), kind, v, values...)
+	}
+	gauge := func(name, help string, v float64, labels ...string) {
+		give(prometheus.GaugeValue, name, help, v, labels...)
+	}
+	count := func(name, help string, v uint64) { give(prometheus.CounterValue, name, help, float64(v)) }
+	g := c.g
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+
+	m := g.lines.Metrics()
+	gauge("devices_connected", "Devices with a control line.", float64(m.Connected))
+	gauge("sessions", "Sessions by state.", float64(m.Opening), "state", "opening")
+	gauge("sessions", "Sessions by state.", float64(max(0, len(g.broker.Live())-m.Opening)), "state", "live")
+	count("control_reconnects_total", "Control lines that proved themselves.", m.Handshakes)
+	count("control_refused_total", "Control lines that did not.", m.Refused+m.Limited)
+	count("two_lines_one_key_total", "Disputes: two lines show one key and both answer, or a generation that nobody gave out.", m.Disputed)
+	count("intercepted_total", "Control lines with something inside TLS.", m.Intercepted)
+
+	p := g.record.Progress()
+	gauge("record_pending_bytes", "Recorded and not durable yet.", float64(p.Pending))
+	if p.Free >= 0 {
+		gauge("disk_free_bytes", "Free where recordings are kept.", float64(p.Free))
+	}
+	if info, err := os.Stat(g.path("recordings", "journal")); err == nil {
+		gauge("journal_bytes", "Size of the recorder's journal.", float64(info.Size()))
+	}
+	size, answers := logSize(ctx, g)
+	gauge("signer_up", "Whether the signer answers.", yes(answers))
+	if answers {
+		gauge("ledger_size", "Entries of the log.", float64(size))
+	}
+	for _, i := range g.set.All() {
+		gauge("idp_up", "Whether the provider's metadata can be read.", yes(i.Check(ctx) == nil), "provider", i.Name())
+	}
+	if end, err := certEnd(g.opt.Config); err == nil {
+		gauge("cert_expiry_seconds", "Until the certificate ends.", time.Until(end).Seconds())
+	}
+	v := g.rules.Version()
+	gauge("policy_hash_info", "The policy in force.", 1, "version", strconv.FormatUint(v.Version, 10), "sha256", hex.EncodeToString(v.SHA256[:]))
+}
+
+func yes(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// logSize reads the size from the head's second line.
+func logSize(ctx context.Context, g *Gateway) (uint64, bool) {
+	note, err := g.Signer.Head(ctx)
+	lines := strings.SplitN(string(note), "\n", 3)
+	if err != nil || len(lines) < 3 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(lines[1], 10, 64)
+	return n, err == nil
+}
+
+// countedStore is the database, with the broker's decisions counted as they pass.
+type countedStore struct {
+	gateway.Store
+	m *meters
+}
+
+func (s countedStore) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
+	result, reason := "refused", d.Rule
+	if d.Allowed {
+		result = "allowed"
+	}
+	if reason == "" {
+		reason = "no rule"
+	}
+	s.m.decisions.WithLabelValues(result, reason).Inc()
+	return s.Store.AddDecision(ctx, d)
+}
+
+// countedRecorder counts what could not be recorded.
+type countedRecorder struct {
+	gateway.Recorder
+	m *meters
+}
+
+func (r countedRecorder) Ready() error {
+	err := r.Recorder.Ready()
+	if err != nil {
+		r.m.refused.Inc()
+	}
+	return err
+}
+
+func (r countedRecorder) Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error) {
+	rec, err := r.Recorder.Create(ctx, c)
+	if err != nil {
+		r.m.refused.Inc()
+	}
+	return rec, err
+}
+
+// timedBroker measures how long opening takes.
+type timedBroker struct {
+	terminal.Broker
+	m *meters
+}
+
+func (b timedBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (terminal.Session, error) {
+	began := time.Now()
+	s, err := b.Broker.Open(ctx, sid, sink)
+	if err == nil {
+		b.m.start.Observe(time.Since(began).Seconds())
+	}
+	return s, err
+}

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// Serve runs the gateway of a configuration until ctx ends and everything is drained. Tell speaks to the service manager.
+func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(state string)) error {
+	if err := checkData(c.Site.DataDir, "[site] data_dir", false); err != nil {
+		return err
+	}
+	l, err := listen(c)
+	if err != nil {
+		return err
+	}
+	f := Open(l, log)
+	defer f.Close()
+	quit := context.AfterFunc(ctx, func() { tell("STOPPING=1") })
+	defer quit()
+	tell("READY=1\nSTATUS=starting") // it answers, and says at /readyz what is missing
+	health := &watchdog{}
+	go health.run(ctx, tell)
+	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Log: log, Waiting: func(why string) {
+		f.Waiting(why)
+		tell("STATUS=" + why)
+	}})
+	if err != nil {
+		return err
+	}
+	health.of.Store(g)
+	end, err := g.serveMetrics(ctx)
+	if err != nil {
+		g.close()
+		return err
+	}
+	defer end()
+	log.Info("serving", slog.String("url", c.Site.URL), slog.String("listen", l.Addr().String()), slog.String("tls", c.TLS.Mode), slog.Bool("signer_apart", g.apart != nil))
+	tell("STATUS=serving " + c.Site.URL)
+	return g.Run(ctx, f)
+}
+
+func listen(c *config.Config) (net.Listener, error) {
+	var conf *tls.Config
+	if c.TLS.Mode != "behind-proxy" {
+		var err error
+		if conf, err = TLS(c); err != nil {
+			return nil, err
+		}
+	}
+	l, err := listenAt("[listen] https", c.Listen.HTTPS)
+	if err != nil || conf == nil {
+		return l, err
+	}
+	return tls.NewListener(l, conf), nil
+}
+
+func listenAt(key, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	e := errkind.New(errkind.Unavailable, fmt.Sprintf("%s = %q: %v", key, addr, err))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, e.WithHint("Another program, or another gateway, listens there: `ss -ltnp` names it.")
+	case errors.Is(err, os.ErrPermission):
+		return nil, e.WithHint("Ports below 1024 need CAP_NET_BIND_SERVICE, which deploy/systemd/sallyport.service gives.")
+	}
+	return nil, e.WithHint("Write host:port of this machine, or :port for all of its addresses.")
+}
+
+// serveMetrics opens the listener of [listen] metrics, if there is one.
+func (g *Gateway) serveMetrics(context.Context) (end func(), err error) {
+	addr := g.opt.Config.Listen.Metrics
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := listenAt("[listen] metrics", addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", healthy)
+	mux.HandleFunc("GET /readyz", g.ready)
+	mux.Handle("GET /metrics", g.metrics())
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
+	go srv.Serve(l)
+	return func() { srv.Close() }, nil
+}
