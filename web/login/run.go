@@ -134,13 +134,28 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 		row.IDToken = in.IDToken
 	}
 	row.RefreshToken = in.RefreshToken
-	if err := s.cfg.Store.ReplaceWebSession(ctx, row.IDHash, row); err != nil {
+	if err := s.put(ctx, row); err != nil {
 		return err
 	}
+	return s.eachOf(ctx, row, func(cli store.WebSession) error {
+		cli.IDToken = row.IDToken
+		return s.put(ctx, cli)
+	})
+}
+
+func (s *Service) put(ctx context.Context, row store.WebSession) error {
+	err := s.cfg.Store.ReplaceWebSession(ctx, row.IDHash, row)
+	if err == nil {
+		s.update(row)
+	}
+	return err
+}
+
+// update lets what is remembered of a session be as it is stored.
+func (s *Service) update(row store.WebSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.active[row.IDHash]; a != nil {
 		a.row = row
 	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,6 +54,7 @@ type site struct {
 	changed []id.Principal
 	inUse   map[string]bool
 	auditNo error
+	logout  string // the last logout token that came
 }
 
 func (s *site) Record(_ context.Context, e audit.Event) error {
@@ -83,8 +85,10 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.idp.Users().Add(idp.User{Name: "technician", Groups: []string{"technicians"}}, password); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"technician", "officer"} {
+		if _, err := s.idp.Users().Add(idp.User{Name: name, Groups: []string{name + "s"}}, password); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p, err := oidcauth.New(oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport", ClientSecret: "shared",
 		RedirectURL: s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"}, AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now})
@@ -102,7 +106,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Register(mux)
+	s.Register(overhearing{mux, s})
 	mux.Handle("/idp/", s.idp.Handler())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "app "+r.URL.RequestURI()) })
 	srv.Start()
@@ -117,6 +121,40 @@ func (s *site) why(key string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ended[key]
+}
+
+// overhearing keeps what the provider sends by the back channel.
+type overhearing struct {
+	*http.ServeMux
+	s *site
+}
+
+func (o overhearing) Handle(pattern string, h http.Handler) {
+	o.ServeMux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/backchannel/") {
+			h.ServeHTTP(w, r)
+			return
+		}
+		token := r.PostFormValue("logout_token")
+		h.ServeHTTP(w, r)
+		o.s.mu.Lock()
+		defer o.s.mu.Unlock()
+		o.s.logout = token
+	}))
+}
+
+// told is the last logout token that came.
+func (s *site) told() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logout
+}
+
+// refuse lets no more evidence be written.
+func (s *site) refuse(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.auditNo = err
 }
 
 // browser is one with nothing in it.

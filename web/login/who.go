@@ -99,10 +99,12 @@ func (s *Service) over(row store.WebSession, now time.Time) string {
 	case !now.Before(row.Expires):
 		return "it has expired"
 	case row.Kind == store.KindWeb && now.Sub(row.LastSeen) >= s.cfg.Idle && !s.cfg.InUse(Key(row)):
-		return "nothing was asked for " + s.cfg.Idle.String()
+		return s.idleFor()
 	}
 	return ""
 }
+
+func (s *Service) idleFor() string { return "nothing was asked for " + s.cfg.Idle.String() }
 
 // seen notes that a session is in use; the store hears of it once a minute.
 func (s *Service) seen(ctx context.Context, row store.WebSession, now time.Time) {
