@@ -228,7 +228,7 @@ export interface paths {
         };
         /**
          * The policy in force
-         * @description Its number and hash for everybody; its files with the duty administer or review.
+         * @description Its number and hash for everybody; its files and its words with the duty administer or review.
          */
         get: operations["get-policy"];
         put?: never;
@@ -271,6 +271,66 @@ export interface paths {
          * @description For oneself; for others with the duty administer or review.
          */
         get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What every group and machine has of every role, by class of devices
+         * @description Needs the duty administer or review.
+         */
+        get: operations["get-policy-matrix"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every version, newest first, without files
+         * @description Needs the duty administer or review.
+         */
+        get: operations["list-policy-versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version, with its files and words
+         * @description Needs the duty administer or review.
+         */
+        get: operations["get-policy-version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -741,6 +801,8 @@ export interface components {
             nearest?: string;
             rule?: string;
             text: string;
+            /** @description of somebody else: what is not known here and was not taken as given */
+            unknown?: string[];
         };
         Labels: {
             labels: {
@@ -824,7 +886,7 @@ export interface components {
             /** Format: int64 */
             version: number;
             /** @description each rule as one sentence */
-            words?: string[];
+            words?: components["schemas"]["PolicyWord"][];
         };
         PolicyApply: {
             files: components["schemas"]["PolicyFile"][];
@@ -833,6 +895,29 @@ export interface components {
         PolicyFile: {
             name: string;
             text: string;
+        };
+        PolicyRow: {
+            /** @description rules that give it without asking, and when */
+            allow: string;
+            /** @description rules that let one ask for it, and at what cost */
+            ask: string;
+            /** @description labels that choose them; empty where no rule gives the role */
+            devices: string;
+            emergency: string;
+            /** @description require rules that must hold as well */
+            must: string;
+            /** @description deny rules that take something away */
+            never: string;
+            role: string;
+            /** @description a group, everyone, or machine:NAME */
+            who: string;
+        };
+        PolicyWord: {
+            id: string;
+            /** @description policy, groups, duty, label, hours, role, allow, request, require or deny */
+            kind: string;
+            text: string;
+            why?: string;
         };
         Problem: {
             can_ask?: components["schemas"]["Way"][];
@@ -1115,9 +1200,20 @@ export interface components {
         };
         WhoCan: {
             action: string;
-            /** @description now, at other times, or may ask */
+            /** @description what must be so as well; nothing of it is taken as given */
+            conditions?: string[];
+            /** @description what deny rules take away of it */
+            except?: string[];
+            grant?: string;
+            /** @description the group, everyone, or machine:NAME that a rule names */
+            group: string;
+            /** @description now, at other times, may ask, or in an emergency; and its terms */
             how: string;
+            role: string;
             rule: string;
+            /** Format: date-time */
+            until?: string;
+            /** @description who it is; empty: nobody of the group is known here yet */
             user: string;
         };
         Work: {
@@ -2335,6 +2431,239 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy-matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyRow"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-policy-versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy-version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
                 };
             };
             /** @description Bad Request */

@@ -277,11 +277,13 @@ function WhoCan({ name }: { name: string }) {
       {list.data && !list.data.length && <p class="muted small">Nobody: no rule of the policy is about it.</p>}
       <ul class="lines tight small">
         {list.data?.map((w) => (
-          <li class="row" key={w.user + w.action + w.rule}>
+          <li class="row" key={w.user + w.group + w.action + w.rule + w.grant}>
             <span>
-              {w.user}
+              {w.user || w.group}
               <span class="sub">
                 <code>{w.action}</code>, rule {w.rule}
+                {w.conditions?.map((c) => `; must ${c}`)}
+                {w.except?.map((e) => `; ${e}`)}
               </span>
             </span>
             <span class="muted">{w.how}</span>

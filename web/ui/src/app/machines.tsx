@@ -20,6 +20,7 @@ const Admit = lazy(() => import('./admit'));
 const Refuse = lazy(() => import('./revoke'));
 
 const rowsAtOnce = 50;
+const byName = (a: Device, b: Device) => a.name.localeCompare(b.name, undefined, { numeric: true }); // press-2 before press-10
 
 export default function Machines({ me }: PageProps) {
   const title = places(me).find((p) => p.href === '/machines')!.text;
@@ -32,7 +33,7 @@ export default function Machines({ me }: PageProps) {
   const online = useOnline();
   const all = list.data ?? [];
   const waiting = all.filter((d) => d.state === 'waiting');
-  const fleet = all.filter((d) => d.state !== 'waiting');
+  const fleet = all.filter((d) => d.state !== 'waiting').sort(byName);
   const changed = () => {
     open(undefined);
     list.reload();

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { axis, expect, test } from 'vitest';
 import { height, laneRects, width, type LaneData } from './lanes';
 
 const none: LaneData = { duration: 100, input: [], commands: [], notes: [], gaps: [], idle: [] };
@@ -30,3 +30,9 @@ test('sealed keys are of their own colour, and more keys are higher', () => {
 });
 
 test('a recording of no length has a picture', () => expect(laneRects({ ...none, duration: 0, commands: [{ at: 0 }] })).toHaveLength(1));
+
+test('the axis has no clock time twice', () => {
+  expect(axis(0.4)).toEqual([0]);
+  expect(axis(2.5)).toEqual([0, 1.25, 2.5]);
+  expect(axis(100)).toEqual([0, 20, 40, 60, 80, 100]);
+});

@@ -58,7 +58,8 @@ function inputRects(input: Typed[], span: number, x: (at: number) => number): Re
 
 const round = (n: number) => Math.round(n * 10) / 10;
 
-/** Where the axis has its words: six, from beginning to end. */
+/** Where the axis has its words, in seconds: six at most, from beginning to end, each another second of the clock. */
 export function axis(duration: number): number[] {
-  return [0, 1, 2, 3, 4, 5].map((i) => (duration * i) / 5);
+  const steps = Math.min(5, Math.floor(duration));
+  return steps < 1 ? [0] : Array.from({ length: steps + 1 }, (_, i) => (duration * i) / steps);
 }

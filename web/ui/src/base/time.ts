@@ -59,8 +59,9 @@ export function agoText(t: Date, now: Date): string {
 
 /** How long something took, or is: 4 s, 38 min, 1 h 12 min, 3 days. */
 export function lengthText(ms: number): string {
-  if (ms < 0) ms = 0;
-  if (ms < minute) return `${Math.round(ms / 1000)} s`;
+  if (ms <= 0) return '0 s';
+  if (ms < 1000) return 'under 1 s';
+  if (ms < minute) return `${Math.floor(ms / 1000)} s`;
   if (ms < hour) return `${Math.floor(ms / minute)} min`;
   if (ms < 2 * day) {
     const m = Math.floor((ms % hour) / minute);

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { body, client, type Failure } from '../api/client';
 import type { SessionDetail, Verdict } from '../api/types';
+import { asked, checkShape } from '../base/checks';
 import type { Shape } from '../base/session';
 import { clockTime } from '../base/time';
 import { asFailure } from '../ui/data';
@@ -34,12 +35,12 @@ export function Whole({ s }: { s: SessionDetail }) {
       {v && (
         <ul class="lines tight" id="checks">
           {v.verdict.checks.map((c) => (
-            <li class="row" key={c.level + c.name + (c.file ?? '')}>
+            <li class="row" key={c.level + c.name + c.text}>
               <span>
-                {c.name}
+                {asked(c)}
                 {(c.file || c.offset !== undefined) && <span class="sub mono">{[c.file, c.offset !== undefined && `at byte ${c.offset}`].filter(Boolean).join(' ')}</span>}
               </span>
-              <St shape={c.ok ? 'ok' : 'bad'}>{c.text}</St>
+              <St shape={checkShape(c)}>{c.text}</St>
             </li>
           ))}
         </ul>

@@ -86,7 +86,7 @@ export function Refusal({ title, why, hint, ways }: { title: string; why: string
         <dt>Why</dt>
         <dd>{why}</dd>
         {(hint || ways?.length) && <dt>Nearest way in</dt>}
-        {hint && <dd>{hint}</dd>}
+        {hint && <dd>{sentence(hint)}</dd>}
         {ways?.map((w, i) => (
           <dd class={hint || i ? 'second' : undefined} key={w}>
             {sentence(w)}

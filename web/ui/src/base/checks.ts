@@ -1,0 +1,31 @@
+// The checks of a record, in the words of those who ask. The verifier names its rules; outsiders read them there.
+import type { Shape } from './session';
+
+export interface Check {
+  level: string;
+  name: string;
+  text: string;
+  ok: boolean;
+}
+
+// Rules that check two things are told apart by what they found.
+const words: [level: string, name: string, found: RegExp, asked: string][] = [
+  ['log', 'checkpoint', /./, 'The log is signed'],
+  ['log', 'open leaf', /./, 'Announced in the log before it began'],
+  ['log', 'close leaf', /./, 'Its end is in the log'],
+  ['A', 'chunk', /./, 'Every byte in its place'],
+  ['A', 'head', /h\[0\]/, 'It is the record that was announced'],
+  ['A', 'head', /./, 'It ends where the log says'],
+  ['A', 'signature', /./, 'Closed and signed'],
+  ['A', 'statement', /./, 'What the machine signed'],
+  ['B', 'frame', /./, 'Opened, and well formed'],
+  ['B', 'reveal', /hidden/, 'Typed at hidden prompts, closed to you'],
+  ['B', 'reveal', /./, 'Typed in the open'],
+  ['B', 'totals', /./, 'Gaps'],
+];
+
+/** What a check answers; the rule's own name where there are no words for it. */
+export const asked = (c: Check): string => words.find(([level, name, found]) => c.level === level && c.name === name && found.test(c.text))?.[3] ?? c.name;
+
+/** What is not there is neither proven nor broken. */
+export const checkShape = (c: Check): Shape => (!c.ok ? 'bad' : c.name === 'statement' && c.text.startsWith('no ') ? 'none' : 'ok');
