@@ -23,6 +23,8 @@ type Access struct {
 	Until      time.Time    `json:"until,omitzero"`       // when it closes by itself; zero: never
 	Conditions []string     `json:"conditions,omitempty"` // what require rules want, each with its rule
 	Except     []string     `json:"except,omitempty"`     // what deny rules take away of it, each with its rule
+
+	action Action
 }
 
 // How somebody comes to an action.
@@ -108,7 +110,7 @@ func (b *whoCan) actions(p *Pattern, e Access, emergency bool) {
 	for _, a := range p.actions() {
 		one := Pattern{kinds: a.Kind, any: p.any, arg: a.Arg, argv: a.Argv}
 		e := e
-		e.Action, e.Conditions, e.Except = a.String(), nil, nil
+		e.action, e.Action, e.Conditions, e.Except = a, a.String(), nil, nil
 		if !b.close(&one, &e, emergency) || slices.ContainsFunc(b.out, e.same) {
 			continue
 		}
@@ -151,4 +153,17 @@ func also(texts []string, text string) []string {
 		return texts
 	}
 	return append(texts, text)
+}
+
+// Holds reports whether an entry of WhoCan is also for this person: in the group, and no deny rule for another of their
+// groups takes it away.
+func (s *Snapshot) Holds(e *Access, who Person, d Device) bool {
+	switch {
+	case s.Policy.conflict(who.Groups) || !e.Person.IsZero() && e.Person != who.ID:
+		return false
+	case who.Machine != "" && e.Who != machinePrefix+who.Machine, who.Machine == "" && e.Who != everyone && !slices.Contains(who.Groups, e.Who):
+		return false
+	}
+	all, noEmergency := s.Policy.deniedBy(&Request{Person: who, Device: d, Action: e.action})
+	return all == nil && (noEmergency == nil || !s.Policy.byID[e.Rule].emergency())
 }

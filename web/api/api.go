@@ -82,6 +82,8 @@ type Store interface {
 	APITokens(ctx context.Context, p id.Principal) ([]store.APIToken, error)
 	RevokeAPIToken(ctx context.Context, tokenID string, when time.Time) error
 	AddPolicy(ctx context.Context, p store.PolicyVersion) error
+	Policy(ctx context.Context, version int) (store.PolicyVersion, error)
+	Policies(ctx context.Context) ([]store.PolicyVersion, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
 }
 

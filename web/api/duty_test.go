@@ -47,6 +47,9 @@ func TestWhoMayWhat(t *testing.T) {
 		{"join codes are listed by administrators", "GET", "/api/v1/enroll-tokens", "", map[string]int{"admin": yes, "officer": no, "": anon}},
 		{"join codes are ended by administrators", "DELETE", "/api/v1/enroll-tokens/" + strings.Repeat("0", 32), "", map[string]int{"admin": none, "technician": no, "": anon}},
 		{"the policy is applied by administrators", "POST", "/api/v1/policy/apply", applyBody(), map[string]int{"admin": yes, "approver": no, "technician": no, "machine": no, "": anon}},
+		{"the policy's history is read by administrators and reviewers", "GET", "/api/v1/policy/versions", "", map[string]int{"admin": yes, "officer": yes, "technician": no, "owner": no, "machine": no, "": anon}},
+		{"so is one version", "GET", "/api/v1/policy/versions/1", "", map[string]int{"admin": yes, "officer": yes, "audit-token": yes, "technician": no, "": anon}},
+		{"and its matrix", "GET", "/api/v1/policy/matrix", "", map[string]int{"admin": yes, "officer": yes, "technician": no, "": anon}},
 		{"a question about oneself is everybody's", "GET", "/api/v1/policy/explain?device=press-1&action=shell:svc", "", map[string]int{"technician": yes, "nobody": yes, "": anon}},
 		{"a question about others is not", "GET", "/api/v1/policy/explain?user=technician&device=press-1&action=shell:svc", "", map[string]int{"admin": yes, "officer": yes, "other": no, "approver": no}},
 		{"who can do what is for administrators, reviewers and the owner", "GET", "/api/v1/policy/who-can?device=press-2", "", map[string]int{"admin": yes, "owner": yes, "technician": gone}},
@@ -184,8 +187,8 @@ func TestAPolicyThatIsAppliedHoldsAtOnce(t *testing.T) {
 	if got := w.call("technician", "GET", "/api/v1/devices/press-1", "").Code; got != http.StatusNotFound {
 		t.Errorf("the device after its rule went: got %d, want 404", got)
 	}
-	if w.broker.revalidated != 1 || w.rows.policies != 1 {
-		t.Errorf("got %d revalidations and %d rows, want 1 and 1", w.broker.revalidated, w.rows.policies)
+	if w.broker.revalidated != 1 || len(w.rows.policies) != 2 {
+		t.Errorf("got %d revalidations and %d versions, want 1, and 2 with the configured one", w.broker.revalidated, len(w.rows.policies))
 	}
 }
 

@@ -290,7 +290,7 @@ type fakeStore struct {
 	devices  []store.Device
 	sessions []store.Session
 	tokens   []store.APIToken
-	policies int
+	policies []store.PolicyVersion
 	broken   error
 }
 
@@ -379,9 +379,21 @@ func (s *fakeStore) APITokens(_ context.Context, p id.Principal) ([]store.APITok
 	return []store.APIToken{{ID: "t1", Name: "of " + p.Subject}}, nil
 }
 func (s *fakeStore) RevokeAPIToken(context.Context, string, time.Time) error { return nil }
-func (s *fakeStore) AddPolicy(context.Context, store.PolicyVersion) error {
-	s.policies++
+func (s *fakeStore) AddPolicy(_ context.Context, p store.PolicyVersion) error {
+	if len(s.policies) > 0 && s.policies[0].Version >= p.Version {
+		return store.Conflict("it is there")
+	}
+	s.policies = slices.Insert(s.policies, 0, p)
 	return nil
+}
+func (s *fakeStore) Policies(context.Context) ([]store.PolicyVersion, error) { return s.policies, nil }
+func (s *fakeStore) Policy(_ context.Context, version int) (store.PolicyVersion, error) {
+	for _, p := range s.policies {
+		if p.Version == version {
+			return p, nil
+		}
+	}
+	return store.PolicyVersion{}, store.NotFound("policy version", "of that number")
 }
 func (s *fakeStore) AuditEvents(context.Context, store.AuditFilter) ([]store.AuditEvent, error) {
 	return []store.AuditEvent{{ID: 1, Type: "viewed", Leaf: 4}}, nil

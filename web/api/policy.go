@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,7 +18,13 @@ import (
 
 func (a *API) registerPolicy() {
 	handle(a, huma.Operation{OperationID: "get-policy", Method: http.MethodGet, Path: "/api/v1/policy", Tags: []string{"policy"},
-		Summary: "The policy in force", Description: "Its number and hash for everybody; its files with the duty administer or review."}, a.getPolicy)
+		Summary: "The policy in force", Description: "Its number and hash for everybody; its files and its words with the duty administer or review."}, a.getPolicy)
+	handle(a, huma.Operation{OperationID: "list-policy-versions", Method: http.MethodGet, Path: "/api/v1/policy/versions", Tags: []string{"policy"},
+		Summary: "Every version, newest first, without files", Description: "Needs the duty administer or review."}, a.listVersions)
+	handle(a, huma.Operation{OperationID: "get-policy-version", Method: http.MethodGet, Path: "/api/v1/policy/versions/{version}", Tags: []string{"policy"},
+		Summary: "One version, with its files and words", Description: "Needs the duty administer or review."}, a.getVersion)
+	handle(a, huma.Operation{OperationID: "get-policy-matrix", Method: http.MethodGet, Path: "/api/v1/policy/matrix", Tags: []string{"policy"},
+		Summary: "What every group and machine has of every role, by class of devices", Description: "Needs the duty administer or review."}, a.getMatrix)
 	handle(a, huma.Operation{OperationID: "apply-policy", Method: http.MethodPost, Path: "/api/v1/policy/apply", Tags: []string{"policy"}, MaxBodyBytes: 4 << 20,
 		Summary: "Store a new version", Description: "Needs the duty administer. It holds from now on; live sessions are decided again."}, a.applyPolicy)
 	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/policy/explain", Tags: []string{"policy"},
@@ -44,6 +49,7 @@ func shownPolicy(v signer.Policy, whole bool) apitype.Policy {
 	for _, f := range v.Files {
 		out.Files = append(out.Files, apitype.PolicyFile{Name: f.Name, Text: f.Text})
 	}
+	out.Words = words(v.Files)
 	return out
 }
 
@@ -56,6 +62,7 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 		files[i] = signer.PolicyFile{Name: f.Name, Text: f.Text}
 	}
 	ctx = context.WithoutCancel(ctx) // once the signer has it, the rest follows whoever hangs up
+	a.keepVersion(ctx, a.cfg.Rules.Version())
 	v, err := a.cfg.Signer.ApplyPolicy(ctx, who.Evidence, files, in.Body.Reason)
 	if err != nil {
 		return nil, err
@@ -65,13 +72,7 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 		return nil, fmt.Errorf("policy %d is stored; loading it: %w", v.Version, err)
 	}
 	a.cfg.Broker.Revalidate(ctx)
-	row := store.PolicyVersion{Version: int(v.Version), SHA256: v.SHA256, By: who.name(), Reason: v.Reason, At: v.At}
-	for _, f := range v.Files {
-		row.Files = append(row.Files, store.PolicyFile{Name: f.Name, Text: f.Text})
-	}
-	if err := a.cfg.Store.AddPolicy(ctx, row); err != nil {
-		return nil, fmt.Errorf("policy %d is in force; its row: %w", v.Version, err)
-	}
+	a.keepVersion(ctx, v)
 	return body(shownPolicy(v, true))
 }
 
@@ -101,8 +102,11 @@ func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answe
 		return nil, err
 	}
 	d := authz.Decide(snap, authz.Request{Person: person, Device: asked(dev), Action: action, LiveSessions: a.cfg.Broker.LiveOn(dev.Name), Ticket: in.Ticket}, now)
-	e := d.Explain()
-	return body(apitype.Explanation{Allowed: d.Allowed, Text: e.Text, Nearest: e.Nearest, Rule: d.Rule, CanAsk: ways(e.CanAsk)})
+	e, unknown := d.Explain(), []string(nil)
+	if person.ID != who.Person.ID || person.Machine != who.Person.Machine {
+		e, unknown = d.ExplainOf(or(person.Name, person.ID.Subject))
+	}
+	return body(apitype.Explanation{Allowed: d.Allowed, Text: e.Text, Nearest: e.Nearest, Rule: d.Rule, CanAsk: ways(e.CanAsk), Unknown: unknown})
 }
 
 // person gives whom a question is about. Others are known as they were when they last signed in.
@@ -130,9 +134,8 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 	case 0:
 		return authz.Person{}, errkind.New(errkind.NotFound, fmt.Sprintf("nobody named %q has signed in here yet", name)).WithHint("People are known from their first sign-in on.")
 	case 1:
-		p := found[0]
-		// Nothing is known of where they will sit; a second factor is taken as just proven, so that the answer is about the rules.
-		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups, SecondFactorAt: a.cfg.Now(), Address: netip.Addr{}}, nil
+		p := found[0] // when they last proved a second factor and where they sit is not known here; ExplainOf says so
+		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, nil
 	}
 	return authz.Person{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).WithHint("Use the subject instead of the name.")
 }

@@ -1,15 +1,17 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// whoCan goes through everybody who is known here: a right that nobody holds is not an answer to the question.
+// whoCan says which groups the policy lets do what on a device, and who of those known here is in them. A group nobody
+// of whom has signed in yet is a row too: the right exists.
 func (a *API) whoCan(ctx context.Context, who *Asker, in *struct {
 	Device string `query:"device" required:"true" maxLength:"63"`
 }) (*answer[[]apitype.WhoCan], error) {
@@ -24,31 +26,30 @@ func (a *API) whoCan(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := []apitype.WhoCan{}
-	for _, p := range people {
-		person := authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups, SecondFactorAt: v.now}
-		reach := v.snap.Reach(person, asked(dev), v.now)
-		name := or(p.Name, p.ID.Subject)
-		out = append(out, rowsOf(name, "now", reach.Open)...)
-		out = append(out, rowsOf(name, "at other times", reach.Later)...)
-		out = append(out, rowsOf(name, "may ask", reach.Ask)...)
-	}
-	slices.SortStableFunc(out, func(x, y apitype.WhoCan) int {
-		return cmp.Or(cmp.Compare(x.User, y.User), cmp.Compare(x.Action, y.Action))
+	slices.SortStableFunc(people, func(x, y store.Principal) int {
+		return strings.Compare(or(x.Name, x.ID.Subject), or(y.Name, y.ID.Subject))
 	})
+	out := []apitype.WhoCan{}
+	for _, e := range v.snap.WhoCan(asked(dev), v.now) {
+		row := shownAccess(e)
+		before := len(out)
+		for _, p := range people {
+			if v.snap.Holds(&e, authz.Person{ID: p.ID, Groups: p.Groups}, asked(dev)) {
+				row.User = or(p.Name, p.ID.Subject)
+				out = append(out, row)
+			}
+		}
+		if len(out) == before && e.Person.IsZero() { // a grant of somebody who has left the group gives nothing
+			out = append(out, row)
+		}
+	}
 	return body(out)
 }
 
-func rowsOf(name, how string, offers []authz.Offer) []apitype.WhoCan {
-	var out []apitype.WhoCan
-	for _, o := range offers {
-		said := how
-		if o.Text != "" {
-			said += ": " + o.Text
-		}
-		for _, r := range o.Rights {
-			out = append(out, apitype.WhoCan{User: name, Action: r.Action, How: said, Rule: o.Rule})
-		}
+func shownAccess(e authz.Access) apitype.WhoCan {
+	how := e.How
+	if e.Terms != "" && e.How != authz.HowNow {
+		how += ": " + e.Terms
 	}
-	return out
+	return apitype.WhoCan{Group: e.Who, Action: e.Action, Role: e.Role, How: how, Rule: e.Rule, Grant: e.Grant, Until: when(e.Until), Conditions: e.Conditions, Except: e.Except}
 }

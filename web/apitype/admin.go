@@ -45,24 +45,51 @@ type Policy struct {
 	Reason  string       `json:"reason"`
 	At      time.Time    `json:"at"`
 	Files   []PolicyFile `json:"files,omitempty"`
-	Words   []string     `json:"words,omitempty" doc:"each rule as one sentence"`
+	Words   []PolicyWord `json:"words,omitempty" doc:"each rule as one sentence"`
+}
+
+// PolicyWord is one rule of a policy as a sentence.
+type PolicyWord struct {
+	Kind string `json:"kind" doc:"policy, groups, duty, label, hours, role, allow, request, require or deny"`
+	ID   string `json:"id"`
+	Text string `json:"text"`
+	Why  string `json:"why,omitempty"`
+}
+
+// PolicyRow is what one group or machine has of one role on one class of devices.
+type PolicyRow struct {
+	Who       string `json:"who" doc:"a group, everyone, or machine:NAME"`
+	Role      string `json:"role"`
+	Devices   string `json:"devices" doc:"labels that choose them; empty where no rule gives the role"`
+	Allow     string `json:"allow" doc:"rules that give it without asking, and when"`
+	Ask       string `json:"ask" doc:"rules that let one ask for it, and at what cost"`
+	Emergency string `json:"emergency"`
+	Must      string `json:"must" doc:"require rules that must hold as well"`
+	Never     string `json:"never" doc:"deny rules that take something away"`
 }
 
 // Explanation answers explain.
 type Explanation struct {
-	Allowed bool   `json:"allowed"`
-	Text    string `json:"text"`
-	Nearest string `json:"nearest,omitempty"`
-	Rule    string `json:"rule,omitempty"`
-	CanAsk  []Way  `json:"can_ask,omitempty"`
+	Allowed bool     `json:"allowed"`
+	Text    string   `json:"text"`
+	Nearest string   `json:"nearest,omitempty"`
+	Rule    string   `json:"rule,omitempty"`
+	CanAsk  []Way    `json:"can_ask,omitempty"`
+	Unknown []string `json:"unknown,omitempty" doc:"of somebody else: what is not known here and was not taken as given"`
 }
 
 // WhoCan is one row of who-can.
 type WhoCan struct {
-	User   string `json:"user"`
-	Action string `json:"action"`
-	How    string `json:"how" doc:"now, at other times, or may ask"`
-	Rule   string `json:"rule"`
+	User       string     `json:"user" doc:"who it is; empty: nobody of the group is known here yet"`
+	Group      string     `json:"group" doc:"the group, everyone, or machine:NAME that a rule names"`
+	Action     string     `json:"action"`
+	Role       string     `json:"role"`
+	How        string     `json:"how" doc:"now, at other times, may ask, or in an emergency; and its terms"`
+	Rule       string     `json:"rule"`
+	Grant      string     `json:"grant,omitempty"`
+	Until      *time.Time `json:"until,omitempty"`
+	Conditions []string   `json:"conditions,omitempty" doc:"what must be so as well; nothing of it is taken as given"`
+	Except     []string   `json:"except,omitempty" doc:"what deny rules take away of it"`
 }
 
 // AuditEvent is one event.

@@ -10,14 +10,14 @@ func policies(s *suite) {
 	version := func(n int) store.PolicyVersion {
 		return store.PolicyVersion{Version: n, SHA256: key(n), Files: []store.PolicyFile{{Name: "p.toml", Text: "x = 1\n"}}, By: "ada", Reason: "why", At: at(n)}
 	}
-	s.taken("a first version that is not 1", s.AddPolicy(s.ctx, version(2)))
+	s.taken("a version below 1", s.AddPolicy(s.ctx, version(0)))
 	s.ok(s.AddPolicy(s.ctx, version(1)))
-	s.ok(s.AddPolicy(s.ctx, version(2)))
-	s.taken("a version again", s.AddPolicy(s.ctx, version(2)))
-	s.taken("a version after a hole", s.AddPolicy(s.ctx, version(4)))
+	s.ok(s.AddPolicy(s.ctx, version(4))) // those between were lost with a disk
+	s.taken("a version again", s.AddPolicy(s.ctx, version(4)))
+	s.taken("a version that belongs before it", s.AddPolicy(s.ctx, version(3)))
 	s.same("one", get[store.PolicyVersion](s)(s.Policy(s.ctx, 1)), version(1))
-	s.same("latest", get[store.PolicyVersion](s)(s.LatestPolicy(s.ctx)), version(2))
-	s.same("all", get[[]store.PolicyVersion](s)(s.Policies(s.ctx)), []store.PolicyVersion{version(2), version(1)})
+	s.same("latest", get[store.PolicyVersion](s)(s.LatestPolicy(s.ctx)), version(4))
+	s.same("all", get[[]store.PolicyVersion](s)(s.Policies(s.ctx)), []store.PolicyVersion{version(4), version(1)})
 	_, err = s.Policy(s.ctx, 3)
 	s.missing("a version", err)
 }

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// apply puts another policy into force, made out of the test's by replacing old.
+func (w *world) apply(t *testing.T, old, new string) {
+	t.Helper()
+	raw, err := json.Marshal(apitype.PolicyApply{Files: []apitype.PolicyFile{{Name: "policy.toml", Text: strings.Replace(testPolicy, old, new, 1)}}, Reason: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.call("admin", "POST", "/api/v1/policy/apply", string(raw)); got.Code != 200 {
+		t.Fatalf("apply: got %d %s", got.Code, got.Body)
+	}
+}
+
+func TestTheHistoryBeginsWithWhatWasConfigured(t *testing.T) {
+	w := newWorld(t)
+	numbers := func() (out []int) {
+		var rows []apitype.Policy
+		decodeInto(t, w.call("officer", "GET", "/api/v1/policy/versions", "").Body.Bytes(), &rows)
+		for _, r := range rows {
+			out = append(out, r.Version)
+			if r.Files != nil {
+				t.Errorf("version %d is listed with its files", r.Version)
+			}
+		}
+		return out
+	}
+	if got := numbers(); !slices.Equal(got, []int{1}) {
+		t.Errorf("got the versions %v, want 1", got)
+	}
+	w.apply(t, "", "")
+	w.apply(t, `hall = "1"`, `hall = "2"`)
+	if got := numbers(); !slices.Equal(got, []int{3, 2, 1}) {
+		t.Errorf("got the versions %v, want 3, 2, 1", got)
+	}
+	for version, hall := range map[int]string{1: "1", 3: "2"} {
+		var p apitype.Policy
+		decodeInto(t, w.call("officer", "GET", fmt.Sprintf("/api/v1/policy/versions/%d", version), "").Body.Bytes(), &p)
+		want := "Members of technicians may use the role maintain on devices whose hall is " + hall + " without asking, at any time."
+		if len(p.Files) != 1 || !slices.ContainsFunc(p.Words, func(s apitype.PolicyWord) bool { return s.ID == "A1" && s.Text == want }) {
+			t.Errorf("version %d: got %+v, want its file and %q", version, p.Words, want)
+		}
+	}
+	if got := w.call("officer", "GET", "/api/v1/policy/versions/4", "").Code; got != 404 {
+		t.Errorf("a version that is not: got %d, want 404", got)
+	}
+}
+
+func TestTheMatrixIsOfThePolicyInForce(t *testing.T) {
+	w := newWorld(t)
+	var rows []apitype.PolicyRow
+	decodeInto(t, w.call("officer", "GET", "/api/v1/policy/matrix", "").Body.Bytes(), &rows)
+	if want := (apitype.PolicyRow{Who: "technicians", Role: "maintain", Devices: "hall=1", Allow: "A1 always"}); len(rows) != 5 || rows[0] != want {
+		t.Errorf("got %+v, want five groups and first %+v", rows, want)
+	}
+}
+
+func TestWhoCanNamesPeopleAndTheGroupsNobodyIsKnownOf(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, `["technicians"]`, `["technicians", "owners"]`)
+	var rows []apitype.WhoCan
+	decodeInto(t, w.call("admin", "GET", "/api/v1/policy/who-can?device=press-1", "").Body.Bytes(), &rows)
+	var got []string
+	for _, r := range rows {
+		got = append(got, strings.Join([]string{r.User, r.Group, r.Action, r.How, r.Rule}, " "))
+	}
+	if want := []string{" owners shell:svc now A1", "technician technicians shell:svc now A1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNothingIsAssumedOfWhomAQuestionIsAbout(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, "[[allow]]", "[[require]]\nid = \"G1\"\nwhy = \"A second factor.\"\nfor = \"people\"\nmfa_within = \"30m\"\n\n[[allow]]")
+	ask := func(as, of string) (e apitype.Explanation) {
+		decodeInto(t, w.call(as, "GET", "/api/v1/policy/explain?device=press-1&action=shell:svc"+of, "").Body.Bytes(), &e)
+		return e
+	}
+	other := ask("admin", "&user=technician")
+	if other.Allowed || len(other.Unknown) != 1 || !strings.HasPrefix(other.Text, "technician would be told now: You may not open a shell as svc on press-1 yet") ||
+		!strings.Contains(other.Text, "Not known here, and so not taken as given: when technician last proved a second factor.") {
+		t.Errorf("about somebody else: got %+v", other)
+	}
+	if own := ask("technician", ""); own.Allowed || own.Unknown != nil || !strings.HasPrefix(own.Text, "You may not") {
+		t.Errorf("about oneself: got %+v", own)
+	}
+}
