@@ -1,5 +1,5 @@
-import { axis, expect, test } from 'vitest';
-import { height, laneRects, width, type LaneData } from './lanes';
+import { expect, test } from 'vitest';
+import { axis, height, laneRects, width, type LaneData } from './lanes';
 
 const none: LaneData = { duration: 100, input: [], commands: [], notes: [], gaps: [], idle: [] };
 
