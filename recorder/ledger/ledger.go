@@ -28,9 +28,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // Entry is what Append takes: a leaf and what it commits to.
@@ -225,6 +228,7 @@ func (l *Log) commit(batch []*waiter) {
 	hashes, size := l.hashes, int64(len(l.offsets))
 	var raw []byte
 	var offsets []int64
+	full := false // the disk is, and took nothing
 	err := func() error {
 		for _, w := range batch {
 			offsets = append(offsets, l.end+int64(len(raw)))
@@ -247,6 +251,7 @@ func (l *Log) commit(batch []*waiter) {
 		}
 		raw = appendRecord(raw, recordCheckpoint, cp.Note)
 		if _, err := l.file.WriteAt(raw, l.end); err != nil {
+			full = isFull(err) && l.file.Truncate(l.end) == nil
 			return err
 		}
 		if err := datasync(l.file); err != nil {
@@ -260,7 +265,9 @@ func (l *Log) commit(batch []*waiter) {
 		}
 		return nil
 	}()
-	if err != nil {
+	if full {
+		err = errFull.Because(err)
+	} else if err != nil {
 		err = fmt.Errorf("log: %w", err)
 		l.mu.Lock()
 		l.failed = err
@@ -271,6 +278,22 @@ func (l *Log) commit(batch []*waiter) {
 		close(w.done)
 	}
 	l.pub.kick()
+}
+
+var errFull = errkind.New(errkind.Unavailable, "the disk that keeps the log is full, so nothing was done").
+	WithHint("Whoever runs the gateway must free space on the disk that keeps the log; then try again.")
+
+// isFull tells errors that freeing space cures. Of a batch that found no space a part was written at most and nothing
+// synced, so it can be taken off again and the log goes on. Any other error is final, that of a sync above all.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// Ready says why nothing can be appended; nil when it can.
+func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }
 
 // Prove gives the proof that entry index is in the tree of a size (RFC 6962 section 2.1.1).
