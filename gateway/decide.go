@@ -32,6 +32,9 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if err := b.cfg.Recorder.Ready(); err != nil {
 		return store.Session{}, err
 	}
+	if err := b.ground(); err != nil {
+		return store.Session{}, err
+	}
 	dev, err := b.cfg.Store.Device(ctx, a.Device)
 	known := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

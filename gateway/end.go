@@ -118,13 +118,16 @@ func (b *Broker) Drain(ctx context.Context) {
 	case <-all:
 	case <-ctx.Done():
 	}
+	b.settleRest(ctx)
 }
 
 // revalidateEvery is how often live sessions are decided again without an event: a window of hours that closes is one.
 const revalidateEvery = 15 * time.Second
 
-// Run ends answers that nobody redeemed, and decides live sessions again now and then.
+// Run ends answers that nobody redeemed, decides live sessions again now and then, writes what could not be written, and
+// watches the database.
 func (b *Broker) Run(ctx context.Context) error {
+	go b.watchStore(ctx)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	next := b.cfg.Now().Add(revalidateEvery)
@@ -135,6 +138,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		b.sweep(ctx)
+		b.settleRest(ctx)
 		if now := b.cfg.Now(); !now.Before(next) {
 			b.Revalidate(ctx)
 			next = now.Add(revalidateEvery)

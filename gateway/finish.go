@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -29,14 +29,32 @@ func (s *Session) finish(reason string) {
 	} else if closed.Totals.Gaps > 0 {
 		record = store.RecordGap
 	}
-	if err := s.announceClose(ctx, closed, err == nil, reason, record); err != nil {
-		log.Error("the end of a session is not in the log yet", slog.Any("error", err))
+	typ := "close"
+	if err != nil {
+		typ = "interrupted"
 	}
-	now := s.b.cfg.Now()
-	err = s.change(ctx, func(row *store.Session) {
+	facts := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: s.b.cfg.Now()}
+	s.b.settle(ctx, chain{log, "the end of a session in the log", s.announceClose(typ, facts, record)})
+	edit := s.outcomeRow(reason, record, int64(closed.Totals.Gaps))
+	s.b.settle(ctx, chain{log, "the end of a session in the database", []func(context.Context) error{
+		func(ctx context.Context) error { return s.changeNow(ctx, edit) }}})
+}
+
+// changeNow edits the row unless it is known that the database does not answer.
+func (s *Session) changeNow(ctx context.Context, edit func(*store.Session)) error {
+	if err := s.b.ground(); err != nil {
+		return err
+	}
+	return s.change(ctx, edit)
+}
+
+// outcomeRow gives what the row says of a session that has ended.
+func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Session) {
+	now, began := s.b.cfg.Now(), !s.started.IsZero() && s.line != nil
+	return func(row *store.Session) {
 		row.State, row.Ended, row.EndReason, row.Record = store.Closed, now, reason, record
-		row.BytesIn, row.BytesOut, row.HiddenRanges, row.Gaps = s.bytesIn.Load(), s.bytesOut.Load(), s.hidden.Load(), int64(closed.Totals.Gaps)
-		if s.started.IsZero() || s.line == nil {
+		row.BytesIn, row.BytesOut, row.HiddenRanges, row.Gaps = s.bytesIn.Load(), s.bytesOut.Load(), s.hidden.Load(), gaps
+		if !began {
 			row.State = store.Refused
 		}
 		if s.exited && s.exit.Signal == "" {
@@ -44,25 +62,42 @@ func (s *Session) finish(reason string) {
 			row.ExitStatus = &status
 		}
 		row.ExitSignal = s.exit.Signal
-	})
-	if err != nil {
-		log.Error("the end of a session is not in the database", slog.Any("error", err))
 	}
 }
 
-func (s *Session) announceClose(ctx context.Context, c recorder.Closed, whole bool, reason, record string) error {
-	if s.leaf == nil {
-		leaf, err := s.b.findOpen(ctx, s.rec.H0(), 256)
-		if err != nil || leaf == nil {
+// announceClose gives the steps that put the end into the log and what the leaf commits to into the row. A session that
+// was never announced needs neither.
+func (s *Session) announceClose(typ string, f closeFacts, record string) []func(context.Context) error {
+	var leaf closedLeaf
+	tried := false
+	return []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			if s.leaf == nil {
+				s.leaf, err = s.b.findOpen(ctx, s.rec.H0(), 256)
+			}
+			if err != nil || s.leaf == nil {
+				return err
+			}
+			if tried { // an answer that did not come is no proof that nothing was written
+				found, err := s.b.findClose(ctx, *s.leaf, 256)
+				if found != nil {
+					leaf = *found
+				}
+				if found != nil || err != nil {
+					return err
+				}
+			}
+			tried = true
+			leaf, err = s.b.appendClose(ctx, typ, s.id, 0, *s.leaf, f)
 			return err
-		}
-		s.leaf = leaf
+		},
+		func(ctx context.Context) error {
+			if s.leaf == nil {
+				return nil
+			}
+			return s.b.keepClose(ctx, leaf, s.id, 0, f, record)
+		},
 	}
-	typ := "close"
-	if !whole {
-		typ = "interrupted"
-	}
-	return s.b.closeLeaf(ctx, typ, s.id, 0, *s.leaf, closeFacts{head: c.HFinal, seq: c.Seq, bytes: c.Bytes, gaps: c.Totals.Gaps, reason: reason}, record)
 }
 
 type closeFacts struct {
@@ -71,21 +106,32 @@ type closeFacts struct {
 	bytes  int64
 	gaps   uint64
 	reason string
+	at     time.Time
 }
 
-// closeLeaf announces the end of a part and keeps what the leaf commits to.
-func (b *Broker) closeLeaf(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts, record string) error {
-	now := b.cfg.Now()
-	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: now.UnixMilli()}.Marshal()
+// closedLeaf is a close leaf that stands in the log.
+type closedLeaf struct {
+	signer.Appended
+	body []byte
+}
+
+// appendClose announces the end of a part.
+func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (closedLeaf, error) {
+	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
 	if err != nil {
-		return fmt.Errorf("%s leaf: %w", typ, err)
+		return closedLeaf{}, fmt.Errorf("%s leaf: %w", typ, err)
 	}
 	out, err := b.cfg.Signer.Append(ctx, signer.AppendRequest{Type: typ, Ref: []uint64{open}, Body: body})
-	if err != nil {
+	return closedLeaf{out, body}, err
+}
+
+// keepClose keeps what a close leaf commits to.
+func (b *Broker) keepClose(ctx context.Context, leaf closedLeaf, sid id.Session, part uint32, f closeFacts, record string) error {
+	if err := b.ground(); err != nil {
 		return err
 	}
-	_, err = b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
-		p.CloseLeaf, p.CloseNonce, p.CloseBody, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &out.Index, out.Nonce, body, f.head, f.seq, f.bytes, now, record
+	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
+		p.CloseLeaf, p.CloseNonce, p.CloseBody, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &leaf.Index, leaf.Nonce, leaf.body, f.head, f.seq, f.bytes, f.at, record
 		return nil
 	})
 	return err
@@ -93,27 +139,46 @@ func (b *Broker) closeLeaf(ctx context.Context, typ string, sid id.Session, part
 
 // findOpen looks for the open leaf of a recording among the newest entries: a signer that failed after it had
 // announced, or a crash between its answer and our row, must not leave an open leaf without an end.
-func (b *Broker) findOpen(ctx context.Context, h0 [32]byte, back uint64) (*uint64, error) {
+func (b *Broker) findOpen(ctx context.Context, h0 [32]byte, back uint64) (index *uint64, err error) {
+	err = b.newest(ctx, back, func(i uint64, leaf ledger.Leaf, e signer.Entry) bool {
+		body, err := ledger.ParseOpenBody(e.Body)
+		if leaf.Type != "open" || err != nil || body.H0 != h0 {
+			return false
+		}
+		index = &i
+		return true
+	})
+	return index, err
+}
+
+// findClose looks for the end of an open leaf.
+func (b *Broker) findClose(ctx context.Context, open uint64, back uint64) (found *closedLeaf, err error) {
+	err = b.newest(ctx, back, func(i uint64, leaf ledger.Leaf, e signer.Entry) bool {
+		if leaf.Type != "close" && leaf.Type != "interrupted" || !slices.Equal(leaf.Ref, []uint64{open}) {
+			return false
+		}
+		found = &closedLeaf{signer.Appended{Index: i, Nonce: e.Nonce}, e.Body}
+		return true
+	})
+	return found, err
+}
+
+// newest shows the newest entries of the log, the last one first, until seen has what it wants.
+func (b *Broker) newest(ctx context.Context, most uint64, seen func(i uint64, leaf ledger.Leaf, e signer.Entry) bool) error {
 	size, err := b.logSize(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := size; i > 0 && size-i < back; i-- {
+	for i := size; i > 0 && size-i < most; i-- {
 		e, err := b.cfg.Signer.Entry(ctx, i-1)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		leaf, err := ledger.ParseLeaf(e.Leaf)
-		if err != nil || leaf.Type != "open" {
-			continue
-		}
-		body, err := ledger.ParseOpenBody(e.Body)
-		if err == nil && body.H0 == h0 {
-			index := i - 1
-			return &index, nil
+		if leaf, err := ledger.ParseLeaf(e.Leaf); err == nil && seen(i-1, leaf, e) {
+			return nil
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 func (b *Broker) logSize(ctx context.Context) (uint64, error) {

@@ -21,10 +21,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -46,6 +48,8 @@ type Store interface {
 	AddPart(ctx context.Context, p store.Part) error
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
+	// Ping says whether the database would take a write.
+	Ping(ctx context.Context) error
 }
 
 // Recorder makes recordings. *recorder.Node is one.
@@ -65,19 +69,23 @@ type Config struct {
 	Audit    *audit.Log
 	Node     string
 	AskTime  time.Duration // how long an answer to Ask may be redeemed; default 30 s
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Silence of the database after which input waits, and sessions end; default 5 s and 30 s.
+	FreezeAfter, EndAfter time.Duration
+	Now                   func() time.Time
+	Log                   *slog.Logger
 }
 
 // Broker is the only way to start a session.
 type Broker struct {
-	cfg Config
+	cfg    Config
+	frozen atomic.Pointer[chan struct{}] // closed when input may pass again; nil: it may
 
-	mu    sync.Mutex // guards what follows
-	asked map[id.Session]asked
-	live  map[id.Session]*Session
-	drain bool
-	ended sync.WaitGroup // one for each session that has been opened
+	mu        sync.Mutex // guards what follows
+	asked     map[id.Session]asked
+	live      map[id.Session]*Session
+	unsettled []chain
+	drain     bool
+	ended     sync.WaitGroup // one for each session that has been opened
 }
 
 // Ask is a question for a session, with the evidence of who asks.
@@ -125,6 +133,7 @@ func New(cfg Config) *Broker {
 	if cfg.AskTime == 0 {
 		cfg.AskTime = 30 * time.Second
 	}
+	cfg.FreezeAfter, cfg.EndAfter = cmp.Or(cfg.FreezeAfter, freezeAfter), cmp.Or(cfg.EndAfter, endAfter)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

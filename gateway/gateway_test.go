@@ -125,9 +125,13 @@ func (h *house) openNode() *recorder.Node {
 	return n
 }
 
-func (h *house) newBroker() *gateway.Broker {
-	return gateway.New(gateway.Config{Signer: h.signer, Rules: h.rules, Store: h.db, Lines: h.dev, Recorder: h.node, Key: h.key.Public().(ed25519.PublicKey),
-		Audit: &audit.Log{Signer: h.signer, Rows: h.db}, Node: "test"})
+func (h *house) newBroker() *gateway.Broker { return h.newBrokerWith(func(*gateway.Config) {}) }
+
+func (h *house) newBrokerWith(change func(*gateway.Config)) *gateway.Broker {
+	c := gateway.Config{Signer: h.signer, Rules: h.rules, Store: h.db, Lines: h.dev, Recorder: h.node, Key: h.key.Public().(ed25519.PublicKey),
+		Audit: &audit.Log{Signer: h.signer, Rows: h.db}, Node: "test"}
+	change(&c)
+	return gateway.New(c)
 }
 
 func (h *house) enrol(name, hall string, d *device) {

@@ -28,6 +28,8 @@ const (
 	ByGatewayCrash = "gateway crashed"
 	BySignOut      = "signed out"
 	ByOwner        = "owner froze"
+	ByBudget       = "recorded too much"
+	ByStore        = "database failed"
 )
 
 // ending is why a session ends: the cancel cause of its context. Text is for the technician.
@@ -50,7 +52,11 @@ func (s *Session) stop(err error) {
 	text, _, _ := errkind.ForPeople(err)
 	if rerr := s.rec.Err(); rerr != nil {
 		text, _, _ = errkind.ForPeople(rerr)
-		s.cancel(ended(ByRecorder, text))
+		reason := ByRecorder
+		if errkind.KindOf(rerr) == errkind.TooMany {
+			reason = ByBudget
+		}
+		s.cancel(ended(reason, text))
 		return
 	}
 	s.cancel(ended(ByDeviceLost, text))
@@ -72,10 +78,10 @@ func (s *Session) run() {
 	select {
 	case <-finished:
 	case <-s.ctx.Done():
-		s.b.cfg.Lines.End(s.device.FP, s.id, s.reason())
+		s.tellDevice()
 	case <-s.rec.Failed():
 		s.stop(s.rec.Err())
-		s.b.cfg.Lines.End(s.device.FP, s.id, ByRecorder)
+		s.tellDevice()
 	}
 	watch()
 	s.line.Conn.Close() // what has arrived on its channels can still be read
@@ -86,6 +92,21 @@ func (s *Session) run() {
 	all.Wait()
 	s.close()
 }
+
+// tellDevice tells the machine why the session ends, and leaves it a moment to close the session line itself: cut off
+// first, it would only know that its line was lost.
+func (s *Session) tellDevice() {
+	s.b.cfg.Lines.End(s.device.FP, s.id, s.reason())
+	gone := make(chan struct{})
+	go func() { s.line.Conn.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(ownClose):
+	}
+}
+
+// ownClose is how long a machine may take to end a session that it was told to end.
+const ownClose = 300 * time.Millisecond
 
 // stuckDoor is how long a session that has ended waits for a door to take the last output.
 const stuckDoor = 5 * time.Second
@@ -163,6 +184,7 @@ func (s *Session) close() {
 	s.finish(s.reason())
 	s.outcome.Reason = s.reason()
 	switch {
+	case s.ctx.Err() != nil: // how a program dies that was ended is not its own status
 	case s.exited && s.exit.Signal != "":
 		s.outcome.Signal = s.exit.Signal
 	case s.exited:

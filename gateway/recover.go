@@ -44,7 +44,12 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 		}
 	}
 	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()), slog.Int64("bytes", i.Bytes))
-	return b.closeLeaf(ctx, "interrupted", i.Session, i.Part, *p.OpenLeaf, closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash}, store.RecordCut)
+	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
+	leaf, err := b.appendClose(ctx, "interrupted", i.Session, i.Part, *p.OpenLeaf, f)
+	if err != nil {
+		return err
+	}
+	return b.keepClose(ctx, leaf, i.Session, i.Part, f, store.RecordCut)
 }
 
 // keepOpen completes a part's row from the log.

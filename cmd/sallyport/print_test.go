@@ -52,14 +52,14 @@ func TestAShellExitsAsItsCommandDid(t *testing.T) {
 		"ended by oneself":        {apitype.TerminalControl{Reason: "technician"}, 255},
 	} {
 		got := 0
-		if code, ok := outcome(c.end).(exitStatus); ok {
+		if code, ok := outcome(c.end, "").(exitStatus); ok {
 			got = int(code)
 		}
 		if got != c.want {
 			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
-	if err := outcome(apitype.TerminalControl{Reason: "ended by officer"}); errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(err.Error(), "ended by officer") {
+	if err := outcome(apitype.TerminalControl{Reason: "ended by officer"}, ""); errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(err.Error(), "ended by officer") {
 		t.Errorf("ended by somebody: got %v, want why", err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -97,7 +98,11 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) err
 		defer forward(t)()
 	}
 	go c.typed(a.stdin, t, raw)
+	var why string // the session ended, in the gateway's words
 	end, err := t.Run(a.stdout, a.stderr, func(kind, text string) {
+		if kind == "ended" {
+			why = text
+		}
 		if kind == "ended" || kind == "refused" || kind == "time" || raw {
 			text = "sallyport: " + text
 		}
@@ -106,7 +111,7 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) err
 	if err != nil {
 		return err
 	}
-	return outcome(end)
+	return outcome(end, why)
 }
 
 // typed sends what is typed. With a terminal of our own it watches for the escape.
@@ -141,7 +146,7 @@ func (c *shellCmd) notice(a *app, text string, raw ...bool) {
 	fmt.Fprint(a.stderr, text+end)
 }
 
-func outcome(end apitype.TerminalControl) error {
+func outcome(end apitype.TerminalControl, why string) error {
 	switch {
 	case end.Status != nil && *end.Status == 0:
 		return nil
@@ -155,7 +160,7 @@ func outcome(end apitype.TerminalControl) error {
 	case end.Reason == "exit" || end.Reason == "technician":
 		return exitStatus(ownFailure)
 	}
-	return errkind.New(errkind.Unavailable, "the session has ended: "+end.Reason)
+	return errkind.New(errkind.Unavailable, "the session has ended: "+cmp.Or(why, end.Reason))
 }
 
 // signalNumber gives the number a POSIX shell would add to 128.

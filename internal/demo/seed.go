@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -54,11 +55,14 @@ func (s *State) config() *config.Config {
 		Policy:    config.Policy{Files: config.Words{s.path("policy.toml")}},
 		Recording: config.Recording{ReadersFiles: config.Words{s.path("keys", "reader.pub")}, UnsealersFiles: config.Words{s.path("keys", "unsealer.pub")}},
 	}
-	c.Recording.Journal, c.Recording.Ballast, c.Recording.LowWater = 64<<20, 16<<20, 256<<20
-	c.Recording.PerSession, c.Recording.KeepAtLeast = 2<<30, config.Duration(400*24*time.Hour)
+	c.Recording.Journal, c.Recording.Ballast = size(s.Sizes.Journal, 64<<20), size(s.Sizes.Ballast, 16<<20)
+	c.Recording.LowWater, c.Recording.PerSession = size(s.Sizes.LowWater, 256<<20), size(s.Sizes.PerSession, 2<<30)
+	c.Recording.KeepAtLeast = config.Duration(400 * 24 * time.Hour)
 	c.Ledger.Origin = "demo.sallyport.localhost/log"
 	return c
 }
+
+func size(own, usual int64) config.Size { return config.Size(cmp.Or(own, usual)) }
 
 // seed makes the demo's people, their tokens and their site known.
 func (s *State) seed(ctx context.Context, g *node.Gateway) error {

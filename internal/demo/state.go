@@ -22,8 +22,17 @@ type State struct {
 	Login   string   `json:"login"`
 	Users   []User   `json:"users"`
 	Devices []string `json:"devices"`
+	Sizes   Sizes    `json:"sizes,omitzero"`
 
 	dir string
+}
+
+// Sizes of a demo's record, in bytes, for trying out a small disk: write them into demo.json. Zero is the demo's own.
+type Sizes struct {
+	Journal    int64 `json:"journal,omitzero"`
+	Ballast    int64 `json:"ballast,omitzero"`
+	LowWater   int64 `json:"low_water,omitzero"`
+	PerSession int64 `json:"per_session,omitzero"`
 }
 
 // User is one of each role.

@@ -29,6 +29,9 @@ func openLog(dir, second, origin string, k *keys) (*ledger.Log, error) {
 // Head implements Signer.
 func (s *Service) Head(context.Context) ([]byte, error) { return s.log.Head().Note, nil }
 
+// Ready says why the log takes no entries; nil when it does.
+func (s *Service) Ready() error { return s.log.Ready() }
+
 // Prove implements Signer.
 func (s *Service) Prove(_ context.Context, index, size uint64) ([]wire.Hash, error) {
 	p, err := s.log.Prove(index, size)

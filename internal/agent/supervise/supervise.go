@@ -182,6 +182,9 @@ func (s *session) serve() error {
 	select {
 	case <-lost:
 		s.hold()
+		if s.ctx.Err() != nil {
+			s.log.Info("session ended", slog.String("reason", context.Cause(s.ctx).Error()))
+		}
 	case <-s.ctx.Done():
 		s.log.Info("session ended", slog.String("reason", context.Cause(s.ctx).Error()))
 		s.endNow()

@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// How long the database may be silent. Without it nobody learns that somebody was locked out or a right withdrawn, so
+// what runs stands still first, and ends if that lasts.
+const (
+	freezeAfter = 5 * time.Second
+	endAfter    = 30 * time.Second
+	pingEvery   = time.Second
+)
+
+var errGround = errkind.New(errkind.Unavailable, "the gateway's database does not answer, so no session can start").
+	WithHint("Try again in a minute. Whoever runs the gateway looks for what holds the database: a backup, a second gateway, a full disk.")
+
+// watchStore asks the database for a sign of life, over and over, and freezes and ends sessions where none comes.
+func (b *Broker) watchStore(ctx context.Context) {
+	answers := make(chan struct{}, 1)
+	go b.pings(ctx, answers)
+	good := time.Now()
+	tick := time.NewTicker(min(b.cfg.FreezeAfter, pingEvery) / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			b.thaw()
+			return
+		case <-answers:
+			good = time.Now()
+			b.thaw()
+		case <-tick.C:
+		}
+		switch silent := time.Since(good); {
+		case silent >= b.cfg.EndAfter:
+			b.endAll(ended(ByStore, "the gateway's database did not answer for "+b.cfg.EndAfter.String()))
+		case silent >= b.cfg.FreezeAfter:
+			b.freeze()
+		}
+	}
+}
+
+func (b *Broker) pings(ctx context.Context, answers chan<- struct{}) {
+	for ctx.Err() == nil {
+		wait := min(b.cfg.FreezeAfter, pingEvery) / 2
+		if err := b.cfg.Store.Ping(ctx); err == nil {
+			wait *= 2
+			select {
+			case answers <- struct{}{}:
+			case <-ctx.Done():
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// ground says at once that the database does not answer, where that is known: waiting for it again would hold up the
+// end of a session.
+func (b *Broker) ground() error {
+	if b.frozen.Load() != nil {
+		return errGround
+	}
+	return nil
+}
+
+// freeze makes typed bytes wait. Output goes on: it was caused before.
+func (b *Broker) freeze() {
+	frozen := make(chan struct{})
+	if !b.frozen.CompareAndSwap(nil, &frozen) {
+		return
+	}
+	b.cfg.Log.Error("the database does not answer: input of all sessions waits", slog.Int("sessions", len(b.sessions())))
+	for _, s := range b.sessions() {
+		s.sink.Notice("frozen", "the gateway's database does not answer, so what you type waits")
+	}
+}
+
+func (b *Broker) thaw() {
+	frozen := b.frozen.Swap(nil)
+	if frozen == nil {
+		return
+	}
+	close(*frozen)
+	b.cfg.Log.Warn("the database answers again")
+	for _, s := range b.sessions() {
+		s.sink.Notice("thawed", "the database answers again")
+	}
+}
+
+// thawed returns when input may pass, or with the reason why the session ends.
+func (s *Session) thawed() error {
+	frozen := s.b.frozen.Load()
+	if frozen == nil {
+		return nil
+	}
+	select {
+	case <-*frozen:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+func (b *Broker) endAll(why *ending) {
+	for _, s := range b.sessions() {
+		s.cancel(why)
+	}
+}
+
+// chain is what must still be written about a session that has ended, in this order.
+type chain struct {
+	log   *slog.Logger
+	what  string
+	steps []func(context.Context) error
+}
+
+// settle writes a chain as far as it goes; Run tries the rest again until it is done.
+func (b *Broker) settle(ctx context.Context, c chain) {
+	for len(c.steps) > 0 {
+		if err := c.steps[0](ctx); err != nil {
+			c.log.Error(c.what+" is to be written later", slog.Any("error", err))
+			break
+		}
+		c.steps = c.steps[1:]
+	}
+	if len(c.steps) > 0 {
+		b.mu.Lock()
+		b.unsettled = append(b.unsettled, c)
+		b.mu.Unlock()
+	}
+}
+
+func (b *Broker) settleRest(ctx context.Context) {
+	b.mu.Lock()
+	rest := b.unsettled
+	b.unsettled = nil
+	b.mu.Unlock()
+	for _, c := range rest {
+		one, cancel := context.WithTimeout(ctx, closeTime)
+		b.settle(one, c)
+		cancel()
+	}
+}
