@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -321,6 +322,9 @@ func TestADemoStartsAgainWithEverythingKept(t *testing.T) {
 func TestKillingTheDemoLeavesNothing(t *testing.T) {
 	d := testenv.Start(t, "--devices", "1")
 	gateway, agent := d.GatewayPID, d.Devices[0].PID
+	if limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", gateway)); err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("a core of the gateway would hold its keys: %v\n%s", err, limits)
+	}
 	syscall.Kill(d.PID(), syscall.SIGKILL)
 	for end := time.Now().Add(20 * time.Second); alive(gateway) || alive(agent); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -82,6 +82,9 @@ type Gateway struct {
 
 // New opens everything. What it returns runs nothing yet.
 func New(ctx context.Context, o Options) (*Gateway, error) {
+	if err := noCoreDumps(o.Demo); err != nil {
+		return nil, err
+	}
 	g := &Gateway{opt: o, host: o.Host, meters: newMeters()}
 	var err error
 	if g.url, err = url.Parse(o.Config.Site.URL); err != nil {

@@ -46,6 +46,9 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 		return nil, errkind.New(errkind.Usage, "[signer] socket is missing: the signer is then part of `sallyport serve`").
 			WithHint("Write socket = \"/run/sallyport-signer/signer.sock\" to run it as a process of its own.")
 	}
+	if err := noCoreDumps(false); err != nil {
+		return nil, err
+	}
 	s := &Signer{cfg: c, log: log, pipe: &logoutPipe{make(chan told)}}
 	var err error
 	if s.uid, err = userID(c.Signer.GatewayUser); err != nil {
