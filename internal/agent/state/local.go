@@ -51,9 +51,11 @@ func (d Dir) sockPath(name string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
 }
 
-// Listen makes a socket of the run directory, for this user only.
+// Listen makes a socket of the run directory, for this user only. It has its name only once it listens: whoever finds a
+// name that nobody answers takes it for a dead process's and removes it.
 func (d Dir) Listen(name string) (*net.UnixListener, error) {
-	path, done, err := d.sockPath(name)
+	making := name + ".new"
+	path, done, err := d.sockPath(making)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +66,15 @@ func (d Dir) Listen(name string) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // by the descriptor's path, which is gone then
-	return l, os.Chmod(filepath.Join(d.RunDir(), name), 0o600)
+	made := filepath.Join(d.RunDir(), making)
+	if err = os.Chmod(made, 0o600); err == nil {
+		err = os.Rename(made, filepath.Join(d.RunDir(), name))
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
 }
 
 // Unlisten removes a socket's name.

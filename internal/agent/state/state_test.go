@@ -206,3 +206,38 @@ func TestKeysAreMadeOnceAndReadAgain(t *testing.T) {
 		t.Errorf("a bundle that does not hold: %v", err)
 	}
 }
+
+func TestASocketIsNotTakenForADeadOneWhileItIsMade(t *testing.T) {
+	d := newDir(t)
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() { // as whoever lists the sessions does
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				for _, sid := range d.Sessions() {
+					d.CallSession(sid, Ask{Op: "info"}, &Live{})
+				}
+			}
+		})
+	}
+	for range 300 {
+		sid := id.NewSession()
+		l, err := d.Listen(SessionSocket(sid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go Serve(l, func(Ask) any { return Live{} })
+		if err := d.CallSession(sid, Ask{Op: "info"}, &Live{}); err != nil {
+			t.Fatalf("the socket has no name any more: %v", err)
+		}
+		d.Unlisten(SessionSocket(sid))
+		l.Close()
+	}
+	close(stop)
+	asking.Wait()
+}

@@ -90,11 +90,15 @@ func Main(log *slog.Logger) error {
 	if refusal == nil {
 		refusal = s.ready()
 	}
+	var deaf func()
+	if refusal == nil {
+		deaf, refusal = s.listen()
+	}
 	if refusal != nil {
 		return refuse(k, s.open, refusal)
 	}
 	defer order.State.Unlisten(state.SessionSocket(s.open.Session))
-	defer s.listen()()
+	defer deaf()
 	if _, r := k.ask(Question{Op: OpAccepted, Session: s.open.Session}); r != nil {
 		return r
 	}
@@ -249,16 +253,15 @@ func (s *session) survivors(left []proc.Survivor) {
 		Text: fmt.Sprintf("%d processes outlived the session", len(names))}}, &ok)
 }
 
-// listen answers the agent and the owner on the session's socket.
-func (s *session) listen() func() {
+// listen answers the agent and the owner on the session's socket. What cannot be ended from outside does not begin.
+func (s *session) listen() (stop func(), r *state.Refusal) {
 	l, err := s.order.State.Listen(state.SessionSocket(s.open.Session))
 	if err != nil {
 		s.log.Error("the session's socket cannot be made", slog.Any("error", err))
-		s.end(errors.New(endedSupervise)) // what cannot be ended from outside does not begin
-		return func() {}
+		return nil, state.Refuse(state.ClauseFault, "this machine cannot make the socket by which its owner ends a session")
 	}
 	go state.Serve(l, s.answer)
-	return func() { closeListener(l) }
+	return func() { closeListener(l) }, nil
 }
 
 func closeListener(l *net.UnixListener) { l.Close() }
