@@ -99,3 +99,20 @@ func TestACellIsTextToASpreadsheet(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestChangesAreTheSentencesThatDiffer(t *testing.T) {
+	text := exampleText(t)
+	_, rule, _ := ruleIn(t, text, "A2")
+	other := strings.Replace(text, rule, "[[deny]]\nid = \"D9\"\nwhy = \"New.\"\ndevices = { kind = \"edge-router\" }\nactions = [\"shell\"]\n", 1)
+	other = strings.Replace(strings.Replace(other, `"4h"`, `"5h"`, 1), "# ---- roles", "# another comment", 1)
+	var got []string
+	for _, c := range Changes(Words(must(t, text)), Words(must(t, other))) {
+		got = append(got, fmt.Sprintf("%s %s %v %v", c.Kind, c.ID, c.Before != "", c.After != ""))
+	}
+	if want := "[allow A2 true false request R1 true true deny D9 false true]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if got := Changes(Words(must(t, text)), Words(must(t, text))); len(got) != 0 {
+		t.Errorf("a policy and itself: got %+v", got)
+	}
+}

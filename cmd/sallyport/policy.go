@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,11 +12,16 @@ import (
 )
 
 type policyCmd struct {
-	Check   policyCheckCmd   `cmd:"" help:"Check files of a policy; needs no gateway."`
-	Apply   policyApplyCmd   `cmd:"" help:"Store a new version. It holds at once, for live sessions too."`
-	Status  policyStatusCmd  `cmd:"" help:"Show which policy is in force."`
-	Explain policyExplainCmd `cmd:"" help:"May somebody do this, and if not, what is the nearest way in?"`
-	WhoCan  policyWhoCanCmd  `cmd:"" help:"Who can do what on a device."`
+	Check    policyCheckCmd    `cmd:"" help:"Check files of a policy; needs no gateway."`
+	Words    policyWordsCmd    `cmd:"" help:"Say each rule as one sentence, to read and to sign."`
+	Matrix   policyMatrixCmd   `cmd:"" help:"What every group has of every role, on which devices."`
+	Diff     policyDiffCmd     `cmd:"" help:"What differs between two policies, in words."`
+	Apply    policyApplyCmd    `cmd:"" help:"Store a new version. It holds at once, for live sessions too."`
+	Status   policyStatusCmd   `cmd:"" help:"Show which policy is in force."`
+	History  policyHistoryCmd  `cmd:"" help:"List the versions there were."`
+	Rollback policyRollbackCmd `cmd:"" help:"Apply an earlier version again, as a new one."`
+	Explain  policyExplainCmd  `cmd:"" help:"May somebody do this, and if not, what is the nearest way in?"`
+	WhoCan   policyWhoCanCmd   `cmd:"" help:"Who can do what on a device."`
 }
 
 // policyFiles are files that together are one policy.
@@ -59,8 +63,14 @@ type policyCheckCmd struct {
 }
 
 func (*policyCheckCmd) Help() string {
-	return `Says what is wrong, where, and what to write instead. Exit status 0 if nothing is, 1 if something is. A rule that can never
-match is a problem too.`
+	return `Reads the files as one policy and says what is wrong, where, and what to write instead: one problem a line, as FILE:LINE: what.
+Nothing is sent anywhere. A rule that can never match is a problem too, and so is everything that would open a door by being lost
+or misspelt: docs/policy.md is the language.
+
+  sallyport policy check policy.toml
+  sallyport policy check base.toml customers/*.toml
+
+Exit status: 0 nothing is wrong, 1 something is, 2 a file cannot be read.`
 }
 
 func (c *policyCheckCmd) Run(a *app) error {
@@ -89,10 +99,21 @@ func (c *policyCheckCmd) Run(a *app) error {
 type policyApplyCmd struct {
 	policyFiles
 	Reason string `short:"r" placeholder:"TEXT" help:"Why; kept with the version and in the log."`
+	JSON   bool   `name:"json" help:"Print the stored version as JSON, for programs."`
+}
+
+func (*policyApplyCmd) Help() string {
+	return `Checks the files, has the signer store them as the next version, and prints what changed, in words. It holds at once: live
+sessions are decided again, and those that it no longer allows are cut. Needs the duty administer.
+
+  sallyport policy diff policy.toml && sallyport policy apply policy.toml --reason "office hours for suppliers"
+
+Exit status: 0 stored, 1 something is wrong with the files or the gateway, 2 a file cannot be read, 77 you may not.`
 }
 
 func (c *policyApplyCmd) Run(a *app) error {
-	if _, err := c.load(a); err != nil {
+	after, err := c.load(a)
+	if err != nil {
 		return err
 	}
 	files, err := c.read()
@@ -103,13 +124,27 @@ func (c *policyApplyCmd) Run(a *app) error {
 	for _, f := range files {
 		in.Files = append(in.Files, apitype.PolicyFile{Name: filepath.Base(f.Name), Text: string(f.Text)})
 	}
+	return a.applyPolicy(in, authz.Words(after), c.JSON)
+}
+
+// applyPolicy stores a version and says what it changed.
+func (a *app) applyPolicy(in apitype.PolicyApply, after []authz.Sentence, asJSON bool) error {
 	cl, err := a.client()
 	if err != nil {
 		return err
 	}
-	var p apitype.Policy
+	var before, p apitype.Policy
+	if err := cl.Get(a.context(), "/api/v1/policy", nil, &before); err != nil && errkind.KindOf(err) != errkind.NotFound {
+		return err
+	}
 	if err := cl.Post(a.context(), "/api/v1/policy/apply", in, &p); err != nil {
 		return err
+	}
+	if asJSON {
+		return a.json(p)
+	}
+	if before.Words != nil {
+		a.printChanges(authz.Changes(sentences(before.Words), after))
 	}
 	fmt.Fprintf(a.stdout, "Version %d is in force. Its hash is %s.\n", p.Version, safe(p.SHA256))
 	return nil
@@ -117,6 +152,12 @@ func (c *policyApplyCmd) Run(a *app) error {
 
 type policyStatusCmd struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+func (*policyStatusCmd) Help() string {
+	return `The version in force, its hash (which devices, sessions and the log repeat), and who applied it when and why.
+
+Exit status: 0 done, 1 there is no policy yet, or the gateway cannot be reached.`
 }
 
 func (c *policyStatusCmd) Run(a *app) error {
@@ -132,68 +173,4 @@ func (c *policyStatusCmd) Run(a *app) error {
 		return a.json(p)
 	}
 	return page(a.stdout, []field{{"version", strconv.Itoa(p.Version)}, {"hash", p.SHA256}, {"by", p.By}, {"since", at(&p.At)}, {"reason", p.Reason}})
-}
-
-type policyExplainCmd struct {
-	Who    string `placeholder:"U" help:"A name or subject; machine:NAME for a service. Default: you."`
-	Device string `required:"" placeholder:"D" help:"The device's name."`
-	Action string `required:"" placeholder:"A" help:"What: shell:LOGIN, run:/bin/x a b, files.read:/path, ports:HOST:PORT, web:PAGE, desktop.view."`
-	Ticket string `placeholder:"T" help:"As if this ticket were named."`
-	JSON   bool   `name:"json" help:"Print JSON, for programs."`
-}
-
-func (*policyExplainCmd) Help() string {
-	return `Exit status 0 if it is allowed, 77 if it is not.`
-}
-
-func (c *policyExplainCmd) Run(a *app) error {
-	if _, err := authz.ParseAction(c.Action); err != nil {
-		return usageError(err.Error(), "")
-	}
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	q := url.Values{"device": {c.Device}, "action": {c.Action}}
-	if c.Who != "" {
-		q.Set("user", c.Who)
-	}
-	if c.Ticket != "" {
-		q.Set("ticket", c.Ticket)
-	}
-	var e apitype.Explanation
-	if err := cl.Get(a.context(), "/api/v1/policy/explain", q, &e); err != nil {
-		return err
-	}
-	if c.JSON {
-		err = a.json(e)
-	} else {
-		fmt.Fprintln(a.stdout, safe(e.Text))
-		if e.Nearest != "" {
-			fmt.Fprintln(a.stdout, "Nearest: "+safe(e.Nearest))
-		}
-	}
-	if err == nil && !e.Allowed {
-		return exitStatus(errkind.Denied.Exit())
-	}
-	return err
-}
-
-type policyWhoCanCmd struct {
-	oneDevice
-	listing
-}
-
-func (c *policyWhoCanCmd) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	var rows []apitype.WhoCan
-	if err := cl.Get(a.context(), "/api/v1/policy/who-can", url.Values{"device": {c.Device}}, &rows); err != nil {
-		return err
-	}
-	return show(a, c.listing, rows, "USER ACTION RULE HOW", func(w apitype.WhoCan) []string {
-		return []string{w.User, w.Action, w.Rule, w.How}
-	})
 }
