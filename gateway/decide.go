@@ -193,8 +193,12 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	if err != nil {
 		return err
 	}
+	via := "sign-in"
+	if a.ViaToken != "" {
+		via = "token " + a.ViaToken
+	}
 	return b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
-		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text}})
+		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}})
 }
 
 func (b *Broker) remember(sid id.Session, a asked) error {
