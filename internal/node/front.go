@@ -28,7 +28,7 @@ type Front struct {
 func Open(l net.Listener, log *slog.Logger) *Front {
 	f := &Front{failed: make(chan error, 8), addr: l.Addr()}
 	f.Waiting("")
-	f.srv = &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	f.srv = &http.Server{Handler: bounded(f), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() { f.failed <- f.srv.Serve(l) }()
 	return f

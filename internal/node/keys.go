@@ -111,10 +111,10 @@ func noiseKey(path string) (wire.NoiseKey, error) {
 
 // recipients reads who may open recordings. The archive's own identity is made where none is named; it is a reader.
 func recipients(c *config.Config, own string) (readers, unsealers []age.Recipient, archive []age.Identity, err error) {
-	if readers, err = recipientFiles(c.Recording.ReadersFiles); err != nil {
+	if readers, err = recipientFiles("readers_files", c.Recording.ReadersFiles); err != nil {
 		return nil, nil, nil, err
 	}
-	if unsealers, err = recipientFiles(c.Recording.UnsealersFiles); err != nil {
+	if unsealers, err = recipientFiles("unsealers_files", c.Recording.UnsealersFiles); err != nil {
 		return nil, nil, nil, err
 	}
 	if c.Recording.ArchiveKey != "" {
@@ -144,7 +144,7 @@ func recipients(c *config.Config, own string) (readers, unsealers []age.Recipien
 	return readers, unsealers, archive, nil
 }
 
-func recipientFiles(paths []string) ([]age.Recipient, error) {
+func recipientFiles(key string, paths []string) ([]age.Recipient, error) {
 	var out []age.Recipient
 	for _, path := range paths {
 		f, err := os.Open(path)
@@ -154,7 +154,8 @@ func recipientFiles(paths []string) ([]age.Recipient, error) {
 		rs, err := age.ParseRecipients(f)
 		f.Close()
 		if err != nil {
-			return nil, fmt.Errorf("%s: want age public keys, one a line: %w", path, err)
+			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[recording] %s: %s: want age public keys, one a line: %v", key, path, err)).
+				WithHint("`age-keygen -o key.txt` makes a pair and prints the public half; key.txt stays with its person.")
 		}
 		out = append(out, rs...)
 	}

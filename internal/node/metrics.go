@@ -111,6 +111,9 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	if answers {
 		gauge("ledger_size", "Entries of the log.", float64(size))
 	}
+	if g.own != nil {
+		gauge("ledger_copy_behind", "Whether a copy of the log lacks something.", yes(g.own.Behind() != nil))
+	}
 	for _, i := range g.set.All() {
 		gauge("idp_up", "Whether the provider's metadata can be read.", yes(i.Check(ctx) == nil), "provider", i.Name())
 	}

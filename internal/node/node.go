@@ -133,6 +133,9 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 	if g.apart != nil {
 		g.Signer = signer.NewClient(g.apart.socket)
 	} else {
+		if err := checkCopy(g.opt.Config); err != nil {
+			return err
+		}
 		if g.own, err = signer.New(SignerConfig(g.opt.Config, g.host, g.identity.noise.Public, g.set, g.opt.Log)); err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ func (g *Gateway) Run(ctx context.Context, f *Front) error {
 	if g.idp != nil {
 		begin("built-in provider", g.idp.Run)
 	}
+	if g.own != nil {
+		begin("copies of the log", func(ctx context.Context) error { return watchCopy(ctx, g.own, g.opt.Log) })
+	}
 	if g.apart != nil {
 		begin("logout tokens", func(ctx context.Context) error { return g.apart.fetchLogouts(ctx, g.handler) })
 	}

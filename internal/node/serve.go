@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -47,6 +48,9 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	}
 	defer end()
 	log.Info("serving", slog.String("url", c.Site.URL), slog.String("listen", l.Addr().String()), slog.String("tls", c.TLS.Mode), slog.Bool("signer_apart", g.apart != nil))
+	if c.TLS.Mode == "self" {
+		log.Info("the certificate is of this gateway's own authority, for trials: command lines and devices take it with --ca", slog.String("ca", filepath.Join(c.Site.DataDir, "tls", "ca.pem")))
+	}
 	tell("STATUS=serving " + c.Site.URL)
 	return g.Run(ctx, f)
 }

@@ -57,6 +57,9 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 	if err := checkData(c.Signer.Dir, "[signer] dir", false); err != nil {
 		return nil, err
 	}
+	if err := checkCopy(c); err != nil {
+		return nil, err
+	}
 	set, err := s.providers()
 	if err != nil {
 		return nil, err
@@ -124,6 +127,10 @@ func (s *Signer) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	g.Go(func() error {
+		watchCopy(ctx, s.own, s.log)
+		return nil
+	})
 	// The mode is open because the two users share no group of need; who may call is the kernel's word on the caller's uid.
 	g.Go(func() error { return signer.ServeHandler(ctx, s.handler(), s.cfg.Signer.Socket, 0o666, s.uid) })
 	err := g.Wait()

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // TLS gives the server's side: certificates from files, read again when they change, or from a CA made in the data
@@ -35,7 +36,7 @@ func TLS(c *config.Config) (*tls.Config, error) {
 	}
 	f := &certFiles{cert: cert, key: key}
 	if _, err := f.get(nil); err != nil {
-		return nil, fmt.Errorf("[tls] %w", err)
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("[tls] %s with %s: %v", cert, key, err)).WithHint("Both in PEM form: cert the chain with the server's own certificate first, key the private key that belongs to it.")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.get, NextProtos: []string{"http/1.1"}}, nil
 }

@@ -83,6 +83,9 @@ func New(cfg Config) (*Service, error) {
 // Close closes the log.
 func (s *Service) Close() error { return s.log.Close() }
 
+// Behind says why a copy of the log does not have all of it; nil when all have.
+func (s *Service) Behind() error { return s.log.Behind() }
+
 // ScopeSession is the scope with which an API token may open sessions.
 const ScopeSession = "session"
 

@@ -153,12 +153,18 @@ func (s *Server) Serve(prepare ...func(*exec.Cmd)) *Process {
 // Start starts one of the programs' server commands with this configuration.
 func (s *Server) Start(name, command string, prepare ...func(*exec.Cmd)) *Process {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "sallyport"), command, "--config", s.Config)
-	cmd.Env = append(os.Environ(), "HOME="+s.Dir)
+	cmd := s.Command(command, "--config", s.Config)
 	for _, f := range prepare {
 		f(cmd)
 	}
 	return Launch(s.t, s.Path(name+".log"), cmd)
+}
+
+// Command prepares `sallyport args…` on the server's own machine.
+func (s *Server) Command(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, "sallyport"), args...)
+	cmd.Env = append(os.Environ(), "HOME="+s.Dir, "NO_COLOR=1")
+	return cmd
 }
 
 // WaitReady waits until /readyz says so.
@@ -209,7 +215,7 @@ func (s *Server) Ask(path string) (status int, text string, err error) {
 // AddUser makes somebody known by `sallyport users add`.
 func (s *Server) AddUser(name, group string) {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "sallyport"), "users", "add", name, "--group", group, "--password-stdin", "--config", s.Config)
+	cmd := s.Command("users", "add", name, "--group", group, "--password-stdin", "--config", s.Config)
 	cmd.Stdin = strings.NewReader(Password + "\n")
 	if got := Finish(s.t, cmd); got.Status != 0 {
 		s.t.Fatalf("users add: %+v", got)

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"crypto/tls"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/config"
+)
+
+func TestOnlyTrustedProxiesSayWhereARequestIsFrom(t *testing.T) {
+	addr := forwarded([]string{"127.0.0.0/8", "10.0.0.0/24"})
+	for name, c := range map[string]struct {
+		peer string
+		hops []string
+		want string
+	}{
+		"no proxy":                              {"203.0.113.7:1000", nil, "203.0.113.7"},
+		"a stranger who claims to be one":       {"203.0.113.7:1000", []string{"192.0.2.1"}, "203.0.113.7"},
+		"a trusted proxy":                       {"127.0.0.1:1000", []string{"203.0.113.7"}, "203.0.113.7"},
+		"what the client wrote itself":          {"127.0.0.1:1000", []string{"192.0.2.1, 203.0.113.7"}, "203.0.113.7"},
+		"what the client wrote in its own line": {"127.0.0.1:1000", []string{"192.0.2.1", "203.0.113.7"}, "203.0.113.7"},
+		"two trusted proxies":                   {"127.0.0.1:1000", []string{"192.0.2.1, 203.0.113.7, 10.0.0.4"}, "203.0.113.7"},
+		"a trusted proxy that says nothing":     {"127.0.0.1:1000", nil, "127.0.0.1"},
+		"a trusted proxy that writes rubbish":   {"127.0.0.1:1000", []string{"203.0.113.7, unknown"}, "127.0.0.1"},
+		"an address of version 6":               {"127.0.0.1:1000", []string{"2001:db8::7"}, "2001:db8::7"},
+		"an old address in a new form":          {"[::ffff:127.0.0.1]:1000", []string{"::ffff:203.0.113.7"}, "203.0.113.7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = c.peer
+			for _, h := range c.hops {
+				r.Header.Add("X-Forwarded-For", h)
+			}
+			if got := addr(r).String(); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestACertificateThatWasRenewedIsShownWithoutARestart(t *testing.T) {
+	dir := t.TempDir()
+	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
+	renew := func(when time.Time) {
+		t.Helper()
+		fresh := filepath.Join(dir, "fresh")
+		os.RemoveAll(fresh)
+		if err := selfSigned(fresh, "https://localhost"); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"key.pem", "cert.pem"} {
+			if err := os.Rename(filepath.Join(fresh, name), filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		os.Chtimes(c.TLS.Cert, when, when)
+	}
+	now := time.Now()
+	renew(now)
+	conf, err := TLS(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() string {
+		cert, err := conf.GetCertificate(&tls.ClientHelloInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(cert.Certificate[0])
+	}
+	first := shown()
+	renew(now.Add(time.Hour))
+	second := shown()
+	if second == first {
+		t.Error("the old certificate is still shown")
+	}
+	os.WriteFile(c.TLS.Cert, []byte("half a fi"), 0o600)
+	if shown() != second {
+		t.Error("a broken file took the certificate away")
+	}
+	if end, err := certEnd(c); err == nil {
+		t.Errorf("a broken file ends at %s", end)
+	}
+}
