@@ -80,9 +80,6 @@ func (s *Session) Write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 {
 		part := p[:min(len(p), maxTyped)]
-		if err := s.thawed(); err != nil {
-			return n, err
-		}
 		if err := s.rec.Input(s.ctx, channel, 0, part); err != nil {
 			s.stop(err)
 			return n, err
@@ -100,8 +97,17 @@ func (s *Session) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// CloseInput says that nothing more is typed: the program reads an end of file.
+// endOfFile is what a terminal takes for the end of what is typed (termios VEOF).
+const endOfFile = 4
+
+// CloseInput says that nothing more is typed: the program reads an end of file. At a terminal that is a character like any
+// other: were it the device that typed it, the program would receive a byte that the record has not.
 func (s *Session) CloseInput() error {
+	if s.ask.PTY != nil {
+		if _, err := s.Write([]byte{endOfFile}); err != nil {
+			return err
+		}
+	}
 	s.in.Lock()
 	defer s.in.Unlock()
 	return s.ch.CloseWrite()
