@@ -56,6 +56,10 @@ func (c *channel) serve(reqs <-chan *ssh.Request) {
 		if r.WantReply {
 			r.Reply(ok, nil)
 		}
+		if c.run != nil && c.done == nil { // after the answer: a program that ends at once would close the channel before it
+			c.done = make(chan struct{})
+			go c.attend()
+		}
 	}
 	if c.run == nil {
 		c.ch.Close()
@@ -177,9 +181,8 @@ func (c *channel) start(line string) bool {
 	if err != nil {
 		return c.refuse(fmt.Sprintf("the program did not start: %v", err))
 	}
-	c.run, c.done = run, make(chan struct{})
+	c.run = run
 	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", Argv: shown(run.Argv), PID: uint32(run.PID())})
-	go c.attend()
 	return true
 }
 
