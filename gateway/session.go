@@ -80,6 +80,9 @@ func (s *Session) Write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 {
 		part := p[:min(len(p), maxTyped)]
+		if err := s.thawed(); err != nil {
+			return n, err
+		}
 		if err := s.rec.Input(s.ctx, channel, 0, part); err != nil {
 			s.stop(err)
 			return n, err
