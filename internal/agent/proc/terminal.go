@@ -108,15 +108,3 @@ func (t *Terminal) foreground() int {
 	t.fd.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
 	return n
 }
-
-// EndOfInput types the terminal's end-of-file character, which is all that an input without an end can be told.
-func (t *Terminal) EndOfInput() error {
-	eof := byte(4)
-	t.fd.Control(func(fd uintptr) {
-		if m, err := unix.IoctlGetTermios(int(fd), unix.TCGETS); err == nil && m.Cc[unix.VEOF] != 0 {
-			eof = m.Cc[unix.VEOF]
-		}
-	})
-	_, err := t.master.Write([]byte{eof})
-	return err
-}

@@ -49,10 +49,7 @@ func (c *channel) typed(t *proc.Terminal) {
 			}
 		}
 		if err != nil {
-			if err == io.EOF {
-				t.EndOfInput()
-			}
-			return
+			return // the line is lost, or nothing more is typed; the terminal's own end of file was typed then
 		}
 	}
 }
