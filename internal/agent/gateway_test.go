@@ -603,16 +603,22 @@ func (l *live) verdicts(ch uint32, want int) string {
 	}
 }
 
-func (l *live) find(kind wire.EventKind) []wire.Event {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// find waits until there are so many events of a kind: they come on a channel of their own, also after what they tell of.
+func (l *live) find(kind wire.EventKind, want int) []wire.Event {
 	var out []wire.Event
-	for _, e := range l.events {
-		if e.Kind == kind {
-			out = append(out, e)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		out = nil
+		l.mu.Lock()
+		for _, e := range l.events {
+			if e.Kind == kind {
+				out = append(out, e)
+			}
+		}
+		l.mu.Unlock()
+		if len(out) >= want || time.Now().After(end) {
+			return out
 		}
 	}
-	return out
 }
 
 // prog is one program on a channel.

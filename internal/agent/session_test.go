@@ -24,7 +24,7 @@ func TestACommandGivesBothItsStreamsAndItsStatus(t *testing.T) {
 	if out != "out\n" || errs != "err\n" || p.status == nil || *p.status != 7 {
 		t.Errorf("got %q, %q, %v; want out, err and 7", out, errs, p.status)
 	}
-	cmds := l.find(wire.EventCommand)
+	cmds := l.find(wire.EventCommand, 2)
 	if len(cmds) != 2 || cmds[0].Source != "agent.exec" || cmds[0].PID == 0 || !cmds[1].Ended || cmds[1].Status != 7 {
 		t.Errorf("got commands %+v", cmds)
 	}
@@ -225,7 +225,7 @@ func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
 	if l.channel().exec("/bin/echo hello 'wide world'") {
 		t.Error("the owner's narrowed rules did not count")
 	}
-	if n := len(l.find(wire.EventRefused)); n < 11 {
+	if n := len(l.find(wire.EventRefused, 11)); n < 11 {
 		t.Errorf("got %d refusals in the record, want each", n)
 	}
 }
