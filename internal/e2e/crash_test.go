@@ -70,7 +70,7 @@ func (c *crashes) trial(n int, victim string) {
 	s := c.start(n)
 	stop, typed := make(chan struct{}), make(chan struct{})
 	rnd := rand.New(rand.NewPCG(c.rnd.Uint64(), 1))
-	go func() { defer close(typed); typing(s.tty, rnd, stop) }()
+	go func() { defer close(typed); typeAtRandom(s.tty, rnd, stop) }()
 	time.Sleep(time.Duration(c.rnd.IntN(600)) * time.Millisecond)
 	began := time.Now()
 	switch victim {
@@ -128,8 +128,8 @@ func (c *crashes) start(n int) *crashed {
 	return s
 }
 
-// typing types at a person's pace and in bursts.
-func typing(tty *os.File, rnd *rand.Rand, stop chan struct{}) {
+// typeAtRandom types at a person's pace and in bursts.
+func typeAtRandom(tty *os.File, rnd *rand.Rand, stop chan struct{}) {
 	for {
 		select {
 		case <-stop:

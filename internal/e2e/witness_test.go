@@ -34,7 +34,7 @@ func witness(log string) error {
 		return err
 	}
 	fmt.Print("witness\r\n")
-	go flood()
+	go floodScreen()
 	buf := make([]byte, 4096)
 	for {
 		n, err := os.Stdin.Read(buf)
@@ -53,8 +53,8 @@ func witness(log string) error {
 	}
 }
 
-// flood prints single lines, and now and then as much as fits.
-func flood() {
+// floodScreen prints single lines, and now and then as much as fits.
+func floodScreen() {
 	for n := 0; ; n++ {
 		out := fmt.Appendf(nil, "%08d the quick brown fox\r\n", n)
 		if rand.IntN(50) == 0 {
