@@ -11,23 +11,46 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-type doctorCmd struct{}
+type doctorCmd struct {
+	Config string `type:"path" placeholder:"FILE" help:"On the gateway's own machine: look at the deployment of this configuration instead."`
+	JSON   bool   `name:"json" help:"Print a JSON array, for programs."`
+}
 
 func (*doctorCmd) Help() string {
 	return `Goes the way of every other command step by step: configuration, address, network, certificate, clock, sign-in, rights. It stops at
-the first thing that is wrong and says what to do.`
+the first thing that is wrong and says what to do.
+
+With --config it looks at the gateway itself, as root or as its user: clock, disk, certificate, log, providers, and which of the
+product's promises this deployment keeps. LOOK is not as it should be, weak is a promise kept in part.`
 }
 
-// finding is one step: what was looked at, and what was found.
+// finding is one thing that was looked at.
 type finding struct {
+	What  string `json:"what"`
+	State string `json:"state"` // ok, look or weak
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+var stateWords = map[string]string{"ok": "ok", "look": "LOOK", "weak": "weak"}
+
+// step is one thing to look at.
+type step struct {
 	what string
 	look func() (string, error)
 }
 
 func (c *doctorCmd) Run(a *app) error {
+	if c.Config != "" {
+		all, err := examine(a, c.Config)
+		if err != nil {
+			return err
+		}
+		return c.tell(a, all)
+	}
 	var cl *client.Client
 	var me apitype.Me
-	steps := []finding{
+	steps := []step{
 		{"configuration", func() (string, error) { return configFile() }},
 		{"sign-in", func() (found string, err error) {
 			cl, err = a.client()
@@ -40,13 +63,41 @@ func (c *doctorCmd) Run(a *app) error {
 		}},
 		{"devices", func() (string, error) { return visibleDevices(a, cl) }},
 	}
+	var all []finding
 	for _, s := range steps {
-		found, err := s.look()
+		text, err := s.look()
 		if err != nil {
-			fmt.Fprintf(a.stdout, "BAD  %s\n", s.what)
+			text, hint, _ := errkind.ForPeople(err)
+			all = append(all, finding{s.what, "look", text, hint})
+			break
+		}
+		all = append(all, finding{s.what, "ok", text, ""})
+	}
+	return c.tell(a, all)
+}
+
+// tell prints what was found. Something to look at is a failure; a promise kept in part is not.
+func (c *doctorCmd) tell(a *app, all []finding) error {
+	bad := 0
+	for _, f := range all {
+		if f.State == "look" {
+			bad++
+		}
+	}
+	if c.JSON {
+		if err := a.json(all); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "ok   %s: %s\n", s.what, safe(found))
+	} else {
+		for _, f := range all {
+			fmt.Fprintf(a.stdout, "%-4s  %s: %s\n", stateWords[f.State], safe(f.What), safe(f.Text))
+			if f.Hint != "" {
+				fmt.Fprintf(a.stdout, "      %s\n", safe(f.Hint))
+			}
+		}
+	}
+	if bad > 0 {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all)))
 	}
 	return nil
 }

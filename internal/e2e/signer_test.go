@@ -100,6 +100,13 @@ func TestTheSignerApart(t *testing.T) {
 	t.Run("the gateway's user reads no key of the signer's", a.readsNothing)
 	t.Run("forged evidence gets no pass", a.forged)
 	t.Run("a sign-out at the provider reaches the gateway", func(t *testing.T) { a.signsOut(t, a.Person("tess")) })
+	t.Run("doctor says that it is apart", func(t *testing.T) {
+		state, text := "ok", "the signer is apart, as user 64001; the gateway, as nobody, cannot read its keys"
+		if !a.root {
+			state, text = "weak", "of the gateway's user"
+		}
+		read(t, testenv.Finish(t, a.Command("doctor", "--config", a.Config, "--json"))).want(t, "promise 6", state, text)
+	})
 	t.Run("without its signer it refuses, with it it goes on", func(t *testing.T) {
 		a.signer.End(syscall.SIGKILL)
 		got := tess.Run("shell", "press-1", "--", "true")
