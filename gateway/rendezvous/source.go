@@ -108,5 +108,6 @@ func retryAfter() int { return 1 + rand.IntN(15) }
 
 func busy(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(retryAfter()))
+	w.Header().Set("Connection", "close") // or whoever is turned away keeps a connection for the idle time
 	http.Error(w, "too busy", http.StatusServiceUnavailable)
 }

@@ -387,8 +387,8 @@ type writerFunc func(p []byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
 
-// flood is a session that prints without end.
-type flood struct {
+// flooding is a session that prints without end.
+type flooding struct {
 	cmd   *exec.Cmd
 	bytes atomic.Int64
 	burst time.Duration // until the first 64 MiB were here
@@ -399,7 +399,7 @@ type flood struct {
 
 const mib = 1 << 20
 
-func (f *flood) run(began time.Time) {
+func (f *flooding) run(began time.Time) {
 	count := writerFunc(func(p []byte) {
 		if n := f.bytes.Add(int64(len(p))); n >= 64*mib && f.burst == 0 {
 			f.burst = time.Since(began)
@@ -415,9 +415,9 @@ func TestAFloodHasItsBudgetAndDisturbsNobody(t *testing.T) {
 	d := sized(t, map[string]int64{"per_session": 70 * mib}, nil)
 	_, tty, out := open(t, d, "--", "sh", "-c", "stty raw -echo; echo rea''dy; exec cat")
 	out.wait(t, "ready")
-	t.Logf("echo on a quiet gateway: %s", typing(t, tty, out, func(n int) bool { return n < 50 }))
+	t.Logf("echo on a quiet gateway: %s", echoTimes(t, tty, out, func(n int) bool { return n < 50 }))
 
-	floods := []*flood{
+	floods := []*flooding{
 		{cmd: d.Command(context.Background(), "technician", "shell", "press-1", "--", "cat", "/dev/zero")},
 		{cmd: d.Command(context.Background(), "technician", "shell", "-t", "press-1", "--", "cat", "/dev/zero")},
 	}
@@ -432,7 +432,7 @@ func TestAFloodHasItsBudgetAndDisturbsNobody(t *testing.T) {
 			f.cmd.Process.Kill()
 		}
 	})
-	t.Logf("echo beside two floods: %s", typing(t, tty, out, func(int) bool { return running.Load() > 0 }))
+	t.Logf("echo beside two floods: %s", echoTimes(t, tty, out, func(int) bool { return running.Load() > 0 }))
 	all.Wait()
 	stop.Stop()
 	for i, f := range floods {
@@ -463,9 +463,9 @@ func TestAFloodHasItsBudgetAndDisturbsNobody(t *testing.T) {
 	out.wait(t, "still")
 }
 
-// typing sends one character at a time, waits for its echo, and says how long that took. Ten times the promised 100 ms
+// echoTimes sends one character at a time, waits for its echo, and says how long that took. Ten times the promised 100 ms
 // is the most for the middle one.
-func typing(t *testing.T, tty *os.File, out *screen, more func(n int) bool) string {
+func echoTimes(t *testing.T, tty *os.File, out *screen, more func(n int) bool) string {
 	t.Helper()
 	var took []time.Duration
 	for n := 0; more(n); n++ {
@@ -477,7 +477,9 @@ func typing(t *testing.T, tty *os.File, out *screen, more func(n int) bool) stri
 		time.Sleep(10 * time.Millisecond)
 	}
 	slices.Sort(took)
-	p := func(part float64) time.Duration { return took[int(float64(len(took)-1)*part)].Round(100 * time.Microsecond) }
+	p := func(part float64) time.Duration {
+		return took[int(float64(len(took)-1)*part)].Round(100 * time.Microsecond)
+	}
 	if p(0.5) > time.Second {
 		t.Errorf("the middle echo took %s, want about 100 ms at most", p(0.5))
 	}
