@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -124,12 +125,7 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 	if err != nil {
 		return authz.Person{}, err
 	}
-	var found []store.Principal
-	for _, p := range all {
-		if p.Name == name || p.ID.Subject == name || p.Email == name && name != "" {
-			found = append(found, p)
-		}
-	}
+	found := named(all, name)
 	switch len(found) {
 	case 0:
 		return authz.Person{}, errkind.New(errkind.NotFound, fmt.Sprintf("nobody named %q has signed in here yet", name)).WithHint("People are known from their first sign-in on.")
@@ -138,4 +134,24 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, nil
 	}
 	return authz.Person{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).WithHint("Use the subject instead of the name.")
+}
+
+// named finds people by what they are called: exactly, or else by one word of their name or their mailbox. Whoever asks
+// reads in the answer who was meant.
+func named(all []store.Principal, name string) []store.Principal {
+	var exact, loose []store.Principal
+	for _, p := range all {
+		mailbox, _, _ := strings.Cut(p.Email, "@")
+		words := append(strings.Fields(p.Name), p.Name, mailbox)
+		switch {
+		case p.Name == name, p.ID.Subject == name, p.Email == name:
+			exact = append(exact, p)
+		case slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.EqualFold(w, name) }):
+			loose = append(loose, p)
+		}
+	}
+	if len(exact) > 0 {
+		return exact
+	}
+	return loose
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -93,5 +95,19 @@ func TestNothingIsAssumedOfWhomAQuestionIsAbout(t *testing.T) {
 	}
 	if own := ask("technician", ""); own.Allowed || own.Unknown != nil || !strings.HasPrefix(own.Text, "You may not") {
 		t.Errorf("about oneself: got %+v", own)
+	}
+}
+
+func TestPeopleAreFoundByWhatTheyAreCalled(t *testing.T) {
+	all := []store.Principal{{ID: id.Principal{Subject: "s1"}, Name: "Tess Technician", Email: "tess@example"}, {ID: id.Principal{Subject: "s2"}, Name: "Tess", Email: "t2@example"},
+		{ID: id.Principal{Subject: "s3"}, Name: "Ada Admin", Email: "ada@example"}, {ID: id.Principal{Subject: "s4"}, Name: "Ada Archer"}}
+	for name, want := range map[string]string{"Tess": "s2", "tess": "s1 s2", "technician": "s1", "s3": "s3", "ada@example": "s3", "ada": "s3 s4", "ada archer": "s4", "t2": "s2", "Tes": "", "": ""} {
+		var got []string
+		for _, p := range named(all, name) {
+			got = append(got, p.ID.Subject)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: got %v, want %s", name, got, want)
+		}
 	}
 }
