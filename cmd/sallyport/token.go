@@ -24,6 +24,11 @@ type tokenCreateCmd struct {
 	JSON    bool          `name:"json" help:"Print JSON, for programs."`
 }
 
+func (*tokenCreateCmd) Help() string {
+	return `A token acts for you without a second factor, so rules that want one do not give it anything. It cannot make another one.
+It sleeps when you have not signed in for 30 days, and dies when your provider no longer knows you.`
+}
+
 func (c *tokenCreateCmd) Run(a *app) error {
 	cl, err := a.client()
 	if err != nil {

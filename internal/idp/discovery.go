@@ -16,6 +16,7 @@ func (p *Provider) discovery() map[string]any {
 		"jwks_uri":                                       iss + "/jwks",
 		"end_session_endpoint":                           iss + "/logout",
 		"device_authorization_endpoint":                  iss + "/device/authorize",
+		"sallyport_account_endpoint":                     iss + "/account",
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       []string{"query"},
 		"grant_types_supported":                          []string{grantCode, grantRefresh, grantDevice},

@@ -149,6 +149,7 @@ func (p *Provider) routes() http.Handler {
 	api("POST "+p.path+"/token", p.serveToken)
 	api("GET "+p.path+"/userinfo", p.serveUserInfo)
 	api("POST "+p.path+"/userinfo", p.serveUserInfo)
+	api("POST "+p.path+"/account", p.serveAccount)
 	m.HandleFunc("GET "+p.path+"/logout", p.serveLogout)
 	form("POST "+p.path+"/logout", p.serveLogout)
 	return m

@@ -112,6 +112,11 @@ func (g *Gateway) notice() []string {
 	}
 }
 
+func (g *Gateway) revokeToken(ctx context.Context, tokenID string) error {
+	_, err := g.Signer.RevokeToken(ctx, tokenID)
+	return err
+}
+
 func (g *Gateway) openSite(context.Context) error {
 	arch, err := archive.Open(archive.Config{Dir: g.path("recordings"), Identity: g.identity.archive})
 	if err != nil {
@@ -122,7 +127,7 @@ func (g *Gateway) openSite(context.Context) error {
 		site.Providers = append(site.Providers, apitype.Provider{Name: p.Name(), ShownAs: p.ShownAs(), Start: "/login/" + p.Name()})
 	}
 	g.login, err = login.New(login.Config{URL: g.opt.Config.Site.URL, Site: site.Name, Providers: g.set, Store: g.DB, Audit: g.audit, Addr: g.addr(),
-		OnSignedOut: func(key, why string) { go g.broker.EndAllOf(key, why) }, OnChanged: g.revalidated, InUse: g.broker.InUse, Log: g.opt.Log})
+		OnSignedOut: func(key, why string) { go g.broker.EndAllOf(key, why) }, OnChanged: g.revalidated, InUse: g.broker.InUse, RevokeToken: g.revokeToken, Log: g.opt.Log})
 	if err != nil {
 		return err
 	}

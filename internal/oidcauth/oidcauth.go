@@ -11,6 +11,7 @@
 //	who it is                   groups mapped explicitly; an overage is a denial                             groups.go
 //	refresh                     same sub, same nonce, auth_time not later                                    refresh.go
 //	logout tokens               their own kind, events, no nonce, fresh, each once                           logout.go
+//	who has left                asked where the provider can be asked                                        account.go
 //
 // The library underneath (go-oidc) parses and checks signature, issuer and audience. The other checks are ours, because
 // it leaves them to its caller.
@@ -94,6 +95,7 @@ type metadata struct {
 	Token       string   `json:"token_endpoint"`
 	Keys        string   `json:"jwks_uri"`
 	EndSession  string   `json:"end_session_endpoint"`
+	Account     string   `json:"sallyport_account_endpoint"` // the built-in provider's alone
 	Algorithms  []string `json:"id_token_signing_alg_values_supported"`
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	Scopes      []string `json:"scopes_supported"`

@@ -105,7 +105,7 @@ func (a *API) newToken(who *Asker, in apitype.TokenNew) (store.APIToken, error) 
 		return t, errkind.New(errkind.Usage, "a token without scopes can do nothing").WithHint("The scopes are " + strings.Join(scopes, ", ") + ".")
 	case in.Network != "" && err != nil:
 		return t, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a network", in.Network)).WithHint("Write it as 198.51.100.0/24.")
-	case in.TTLSeconds < 60 || t.Expires.Sub(now) > signer.MaxTokenTime:
+	case in.TTLSeconds < 60 || in.TTLSeconds > int64(signer.MaxTokenTime/time.Second):
 		return t, errkind.New(errkind.Usage, "a token lives for a minute to 90 days")
 	}
 	return t, nil

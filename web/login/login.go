@@ -52,6 +52,8 @@ type Store interface {
 	SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebSession, error)
 	APITokenByHash(ctx context.Context, hash [32]byte) (store.APIToken, error)
 	TouchAPIToken(ctx context.Context, tokenID string, when time.Time) error
+	APITokens(ctx context.Context, p id.Principal) ([]store.APIToken, error)
+	RevokeAPIToken(ctx context.Context, tokenID string, when time.Time) error
 }
 
 // Auditor writes evidence. What cannot be written does not happen.
@@ -77,6 +79,8 @@ type Config struct {
 	OnChanged func(id.Principal)
 	// InUse says whether something is open under a key: then its browser is not idle.
 	InUse func(key string) bool
+	// RevokeToken lets the signer know that an API token is no longer good.
+	RevokeToken func(ctx context.Context, tokenID string) error
 
 	Now func() time.Time
 	Log *slog.Logger
@@ -94,8 +98,9 @@ type Service struct {
 	guesses *meter
 	asks    sync.WaitGroup // one for each question to a provider that Run has begun
 
-	mu     sync.Mutex // guards active
+	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity
+	tokens map[string]*tokenUse // by id
 }
 
 //go:embed pages/*.html
@@ -124,7 +129,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{cfg: cfg, secure: u.Scheme == "https", pages: pages, flows: pending.New[flow](cfg.Now, 10_000), codes: pending.New[cliCode](cfg.Now, 1000),
 		devices: pending.NewCodes[asking, [32]byte](cfg.Now), starts: newMeter(cfg.Now, 60, time.Minute), guesses: newMeter(cfg.Now, 10, time.Minute),
-		active: map[[32]byte]*activity{}}, nil
+		active: map[[32]byte]*activity{}, tokens: map[string]*tokenUse{}}, nil
 }
 
 func (c *Config) defaults() {
@@ -156,6 +161,9 @@ func (c *Config) defaults() {
 	}
 	if c.InUse == nil {
 		c.InUse = func(string) bool { return false }
+	}
+	if c.RevokeToken == nil {
+		c.RevokeToken = func(context.Context, string) error { return nil }
 	}
 }
 

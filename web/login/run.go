@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -17,6 +18,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.asks.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var checking sync.Mutex // held while tokens are looked at: a provider may be slow
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -25,6 +27,9 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		s.expire(ctx)
 		s.askAgain(ctx)
+		if n%5 == 0 && checking.TryLock() {
+			s.asks.Go(func() { defer checking.Unlock(); s.checkTokens(ctx) })
+		}
 		if n%60 == 0 {
 			s.sweep(ctx)
 		}

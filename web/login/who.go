@@ -117,49 +117,6 @@ func (s *Service) seen(ctx context.Context, row store.WebSession, now time.Time)
 	}
 }
 
-// token knows a machine, or somebody's own program. Groups are those of its person as last seen.
-func (s *Service) token(ctx context.Context, text string, addr netip.Addr) (Identity, error) {
-	t, err := s.cfg.Store.APITokenByHash(ctx, pending.Hash(text))
-	if err != nil {
-		return Identity{}, missing(err, errToken)
-	}
-	now := s.cfg.Now()
-	if !t.Live(now) {
-		return Identity{}, errToken
-	}
-	if t.Network != "" {
-		n, err := netip.ParsePrefix(t.Network)
-		if err != nil || !n.Contains(addr.Unmap()) {
-			return Identity{}, errkind.New(errkind.Signin, "this API token is not good from "+addr.String()).WithHint("It was made for another network.")
-		}
-	}
-	who, err := s.cfg.Store.Principal(ctx, t.Principal)
-	if err != nil && errkind.KindOf(err) != errkind.NotFound {
-		return Identity{}, err
-	}
-	if now.Sub(t.LastUsed) > time.Minute {
-		if err := s.cfg.Store.TouchAPIToken(ctx, t.ID, now); err != nil {
-			s.cfg.Log.Warn("last use of an API token was not stored", slog.Any("error", err))
-		}
-	}
-	return Identity{
-		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: who.Groups, Machine: t.Machine, ViaToken: true, Address: addr},
-		Evidence: signer.Evidence{APIToken: text}, Key: TokenKey(t.ID), Via: ViaToken, TokenID: t.ID, Scopes: t.Scopes, SignedInAt: t.Created, Expires: t.Expires,
-	}, nil
-}
-
-// TokenKey is Identity.Key of an API token.
-func TokenKey(tokenID string) string { return "token:" + tokenID }
-
-func tokenName(who store.Principal, t store.APIToken) string {
-	for _, n := range []string{who.Name, t.Machine, t.Name} {
-		if n != "" {
-			return n
-		}
-	}
-	return t.Principal.Subject
-}
-
 // missing words a row that is not there; other errors stay what they are.
 func missing(err, text error) error {
 	if errkind.KindOf(err) == errkind.NotFound {

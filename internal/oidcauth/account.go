@@ -1,0 +1,40 @@
+package oidcauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Left reports that the provider knows somebody no more. Only providers whose metadata names an address for this question
+// can be asked, as the built-in one; of others, and of one that does not answer, nothing is known and nobody has left.
+func (p *Provider) Left(ctx context.Context, sub string) (bool, error) {
+	m, _, err := p.discover(ctx)
+	if err != nil || m.Account == "" {
+		return false, err
+	}
+	if !allowedURL(m.Account) {
+		return false, p.misconfigured(fmt.Sprintf("its address %q is neither https nor loopback", clip(m.Account)), "Look at the provider's discovery document.")
+	}
+	form := url.Values{"sub": {sub}, "client_id": {p.cfg.ClientID}, "client_secret": {p.cfg.ClientSecret}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Account, strings.NewReader(form.Encode()))
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := p.http.Do(req)
+	if err != nil {
+		return false, p.unreachable(err)
+	}
+	defer res.Body.Close()
+	var said struct {
+		Known *bool `json:"known"`
+	}
+	if res.StatusCode != http.StatusOK || json.NewDecoder(res.Body).Decode(&said) != nil || said.Known == nil {
+		return false, p.unreachable(fmt.Errorf("the account address answered %d", res.StatusCode))
+	}
+	return !*said.Known, nil
+}
