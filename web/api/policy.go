@@ -144,9 +144,10 @@ func named(all []store.Principal, name string) []store.Principal {
 		mailbox, _, _ := strings.Cut(p.Email, "@")
 		words := append(strings.Fields(p.Name), p.Name, mailbox)
 		switch {
+		case name == "":
 		case p.Name == name, p.ID.Subject == name, p.Email == name:
 			exact = append(exact, p)
-		case slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.EqualFold(w, name) }):
+		case slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, name) }):
 			loose = append(loose, p)
 		}
 	}
