@@ -136,7 +136,7 @@ func checkLogin(s string) error {
 
 func checkArgv(argv []string) error {
 	if len(argv) == 0 || checkPath(argv[0]) != nil {
-		return fmt.Errorf("a command begins with an absolute path without . or ..")
+		return fmt.Errorf("a command begins with an absolute path, with neither . nor .. in it")
 	}
 	for _, w := range argv {
 		if strings.ContainsFunc(w, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
@@ -211,7 +211,7 @@ func wordRune(r rune) bool {
 }
 
 // splitWords reads words separated by spaces; a word in single quotes holds anything but a single quote,
-// which is written as a POSIX shell wants it: '\''.
+// which is written as a POSIX shell wants it: quote, backslash, quote, quote.
 func splitWords(s string) ([]string, error) {
 	var out []string
 	var b strings.Builder

@@ -6,9 +6,6 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// maxAsk is the longest that an approved request may last.
-const maxAsk = 31 * 24 * time.Hour
-
 // answerWithin is how long a request waits when the rule does not say: short, since absence only tightens.
 const answerWithin = 15 * time.Minute
 

@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -329,8 +330,7 @@ func size(t *table, key, write string) int64 {
 	}
 	for unit, bytes := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
 		if n, ok := strings.CutSuffix(s, unit); ok && isNumber(n) && len(n) < 7 && strings.Trim(n, "0") != "" {
-			var v int64
-			fmt.Sscan(n, &v)
+			v, _ := strconv.ParseInt(n, 10, 64) // fewer than seven digits
 			return v * bytes
 		}
 	}

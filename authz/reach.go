@@ -20,18 +20,18 @@ type Reach struct {
 
 // Offer is what one rule or grant gives.
 type Offer struct {
-	Rule      string        `json:"rule"`
-	Grant     string        `json:"grant,omitempty"`
-	Role      string        `json:"role"`
-	Why       string        `json:"why"`
-	Via       string        `json:"via"` // allow | request | emergency
-	Logins    []string      `json:"logins,omitempty"`
-	Rights    []Right       `json:"rights"`
-	Until     time.Time     `json:"until,omitzero"`
-	AtMost    time.Duration `json:"at_most,omitempty"`
-	Text      string        `json:"text,omitempty"` // Ask: "ticket, one shift lead, up to 4 h"; Later: what it waits for
-	Agree     []Agree       `json:"agree,omitempty"`
-	AskFor    []string      `json:"ask_for,omitempty"`
+	Rule   string        `json:"rule"`
+	Grant  string        `json:"grant,omitempty"`
+	Role   string        `json:"role"`
+	Why    string        `json:"why"`
+	Via    string        `json:"via"` // allow | request | emergency
+	Logins []string      `json:"logins,omitempty"`
+	Rights []Right       `json:"rights"`
+	Until  time.Time     `json:"until,omitzero"`
+	AtMost time.Duration `json:"at_most,omitempty"`
+	Text   string        `json:"text,omitempty"` // Ask: "ticket, one shift lead, up to 4 h"; Later: what it waits for
+	Agree  []Agree       `json:"agree,omitempty"`
+	AskFor []string      `json:"ask_for,omitempty"`
 }
 
 // Right is one thing an offer lets somebody do.

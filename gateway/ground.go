@@ -126,7 +126,7 @@ type chain struct {
 func (b *Broker) settle(ctx context.Context, c chain) {
 	for len(c.steps) > 0 {
 		if err := c.steps[0](ctx); err != nil {
-			c.log.Error(c.what+" is to be written later", slog.Any("error", err))
+			c.log.Error("something of a session is to be written later", slog.String("what", c.what), slog.Any("error", err))
 			break
 		}
 		c.steps = c.steps[1:]

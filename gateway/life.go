@@ -217,7 +217,10 @@ func (s *Session) fail(err error) {
 		s.b.cfg.Log.Info("a session was not started", slog.String("session", s.id.String()), slog.String("reason", reason))
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
-		s.change(ctx, func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, s.b.cfg.Now(), reason })
+		err := s.change(ctx, func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, s.b.cfg.Now(), reason })
+		if err != nil {
+			s.b.cfg.Log.Error("a session that was not started stays in the list", slog.String("session", s.id.String()), slog.Any("error", err))
+		}
 	}
 	s.cancel(ended(reason, text))
 	close(s.done)

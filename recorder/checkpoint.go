@@ -1,13 +1,6 @@
 package recorder
 
-import (
-	"fmt"
-	"time"
-)
-
-// checkpointEvery is how long bytes stay in the journal only, at most twice: it bounds what recovery
-// copies.
-const checkpointEvery = 5 * time.Second
+import "fmt"
 
 // checkpoint is what must be durable in the session files before a half of the journal is used again.
 type checkpoint struct {

@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -64,15 +63,6 @@ func parseChunkHeader(b *[chunkHeaderLen]byte) (c Chunk, bodyLen int, err error)
 		return c, 0, errors.New("time out of range")
 	}
 	return c, int(n), nil
-}
-
-// link is h[i] = H(h[i-1] | chunk header | body).
-func link(before *[32]byte, chunk []byte) (after [32]byte) {
-	d := sha256.New()
-	d.Write(before[:])
-	d.Write(chunk)
-	d.Sum(after[:0])
-	return after
 }
 
 // padded gives how long n bytes and their u32 length are once padded.

@@ -44,7 +44,8 @@ func (n *Node) poke() {
 }
 
 const (
-	// idleEvery is how often recordings are looked through for what an idle one need not hold.
+	// idleEvery is how often recordings are looked through for what an idle one need not hold, and how long bytes
+	// stay in the journal only, at most twice: that bounds what recovery copies.
 	idleEvery = 5 * time.Second
 	// idleAfter ends the open segment of a recording that has nothing to record: its keys are erased,
 	// and its compressor, most of its memory, goes back to the pool.

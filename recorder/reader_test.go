@@ -232,7 +232,7 @@ func TestHostileCompressedBytesAreRefused(t *testing.T) {
 
 func TestABombStopsAtTheSegmentsLimit(t *testing.T) {
 	head := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0x38} // no flags, a window of 128 KiB
-	block := []byte{maxWindow << 3 & 0xff, maxWindow << 3 >> 8 & 0xff, maxWindow<<3>>16 | 0, 'A'}
+	block := []byte{maxWindow << 3 & 0xff, maxWindow << 3 >> 8 & 0xff, maxWindow << 3 >> 16, 'A'}
 	block[0] |= 1 << 1
 	z := newInflater()
 	if err := z.take(append(head, bytes.Repeat(block, 50_000)...)); err != nil {

@@ -219,7 +219,10 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
-		e.Encode(v)
+		if err := e.Encode(v); err != nil { // who reads only the status must not take a lost verdict for a good one
+			fmt.Fprintf(errs, "sallyport-verify: the verdict could not be written: %v\n", err)
+			return max(code, wrong)
+		}
 		return code
 	}
 	return v.print(out, errs, code)

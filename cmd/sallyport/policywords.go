@@ -86,7 +86,7 @@ func (s policySource) words(a *app) (title string, words []authz.Sentence, err e
 		p, err := a.storedPolicy(0)
 		return fmt.Sprintf("version %d, hash %s", p.Version, safe(p.SHA256)), sentences(p.Words), err
 	}
-	p, err := policyFiles{s.Files}.load(a)
+	p, err := policyFiles(s).load(a)
 	if err != nil {
 		return "", nil, err
 	}
@@ -126,7 +126,7 @@ func (c *policyMatrixCmd) Run(a *app) error {
 
 func (s policySource) rows(a *app) ([]authz.MatrixRow, error) {
 	if !s.stored() {
-		p, err := policyFiles{s.Files}.load(a)
+		p, err := policyFiles(s).load(a)
 		return authz.Matrix(p), err
 	}
 	cl, err := a.client()

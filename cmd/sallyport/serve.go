@@ -3,6 +3,7 @@
 package main
 
 import (
+	"log/slog"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -57,7 +58,7 @@ func (c *signerCmd) Run(a *app) error {
 	if err != nil {
 		return inWords(err)
 	}
-	log.Info("signer", "socket", cfg.Signer.Socket, "dir", cfg.Signer.Dir, "gateway_user", cfg.Signer.GatewayUser)
+	log.Info("signer", slog.String("socket", cfg.Signer.Socket), slog.String("dir", cfg.Signer.Dir), slog.String("gateway_user", cfg.Signer.GatewayUser))
 	notify(daemon.SdNotifyReady)
 	defer notify(daemon.SdNotifyStopping)
 	return inWords(s.Run(a.context()))

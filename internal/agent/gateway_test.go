@@ -624,7 +624,6 @@ func (l *live) find(kind wire.EventKind, want int) []wire.Event {
 // prog is one program on a channel.
 type prog struct {
 	ch     ssh.Channel
-	order  chan string // exit-status, exit-signal, as they come
 	status *uint32
 	signal string
 	closed chan struct{}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -87,7 +88,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, errInvalidGrant):
 		wrong(w, http.StatusBadRequest, "invalid_grant", errInvalidGrant.Error())
 	default:
-		p.cfg.Log.Error("tokens could not be issued", "error", err)
+		p.cfg.Log.Error("tokens could not be issued", slog.Any("error", err))
 		wrong(w, http.StatusInternalServerError, "server_error", "the provider could not store what it must")
 	}
 }
@@ -137,7 +138,7 @@ func (p *Provider) redeemRefresh(c Client, text string) (issue, error) {
 		return issue{}, errInvalidGrant
 	}
 	if f.Current != hexHash(text) || !p.cfg.Now().Before(f.Expires) {
-		p.cfg.Log.Warn("a refresh token was used twice; its family is revoked", "client", c.ID, "sid", sid)
+		p.cfg.Log.Warn("a refresh token was used twice; its family is revoked", slog.String("client", c.ID), slog.String("sid", sid))
 		return issue{}, errors.Join(errInvalidGrant, p.revoke(sid, f.ID))
 	}
 	return issue{client: c.ID, scope: f.Scope, sid: sid, authTime: f.AuthTime, amr: f.AMR, family: f.ID}, nil

@@ -184,6 +184,7 @@ func post(ctx context.Context, site http.Handler, l told) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		return errors.New("a logout token was not taken: " + resp.Status)
 	}

@@ -41,7 +41,7 @@ func newKeySet(url string, c *http.Client, interval time.Duration, now func() ti
 
 // VerifySignature implements oidc.KeySet. The library has checked the algorithm against ours.
 func (k *keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
-	jws, err := jose.ParseSigned(raw, algorithms())
+	jws, err := jose.ParseSignedCompact(raw, algorithms())
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, errors.New("this is no token with one signature")
 	}

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,12 +199,3 @@ func (l *liar) signIn(p *Provider, change ...func(url.Values)) (SignIn, error) {
 
 // log gives everything that an error would write to the log.
 func chain(err error) string { return fmt.Sprintf("%v", err) }
-
-func contains(s string, words ...string) bool {
-	for _, w := range words {
-		if !strings.Contains(s, w) {
-			return false
-		}
-	}
-	return true
-}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -187,7 +188,7 @@ func (a *API) stream(ctx context.Context, contentType, file string, write func(i
 		case err != nil && !out.begun:
 			problem.Write(w, a.cfg.Log, err)
 		case err != nil:
-			a.cfg.Log.Error("an answer was cut off", "error", err)
+			a.cfg.Log.Error("an answer was cut off", slog.Any("error", err))
 			panic(http.ErrAbortHandler)
 		}
 	}}

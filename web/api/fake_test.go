@@ -323,8 +323,8 @@ func (s *fakeStore) Device(_ context.Context, name id.Device) (store.Device, err
 func (s *fakeStore) AllDevices(context.Context) ([]store.Device, error) {
 	return slices.Clone(s.devices), s.broken
 }
-func (s *fakeStore) Session(_ context.Context, want id.Session) (store.Session, error) {
-	return s.SessionByPrefix(nil, want.String())
+func (s *fakeStore) Session(ctx context.Context, want id.Session) (store.Session, error) {
+	return s.SessionByPrefix(ctx, want.String())
 }
 func (s *fakeStore) SessionByPrefix(_ context.Context, prefix string) (store.Session, error) {
 	var found []store.Session
