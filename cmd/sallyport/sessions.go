@@ -23,6 +23,7 @@ type sessionsCmd struct {
 	Replay sessionsReplayCmd `cmd:"" help:"Show what happened in a session."`
 	Export sessionsExportCmd `cmd:"" help:"Save the evidence of a session, to be checked with sallyport-verify."`
 	Verify sessionsVerifyCmd `cmd:"" help:"Have the gateway check that a record is whole."`
+	Unseal sessionsUnsealCmd `cmd:"" help:"Show what was typed at hidden prompts, for unsealing officers."`
 }
 
 // oneSession is an argument that names a session.

@@ -158,6 +158,15 @@ func (c *Client) Stream(ctx context.Context, path string, query url.Values) (io.
 	return resp.Body, nil
 }
 
+// PostStream is Stream of an answer to a POST.
+func (c *Client) PostStream(ctx context.Context, path string, in any) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, http.MethodPost, path, in)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {

@@ -53,7 +53,7 @@ func (s *State) config() *config.Config {
 		TLS:       config.TLS{Mode: "behind-proxy"},
 		Identity:  []config.Identity{{Name: "demo", ShownAs: "Demo people", Builtin: true, GroupsClaim: "groups", Groups: groups}},
 		Policy:    config.Policy{Files: config.Words{s.path("policy.toml")}},
-		Recording: config.Recording{ReadersFiles: config.Words{s.path("keys", "reader.pub")}, UnsealersFiles: config.Words{s.path("keys", "unsealer.pub")}},
+		Recording: config.Recording{ReadersFiles: config.Words{s.path("keys", "reader.pub"), s.path("keys", "unsealer.pub")}, UnsealersFiles: config.Words{s.path("keys", "unsealer.pub")}},
 	}
 	c.Recording.Journal, c.Recording.Ballast = size(s.Sizes.Journal, 64<<20), size(s.Sizes.Ballast, 16<<20)
 	c.Recording.LowWater, c.Recording.PerSession = size(s.Sizes.LowWater, 256<<20), size(s.Sizes.PerSession, 2<<30)

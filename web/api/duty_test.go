@@ -36,6 +36,8 @@ func TestWhoMayWhat(t *testing.T) {
 		{"and the player's files", "GET", "/api/v1/sessions/" + closed + "/replay/0.json", "", map[string]int{"technician": yes, "officer": yes, "admin": no, "": anon}},
 		{"evidence is exported by reviewers; by token only where the policy says so", "GET", "/api/v1/sessions/" + closed + "/export", "",
 			map[string]int{"officer": yes, "audit-token": no, "technician": no, "owner": no, "admin": no, "other": gone, "": anon}},
+		{"what was typed at hidden prompts is for unsealing officers, in person", "POST", "/api/v1/sessions/" + closed + "/unseal", `{}`,
+			map[string]int{"unsealer": yes, "unseal-token": no, "officer": no, "technician": no, "owner": no, "admin": no, "other": gone, "": anon}},
 		{"a device is shown to whom a rule is about, its owner and administrators", "GET", "/api/v1/devices/press-1", "",
 			map[string]int{"technician": yes, "admin": yes, "nobody": gone, "owner": gone, "machine": gone, "": anon}},
 		{"a device in another hall is not there for technicians", "GET", "/api/v1/devices/press-2", "", map[string]int{"technician": gone, "owner": yes, "admin": yes, "officer": gone}},

@@ -36,6 +36,22 @@ func TestWhatCannotBeWrittenDownIsNotShown(t *testing.T) {
 	}
 }
 
+func TestUnsealingIsWrittenDownBeforeAnythingIsSent(t *testing.T) {
+	w := newWorld(t)
+	path := "/api/v1/sessions/" + sid(1).String() + "/unseal"
+	if got := w.call("unsealer", "POST", path, `{"reason":"case 12"}`); got.Code != 200 {
+		t.Fatalf("got %d %s", got.Code, got.Body)
+	}
+	if e := w.events.events[0]; e.Type != "unsealed" || e.Subject != sid(1).String() || e.Fields["reason"] != "case 12" || len(w.reads.before) != 1 || w.reads.before[0] != 1 {
+		t.Errorf("got %+v and %v events before the record was read, want unsealed, and [1]", e, w.reads.before)
+	}
+	w = newWorld(t)
+	w.events.broken = true
+	if got := w.call("unsealer", "POST", path, `{}`); got.Code != http.StatusServiceUnavailable || len(w.reads.before) != 0 {
+		t.Errorf("without a log: got %d and %d reads, want 503 and none", got.Code, len(w.reads.before))
+	}
+}
+
 func TestOneLookIsOneEventHoweverManyRequestsItTakes(t *testing.T) {
 	w := newWorld(t)
 	for range 5 {

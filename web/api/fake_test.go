@@ -28,13 +28,14 @@ import (
 const testPolicy = `
 format = 1
 name   = "test"
-groups = ["technicians", "shift-leads", "owners", "compliance", "administrators"]
+groups = ["technicians", "shift-leads", "owners", "compliance", "compliance-unseal", "administrators"]
 by_token = ["review"]
 
 [duties]
 administer = ["administrators"]
 approve    = ["shift-leads"]
 review     = ["compliance"]
+unseal     = ["compliance-unseal"]
 own        = ["owners"]
 
 [labels]
@@ -57,18 +58,20 @@ var testTime = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // people of the tests, by the word in their bearer.
 var people = map[string]Asker{
-	"technician":  person("technician", "technicians"),
-	"other":       person("other", "technicians"),
-	"approver":    person("approver", "shift-leads"),
-	"owner":       person("owner", "owners"),
-	"officer":     person("officer", "compliance"),
-	"admin":       person("admin", "administrators"),
-	"nobody":      person("nobody"),
-	"tech-token":  token("technician", []string{"technicians"}, "session"),
-	"weak-token":  token("technician", []string{"technicians"}),
-	"audit-token": token("officer", []string{"compliance"}, "review", "export"),
-	"no-scope":    token("officer", []string{"compliance"}, "session"),
-	"machine":     machine(),
+	"technician":   person("technician", "technicians"),
+	"other":        person("other", "technicians"),
+	"approver":     person("approver", "shift-leads"),
+	"owner":        person("owner", "owners"),
+	"officer":      person("officer", "compliance"),
+	"unsealer":     person("unsealer", "compliance", "compliance-unseal"),
+	"admin":        person("admin", "administrators"),
+	"nobody":       person("nobody"),
+	"tech-token":   token("technician", []string{"technicians"}, "session"),
+	"weak-token":   token("technician", []string{"technicians"}),
+	"audit-token":  token("officer", []string{"compliance"}, "review", "export"),
+	"unseal-token": token("unsealer", []string{"compliance", "compliance-unseal"}, "review", "unseal"),
+	"no-scope":     token("officer", []string{"compliance"}, "session"),
+	"machine":      machine(),
 }
 
 func person(name string, groups ...string) Asker {

@@ -34,6 +34,10 @@ func (a *API) registerReplay() {
 	export := get("export-session", "export", "Everything an outsider needs to check the record, as one file")
 	export.Description = "Needs the duty review; by API token only where the policy says so. Exporting is an event of the log."
 	handle(a, export, a.exportSession)
+	unseal := get("unseal-session", "unseal", "The record, for somebody who opens what was typed at hidden prompts")
+	unseal.Method = http.MethodPost
+	unseal.Description = "Needs the duty unseal, of a person who has signed in: no API token has it. What comes is what export gives, still sealed; the officer's key opens it at their place and never comes here. Asking is an event of the log."
+	handle(a, unseal, a.unsealSession)
 }
 
 // mayReplay says whether somebody may look into a record: their own, one of their devices, or as a reviewer.
@@ -214,18 +218,34 @@ func (a *API) verifySession(ctx context.Context, who *Asker, in *SessionID) (*an
 }
 
 func (a *API) exportSession(ctx context.Context, who *Asker, in *SessionID) (*huma.StreamResponse, error) {
-	s, err := a.find(ctx, who, in.ID)
+	return a.evidence(ctx, who, in.ID, authz.DutyExport, "exported", map[string]string{"form": "bundle"})
+}
+
+func (a *API) unsealSession(ctx context.Context, who *Asker, in *struct {
+	SessionID
+	Body apitype.Reason
+}) (*huma.StreamResponse, error) {
+	fields := map[string]string{"form": "bundle"}
+	if in.Body.Reason != "" {
+		fields["reason"] = in.Body.Reason
+	}
+	return a.evidence(ctx, who, in.ID, authz.DutyUnseal, "unsealed", fields)
+}
+
+// evidence sends a session's bundle to somebody with a duty, once the log says so.
+func (a *API) evidence(ctx context.Context, who *Asker, name string, duty authz.Duty, event string, fields map[string]string) (*huma.StreamResponse, error) {
+	s, err := a.find(ctx, who, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := who.needs(authz.DutyExport); err != nil {
+	if err := who.needs(duty); err != nil {
 		return nil, err
 	}
 	s, parts, err := a.withParts(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.record(ctx, who, "exported", s.ID.String(), map[string]string{"form": "bundle"}); err != nil {
+	if err := a.record(ctx, who, event, s.ID.String(), fields); err != nil {
 		return nil, err
 	}
 	return a.stream(ctx, "application/octet-stream", s.ID.String()+".bundle", func(w io.Writer) error { return a.cfg.Records.Export(ctx, s, parts, w) }), nil

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type sessionsUnsealCmd struct {
+	oneSession
+	Identity []string `required:"" type:"path" placeholder:"F" help:"File with your age identity as an unsealing officer; may repeat, with the one that you read records with."`
+	Reason   string   `short:"r" placeholder:"TEXT" help:"Why; kept in the log."`
+	JSON     bool     `name:"json" help:"Print JSON, for programs."`
+}
+
+func (*sessionsUnsealCmd) Help() string {
+	return `Shows what was typed at hidden prompts, passwords most of all, and what no device judged. It needs the duty unseal, as a person who
+has signed in: no API token will do. That you asked is an event of the log before anything is sent. What comes is the evidence,
+still sealed: it is checked and opened here, and your key never leaves this machine.
+
+Each line: when, where in what was typed, and the text; control characters as ^X.`
+}
+
+// hiddenLine is one line of the answer for programs.
+type hiddenLine struct {
+	At      time.Time `json:"at"`
+	Part    uint32    `json:"part"`
+	Channel uint32    `json:"ch"`
+	Offset  uint64    `json:"offset"`
+	Bytes   []byte    `json:"bytes"` // base64
+	Text    string    `json:"text"`
+}
+
+func (c *sessionsUnsealCmd) Run(a *app) error {
+	ids, err := readIdentities(c.Identity)
+	if err != nil {
+		return err
+	}
+	path, err := c.fetch(a)
+	if path != "" {
+		defer os.Remove(path)
+	}
+	if err != nil {
+		return err
+	}
+	lines, err := unsealed(a, path, ids)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.json(lines)
+	}
+	for _, l := range lines {
+		fmt.Fprintf(a.stdout, "%s  %d+%d  %s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Channel, l.Offset, l.Text)
+	}
+	if len(lines) == 0 {
+		fmt.Fprintln(a.stderr, "Nothing in this record stayed sealed.")
+	}
+	return nil
+}
+
+// readIdentities reads age identities. Their text is secret and is not repeated in errors.
+func readIdentities(files []string) ([]age.Identity, error) {
+	var out []age.Identity
+	for _, path := range files {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, usageError("--identity: "+err.Error(), "")
+		}
+		ids, err := age.ParseIdentities(f)
+		f.Close()
+		if err != nil {
+			return nil, usageError("--identity: "+path+" is no age identity file", "`age-keygen -o FILE` makes one; its public key must be among the gateway's unsealers.")
+		}
+		out = append(out, ids...)
+	}
+	return out, nil
+}
+
+// fetch saves the evidence, which is still sealed, in a file of its own.
+func (c *sessionsUnsealCmd) fetch(a *app) (string, error) {
+	cl, err := a.client()
+	if err != nil {
+		return "", err
+	}
+	in, err := cl.PostStream(a.context(), c.path("/unseal"), apitype.Reason{Reason: c.Reason})
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	f, err := os.CreateTemp("", "sallyport-unseal-*")
+	if err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return f.Name(), err
+	}
+	return f.Name(), saveFile(f.Name(), in)
+}
+
+// unsealed checks the evidence with the keys, and opens what is sealed.
+func unsealed(a *app, path string, ids []age.Identity) ([]hiddenLine, error) {
+	src, err := bundle.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	lines := []hiddenLine{}
+	err = src.Unseal(a.context(), ids, func(h bundle.Hidden) error {
+		lines = append(lines, hiddenLine{h.At, h.Part, h.Ch, h.Offset, h.Text, caret(h.Text)})
+		return nil
+	})
+	switch {
+	case errors.Is(err, bundle.ErrNotReader):
+		return nil, errkind.New(errkind.Denied, "none of your identities reads this record, and what is sealed lies inside it").
+			WithHint("Name your reading identity as well: --identity may repeat.")
+	case errors.Is(err, bundle.ErrNotUnsealer):
+		return nil, errkind.New(errkind.Denied, "none of your identities is an unsealing officer's of this record").
+			WithHint("Whoever was listed among the gateway's unsealers when it was recorded can open it.")
+	case err != nil:
+		return nil, err
+	}
+	if _, err := bundle.Verify(a.context(), src, bundle.Options{Identities: ids}); err != nil {
+		return nil, fmt.Errorf("this record is not whole, so what is in it proves nothing: %w", err)
+	}
+	return lines, nil
+}
+
+// caret shows typed bytes: control characters as ^X, as the timeline does.
+func caret(p []byte) string {
+	var b strings.Builder
+	for _, r := range string(p) {
+		switch {
+		case r < ' ':
+			b.WriteByte('^')
+			b.WriteRune(r + '@')
+		case r == 0x7f:
+			b.WriteString("^?")
+		default:
+			if r = safeRune(r); r >= 0 {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String()
+}

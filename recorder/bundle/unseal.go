@@ -1,0 +1,199 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Hidden is one line, or the rest of one, that was typed and that no reveal shows: at a hidden prompt, or unjudged.
+type Hidden struct {
+	Part   uint32
+	At     time.Time // of its first byte
+	Ch     uint32
+	Offset uint64 // in what was typed on the channel
+	Text   []byte // as typed
+}
+
+// Errors of identities that are not enough.
+var (
+	ErrNotReader   = errors.New("none of the identities is a reader's")
+	ErrNotUnsealer = errors.New("none of the identities is an unsealing officer's")
+)
+
+// Unseal opens what stayed sealed, and calls fn with it in typed order. It needs both keys of every part, which the
+// identities must open: what is sealed lies inside what readers read. It does not verify; Verify does.
+func (s *Source) Unseal(ctx context.Context, ids []age.Identity, fn func(Hidden) error) error {
+	for n := range uint32(len(s.m.Parts)) {
+		name := recorder.FileName(s.m.Session, n)
+		if p := s.m.Parts[n]; p.Recording == 0 || p.SlotRK == 0 || p.SlotSK == 0 {
+			continue // shredded
+		}
+		if err := s.unsealPart(ctx, n, name, ids, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Source) unsealPart(ctx context.Context, n uint32, name string, ids []age.Identity, fn func(Hidden) error) error {
+	rkName, skName := recorder.SlotNames(s.m.Session, n)
+	rk, err := s.unlock(rkName, ids, ErrNotReader)
+	if err != nil {
+		return err
+	}
+	sk, err := s.unlock(skName, ids, ErrNotUnsealer)
+	if err != nil {
+		return err
+	}
+	src := s.pieces[name]
+	frames := func(each func(*recorder.Frame) error) error {
+		r, err := recorder.OpenReader(src, src.Size(), name, rk, &sk)
+		if err != nil {
+			return err
+		}
+		return eachFrame(ctx, r, each)
+	}
+	shown := ranges{}
+	if err := frames(shown.reveal); err != nil {
+		return err
+	}
+	l := liner{part: n, shown: shown, fn: fn}
+	if err := frames(l.frame); err != nil {
+		return err
+	}
+	return l.flush()
+}
+
+func (s *Source) unlock(name string, ids []age.Identity, none error) ([32]byte, error) {
+	key, err := recorder.Unlock(io.NewSectionReader(s.pieces[name], 0, s.pieces[name].Size()), ids...)
+	var no *age.NoIdentityMatchError
+	if errors.As(err, &no) {
+		return key, fmt.Errorf("%s: %w", name, none)
+	}
+	return key, err
+}
+
+// eachFrame reads to the end, or to where the part is cut.
+func eachFrame(ctx context.Context, r *recorder.Reader, each func(*recorder.Frame) error) error {
+	for n := 0; ; n++ {
+		if n%256 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		f, err := r.Next()
+		if err == io.EOF || errors.Is(err, recorder.ErrCut) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(f); err != nil {
+			return err
+		}
+	}
+}
+
+// ranges are what reveals show, by channel, neighbours joined.
+type ranges map[uint32][]stretch
+
+type stretch struct{ from, to uint64 }
+
+func (r ranges) reveal(f *recorder.Frame) error {
+	if f.Kind != recorder.KindReveal {
+		return nil
+	}
+	all, now := r[f.Ch], stretch{f.At, f.At + f.Len()}
+	if n := len(all); n > 0 && all[n-1].to == now.from {
+		all[n-1].to = now.to
+		return nil
+	}
+	at, _ := slices.BinarySearchFunc(all, now.from, func(s stretch, from uint64) int { return int(int64(s.from - from)) })
+	r[f.Ch] = slices.Insert(all, at, now)
+	return nil
+}
+
+// covered says how many bytes from off on are shown, or else how many are not, of at most n.
+func (r ranges) covered(ch uint32, off, n uint64) (shown bool, length uint64) {
+	all := r[ch]
+	i, exact := slices.BinarySearchFunc(all, off, func(s stretch, off uint64) int { return int(int64(s.from - off)) })
+	if exact {
+		return true, min(n, all[i].to-off)
+	}
+	if i > 0 && all[i-1].to > off {
+		return true, min(n, all[i-1].to-off)
+	}
+	if i < len(all) {
+		n = min(n, all[i].from-off)
+	}
+	return false, n
+}
+
+// liner joins hidden bytes to lines.
+type liner struct {
+	part  uint32
+	shown ranges
+	fn    func(Hidden) error
+	line  Hidden
+}
+
+// maxHiddenLine bounds what is joined.
+const maxHiddenLine = 64 << 10
+
+func (l *liner) frame(f *recorder.Frame) error {
+	if f.Kind != recorder.KindSealed {
+		return nil
+	}
+	for off, rest := f.At, f.Data; len(rest) > 0; {
+		shown, n := l.shown.covered(f.Ch, off, uint64(len(rest)))
+		if !shown {
+			if err := l.add(f, off, rest[:n]); err != nil {
+				return err
+			}
+		}
+		off, rest = off+n, rest[n:]
+	}
+	return nil
+}
+
+func (l *liner) add(f *recorder.Frame, off uint64, p []byte) error {
+	for len(p) > 0 {
+		if h := &l.line; len(h.Text) > 0 && (h.Ch != f.Ch || h.Offset+uint64(len(h.Text)) != off || len(h.Text) >= maxHiddenLine) {
+			if err := l.flush(); err != nil {
+				return err
+			}
+		}
+		if len(l.line.Text) == 0 {
+			l.line = Hidden{Part: l.part, At: f.Wall, Ch: f.Ch, Offset: off}
+		}
+		n := bytes.IndexAny(p, "\r\n") + 1
+		ends := n > 0
+		if !ends {
+			n = len(p)
+		}
+		l.line.Text = append(l.line.Text, p[:n]...)
+		off, p = off+uint64(n), p[n:]
+		if ends {
+			if err := l.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *liner) flush() error {
+	h := l.line
+	l.line = Hidden{}
+	if len(h.Text) == 0 {
+		return nil
+	}
+	return l.fn(h)
+}
