@@ -63,7 +63,7 @@ type Identity struct {
 	ClientID     string            `toml:"client_id" doc:"Not with builtin."`
 	SecretFile   string            `toml:"client_secret_file" doc:"File with the client secret. Not with builtin."`
 	GroupsClaim  string            `toml:"groups_claim" doc:"Claim of the id token that lists groups." default:"groups"`
-	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do."`
+	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do. The provider is then asked for auth_time, from which the factor counts; a sign-in without it is refused."`
 	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist."`
 }
 

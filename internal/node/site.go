@@ -25,6 +25,9 @@ import (
 
 const ownClient = "sallyport"
 
+// signInAge is how old a sign-in may be as evidence.
+const signInAge = 12 * time.Hour
+
 // providerSet makes the configured providers; each completes one, before it is made.
 func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) error) (*oidcauth.Set, error) {
 	var all []*oidcauth.Provider
@@ -34,6 +37,9 @@ func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) 
 			GroupsClaim: i.GroupsClaim, Groups: i.Groups, AMR: i.SecondFactor.AMR, ACR: i.SecondFactor.ACR}
 		if i.Builtin {
 			p.Issuer, p.ClientID = base+"/idp", ownClient
+		}
+		if len(i.SecondFactor.AMR)+len(i.SecondFactor.ACR) > 0 { // it counts from auth_time, which must come back when this is asked
+			p.MaxAge = signInAge
 		}
 		if err := each(i, &p); err != nil {
 			return nil, err

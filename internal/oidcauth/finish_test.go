@@ -210,11 +210,12 @@ func TestTheSecondFactorIsWhatTheConfigurationNames(t *testing.T) {
 		claims map[string]any
 		want   bool
 	}{
-		"amr otp":         {map[string]any{"amr": []string{"pwd", "otp"}}, true},
-		"amr as one text": {map[string]any{"amr": "mfa"}, true},
-		"acr gold":        {map[string]any{"acr": "gold"}, true},
-		"acr silver":      {map[string]any{"acr": "silver"}, false},
-		"amr sms":         {map[string]any{"amr": []string{"sms"}}, false},
+		"amr otp":          {map[string]any{"amr": []string{"pwd", "otp"}}, true},
+		"amr as one text":  {map[string]any{"amr": "mfa"}, true},
+		"acr gold":         {map[string]any{"acr": "gold"}, true},
+		"acr silver":       {map[string]any{"acr": "silver"}, false},
+		"amr sms":          {map[string]any{"amr": []string{"sms"}}, false},
+		"nobody says when": {map[string]any{"amr": []string{"otp"}, "auth_time": nil}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLiar(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -28,10 +29,17 @@ func (p *Provider) who(c claims, raw string) (SignIn, error) {
 		at, _ = c.time("iat")
 	}
 	s.SignedInAt = at
-	if slices.ContainsFunc(s.AMR, func(a string) bool { return slices.Contains(p.cfg.AMR, a) }) || s.ACR != "" && slices.Contains(p.cfg.ACR, s.ACR) {
-		s.SecondFactorAt = at
+	if ok { // without auth_time nobody says when it was: the provider may remember it since last week
+		s.SecondFactorAt = p.secondFactor(s, at)
 	}
 	return s, nil
+}
+
+func (p *Provider) secondFactor(s SignIn, at time.Time) time.Time {
+	if slices.ContainsFunc(s.AMR, func(a string) bool { return slices.Contains(p.cfg.AMR, a) }) || s.ACR != "" && slices.Contains(p.cfg.ACR, s.ACR) {
+		return at
+	}
+	return time.Time{}
 }
 
 // groups maps what the provider sends to what policy names. What is not in the map does not exist. A list that is missing

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -56,6 +57,9 @@ func Root() string {
 }
 
 var build = sync.OnceValues(func() (string, error) {
+	if err := readSources(); err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "sallyport-bin-")
 	if err != nil {
 		return "", err
@@ -75,6 +79,16 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return dir, nil
 })
+
+// readSources reads every directory of the tree, so that go's test cache knows what the programs are made of as inputs.
+func readSources() error {
+	return filepath.WalkDir(Root(), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && slices.Contains([]string{".git", "bin", "node_modules"}, d.Name()) {
+			return filepath.SkipDir
+		}
+		return err
+	})
+}
 
 // Binaries builds the programs once and gives their directory.
 func Binaries(t testing.TB) string {

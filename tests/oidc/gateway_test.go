@@ -77,14 +77,15 @@ func (s *site) write(name, text string) string {
 	return s.path(name)
 }
 
-// provider starts a foreign provider that knows this gateway as a client, and gives its part of the configuration.
-func (s *site) provider(name string, f foreign, groups string) (run *program, issuer, config string) {
+// provider starts a foreign provider that knows this gateway as a client, and gives its part of the configuration, with
+// more keys and the map of groups.
+func (s *site) provider(name string, f foreign, more, groups string) (run *program, issuer, config string) {
 	s.t.Helper()
 	f.Client, f.Secret = name, clientSecret
 	f.Redirect, f.AfterLogout, f.BackChannel = s.url+"/callback/"+name, s.url+"/signin", s.url+"/backchannel/"+name
 	run, issuer = f.start(s.t)
-	return run, issuer, fmt.Sprintf("[[identity]]\nname = %q\nissuer = %q\nclient_id = %q\nclient_secret_file = %q\n[identity.groups]\n%s\n",
-		name, issuer, name, s.path("secret"), groups)
+	return run, issuer, fmt.Sprintf("[[identity]]\nname = %q\nissuer = %q\nclient_id = %q\nclient_secret_file = %q\n%s\n[identity.groups]\n%s\n",
+		name, issuer, name, s.path("secret"), more, groups)
 }
 
 // serve runs the gateway until the test ends.

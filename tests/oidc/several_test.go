@@ -23,9 +23,9 @@ func newForeigners(t *testing.T) *foreigners {
 	s := &foreigners{site: newSite(t)}
 	var a, b string
 	_, s.acme, a = s.provider("acme", foreign{Alg: "RS256", People: map[string]person{"ada": {"Ada Admin", []string{"it"}}, "tess": {"Tess of Acme", []string{"service"}}}},
-		`"it" = "administrators"`+"\n"+`"service" = "technicians"`)
+		`second_factor = { amr = ["mfa"] }`, `"it" = "administrators"`+"\n"+`"service" = "technicians"`)
 	_, s.beta, b = s.provider("beta", foreign{Alg: "ES256", NoRefresh: true, People: map[string]person{"tess": {"Tess of Beta", []string{"service", "administrators"}}}},
-		`"guests" = "technicians"`)
+		"", `"guests" = "technicians"`)
 	s.serve(a + b + "[[identity]]\nname = \"house\"\nbuiltin = true\n")
 	return s
 }
@@ -79,6 +79,15 @@ func TestPeopleOfForeignProvidersUseTheGateway(t *testing.T) {
 		}
 	})
 	t.Run("an answer of one provider is no answer of another", func(t *testing.T) { s.mixUp(t) })
+	t.Run("a provider whose second factor counts is asked when the person signed in", func(t *testing.T) {
+		b := testenv.NewBrowser(t)
+		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for provider, want := range map[string]bool{"acme": true, "beta": false} {
+			if to := b.Open(s.url + "/login/" + provider).Head.Get("Location"); strings.Contains(to, "max_age=43200") != want {
+				t.Errorf("%s: got %s", provider, to)
+			}
+		}
+	})
 	t.Run("the built-in provider is one among them", func(t *testing.T) {
 		if b := testenv.NewBrowser(t).Open(s.url + "/login/house"); b.At.Path != "/idp/authorize" || !strings.Contains(b.Body, `name="username"`) {
 			t.Errorf("got %s (%d)", b.At, b.Status)
