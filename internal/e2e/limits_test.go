@@ -394,7 +394,6 @@ type flooding struct {
 	burst time.Duration // until the first 64 MiB were here
 	took  time.Duration
 	errs  bytes.Buffer
-	text  *screen
 }
 
 const mib = 1 << 20

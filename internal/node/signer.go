@@ -128,7 +128,7 @@ func (s *Signer) Run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error {
-		watchCopy(ctx, s.own, s.log)
+		_ = watchCopy(ctx, s.own, s.log) // only ever that ctx has ended
 		return nil
 	})
 	// The mode is open because the two users share no group of need; who may call is the kernel's word on the caller's uid.
