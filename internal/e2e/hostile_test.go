@@ -9,10 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -418,4 +422,40 @@ func (s *siege) wrongTickets() {
 	if counts[403] == 0 || counts[503] == 0 || counts[403]+counts[503] != 80 {
 		s.t.Errorf("80 wrong tickets: got %v by status, want 403 and, after 50, 503", counts)
 	}
+}
+
+func TestACopiedStateDirectoryBringsTheDeviceIntoDispute(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t, "--devices", "1")
+	copied := filepath.Join(t.TempDir(), "copied")
+	if err := os.CopyFS(copied, onlyFiles{os.DirFS(d.Devices[0].StateDir)}); err != nil {
+		t.Fatal(err)
+	}
+	filepath.WalkDir(copied, func(path string, e os.DirEntry, _ error) error {
+		return os.Chmod(path, map[bool]os.FileMode{true: 0o700, false: 0o600}[e.IsDir()])
+	})
+	clone := testenv.Launch(t, filepath.Join(t.TempDir(), "clone.log"), exec.Command(filepath.Join(d.Bin, "sallyport-agent"), "run", "--state", copied, "--ephemeral"))
+	took := eventually(t, 60*time.Second, "the device is disputed", func() bool {
+		_, body := call(t, d, "admin", "GET", "/api/v1/devices/press-1", "")
+		return strings.Contains(body, `"state":"disputed"`)
+	})
+	t.Logf("disputed %s after the copy began", took)
+	got := d.Run(t, "technician", "shell", "press-1", "--", "true")
+	if got.Status != 77 || !strings.Contains(got.Err, "two machines show the same key") {
+		t.Errorf("a session: got %+v, want 77 and why", got)
+	}
+	clone.End(syscall.SIGTERM)
+	if got := d.Run(t, "admin", "devices", "admit", "press-1"); got.Status != 0 {
+		t.Errorf("admitting it again: %+v", got)
+	}
+	took = eventually(t, 60*time.Second, "the device works again", func() bool { return works(d) })
+	t.Logf("back %s after it was admitted again", took)
+}
+
+// onlyFiles leaves out a state directory's sockets, which cannot be copied.
+type onlyFiles struct{ fs.FS }
+
+func (o onlyFiles) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(o.FS, name)
+	return slices.DeleteFunc(all, func(e fs.DirEntry) bool { return !e.IsDir() && !e.Type().IsRegular() }), err
 }
