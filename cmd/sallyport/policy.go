@@ -24,6 +24,15 @@ type policyCmd struct {
 	WhoCan   policyWhoCanCmd   `cmd:"" help:"Who can do what on a device."`
 }
 
+func (*policyCmd) Help() string {
+	return `The policy says who may do what on which devices; docs/policy.md is its language. From a draft to what is in force:
+
+  sallyport policy check policy.toml          what is wrong, where, and what to write instead
+  sallyport policy words policy.toml          each rule as one sentence
+  sallyport policy diff policy.toml           what it changes
+  sallyport policy apply policy.toml          put it into force`
+}
+
 // policyFiles are files that together are one policy.
 type policyFiles struct {
 	Files []string `arg:"" name:"file" help:"TOML files, which together are one policy."`

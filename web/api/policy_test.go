@@ -79,6 +79,9 @@ func TestWhoCanNamesPeopleAndTheGroupsNobodyIsKnownOf(t *testing.T) {
 	if want := []string{" owners shell:svc now A1", "technician technicians shell:svc now A1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got := w.call("admin", "GET", "/api/v1/policy/who-can?device=press-9", "").Body.String(); got != "[]\n" {
+		t.Errorf("a device that nobody admitted: got %s, want nobody", got)
+	}
 }
 
 func TestNothingIsAssumedOfWhomAQuestionIsAbout(t *testing.T) {

@@ -30,6 +30,9 @@ func (a *API) whoCan(ctx context.Context, who *Asker, in *struct {
 		return strings.Compare(or(x.Name, x.ID.Subject), or(y.Name, y.ID.Subject))
 	})
 	out := []apitype.WhoCan{}
+	if dev.State != store.OK { // no session can start there, whatever the rules say
+		return body(out)
+	}
 	for _, e := range v.snap.WhoCan(asked(dev), v.now) {
 		row := shownAccess(e)
 		before := len(out)
