@@ -47,6 +47,9 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 		}
 	}
 	action, d, refusal := b.decide(snap, &a, dev, known, now)
+	if refusal != nil && refusal.Kind == errkind.Unavailable {
+		refusal = refusal.WithHint(refusal.Hint + b.neighbours(ctx, dev))
+	}
 	s := store.Session{ID: id.NewSession(), Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
 		Login: a.Login, Action: action, Argv: a.Argv, PTY: a.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
 		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
@@ -143,6 +146,21 @@ func unfit(d store.Device) *errkind.Error {
 		return errkind.New(errkind.Unavailable, text+", so no session can start.").WithHint("It comes back by itself once it reaches this gateway; somebody at the machine can run `sallyport-agent doctor`.")
 	}
 	return nil
+}
+
+// neighbours says of a device that is offline whether its site is, which is another errand.
+func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
+	if dev.Site == "" {
+		return ""
+	}
+	rows, _, err := b.cfg.Store.Devices(ctx, store.DeviceFilter{Site: dev.Site, States: []store.DeviceState{store.OK}, Page: store.Page{Size: 200}})
+	switch {
+	case err != nil || len(rows) < 2:
+		return ""
+	case slices.ContainsFunc(rows, store.Device.Online):
+		return " Other machines at its site are online, so it is this machine or its cable."
+	}
+	return " No machine at its site is online, so it is the site's own network or its way out."
 }
 
 // onlyLogin finds the login when the asker named none.

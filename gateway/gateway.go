@@ -40,6 +40,7 @@ import (
 // Store is what the broker keeps rows in.
 type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
+	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	AddDecision(ctx context.Context, d store.Decision) (int64, error)
 	AddSession(ctx context.Context, s store.Session) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,7 +211,20 @@ func (r *Registry) refused(l *line, m wire.Refuse) {
 	if !wire.PlainText(why.Text, wire.MaxGrantText) || why.Text == "" {
 		why.Text = why.Clause
 	}
-	r.settleLocked(c, outcome{err: errkind.New(errkind.Denied, "the machine refused: "+why.Text).Because(why)})
+	r.settleLocked(c, outcome{err: errkind.New(errkind.Denied, "the machine refused: "+why.Text).WithHint(whatToDo(why.Clause)).Because(why)})
+}
+
+// whatToDo is the next step after a device's refusal. The clause is the device's word, so it only chooses among ours.
+func whatToDo(clause string) string {
+	switch {
+	case strings.HasPrefix(clause, "owner"), clause == "consent":
+		return "The owner of the machine decides this, whatever the policy here says: ask them. At the machine `sallyport-agent status` names the file with their rules."
+	case clause == "frozen":
+		return "Only the owner can thaw it, at the machine: `sallyport-agent thaw`."
+	case clause == "login":
+		return "The account must exist on the machine; the policy names it in `shell = { as = [...] }`."
+	}
+	return "`sallyport-agent doctor` on the machine, and the agent's log there, say more."
 }
 
 // End implements gateway.Lines: it tells every line of the device, and does not wait.

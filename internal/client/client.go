@@ -211,6 +211,10 @@ func (c *Client) unreachable(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	if strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)) {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("the proxy wants a password, so %s cannot be reached", c.base.Host)).
+			WithHint("Set HTTPS_PROXY=http://user:password@host:port.").Because(err)
+	}
 	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s cannot be reached: %v", c.base.Host, err)).
 		WithHint("Check the address, the network and a proxy (HTTPS_PROXY).")
 }
@@ -224,7 +228,8 @@ func (c *Client) refusal(resp *http.Response) error {
 	var p apitype.Problem
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if json.Unmarshal(raw, &p) != nil || p.Detail == "" {
-		p = apitype.Problem{Detail: fmt.Sprintf("%s answered %s", c.base.Host, resp.Status)}
+		p = apitype.Problem{Detail: fmt.Sprintf("%s answered %s, which is not how a gateway answers", c.base.Host, resp.Status),
+			Hint: "Check the address, and that a proxy in front of the gateway passes requests on to it."}
 	}
 	kind := errkind.FromHTTP(resp.StatusCode)
 	if kind == errkind.Internal && resp.StatusCode < 500 {

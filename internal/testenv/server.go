@@ -58,6 +58,16 @@ who = ["technicians"]
 role = "maintain"
 devices = "all"
 hours = "always"
+[[request]]
+id = "R1"
+why = "Compliance may look, when a technician agrees."
+who = ["compliance"]
+role = "maintain"
+devices = "all"
+at_most = "1h"
+ask_for = ["reason"]
+agree = [{ from = "technicians", count = 1 }]
+answer_within = "30m"
 `
 
 // NewServer prepares one with a certificate authority of its own.
@@ -227,7 +237,7 @@ func (s *Server) Person(name string) *Person {
 	s.t.Helper()
 	p := NewPerson(s.t, s.URL)
 	p.Browser.Client.Transport = s.Client().Transport
-	got := p.Login(func(b *Browser) { b.Submit("username", name, "password", Password) }, "allow", "--ca", s.CA())
+	got := p.Login(func(b *Browser) { b.Submit("username", name, "password", Password) }, "allow", "--provider", "guests", "--ca", s.CA())
 	if got.Status != 0 {
 		s.t.Fatalf("login as %s: %+v at %s\n%s", name, got, p.Browser.At, p.Browser.Body)
 	}
