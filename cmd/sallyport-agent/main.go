@@ -1,5 +1,10 @@
 // Command sallyport-agent runs on a device: it holds one outbound line to the gateway and opens sessions that the
 // device itself has agreed to.
+//
+// It is wiring: flags, words and exit codes around package agent. It uses the plain flag package and has no HTTP server, because it
+// must stay small on small machines and offer nothing to connect to. The same program is the supervisor of each session, started
+// again by the running agent and never by hand. What it prints of a gateway's or a technician's words is text only: whoever reads it
+// sits at the machine's own terminal.
 package main
 
 import (

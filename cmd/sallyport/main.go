@@ -2,6 +2,10 @@
 //
 // A command is a struct with a Run method that takes the app; it becomes one by a line in commands, or in serverCommands
 // where it needs cgo. What a command prints for programs goes to stdout; what it says to people, notices and errors, to stderr.
+//
+// It is wiring. The client's half talks to a gateway through package client and decides nothing, and it is built without cgo for three systems; the
+// server's half makes a gateway by package node. What comes from elsewhere is shown as text: names, reasons and records may hold
+// escape sequences that somebody put there for the administrator's terminal.
 package main
 
 import (

@@ -1,6 +1,18 @@
 // Package audit writes events into the evidence. An event is a leaf of the log first, which nobody can take
 // away unnoticed, and a searchable row after. It is not logging: losing a log line is a nuisance, and an act whose event
 // cannot be written does not happen.
+//
+// # Before and after
+//
+// What only takes away, or was done by a machine already, is written once. What somebody is about to see or take along (a
+// record, an export) is written before it is given, with the phase begun where its end may differ, so that pulling the plug in
+// between leaves the event and not the look.
+//
+// # Who may be believed
+//
+// Actor, address and time are the gateway's claim: a taken gateway can write what did not happen, never unwrite what did. What
+// widens rights is therefore not an event of this package but the signer's own leaf. Failures that need no authority to cause are
+// not written one by one, or a stranger could grow the log at will.
 package audit
 
 import (

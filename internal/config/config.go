@@ -1,6 +1,15 @@
 // Package config reads the gateway's one TOML file. It is strict: a key it does not know is refused with its line,
 // because a misspelt key is a setting that silently does not hold. Absent means safe. Secrets are paths to files, never
 // values. docs/config.md is made from the comments and tags here.
+//
+// # Against whom
+//
+// Not an attacker: whoever can write this file runs the gateway. Against the slip. A guard that somebody believes to be on, and
+// is not, is worse than none, so what contradicts itself, what would listen in the clear beyond loopback, and a file that
+// cannot be read are errors at the start, in words, and never warnings.
+//
+// It imports none of our packages, so that everything can be started from it; what its values mean is decided where
+// they are used.
 package config
 
 import (

@@ -118,6 +118,28 @@ func TestPackagesImportDownwardsAsTheArchitectureSays(t *testing.T) {
 	}
 }
 
+// TestEveryPackageSaysWhyItIsThere wants more than a line: what it is for, who may import it, against whom.
+func TestEveryPackageSaysWhyItIsThere(t *testing.T) {
+	root := filepath.Join("..", "..")
+	for _, dir := range packages(t, root) {
+		pkg, err := build.ImportDir(filepath.Join(root, dir), 0)
+		if err != nil || len(pkg.GoFiles) == 0 || dir == "internal/deps" { // tests alone
+			continue
+		}
+		longest := 0
+		for _, name := range pkg.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, dir, name), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			longest = max(longest, strings.Count(f.Doc.Text(), "\n"))
+		}
+		if longest < 4 {
+			t.Errorf("%s: got a package comment of %d lines, want 4 and more", dir, longest)
+		}
+	}
+}
+
 // units in bytes or nanoseconds.
 var units = map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "s": 1e9, "min": 60e9, "h": 3600e9}
 

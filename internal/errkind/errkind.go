@@ -2,6 +2,16 @@
 // kind. The kind decides the HTTP status, the exit status and whether the text may be
 // shown. People get the text and a hint what to do next; the operator gets the whole
 // chain in the log; code branches on the kind.
+//
+// # What is shown
+//
+// Only what somebody wrote for people. An error that nobody classified is Internal: it may
+// hold paths, queries or what another person typed, so whoever asked reads a reference, and
+// the chain stands beside that reference in the log. What does not exist and what the asker may not
+// see have one kind and one text, or a refusal would be a way to look.
+//
+// It stands at the bottom of the graph: everybody may import it, the recorder and
+// the outsider's verifier too, so it brings no web server along.
 package errkind
 
 import (

@@ -4,6 +4,12 @@
 // say which kind of name it takes. A session id is 16 random bytes; its text is
 // 26 characters of lower-case base32 (RFC 4648 section 6, without padding), the
 // same in URLs, file names, JSON, the command line and certificate key ids.
+//
+// Names come from people and from peers that may lie, and end in paths, log lines
+// and shells. So each kind has one form: a text that does not encode back to itself
+// is refused, a device's name is a DNS label, and a principal is an issuer and a
+// subject, because an e-mail address is given to somebody else next year. A name proves
+// nothing; keys do.
 package id
 
 import (

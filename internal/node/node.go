@@ -1,5 +1,16 @@
 // Package node makes one gateway of its parts and runs it. It holds no rules of its own: what decides, records and announces
 // are the parts; here stands only which of them gets which, in what order they begin, and in what order they end.
+//
+// # Order
+//
+// Store, keys, identity, signer, recorder, broker, site: each may use those before it. Nothing answers before what a crash left behind has
+// been settled, and at the end the doors close first, then the sessions, then what they were written to. A part that cannot be
+// opened ends the start; a gateway that records a little less is none.
+//
+// # What it guards
+//
+// The data directory: nobody else may read it, and a demo's is refused by a real gateway. Its own memory, which holds keys: no
+// core is left. It may import everything but the commands, and only they and the demo import it.
 package node
 
 import (

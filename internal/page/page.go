@@ -3,6 +3,10 @@
 // else, and they work with a keyboard and a password manager.
 //
 // The look is that of the web app: the same tokens and class names.
+//
+// They are where a password is typed, so they are what a phisher copies and a clickjacker frames: nothing may frame them, a form
+// goes only where Guard names, and nothing that a caller brought along is shown but as text. The built-in provider and the
+// gateway's own sign-in use it; it knows neither.
 package page
 
 import (

@@ -1,6 +1,13 @@
 // Package pending keeps what waits for somebody: a code between redirect and token request, a second step, a device that
 // asks again and again whether a person has agreed. All of it is in memory, named by the hash of a secret that only the
 // one who waits has, and bounded in time and in number: whoever is not signed in must not be able to fill a server.
+//
+// # What it is up against
+//
+// Somebody who opens thousands of flows: each set has a most, and a network of one caller has a share of it. Somebody who guesses: a
+// secret has 256 bits, and the short code that a person types lives for minutes and opens nothing before somebody signed in has said yes. Somebody who uses
+// a thing twice: Take gives it once, also when the use fails. A restart forgets everything, which costs people a second try
+// and nobody a secret.
 package pending
 
 import (

@@ -1,5 +1,12 @@
 // Package testenv starts the real thing for tests: a demo with its gateway, agents and people, built from this tree, on
 // loopback and in a directory of its own. It ends with the test.
+//
+// # Why the real thing
+//
+// A fake agrees with whoever wrote it. The programs are built once for a test run and start in seconds, so what is tested is what is shipped:
+// processes, sockets, disks, kill -9. NewServer starts `sallyport serve` as on a real host; Person and Browser do what people do.
+//
+// Only tests import it. It finds programs and ports by what they write into files, ends processes by their id, and bounds every wait.
 package testenv
 
 import (

@@ -3,6 +3,10 @@
 //
 // All three are exports and no evidence: they are JSON text, and terminals are bytes. What is no valid
 // UTF-8 is replaced, and a character that was cut in two is put together again.
+//
+// What was recorded may have been written to attack whoever looks at it. Escape sequences stay in a cast, since a
+// cast is for an emulator; the player is one, a terminal that a cast is written into is not, and that is the choice of whoever
+// does it. It imports none of our packages.
 package asciicast
 
 import (

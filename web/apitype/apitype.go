@@ -3,6 +3,9 @@
 // the names of things: the command line is built without cgo for three systems.
 //
 // Times are RFC 3339 in UTC with microseconds at most; an absent time means never. Lists are newest first.
+//
+// What stands here, somebody outside relies on: a field is added, never given another meaning. And whoever may see a thing
+// sees all of its body, so what only some may see has a body of its own.
 package apitype
 
 import (

@@ -1,5 +1,9 @@
 // Package limit keeps one caller from taking what all share: a rate for each address, account or token. What it remembers is
 // bounded: the callers seen longest ago are forgotten first, and forgetting only ever gives somebody a full burst again.
+//
+// It is against a caller who is loud, not against one who comes from everywhere: what costs much is bounded where it
+// is done as well. It knows no HTTP; whoever uses it says what a key is, and must never take it from a header that the
+// caller can write.
 package limit
 
 import (

@@ -3,6 +3,9 @@
 //
 // An error that nobody classified is never shown. It gets a reference, which stands beside the whole chain in the log,
 // and the caller reads the reference only.
+//
+// One edge, because the second one is where a path, a query or another person's name gets out. Whoever answers a request in package
+// web goes through here; the device's door has its own way of saying nothing at all.
 package problem
 
 import (

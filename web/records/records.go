@@ -1,5 +1,13 @@
 // Package records reads a session's record for the API: it asks the archive for what was recorded and the log for what was
 // announced. It keeps nothing, and holds no key: the archive has the reading key, nobody here has the unsealing one.
+//
+// # Its word and an outsider's
+//
+// Verify answers the officer's question whether a record is whole, with the recorder's own verifier and the log's proofs. It is still this gateway
+// that says so; who does not want to believe it exports the bundle and asks sallyport-verify. A fault is an answer, with file,
+// offset and rule, and never an error that hides behind another.
+//
+// Who may ask was decided before, and the look is in the log before: package api does both. This one only reads.
 package records
 
 import (

@@ -1,5 +1,17 @@
 // Package dial reaches the gateway: outbound only, the hosts of the trust bundle only, through the proxies that plants
 // have, and without believing the machine's clock.
+//
+// # What TLS is here
+//
+// Transport. What a gateway is trusted by is the Noise key inside, which a bundle or a join code pins. So an inspecting proxy whose
+// authority the machine trusts is let through, and noticed (wire.WS.Exporter), and a certificate is judged at the times that a
+// machine with a wrong clock can defend. Whoever breaks TLS reads that a machine is there and when it works, and no more.
+//
+// # What it refuses
+//
+// To follow a redirect, to dial what the caller did not name, and to keep a first failure to itself: most first contacts
+// fail by a proxy, a firewall or a certificate, and explain says which and what to do. The agent and its supervisors use
+// it, and nobody else may: it knows the state directory.
 package dial
 
 import (

@@ -1,5 +1,3 @@
-// Package proc runs what a session asks for on the device: programs as the login of the pass, in a tree that ends when
-// the session does, at a terminal that is watched for hidden input.
 package proc
 
 import (

@@ -1,5 +1,7 @@
-// Package storetest checks a database against what package store promises. Every database runs the same checks, so
-// that a caller never needs to know which one it talks to.
+// Package storetest is the one suite that every store must pass, so that no rule lives in one database alone.
+//
+// It asks for what the others rely on: that of many at once exactly one wins, that a change which fails changes nothing, and
+// that lists come in one order. A store's own tests call Run and add what is theirs.
 package storetest
 
 import (

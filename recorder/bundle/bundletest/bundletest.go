@@ -1,5 +1,8 @@
 // Package bundletest is a small house for tests of evidence: a real signer with its log, a real recorder, one device and
 // somebody who may open a shell on it.
+//
+// The tests of the bundle change what such a house has made, byte by byte, and want to be told. It signs, so
+// only tests import it: package bundle itself must never be able to make what it checks.
 package bundletest
 
 import (
