@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,6 +247,41 @@ func TestWithoutARightThereIsAReasonAndNothingIsDialled(t *testing.T) {
 	}
 }
 
+func TestALoginThatIsNotGrantedIsRefusedBeforeAnyDial(t *testing.T) {
+	h := newHouse(t)
+	a := h.ask("press-1")
+	a.Login = "root"
+	_, err := h.Ask(context.Background(), a)
+	text, hint, _ := errkind.ForPeople(err)
+	if errkind.KindOf(err) != errkind.Denied || !strings.Contains(text, "root") || hint == "" || h.dev.dials() != 0 {
+		t.Errorf("got %q, hint %q and %d dials, want a denial that names the login, and no dial", text, hint, h.dev.dials())
+	}
+}
+
+func TestASessionEndsWhenItsTimeIsUp(t *testing.T) {
+	h := newHouse(t)
+	h.Broker = h.newBrokerWith(func(c *gateway.Config) { // passes of an hour, and a clock that is almost one ahead
+		c.Now = func() time.Time { return time.Now().Add(time.Hour - 3*time.Second) }
+	})
+	s, out := h.open(h.ask("press-1"))
+	select {
+	case <-s.Done():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the session lives on after its time")
+	}
+	if got := s.Wait(); got.Reason != gateway.ByGrantEnd || got.Status != nil {
+		t.Errorf("got %+v, want the end of the grant", got)
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if !slices.Contains(out.notices, "ended: the time of your grant is up") {
+		t.Errorf("the technician reads %q", out.notices)
+	}
+	if row := h.row(s.ID()); row.EndReason != gateway.ByGrantEnd || row.Record != store.RecordComplete {
+		t.Errorf("row: got %+v", row)
+	}
+}
+
 func TestWhatIsNotThereAndWhatIsNotVisibleReadTheSame(t *testing.T) {
 	h := newHouse(t)
 	ghost := h.ask("press-9")
@@ -392,6 +428,11 @@ func TestBadQuestionsAreAnsweredInWords(t *testing.T) {
 	}{
 		"a name with a slash":         {func(a *gateway.Ask) { a.Device = "../press-1" }, "a device name has"},
 		"a name with a plus":          {func(a *gateway.Ask) { a.Device = "root+press-1" }, "a device name has"},
+		"a name with a space":         {func(a *gateway.Ask) { a.Device = "press 1" }, "a device name has"},
+		"a name with a zero byte":     {func(a *gateway.Ask) { a.Device = "press-1\x00" }, "a device name has"},
+		"no name":                     {func(a *gateway.Ask) { a.Device = "" }, "a device name has"},
+		"a login that climbs":         {func(a *gateway.Ask) { a.Login = "../svc" }, "login"},
+		"a login with a zero byte":    {func(a *gateway.Ask) { a.Login = "svc\x00" }, "login"},
 		"a login with a space":        {func(a *gateway.Ask) { a.Login = "s vc" }, "login"},
 		"a zero byte in the command":  {func(a *gateway.Ask) { a.Argv = []string{"echo", "a\x00b"} }, "zero byte"},
 		"a terminal of no size":       {func(a *gateway.Ask) { a.PTY = &gateway.PTY{} }, "1 to 500 columns"},
@@ -402,8 +443,8 @@ func TestBadQuestionsAreAnsweredInWords(t *testing.T) {
 			a := h.ask("press-1")
 			c.edit(&a)
 			_, err := h.Ask(context.Background(), a)
-			if errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want a usage error with %q", err, c.want)
+			if errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), c.want) || h.dev.dials() != 0 {
+				t.Errorf("got %v and %d dials, want a usage error with %q and none", err, h.dev.dials(), c.want)
 			}
 		})
 	}

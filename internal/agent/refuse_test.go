@@ -3,6 +3,9 @@ package agent_test
 import (
 	"bytes"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -277,4 +280,41 @@ func TestAWrongClockOfTheMachineChangesNothing(t *testing.T) {
 			return time.Now().Add(-2 * time.Hour), time.Now().Add(-time.Hour)
 		}}), "pass")
 	}
+}
+
+func TestAClockThatStepsMeanwhileChangesNothing(t *testing.T) {
+	t.Parallel()
+	wall := filepath.Join(t.TempDir(), "wall")
+	set := func(seconds int64) {
+		if err := os.WriteFile(wall, []byte(strconv.FormatInt(seconds, 10)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(time.Now().Unix())
+	g := newGate(t)
+	d := newDevice(t)
+	d.env = []string{"SALLYPORT_TEST_WALL=" + wall}
+	d.enrol(g, "open")
+	long := g.start(wish{})
+	live := long.channel()
+	live.exec("while read -r line; do echo \"got $line\"; done")
+	for _, step := range []int64{0, 2208988800, time.Now().Unix() - 3600, time.Now().Unix() + 3600} {
+		set(step)
+		time.Sleep(600 * time.Millisecond) // a supervisor looks twice a second whether its time is up
+		live.ch.Write([]byte("it\n"))
+		live.expect(t, "got it")
+		l := g.start(wish{})
+		p := l.channel()
+		p.exec("echo fine")
+		if out, _ := p.finish(t); out != "fine\n" {
+			t.Errorf("after a step to %d: got %q", step, out)
+		}
+		l.conn.Close()
+	}
+	long.conn.Close()
+	g.settled(d)
+	g.refuses(d, "a pass that ended an hour ago, the clock set back by two", g.order(wish{window: func() (time.Time, time.Time) {
+		set(time.Now().Unix() - 7200)
+		return time.Now().Add(-2 * time.Hour), time.Now().Add(-time.Hour)
+	}}), "pass")
 }

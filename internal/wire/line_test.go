@@ -153,6 +153,16 @@ func TestInjectedReplayedAndReorderedMessagesEndTheLine(t *testing.T) {
 		"replayed": func(m []byte) [][]byte { return [][]byte{m, bytes.Clone(m)} },
 		"injected": func(m []byte) [][]byte { return [][]byte{[]byte("garbage that is long enough"), m} },
 		"dropped":  nil,
+		"reordered": func() func([]byte) [][]byte {
+			var first []byte
+			return func(m []byte) [][]byte {
+				if first == nil {
+					first = bytes.Clone(m)
+					return nil
+				}
+				return [][]byte{m, first}
+			}
+		}(),
 	} {
 		a, b := messagePipe()
 		dev, gw := noiseKey(t), noiseKey(t)
