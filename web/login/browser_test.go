@@ -207,3 +207,16 @@ func TestSignInsOfOneNetworkAreBounded(t *testing.T) {
 		t.Errorf("a minute later: got %d", b.Status)
 	}
 }
+
+func TestAnswersThatBelongToNoSignInAreBounded(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	for range 60 {
+		if b.Open(s.url + "/callback/builtin?state=x&code=y"); b.Status != http.StatusUnauthorized {
+			t.Fatalf("got %d", b.Status)
+		}
+	}
+	if b.Open(s.url + "/callback/builtin?state=x&code=y"); b.Status != http.StatusTooManyRequests {
+		t.Errorf("the 61st within a minute: got %d", b.Status)
+	}
+}

@@ -122,3 +122,21 @@ func TestUserCodesCannotBeGuessed(t *testing.T) {
 		t.Error("a right code after too many wrong ones is taken")
 	}
 }
+
+func TestAnswersToMadeUpCodesAreBounded(t *testing.T) {
+	s := newSite(t)
+	b := s.signIn(s.browser())
+	d := s.startDevice()
+	b.Open(d.VerifyFull) // counts as one
+	page := b.Body
+	for range 9 {
+		b.Body = page
+		if b.Submit("code", "BBBB-BBBB", "answer", "allow"); b.Status != http.StatusConflict {
+			t.Fatalf("a made-up code: got %d", b.Status)
+		}
+	}
+	b.Body = page
+	if b.Submit("answer", "allow"); b.Status != http.StatusTooManyRequests {
+		t.Errorf("the right one after too many: got %d", b.Status)
+	}
+}

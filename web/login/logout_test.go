@@ -72,6 +72,34 @@ func TestACommandLineSignsOutAlone(t *testing.T) {
 	s.who(b)
 }
 
+func TestALogoutIsOfOneSignInOrOfAll(t *testing.T) {
+	s := newSite(t)
+	one, two := s.signIn(s.browser()), s.signIn(s.browser())
+	first, second := s.who(one), s.who(two)
+	row, err := s.db.WebSession(t.Context(), first.hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := func(sid string) {
+		t.Helper()
+		if err := s.endAllOf(s.request(one), first.Person.ID, sid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end("a sid of nobody")
+	if s.why(first.Key)+s.why(second.Key) != "" {
+		t.Error("a logout of another session ended one of these")
+	}
+	end(row.SID)
+	if s.why(first.Key) == "" || s.why(second.Key) != "" {
+		t.Errorf("of one: the first ended %q, the second %q", s.why(first.Key), s.why(second.Key))
+	}
+	end("")
+	if s.why(second.Key) == "" {
+		t.Error("of all: one is left")
+	}
+}
+
 func TestAForeignPageCannotSignAnybodyOut(t *testing.T) {
 	s := newSite(t)
 	b := s.signIn(s.browser())
