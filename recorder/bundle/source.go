@@ -35,6 +35,7 @@ const (
 	RuleHistory    = "history"    // leaf hashes give the checkpoint
 	RuleLog        = "log"        // rewritten, shrunken or forked against what others hold
 	RuleRecordings = "recordings" // every end has its file
+	RuleWitness    = "witness"    // somebody else holds a checkpoint that covers the end
 )
 
 // Open opens a bundle and reads its manifest.

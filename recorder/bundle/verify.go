@@ -50,6 +50,9 @@ func Verify(ctx context.Context, src *Source, opt Options) (*Report, error) {
 	if err := v.others(ctx); err != nil {
 		return r, err
 	}
+	if src != nil {
+		v.witnessed()
+	}
 	if opt.LogKey == "" {
 		r.say("A", RuleLog, "log not checked: no --log-key was given, so everything above holds only against the bundle's own word")
 	}
@@ -64,6 +67,8 @@ type verifier struct {
 	trust *trust
 	cp    ledger.Checkpoint
 	ends  map[uint64]bool // leaves of the bundle that open or end a part
+
+	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends
 
 	decidedBy [][32]byte // hash of the policy, from each part's pass
 }

@@ -180,6 +180,7 @@ func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) 
 		case known && h.Size <= v.cp.Size && root != h.Root:
 			return &recorder.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "the log was rewritten or forked: its first entries are not those of this checkpoint"}
 		case known && h.Size <= v.cp.Size:
+			v.covered = max(v.covered, h.Size)
 			v.r.say("A", RuleLog, "the log extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)
 		case v.opt.LogDir != "": // the copy is compared below
 		case h.Size > v.cp.Size:
@@ -189,6 +190,20 @@ func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) 
 		}
 	}
 	return nil
+}
+
+// witnessed says whether anybody but the log's owner vouches for the end of the session being there. The device keeps the
+// checkpoint that announced the session; it does not cosign a later one yet.
+func (v *verifier) witnessed() {
+	last := v.s.m.Parts[len(v.s.m.Parts)-1]
+	switch {
+	case last.End == nil:
+		v.r.say("A", RuleWitness, "not yet witnessed by the device: the session's end is not in the bundle")
+	case v.covered > last.End.Index:
+		v.r.say("A", RuleWitness, "the session's end, entry %d, is covered by a checkpoint of %d entries that somebody else kept", last.End.Index, v.covered)
+	default:
+		v.r.say("A", RuleWitness, "not yet witnessed by the device: no checkpoint kept by somebody else covers the session's end, entry %d; one can be given with --checkpoint", last.End.Index)
+	}
 }
 
 func checkpointName(i int) string { return fmt.Sprintf("checkpoint %d", i+1) }
@@ -226,6 +241,7 @@ func (v *verifier) others(ctx context.Context) error {
 		if err := c.Extends(h); err != nil {
 			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against " + checkpointName(i) + ": " + err.Error()}
 		}
+		v.covered = max(v.covered, h.Size)
 		v.r.say("A", RuleLog, "it extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)
 	}
 	return (&census{r: v.r, c: c, dir: v.opt.RecordingsDir, log: v.opt.LogDir}).run(ctx)
