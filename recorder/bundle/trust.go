@@ -105,14 +105,34 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	if err := signedBy(c, body, ca); err != nil {
 		return nil, err
 	}
+	if err := shape(c); err != nil {
+		return nil, err
+	}
 	p := &pass{from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
 	if p.grant, err = grantOf(raw); err != nil {
 		return nil, err
 	}
-	if c.CertType != ssh.UserCert || len(c.ValidPrincipals) != 1 || c.ValidPrincipals[0] != p.grant.Login || c.KeyId != "sp1:"+p.grant.Session.String() {
+	if c.ValidPrincipals[0] != p.grant.Login || c.KeyId != "sp1:"+p.grant.Session.String() {
 		return nil, errors.New("certificate and grant name different sessions or logins")
 	}
 	return p, nil
+}
+
+// longest is how long a pass may be good, in seconds.
+const longest = 12 * 60 * 60
+
+// shape checks that a certificate could be a pass at all: no device takes another, so a session under one never was.
+func shape(c *ssh.Certificate) error {
+	_, granted := c.CriticalOptions[grantOption]
+	switch {
+	case c.Type() != ssh.CertAlgoED25519v01 || c.CertType != ssh.UserCert || len(c.ValidPrincipals) != 1:
+		return errors.New("not an Ed25519 user certificate for one login")
+	case !granted || len(c.CriticalOptions) != 1 || len(c.Extensions) != 0:
+		return errors.New("it has options beside its grant, or no grant")
+	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > longest:
+		return errors.New("it is good for no time, or for more than 12 hours")
+	}
+	return nil
 }
 
 // grantOf reads a pass's grant and checks nothing.
