@@ -119,7 +119,7 @@ func (c *Config) checkSigner() error {
 	case s.Socket == "":
 		return nil
 	case !filepath.IsAbs(s.Socket) || len(s.Socket) > 107:
-		return fmt.Errorf("[signer] socket = %q: write an absolute path of at most 107 characters, such as \"/run/sallyport-signer/signer.sock\"", s.Socket)
+		return fmt.Errorf("[signer] socket = %q: write an absolute path of at most 107 characters, such as \"/run/sallyport/signer.sock\"", s.Socket)
 	case !filepath.IsAbs(s.Dir):
 		return fmt.Errorf("[signer] dir = %q: write an absolute path, such as \"/var/lib/sallyport-signer\"", s.Dir)
 	case within(s.Dir, c.Site.DataDir) || within(c.Site.DataDir, s.Dir):

@@ -53,6 +53,7 @@ func (g *Gateway) Run(ctx context.Context, f *Front) error {
 	stop()
 	f.shutdown(end)
 	parts.Wait()
+	g.opt.Log.Info("stopped")
 	return err
 }
 
@@ -66,7 +67,7 @@ func (g *Gateway) finishWork(ctx context.Context) {
 	}
 	g.broker.Quiet(text)
 	live := g.broker.Live()
-	g.opt.Log.Info("draining", slog.Int("sessions", len(live)), slog.Duration("at_most", most))
+	g.opt.Log.Info("draining", slog.Int("sessions", len(live)), slog.String("at_most", most.String()))
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)

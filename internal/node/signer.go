@@ -44,7 +44,7 @@ type Signer struct {
 func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signer, error) {
 	if c.Signer.Socket == "" {
 		return nil, errkind.New(errkind.Usage, "[signer] socket is missing: the signer is then part of `sallyport serve`").
-			WithHint("Write socket = \"/run/sallyport-signer/signer.sock\" to run it as a process of its own.")
+			WithHint("Write socket = \"/run/sallyport/signer.sock\" to run it as a process of its own.")
 	}
 	if err := noCoreDumps(false); err != nil {
 		return nil, err
