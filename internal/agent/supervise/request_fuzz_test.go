@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -19,7 +18,7 @@ func FuzzChannelRequest(f *testing.F) {
 		if kind == "shell" || kind == "exec" {
 			return
 		}
-		c := &channel{s: &session{log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
+		c := &channel{s: &session{log: slog.New(slog.DiscardHandler)}}
 		c.request(&ssh.Request{Type: kind, Payload: payload})
 		if c.run != nil || c.pty != nil && !c.pty.fits() {
 			t.Errorf("%q started something or took a terminal of %+v", kind, c.pty)
