@@ -141,13 +141,21 @@ func Start(t testing.TB, args ...string) *Demo {
 // StartIn is Start in a directory that may hold a demo already.
 func StartIn(t testing.TB, dir string, args ...string) *Demo {
 	t.Helper()
+	return StartUnder(t, nil, dir, args...)
+}
+
+// StartUnder is StartIn by way of another program, which must become the demo in the end: wrap… sallyport demo ….
+func StartUnder(t testing.TB, wrap []string, dir string, args ...string) *Demo {
+	t.Helper()
 	d := &Demo{Bin: Binaries(t), Dir: dir, file: dir + ".ready", done: make(chan error, 1)}
 	os.Remove(d.file)
 	var err error
 	if d.out, err = os.Create(dir + ".out"); err != nil {
 		t.Fatal(err)
 	}
-	d.cmd = exec.Command(filepath.Join(d.Bin, "sallyport"), append([]string{"demo", "--dir", dir, "--http", "127.0.0.1:0", "--ready-file", d.file}, args...)...)
+	argv := append(append([]string{}, wrap...), filepath.Join(d.Bin, "sallyport"), "demo", "--dir", dir, "--http", "127.0.0.1:0", "--ready-file", d.file)
+	argv = append(argv, args...)
+	d.cmd = exec.Command(argv[0], argv[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

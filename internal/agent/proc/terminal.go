@@ -22,6 +22,7 @@ type Terminal struct {
 	fd     syscall.RawConn
 
 	lastLine time.Time // when a newline was last written
+	stale    bool      // it hid the last line and has not been seen to stop: no sign that it hides the next
 	gaveUp   int       // the foreground group that did not come to read in time
 }
 

@@ -2,6 +2,8 @@ package proc
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -37,6 +39,7 @@ func (t *Terminal) Type(p []byte, verdict func(n int, hidden bool)) error {
 		verdict(len(part), hidden)
 		t.lastLine = time.Time{}
 		if ends {
+			t.stale = hidden
 			t.lastLine = time.Now()
 			limit = t.lastLine.Add(holdPaste)
 		}
@@ -56,8 +59,10 @@ func line(p []byte) []byte {
 // urgent characters interrupt, suspend or quit: they are for a program that does not read.
 func urgent(c byte) bool { return c == 3 || c == 26 || c == 28 }
 
-// hold waits until the last line was taken and the terminal either hides or is read from again, or the time is up. A group
-// that did not come back in time is not waited for again: it may be one that never reads.
+// hold waits until the last line was taken and the terminal either hides or is read from again, or the time is up. After a
+// hidden line the terminal may only not have stopped hiding yet, and passwd throws away what was typed before its next
+// question: then only a read counts. A group that did not come back in time is not waited for again: it may be one that
+// never reads.
 func (t *Terminal) hold(limit time.Time) {
 	pause := 200 * time.Microsecond
 	for {
@@ -65,8 +70,12 @@ func (t *Terminal) hold(limit time.Time) {
 		if group != 0 && group == t.gaveUp {
 			return
 		}
-		if t.taken() && (t.hidden() || reads(group, 4)) {
-			return
+		if t.taken() {
+			hidden := t.hidden()
+			t.stale = t.stale && hidden
+			if hidden && (!t.stale || unseen(group)) || reads(group, 4) {
+				return
+			}
 		}
 		if !time.Now().Before(limit) {
 			t.gaveUp = group
@@ -116,6 +125,12 @@ func reads(group, depth int) bool {
 		}
 	}
 	return false
+}
+
+// unseen reports whether we may not look at what a process waits in: it has other rights, and we are not root.
+func unseen(pid int) bool {
+	_, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/syscall")
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // anyReads is for a group whose leader has ended.
