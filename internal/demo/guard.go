@@ -294,8 +294,22 @@ func (g *guard) tell() {
 	p("Everything is kept in %s. Ctrl-C ends the demo.", g.s.Dir())
 	if g.s.Login != "nobody" {
 		p("Not root: shells run as you, %s, beside the agents' own keys; a session could read them. As root they run as nobody.", g.s.Login)
+	} else if shut := closedTo(g.s.Dir()); shut != "" {
+		p("Shells run as nobody, who cannot pass %s: their homes are out of reach. Another --dir has them.", shut)
 	}
 	p("One process holds gateway, signer and archive here: whoever takes it has every key. `sallyport serve` can keep them apart.")
+}
+
+// closedTo names the directory above a demo's own that its shells' user cannot pass; empty: none.
+func closedTo(dir string) string {
+	for d := filepath.Dir(dir); ; d = filepath.Dir(d) {
+		if info, err := os.Stat(d); err == nil && info.Mode().Perm()&0o001 == 0 {
+			return d
+		}
+		if d == filepath.Dir(d) {
+			return ""
+		}
+	}
 }
 
 func relative(path string) string {

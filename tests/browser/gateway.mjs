@@ -1,7 +1,7 @@
 // The gateway that is tested: one that runs (SALLYPORT_READY_FILE names its ready-file), the stand-in (SALLYPORT_MOCK=1),
 // or else a demo of our own, which is stopped at the end.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,6 +19,7 @@ export async function gateway() {
 
 async function demo() {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-browser-'));
+  chmodSync(dir, 0o711); // shells run as another user and have their homes below
   const ready = join(dir, 'ready.json');
   const p = spawn(program, ['demo', '--dir', join(dir, 'demo'), '--http', '127.0.0.1:0', '--ready-file', ready], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';

@@ -26,7 +26,8 @@ export function scriptRows(t: Timeline, s: Pick<Session, 'user' | 'device' | 'lo
     const bad = (c.status ?? 0) !== 0 || !!c.signal;
     rows.push({ at: c.at, kind: 'command', text: commandLine(c.argv), right: c.signal ? c.signal : c.status === undefined ? '' : bad ? `exit ${c.status}` : '0', bad });
   }
-  for (const n of t.notes) rows.push({ at: n.at, kind: n.kind === 'refused' ? 'refused' : 'note', text: n.text });
+  // How a channel ended stands beside its command.
+  for (const n of t.notes) if (n.kind !== 'exit' || !t.commands.length) rows.push({ at: n.at, kind: n.kind === 'refused' ? 'refused' : 'note', text: n.text });
   for (const g of t.gaps) rows.push({ at: g.at, kind: 'gap', text: g.text });
   for (const i of t.idle) if (i.to - i.from >= idleRow) rows.push({ at: i.from, kind: 'idle', text: `Nothing happened for ${lengthText((i.to - i.from) * 1000)}` });
   rows.sort((a, b) => a.at - b.at);

@@ -23,7 +23,7 @@ export function About({ live }: { live: Live }) {
         </header>
         <dl class="kv small">
           <dt>Session</dt>
-          <dd>{live.id ? <code class="wrap">{live.id}</code> : 'not yet'}</dd>
+          <dd>{live.id ? <code>{live.id.slice(0, 13)}<wbr />{live.id.slice(13)}</code> : 'not yet'}</dd>
           {part?.open_leaf !== undefined && (
             <>
               <dt>In the log as</dt>
