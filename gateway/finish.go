@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -22,16 +23,10 @@ func (s *Session) finish(reason string) {
 	defer cancel()
 	log := s.b.cfg.Log.With(slog.String("session", s.id.String()))
 	closed, err := s.rec.Close(ctx, reason)
-	record := store.RecordComplete
+	typ, record := "close", recordOf(closed)
 	if err != nil {
 		log.Error("a recording could not be closed", slog.Any("error", err))
-		record = store.RecordCut
-	} else if closed.Totals.Gaps > 0 {
-		record = store.RecordGap
-	}
-	typ := "close"
-	if err != nil {
-		typ = "interrupted"
+		typ, record = "interrupted", store.RecordCut
 	}
 	facts := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: s.b.cfg.Now()}
 	s.b.settle(ctx, chain{log, "the end of a session in the log", s.announceClose(typ, facts, record)})
@@ -65,8 +60,8 @@ func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Sess
 	}
 }
 
-// announceClose gives the steps that put the end into the log and what the leaf commits to into the row. A session that
-// was never announced needs neither.
+// announceClose gives the steps that put the end into the log, unless the session was never announced, and then into
+// the row of the part.
 func (s *Session) announceClose(typ string, f closeFacts, record string) []func(context.Context) error {
 	var leaf closedLeaf
 	tried := false
@@ -93,7 +88,7 @@ func (s *Session) announceClose(typ string, f closeFacts, record string) []func(
 		},
 		func(ctx context.Context) error {
 			if s.leaf == nil {
-				return nil
+				return s.b.keepUnannounced(ctx, s.id, f, record)
 			}
 			return s.b.keepClose(ctx, leaf, s.id, 0, f, record)
 		},
@@ -134,6 +129,21 @@ func (b *Broker) keepClose(ctx context.Context, leaf closedLeaf, sid id.Session,
 		p.CloseLeaf, p.CloseNonce, p.CloseBody, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &leaf.Index, leaf.Nonce, leaf.body, f.head, f.seq, f.bytes, f.at, record
 		return nil
 	})
+	return err
+}
+
+// keepUnannounced says in the row of a part that it has ended, though the log knows nothing of it.
+func (b *Broker) keepUnannounced(ctx context.Context, sid id.Session, f closeFacts, record string) error {
+	if err := b.ground(); err != nil {
+		return err
+	}
+	_, err := b.cfg.Store.ChangePart(ctx, sid, 0, func(p *store.Part) error {
+		p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = f.head, f.seq, f.bytes, f.at, record
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // it did not come to that
+	}
 	return err
 }
 

@@ -49,6 +49,8 @@ type Store interface {
 	AddPart(ctx context.Context, p store.Part) error
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
+	// UnclosedParts gives the recordings whose end is not in the log.
+	UnclosedParts(ctx context.Context) ([]store.Part, error)
 	// Ping says whether the database would take a write.
 	Ping(ctx context.Context) error
 }
@@ -57,6 +59,8 @@ type Store interface {
 type Recorder interface {
 	Ready() error
 	Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error)
+	// Ended reads how a part was closed; recorder.ErrOpen where it was not.
+	Ended(sid id.Session, part uint32) (recorder.Closed, string, error)
 }
 
 // Config is what a broker is made of.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // deafSigner writes a close leaf and loses the answer, once.
@@ -86,4 +89,80 @@ func (s *fullLog) Append(ctx context.Context, r signer.AppendRequest) (signer.Ap
 		return signer.Appended{}, errors.New("no space left")
 	}
 	return s.Signer.Append(ctx, r)
+}
+
+func TestAnEndThatTheProcessDidNotLiveToAnnounceIsAnnouncedAtTheNextStart(t *testing.T) {
+	for name, lost := range map[string]func(*gateway.Config, *fullLog, *fullRows){
+		"the log had no room":      func(c *gateway.Config, l *fullLog, _ *fullRows) { c.Signer = l },
+		"the database had no room": func(c *gateway.Config, _ *fullLog, r *fullRows) { c.Store = r },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			log, rows := &fullLog{Signer: h.signer}, &fullRows{DB: h.db}
+			h.Broker = h.newBrokerWith(func(c *gateway.Config) { lost(c, log, rows) })
+			s, _ := h.open(h.ask("press-1"))
+			log.on.Store(true)
+			rows.on.Store(true)
+			s.End("that is all")
+			s.Wait()
+			if h.part(s.ID()).CloseLeaf != nil {
+				t.Fatal("the end is known, so nothing is shown here")
+			}
+			for range 2 { // the second start finds nothing to do
+				if err := h.newBroker().Recover(t.Context(), nil, h.node.Settled); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := h.part(s.ID())
+			if p.CloseLeaf == nil || p.State != store.RecordComplete {
+				t.Fatalf("part: got leaf %v and state %s, want a leaf and complete", p.CloseLeaf, p.State)
+			}
+			if got := h.row(s.ID()); got.State != store.Closed || got.EndReason != gateway.ByTechnician || got.Record != store.RecordComplete {
+				t.Errorf("row: got %s %q %s, want closed by the technician, complete", got.State, got.EndReason, got.Record)
+			}
+			if got := h.closes(*p.OpenLeaf); got != 1 {
+				t.Errorf("got %d close leaves, want 1", got)
+			}
+		})
+	}
+}
+
+// closes counts the ends of an open leaf.
+func (h *house) closes(open uint64) (n int) {
+	h.t.Helper()
+	for i := open + 1; ; i++ {
+		e, err := h.signer.Entry(h.t.Context(), i)
+		if err != nil {
+			return n
+		}
+		leaf, err := ledger.ParseLeaf(e.Leaf)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if slices.Equal(leaf.Ref, []uint64{open}) && (leaf.Type == "close" || leaf.Type == "interrupted") {
+			n++
+		}
+	}
+}
+
+// fullRows changes nothing while on.
+type fullRows struct {
+	*sqlite.DB
+	on atomic.Bool
+}
+
+var errNoRoom = errors.New("no room")
+
+func (r *fullRows) ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error) {
+	if r.on.Load() {
+		return store.Part{}, errNoRoom
+	}
+	return r.DB.ChangePart(ctx, sid, n, change)
+}
+
+func (r *fullRows) ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error) {
+	if r.on.Load() {
+		return store.Session{}, errNoRoom
+	}
+	return r.DB.ChangeSession(ctx, sid, change)
 }

@@ -217,10 +217,10 @@ func (s *Session) fail(err error) {
 		s.b.cfg.Log.Info("a session was not started", slog.String("session", s.id.String()), slog.String("reason", reason))
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
-		err := s.change(ctx, func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, s.b.cfg.Now(), reason })
-		if err != nil {
-			s.b.cfg.Log.Error("a session that was not started stays in the list", slog.String("session", s.id.String()), slog.Any("error", err))
-		}
+		now := s.b.cfg.Now()
+		edit := func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, now, reason }
+		s.b.settle(ctx, chain{s.b.cfg.Log.With(slog.String("session", s.id.String())), "that a session was not started",
+			[]func(context.Context) error{func(ctx context.Context) error { return s.changeNow(ctx, edit) }}})
 	}
 	s.cancel(ended(reason, text))
 	close(s.done)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // Recover settles what a crash left behind: every recording that was cut gets its interrupted leaf, every session that
@@ -23,7 +25,7 @@ func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settle
 			all = errors.Join(all, fmt.Errorf("settle session %s: %w", i.Session, err))
 		}
 	}
-	return errors.Join(all, b.closeRows(ctx))
+	return errors.Join(all, b.closeParts(ctx), b.closeRows(ctx))
 }
 
 func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error {
@@ -65,6 +67,62 @@ func (b *Broker) keepOpen(ctx context.Context, p store.Part) error {
 	return err
 }
 
+// closeParts announces the end of recordings that were closed, but whose close leaf the process did not live to see.
+func (b *Broker) closeParts(ctx context.Context) error {
+	parts, err := b.cfg.Store.UnclosedParts(ctx)
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, p := range parts {
+		if p.State != store.RecordRunning {
+			continue // it was never announced
+		}
+		if err := b.closePart(ctx, p); err != nil {
+			all = errors.Join(all, fmt.Errorf("announce the end of session %s: %w", p.Session, err))
+		}
+	}
+	return all
+}
+
+func (b *Broker) closePart(ctx context.Context, p store.Part) error {
+	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part)
+	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
+		return nil // what was cut is settled already
+	}
+	if err != nil {
+		return err
+	}
+	f := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: b.cfg.Now()}
+	if p.OpenLeaf == nil {
+		if p.OpenLeaf, err = b.findOpen(ctx, p.H0, 10_000); err != nil || p.OpenLeaf == nil {
+			return err
+		}
+		if err := b.keepOpen(ctx, p); err != nil {
+			return err
+		}
+	}
+	found, err := b.findClose(ctx, *p.OpenLeaf, 10_000)
+	if err != nil {
+		return err
+	}
+	var leaf closedLeaf
+	if found != nil {
+		leaf = *found
+	} else if leaf, err = b.appendClose(ctx, "close", p.Session, p.Part, *p.OpenLeaf, f); err != nil {
+		return err
+	}
+	return b.keepClose(ctx, leaf, p.Session, p.Part, f, recordOf(closed))
+}
+
+// recordOf is what a row says of a recording that has its close.
+func recordOf(c recorder.Closed) string {
+	if c.Totals.Gaps > 0 {
+		return store.RecordGap
+	}
+	return store.RecordComplete
+}
+
 // closeRows ends every row of a session that cannot run, since this process has just begun.
 func (b *Broker) closeRows(ctx context.Context) error {
 	rows, err := b.cfg.Store.RunningSessions(ctx)
@@ -76,11 +134,12 @@ func (b *Broker) closeRows(ctx context.Context) error {
 		if r.Node != b.cfg.Node {
 			continue
 		}
-		_, err := b.cfg.Store.ChangeSession(ctx, r.ID, func(s *store.Session) error {
-			s.State, s.Ended, s.EndReason = store.Closed, now, ByGatewayCrash
-			if s.Record == store.RecordRunning {
-				s.Record = store.RecordCut
-			}
+		reason, record, err := b.endOf(ctx, r)
+		if err != nil {
+			return err
+		}
+		_, err = b.cfg.Store.ChangeSession(ctx, r.ID, func(s *store.Session) error {
+			s.State, s.Ended, s.EndReason, s.Record = store.Closed, now, reason, record
 			return nil
 		})
 		if err != nil {
@@ -88,4 +147,21 @@ func (b *Broker) closeRows(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// endOf says how a session ended whose row does not know it: as its close leaf says, or by the crash.
+func (b *Broker) endOf(ctx context.Context, r store.Session) (reason, record string, err error) {
+	record = r.Record
+	if record == store.RecordRunning {
+		record = store.RecordCut
+	}
+	p, err := b.cfg.Store.Part(ctx, r.ID, 0)
+	if errors.Is(err, store.ErrNotFound) || err == nil && p.CloseLeaf == nil {
+		return ByGatewayCrash, record, nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	body, err := ledger.ParseCloseBody(p.CloseBody)
+	return body.Reason, p.State, err
 }
