@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os/signal"
 	"strings"
@@ -22,7 +23,7 @@ type serveCmd struct {
 
 func (*serveCmd) Help() string {
 	return `Serves until SIGTERM or Ctrl-C. Then it drains: new sessions are refused with the reason, running ones are told and have
-[site] drain_at_most to finish. Under systemd it says READY, STOPPING and, with WatchdogSec, WATCHDOG.`
+[site] drain_at_most to finish; a second signal ends it at once. Under systemd it says READY, STOPPING and, with WatchdogSec, WATCHDOG.`
 }
 
 // Run serves until SIGTERM, then drains.
@@ -34,7 +35,8 @@ func (c *serveCmd) Run(a *app) error {
 	if c.Single {
 		cfg.Signer.Socket = ""
 	}
-	signal.Ignore(syscall.SIGHUP) // a habit of operators; files of certificates are read again when they change
+	context.AfterFunc(a.context(), a.stop) // a second signal ends it at once
+	signal.Ignore(syscall.SIGHUP)          // a habit of operators; files of certificates are read again when they change
 	return inWords(node.Serve(a.context(), cfg, cfg.Logger(a.stderr), notify))
 }
 
@@ -59,9 +61,8 @@ func (c *signerCmd) Run(a *app) error {
 		return inWords(err)
 	}
 	log.Info("signer", slog.String("socket", cfg.Signer.Socket), slog.String("dir", cfg.Signer.Dir), slog.String("gateway_user", cfg.Signer.GatewayUser))
-	notify(daemon.SdNotifyReady)
 	defer notify(daemon.SdNotifyStopping)
-	return inWords(s.Run(a.context()))
+	return inWords(s.Run(a.context(), func() { notify(daemon.SdNotifyReady) }))
 }
 
 func notify(state string) { daemon.SdNotify(false, state) }

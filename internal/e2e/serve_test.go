@@ -243,7 +243,7 @@ func (p *plant) drains(t *testing.T, manager *manager) {
 	p.works(t)
 }
 
-// rolledBack restores an old log beside a copy that knows better.
+// rolledBack restores an old log beside a copy that knows better, and then beside a database that does.
 func (p *plant) rolledBack(t *testing.T) {
 	p.gateway.End(syscall.SIGTERM)
 	old := filepath.Join(t.TempDir(), "log")
@@ -251,7 +251,7 @@ func (p *plant) rolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.gateway = p.Serve()
-	p.tess.Must("token", "create", "--scope", "session", "--ttl", "1h") // a leaf that the old log has not
+	p.Person("tess") // a sign-in, which is a leaf that the old log has not
 	p.gateway.End(syscall.SIGTERM)
 	if err := os.RemoveAll(p.Path("data", "signer", "log")); err != nil {
 		t.Fatal(err)
@@ -262,6 +262,12 @@ func (p *plant) rolledBack(t *testing.T) {
 	again := p.Start("again", "serve")
 	if status := again.Wait(); status != 1 || !strings.Contains(again.Output(), "it was rolled back, perhaps by restoring a backup") {
 		t.Errorf("got %d %s", status, again.Output())
+	}
+	os.RemoveAll(p.Path("copy"))
+	os.Mkdir(p.Path("copy"), 0o700)
+	alone := p.Start("alone", "serve")
+	if status := alone.Wait(); status != 1 || !strings.Contains(alone.Output(), "the log was rolled back, or it is another one, so the gateway does not serve") {
+		t.Errorf("without a copy: got %d %s", status, alone.Output())
 	}
 }
 

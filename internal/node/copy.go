@@ -2,14 +2,18 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
 )
 
 // checkCopy wants the directory of the log's second copy to be there: made here, it would lie on the disk that the copy
@@ -28,6 +32,39 @@ func checkCopy(c *config.Config) error {
 			WithHint("Mount it, or make it for the user that the signer runs as. It is not made here, so that a disk that is not mounted shows.")
 	}
 	return nil
+}
+
+// checkLog compares the signer's log with what the database has seen of it. A log that is shorter was rolled back, or is
+// another one: it would sign a second history, and the devices would refuse it one by one.
+func (g *Gateway) checkLog(ctx context.Context) error {
+	head, err := g.Signer.Head(ctx)
+	if err != nil {
+		return err
+	}
+	size, err := headSize(head)
+	if err != nil {
+		return err
+	}
+	seen, err := g.DB.AuditEvents(ctx, store.AuditFilter{Limit: 100}) // rows of one moment may have changed places
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	for _, e := range seen {
+		if e.Leaf >= size {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d: the log was rolled back, or it is another one, so the gateway does not serve", size, e.Leaf)).
+				WithHint("Put the log back that was there, from the signer's disk or the second copy. A log is never restored from a backup; a database may be.")
+		}
+	}
+	return nil
+}
+
+// headSize reads the size from a checkpoint's second line.
+func headSize(note []byte) (uint64, error) {
+	lines := strings.SplitN(string(note), "\n", 3)
+	if len(lines) < 3 {
+		return 0, errors.New("log: no checkpoint")
+	}
+	return strconv.ParseUint(lines[1], 10, 64)
 }
 
 // copyEvery is how often the copies are looked at.

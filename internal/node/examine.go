@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -277,11 +276,8 @@ func checkpointSize(dir string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	lines := strings.SplitN(string(raw), "\n", 3)
-	if len(lines) < 3 {
-		return 0, fmt.Errorf("%s: no checkpoint", dir)
-	}
-	return strconv.ParseInt(lines[1], 10, 64)
+	n, err := headSize(raw)
+	return int64(n), err
 }
 
 func (e *examination) readers() (string, error) {

@@ -106,9 +106,9 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	if info, err := os.Stat(g.path("recordings", "journal")); err == nil {
 		gauge("journal_bytes", "Size of the recorder's journal.", float64(info.Size()))
 	}
-	size, answers := logSize(ctx, g)
-	gauge("signer_up", "Whether the signer answers.", yes(answers))
-	if answers {
+	head, err := g.Signer.Head(ctx)
+	gauge("signer_up", "Whether the signer answers.", yes(err == nil))
+	if size, err := headSize(head); err == nil {
 		gauge("ledger_size", "Entries of the log.", float64(size))
 	}
 	if g.own != nil {
@@ -129,17 +129,6 @@ func yes(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// logSize reads the size from the head's second line.
-func logSize(ctx context.Context, g *Gateway) (uint64, bool) {
-	note, err := g.Signer.Head(ctx)
-	lines := strings.SplitN(string(note), "\n", 3)
-	if err != nil || len(lines) < 3 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(lines[1], 10, 64)
-	return n, err == nil
 }
 
 // countedStore is the database, with the broker's decisions counted as they pass.

@@ -160,7 +160,7 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 		}
 	}
 	g.audit = &audit.Log{Signer: g.Signer, Rows: g.DB}
-	return nil
+	return g.checkLog(ctx)
 }
 
 // SignerConfig is the signer's part of a configuration.

@@ -49,7 +49,7 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 	if err := noCoreDumps(false); err != nil {
 		return nil, err
 	}
-	s := &Signer{cfg: c, log: log, pipe: &logoutPipe{make(chan told)}}
+	s := &Signer{cfg: c, log: log, pipe: &logoutPipe{waiting: make(chan told)}}
 	var err error
 	if s.uid, err = userID(c.Signer.GatewayUser); err != nil {
 		return nil, err
@@ -116,9 +116,17 @@ func fromGateway(r *http.Request) netip.Addr {
 	return a
 }
 
-// Run answers on the socket until ctx ends. Ready is called when it does.
-func (s *Signer) Run(ctx context.Context) error {
+// Run answers on the socket until ctx ends. Ready is called once it does.
+func (s *Signer) Run(ctx context.Context, ready func()) error {
+	defer s.own.Close()
+	// The mode is open because the two users share no group of need; who may call is the kernel's word on the caller's uid.
+	socket, err := signer.Listen(s.cfg.Signer.Socket, 0o666, s.uid)
+	if err != nil {
+		return err
+	}
+	ready()
 	g, ctx := errgroup.WithContext(ctx)
+	s.pipe.done = ctx.Done()
 	if s.idp != nil {
 		g.Go(func() error {
 			if err := s.idp.Run(ctx); ctx.Err() == nil {
@@ -131,10 +139,8 @@ func (s *Signer) Run(ctx context.Context) error {
 		_ = watchCopy(ctx, s.own, s.log) // only ever that ctx has ended
 		return nil
 	})
-	// The mode is open because the two users share no group of need; who may call is the kernel's word on the caller's uid.
-	g.Go(func() error { return signer.ServeHandler(ctx, s.handler(), s.cfg.Signer.Socket, 0o666, s.uid) })
-	err := g.Wait()
-	return errors.Join(err, s.own.Close())
+	g.Go(func() error { return signer.ServeOn(ctx, socket, s.handler()) })
+	return g.Wait()
 }
 
 func (s *Signer) handler() http.Handler {
@@ -169,7 +175,10 @@ func (s *Signer) meet(w http.ResponseWriter, r *http.Request) {
 
 // logoutPipe carries the provider's logout tokens to the gateway, which asks for them: so the signer needs no way to the
 // gateway's public address, whatever stands before it.
-type logoutPipe struct{ waiting chan told }
+type logoutPipe struct {
+	waiting chan told
+	done    <-chan struct{} // the process ends: whoever asks now is sent away
+}
 
 // longPoll is how long an asking gateway waits.
 const longPoll = 20 * time.Second
@@ -196,6 +205,8 @@ func (p *logoutPipe) serve(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(l)
 	case <-wait.C:
 		w.WriteHeader(http.StatusNoContent)
+	case <-p.done:
+		w.WriteHeader(http.StatusServiceUnavailable)
 	case <-r.Context().Done():
 	}
 }

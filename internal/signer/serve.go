@@ -14,30 +14,39 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Serve answers calls on a unix socket until ctx ends. The socket gets mode; beyond that, the kernel says who calls, and
-// only uids and this process's own user are answered: a mode that somebody widened by mistake opens nothing. Root is not
-// among them by itself, but root needs no socket.
+// Serve answers calls on a unix socket until ctx ends. See Listen for who may call.
 func Serve(ctx context.Context, s Signer, socket string, mode os.FileMode, uids ...int) error {
-	return ServeHandler(ctx, Handler(s), socket, mode, uids...)
+	in, err := Listen(socket, mode, uids...)
+	if err != nil {
+		return err
+	}
+	return ServeOn(ctx, in, Handler(s))
 }
 
-// ServeHandler is Serve for a handler that answers more than the signer's calls.
-func ServeHandler(ctx context.Context, h http.Handler, socket string, mode os.FileMode, uids ...int) error {
+// Listen opens the socket. It gets mode; beyond that, the kernel says who calls, and only uids and this process's own
+// user are let in: a mode that somebody widened by mistake opens nothing. Root is not among them by itself, but root
+// needs no socket.
+func Listen(socket string, mode os.FileMode, uids ...int) (net.Listener, error) {
 	if err := removeStale(socket); err != nil {
-		return err
+		return nil, err
 	}
 	in, err := net.Listen("unix", socket)
 	if err != nil {
-		return fmt.Errorf("signer socket: %w", err)
+		return nil, fmt.Errorf("signer socket: %w", err)
 	}
 	if err := os.Chmod(socket, mode); err != nil {
-		return errors.Join(fmt.Errorf("signer socket: %w", err), in.Close())
+		return nil, errors.Join(fmt.Errorf("signer socket: %w", err), in.Close())
 	}
+	return &peers{Listener: in, uids: append(slices.Clone(uids), os.Getuid())}, nil
+}
+
+// ServeOn answers on a socket that Listen opened, until ctx ends.
+func ServeOn(ctx context.Context, in net.Listener, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 8 << 10}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		err := srv.Serve(&peers{Listener: in, uids: append(slices.Clone(uids), os.Getuid())})
+		err := srv.Serve(in)
 		if errors.Is(err, http.ErrServerClosed) {
 			return nil
 		}
