@@ -116,15 +116,32 @@ func (s *Session) CloseInput() error {
 	return s.ch.CloseWrite()
 }
 
+// Stretches of output. What comes while the disk is busy is read at once after, so a flood needs as few syncs as it
+// has large stretches; a prompt needs no more than the least.
+const (
+	leastOutput = 4 << 10
+	mostOutput  = 128 << 10
+	maxShown    = 32 << 10 // given to a sink at once
+	calm        = 32       // small reads in a row, after which a large buffer is given back
+)
+
 // pump carries one output stream: durable first, shown after. It returns at the stream's end.
 func (s *Session) pump(r io.Reader, stream uint8) error {
-	buf := make([]byte, 32<<10)
+	buf, small := make([]byte, leastOutput), 0
 	for {
 		n, err := r.Read(buf)
 		if n > 0 {
 			if werr := s.show(stream, buf[:n]); werr != nil {
 				return werr
 			}
+		}
+		switch small++; {
+		case n == len(buf) && n < mostOutput:
+			buf, small = make([]byte, 2*n), 0
+		case n > leastOutput:
+			small = 0
+		case small >= calm && len(buf) > leastOutput:
+			buf = make([]byte, leastOutput)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -143,5 +160,12 @@ func (s *Session) show(stream uint8, p []byte) error {
 		return err
 	}
 	s.bytesOut.Add(int64(len(p)))
-	return s.sink.Output(stream, p)
+	for len(p) > 0 {
+		part := p[:min(len(p), maxShown)]
+		if err := s.sink.Output(stream, part); err != nil {
+			return err
+		}
+		p = p[len(part):]
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ type Terminal struct {
 // maxTyped bounds one message of typed bytes.
 const maxTyped = 16 << 10
 
+// maxShown is a usual stretch of output in a flood.
+const maxShown = 33 << 10
+
 // openTime bounds the way from the ticket to the prompt. An owner may be asked meanwhile.
 const openTime = 10 * time.Minute
 
@@ -38,7 +42,8 @@ func (c *Client) Open(ctx context.Context, ask apitype.SessionNew) (apitype.Sess
 
 // Terminal connects a session that Open gave a ticket for, and returns once its program runs.
 func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*Terminal, error) {
-	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.tls, HandshakeTimeout: 20 * time.Second, Subprotocols: []string{apitype.TerminalSubprotocol}}
+	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.tls, HandshakeTimeout: 20 * time.Second, Subprotocols: []string{apitype.TerminalSubprotocol},
+		ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
 	u := *c.base
 	u.Path = apitype.TerminalPath
 	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
@@ -102,11 +107,13 @@ func lost(err error) error {
 // Run shows the session until it ends, and says how. Notices are the gateway's, never the device's.
 func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string)) (apitype.TerminalControl, error) {
 	defer t.conn.Close()
+	var buf []byte
 	for {
-		kind, msg, err := t.conn.ReadMessage()
+		kind, msg, err := t.next(buf)
 		if err != nil {
 			return apitype.TerminalControl{}, lost(err)
 		}
+		buf = msg[:0]
 		if kind == websocket.BinaryMessage {
 			if err := show(msg, stdout, stderr); err != nil {
 				return apitype.TerminalControl{}, err
@@ -124,6 +131,27 @@ func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string))
 			return c, nil
 		case apitype.TermError:
 			return c, told(c)
+		}
+	}
+}
+
+// next reads one message into buf, which grows as it has to: a flood should not make a new slice for each.
+func (t *Terminal) next(buf []byte) (kind int, msg []byte, err error) {
+	kind, r, err := t.conn.NextReader()
+	if err != nil {
+		return 0, nil, err
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, max(512, cap(buf)))
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return kind, buf, nil
+		}
+		if err != nil {
+			return 0, nil, err
 		}
 	}
 }

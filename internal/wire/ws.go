@@ -44,13 +44,32 @@ type WS struct {
 	mu   sync.Mutex // guards writes
 }
 
-var writeBuffers = &sync.Pool{}
+// Buffers exist while something is written. A client masks what it sends and so copies it into its buffer: with a small one every
+// SSH packet would leave in pieces, a system call each.
+var (
+	writeBuffers  = &sync.Pool{}
+	streamBuffers = &sync.Pool{} // of another size, so not of the same pool
+)
+
+const (
+	writeBuffer  = 4 << 10
+	streamBuffer = 36 << 10 // an SSH packet of the largest size x/crypto sends
+)
+
+// buffers gives what a line of messages up to limit writes from.
+func buffers(limit int64) (int, *sync.Pool) {
+	if limit > MaxControl {
+		return streamBuffer, streamBuffers
+	}
+	return writeBuffer, writeBuffers
+}
 
 // DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere.
 func DialWS(ctx context.Context, d Dial) (*WS, error) {
+	size, pool := buffers(d.Limit)
 	dialer := websocket.Dialer{
 		Proxy: d.Proxy, NetDialContext: d.NetDial, TLSClientConfig: d.TLS, HandshakeTimeout: HandshakeTime,
-		Subprotocols: []string{d.Subprotocol}, ReadBufferSize: 4096, WriteBufferPool: writeBuffers, WriteBufferSize: 4096,
+		Subprotocols: []string{d.Subprotocol}, ReadBufferSize: 4096, WriteBufferPool: pool, WriteBufferSize: size,
 	}
 	conn, resp, err := dialer.DialContext(ctx, Scheme(d.Host)+"://"+d.Host+d.Path, d.Header)
 	if err != nil {
@@ -72,8 +91,12 @@ func DialWS(ctx context.Context, d Dial) (*WS, error) {
 // UpgradeWS turns a request into a WebSocket. It is for doors that ignore cookies, so any Origin may call: a
 // browser has nothing to offer there. After it the handler should return; a goroutine owns the line.
 func UpgradeWS(w http.ResponseWriter, r *http.Request, subprotocol string, limit int64) (*WS, error) {
+	read := 512 // ten thousand control lines are quiet
+	if limit > MaxControl {
+		read = streamBuffer // a packet and its frame in one system call
+	}
 	up := websocket.Upgrader{
-		HandshakeTimeout: HandshakeTime, ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: writeBuffers,
+		HandshakeTimeout: HandshakeTime, ReadBufferSize: read, WriteBufferSize: writeBuffer, WriteBufferPool: writeBuffers,
 		Subprotocols: []string{subprotocol}, CheckOrigin: func(*http.Request) bool { return true },
 	}
 	if !offers(r, subprotocol) {

@@ -2,7 +2,6 @@ package terminal
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -96,15 +95,14 @@ func (s *socket) readBy(t time.Time) { s.conn.SetReadDeadline(t) }
 // bytes writes one stretch of a stream, and waits as long as patience for the client to take it.
 func (s *socket) bytes(stream uint8, p []byte, patience time.Duration) error {
 	s.conn.SetWriteDeadline(time.Now().Add(patience))
-	w, err := s.conn.NextWriter(websocket.BinaryMessage)
-	if err != nil {
-		return err
-	}
-	if _, err = w.Write([]byte{stream}); err == nil {
-		_, err = w.Write(p)
-	}
-	return errors.Join(err, w.Close())
+	m := messages.Get().(*[]byte)
+	defer messages.Put(m)
+	*m = append(append((*m)[:0], stream), p...)
+	return s.conn.WriteMessage(websocket.BinaryMessage, *m) // whole, it is one frame and one system call
 }
+
+// messages are where a stretch of output is put behind the name of its stream.
+var messages = sync.Pool{New: func() any { return new([]byte) }}
 
 func (s *socket) text(msg []byte, patience time.Duration) error {
 	s.conn.SetWriteDeadline(time.Now().Add(patience))
