@@ -61,8 +61,9 @@ func (s *Service) shown(r *http.Request) (store.WebSession, bool, error) {
 // it, and what they have open.
 func (s *Service) serveBackChannel(w http.ResponseWriter, r *http.Request) {
 	p, err := s.cfg.Providers.Named(r.PathValue("provider"))
+	from := "backchannel " + s.from(r)
 	if err == nil {
-		err = s.starts.take("backchannel " + s.from(r))
+		err = s.starts.take(from)
 	}
 	if err != nil {
 		problem.Write(w, s.cfg.Log, err)
@@ -78,6 +79,7 @@ func (s *Service) serveBackChannel(w http.ResponseWriter, r *http.Request) {
 		answer(w, status, map[string]string{"error": code})
 		return
 	}
+	s.starts.giveBack(from) // a provider may sign a whole shift out at once, and tells nobody twice
 	if err := s.endAllOf(r, id.Principal{Issuer: out.Issuer, Subject: out.Subject}, out.SID); err != nil {
 		s.cfg.Log.Error("a sign-in that the provider ended could not be ended here", slog.Any("error", err))
 		answer(w, http.StatusInternalServerError, map[string]string{"error": "server_error"})

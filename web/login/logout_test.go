@@ -178,3 +178,16 @@ func TestABackChannelIsBounded(t *testing.T) {
 		t.Errorf("a sign-in meanwhile: got %d", b.Status)
 	}
 }
+
+func TestAProviderMaySignManyOutAtOnce(t *testing.T) {
+	s := newSite(t)
+	for range 59 {
+		s.backChannel("builtin", "x")
+	}
+	for range 3 {
+		b := s.signIn(s.browser())
+		tok := s.cli(b)
+		s.signOut(b)
+		soon(t, "the command line is signed out", func() bool { _, err := s.Who(bearer(tok.Bearer)); return err != nil })
+	}
+}

@@ -43,6 +43,15 @@ func (m *meter) take(who string) error {
 	return nil
 }
 
+// giveBack takes one back that turned out to be no attempt.
+func (m *meter) giveBack(who string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.count[who] > 0 {
+		m.count[who]--
+	}
+}
+
 func (s *Service) from(r *http.Request) string { return pending.Network(s.cfg.Addr(r)) }
 
 func text(a netip.Addr) string {
