@@ -49,20 +49,25 @@ func putChunkHeader(b []byte, bodyLen int, typ ChunkType, seq uint32, t uint64) 
 // parseChunkHeader reads 16 bytes; the body's length is checked against the format's limits, not
 // yet against the file.
 func parseChunkHeader(b *[chunkHeaderLen]byte) (c Chunk, bodyLen int, err error) {
+	bodyLen, err = c.parse(b)
+	return c, bodyLen, err
+}
+
+func (c *Chunk) parse(b *[chunkHeaderLen]byte) (bodyLen int, err error) {
 	n := binary.LittleEndian.Uint32(b[:])
 	word := binary.LittleEndian.Uint32(b[4:])
-	c = Chunk{Type: ChunkType(word >> 28), Seq: word & maxSeq, T: binary.LittleEndian.Uint64(b[8:]), Head: *b}
+	c.Type, c.Seq, c.T, c.Head = ChunkType(word>>28), word&maxSeq, binary.LittleEndian.Uint64(b[8:]), *b
 	switch {
 	case c.Type < ChunkData || c.Type > ChunkClose:
-		return c, 0, fmt.Errorf("chunk type %d does not exist", c.Type)
+		return 0, fmt.Errorf("chunk type %d does not exist", c.Type)
 	case n > maxChunk:
-		return c, 0, fmt.Errorf("chunk of %d bytes, at most %d", n, maxChunk)
+		return 0, fmt.Errorf("chunk of %d bytes, at most %d", n, maxChunk)
 	case c.sealed() && (n < padding+tagLen || (n-tagLen)%padding != 0):
-		return c, 0, fmt.Errorf("sealed chunk of %d bytes: not a multiple of %d and a tag", n, padding)
+		return 0, fmt.Errorf("sealed chunk of %d bytes: not a multiple of %d and a tag", n, padding)
 	case c.T > 1<<62:
-		return c, 0, errors.New("time out of range")
+		return 0, errors.New("time out of range")
 	}
-	return c, int(n), nil
+	return int(n), nil
 }
 
 // padded gives how long n bytes and their u32 length are once padded.

@@ -1,13 +1,11 @@
 package recorder
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 )
 
@@ -17,8 +15,8 @@ type scanner struct {
 	file string
 	size int64
 	src  io.ReaderAt
-	in   *bufio.Reader
-	d    hash.Hash
+	in   window
+	c    Chunk // the last one read
 
 	hdr    Header
 	h0     [32]byte
@@ -26,7 +24,6 @@ type scanner struct {
 	off    int64
 	seq    uint32
 	t      uint64
-	buf    []byte
 	totals Totals
 	index  []IndexEntry
 	stride uint32
@@ -42,7 +39,7 @@ type scanner struct {
 
 // newScanner reads the header.
 func newScanner(file string, src io.ReaderAt, size int64) (*scanner, error) {
-	s := &scanner{file: file, size: size, src: src, d: sha256.New(), stride: 1}
+	s := &scanner{file: file, size: size, src: src, stride: 1}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -51,9 +48,7 @@ func newScanner(file string, src io.ReaderAt, size int64) (*scanner, error) {
 }
 
 // resume begins to read chunks at s.off.
-func (s *scanner) resume() {
-	s.in = bufio.NewReaderSize(io.NewSectionReader(s.src, s.off, s.size-s.off), 64<<10)
-}
+func (s *scanner) resume() { s.in.from(s.src, s.off, s.size) }
 
 func (s *scanner) fault(off int64, rule, format string, args ...any) error {
 	return &Fault{File: s.file, Offset: off, Rule: rule, Detail: fmt.Sprintf(format, args...)}
@@ -123,24 +118,25 @@ func (s *scanner) next() (*Chunk, error) {
 	if left < chunkHeaderLen {
 		return nil, s.tear(left)
 	}
-	var head [chunkHeaderLen]byte
-	if _, err := io.ReadFull(s.in, head[:]); err != nil {
+	head, err := s.in.ahead(chunkHeaderLen)
+	if err != nil {
 		return nil, fmt.Errorf("read %s at %d: %w", s.file, s.off, err)
 	}
-	c, n, err := parseChunkHeader(&head)
+	c := &s.c
+	n, err := c.parse((*[chunkHeaderLen]byte)(head))
 	if err != nil {
 		return nil, s.fault(s.off, RuleChunk, "%v", err)
 	}
-	if err := s.follows(&c, n); err != nil {
+	if err := s.follows(c, n); err != nil {
 		return nil, err
 	}
 	if left < chunkHeaderLen+int64(n) {
 		return nil, s.tear(left)
 	}
-	if err := s.read(&c, n); err != nil {
+	if err := s.read(c, n); err != nil {
 		return nil, err
 	}
-	return &c, s.account(&c)
+	return c, s.account(c)
 }
 
 // tear ends the scan inside a chunk. Where a trailer follows, the file claims to be whole.
@@ -176,22 +172,15 @@ func (s *scanner) follows(c *Chunk, n int) error {
 	return nil
 }
 
-// read takes the body in and links the chain.
+// read takes the body in and links the chain: the hash of the chunk before goes where that chunk ended, so that what is
+// hashed lies in one piece.
 func (s *scanner) read(c *Chunk, n int) error {
-	total := 32 + chunkHeaderLen + n
-	if cap(s.buf) < total {
-		s.buf = make([]byte, max(total, 4<<10))
-	}
-	b := s.buf[:total]
-	copy(b, s.h[:])
-	copy(b[32:], c.Head[:])
-	if _, err := io.ReadFull(s.in, b[32+chunkHeaderLen:]); err != nil {
+	if _, err := s.in.ahead(chunkHeaderLen + n); err != nil {
 		return fmt.Errorf("read %s at %d: %w", s.file, s.off, err)
 	}
-	c.Offset, c.Before, c.Body = s.off, s.h, b[32+chunkHeaderLen:]
-	s.d.Reset()
-	s.d.Write(b)
-	s.d.Sum(c.After[:0])
+	b := s.in.take(chunkHeaderLen + n)
+	copy(b, s.h[:])
+	c.Offset, c.Before, c.After, c.Body = s.off, s.h, sha256.Sum256(b), b[before+chunkHeaderLen:]
 	return nil
 }
 
