@@ -29,7 +29,7 @@ func TestWhatWasSyncedIsRecoveredAndWhatWasNotIsNowhere(t *testing.T) {
 	q.typeKey(t, "k")
 	q.print(t, "K")
 	tr.Stop()
-	slow := testenv.Attach(t, q.d.GatewayPID, "-e", "trace=pwrite64,fdatasync", "-P", q.journal, "-e", "inject=fdatasync:delay_enter=1500000")
+	slow := testenv.Attach(t, q.d.GatewayPID, "-e", "trace=pwrite64,fdatasync", "-P", q.journal, "-e", "inject=fdatasync:delay_enter=2500000")
 	q.tty.WriteString("l")
 	q.tap.WriteString("L")
 	var unsynced testenv.Call
@@ -48,7 +48,7 @@ func TestWhatWasSyncedIsRecoveredAndWhatWasNotIsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // a byte that did not wait would be there long since
+	time.Sleep(500 * time.Millisecond) // a byte that did not wait would be there long since
 	if got := q.received(); !strings.HasSuffix(got, "k") {
 		t.Errorf("the device received %q while the sync was on its way, want nothing after k", got)
 	}

@@ -100,23 +100,11 @@ func readSources() error {
 // Binaries builds the programs once and gives their directory.
 func Binaries(t testing.TB) string {
 	t.Helper()
-	look()
 	dir, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// look reads the directories of the sources: go's test cache then knows that the tests depend on them, though only the
-// programs that are built here do.
-func look() {
-	filepath.WalkDir(Root(), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
-			return filepath.SkipDir
-		}
-		return nil
-	})
 }
 
 // Cleanup removes what Binaries built; call it after m.Run.
