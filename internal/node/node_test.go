@@ -2,6 +2,9 @@ package node
 
 import (
 	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -84,5 +87,35 @@ func TestACertificateThatWasRenewedIsShownWithoutARestart(t *testing.T) {
 	}
 	if end, err := certEnd(c); err == nil {
 		t.Errorf("a broken file ends at %s", end)
+	}
+}
+
+// TestTheProviderApartHearsOfBrowsersFromTheGatewayAlone: it slows down whoever guesses passwords, by address. One address
+// for all would let one guesser lock everybody out; an address of the browser's own choice would slow nobody.
+func TestTheProviderApartHearsOfBrowsersFromTheGatewayAlone(t *testing.T) {
+	dir, err := os.MkdirTemp("", "n") // a socket's path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 1)
+	srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		heard <- fromGateway(r).String() + r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
+	})}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	r := httptest.NewRequest("GET", "https://access.example/idp/authorize", nil)
+	r.RemoteAddr = "127.0.0.1:1000"
+	r.Header.Set(clientHeader, "192.0.2.1")
+	r.Header.Set("X-Forwarded-For", "192.0.2.2, 203.0.113.7")
+	r.Header.Set("Forwarded", "for=192.0.2.3")
+	w := httptest.NewRecorder()
+	newApart(l.Addr().String()).provider(forwarded([]string{"127.0.0.0/8"}), slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	if got := <-heard; got != "203.0.113.7" || w.Code != http.StatusOK {
+		t.Errorf("got %q and %d, want 203.0.113.7 and 200", got, w.Code)
 	}
 }
