@@ -91,7 +91,7 @@ type Policy struct {
 type Recording struct {
 	Durability     string   `toml:"durability" doc:"strict: no byte goes to a machine or to a screen before the disk confirms its record. No other word is known here yet." default:"strict"`
 	ReadersFiles   Words    `toml:"readers_files" doc:"age recipients (one public key a line) who may read finished recordings. Without one all recordings would be lost." required:"yes"`
-	UnsealersFiles Words    `toml:"unsealers_files" doc:"age recipients who may open what was typed at hidden prompts; they stand among the readers too. Never the archive's." required:"yes"`
+	UnsealersFiles Words    `toml:"unsealers_files" doc:"age recipients who may open what was typed at hidden prompts, beside a reader's key, or alone if they stand among the readers too. Never the archive's." required:"yes"`
 	ArchiveKey     string   `toml:"archive_identity_file" doc:"age identity of the archive in this process: replay and search need it. It must be among the readers. Empty: made in data_dir and added to the readers."`
 	LowWater       Size     `toml:"low_water" doc:"Free space below which no new session starts." default:"2GiB"`
 	Ballast        Size     `toml:"ballast" doc:"Space kept aside so that a full disk can still take the end of what runs." default:"64MiB"`
