@@ -10,6 +10,7 @@ import (
 )
 
 func TestABadConfigurationGetsOneClearLineAndExit2(t *testing.T) {
+	t.Parallel()
 	s := testenv.NewServer(t)
 	good := s.Text
 	for name, c := range map[string]struct{ old, new, want string }{
@@ -48,6 +49,7 @@ func TestABadConfigurationGetsOneClearLineAndExit2(t *testing.T) {
 }
 
 func TestServersThatCannotStartSayWhy(t *testing.T) {
+	t.Parallel()
 	s := testenv.NewServer(t)
 	cmd := func(args ...string) testenv.Result {
 		return testenv.Finish(t, s.Command(args...))

@@ -34,6 +34,7 @@ func (f found) want(t *testing.T, what, state, text string) {
 }
 
 func TestDoctorSaysWhatHoldsHere(t *testing.T) {
+	t.Parallel()
 	s := testenv.NewServer(t)
 	doctor := func() found { return read(t, testenv.Finish(t, s.Command("doctor", "--config", s.Config, "--json"))) }
 	before := doctor()
@@ -67,6 +68,7 @@ func TestDoctorSaysWhatHoldsHere(t *testing.T) {
 }
 
 func TestDoctorOnATechniciansMachine(t *testing.T) {
+	t.Parallel()
 	s := testenv.NewServer(t)
 	s.AddUser("tess", "technicians")
 	s.Serve()

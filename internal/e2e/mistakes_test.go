@@ -80,6 +80,7 @@ func (b *beginner) page(t *testing.T, refuse url.Values, claims map[string]any) 
 
 // TestTheLikeliestMistakesAreExplained provokes each one for real. Every text says what, why and what to do.
 func TestTheLikeliestMistakesAreExplained(t *testing.T) {
+	t.Parallel()
 	b := newBeginner(t)
 	for _, m := range []struct {
 		name    string

@@ -69,6 +69,7 @@ func certificate(t *testing.T, file string) tls.Certificate {
 }
 
 func TestBehindAProxyThatEndsTLS(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(p *plant) { terminator(t, p.Server) })
 	t.Run("a session", p.works)
 	t.Run("the tunnel is shown as unterminated, which is no alarm", func(t *testing.T) {

@@ -75,6 +75,7 @@ func (s *shell) end(t *testing.T) int {
 }
 
 func TestARealServer(t *testing.T) {
+	t.Parallel()
 	manager := newManager(t)
 	p := newPlant(t, func(p *plant) {
 		os.WriteFile(p.Path("etc", "scrape"), []byte("0123456789abcdef0123\n"), 0o600)

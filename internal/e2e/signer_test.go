@@ -81,6 +81,7 @@ func (a *apart) call(uid uint32, name string, in any) (status int, text string) 
 }
 
 func TestTheSignerApart(t *testing.T) {
+	t.Parallel()
 	a := newApart(t)
 	a.gateway = a.Start("serve", "serve", a.as(gatewayUID))
 	t.Run("without its signer the gateway waits and says so", a.waits)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -350,13 +351,17 @@ func (p *Process) Output() string {
 	return string(bytes.TrimSpace(raw)) + map[bool]string{true: "\n(no log)"}[errors.Is(err, os.ErrNotExist)]
 }
 
-// FreePort gives a loopback address that nobody listens at now.
+// FreePort gives a loopback address that nobody listens at now. It lies below the ports that the system gives to outgoing
+// connections, one of which could otherwise sit there while a server starts again.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
