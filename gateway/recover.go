@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -47,7 +50,7 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 	}
 	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()), slog.Int64("bytes", i.Bytes))
 	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
-	leaf, err := b.appendClose(ctx, "interrupted", i.Session, i.Part, *p.OpenLeaf, f)
+	leaf, err := b.endOnce(ctx, "interrupted", i.Session, i.Part, *p.OpenLeaf, f)
 	if err != nil {
 		return err
 	}
@@ -102,17 +105,30 @@ func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 			return err
 		}
 	}
-	found, err := b.findClose(ctx, *p.OpenLeaf, 10_000)
+	leaf, err := b.endOnce(ctx, "close", p.Session, p.Part, *p.OpenLeaf, f)
 	if err != nil {
 		return err
 	}
-	var leaf closedLeaf
-	if found != nil {
-		leaf = *found
-	} else if leaf, err = b.appendClose(ctx, "close", p.Session, p.Part, *p.OpenLeaf, f); err != nil {
-		return err
-	}
 	return b.keepClose(ctx, leaf, p.Session, p.Part, f, recordOf(closed))
+}
+
+// endOnce gives the end that stands in the log, if an earlier recovery or the process itself got that far, or writes it.
+func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (closedLeaf, error) {
+	found, err := b.findClose(ctx, open, 10_000)
+	if err != nil {
+		return closedLeaf{}, err
+	}
+	if found != nil {
+		return *found, nil
+	}
+	leaf, err := b.appendClose(ctx, typ, sid, part, open, f)
+	if errkind.KindOf(err) != errkind.Conflict {
+		return leaf, err
+	}
+	if found, _ = b.findClose(ctx, open, math.MaxUint64); found == nil { // it is there, further back
+		return leaf, err
+	}
+	return *found, nil
 }
 
 // recordOf is what a row says of a recording that has its close.

@@ -29,9 +29,7 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 		}
 	}
 	if r.Type == "close" || r.Type == "interrupted" {
-		if err := s.ends(r); err != nil {
-			return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
-		}
+		return s.appendEnd(ctx, r)
 	}
 	if r.Type == "shredded" {
 		if err := s.mayShred(r); err != nil {
@@ -39,6 +37,22 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 		}
 	}
 	return s.appendOwn(ctx, r.Type, r.Ref, r.Body)
+}
+
+// appendEnd writes the one end of a session's part.
+func (s *Service) appendEnd(ctx context.Context, r AppendRequest) (Appended, error) {
+	if err := s.ends(r); err != nil {
+		return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
+	}
+	back, err := s.unended.take(r.Ref[0])
+	if err != nil {
+		return Appended{}, errkind.New(errkind.Conflict, r.Type+" leaf: "+err.Error())
+	}
+	out, err := s.appendOwn(ctx, r.Type, r.Ref, r.Body)
+	if err != nil {
+		back()
+	}
+	return out, err
 }
 
 // mayShred checks that the time which each beginning promised is over, by the signer's own clock, and that the leaf does not

@@ -306,6 +306,14 @@ func TestAnEndBelongsToItsOwnBeginning(t *testing.T) {
 	if _, err := h.Append(t.Context(), AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: raw}); err != nil {
 		t.Error(err)
 	}
+	_, err = h.Append(t.Context(), AppendRequest{Type: "interrupted", Ref: []uint64{o.Index}, Body: raw})
+	wantKind(t, "a second end", err, errkind.Conflict)
+	h.Close()
+	if h.Service, err = New(h.cfg); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Append(t.Context(), AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: raw})
+	wantKind(t, "a second end after a restart", err, errkind.Conflict)
 }
 
 func TestAStatusSaysWhatIsKnownAndNothingElse(t *testing.T) {

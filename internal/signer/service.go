@@ -46,6 +46,8 @@ type Service struct {
 	serial   uint64 // of bundle; 0: there is none yet
 	state    *state
 	snapshot *authz.Snapshot
+
+	unended *unended // guards itself
 }
 
 // New opens or creates a signer.
@@ -63,6 +65,10 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, keys: k, state: st, snapshot: &authz.Snapshot{}}
 	if s.log, err = openLog(cfg.Dir+"/log", cfg.SecondCopy, cfg.Origin, k); err != nil {
+		return nil, err
+	}
+	if s.unended, err = readUnended(s.log); err != nil {
+		s.log.Close()
 		return nil, err
 	}
 	if len(st.policy.Files) > 0 {
@@ -244,6 +250,7 @@ func (s *Service) append(ctx context.Context, typ string, ref []uint64, body []b
 	if err != nil {
 		return nil, nil, 0, cp, fmt.Errorf("append %s leaf: %w", typ, err)
 	}
+	s.unended.saw(receipt.Index, typ, ref)
 	leaf, err = l.Marshal()
 	return leaf, n[:], receipt.Index, receipt.Checkpoint, err
 }

@@ -33,9 +33,9 @@ func (t *Terminal) hidden() bool {
 	if m.Lflag&unix.ECHO != 0 {
 		return false
 	}
-	fg, ok := readProcess(t.foreground())
+	fg, ok := foregroundOf(t.foreground())
 	if !ok {
-		return false
+		return true // as a setuid program is where /proc hides others' processes: that may be sudo at its prompt
 	}
 	if relays[fg.comm] {
 		if inner, found := innerHides(fg); found {
@@ -43,6 +43,19 @@ func (t *Terminal) hidden() bool {
 		}
 	}
 	return drawn[fg.comm] || strings.HasPrefix(fg.comm, "pinentry")
+}
+
+// foregroundOf finds a process of a group: its leader, or who is left when that has ended.
+func foregroundOf(group int) (process, bool) {
+	if p, ok := readProcess(group); ok && p.state != 'Z' {
+		return p, true
+	}
+	for _, p := range allProcesses() {
+		if p.pgrp == group && p.state != 'Z' {
+			return p, true
+		}
+	}
+	return process{}, false
 }
 
 // innerHides looks at the terminals below a relay. The server of tmux or screen is no child of the client in the

@@ -1,0 +1,55 @@
+package signer
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// unended are the open leaves that have no end yet. Each gets exactly one: a verifier takes a second for tampering, so
+// without this a taken data plane could make an honest record fail.
+type unended struct {
+	mu   sync.Mutex
+	open map[uint64]bool // by index
+}
+
+func readUnended(log *ledger.Log) (*unended, error) {
+	u := &unended{open: map[uint64]bool{}}
+	for i := range log.Head().Size {
+		raw, _, _, err := log.Entry(i)
+		if err != nil {
+			return nil, err
+		}
+		leaf, err := ledger.ParseLeaf(raw)
+		if err != nil {
+			return nil, fmt.Errorf("log entry %d: %w", i, err)
+		}
+		u.saw(i, leaf.Type, leaf.Ref)
+	}
+	return u, nil
+}
+
+// saw notes what a leaf that stands in the log means.
+func (u *unended) saw(index uint64, typ string, ref []uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case typ == "open":
+		u.open[index] = true
+	case (typ == "close" || typ == "interrupted") && len(ref) == 1:
+		delete(u.open, ref[0])
+	}
+}
+
+// take reserves the one end of an open leaf. back gives it back if the end did not get into the log.
+func (u *unended) take(open uint64) (back func(), err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.open[open] {
+		return nil, errors.New("what it ends has its end already")
+	}
+	delete(u.open, open)
+	return func() { u.saw(open, "open", nil) }, nil
+}
