@@ -154,16 +154,32 @@ func (n *Node) store() error {
 			return err
 		}
 	}
+	if err := n.sync(); err != nil {
+		return &syncError{journalName, err}
+	}
+	n.jr.pos += int64(len(n.jr.buf))
+	return nil
+}
+
+// sideBySide is how much a batch must hold before its files are written while the journal syncs: to write less takes
+// less time than to wake another thread for it, and that time is a keystroke's.
+const sideBySide = 64 << 10
+
+func (n *Node) sync() error {
+	if len(n.jr.buf) < sideBySide {
+		n.storeShares()
+		return n.jr.f.Datasync()
+	}
 	synced := make(chan error, 1)
 	go func() { synced <- n.jr.f.Datasync() }()
+	n.storeShares()
+	return <-synced
+}
+
+func (n *Node) storeShares() {
 	for i := range n.shares {
 		n.storeShare(&n.shares[i])
 	}
-	n.jr.pos += int64(len(n.jr.buf))
-	if err := <-synced; err != nil {
-		return &syncError{journalName, err}
-	}
-	return nil
 }
 
 // storeShare writes one recording's chunks into its file. Where only the ballast had room for them, they are

@@ -118,7 +118,7 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) err
 func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, raw bool) {
 	var to io.Writer = t
 	if raw {
-		to = &escape{to: t, end: func() { t.End() }}
+		to, stdin = &escape{to: t, end: func() { t.End() }}, polled(stdin)
 	}
 	io.Copy(to, onlyReader{stdin})
 	t.CloseInput()
