@@ -44,27 +44,34 @@ type userFile struct {
 	Config string `required:"" type:"path" placeholder:"FILE" help:"The gateway's configuration."`
 }
 
-// open gives the people, and the groups that the configuration maps. As root it first becomes the user who owns the
+// people are the users of a gateway's built-in provider.
+type people struct {
+	*idp.Users
+	site   string
+	groups map[string]string // that the configuration maps
+}
+
+// open finds the people. As root it first becomes the user who owns the
 // files: what root made there, the provider could not read.
-func (f userFile) open() (*idp.Users, map[string]string, error) {
+func (f userFile) open() (*people, error) {
 	cfg, err := loadConfig(f.Config, func(*config.Config) error { return nil })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	i := slices.IndexFunc(cfg.Identity, func(p config.Identity) bool { return p.Builtin })
 	if i < 0 {
-		return nil, nil, errkind.New(errkind.Usage, f.Config+" has no built-in provider, so people are known elsewhere").
+		return nil, errkind.New(errkind.Usage, f.Config+" has no built-in provider, so people are known elsewhere").
 			WithHint("Write builtin = true in an [[identity]] to have one, or add people at your provider.")
 	}
 	dir := node.UsersDir(cfg)
 	if err := becomeOwner(filepath.Dir(dir)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	u, err := idp.OpenUsers(dir)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, errkind.New(errkind.Usage, "the people's file in "+dir+" cannot be opened").WithHint("Run this as root, or as the user the gateway (or its signer) runs as.").Because(err)
+		return nil, errkind.New(errkind.Usage, "the people's file in "+dir+" cannot be opened").WithHint("Run this as root, or as the user the gateway (or its signer) runs as.").Because(err)
 	}
-	return u, cfg.Identity[i].Groups, err
+	return &people{u, cfg.Site.Name, cfg.Identity[i].Groups}, err
 }
 
 func becomeOwner(dir string) error {
@@ -93,13 +100,13 @@ type usersAddCmd struct {
 }
 
 func (c *usersAddCmd) Run(a *app) error {
-	users, groups, err := c.open()
+	users, err := c.open()
 	if err != nil {
 		return err
 	}
 	for _, g := range c.Group {
-		if _, ok := groups[g]; !ok {
-			return usageError(fmt.Sprintf("the group %q is not in [identity.groups] of %s, so it would mean nothing", g, c.Config), "Write it there, or use one of: "+strings.Join(slices.Sorted(maps.Keys(groups)), ", ")+".")
+		if _, ok := users.groups[g]; !ok {
+			return usageError(fmt.Sprintf("the group %q is not in [identity.groups] of %s, so it would mean nothing", g, c.Config), "Write it there, or use one of: "+strings.Join(slices.Sorted(maps.Keys(users.groups)), ", ")+".")
 		}
 	}
 	password, made, err := c.read(a, c.Name)
@@ -118,7 +125,7 @@ type usersListCmd struct {
 }
 
 func (c *usersListCmd) Run(a *app) error {
-	users, _, err := c.open()
+	users, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -152,7 +159,7 @@ type usersRemoveCmd struct {
 }
 
 func (c *usersRemoveCmd) Run(a *app) error {
-	users, _, err := c.open()
+	users, err := c.open()
 	if err == nil {
 		err = users.Remove(c.Name)
 	}
@@ -166,7 +173,7 @@ type usersPasswdCmd struct {
 }
 
 func (c *usersPasswdCmd) Run(a *app) error {
-	users, _, err := c.open()
+	users, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -187,14 +194,14 @@ type usersTOTPCmd struct {
 }
 
 func (c *usersTOTPCmd) Run(a *app) error {
-	users, _, err := c.open()
+	users, err := c.open()
 	if err != nil {
 		return err
 	}
 	if c.Remove {
 		return users.DropTOTP(c.Name, time.Now())
 	}
-	address, err := users.EnrolTOTP(c.Name, "Sallyport", time.Now())
+	address, err := users.EnrolTOTP(c.Name, users.site, time.Now())
 	if err == nil {
 		fmt.Fprintln(a.stdout, address)
 		fmt.Fprintln(a.stderr, "Shown once. From now on "+safe(c.Name)+" needs a code of it to sign in.")

@@ -80,7 +80,10 @@ func TestServersThatCannotStartSayWhy(t *testing.T) {
 	if password := strings.TrimSpace(made.Out); made.Status != 0 || len(password) < 16 {
 		t.Errorf("without a password one is made: got %+v", made)
 	}
-	if got := cmd("users", "list", "--json", "--config", s.Config); !strings.Contains(got.Out, `"name": "eve"`) || strings.Contains(got.Out, "argon") {
+	if got := cmd("users", "totp", "eve", "--config", s.Config); got.Status != 0 || !strings.HasPrefix(got.Out, "otpauth://totp/Test%20works:eve?") {
+		t.Errorf("a second factor: got %+v", got)
+	}
+	if got := cmd("users", "list", "--json", "--config", s.Config); !strings.Contains(got.Out, `"name": "eve"`) || !strings.Contains(got.Out, `"second_factor": true`) || strings.Contains(got.Out, "argon") {
 		t.Errorf("list: got %+v", got)
 	}
 	if got := cmd("users", "remove", "eve", "--config", s.Config); got.Status != 0 {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +118,14 @@ func TestTheProviderApartHearsOfBrowsersFromTheGatewayAlone(t *testing.T) {
 	newApart(l.Addr().String()).provider(forwarded([]string{"127.0.0.0/8"}), slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 	if got := <-heard; got != "203.0.113.7" || w.Code != http.StatusOK {
 		t.Errorf("got %q and %d, want 203.0.113.7 and 200", got, w.Code)
+	}
+}
+
+func TestAClockAt1970StartsNothing(t *testing.T) {
+	if err := clockStands(time.Unix(0, 0)); err == nil || !strings.Contains(err.Error(), "1970-01-01 00:00 UTC") {
+		t.Errorf("got %v", err)
+	}
+	if err := clockStands(time.Now()); err != nil {
+		t.Error(err)
 	}
 }

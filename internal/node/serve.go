@@ -22,6 +22,9 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	if err := checkData(c.Site.DataDir, "[site] data_dir", false); err != nil {
 		return err
 	}
+	if err := clockStands(time.Now()); err != nil {
+		return err
+	}
 	l, err := listen(c)
 	if err != nil {
 		return err
@@ -53,6 +56,18 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	}
 	tell("STATUS=serving " + c.Site.URL)
 	return g.Run(ctx, f)
+}
+
+// built is the floor of time: a clock before it is that of an empty battery. What is signed and logged by it would never
+// be right again.
+var built = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+func clockStands(now time.Time) error {
+	if now.After(built) {
+		return nil
+	}
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("this machine's clock says %s, which is before this program was built", now.UTC().Format("2006-01-02 15:04 UTC"))).
+		WithHint("Set the clock and let chrony or systemd-timesyncd keep it: sign-ins, passes and the log's times rest on it.")
 }
 
 func listen(c *config.Config) (net.Listener, error) {

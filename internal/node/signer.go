@@ -57,7 +57,7 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 	if err := checkData(c.Signer.Dir, "[signer] dir", false); err != nil {
 		return nil, err
 	}
-	if err := checkCopy(c); err != nil {
+	if err := errors.Join(clockStands(time.Now()), checkCopy(c)); err != nil {
 		return nil, err
 	}
 	set, err := s.providers()
