@@ -77,16 +77,28 @@ func (b *Broker) recheck(ctx context.Context, s *Session) *ending {
 	if dev.Frozen {
 		return ended(ByOwner, fmt.Sprintf("%s was frozen by its owner", s.ask.Device))
 	}
-	return s.stillAllowed(b.cfg.Rules.Snapshot(), dev, b.LiveOn(s.ask.Device)-1)
+	return s.stillAllowed(b.cfg.Rules.Snapshot(), b.asOfNow(ctx, s.ask.Person), dev, b.LiveOn(s.ask.Device)-1)
 }
 
-func (s *Session) stillAllowed(snap *authz.Snapshot, dev store.Device, others int) *ending {
+// asOfNow is a person with the groups that their provider named last. When the database does not answer, they are as before.
+func (b *Broker) asOfNow(ctx context.Context, who authz.Person) authz.Person {
+	now, err := b.cfg.Store.Principal(ctx, who.ID)
+	switch {
+	case err == nil:
+		who.Groups = now.Groups
+	case errkind.KindOf(err) != errkind.NotFound:
+		b.cfg.Log.Error("a live session was decided again with the groups of before", slog.Any("error", err))
+	}
+	return who
+}
+
+func (s *Session) stillAllowed(snap *authz.Snapshot, who authz.Person, dev store.Device, others int) *ending {
 	action, err := authz.ParseAction(s.action)
 	if err != nil {
 		return ended(ByWithdrawal, err.Error())
 	}
 	now := s.b.cfg.Now()
-	d := authz.Decide(snap, authz.Request{Person: s.ask.Person, Device: target(s.ask.Device, dev), Action: action, Ticket: s.ask.Ticket,
+	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, dev), Action: action, Ticket: s.ask.Ticket,
 		LiveSessions: others, Opened: s.started}, now)
 	if d.Allowed {
 		return nil

@@ -41,6 +41,7 @@ import (
 type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
+	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	AddDecision(ctx context.Context, d store.Decision) (int64, error)
 	AddSession(ctx context.Context, s store.Session) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)

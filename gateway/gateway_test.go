@@ -339,6 +339,11 @@ func TestEveryWayToEndASession(t *testing.T) {
 			h.Revalidate(ctx)
 			return err
 		}, gateway.ByWithdrawal},
+		"the provider takes the group away": {func(h *house, s *gateway.Session) error {
+			err := h.db.PutPrincipal(ctx, store.Principal{ID: h.ask("press-1").Person.ID, Name: "Tess", Groups: []string{"others"}, SeenAt: time.Now()})
+			h.Revalidate(ctx)
+			return err
+		}, gateway.ByWithdrawal},
 		"the device is revoked": {func(h *house, s *gateway.Session) error {
 			_, err := h.db.ChangeDevice(ctx, wire.Fingerprint(h.dev.host.PublicKey()), func(d *store.Device) error { d.State = store.Revoked; return nil })
 			h.Revalidate(ctx)

@@ -244,6 +244,5 @@ func (g *Gateway) close() {
 	}
 }
 
-// revalidated tells the broker that somebody's groups changed. Sessions keep the membership they began with, so the
-// person's sign-in must be new; what they opened is decided again.
+// revalidated tells the broker that somebody's groups changed: what they have open is decided again with the new ones.
 func (g *Gateway) revalidated(id.Principal) { go g.broker.Revalidate(context.Background()) }
