@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// core measures compression, sealing and chaining alone, in memory.
+func core(b *bench) ([]row, error) {
+	f, err := b.gobench("recorder", "^BenchmarkSeal$", b.rounds(5))
+	if err != nil {
+		return nil, err
+	}
+	seal, sha := median(f["Seal/flood"].mbs), median(f["Seal/sha256"].mbs)
+	return []row{{"Recorder core, one core, in memory", ">= 300 MB/s", fmt.Sprintf("%.0f MB/s", seal), fmt.Sprintf("sha256 %.0f MB/s", sha), ratio(seal, sha), met(seal >= 300)}}, nil
+}
+
+// verifies measures the verifier against the least that a chain of hashes can cost.
+func verifies(b *bench) ([]row, error) {
+	f, err := b.gobench("recorder", "^BenchmarkVerify$", b.rounds(5))
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for _, kind := range []struct {
+		name, shown string
+		goal        float64
+	}{{"keystrokes", "tiny chunks", 0.6}, {"flood", "floods", 0.9}} {
+		sha, chain := median(f["Verify/"+kind.name+"/sha256"].mbs), median(f["Verify/"+kind.name+"/chain"].mbs)
+		for _, level := range [][2]string{{"A", "without a key"}, {"AB", "with the reading key"}} {
+			v := median(f["Verify/"+kind.name+"/"+level[0]].mbs)
+			goal, ok := "-", ""
+			if level[0] == "A" {
+				goal, ok = fmt.Sprintf(">= %.0f %% of sha256", 100*kind.goal), met(v >= kind.goal*sha)
+			}
+			rows = append(rows, row{fmt.Sprintf("Verify a recording, %s, %s", kind.shown, level[1]), goal, fmt.Sprintf("%.0f MB/s", v),
+				fmt.Sprintf("sha256 of the same file %.0f MB/s; of its chunks one by one, as the chain wants it, %.0f", sha, chain), ratio(v, sha), ok})
+		}
+	}
+	return rows, nil
+}
+
+// decisions measures one question to the policy.
+func decisions(b *bench) ([]row, error) {
+	f, err := b.gobench("authz", "^BenchmarkDecide10000$", b.rounds(5))
+	if err != nil {
+		return nil, err
+	}
+	g := f["Decide10000"]
+	ns, n := median(g.ns), median(g.allocs)
+	return []row{{"authz decision, 10,000 grants, 300 rules", "<= 2 us, 0 allocations", fmt.Sprintf("%.2f us, %.0f allocations", ns/1000, n), "-", "", met(ns <= 2000 && n == 0)}}, nil
+}
+
+// ledgers measures how long one caller waits for its leaf in a signed checkpoint on disk.
+func ledgers(b *bench) ([]row, error) {
+	secret, _, err := note.GenerateKey(rand.Reader, "bench/log")
+	if err != nil {
+		return nil, err
+	}
+	s, err := note.NewSigner(secret)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Create(filepath.Join(b.dir, "log"), "bench/log", s)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	var took samples
+	for range b.rounds(10) {
+		for range 40 {
+			e := ledger.Entry{Body: make([]byte, 300)}
+			rand.Read(e.Body)
+			rand.Read(e.Nonce[:])
+			e.Leaf = ledger.Leaf{Type: "viewed", Commit: ledger.Commit(e.Nonce, e.Body)}
+			began := time.Now()
+			if _, err := l.Append(context.Background(), e); err != nil {
+				return nil, err
+			}
+			took.add(time.Since(began))
+			time.Sleep(keyPause)
+		}
+		if err := b.disk.sync(20); err != nil {
+			return nil, err
+		}
+	}
+	p95 := took.at(0.95)
+	return []row{{"Leaf to signed checkpoint, on disk", "p95 <= 10 ms", fmt.Sprintf("p50 %s, p95 %s", ms(took.p50()), ms(p95)),
+		fmt.Sprintf("one fdatasync p50 %s, p95 %s", ms(b.disk.took.p50()), ms(b.disk.took.at(0.95))), ratio(float64(took.p50()), float64(b.disk.took.p50())), met(p95 <= 10*time.Millisecond)}}, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/asciicast"
+)
+
+// sizes records the corpus on its own clock and compares what lies on the disk.
+func sizes(b *bench) ([]row, error) {
+	events, err := b.corpus()
+	if err != nil {
+		return nil, err
+	}
+	srec, err := b.recorded(events)
+	if err != nil {
+		return nil, err
+	}
+	var raw, cast bytes.Buffer
+	w, err := asciicast.NewWriter(&cast, 2, asciicast.Header{Cols: 120, Rows: 40})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		raw.Write(e.data)
+		code := asciicast.Output
+		if e.typed {
+			code = "i"
+		}
+		if err := w.Event(uint64(e.at.Microseconds()), code, string(e.data)); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	length := events[len(events)-1].at
+	size, whole := float64(srec), float64(raw.Len())
+	hour := size / 1e6 / length.Hours()
+	return []row{
+		{fmt.Sprintf("Size of mixed work (%d real events, %.0f KB, %.0f min)", len(events), whole/1e3, length.Minutes()), "<= 0.30x raw", fmt.Sprintf("%.0f KB", size/1e3),
+			fmt.Sprintf("raw %.0f KB; asciicast %.0f KB; gzip of the raw bytes %.0f KB, of the asciicast %.0f KB", whole/1e3, float64(cast.Len())/1e3, zipped(raw.Bytes())/1e3, zipped(cast.Bytes())/1e3),
+			fmt.Sprintf("%.2fx raw, %.2fx asciicast", size/whole, size/float64(cast.Len())), met(size <= 0.3*whole)},
+		{"The same by the hour", "<= 2 MB/h", fmt.Sprintf("%.2f MB/h", hour), "-", "", met(hour <= 2)},
+	}, nil
+}
+
+// recorded gives the size of the recording of the events, each judged and made durable as it is in a session.
+func (b *bench) recorded(events []event) (int64, error) {
+	began := time.Now()
+	var clock atomic.Int64
+	n, err := b.node("sizes", func(c *recorder.NodeConfig) {
+		c.Now = func() time.Time { return began.Add(time.Duration(clock.Load())) }
+	})
+	if err != nil {
+		return 0, err
+	}
+	ctx := context.Background()
+	defer n.Close(ctx)
+	r, err := n.Create(ctx, recorder.PartConfig{Session: newSession()})
+	if err != nil {
+		return 0, err
+	}
+	at := uint64(0)
+	for _, e := range events {
+		clock.Store(int64(e.at))
+		if !e.typed {
+			err = r.Output(ctx, 1, recorder.StreamOut, e.data)
+		} else if err = r.Input(ctx, 1, 0, e.data); err == nil {
+			r.Verdict(1, at, uint64(len(e.data)), false)
+			at += uint64(len(e.data))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if _, err := r.Close(ctx, "exit"); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(filepath.Join(b.dir, "sizes", r.File()))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func zipped(p []byte) float64 {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	w.Write(p)
+	w.Close()
+	return float64(out.Len())
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// row is one line of the table. met is empty where there is nothing to meet.
+type row struct{ what, goal, measured, reference, ratio, met string }
+
+func (r row) line() string {
+	return "| " + strings.Join([]string{r.what, r.goal, r.measured, r.reference, r.ratio, r.met}, " | ") + " |"
+}
+
+func met(ok bool) string {
+	if ok {
+		return "yes"
+	}
+	return "**no**"
+}
+
+// samples are measured times.
+type samples []time.Duration
+
+func (s *samples) add(d time.Duration) { *s = append(*s, d) }
+
+// at gives a quantile.
+func (s samples) at(q float64) time.Duration {
+	if len(s) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(s))
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+func (s samples) p50() time.Duration { return s.at(0.5) }
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(v))[len(v)/2]
+}
+
+func ms(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
+}
+
+func ratio(a, b float64) string { return fmt.Sprintf("%.2fx", a/b) }
+
+const (
+	head = "| What | Goal | Measured | Reference, same run | Ratio | Met |\n|---|---|---|---|---|---|\n"
+	from = "<!-- table: written by make bench -->\n"
+	to   = "<!-- end of table -->\n"
+)
+
+// publish prints the table, or puts it between the marks of a page whose other words stay.
+func publish(b *bench, rows []row, page string) error {
+	var t bytes.Buffer
+	fmt.Fprintf(&t, "%s%s\n\n%s", from, machine(b), head)
+	for _, r := range rows {
+		fmt.Fprintln(&t, r.line())
+	}
+	t.WriteString(to)
+	if page == "" {
+		_, err := os.Stdout.Write(t.Bytes())
+		return err
+	}
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := bytes.Cut(old, []byte(from))
+	_, after, ok2 := bytes.Cut(rest, []byte(to))
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no place for the table", page)
+	}
+	return os.WriteFile(page, slices.Concat(before, t.Bytes(), after), 0o644)
+}
+
+// machine says where and when.
+func machine(b *bench) string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	var mem unix.Sysinfo_t
+	unix.Sysinfo(&mem)
+	load, _ := os.ReadFile("/proc/loadavg")
+	ssh, _ := exec.Command("ssh", "-V").CombinedOutput()
+	return fmt.Sprintf("%s. %d vCPU (%s), %d GiB, Linux %s, %s, %s. fdatasync of 4 KiB in this run: %s p50, %s p95 (%d samples between the others). Load when it ended: %s.",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), cpuName(), uint64(mem.Totalram)>>30, unix.ByteSliceToString(u.Release[:]), runtime.Version(),
+		strings.TrimSpace(strings.Split(string(ssh), ",")[0]), ms(b.disk.took.p50()), ms(b.disk.took.at(0.95)), len(b.disk.took), strings.Join(strings.Fields(string(load))[:3], " "))
+}
+
+func cpuName() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return runtime.GOARCH
+}
