@@ -16,7 +16,8 @@ import (
 )
 
 type auditCmd struct {
-	Tail auditTailCmd `cmd:"" help:"Show the newest events."`
+	Tail   auditTailCmd   `cmd:"" help:"Show the newest events."`
+	Export auditExportCmd `cmd:"" help:"Write all events as JSON, one a line, newest first."`
 }
 
 type auditTailCmd struct {

@@ -50,9 +50,10 @@ type Event struct {
 	Fields  map[string]string
 }
 
-// Appender is the part of the signer that takes leaves.
+// Appender is the part of the signer that takes leaves and gives them back.
 type Appender interface {
 	Append(ctx context.Context, r signer.AppendRequest) (signer.Appended, error)
+	Entry(ctx context.Context, index uint64) (signer.Entry, error)
 }
 
 // Rows keeps the searchable copy.
@@ -107,6 +108,18 @@ func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 		return 0, fmt.Errorf("audit %s: %w", e.Type, err)
 	}
 	return out.Index, nil
+}
+
+// Index keeps the searchable copy of a leaf that the signer wrote itself, with the act that it stands for.
+func (l *Log) Index(ctx context.Context, leaf uint64, typ, actor, subject string) error {
+	e, err := l.Signer.Entry(ctx, leaf)
+	if err == nil {
+		_, err = l.Rows.AddAudit(ctx, store.AuditEvent{At: l.now(), Type: typ, Phase: Done, Actor: actor, Subject: subject, Leaf: leaf, Body: e.Body})
+	}
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", typ, err)
+	}
+	return nil
 }
 
 func (l *Log) now() time.Time {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,6 +31,19 @@ func TestAPITokensOnTheCommandLine(t *testing.T) {
 			if got := tess.Run(append([]string{"token", "create"}, args...)...); got.Status != 2 {
 				t.Errorf("token create %v: got %+v, want 2", args, got)
 			}
+		}
+	})
+	t.Run("the making of it is among the events, on paper too", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "events")
+		if got := d.Run(t, "officer", "audit", "export", "--type", "token", "-o", file); got.Status != 0 {
+			t.Fatalf("got %+v", got)
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(raw), `"type":"token"`) {
+			t.Errorf("got %s, %v", raw, err)
+		}
+		if got := d.Run(t, "officer", "audit", "export", "-o", file); got.Status != 2 {
+			t.Errorf("over a file that is there: got %+v, want 2", got)
 		}
 	})
 	t.Run("it is good from its network", func(t *testing.T) {

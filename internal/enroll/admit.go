@@ -69,7 +69,7 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor string, na
 			o.Lines.Refresh(d.FP)
 		}
 	}
-	return out, o.index(ctx, leaf.Index, "admitted", actor, out.Name)
+	return out, o.Audit.Index(ctx, leaf.Index, "admitted", actor, string(out.Name))
 }
 
 // asAdmitted applies an admission to what is known of the device.
@@ -133,7 +133,7 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor string, na
 	if err != nil {
 		return d, err
 	}
-	return out, o.index(ctx, leaf.Index, "label", actor, name)
+	return out, o.Audit.Index(ctx, leaf.Index, "label", actor, string(name))
 }
 
 func merged(old, set map[string]string) map[string]string {
@@ -187,5 +187,5 @@ func (o *Office) restrict(ctx context.Context, d store.Device, actor, why string
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s is cut off here, but the signer did not take the revocation", d.Name)).
 			WithHint("Revoke it again once the signer answers.").Because(err)
 	}
-	return o.index(ctx, leaf.Index, "revoked", actor, d.Name)
+	return o.Audit.Index(ctx, leaf.Index, "revoked", actor, string(d.Name))
 }

@@ -42,13 +42,11 @@ type Store interface {
 	Redeem(ctx context.Context, tokenID [16]byte, fp, noise [32]byte, addr string, decide func(store.Joining) (store.Joined, error)) (store.Device, error)
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error)
-	AddAudit(ctx context.Context, e store.AuditEvent) (int64, error)
 }
 
 // Signer is the part of the signer that knows devices.
 type Signer interface {
 	Bundle(ctx context.Context) (wire.Signed, error)
-	Entry(ctx context.Context, index uint64) (signer.Entry, error)
 	PutDevice(ctx context.Context, by signer.Evidence, d signer.Device) (signer.Appended, error)
 	Restrict(ctx context.Context, device wire.Hash, state, why string) (signer.Appended, error)
 }
@@ -56,6 +54,7 @@ type Signer interface {
 // Auditor writes events into the evidence. *audit.Log is one.
 type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
+	Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 }
 
 // Lines is what the office tells the control lines. Package rendezvous implements it.
@@ -92,16 +91,6 @@ func (o *Office) log() *slog.Logger {
 		return o.Log
 	}
 	return slog.New(slog.DiscardHandler)
-}
-
-// index keeps the searchable copy of a leaf that the signer itself wrote.
-func (o *Office) index(ctx context.Context, leaf uint64, typ, actor string, subject id.Device) error {
-	e, err := o.Signer.Entry(ctx, leaf)
-	if err != nil {
-		return err
-	}
-	_, err = o.Store.AddAudit(ctx, store.AuditEvent{At: o.now(), Type: typ, Phase: audit.Done, Actor: actor, Subject: string(subject), Leaf: leaf, Body: e.Body})
-	return err
 }
 
 // Fingerprint is a device key's fingerprint as people compare it: the form of `ssh-keygen -l`.

@@ -119,8 +119,11 @@ func (g *Gateway) notice() []string {
 }
 
 func (g *Gateway) revokeToken(ctx context.Context, tokenID string) error {
-	_, err := g.Signer.RevokeToken(ctx, tokenID)
-	return err
+	leaf, err := g.Signer.RevokeToken(ctx, tokenID)
+	if err != nil {
+		return err
+	}
+	return g.audit.Index(ctx, leaf.Index, "token", "", tokenID)
 }
 
 func (g *Gateway) openSite(context.Context) error {

@@ -132,6 +132,7 @@ type Policy struct {
 	By      string       `json:"by"`
 	Reason  string       `json:"reason"`
 	At      time.Time    `json:"at"`
+	Leaf    uint64       `json:"leaf"` // in the log
 }
 
 // Signer is what the gateway may ask. Service answers in this process, Client over a unix socket.

@@ -101,6 +101,7 @@ type Signer interface {
 // Auditor writes events of the log. *audit.Log is one.
 type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
+	Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 }
 
 // Records reads recordings and makes evidence of them. *records.Records does.

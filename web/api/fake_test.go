@@ -171,6 +171,10 @@ type fakeAudit struct {
 	broken bool
 }
 
+func (a *fakeAudit) Index(_ context.Context, _ uint64, typ, actor, subject string) error {
+	return a.Record(context.Background(), audit.Event{Type: typ, Actor: actor, Subject: subject})
+}
+
 func (a *fakeAudit) Record(_ context.Context, e audit.Event) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -74,6 +74,9 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 	}
 	a.cfg.Broker.Revalidate(ctx)
 	a.keepVersion(ctx, v)
+	if err := a.cfg.Audit.Index(ctx, v.Leaf, "policy", who.Person.ID.String(), fmt.Sprint(v.Version)); err != nil {
+		return nil, fmt.Errorf("policy %d is in force; %w", v.Version, err)
+	}
 	return body(shownPolicy(v, true))
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -63,12 +64,13 @@ func (a *API) createToken(ctx context.Context, who *Asker, in *struct{ Body apit
 	}
 	text := login.PrefixToken + rand.Text() + rand.Text()
 	t.Hash = wire.Sum([]byte(text))
-	_, err = a.cfg.Signer.PutToken(ctx, who.Evidence, signer.Token{ID: t.ID, Hash: t.Hash, Principal: t.Principal, Name: who.name(), Groups: who.Person.Groups,
+	leaf, err := a.cfg.Signer.PutToken(ctx, who.Evidence, signer.Token{ID: t.ID, Hash: t.Hash, Principal: t.Principal, Name: who.name(), Groups: who.Person.Groups,
 		Machine: t.Machine, Scopes: t.Scopes, Network: t.Network, Expires: t.Expires})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.cfg.Store.AddAPIToken(ctx, t); err != nil {
+	err = a.cfg.Store.AddAPIToken(ctx, t)
+	if err := errors.Join(err, a.cfg.Audit.Index(ctx, leaf.Index, "token", who.Person.ID.String(), t.ID)); err != nil {
 		return nil, err
 	}
 	out := shownToken(t)
@@ -122,12 +124,16 @@ func (a *API) revokeToken(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // begun, it is done
-	if _, err := a.cfg.Signer.RevokeToken(ctx, t.ID); err != nil && errkind.KindOf(err) != errkind.NotFound {
-		return nil, err
+	leaf, known := a.cfg.Signer.RevokeToken(ctx, t.ID)
+	if known != nil && errkind.KindOf(known) != errkind.NotFound {
+		return nil, known
 	}
 	if err := a.cfg.Store.RevokeAPIToken(ctx, t.ID, a.cfg.Now()); err != nil {
 		return nil, err
 	}
 	a.cfg.Broker.EndAllOf(login.TokenKey(t.ID), "the API token was revoked")
-	return nil, nil
+	if known != nil {
+		return nil, nil
+	}
+	return nil, a.cfg.Audit.Index(ctx, leaf.Index, "token", who.Person.ID.String(), t.ID)
 }
