@@ -28,11 +28,26 @@ type sessionsCmd struct {
 
 // oneSession is an argument that names a session.
 type oneSession struct {
-	Session string `arg:"" help:"A session's id, a unique beginning of it, or \"last\"."`
+	Session string `arg:"" help:"A session's id, a unique beginning of it, or \"last\": the newest, for a record the newest that has one."`
 }
 
 func (s oneSession) path(rest string) string {
 	return "/api/v1/sessions/" + url.PathEscape(s.Session) + rest
+}
+
+// recorded lets "last" mean the newest session that has a record: one that was refused has none to look into.
+func (s *oneSession) recorded(a *app, cl *client.Client) error {
+	if s.Session != "last" {
+		return nil
+	}
+	var page apitype.SessionPage
+	if err := cl.Get(a.context(), "/api/v1/sessions", url.Values{"state": {"running,closed"}, "size": {"1"}}, &page); err != nil {
+		return err
+	}
+	if len(page.Sessions) > 0 {
+		s.Session = page.Sessions[0].ID.String()
+	}
+	return nil
 }
 
 type sessionsListCmd struct {
@@ -202,6 +217,9 @@ func (c *sessionsReplayCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := c.recorded(a, cl); err != nil {
+		return err
+	}
 	if c.Raw {
 		return c.play(a, cl)
 	}
@@ -249,6 +267,9 @@ type sessionsExportCmd struct {
 func (c *sessionsExportCmd) Run(a *app) error {
 	cl, err := a.client()
 	if err != nil {
+		return err
+	}
+	if err := c.recorded(a, cl); err != nil {
 		return err
 	}
 	var s apitype.SessionDetail
@@ -304,6 +325,9 @@ type sessionsVerifyCmd struct {
 func (c *sessionsVerifyCmd) Run(a *app) error {
 	cl, err := a.client()
 	if err != nil {
+		return err
+	}
+	if err := c.recorded(a, cl); err != nil {
 		return err
 	}
 	var v apitype.Verdict

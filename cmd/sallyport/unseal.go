@@ -88,6 +88,9 @@ func readIdentities(files []string) ([]age.Identity, error) {
 // fetch saves the evidence, which is still sealed, in a file of its own.
 func (c *sessionsUnsealCmd) fetch(a *app) (string, error) {
 	cl, err := a.client()
+	if err == nil {
+		err = c.recorded(a, cl)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -66,6 +66,11 @@ func TestOneTechniciansSession(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("the last record is not that of what was refused", func(t *testing.T) {
+		if got := d.Run(t, "technician", "sessions", "replay", "last"); got.Status != 0 || got.Out != "typed in\n" {
+			t.Errorf("got %+v", got)
+		}
+	})
 	t.Run("what is not there reads as what is not visible", func(t *testing.T) {
 		got := d.Run(t, "technician", "shell", "press-9", "--", "true")
 		if got.Status != 77 || !strings.Contains(got.Err, "No machine of the name press-9 is visible to you") {
