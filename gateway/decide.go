@@ -65,7 +65,10 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if refusal != nil {
 		return s, refusal
 	}
-	return s, b.remember(s.ID, asked{ask: a, device: dev, action: action, until: now.Add(b.cfg.AskTime)})
+	if err := b.remember(s.ID, asked{ask: a, device: dev, action: action, until: now.Add(b.cfg.AskTime)}); err != nil {
+		return store.Session{}, errors.Join(err, b.notOpened(ctx, s.ID, now))
+	}
+	return s, nil
 }
 
 // checkAsk refuses what no policy could allow, in words.
@@ -223,10 +226,8 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now, mine := b.cfg.Now(), 0
-	for k, old := range b.asked {
-		if now.After(old.until) {
-			delete(b.asked, k)
-		} else if old.ask.Key == a.ask.Key {
+	for _, old := range b.asked {
+		if !now.After(old.until) && old.ask.Key == a.ask.Key {
 			mine++
 		}
 	}

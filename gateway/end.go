@@ -32,8 +32,16 @@ func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	return nil
 }
 
-// EndAllOf ends everything that one sign-in or token has opened.
+// EndAllOf ends everything that one sign-in or token has opened, and what it may still open.
 func (b *Broker) EndAllOf(key, why string) {
+	b.mu.Lock()
+	for sid, a := range b.asked {
+		if a.ask.Key == key {
+			a.until = time.Time{} // sweep writes it down
+			b.asked[sid] = a
+		}
+	}
+	b.mu.Unlock()
 	for _, s := range b.sessions() {
 		if s.ask.Key == key {
 			s.cancel(ended(BySignOut, "your sign-in has ended: "+why))
@@ -171,14 +179,19 @@ func (b *Broker) sweep(ctx context.Context) {
 	b.mu.Unlock()
 	slices.SortFunc(late, func(x, y id.Session) int { return slices.Compare(x[:], y[:]) })
 	for _, sid := range late {
-		_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
-			row.State, row.Ended, row.EndReason = store.Closed, now, "not opened"
-			return nil
-		})
-		if err != nil {
+		if err := b.notOpened(ctx, sid, now); err != nil {
 			b.cfg.Log.Error("a session that was not opened stays in the list", slog.String("session", sid.String()), slog.Any("error", err))
 		}
 	}
+}
+
+// notOpened says in the row that nobody came for an answer: without it the session would be among those that run.
+func (b *Broker) notOpened(ctx context.Context, sid id.Session, now time.Time) error {
+	_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
+		row.State, row.Ended, row.EndReason = store.Closed, now, "not opened"
+		return nil
+	})
+	return err
 }
 
 // InUse says whether a sign-in or token has a session open.

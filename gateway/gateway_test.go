@@ -306,6 +306,45 @@ func TestAnAnswerIsRedeemedOnce(t *testing.T) {
 	}
 }
 
+func TestASignInThatHasEndedOpensNothingItWasAllowed(t *testing.T) {
+	h := newHouse(t)
+	row := must(h.Ask(context.Background(), h.ask("press-1")))(t)
+	h.EndAllOf("t1", "signed out")
+	if _, err := h.Open(context.Background(), row.ID, &screen{}); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+}
+
+func TestNoAnswerThatNobodyCameForRunsOn(t *testing.T) {
+	h := newHouse(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.AskTime = time.Millisecond })
+	late := must(h.Ask(ctx, h.ask("press-1")))(t)
+	time.Sleep(2 * time.Millisecond)
+	if _, err := h.Open(ctx, late.ID, &screen{}); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+	must(h.Ask(ctx, h.ask("press-1")))(t)
+	time.Sleep(2 * time.Millisecond)
+	must(h.Ask(ctx, h.ask("press-1")))(t) // which looks through those before
+	go h.Run(ctx)
+	within(t, 20*time.Second, "no session to run", func() bool { return len(must(h.db.RunningSessions(ctx))(t)) == 0 })
+
+	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.AskTime = time.Hour })
+	var err error
+	asked := 0
+	for ; err == nil && asked < 200; asked++ {
+		_, err = h.Ask(ctx, h.ask("press-1"))
+	}
+	if errkind.KindOf(err) != errkind.TooMany {
+		t.Fatalf("after %d questions: got %v, want too many", asked, err)
+	}
+	if got := len(must(h.db.RunningSessions(ctx))(t)); got != asked-1 {
+		t.Errorf("got %d sessions that may run, want %d: the refused one is not among them", got, asked-1)
+	}
+}
+
 func TestAMachineThatRefusesIsHeard(t *testing.T) {
 	h := newHouse(t)
 	h.dev.refuse = errkind.New(errkind.Denied, "the machine refused: its owner allows no shell")

@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 )
 
 // serve carries one connection from its ticket to the end of its session.
-func (d *Door) serve(ctx context.Context, l *line, c Caller) {
+func (d *Door) serve(ctx context.Context, l *line, r *http.Request, c Caller) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer l.finish()
-	sid, err := d.hello(l, c)
+	sid, err := d.hello(l, r, c)
 	if err != nil {
 		l.refuse(err)
 		return
@@ -43,8 +44,9 @@ func (d *Door) serve(ctx context.Context, l *line, c Caller) {
 	l.exit(out)
 }
 
-// hello reads the first message and gives the session it is a ticket for.
-func (d *Door) hello(l *line, c Caller) (id.Session, error) {
+// hello reads the first message and gives the session it is a ticket for. Who calls is asked again: the sign-in may have
+// ended while the socket stood open, and its end reaches only what is asked for or open already.
+func (d *Door) hello(l *line, r *http.Request, c Caller) (id.Session, error) {
 	l.readBy(time.Now().Add(d.cfg.HelloTime))
 	text, msg, err := l.read()
 	if err != nil {
@@ -55,7 +57,11 @@ func (d *Door) hello(l *line, c Caller) (id.Session, error) {
 	if !text || wire.StrictJSON(msg, &h) != nil {
 		return id.Session{}, errkind.New(errkind.Usage, "the first message is not a ticket")
 	}
-	return d.cfg.Tickets.Redeem(h.Ticket, c.Key)
+	sid, err := d.cfg.Tickets.Redeem(h.Ticket, c.Key)
+	if err == nil {
+		_, err = d.cfg.Who(r)
+	}
+	return sid, err
 }
 
 // listen reads what the client sends. It runs while the session is still being opened, so that a client that leaves

@@ -43,7 +43,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // answered by Error
 	}
 	ctx := context.WithoutCancel(r.Context())
-	d.open.Go(func() { d.serve(ctx, newLine(newSocket(conn), d.cfg), caller) })
+	again := &http.Request{Header: r.Header, RemoteAddr: r.RemoteAddr} // as much of it as says who calls
+	d.open.Go(func() { d.serve(ctx, newLine(newSocket(conn), d.cfg), again.WithContext(ctx), caller) })
 }
 
 // admit refuses a cookie from a page that is not ours, before anything else is said.

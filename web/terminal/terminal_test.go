@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,33 @@ func TestACookieNeedsExactlyOurOrigin(t *testing.T) {
 		if status != c.want {
 			t.Errorf("Origin %s: got %d, want %d", name, status, c.want)
 		}
+	}
+}
+
+func TestASignInThatEndsWhileTheSocketStandsOpenOpensNothing(t *testing.T) {
+	var over atomic.Bool
+	s := newSite(t, func(c *Config) {
+		who := c.Who
+		c.Who = func(r *http.Request) (Caller, error) {
+			if over.Load() {
+				return Caller{}, errkind.New(errkind.Signin, "your sign-in has ended")
+			}
+			return who(r)
+		}
+	})
+	conn, _, err := s.dial(bearer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ticket, err := s.tickets.Issue("key of bearer", session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over.Store(true)
+	send(t, conn, apitype.TerminalHello{Ticket: ticket})
+	if c := next(t, conn); c.T != apitype.TermError || c.Reason != errkind.Signin.Word() {
+		t.Errorf("got %+v, want that the sign-in has ended", c)
 	}
 }
 
