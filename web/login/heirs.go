@@ -3,23 +3,23 @@ package login
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
 // A command line has no refresh token of its own: a token that rotates cannot be shared. What the provider says of the
-// browser's session it came of holds for it too, and when the browser is closed before the day is over, it takes the
+// browser's session it came of holds for it too, and when the browser's ends before the day is over, it takes the
 // refresh token over. Otherwise nobody would ask the provider about a command line for the rest of its life.
 
-// eachOf calls f with the command lines that came of a browser's sign-in and know nothing newer.
+// eachOf calls f with the command lines that came of a browser's sign-in and know nothing newer. Where the provider names
+// no session, the moment of the sign-in names it.
 func (s *Service) eachOf(ctx context.Context, web store.WebSession, f func(store.WebSession) error) error {
-	if web.SID == "" { // which sign-in a session came of is not known then
-		return nil
-	}
 	all, err := s.cfg.Store.WebSessionsOf(ctx, web.Principal)
 	for _, row := range all {
-		if row.Kind != store.KindCLI || row.Provider != web.Provider || row.SID != web.SID || row.RefreshToken != "" || row.IDHash == web.IDHash {
+		if row.Kind != store.KindCLI || row.Provider != web.Provider || row.SID != web.SID || row.RefreshToken != "" || row.IDHash == web.IDHash ||
+			web.SID == "" && !row.AuthTime.Equal(web.AuthTime) {
 			continue
 		}
 		if e := f(row); errkind.KindOf(e) != errkind.NotFound { // ended meanwhile
@@ -29,7 +29,16 @@ func (s *Service) eachOf(ctx context.Context, web store.WebSession, f func(store
 	return err
 }
 
-// inherit gives an idle browser's refresh token to the newest command line that came of it.
+// endWithHeirs ends a sign-in that does not stand, and the command lines that came of it: nobody else would hear of it.
+func (s *Service) endWithHeirs(ctx context.Context, web store.WebSession, why string) {
+	err := s.eachOf(ctx, web, func(cli store.WebSession) error { s.end(ctx, cli.IDHash, why); return nil })
+	if err != nil {
+		s.cfg.Log.Error("command lines of a sign-in that has ended could not be read", slog.Any("error", err))
+	}
+	s.end(ctx, web.IDHash, why)
+}
+
+// inherit gives the refresh token of a session that has ended to the newest command line that came of the same sign-in.
 func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
 	if web.RefreshToken == "" || !s.cfg.Now().Before(web.Expires) {
 		return nil

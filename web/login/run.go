@@ -121,7 +121,7 @@ func (s *Service) refresh(ctx context.Context, hash [32]byte) {
 	switch {
 	case errors.Is(err, oidcauth.ErrEnded):
 		s.cfg.Log.Warn("sign-in ended by the provider", slog.String("provider", row.Provider), slog.Any("error", err))
-		s.end(ctx, hash, "the provider no longer confirms it")
+		s.endWithHeirs(ctx, row, "the provider no longer confirms it")
 	case err != nil:
 		s.cfg.Log.Warn("the provider did not say whether a sign-in stands", slog.String("provider", row.Provider), slog.Any("error", err))
 	default:

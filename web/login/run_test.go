@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -82,27 +83,57 @@ func TestACommandLineKnowsWhatTheProviderSaidOfItsBrowser(t *testing.T) {
 	}
 }
 
+func TestACommandLineEndsWithTheSignInThatTheProviderTakesBack(t *testing.T) {
+	for _, names := range []bool{true, false} { // not every provider names its sessions
+		s := newSite(t)
+		b := s.signIn(s.browser())
+		web := s.who(b)
+		row, err := s.db.WebSession(t.Context(), web.hash)
+		if !names {
+			row.SID = ""
+		}
+		if err = errors.Join(err, s.db.ReplaceWebSession(t.Context(), row.IDHash, row)); err != nil {
+			t.Fatal(err)
+		}
+		cli, err := s.Who(bearer(s.cli(b).Bearer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.idp.Users().Change("technician", func(u *idp.User) error { u.Disabled = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		s.refresh(t.Context(), web.hash)
+		if got := s.why(cli.Key); got != "the provider no longer confirms it" {
+			t.Errorf("sessions named %t: the command line ended %q", names, got)
+		}
+	}
+}
+
 func TestACommandLineIsAskedAboutWhenItsBrowserIsGone(t *testing.T) {
-	s := newSite(t)
-	b := s.signIn(s.browser())
-	tok, web := s.cli(b), s.who(b)
-	s.clock.forward(s.cfg.Idle)
-	s.expire(t.Context())
-	if s.why(web.Key) == "" {
-		t.Fatal("the browser's session is not idle")
-	}
-	cli, err := s.Who(bearer(tok.Bearer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.idp.Users().Change("technician", func(u *idp.User) error { u.Disabled = true; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	s.clock.forward(s.cfg.Refresh)
-	s.askAgain(t.Context())
-	s.asks.Wait()
-	if got := s.why(cli.Key); got != "the provider no longer confirms it" {
-		t.Errorf("the command line of somebody who was disabled: ended %q", got)
+	for name, gone := range map[string]func(s *site, web Identity){
+		"idle":       func(s *site, _ Identity) { s.clock.forward(s.cfg.Idle); s.expire(t.Context()) },
+		"signed out": func(s *site, web Identity) { s.end(t.Context(), web.hash, "signed out") },
+	} {
+		s := newSite(t)
+		b := s.signIn(s.browser())
+		tok, web := s.cli(b), s.who(b)
+		gone(s, web)
+		if s.why(web.Key) == "" {
+			t.Fatalf("%s: the browser's session has not ended", name)
+		}
+		cli, err := s.Who(bearer(tok.Bearer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.idp.Users().Change("technician", func(u *idp.User) error { u.Disabled = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		s.clock.forward(s.cfg.Refresh)
+		s.askAgain(t.Context())
+		s.asks.Wait()
+		if got := s.why(cli.Key); got != "the provider no longer confirms it" {
+			t.Errorf("%s: the command line of somebody who was disabled: ended %q", name, got)
+		}
 	}
 }
 

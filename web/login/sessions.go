@@ -117,10 +117,8 @@ func (s *Service) end(ctx context.Context, hash [32]byte, why string) {
 	row, err := s.cfg.Store.EndWebSession(ctx, hash)
 	switch {
 	case err == nil:
-		if why == s.idleFor() {
-			if err := s.inherit(ctx, row); err != nil {
-				s.cfg.Log.Error("a command line could not take its browser's refresh token over", slog.Any("error", err))
-			}
+		if err := s.inherit(ctx, row); err != nil {
+			s.cfg.Log.Error("a command line could not take its browser's refresh token over", slog.Any("error", err))
 		}
 		s.ended(ctx, row, why)
 	case errkind.KindOf(err) != errkind.NotFound:
