@@ -83,9 +83,9 @@ func (c *auditTailCmd) cells(e apitype.AuditEvent) []string {
 
 func (c *auditTailCmd) line(a *app, e apitype.AuditEvent) error {
 	if c.JSON {
-		return json.NewEncoder(a.stdout).Encode(e)
+		return json.NewEncoder(escaped{a.stdout}).Encode(e)
 	}
-	_, err := fmt.Fprintln(a.stdout, safe(strings.Join(c.cells(e), "  ")))
+	_, err := fmt.Fprintln(a.stdout, cell(strings.Join(c.cells(e), "  ")))
 	return err
 }
 

@@ -39,7 +39,7 @@ func (c *auditExportCmd) Run(a *app) error {
 	if c.Since > 0 {
 		q.Set("from", time.Now().Add(-c.Since).UTC().Format(time.RFC3339))
 	}
-	lines := json.NewEncoder(out)
+	lines := json.NewEncoder(escaped{out})
 	for {
 		var rows []apitype.AuditEvent
 		if err := cl.Get(a.context(), "/api/v1/audit", q, &rows); err != nil {

@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // listing is what every listing takes.
@@ -32,7 +34,7 @@ func show[T any](a *app, l listing, rows []T, head string, line func(T) []string
 	for _, r := range rows {
 		cells := line(r)
 		for i := range cells {
-			cells[i] = orDash(safe(cells[i]))
+			cells[i] = orDash(cell(cells[i]))
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -41,7 +43,7 @@ func show[T any](a *app, l listing, rows []T, head string, line func(T) []string
 
 // json prints a value for programs.
 func (a *app) json(v any) error {
-	e := json.NewEncoder(a.stdout)
+	e := json.NewEncoder(escaped{a.stdout})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -55,7 +57,7 @@ func page(w io.Writer, fields []field) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
 		if f.value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", f.name, safe(f.value))
+			fmt.Fprintf(t, "%s\t%s\n", f.name, cell(f.value))
 		}
 	}
 	return t.Flush()
@@ -84,6 +86,38 @@ func safe(s string) string {
 		}
 		return safeRune(r)
 	}, s)
+}
+
+// cell is text of other people's on one line and in one column: a command with a line break must not pass for a second row.
+func cell(s string) string {
+	s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(s)
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1 // unseen, it makes two names look alike
+		}
+		return safeRune(r)
+	}, s)
+}
+
+// escaped passes JSON on, with what could drive a terminal in it written as \u: the encoder does that for the old control
+// characters alone. It takes whole values, as an encoder writes them.
+type escaped struct{ w io.Writer }
+
+func (e escaped) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p))
+	for _, r := range string(p) {
+		if r < 0x7f || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	if _, err := e.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func safeRune(r rune) rune {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,35 @@ func TestNothingThatDrivesATerminalIsPrinted(t *testing.T) {
 		if got := safe(in); got != want {
 			t.Errorf("safe(%q): got %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestARowOfSomebodyElsesTextIsOneRow(t *testing.T) {
+	text := "true\nrecord\tcomplete\u200b\u009b31m\U000e0041"
+	var table, fields, values bytes.Buffer
+	for out, write := range map[*bytes.Buffer]func(*app) error{
+		&table: func(a *app) error {
+			return show(a, listing{}, []string{text}, "WHAT", func(s string) []string { return []string{s} })
+		},
+		&fields: func(a *app) error { return page(a.stdout, []field{{"command", text}}) },
+		&values: func(a *app) error { return a.json([]string{text}) },
+	} {
+		if err := write(&app{stdout: out}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := table.String(), "WHAT\ntrue\\nrecord\\tcomplete31m\n"; got != want {
+		t.Errorf("in a table: got %q, want %q", got, want)
+	}
+	if got, want := fields.String(), "command  true\\nrecord\\tcomplete31m\n"; got != want {
+		t.Errorf("on a page: got %q, want %q", got, want)
+	}
+	var back []string
+	if err := json.Unmarshal(values.Bytes(), &back); err != nil || len(back) != 1 || back[0] != text {
+		t.Errorf("as JSON: got %q, %v", back, err)
+	}
+	if got := values.String(); strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+		t.Errorf("as JSON: got %q, want nothing unescaped", got)
 	}
 }
 

@@ -338,9 +338,9 @@ func (c *sessionsVerifyCmd) Run(a *app) error {
 		err = a.json(v)
 	} else {
 		for _, k := range v.Checks {
-			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], safe(k.Level), safe(k.Name), safe(k.Text))
+			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], cell(k.Level), cell(k.Name), cell(k.Text))
 		}
-		fmt.Fprintln(a.stdout, safe(v.Summary))
+		fmt.Fprintln(a.stdout, cell(v.Summary))
 	}
 	if err == nil && !v.OK {
 		return exitStatus(1)
