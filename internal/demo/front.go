@@ -19,6 +19,9 @@ const GuardCommand = "demo-guard"
 
 const guardPipe = 3
 
+// interrupted is a guard's status when it was asked to end while it still did something.
+const interrupted = 130
+
 // stopTime is how long the guard may take to end everything.
 const stopTime = 20 * time.Second
 
@@ -55,7 +58,10 @@ func Front(args []string) error {
 	hold.Close()
 	select {
 	case err := <-done:
-		return exited(err)
+		if err := exited(err); err != ExitStatus(interrupted) {
+			return err
+		}
+		return nil // asked to end, it ended
 	case <-time.After(stopTime):
 		return errors.New("demo: the guard did not end; everything it started was killed")
 	}

@@ -43,6 +43,10 @@ export function endedText(reason: string): string {
       return 'Frozen by the owner';
     case 'recorder failed':
       return 'Ended: it could not be recorded';
+    case 'recorded too much':
+      return 'Ended: more was shown than may be recorded';
+    case 'database failed':
+      return 'Ended: the gateway’s database did not answer';
     case 'device lost':
       return 'Ended: the line to the machine broke';
     case 'drain':
