@@ -268,3 +268,6 @@ func subset(a, b []string) bool {
 }
 
 const machinePrefix = "machine:"
+
+// MachineName is what a machine is called where a person's name would stand: as in a policy.
+func MachineName(machine string) string { return machinePrefix + machine }

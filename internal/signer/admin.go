@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -131,16 +132,15 @@ func (s *Service) PutToken(ctx context.Context, by Evidence, t Token) (Appended,
 	if err != nil {
 		return Appended{}, err
 	}
-	if who.ID != t.Principal || t.Machine != "" { // a machine's name is worth what the policy gives it
+	if who.ID != t.Principal { // also an administrator is nobody else
+		return Appended{}, errkind.New(errkind.Denied, "an API token is made by whom it is for")
+	}
+	t.Groups, t.Name = who.Groups, who.Name
+	if t.Machine != "" { // a machine's name is worth what the policy gives it
 		if _, err := s.allowed(ctx, by, authz.DutyAdminister); err != nil {
 			return Appended{}, err
 		}
-	}
-	switch {
-	case t.Machine != "":
 		t.Groups = nil
-	case who.ID == t.Principal:
-		t.Groups, t.Name = who.Groups, who.Name
 	}
 	return s.storeToken(ctx, who.ID.String(), t)
 }
@@ -163,7 +163,8 @@ func (s *Service) storeToken(ctx context.Context, by string, t Token) (Appended,
 			return Appended{}, errkind.New(errkind.Conflict, "there is such an API token already")
 		}
 	}
-	out, err := s.event(ctx, "token", by, map[string]string{"id": t.ID, "for": t.Principal.String(), "expires": t.Expires.UTC().Format(time.RFC3339)})
+	out, err := s.event(ctx, "token", by, map[string]string{"id": t.ID, "for": t.Principal.String(), "machine": t.Machine,
+		"scopes": strings.Join(t.Scopes, " "), "network": t.Network, "expires": t.Expires.UTC().Format(time.RFC3339)})
 	if err != nil {
 		return out, err
 	}

@@ -73,15 +73,16 @@ func TestATokenIsMadeByASignedInPersonForThemselves(t *testing.T) {
 		tok  Token
 		kind errkind.Kind
 	}{
-		"by a token":                {robot, fresh(nil), errkind.Denied},
-		"by forged evidence":        {Evidence{IDToken: "x"}, fresh(nil), errkind.Signin},
-		"for somebody else":         {tess, fresh(func(t *Token) { t.Principal.Subject = "ada" }), errkind.Denied},
-		"for a machine":             {tess, fresh(func(t *Token) { t.Machine = "backup" }), errkind.Denied},
-		"for more than 90 days":     {tess, fresh(func(t *Token) { t.Expires = t0.Add(MaxTokenTime + time.Second) }), errkind.Usage},
-		"that is over":              {tess, fresh(func(t *Token) { t.Expires = t0 }), errkind.Usage},
-		"with a hash that is taken": {tess, fresh(func(t *Token) { t.Hash = mine.Hash }), errkind.Conflict},
-		"with an id that is taken":  {tess, fresh(func(t *Token) { t.ID = mine.ID }), errkind.Conflict},
-		"with a network that is no": {tess, fresh(func(t *Token) { t.Network = "home" }), errkind.Usage},
+		"by a token":                            {robot, fresh(nil), errkind.Denied},
+		"by forged evidence":                    {Evidence{IDToken: "x"}, fresh(nil), errkind.Signin},
+		"for somebody else":                     {tess, fresh(func(t *Token) { t.Principal.Subject = "ada" }), errkind.Denied},
+		"by an administrator for somebody else": {ada, fresh(func(t *Token) { t.Groups = []string{"technicians"} }), errkind.Denied},
+		"for a machine":                         {tess, fresh(func(t *Token) { t.Machine = "backup" }), errkind.Denied},
+		"for more than 90 days":                 {tess, fresh(func(t *Token) { t.Expires = t0.Add(MaxTokenTime + time.Second) }), errkind.Usage},
+		"that is over":                          {tess, fresh(func(t *Token) { t.Expires = t0 }), errkind.Usage},
+		"with a hash that is taken":             {tess, fresh(func(t *Token) { t.Hash = mine.Hash }), errkind.Conflict},
+		"with an id that is taken":              {tess, fresh(func(t *Token) { t.ID = mine.ID }), errkind.Conflict},
+		"with a network that is no":             {tess, fresh(func(t *Token) { t.Network = "home" }), errkind.Usage},
 	} {
 		_, err := h.PutToken(t.Context(), c.e, c.tok)
 		wantKind(t, what, err, c.kind)
@@ -111,6 +112,9 @@ func TestATokenDoesOnlyWhatItsScopesSay(t *testing.T) {
 	wantKind(t, "without the scope", err, errkind.Denied)
 	_, err = h.PutDevice(t.Context(), put(ada, "b", "backup", "administer"), machine("press-3", "1"))
 	wantKind(t, "a service identity of an administrator", err, errkind.Denied)
+	if who, err := h.person(t.Context(), Evidence{APIToken: "b"}, ""); err != nil || who.Name != "machine:backup" || len(who.Groups) > 0 {
+		t.Errorf("a service identity: got %q in %v, %v, want machine:backup in no group", who.Name, who.Groups, err)
+	}
 	if _, err = h.PutDevice(t.Context(), put(ada, "c", "", "administer"), machine("press-3", "1")); err != nil {
 		t.Error(err)
 	}

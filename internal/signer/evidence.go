@@ -20,7 +20,7 @@ func (s *Service) person(ctx context.Context, e Evidence, clientAddr string) (au
 	case e.APIToken != "" && e.IDToken == "":
 		t, err := s.token(e.APIToken, addr)
 		if t.Machine != "" {
-			t.Groups = nil // a service identity is never a member of its maker's groups
+			t.Groups, t.Name = nil, authz.MachineName(t.Machine) // a service identity is neither its maker nor in their groups
 		}
 		return authz.Person{ID: t.Principal, Name: t.Name, Groups: t.Groups, Machine: t.Machine, ViaToken: true, Address: addr}, err
 	}
