@@ -186,7 +186,7 @@ func recordText(s apitype.SessionDetail) string {
 
 type sessionsEndCmd struct {
 	oneSession
-	Reason string `short:"r" placeholder:"TEXT" help:"Told to the technician and kept in the record."`
+	Reason string `short:"r" placeholder:"TEXT" help:"Told to the technician and kept in the log."`
 }
 
 func (c *sessionsEndCmd) Run(a *app) error {

@@ -84,6 +84,7 @@ type SessionFilter struct {
 // Sight is what somebody may see who may not see everything: their own sessions and those at certain sites.
 type Sight struct {
 	Principal id.Principal
+	Token     string // id of the API token of a machine: of the principal's, its maker's, only those that it opened itself
 	Sites     []string
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
 )
 
 // Ways in which somebody shows who they are.
@@ -78,6 +79,23 @@ func (who *Asker) mayOpen() error {
 }
 
 func (who *Asker) is(p id.Principal) bool { return !p.IsZero() && who.Person.ID == p }
+
+// opened reports whether a session is the caller's own. A machine's are those of its own token: its principal is whoever made
+// that, whose work is none of a machine's business.
+func (who *Asker) opened(s store.Session) bool { return sees(who.own(), s) }
+
+func (who *Asker) own() *store.Sight {
+	s := &store.Sight{Principal: who.Person.ID}
+	if who.Person.Machine != "" {
+		s.Token = who.Token
+	}
+	return s
+}
+
+// holds reports whether an API token is the caller's own; a machine has the one it shows.
+func (who *Asker) holds(t store.APIToken) bool {
+	return who.is(t.Principal) && (who.Person.Machine == "" || who.Token == t.ID)
+}
 
 func (who *Asker) name() string {
 	if who.Person.Name != "" {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -154,6 +156,38 @@ func TestAnAdministratorsChangeGoesWithTheirOwnEvidence(t *testing.T) {
 	}
 	if w.broker.revalidated == 0 {
 		t.Error("live sessions were not decided again after an admission")
+	}
+}
+
+func TestAMachineHasNothingOfItsMakers(t *testing.T) {
+	mine := "/api/v1/sessions/" + sid(5).String()
+	for _, c := range []struct {
+		method, path, body string
+		itself, another    int
+	}{
+		{"GET", mine, "", 200, 404},
+		{"GET", mine + "/transcript", "", 200, 404},
+		{"POST", mine + "/end", "{}", 204, 404},
+		{"DELETE", "/api/v1/tokens/t2", "", 204, 404},
+	} {
+		for as, want := range map[string]int{"machine": c.itself, "machine-of-t1": c.another, "admin": c.itself} {
+			w := newWorld(t)
+			w.rows.sessions = append(w.rows.sessions, store.Session{ID: sid(5), Device: "press-1", Principal: people["admin"].Person.ID, ViaToken: "t2", State: store.Live})
+			if got := w.call(as, c.method, c.path, c.body); got.Code != want {
+				t.Errorf("%s %s as %s: got %d %s, want %d", c.method, c.path, as, got.Code, got.Body, want)
+			}
+		}
+	}
+}
+
+func TestWhoEndsASessionStandsInTheLog(t *testing.T) {
+	w := newWorld(t)
+	if got := w.call("approver", "POST", "/api/v1/sessions/"+sid(2).String()+"/end", `{"reason":"enough"}`); got.Code != http.StatusNoContent {
+		t.Fatalf("got %d %s", got.Code, got.Body)
+	}
+	e := w.events.events
+	if len(e) != 1 || e[0].Type != "ended" || e[0].Phase != audit.Done || e[0].Actor != "https://idp approver" || e[0].Subject != sid(2).String() || e[0].Fields["why"] != "enough" {
+		t.Errorf("got events %+v, want that the approver ended it, and why", e)
 	}
 }
 

@@ -58,20 +58,21 @@ var testTime = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // people of the tests, by the word in their bearer.
 var people = map[string]Asker{
-	"technician":   person("technician", "technicians"),
-	"other":        person("other", "technicians"),
-	"approver":     person("approver", "shift-leads"),
-	"owner":        person("owner", "owners"),
-	"officer":      person("officer", "compliance"),
-	"unsealer":     person("unsealer", "compliance", "compliance-unseal"),
-	"admin":        person("admin", "administrators"),
-	"nobody":       person("nobody"),
-	"tech-token":   token("technician", []string{"technicians"}, "session"),
-	"weak-token":   token("technician", []string{"technicians"}),
-	"audit-token":  token("officer", []string{"compliance"}, "review", "export"),
-	"unseal-token": token("unsealer", []string{"compliance", "compliance-unseal"}, "review", "unseal"),
-	"no-scope":     token("officer", []string{"compliance"}, "session"),
-	"machine":      machine(),
+	"technician":    person("technician", "technicians"),
+	"other":         person("other", "technicians"),
+	"approver":      person("approver", "shift-leads"),
+	"owner":         person("owner", "owners"),
+	"officer":       person("officer", "compliance"),
+	"unsealer":      person("unsealer", "compliance", "compliance-unseal"),
+	"admin":         person("admin", "administrators"),
+	"nobody":        person("nobody"),
+	"tech-token":    token("technician", []string{"technicians"}, "session"),
+	"weak-token":    token("technician", []string{"technicians"}),
+	"audit-token":   token("officer", []string{"compliance"}, "review", "export"),
+	"unseal-token":  token("unsealer", []string{"compliance", "compliance-unseal"}, "review", "unseal"),
+	"no-scope":      token("officer", []string{"compliance"}, "session"),
+	"machine":       machine("t2"),
+	"machine-of-t1": machine("t1"),
 }
 
 func person(name string, groups ...string) Asker {
@@ -85,10 +86,10 @@ func token(name string, groups []string, scopes ...string) Asker {
 	return a
 }
 
-// machine is a service's token, made by an administrator: it has none of its maker's duties.
-func machine() Asker {
+// machine is a service's token, made by an administrator: it has none of its maker's duties, and none of their sessions.
+func machine(tokenID string) Asker {
 	a := token("admin", []string{"administrators", "compliance"}, "administer", "review", "session")
-	a.Person.Machine = "job"
+	a.Person.Machine, a.Token = "job", tokenID
 	return a
 }
 
@@ -377,7 +378,11 @@ func (s *fakeStore) AddAPIToken(_ context.Context, t store.APIToken) error {
 	return nil
 }
 func (s *fakeStore) APIToken(_ context.Context, tokenID string) (store.APIToken, error) {
-	if tokenID != "t1" {
+	switch tokenID {
+	case "t1":
+	case "t2":
+		return store.APIToken{ID: "t2", Machine: "job", Principal: id.Principal{Issuer: "https://idp", Subject: "admin"}}, nil
+	default:
 		return store.APIToken{}, store.NotFound("API token", tokenID)
 	}
 	return store.APIToken{ID: "t1", Principal: id.Principal{Issuer: "https://idp", Subject: "technician"}}, nil

@@ -31,6 +31,9 @@ func (a *API) getMe(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype
 	out := apitype.Me{Name: who.name(), Issuer: p.ID.Issuer, Subject: p.ID.Subject, Provider: who.Provider, Groups: list(p.Groups), Via: who.Via,
 		SignedInAt: when(who.SignedInAt), SecondFactorAt: when(p.SecondFactorAt), Expires: who.Expires.UTC(), SiteName: a.cfg.Site.Name, Demo: a.cfg.Site.Demo,
 		Roles: list(who.policy.Roles(p.Groups)), Duties: []string{}}
+	if p.Machine != "" { // its maker's groups only close rules for it
+		out.Groups, out.Roles = []string{}, []string{}
+	}
 	for _, d := range []authz.Duty{authz.DutyAdminister, authz.DutyApprove, authz.DutyReview, authz.DutyUnseal, authz.DutyOwn} {
 		if who.has(d) {
 			out.Duties = append(out.Duties, string(d))
@@ -47,11 +50,11 @@ func (a *API) getWork(ctx context.Context, who *Asker, _ *struct{}) (*answer[api
 	if err != nil {
 		return nil, err
 	}
-	live, _, err := a.cfg.Store.Sessions(ctx, store.SessionFilter{Principal: who.Person.ID, States: running, Page: store.Page{Size: 100}})
+	live, _, err := a.cfg.Store.Sessions(ctx, store.SessionFilter{Sight: who.own(), States: running, Page: store.Page{Size: 100}})
 	if err != nil {
 		return nil, err
 	}
-	last, _, err := a.cfg.Store.Sessions(ctx, store.SessionFilter{Principal: who.Person.ID, Page: store.Page{Size: recent}})
+	last, _, err := a.cfg.Store.Sessions(ctx, store.SessionFilter{Sight: who.own(), Page: store.Page{Size: recent}})
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (a *API) registerReplay() {
 
 // mayReplay says whether somebody may look into a record: their own, one of their devices, or as a reviewer.
 func (a *API) mayReplay(ctx context.Context, who *Asker, s store.Session) (bool, error) {
-	if who.is(s.Principal) || who.has(authz.DutyReview) {
+	if who.opened(s) || who.has(authz.DutyReview) {
 		return true, nil
 	}
 	if !who.has(authz.DutyOwn) || s.Site == "" {

@@ -100,7 +100,7 @@ func (a *API) sight(ctx context.Context, who *Asker) (*store.Sight, error) {
 	if who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) {
 		return nil, nil
 	}
-	s := &store.Sight{Principal: who.Person.ID}
+	s := who.own()
 	if who.has(authz.DutyOwn) {
 		var err error
 		if s.Sites, err = a.cfg.Store.SitesOwnedBy(ctx, who.Person.ID); err != nil {
@@ -112,7 +112,7 @@ func (a *API) sight(ctx context.Context, who *Asker) (*store.Sight, error) {
 
 // sees applies what sight says to one session.
 func sees(sight *store.Sight, s store.Session) bool {
-	return sight == nil || !s.Principal.IsZero() && s.Principal == sight.Principal || s.Site != "" && slices.Contains(sight.Sites, s.Site)
+	return sight == nil || !s.Principal.IsZero() && s.Principal == sight.Principal && (sight.Token == "" || s.ViaToken == sight.Token) || s.Site != "" && slices.Contains(sight.Sites, s.Site)
 }
 
 // find gives the session a caller means, if they may see it. Absent and invisible read the same.
@@ -228,7 +228,7 @@ func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {
 }
 
 func mayEnd(who *Asker, s store.Session) bool {
-	return who.is(s.Principal) && who.mayOpen() == nil || who.any(authz.DutyApprove, authz.DutyAdminister)
+	return who.opened(s) && who.mayOpen() == nil || who.any(authz.DutyApprove, authz.DutyAdminister)
 }
 
 func (a *API) endSession(ctx context.Context, who *Asker, in *struct {
@@ -242,16 +242,29 @@ func (a *API) endSession(ctx context.Context, who *Asker, in *struct {
 	if !mayEnd(who, s) {
 		return nil, errkind.New(errkind.Denied, "you may not end this session").WithHint("Its technician can, and whoever has the duty approve or administer.")
 	}
-	return nil, a.cfg.Broker.End(ctx, s.ID, who.name(), in.Body.Reason)
+	if err := a.cfg.Broker.End(ctx, s.ID, who.name(), in.Body.Reason); err != nil {
+		return nil, err
+	}
+	// After the act, because what takes away does not wait. The record knows a name alone, and two people may have one.
+	e := event(who, "ended", s.ID.String(), map[string]string{"why": in.Body.Reason})
+	e.Phase = audit.Done
+	return nil, a.cfg.Audit.Record(context.WithoutCancel(ctx), e)
 }
 
 // record writes an event of the log before what it is about happens.
 func (a *API) record(ctx context.Context, who *Asker, typ, subject string, fields map[string]string) error {
+	return a.cfg.Audit.Record(ctx, event(who, typ, subject, fields))
+}
+
+func event(who *Asker, typ, subject string, fields map[string]string) audit.Event {
 	if fields == nil {
 		fields = map[string]string{}
 	}
 	if who.Via == ViaToken {
 		fields["via"] = "token " + who.Token
 	}
-	return a.cfg.Audit.Record(ctx, audit.Event{Type: typ, Phase: audit.Begun, Actor: who.Person.ID.String(), Subject: subject, Addr: who.address(), Fields: fields})
+	if who.Person.Machine != "" {
+		fields["machine"] = who.Person.Machine
+	}
+	return audit.Event{Type: typ, Phase: audit.Begun, Actor: who.Person.ID.String(), Subject: subject, Addr: who.address(), Fields: fields}
 }

@@ -74,6 +74,6 @@ func shownSession(who *Asker, s store.Session) apitype.Session {
 		Action: s.Action, Argv: s.Argv, PTY: s.PTY, State: s.State, Asked: s.Asked.UTC(), Started: when(s.Started), Ended: when(s.Ended), Until: when(s.Until),
 		Reason: s.EndReason, Purpose: s.Purpose, Ticket: s.Ticket, Rule: s.Rule, Via: via, Front: s.Front, Address: s.ClientAddr,
 		ExitStatus: s.ExitStatus, ExitSignal: s.ExitSignal, BytesIn: s.BytesIn, BytesOut: s.BytesOut, Hidden: s.HiddenRanges, Gaps: s.Gaps,
-		Record: record, Mine: who.is(s.Principal),
+		Record: record, Mine: who.opened(s),
 	}
 }

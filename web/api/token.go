@@ -45,9 +45,11 @@ func (a *API) listTokens(ctx context.Context, who *Asker, _ *struct{}) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	out := make([]apitype.Token, len(rows))
-	for i, t := range rows {
-		out[i] = shownToken(t)
+	out := []apitype.Token{}
+	for _, t := range rows {
+		if of.IsZero() || who.holds(t) {
+			out = append(out, shownToken(t))
+		}
 	}
 	return body(out)
 }
@@ -105,6 +107,8 @@ func (a *API) newToken(who *Asker, in apitype.TokenNew) (store.APIToken, error) 
 	switch _, err := netip.ParsePrefix(in.Network); {
 	case len(in.Scopes) == 0:
 		return t, errkind.New(errkind.Usage, "a token without scopes can do nothing").WithHint("The scopes are " + strings.Join(scopes, ", ") + ".")
+	case !wire.PlainText(in.Name, 80) || !wire.PlainText(in.Machine, 80):
+		return t, errkind.New(errkind.Usage, "the name of a token or a machine is longer than 80 bytes or has control characters")
 	case in.Network != "" && err != nil:
 		return t, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a network", in.Network)).WithHint("Write it as 198.51.100.0/24.")
 	case in.TTLSeconds < 60 || in.TTLSeconds > int64(signer.MaxTokenTime/time.Second):
@@ -117,7 +121,7 @@ func (a *API) revokeToken(ctx context.Context, who *Asker, in *struct {
 	ID string `path:"id" maxLength:"64"`
 }) (*nothing, error) {
 	t, err := a.cfg.Store.APIToken(ctx, in.ID)
-	if err == nil && !who.is(t.Principal) && !who.has(authz.DutyAdminister) {
+	if err == nil && !who.holds(t) && !who.has(authz.DutyAdminister) {
 		err = store.NotFound("API token", in.ID)
 	}
 	if err != nil {

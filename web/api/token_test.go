@@ -26,6 +26,8 @@ func TestTokensThatAreNotMade(t *testing.T) {
 		"from a network that is none":    {"technician", `{"scopes":["session"],"ttl_seconds":3600,"network":"home"}`, 400},
 		"from one address":               {"technician", `{"scopes":["session"],"ttl_seconds":3600,"network":"192.0.2.1/32"}`, 200},
 		"by a token, whatever its scope": {"audit-token", `{"scopes":["review"],"ttl_seconds":3600}`, 403},
+		"with a name of two lines":       {"technician", `{"scopes":["session"],"ttl_seconds":3600,"name":"a\nb"}`, 400},
+		"for a machine of two lines":     {"admin", `{"scopes":["session"],"ttl_seconds":3600,"machine":"a\u009bb"}`, 400},
 		"by a machine":                   {"machine", `{"scopes":["session"],"ttl_seconds":3600}`, 403},
 		"with more than is known":        {"technician", `{"scopes":["session"],"ttl_seconds":3600,"groups":["administrators"]}`, 400},
 	} {

@@ -66,7 +66,10 @@ func (s *Service) token(ctx context.Context, text string, addr netip.Addr) (Iden
 func TokenKey(tokenID string) string { return "token:" + tokenID }
 
 func tokenName(who store.Principal, t store.APIToken) string {
-	for _, n := range []string{who.Name, t.Machine, t.Name} {
+	if t.Machine != "" {
+		return authz.MachineName(t.Machine) // what a machine does is not done by who made its token
+	}
+	for _, n := range []string{who.Name, t.Name} {
 		if n != "" {
 			return n
 		}

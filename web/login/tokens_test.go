@@ -51,6 +51,14 @@ func TestATokenIsItsPersonWithoutASecondFactor(t *testing.T) {
 	}
 }
 
+func TestAMachineIsNotCalledAsItsMaker(t *testing.T) {
+	s := newSite(t)
+	s.addToken(func(t *store.APIToken) { t.Machine = "inventory" })
+	if who, err := s.Who(bearer(tokenText)); err != nil || who.Person.Name != "machine:inventory" || who.Person.Machine != "inventory" {
+		t.Errorf("got %q, %v, want machine:inventory", who.Person.Name, err)
+	}
+}
+
 func TestATokenIsGoodFromItsNetworkUntilItEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit  func(*store.APIToken)

@@ -109,6 +109,9 @@ func sessionWhere(f store.SessionFilter) *where {
 	}
 	if f.Sight != nil {
 		term, args := "issuer=? AND sub=?", []any{f.Sight.Principal.Issuer, f.Sight.Principal.Subject}
+		if f.Sight.Token != "" {
+			term, args = term+" AND via_token=?", append(args, f.Sight.Token)
+		}
 		if n := len(f.Sight.Sites); n > 0 {
 			term += " OR site IN " + marks(n)
 		}

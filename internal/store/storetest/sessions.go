@@ -170,6 +170,7 @@ func sessionSight(s *suite) {
 	for n := 1; n <= 4; n++ {
 		row := session(n)
 		row.Principal, row.Site = ada, fmt.Sprint("site-", n)
+		row.ViaToken = fmt.Sprint("token-", n)
 		if n == 1 {
 			row.Principal = tess
 		}
@@ -182,6 +183,8 @@ func sessionSight(s *suite) {
 	}{
 		{"own alone", store.SessionFilter{Sight: &store.Sight{Principal: tess}}, []int{1}},
 		{"own and a site's", store.SessionFilter{Sight: &store.Sight{Principal: tess, Sites: []string{"site-3", "site-4"}}}, []int{4, 3, 1}},
+		{"a machine's", store.SessionFilter{Sight: &store.Sight{Principal: ada, Token: "token-3"}}, []int{3}},
+		{"a token alone is nobody", store.SessionFilter{Sight: &store.Sight{Principal: tess, Token: "token-3"}}, []int{}},
 		{"nobody", store.SessionFilter{Sight: &store.Sight{}}, []int{}},
 		{"a filter does not widen", store.SessionFilter{Sight: &store.Sight{Principal: tess, Sites: []string{"site-3"}}, Device: "press-4"}, []int{}},
 		{"nor does a text", store.SessionFilter{Sight: &store.Sight{Principal: tess}, Text: "press"}, []int{1}},
