@@ -107,7 +107,7 @@ func decide(in store.Joining, j Joiner, now time.Time) (store.Joined, error) {
 	}
 	return store.Joined{Device: store.Device{FP: j.Device, Name: name, Site: in.Token.Site, Labels: in.Token.Labels,
 		State: store.Waiting, StateAt: now, StateWhy: "enrolled by a join code", HostKey: j.Part.HostKey.Marshal(), NoiseKey: j.Noise, Generation: j.Generation,
-		Serial: j.Part.Serial, HostName: j.Part.Name, OS: j.Part.OS, Agent: j.Agent, JoinToken: in.Token.ID, EnrolledAt: now}}, nil
+		Serial: j.Part.Serial, HostName: j.Part.Name, OS: j.Part.OS, Agent: j.Agent, LastAddr: j.Addr, JoinToken: in.Token.ID, EnrolledAt: now}}, nil
 }
 
 // knownDevice answers a key that is here already. The same keys with the code they came by are a device whose first

@@ -25,7 +25,7 @@ func TestACodeMakesADeviceThatWaits(t *testing.T) {
 	m := newMachine(t)
 	got := must(h.join(m, c))(t)
 	d := got.Device
-	if d.State != store.Waiting || d.Name != "press" || d.Site != "north" || d.Labels["hall"] != "1" || d.Serial != "SN-1" || got.Again {
+	if d.State != store.Waiting || d.Name != "press" || d.Site != "north" || d.Labels["hall"] != "1" || d.Serial != "SN-1" || d.LastAddr != "192.0.2.7" || got.Again {
 		t.Errorf("got %+v, want a device that waits, of the code's site and labels", d)
 	}
 	if wire.Sum(got.Bundle.Body) != c.Bundle {
