@@ -27,7 +27,7 @@ var work = []struct {
 	{"df -h\r", 8 * time.Second},
 	{"ps aux | head -40\r", 15 * time.Second},
 	{"dmesg | tail -40\r", 20 * time.Second},
-	{"top -d 1\r", 2 * time.Second}, {"", 6 * time.Second}, {"M", 4 * time.Second}, {"q", 3 * time.Second},
+	{"top -d 0.3\r", 2 * time.Second}, {"", 6 * time.Second}, {"M", 4 * time.Second}, {"q", 3 * time.Second},
 	{"cd work && ls -l\r", 5 * time.Second},
 	{"vim press.conf\r", 4 * time.Second}, {"/timeout\r", 3 * time.Second}, {"cw", 1 * time.Second}, {"retry_after\x1b", 4 * time.Second},
 	{"jjjj", 2 * time.Second}, {"ospeed = 1200   # as the manual says\x1b", 9 * time.Second}, {":wq\r", 3 * time.Second},
@@ -36,7 +36,9 @@ var work = []struct {
 	{"grep -rn --color=always 'define' . | head -50\r", 12 * time.Second},
 	{"tail -60 press.log\r", 20 * time.Second},
 	{"grep -c pressure press.log; grep alarm press.log | tail -30\r", 15 * time.Second},
-	{"less press.log\r", 3 * time.Second}, {" ", 4 * time.Second}, {" ", 4 * time.Second}, {" ", 5 * time.Second}, {"G", 4 * time.Second}, {"q", 2 * time.Second},
+	{"less press.log\r", 3 * time.Second}, {pages, 4 * time.Second}, {"G", 4 * time.Second}, {pages, 4 * time.Second}, {"q", 2 * time.Second},
+	{"vim main.c press.conf\r", 4 * time.Second}, {":n\r", 3 * time.Second}, {screens, 6 * time.Second}, {":q\r:q\r", 3 * time.Second},
+	{"tail -400 press.log\r", 20 * time.Second},
 	{"ls -lR /usr/share/doc | head -400\r", 10 * time.Second},
 	{"sha256sum /usr/bin/l*\r", 10 * time.Second},
 	{"cat main.c\r", 12 * time.Second},
@@ -45,6 +47,12 @@ var work = []struct {
 	{"netstat -tn 2>/dev/null || ss -tn\r", 10 * time.Second},
 	{"history | tail -20\r", 8 * time.Second},
 }
+
+// Keys that page through a text, in less and in vim.
+const (
+	pages   = "                              "
+	screens = "\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06"
+)
 
 // typing is the time between two keys in the corpus.
 const typing = 170 * time.Millisecond

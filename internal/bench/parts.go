@@ -18,8 +18,13 @@ func core(b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, sha := median(f["Seal/flood"].mbs), median(f["Seal/sha256"].mbs)
-	return []row{{"Recorder core, one core, in memory", ">= 300 MB/s", fmt.Sprintf("%.0f MB/s", seal), fmt.Sprintf("sha256 %.0f MB/s", sha), ratio(seal, sha), met(seal >= 300)}}, nil
+	sha := median(f["Seal/sha256"].mbs)
+	var rows []row
+	for _, kind := range [][2]string{{"listing", "directory listings"}, {"flood", "log lines with random numbers"}} {
+		v := median(f["Seal/"+kind[0]].mbs)
+		rows = append(rows, row{"Recorder core, one core, in memory, " + kind[1], ">= 300 MB/s", fmt.Sprintf("%.0f MB/s", v), fmt.Sprintf("sha256 %.0f MB/s", sha), ratio(v, sha), met(v >= 300)})
+	}
+	return rows, nil
 }
 
 // verifies measures the verifier against the least that a chain of hashes can cost.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,28 +61,42 @@ const (
 	to   = "<!-- end of table -->\n"
 )
 
-// publish prints the table, or puts it between the marks of a page whose other words stay.
+// publish prints the table, or puts it between the marks of a page whose other words stay. Where only some rows were measured
+// the others keep what they say.
 func publish(b *bench, rows []row, page string) error {
-	var t bytes.Buffer
-	fmt.Fprintf(&t, "%s%s\n\n%s", from, machine(b), head)
-	for _, r := range rows {
-		fmt.Fprintln(&t, r.line())
-	}
-	t.WriteString(to)
 	if page == "" {
-		_, err := os.Stdout.Write(t.Bytes())
+		_, err := fmt.Print(from, machine(b), "\n\n", head, lined(rows, ""), to)
 		return err
 	}
-	old, err := os.ReadFile(page)
+	raw, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := bytes.Cut(old, []byte(from))
-	_, after, ok2 := bytes.Cut(rest, []byte(to))
+	before, rest, ok := strings.Cut(string(raw), from)
+	table, after, ok2 := strings.Cut(rest, to)
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no place for the table", page)
 	}
-	return os.WriteFile(page, slices.Concat(before, t.Bytes(), after), 0o644)
+	_, old, _ := strings.Cut(table, head)
+	return os.WriteFile(page, []byte(before+from+machine(b)+"\n\n"+head+lined(rows, old)+to+after), 0o644)
+}
+
+// lined puts rows into the lines of an old table: in the place of those with the same name, or behind all.
+func lined(rows []row, old string) string {
+	var out strings.Builder
+	for line := range strings.Lines(old) {
+		for i, r := range rows {
+			if strings.HasPrefix(line, "| "+r.what+" |") {
+				line, rows = r.line()+"\n", slices.Delete(slices.Clone(rows), i, i+1)
+				break
+			}
+		}
+		out.WriteString(line)
+	}
+	for _, r := range rows {
+		out.WriteString(r.line() + "\n")
+	}
+	return out.String()
 }
 
 // machine says where and when.

@@ -20,8 +20,6 @@ const (
 	rekeyEvery = 1 << 16
 )
 
-var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashSHA256)
-
 // MessageConn carries whole messages: a WebSocket in the product.
 type MessageConn interface {
 	ReadMessage() ([]byte, error)
@@ -66,6 +64,8 @@ type Line struct {
 // hold the private half of gateway, or nothing but noise comes back.
 func Initiate(ctx context.Context, conn MessageConn, own NoiseKey, gateway Hash, hello []byte) (*Line, []byte, error) {
 	defer deadline(ctx, conn)()
+	suite, forget := newSuite()
+	defer forget()
 	hs, err := noise.NewHandshakeState(noise.Config{
 		CipherSuite: suite, Pattern: noise.HandshakeIK, Initiator: true, Prologue: []byte(prologue),
 		StaticKeypair: own.dh(), PeerStatic: gateway[:],
@@ -98,6 +98,8 @@ func Initiate(ctx context.Context, conn MessageConn, own NoiseKey, gateway Hash,
 // answer, or an error: then nothing is sent and the caller closes.
 func Respond(ctx context.Context, conn MessageConn, own NoiseKey, judge func(peer Hash, hello []byte) ([]byte, error)) (*Line, error) {
 	defer deadline(ctx, conn)()
+	suite, forget := newSuite()
+	defer forget()
 	hs, err := noise.NewHandshakeState(noise.Config{
 		CipherSuite: suite, Pattern: noise.HandshakeIK, Prologue: []byte(prologue), StaticKeypair: own.dh(),
 	})

@@ -29,10 +29,14 @@ func decodeJSON(data []byte, v any, known bool) error {
 	if err := checkNames(data); err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if known {
-		d.DisallowUnknownFields()
+	if !known { // a control message: a decoder would cost more than the message
+		if err := json.Unmarshal(data, v); err != nil {
+			return fmt.Errorf("json: %w", err)
+		}
+		return nil
 	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("json: %w", err)
 	}

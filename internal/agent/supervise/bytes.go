@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"io"
-	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/proc"
@@ -36,12 +35,14 @@ func pump(dst io.Writer, src io.Reader, ended <-chan struct{}, renew func()) {
 
 // typed carries input to a terminal, with a verdict for every byte.
 func (c *channel) typed(t *proc.Terminal) {
+	v := verdicts{c: c}
 	buf := make([]byte, chunk)
 	for {
 		n, err := c.ch.Read(buf)
 		if n > 0 {
 			c.touched()
-			werr := t.Type(buf[:n], c.verdicts.add)
+			werr := t.Type(buf[:n], v.add)
+			v.flush()
 			if werr != nil {
 				io.Copy(io.Discard, c.ch) // the program is gone: what is typed now stays sealed
 				return
@@ -55,6 +56,7 @@ func (c *channel) typed(t *proc.Terminal) {
 
 // piped carries input to a program without a terminal. Nothing hides it, so all of it is clear.
 func (c *channel) piped() {
+	v := verdicts{c: c}
 	buf := make([]byte, chunk)
 	open := true
 	for {
@@ -65,7 +67,8 @@ func (c *channel) piped() {
 				_, werr := c.run.Stdin.Write(buf[:n])
 				open = werr == nil
 			}
-			c.verdicts.add(n, false)
+			v.add(n, false)
+			v.flush()
 		}
 		if err != nil {
 			c.run.Stdin.Close() // the program reads the end
@@ -80,44 +83,23 @@ func (c *channel) touched() {
 	c.s.mu.Unlock()
 }
 
-// verdictWait is how long a verdict waits for others. It also lets what was typed show first: the echo needs the line at the same
-// moment, and a person waits for it, while the record only wants the verdict within a second or two.
-const verdictWait = 2 * time.Millisecond
-
 // verdicts joins neighbours that are alike into one event.
 type verdicts struct {
-	c *channel
-
-	mu     sync.Mutex // guards what follows, and the order of events
+	c      *channel
 	n      uint64
 	hidden bool
-	timer  *time.Timer
 }
 
 func (v *verdicts) add(n int, hidden bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.n > 0 && v.hidden != hidden {
-		v.tell()
+		v.flush()
 	}
 	v.n, v.hidden = v.n+uint64(n), hidden
-	if v.timer == nil {
-		v.timer = time.AfterFunc(verdictWait, v.flush)
-	}
 }
 
-// flush tells what has gathered.
+// flush tells them at once, before the echo: the reveal then goes into the record with the echo, and costs no chunk and no sync
+// of its own.
 func (v *verdicts) flush() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.tell()
-}
-
-func (v *verdicts) tell() {
-	if v.timer != nil {
-		v.timer.Stop()
-		v.timer = nil
-	}
 	if v.n == 0 {
 		return
 	}

@@ -36,8 +36,7 @@ type channel struct {
 	run  *proc.Running
 	done chan struct{} // closed when the program has ended and everything is told
 
-	in       uint64 // bytes of input so far that were judged
-	verdicts verdicts
+	in uint64 // bytes of input so far
 }
 
 type ptyRequest struct {
@@ -207,7 +206,6 @@ func shown(argv []string) []string {
 // attend carries the program's bytes and tells its end: all output, then the status, then the end of file, then close.
 func (c *channel) attend() {
 	defer close(c.done)
-	c.verdicts.c = c
 	var out sync.WaitGroup
 	ended := make(chan struct{})
 	if t := c.run.Terminal; t != nil {
@@ -231,7 +229,6 @@ func (c *channel) attend() {
 		proc.Drain(c.run.Stderr)
 	}
 	out.Wait()
-	c.verdicts.flush()
 	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", PID: uint32(c.run.PID()), Ended: true, Status: uint32(exit.Status), Signal: exit.Signal})
 	c.tell(exit)
 }
