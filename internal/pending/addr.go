@@ -11,3 +11,13 @@ func Network(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// Wider is the network around one that Network gave: of IPv6 the /48 that a single customer may have whole, with 65536
+// networks in it. An IPv4 address stays.
+func Wider(network string) string {
+	p, err := netip.ParsePrefix(network)
+	if err != nil || !p.Addr().Is6() {
+		return network
+	}
+	return netip.PrefixFrom(p.Addr(), 48).Masked().String()
+}

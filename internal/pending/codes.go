@@ -13,7 +13,8 @@ const (
 	CodeTime     = 10 * time.Minute
 	CodeInterval = 5 * time.Second
 	mostCodes    = 1000
-	mostOfOne    = 20
+	mostOfOne    = 20  // network
+	mostOfWider  = 100 // see Wider
 )
 
 // Status is what a device hears when it asks.
@@ -42,6 +43,7 @@ type waiting[Q, A any] struct {
 	q        Q
 	user     string
 	from     string
+	wider    string
 	until    time.Time
 	interval time.Duration
 	asked    time.Time
@@ -58,19 +60,25 @@ func NewCodes[Q, A any](now func() time.Time) *Codes[Q, A] {
 func (c *Codes[Q, A]) Begin(q Q, from string) (device, user string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, same := c.now(), 0
+	now, same, near := c.now(), 0, 0
+	wider := Wider(from)
 	for h, w := range c.all {
 		if now.After(w.until.Add(time.Minute)) { // a minute longer, so that the device hears "expired"
 			delete(c.all, h)
-		} else if w.from == from {
+			continue
+		}
+		if w.from == from {
 			same++
 		}
+		if w.wider == wider {
+			near++
+		}
 	}
-	if len(c.all) >= mostCodes || same >= mostOfOne {
+	if len(c.all) >= mostCodes || same >= mostOfOne || near >= mostOfWider {
 		return "", "", TooMany()
 	}
 	device, user = Secret(), userCode()
-	c.all[Hash(device)] = &waiting[Q, A]{q: q, user: user, from: from, until: now.Add(CodeTime), interval: CodeInterval}
+	c.all[Hash(device)] = &waiting[Q, A]{q: q, user: user, from: from, wider: wider, until: now.Add(CodeTime), interval: CodeInterval}
 	return device, user, nil
 }
 

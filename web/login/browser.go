@@ -19,12 +19,14 @@ type flow struct {
 	cookie [32]byte
 	next   string
 	from   string
+	wider  string
 	again  bool // the provider was told to see the person afresh
 }
 
 const (
-	flowTime   = 10 * time.Minute
-	flowsOfOne = 100
+	flowTime     = 10 * time.Minute
+	flowsOfOne   = 100 // network
+	flowsOfWider = 500 // see pending.Wider
 )
 
 // serveChoose goes to the one provider, or to the page that offers them.
@@ -54,7 +56,9 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request, provider, next s
 	if err == nil {
 		err = s.starts.take(from)
 	}
-	if err == nil && s.flows.Count(func(f flow) bool { return f.from == from }) >= flowsOfOne {
+	wider := pending.Wider(from)
+	if err == nil && (s.flows.Count(func(f flow) bool { return f.from == from }) >= flowsOfOne ||
+		s.flows.Count(func(f flow) bool { return f.wider == wider }) >= flowsOfWider) {
 		err = pending.TooMany()
 	}
 	if err != nil {
@@ -67,7 +71,7 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request, provider, next s
 		return
 	}
 	secret := pending.Secret()
-	err = s.flows.PutAs(f.State, flow{Flow: f, cookie: pending.Hash(secret), next: next, from: from, again: again}, flowTime)
+	err = s.flows.PutAs(f.State, flow{Flow: f, cookie: pending.Hash(secret), next: next, from: from, wider: wider, again: again}, flowTime)
 	if err != nil {
 		s.showError(w, err, "")
 		return

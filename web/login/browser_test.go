@@ -1,6 +1,7 @@
 package login
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
@@ -205,6 +207,50 @@ func TestSignInsOfOneNetworkAreBounded(t *testing.T) {
 	s.clock.forward(time.Minute)
 	if b.Open(s.url + "/login/builtin"); b.Status != http.StatusSeeOther {
 		t.Errorf("a minute later: got %d", b.Status)
+	}
+}
+
+func TestNoCustomerKeepsOthersFromSigningIn(t *testing.T) {
+	s := newSite(t)
+	from := func(addr string) int {
+		r := httptest.NewRequest(http.MethodGet, "/login/builtin", nil)
+		r.RemoteAddr = "[" + addr + "]:1"
+		r.SetPathValue("provider", "builtin")
+		w := httptest.NewRecorder()
+		s.serveStart(w, r)
+		return w.Code
+	}
+	n := 0
+	for ; n < 2*flowsOfWider && from(fmt.Sprintf("2001:db8:1:%x::1", n)) == http.StatusSeeOther; n++ {
+	}
+	if n != flowsOfWider {
+		t.Errorf("got %d sign-ins under way for one /48, want %d", n, flowsOfWider)
+	}
+	if got := from("2001:db8:2::1"); got != http.StatusSeeOther {
+		t.Errorf("somebody else: got %d", got)
+	}
+	m := newMeter(s.clock.now, 1, time.Minute)
+	for i := range mostAskers + 1 {
+		if err := m.take(fmt.Sprint(i)); err != nil {
+			t.Fatalf("the first attempt of network %d: got %v", i, err)
+		}
+	}
+}
+
+func TestOnePersonDoesNotTakeAllCodesOfCommandLines(t *testing.T) {
+	s := newSite(t)
+	who := s.who(s.signIn(s.browser()))
+	for range codesOfOne {
+		if _, err := s.cliCode(who, cliStart{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.cliCode(who, cliStart{}); errkind.KindOf(err) != errkind.TooMany {
+		t.Errorf("got %v, want too many", err)
+	}
+	s.clock.forward(cliCodeTime)
+	if _, err := s.cliCode(who, cliStart{}); err != nil {
+		t.Errorf("a minute later: got %v", err)
 	}
 }
 

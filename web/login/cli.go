@@ -27,7 +27,10 @@ type cliCode struct {
 	challenge string
 }
 
-const cliCodeTime = time.Minute
+const (
+	cliCodeTime = time.Minute
+	codesOfOne  = 10 // sign-in
+)
 
 // cliStart is what a command line asks in the browser's address (RFC 8252: a loopback address of its own, and PKCE).
 type cliStart struct {
@@ -109,7 +112,7 @@ func (s *Service) serveCLIAnswer(w http.ResponseWriter, r *http.Request) {
 	}
 	add := url.Values{"state": {c.State}}
 	if r.PostForm.Get("answer") == "allow" {
-		code, err := s.codes.Put(cliCode{who.hash, c.Challenge}, cliCodeTime)
+		code, err := s.cliCode(who, c)
 		if err != nil {
 			s.showError(w, err, "")
 			return
@@ -126,6 +129,14 @@ func (s *Service) serveCLIAnswer(w http.ResponseWriter, r *http.Request) {
 	u.RawQuery = q.Encode()
 	page.Guard(w.Header(), c.Redirect)
 	http.Redirect(w, r, u.String(), http.StatusSeeOther)
+}
+
+// cliCode makes a code, of which one person cannot take all there are.
+func (s *Service) cliCode(who Identity, c cliStart) (string, error) {
+	if s.codes.Count(func(k cliCode) bool { return k.session == who.hash }) >= codesOfOne {
+		return "", pending.TooMany()
+	}
+	return s.codes.Put(cliCode{who.hash, c.Challenge}, cliCodeTime)
 }
 
 // serveCLIToken gives the command line its bearer for the code and the verifier that only it has. The code is used up by

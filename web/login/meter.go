@@ -21,7 +21,8 @@ type meter struct {
 	since time.Time
 }
 
-// mostAskers bounds one stretch; beyond it nobody new is let in until the next.
+// mostAskers bounds what is remembered of one stretch. Beyond it all is forgotten: whoever has that many networks has as many
+// attempts anyhow, and must not be able to keep everybody else out.
 const mostAskers = 50_000
 
 func newMeter(now func() time.Time, most int, every time.Duration) *meter {
@@ -36,7 +37,10 @@ func (m *meter) take(who string) error {
 		m.since, m.count = now, map[string]int{}
 	}
 	n, known := m.count[who]
-	if n >= m.most || !known && len(m.count) >= mostAskers {
+	if !known && len(m.count) >= mostAskers {
+		m.count = map[string]int{}
+	}
+	if n >= m.most {
 		return errkind.New(errkind.TooMany, "there were too many attempts").WithHint("Wait a minute, then try again.")
 	}
 	m.count[who] = n + 1
