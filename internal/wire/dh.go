@@ -16,8 +16,10 @@ type dh struct{ keys map[[32]byte]*ecdh.PrivateKey }
 // handshake: the ephemeral key must not outlive it.
 func newSuite() (suite noise.CipherSuite, forget func()) {
 	d := dh{map[[32]byte]*ecdh.PrivateKey{}}
-	return noise.NewCipherSuite(d, noise.CipherChaChaPoly, noise.HashSHA256), func() { clear(d.keys) }
+	return noise.NewCipherSuite(d, noise.CipherChaChaPoly, noise.HashSHA256), d.forget
 }
+
+func (d dh) forget() { clear(d.keys) }
 
 func (d dh) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
 	var secret [32]byte
