@@ -45,6 +45,7 @@ type bench struct {
 	root  string // of the source tree
 	dir   string // of this run, removed at its end
 	quick bool
+	some  bool              // not all sections
 	built map[string]string // directories of programs, by variant
 	demos map[string]*demo
 	sshd  *sshd
@@ -82,6 +83,7 @@ func run(quick bool, only, into string) error {
 		return err
 	}
 	defer b.close()
+	b.some = only != ""
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {

@@ -62,7 +62,7 @@ const (
 )
 
 // publish prints the table, or puts it between the marks of a page whose other words stay. Where only some rows were measured
-// the others keep what they say.
+// the others keep what they say, and so does the line on the machine.
 func publish(b *bench, rows []row, page string) error {
 	if page == "" {
 		_, err := fmt.Print(from, machine(b), "\n\n", head, lined(rows, ""), to)
@@ -77,8 +77,11 @@ func publish(b *bench, rows []row, page string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no place for the table", page)
 	}
-	_, old, _ := strings.Cut(table, head)
-	return os.WriteFile(page, []byte(before+from+machine(b)+"\n\n"+head+lined(rows, old)+to+after), 0o644)
+	where, old, _ := strings.Cut(table, head)
+	if !b.some || where == "" {
+		where = machine(b) + "\n\n"
+	}
+	return os.WriteFile(page, []byte(before+from+where+head+lined(rows, old)+to+after), 0o644)
 }
 
 // lined puts rows into the lines of an old table: in the place of those with the same name, or behind all.
