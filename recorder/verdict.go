@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"time"
 )
@@ -23,12 +24,24 @@ type unjudged struct {
 	at       uint64
 	data     []byte
 	deadline time.Time // zero: its Input has not returned
+	frame    *shown
 }
+
+// shown is what was revealed of one s frame.
+type shown struct {
+	end    uint64 // of the last stretch; first the frame's beginning
+	behind int    // stretches that do not begin where the one before ended
+}
+
+// mostBehind is how many such stretches a part may have in all, so that its readers' window never holds too many.
+const mostBehind = revealSplits - revealFrames
 
 // judge holds a recording's unjudged input. The recording's mutex guards it.
 type judge struct {
 	items  []unjudged
 	bytes  int
+	deaf   bool              // the device left input out
+	behind int               // of all s frames
 	hidden int               // stretches
 	until  map[uint32]uint64 // where each channel's last hidden stretch ends
 	moved  chan struct{}     // closed when something was judged; nil: nobody waits
@@ -37,7 +50,7 @@ type judge struct {
 }
 
 func (j *judge) add(it item) {
-	j.items = append(j.items, unjudged{ch: it.ch, actor: it.actor, at: it.at, data: append([]byte(nil), it.body...)})
+	j.items = append(j.items, unjudged{ch: it.ch, actor: it.actor, at: it.at, data: append([]byte(nil), it.body...), frame: &shown{end: it.at}})
 	j.bytes += len(it.body)
 }
 
@@ -70,6 +83,30 @@ func (u unjudged) part(from, to uint64) unjudged {
 	return u
 }
 
+// skips reports whether input before at waits for its verdict.
+func (j *judge) skips(ch uint32, at uint64) bool {
+	for _, u := range j.items {
+		if u.ch == ch && u.at < at {
+			return true
+		}
+	}
+	return false
+}
+
+// show reports whether a piece may be revealed. Readers take a bounded number of stretches, of one s frame and of all:
+// beyond that the device's word would make a record that does not verify.
+func (j *judge) show(u unjudged) bool {
+	if u.at != u.frame.end {
+		if u.frame.behind == revealParts-1 || j.behind == mostBehind {
+			return false
+		}
+		u.frame.behind++
+		j.behind++
+	}
+	u.frame.end = u.at + uint64(len(u.data))
+	return true
+}
+
 // hide counts a hidden piece; keys typed one by one are one stretch.
 func (j *judge) hide(u unjudged) {
 	if end, ok := j.until[u.ch]; !ok || end != u.at {
@@ -99,7 +136,8 @@ func (j *judge) erase() {
 
 // Verdict says what the device's terminal did with a range of input: showed it (then it is revealed to the
 // readers of the record), or hid it (then it stays sealed). It waits for nothing. What was judged before,
-// or was never typed, is left alone.
+// or was never typed, is left alone. A device judges in order: of one that leaves some out nothing more is taken, or it
+// could break its input into so many pieces that nothing else would be done here than to look through them.
 func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	to := offset + n
 	if to < offset {
@@ -107,11 +145,16 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hard != nil || r.closing {
+	if r.hard != nil || r.closing || n == 0 || r.judge.deaf {
+		return
+	}
+	if r.judge.skips(ch, offset) {
+		r.judge.deaf = true
+		r.n.cfg.Log.Warn("a device judges its input out of order; what is typed from here on stays sealed", slog.String("session", r.session.String()))
 		return
 	}
 	for _, u := range r.judge.cut(ch, offset, to) {
-		if hidden {
+		if hidden || !r.judge.show(u) {
 			r.judge.hide(u)
 		} else {
 			r.add(item{kind: KindReveal, ch: ch, stream: StreamIn, actor: u.actor, at: u.at, body: u.data})

@@ -1,0 +1,54 @@
+package recorder
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// A device says of one paste that every second byte was shown. Whatever it says, the record must be one that its readers take.
+func TestVerdictsOnEverySecondByteLeaveARecordThatVerifies(t *testing.T) {
+	for name, judge := range map[string]func(r *Recording, n uint64){
+		"in order": func(r *Recording, n uint64) {
+			for at := range n {
+				r.Verdict(0, at, 1, at%2 == 0)
+			}
+		},
+		"skipping": func(r *Recording, n uint64) {
+			for at := uint64(1); at < n; at += 2 {
+				r.Verdict(0, at, 1, false)
+			}
+		},
+		"backwards": func(r *Recording, n uint64) {
+			for at := n - 1; at > 1; at -= 2 {
+				r.Verdict(0, at, 1, false)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, s := t.TempDir(), id.NewSession()
+			n, _ := openNode(t, nodeConfig(dir))
+			r := create(t, n, PartConfig{Session: s})
+			paste := bytes.Repeat([]byte("ab"), 100<<10)
+			must(t, r.Input(t.Context(), 0, 0, paste))
+			began := time.Now()
+			judge(r, uint64(len(paste)))
+			t.Logf("%d verdicts took %s", len(paste), time.Since(began))
+			_, err := r.Close(t.Context(), "exit")
+			must(t, err)
+			rkName, skName := SlotNames(s, 0)
+			rk, sk := unlock(t, dir, rkName, site().reader), unlock(t, dir, skName, site().officer)
+			raw, err := os.ReadFile(filepath.Join(dir, r.File()))
+			must(t, err)
+			rep, err := Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), VerifyOptions{File: r.File(), RK: &rk, SK: &sk})
+			must(t, err)
+			if got := rep.Hidden.Bytes + r.Progress().Totals.Revealed; got != uint64(len(paste)) {
+				t.Errorf("hidden and shown: got %d bytes, want %d", got, len(paste))
+			}
+		})
+	}
+}
