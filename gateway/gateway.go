@@ -77,6 +77,7 @@ type Config struct {
 	AskTime  time.Duration // how long an answer to Ask may be redeemed; default 30 s
 	// Silence of the database after which input waits, and sessions end; default 5 s and 30 s.
 	FreezeAfter, EndAfter time.Duration
+	ProgressEvery         time.Duration // how often the log is told how far a recording is; default 5 min
 	Now                   func() time.Time
 	Log                   *slog.Logger
 }
@@ -140,6 +141,7 @@ func New(cfg Config) *Broker {
 		cfg.AskTime = 30 * time.Second
 	}
 	cfg.FreezeAfter, cfg.EndAfter = cmp.Or(cfg.FreezeAfter, freezeAfter), cmp.Or(cfg.EndAfter, endAfter)
+	cfg.ProgressEvery = cmp.Or(cfg.ProgressEvery, progressEvery)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

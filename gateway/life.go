@@ -71,6 +71,8 @@ func (s *Session) run() {
 	var all, output sync.WaitGroup
 	all.Go(s.readEvents)
 	all.Go(s.readRequests)
+	running, over := context.WithCancel(s.ctx)
+	all.Go(func() { s.announceProgress(running) })
 	output.Go(func() { s.carry(s.pump(s.ch, recorder.StreamOut)) })
 	output.Go(func() { s.carry(s.pump(s.ch.Stderr(), recorder.StreamErr)) })
 	finished := make(chan struct{})
@@ -84,6 +86,7 @@ func (s *Session) run() {
 		s.tellDevice()
 	}
 	watch()
+	over()
 	s.line.Conn.Close() // what has arrived on its channels can still be read
 	select {
 	case <-finished:

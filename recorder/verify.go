@@ -51,12 +51,15 @@ func Verify(ctx context.Context, src io.ReaderAt, size int64, opt VerifyOptions)
 		return nil, errors.New("the unsealing key alone opens nothing: the reading key is needed too")
 	}
 	v := &verifier{opt: opt, tally: newTally(), heads: map[uint32][32]byte{}}
-	for _, h := range opt.Heads {
-		v.heads[h.Seq] = h.H
-	}
 	var err error
 	if v.sc, err = newScanner(opt.File, src, size); err != nil {
 		return nil, err
+	}
+	for _, h := range opt.Heads {
+		if have, ok := v.heads[h.Seq]; ok && have != h.H {
+			return nil, v.sc.fault(0, RuleHead, "two progress leaves name two states after chunk %d", h.Seq)
+		}
+		v.heads[h.Seq] = h.H
 	}
 	if err := v.header(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -30,6 +31,11 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 	}
 	if r.Type == "close" || r.Type == "interrupted" {
 		return s.appendEnd(ctx, r)
+	}
+	if r.Type == "progress" {
+		if err := s.runs(r); err != nil {
+			return Appended{}, errkind.New(errkind.Usage, "progress leaf: "+err.Error())
+		}
 	}
 	if r.Type == "shredded" {
 		if err := s.mayShred(r); err != nil {
@@ -82,21 +88,38 @@ func (s *Service) mayShred(r AppendRequest) error {
 	return nil
 }
 
+// runs checks that a progress leaf names its session's own open leaf, which has no end yet.
+func (s *Service) runs(r AppendRequest) error {
+	body, err := ledger.ParseProgressBody(r.Body)
+	if err != nil {
+		return err
+	}
+	if !s.unended.has(body.Open) {
+		return fmt.Errorf("entry %d is no beginning without an end", body.Open)
+	}
+	return s.refersTo(r, body.Session, body.Part, body.Open)
+}
+
 // ends checks that a close names its session's own open leaf.
 func (s *Service) ends(r AppendRequest) error {
 	body, err := ledger.ParseCloseBody(r.Body)
 	if err != nil {
 		return err
 	}
-	if len(r.Ref) != 1 || r.Ref[0] != body.Open {
-		return fmt.Errorf("want one reference, to the open leaf %d", body.Open)
+	return s.refersTo(r, body.Session, body.Part, body.Open)
+}
+
+// refersTo checks that a leaf's one reference is the open leaf of its own session and part.
+func (s *Service) refersTo(r AppendRequest, sid id.Session, part uint32, at uint64) error {
+	if len(r.Ref) != 1 || r.Ref[0] != at {
+		return fmt.Errorf("want one reference, to the open leaf %d", at)
 	}
-	open, err := s.openAt(body.Open)
+	open, err := s.openAt(at)
 	if err != nil {
 		return err
 	}
-	if open.Session != body.Session || open.Part != body.Part {
-		return fmt.Errorf("the open leaf %d is of another session or part", body.Open)
+	if open.Session != sid || open.Part != part {
+		return fmt.Errorf("the open leaf %d is of another session or part", at)
 	}
 	return nil
 }

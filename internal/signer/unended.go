@@ -53,3 +53,9 @@ func (u *unended) take(open uint64) (back func(), err error) {
 	delete(u.open, open)
 	return func() { u.saw(open, "open", nil) }, nil
 }
+
+func (u *unended) has(open uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open[open]
+}

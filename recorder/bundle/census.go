@@ -24,6 +24,7 @@ type census struct {
 	opened   map[uint64]bool
 	ends     map[uint64]uint64 // by open leaf
 	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
+	progress map[uint64][]recorder.Head
 }
 
 func (s *census) fault(rule, format string, args ...any) error {
@@ -32,6 +33,7 @@ func (s *census) fault(rule, format string, args ...any) error {
 
 func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
+	s.progress = map[uint64][]recorder.Head{}
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -75,6 +77,8 @@ func (s *census) entry(i uint64) error {
 		s.opens, s.opened[i] = append(s.opens, i), true
 	case "close", "interrupted":
 		return s.end(i, l)
+	case "progress":
+		return s.came(i, l)
 	case "shredded":
 		_, raw, _ := s.c.Body(i)
 		b, err := ledger.ParseEventBody(raw)
@@ -84,6 +88,20 @@ func (s *census) entry(i uint64) error {
 			}
 		}
 	}
+	return nil
+}
+
+// came keeps how far a recording was, as the log says.
+func (s *census) came(i uint64, l ledger.Leaf) error {
+	_, raw, ok := s.c.Body(i)
+	if !ok {
+		return nil
+	}
+	b, err := ledger.ParseProgressBody(raw)
+	if err != nil || len(l.Ref) != 1 || l.Ref[0] != b.Open || !s.opened[b.Open] {
+		return s.fault(RuleLeaf, "the progress in entry %d is of no beginning before it (%v)", i, err)
+	}
+	s.progress[b.Open] = append(s.progress[b.Open], recorder.Head{Seq: b.Seq, H: b.H})
 	return nil
 }
 
@@ -165,7 +183,7 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 	if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
 		size = end.Bytes // what stands behind an interruption belongs to nothing
 	}
-	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, HFinal: &end.HFinal}
+	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, HFinal: &end.HFinal, Heads: s.progress[at]}
 	if len(open.GatewayPub) == 32 {
 		opt.Key = open.GatewayPub
 	}

@@ -98,9 +98,7 @@ func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
 	if _, err := h.census(Options{LogDir: dir}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "interrupted", Ref: []uint64{r.Parts[0].Open}, Body: body}); err != nil {
-		t.Fatal(err)
-	}
+	h.Lie("interrupted", body, r.Parts[0].Open)
 	_, err := h.census(Options{LogDir: h.LogDir()})
 	wantRule(t, "two ends", err, RuleEnd)
 

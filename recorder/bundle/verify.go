@@ -307,6 +307,10 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 	if end != nil {
 		opt.HFinal = &end.HFinal
 	}
+	var err error
+	if opt.Heads, err = v.progress(p.Open.Index, n); err != nil {
+		return prev, err
+	}
 	if err := v.unlock(n, name, &opt); err != nil {
 		return prev, err
 	}

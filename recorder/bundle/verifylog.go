@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -37,6 +38,25 @@ func (v *verifier) events(context.Context) error {
 		v.r.say("A", RuleLeaf, "also in the log: %s, %d times", typ, count[typ])
 	}
 	return nil
+}
+
+// progress gives the states of a part's chain that the log's progress leaves name. That the leaves are in the log is
+// checked with the other events.
+func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
+	var out []recorder.Head
+	for i := range v.s.m.Events {
+		e := &v.s.m.Events[i]
+		l, err := ledger.ParseLeaf(e.Leaf)
+		if err != nil || l.Type != "progress" || !slices.Equal(l.Ref, []uint64{open}) {
+			continue
+		}
+		b, err := ledger.ParseProgressBody(e.Body)
+		if err != nil || b.Open != open || b.Session != v.s.m.Session || b.Part != part {
+			return nil, v.fault(RuleLeaf, "the progress in entry %d is of another session or part than the beginning it refers to (%v)", e.Index, err)
+		}
+		out = append(out, recorder.Head{Seq: b.Seq, H: b.H})
+	}
+	return out, nil
 }
 
 // policy compares the policy's text with the hash in the passes. Between two parts the policy may have changed.
@@ -143,9 +163,18 @@ func (v *verifier) leftOut(at uint64, l ledger.Leaf) string {
 			return fmt.Sprintf("announced a further part after entry %d", ref)
 		case "close", "interrupted":
 			return fmt.Sprintf("ended the part that entry %d announced", ref)
+		case "progress":
+			if !v.has(at) {
+				return fmt.Sprintf("says how far the part was that entry %d announced", ref)
+			}
 		}
 	}
 	return ""
+}
+
+// has reports whether an entry is among the bundle's events.
+func (v *verifier) has(at uint64) bool {
+	return slices.ContainsFunc(v.s.m.Events, func(e Entry) bool { return e.Index == at })
 }
 
 // held reads the checkpoints that others kept.

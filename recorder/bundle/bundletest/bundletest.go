@@ -12,11 +12,13 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -56,6 +58,7 @@ type House struct {
 	Host    ssh.PublicKey     // the device's
 	Key     ed25519.PublicKey // record key
 	LogKey  string
+	Midway  func(sid id.Session, part uint32, open uint64, rec *recorder.Recording) // before a part is closed
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -149,6 +152,9 @@ func (h *House) Run(output []byte, parts int) Ran {
 		fail(rec.Input(ctx, 1, 0, []byte("su\nsecret\n")))
 		rec.Verdict(1, 0, 3, false)
 		rec.Verdict(1, 3, 7, true)
+		if h.Midway != nil {
+			h.Midway(out.SID, uint32(n), o.Index, rec)
+		}
 		closed := must(rec.Close(ctx, "exit"))(h.t)
 		head = closed.HFinal
 		body := must(ledger.CloseBody{Session: out.SID, Part: uint32(n), Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Gaps: closed.Totals.Gaps, Reason: "exit", AtMS: 1}.Marshal())(h.t)
@@ -169,6 +175,23 @@ func (h *House) Open(r Ran, rec *recorder.Recording, n uint32) signer.Opened {
 		q.PrevOpen = &r.Parts[n-1].Open
 	}
 	return must(h.Signer.Open(h.t.Context(), q))(h.t)
+}
+
+// Lie appends what the signer would refuse: the owner of the log's key can.
+func (h *House) Lie(typ string, body []byte, ref ...uint64) {
+	h.t.Helper()
+	if err := h.Signer.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	secret := must(os.ReadFile(filepath.Join(h.dir, "signer", "keys", "log.key")))(h.t)
+	line, _, _ := strings.Cut(string(secret), "\n")
+	key := must(note.NewSigner(line))(h.t)
+	log := must(ledger.Open(h.LogDir(), key))(h.t)
+	leaf := ledger.Leaf{Type: typ, Ref: ref, Commit: ledger.Commit([16]byte{1}, body)}
+	must(log.Append(h.t.Context(), ledger.Entry{Leaf: leaf, Nonce: [16]byte{1}, Body: body}))(h.t)
+	if err := log.Close(); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // Event appends a leaf about something.
