@@ -15,6 +15,7 @@ const words: [level: string, name: string, found: RegExp, asked: string][] = [
   ['log', 'close leaf', /./, 'Its end is in the log'],
   ['A', 'chunk', /./, 'Every byte in its place'],
   ['A', 'head', /h\[0\]/, 'It is the record that was announced'],
+  ['A', 'head', /progress/, 'It went through what the log noted on the way'],
   ['A', 'head', /./, 'It ends where the log says'],
   ['A', 'signature', /./, 'Closed and signed'],
   ['A', 'statement', /./, 'What the machine signed'],
