@@ -32,7 +32,7 @@ func TestADeviceEnrolsWaitsIsAdmittedAndOpens(t *testing.T) {
 	if _, err := h.Open(t.Context(), gateway0(m)); err == nil || !strings.Contains(err.Error(), "waiting") {
 		t.Errorf("a waiting device: got %v", err)
 	}
-	if _, err := h.office.Admit(t.Context(), h.admin, "ada", m.name, enroll.Admission{Fingerprint: enroll.Fingerprint([32]byte{1})}); err == nil {
+	if _, err := h.office.Admit(t.Context(), h.admin, enroll.Actor{Name: "ada"}, m.name, enroll.Admission{Fingerprint: enroll.Fingerprint([32]byte{1})}); err == nil {
 		t.Error("admitted under another fingerprint")
 	}
 	h.admit(m)
@@ -78,7 +78,7 @@ func TestRevokingCutsLineAndSessionAtOnceAndTheKeyStaysOut(t *testing.T) {
 		t.Fatal(got.err)
 	}
 	began := time.Now()
-	must(h.office.Revoke(t.Context(), "ada", m.name, "stolen"))(t)
+	must(h.office.Revoke(t.Context(), enroll.Actor{Name: "ada"}, m.name, "stolen"))(t)
 	if code := c.end(time.Second); code != wire.CloseUnknown {
 		t.Errorf("got close code %d, want %d", code, wire.CloseUnknown)
 	}
@@ -102,7 +102,7 @@ func TestAHandshakeThatBeganBeforeARevocationDoesNotSurviveIt(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")
 	c := must(m.greet(nil))(t) // judged good, not yet confirmed
-	must(h.office.Revoke(t.Context(), "ada", m.name, ""))(t)
+	must(h.office.Revoke(t.Context(), enroll.Actor{Name: "ada"}, m.name, ""))(t)
 	c.ping()
 	go c.read()
 	if code := c.end(2 * time.Second); code != wire.CloseUnknown {

@@ -316,7 +316,7 @@ func (h *house) state(s wire.Signed) wire.Status {
 
 func (h *house) code(s enroll.TokenSpec) wire.JoinCode {
 	h.t.Helper()
-	c, _, err := h.office.CreateToken(context.Background(), "ada", s)
+	c, _, err := h.office.CreateToken(context.Background(), enroll.Actor{Name: "ada"}, s)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func (h *house) admitted(name string) *machine {
 
 func (h *house) admit(m *machine) {
 	h.t.Helper()
-	must(h.office.Admit(context.Background(), h.admin, "ada", m.name, enroll.Admission{Fingerprint: enroll.Fingerprint(m.fp())}))(h.t)
+	must(h.office.Admit(context.Background(), h.admin, enroll.Actor{Name: "ada"}, m.name, enroll.Admission{Fingerprint: enroll.Fingerprint(m.fp())}))(h.t)
 }
 
 func (h *house) up(m *machine) *ctl {

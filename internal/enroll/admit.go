@@ -28,7 +28,7 @@ type Admission struct {
 
 // Admit lets a waiting device in, or clears a dispute or a lock. The evidence must give the duty to administer: the signer
 // checks it.
-func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor string, name id.Device, a Admission) (store.Device, error) {
+func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, name id.Device, a Admission) (store.Device, error) {
 	d, err := o.Store.Device(ctx, name)
 	if err != nil {
 		return d, err
@@ -55,8 +55,8 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor string, na
 		}
 		now := o.now().UTC()
 		row.Name, row.Site, row.Labels, row.Dispute = next.Name, next.Site, next.Labels, nil
-		row.State, row.StateAt, row.StateBy, row.StateWhy = store.OK, now, actor, "admitted"
-		row.AdmittedBy, row.AdmittedAt = actor, now
+		row.State, row.StateAt, row.StateBy, row.StateWhy = store.OK, now, actor.Name, "admitted"
+		row.AdmittedBy, row.AdmittedAt = actor.Name, now
 		return nil
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor string, na
 			o.Lines.Refresh(d.FP)
 		}
 	}
-	return out, o.Audit.Index(ctx, leaf.Index, "admitted", actor, string(out.Name))
+	return out, o.Audit.Index(ctx, leaf.Index, "admitted", actor.ID, string(out.Name))
 }
 
 // asAdmitted applies an admission to what is known of the device.
@@ -112,7 +112,7 @@ func (o *Office) put(ctx context.Context, by signer.Evidence, d store.Device, st
 }
 
 // Label sets labels of an admitted device: those named; an empty value removes one.
-func (o *Office) Label(ctx context.Context, by signer.Evidence, actor string, name id.Device, labels map[string]string) (store.Device, error) {
+func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, name id.Device, labels map[string]string) (store.Device, error) {
 	d, err := o.Store.Device(ctx, name)
 	if err != nil {
 		return d, err
@@ -133,7 +133,7 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor string, na
 	if err != nil {
 		return d, err
 	}
-	return out, o.Audit.Index(ctx, leaf.Index, "label", actor, string(name))
+	return out, o.Audit.Index(ctx, leaf.Index, "label", actor.ID, string(name))
 }
 
 func merged(old, set map[string]string) map[string]string {
@@ -152,7 +152,7 @@ func merged(old, set map[string]string) map[string]string {
 }
 
 // Revoke ends a device for good: its keys are worth nothing and everything of it is cut at once. It may be repeated.
-func (o *Office) Revoke(ctx context.Context, actor string, name id.Device, why string) (store.Device, error) {
+func (o *Office) Revoke(ctx context.Context, actor Actor, name id.Device, why string) (store.Device, error) {
 	if !wire.PlainText(why, wire.MaxGrantText) {
 		return store.Device{}, usage(fmt.Sprintf("the reason is longer than %d bytes or has control characters", wire.MaxGrantText))
 	}
@@ -164,12 +164,12 @@ func (o *Office) Revoke(ctx context.Context, actor string, name id.Device, why s
 	defer cancel()
 	out, err := o.Store.ChangeDevice(ctx, d.FP, func(row *store.Device) error {
 		if row.State != store.Revoked {
-			row.State, row.StateAt, row.StateBy, row.StateWhy = store.Revoked, o.now().UTC(), actor, why
+			row.State, row.StateAt, row.StateBy, row.StateWhy = store.Revoked, o.now().UTC(), actor.Name, why
 		}
 		return nil
 	})
 	if o.Lines != nil {
-		o.Lines.Cut(d.FP, "revoked by "+actor)
+		o.Lines.Cut(d.FP, "revoked by "+actor.Name)
 	}
 	if err != nil {
 		o.log().Error("a revocation is not in the database", slog.String("device", string(name)), slog.Any("error", err))
@@ -178,14 +178,14 @@ func (o *Office) Revoke(ctx context.Context, actor string, name id.Device, why s
 }
 
 // restrict tells the signer. A device that was never admitted is not there: then the leaf is written from here.
-func (o *Office) restrict(ctx context.Context, d store.Device, actor, why string) error {
-	leaf, err := o.Signer.Restrict(ctx, d.FP, wire.StateRevoked, why+" (by "+actor+")")
+func (o *Office) restrict(ctx context.Context, d store.Device, actor Actor, why string) error {
+	leaf, err := o.Signer.Restrict(ctx, d.FP, wire.StateRevoked, why+" (by "+actor.Name+", "+actor.ID+")")
 	if errkind.KindOf(err) == errkind.NotFound {
-		return o.Audit.Record(ctx, audit.Event{Type: "revoked", Actor: actor, Subject: string(d.Name), Fields: map[string]string{"fp": wire.Hash(d.FP).String(), "why": why}})
+		return o.Audit.Record(ctx, audit.Event{Type: "revoked", Actor: actor.ID, Subject: string(d.Name), Fields: map[string]string{"fp": wire.Hash(d.FP).String(), "why": why}})
 	}
 	if err != nil {
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s is cut off here, but the signer did not take the revocation", d.Name)).
 			WithHint("Revoke it again once the signer answers.").Because(err)
 	}
-	return o.Audit.Index(ctx, leaf.Index, "revoked", actor, string(d.Name))
+	return o.Audit.Index(ctx, leaf.Index, "revoked", actor.ID, string(d.Name))
 }

@@ -57,6 +57,10 @@ type Auditor interface {
 	Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 }
 
+// Actor is who does something: as people read it, and as evidence names them, issuer and subject. Two people may have one
+// name, and some providers let them choose it.
+type Actor struct{ Name, ID string }
+
 // Lines is what the office tells the control lines. Package rendezvous implements it.
 type Lines interface {
 	// Cut closes everything of a device for good: it is revoked.

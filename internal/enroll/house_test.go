@@ -57,6 +57,9 @@ func must[T any](v T, err error) func(*testing.T) T {
 	}
 }
 
+// ada is whoever administers here.
+var ada = enroll.Actor{Name: "ada", ID: "https://idp.test admin"}
+
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,7 +86,7 @@ func newHouse(t *testing.T) *house {
 
 func (h *house) code(s enroll.TokenSpec) wire.JoinCode {
 	h.t.Helper()
-	c, _, err := h.CreateToken(context.Background(), "ada", s)
+	c, _, err := h.CreateToken(context.Background(), ada, s)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestACodeThatIsNotGoodMakesNoDevice(t *testing.T) {
 		"expired long ago": {spec: enroll.TokenSpec{TTL: time.Minute}, before: func(h *house, _ *wire.JoinCode) { h.clock = h.clock.Add(1000 * time.Hour) },
 			words: "this join code expired on", leaf: true},
 		"revoked": {before: func(h *house, c *wire.JoinCode) {
-			if err := h.RevokeToken(h.t.Context(), "ada", c.ID); err != nil {
+			if err := h.RevokeToken(h.t.Context(), ada, c.ID); err != nil {
 				h.t.Fatal(err)
 			}
 		}, words: "this join code was revoked by ada", leaf: true},
@@ -175,7 +175,7 @@ func TestKeysThatAreKnownDoNotEnrolAgain(t *testing.T) {
 	clone.host = m.host
 	_, err = h.join(clone, h.code(enroll.TokenSpec{}))
 	refusal(t, "the other half", err, errkind.Denied, "one of this device's keys belongs to press already")
-	if _, err := h.Revoke(t.Context(), "ada", "press", "sold"); err != nil {
+	if _, err := h.Revoke(t.Context(), ada, "press", "sold"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.join(m, h.code(enroll.TokenSpec{}))

@@ -35,7 +35,7 @@ type TokenSpec struct {
 }
 
 // CreateToken makes a join code. The secret in it is stored as its hash only, so the code can be shown once.
-func (o *Office) CreateToken(ctx context.Context, actor string, s TokenSpec) (wire.JoinCode, store.JoinToken, error) {
+func (o *Office) CreateToken(ctx context.Context, actor Actor, s TokenSpec) (wire.JoinCode, store.JoinToken, error) {
 	if err := s.check(); err != nil {
 		return wire.JoinCode{}, store.JoinToken{}, err
 	}
@@ -52,12 +52,12 @@ func (o *Office) CreateToken(ctx context.Context, actor string, s TokenSpec) (wi
 	}
 	now := o.now().UTC()
 	t := store.JoinToken{ID: code.ID, SecretHash: wire.Sum(code.Secret[:]), Name: s.Name, Site: s.Site, Labels: s.Labels, Uses: s.Uses, UsesLeft: s.Uses,
-		Created: now, CreatedBy: actor, Expires: now.Add(s.TTL), Serial: s.Serial, BundleHash: bundle}
+		Created: now, CreatedBy: actor.Name, Expires: now.Add(s.TTL), Serial: s.Serial, BundleHash: bundle}
 	fields := map[string]string{"what": "code made", "site": s.Site, "uses": fmt.Sprint(s.Uses), "expires": t.Expires.Format(time.RFC3339), "name": s.Name, "serial": s.Serial}
 	for k, v := range s.Labels {
 		fields["label."+k] = v
 	}
-	if err := o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor, Subject: TokenID(t.ID), Fields: fields}); err != nil {
+	if err := o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(t.ID), Fields: fields}); err != nil {
 		return wire.JoinCode{}, store.JoinToken{}, err
 	}
 	return code, t, o.Store.AddJoinToken(ctx, t)
@@ -155,14 +155,14 @@ func (o *Office) Tokens(ctx context.Context) ([]store.JoinToken, error) {
 }
 
 // RevokeToken ends a join code. Devices that came by it stay.
-func (o *Office) RevokeToken(ctx context.Context, actor string, token [16]byte) error {
+func (o *Office) RevokeToken(ctx context.Context, actor Actor, token [16]byte) error {
 	if _, err := o.Store.JoinToken(ctx, token); err != nil {
 		return err
 	}
-	if err := o.Store.RevokeJoinToken(ctx, token, o.now(), actor); err != nil {
+	if err := o.Store.RevokeJoinToken(ctx, token, o.now(), actor.Name); err != nil {
 		return err
 	}
-	return o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor, Subject: TokenID(token), Fields: map[string]string{"what": "code revoked"}})
+	return o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(token), Fields: map[string]string{"what": "code revoked"}})
 }
 
 // TokenID is a join code's name in listings; it is no secret.

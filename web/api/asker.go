@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -95,6 +96,10 @@ func (who *Asker) own() *store.Sight {
 // holds reports whether an API token is the caller's own; a machine has the one it shows.
 func (who *Asker) holds(t store.APIToken) bool {
 	return who.is(t.Principal) && (who.Person.Machine == "" || who.Token == t.ID)
+}
+
+func (who *Asker) actor() enroll.Actor {
+	return enroll.Actor{Name: who.name(), ID: who.Person.ID.String()}
 }
 
 func (who *Asker) name() string {

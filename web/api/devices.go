@@ -21,12 +21,12 @@ import (
 
 // Office enrols, admits, relabels and revokes devices. *enroll.Office is one.
 type Office interface {
-	CreateToken(ctx context.Context, actor string, s enroll.TokenSpec) (wire.JoinCode, store.JoinToken, error)
+	CreateToken(ctx context.Context, actor enroll.Actor, s enroll.TokenSpec) (wire.JoinCode, store.JoinToken, error)
 	Tokens(ctx context.Context) ([]store.JoinToken, error)
-	RevokeToken(ctx context.Context, actor string, token [16]byte) error
-	Admit(ctx context.Context, by signer.Evidence, actor string, name id.Device, a enroll.Admission) (store.Device, error)
-	Label(ctx context.Context, by signer.Evidence, actor string, name id.Device, labels map[string]string) (store.Device, error)
-	Revoke(ctx context.Context, actor string, name id.Device, why string) (store.Device, error)
+	RevokeToken(ctx context.Context, actor enroll.Actor, token [16]byte) error
+	Admit(ctx context.Context, by signer.Evidence, actor enroll.Actor, name id.Device, a enroll.Admission) (store.Device, error)
+	Label(ctx context.Context, by signer.Evidence, actor enroll.Actor, name id.Device, labels map[string]string) (store.Device, error)
+	Revoke(ctx context.Context, actor enroll.Actor, name id.Device, why string) (store.Device, error)
 }
 
 func (a *API) registerDevices() {
@@ -180,7 +180,7 @@ func (a *API) admitDevice(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	d, err = a.cfg.Office.Admit(ctx, who.Evidence, who.name(), d.Name, enroll.Admission{Name: in.Body.Name, Site: in.Body.Site, Labels: in.Body.Labels, Fingerprint: in.Body.Fingerprint})
+	d, err = a.cfg.Office.Admit(ctx, who.Evidence, who.actor(), d.Name, enroll.Admission{Name: in.Body.Name, Site: in.Body.Site, Labels: in.Body.Labels, Fingerprint: in.Body.Fingerprint})
 	return a.changed(ctx, who, d, err)
 }
 
@@ -195,7 +195,7 @@ func (a *API) revokeDevice(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	d, err = a.cfg.Office.Revoke(ctx, who.name(), d.Name, in.Body.Reason)
+	d, err = a.cfg.Office.Revoke(ctx, who.actor(), d.Name, in.Body.Reason)
 	a.cfg.Broker.Revalidate(context.WithoutCancel(ctx)) // whatever failed on the way: what takes away does not wait
 	return a.changed(ctx, who, d, err)
 }
@@ -211,7 +211,7 @@ func (a *API) labelDevice(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	d, err = a.cfg.Office.Label(ctx, who.Evidence, who.name(), d.Name, in.Body.Labels)
+	d, err = a.cfg.Office.Label(ctx, who.Evidence, who.actor(), d.Name, in.Body.Labels)
 	return a.changed(ctx, who, d, err)
 }
 

@@ -52,7 +52,7 @@ func (a *API) createEnrollToken(ctx context.Context, who *Asker, in *struct{ Bod
 		return nil, err
 	}
 	b := in.Body
-	code, t, err := a.cfg.Office.CreateToken(ctx, who.name(), enroll.TokenSpec{Name: b.Name, Site: b.Site, Labels: b.Labels, Uses: b.Uses,
+	code, t, err := a.cfg.Office.CreateToken(ctx, who.actor(), enroll.TokenSpec{Name: b.Name, Site: b.Site, Labels: b.Labels, Uses: b.Uses,
 		TTL: time.Duration(b.TTLSeconds) * time.Second, Serial: b.ExpectSerial})
 	if err != nil {
 		return nil, err
@@ -73,5 +73,5 @@ func (a *API) revokeEnrollToken(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.cfg.Office.RevokeToken(ctx, who.name(), token)
+	return nil, a.cfg.Office.RevokeToken(ctx, who.actor(), token)
 }

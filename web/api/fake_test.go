@@ -239,24 +239,24 @@ func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part,
 
 type fakeOffice struct{ did []string }
 
-func (o *fakeOffice) CreateToken(_ context.Context, actor string, s enroll.TokenSpec) (wire.JoinCode, store.JoinToken, error) {
-	o.did = append(o.did, "create by "+actor)
+func (o *fakeOffice) CreateToken(_ context.Context, actor enroll.Actor, s enroll.TokenSpec) (wire.JoinCode, store.JoinToken, error) {
+	o.did = append(o.did, "create by "+actor.Name)
 	return wire.JoinCode{URL: "https://gw.example"}, store.JoinToken{Uses: s.Uses, Expires: testTime}, nil
 }
 func (o *fakeOffice) Tokens(context.Context) ([]store.JoinToken, error) { return nil, nil }
-func (o *fakeOffice) RevokeToken(_ context.Context, actor string, _ [16]byte) error {
-	o.did = append(o.did, "revoke code by "+actor)
+func (o *fakeOffice) RevokeToken(_ context.Context, actor enroll.Actor, _ [16]byte) error {
+	o.did = append(o.did, "revoke code by "+actor.Name)
 	return nil
 }
-func (o *fakeOffice) Admit(_ context.Context, by signer.Evidence, actor string, name id.Device, a enroll.Admission) (store.Device, error) {
+func (o *fakeOffice) Admit(_ context.Context, by signer.Evidence, actor enroll.Actor, name id.Device, a enroll.Admission) (store.Device, error) {
 	o.did = append(o.did, "admit "+string(name)+" with "+by.IDToken)
 	return store.Device{Name: name, State: store.OK}, nil
 }
-func (o *fakeOffice) Label(_ context.Context, _ signer.Evidence, actor string, name id.Device, _ map[string]string) (store.Device, error) {
+func (o *fakeOffice) Label(_ context.Context, _ signer.Evidence, actor enroll.Actor, name id.Device, _ map[string]string) (store.Device, error) {
 	o.did = append(o.did, "label "+string(name))
 	return store.Device{Name: name, State: store.OK}, nil
 }
-func (o *fakeOffice) Revoke(_ context.Context, actor string, name id.Device, _ string) (store.Device, error) {
+func (o *fakeOffice) Revoke(_ context.Context, actor enroll.Actor, name id.Device, _ string) (store.Device, error) {
 	o.did = append(o.did, "revoke "+string(name))
 	return store.Device{Name: name, State: store.Revoked}, nil
 }
