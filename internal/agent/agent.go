@@ -46,6 +46,8 @@ type Agent struct {
 	keys  state.Keys
 	trust *state.Trust
 
+	deciding sync.Mutex // held while a supervisor decides on an open
+
 	mu     sync.Mutex // guards what follows
 	bundle *wire.Bundle
 	device state.Device

@@ -22,14 +22,21 @@ import (
 // decideTime bounds all that a supervisor may take to agree or refuse.
 const decideTime = 30 * time.Second
 
-// open starts a supervisor for a session. The message is handed on as it came.
+// open starts a supervisor for a session. The message is handed on as it came. What is refused by rate costs no process, and
+// one decides at a time: of a gateway that sends many at once none must find the place of another still free.
 func (a *Agent) open(l *line, raw []byte) {
 	m, err := wire.Decode[wire.Open](raw)
 	if err != nil || m.Session.IsZero() {
 		a.cfg.Log.Warn("an open cannot be read", slog.Any("error", err))
 		return
 	}
+	if r := a.trust.Begin(); r != nil {
+		l.refuse(wire.Refuse{T: wire.TypeRefuse, Session: m.Session, Clause: r.Clause, Text: r.Text})
+		return
+	}
 	a.children.Go(func() {
+		a.deciding.Lock()
+		defer a.deciding.Unlock()
 		if err := a.supervise(l, m.Session, raw); err != nil {
 			a.cfg.Log.Error("a supervisor failed", slog.String("session", m.Session.String()), slog.Any("error", err))
 			l.send(wire.Refuse{T: wire.TypeRefuse, Session: m.Session, Clause: state.ClauseFault, Text: "the supervisor of the session failed on this machine"})
@@ -87,6 +94,11 @@ func (a *Agent) spawn() (net.Conn, *exec.Cmd, error) {
 	return conn, cmd, err
 }
 
+func (l *line) refuse(r wire.Refuse) {
+	l.a.cfg.Log.Warn("session refused", slog.String("session", r.Session.String()), slog.String("clause", r.Clause), slog.String("why", r.Text))
+	l.send(r)
+}
+
 // keep answers one question about what sessions share.
 func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supervise.Answer, decided bool) {
 	if q.Session != sid {
@@ -94,8 +106,6 @@ func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supe
 		return answer, false
 	}
 	switch q.Op {
-	case supervise.OpBegin:
-		answer.Refusal = a.trust.Begin()
 	case supervise.OpSession:
 		if live := len(a.cfg.State.Sessions()); q.Most > 0 && uint64(live) >= q.Most {
 			answer.Refusal = state.Refuse(state.ClauseRate, "%d sessions run on this machine, and the pass allows no more", live)
@@ -117,9 +127,8 @@ func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supe
 		return answer, true
 	case supervise.OpRefuse:
 		if q.Refuse != nil {
-			a.cfg.Log.Warn("session refused", slog.String("session", sid.String()), slog.String("clause", q.Refuse.Clause), slog.String("why", q.Refuse.Text))
-			l.sendPing()
-			l.send(*q.Refuse)
+			l.sendPing() // first, so that the next proof begins at this head
+			l.refuse(*q.Refuse)
 		}
 		return answer, true
 	}

@@ -151,7 +151,8 @@ func (r *Running) Wait() Exit {
 	return Exit{Status: r.cmd.ProcessState.ExitCode()}
 }
 
-// Signal sends a signal as a terminal would: to the group in the foreground, or to the program's own.
+// Signal sends a signal as a terminal would: to the group in the foreground, or to the program's own. Only what the session
+// started gets it: a group whose processes have ended leaves its number to anybody, and we may be root.
 func (r *Running) Signal(name string) error {
 	sig, ok := signals[name]
 	if !ok {
@@ -163,7 +164,17 @@ func (r *Running) Signal(name string) error {
 			group = fg
 		}
 	}
-	return unix.Kill(-group, sig)
+	sent := false
+	for _, p := range r.tree.members() {
+		if p.pgrp == group {
+			p.signal(sig)
+			sent = true
+		}
+	}
+	if !sent {
+		return errors.New("nothing runs that the signal is for")
+	}
+	return nil
 }
 
 // Drain bounds what reads of the output may still wait, once the program has ended: something it left behind may

@@ -40,6 +40,7 @@ func (t *Tree) start(cmd *exec.Cmd) error {
 	if t.ended {
 		return fmt.Errorf("the session has ended")
 	}
+	defer ordinary()()
 	if t.group != nil {
 		dir, err := t.group.open()
 		if err == nil {
@@ -61,6 +62,21 @@ func (t *Tree) start(cmd *exec.Cmd) error {
 		t.ours[cmd.Process.Pid] = true
 	}
 	return err
+}
+
+// ordinary takes from what is started now the two things that this process has of the agent's service and a login must not
+// inherit: the protection from the kernel's search for memory, and the mask that keeps new files from everybody else.
+func ordinary() (restore func()) {
+	const score = "/proc/self/oom_score_adj"
+	mask := unix.Umask(0o022)
+	was, err := os.ReadFile(score)
+	protected := err == nil && was[0] == '-' && os.WriteFile(score, []byte("0"), 0) == nil
+	return func() {
+		unix.Umask(mask)
+		if protected {
+			os.WriteFile(score, was, 0)
+		}
+	}
 }
 
 // forget says that a started process was waited for.

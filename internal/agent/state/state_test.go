@@ -241,3 +241,21 @@ func TestASocketIsNotTakenForADeadOneWhileItIsMade(t *testing.T) {
 	close(stop)
 	asking.Wait()
 }
+
+func TestALineAfterOneThatAFullDiskCutIsNotForgotten(t *testing.T) {
+	d := newDir(t)
+	tr := openTrust(t, d)
+	if _, err := tr.log.WriteString(id.NewSession().String() + " 40"); err != nil { // what a short write leaves
+		t.Fatal(err)
+	}
+	sid, until := id.NewSession(), time.Now().Add(time.Hour)
+	if r := tr.TakeSession(sid, until); r != nil {
+		t.Fatal(r)
+	}
+	if r := tr.Raise(1, time.Now().UnixMilli()); r != nil {
+		t.Fatal(r)
+	}
+	if r := openTrust(t, d).TakeSession(sid, until); r == nil || r.Clause != ClauseSession {
+		t.Errorf("after a restart: got %v, want that it was used", r)
+	}
+}

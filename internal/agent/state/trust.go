@@ -135,7 +135,7 @@ func (t *Trust) TakeSession(sid id.Session, until time.Time) *Refusal {
 	if _, used := t.sids[sid]; used {
 		return Refuse(ClauseSession, "the session %s was opened on this machine before; a pass is good for one session", sid)
 	}
-	_, err := fmt.Fprintf(t.log, "%s %d\n", sid, until.Unix())
+	_, err := fmt.Fprintf(t.log, "\n%s %d\n", sid, until.Unix()) // a full disk may have left half a line before it
 	if err == nil {
 		err = t.log.Sync()
 	}

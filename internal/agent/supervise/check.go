@@ -12,19 +12,14 @@ import (
 )
 
 // check goes through everything that must hold before this device agrees, in the order of the protocol. The first that
-// does not refuses, and nothing was dialled or started by then.
+// does not refuses, and nothing was dialled or started by then. Rate and freeze come before: the agent asks them before there is a supervisor.
 func (s *session) check(k *keeper) *state.Refusal {
-	for _, step := range []func(*keeper) *state.Refusal{s.checkRate, s.checkPass, s.checkUnused, s.checkStatus, s.checkPassTime, s.checkAnnounced, s.checkHost, s.checkOwner, s.checkLogin} {
+	for _, step := range []func(*keeper) *state.Refusal{s.checkPass, s.checkUnused, s.checkStatus, s.checkPassTime, s.checkAnnounced, s.checkHost, s.checkOwner, s.checkLogin} {
 		if r := step(k); r != nil {
 			return r
 		}
 	}
 	return nil
-}
-
-func (s *session) checkRate(k *keeper) *state.Refusal {
-	_, r := k.ask(Question{Op: OpBegin, Session: s.open.Session})
-	return r
 }
 
 func (s *session) checkPass(*keeper) *state.Refusal {

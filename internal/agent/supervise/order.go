@@ -44,7 +44,6 @@ type Question struct {
 
 // What a supervisor asks.
 const (
-	OpBegin    = "begin"  // count the open; is the device frozen?
 	OpSession  = "sid"    // take this session id
 	OpNonce    = "nonce"  // when was this nonce sent?
 	OpEpoch    = "epoch"  // raise the epoch

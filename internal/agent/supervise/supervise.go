@@ -222,9 +222,9 @@ const graceTime = 5 * time.Second
 
 // endNow ends everything at once and leaves what the programs wrote a moment to get out.
 func (s *session) endNow() {
-	s.survivors(s.tree.End(2 * time.Second))
+	left := s.tree.End(2 * time.Second)
 	done := make(chan struct{})
-	go func() { s.channels.Wait(); close(done) }()
+	go func() { s.survivors(left); s.channels.Wait(); close(done) }() // a gateway that reads no events holds nothing up
 	select {
 	case <-done:
 	case <-time.After(time.Second):
