@@ -478,7 +478,7 @@ func (g *gate) send(o order) any {
 	select {
 	case m := <-ch:
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		g.t.Fatal("the device gave no answer")
 		return nil
 	}
