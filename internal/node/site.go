@@ -119,7 +119,7 @@ func (g *Gateway) notice() []string {
 }
 
 func (g *Gateway) revokeToken(ctx context.Context, tokenID string) error {
-	leaf, err := g.Signer.RevokeToken(ctx, tokenID)
+	leaf, err := g.Signer.RevokeToken(ctx, tokenID, "its person is no longer known")
 	if err != nil {
 		return err
 	}

@@ -171,15 +171,15 @@ func (s *Service) storeToken(ctx context.Context, by string, t Token) (Appended,
 	return out, s.state.putToken(t)
 }
 
-// RevokeToken implements Signer; it only takes away.
-func (s *Service) RevokeToken(ctx context.Context, tokenID string) (Appended, error) {
+// RevokeToken implements Signer; it only takes away, so who does it is the caller's claim.
+func (s *Service) RevokeToken(ctx context.Context, tokenID, why string) (Appended, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.state.tokens {
 		if t.ID != tokenID {
 			continue
 		}
-		out, err := s.event(ctx, "token", "", map[string]string{"id": t.ID, "revoked": "yes"})
+		out, err := s.event(ctx, "token", "", map[string]string{"id": t.ID, "revoked": "yes", "why": why})
 		if err != nil {
 			return out, err
 		}

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -87,14 +88,18 @@ func TestATokenIsMadeByASignedInPersonForThemselves(t *testing.T) {
 		_, err := h.PutToken(t.Context(), c.e, c.tok)
 		wantKind(t, what, err, c.kind)
 	}
-	if _, err := h.RevokeToken(t.Context(), "robot"); err != nil {
+	leaf, err := h.RevokeToken(t.Context(), "robot", "by Ada")
+	if err != nil {
 		t.Fatal(err)
+	}
+	if e, err := h.Entry(t.Context(), leaf.Index); err != nil || !bytes.Contains(e.Body, []byte("by Ada")) {
+		t.Errorf("the leaf does not say by whom: %q, %v", e.Body, err)
 	}
 	h.Close()
 	h.start()
-	_, err := h.Open(t.Context(), h.request(robot, "press-1"))
+	_, err = h.Open(t.Context(), h.request(robot, "press-1"))
 	wantKind(t, "a revoked token after a restart", err, errkind.Signin)
-	_, err = h.RevokeToken(t.Context(), "none")
+	_, err = h.RevokeToken(t.Context(), "none", "")
 	wantKind(t, "an unknown token", err, errkind.NotFound)
 }
 

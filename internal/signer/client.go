@@ -127,8 +127,8 @@ func (c *Client) PutToken(ctx context.Context, by Evidence, t Token) (Appended, 
 }
 
 // RevokeToken implements Signer.
-func (c *Client) RevokeToken(ctx context.Context, tokenID string) (Appended, error) {
-	return ask[Appended](ctx, c, "revoke-token", tokenID)
+func (c *Client) RevokeToken(ctx context.Context, tokenID, why string) (Appended, error) {
+	return ask[Appended](ctx, c, "revoke-token", revokeCall{tokenID, why})
 }
 
 // Keys implements Signer.

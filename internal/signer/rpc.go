@@ -53,6 +53,10 @@ type (
 		By    Evidence `json:"by"`
 		Token Token    `json:"token"`
 	}
+	revokeCall struct {
+		ID  string `json:"id"`
+		Why string `json:"why"`
+	}
 	none struct{}
 )
 
@@ -78,7 +82,7 @@ func calls(s Signer) map[string]call {
 		}),
 		"current-policy": method(func(ctx context.Context, _ none) (Policy, error) { return s.CurrentPolicy(ctx) }),
 		"token":          method(func(ctx context.Context, c tokenCall) (Appended, error) { return s.PutToken(ctx, c.By, c.Token) }),
-		"revoke-token":   method(func(ctx context.Context, id string) (Appended, error) { return s.RevokeToken(ctx, id) }),
+		"revoke-token":   method(func(ctx context.Context, c revokeCall) (Appended, error) { return s.RevokeToken(ctx, c.ID, c.Why) }),
 		"keys":           method(func(ctx context.Context, _ none) (PublicKeys, error) { return s.Keys(ctx) }),
 	}
 }

@@ -106,7 +106,7 @@ func TestOverTheSocketEveryCallAnswersAsInTheProcess(t *testing.T) {
 	if _, err := c.PutToken(ctx, tess, tok); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.RevokeToken(ctx, "n"); err != nil {
+	if _, err := c.RevokeToken(ctx, "n", "lost"); err != nil {
 		t.Error(err)
 	}
 }

@@ -158,7 +158,7 @@ type Signer interface {
 	ApplyPolicy(ctx context.Context, by Evidence, files []PolicyFile, reason string) (Policy, error)
 	CurrentPolicy(ctx context.Context) (Policy, error)
 	PutToken(ctx context.Context, by Evidence, t Token) (Appended, error)
-	RevokeToken(ctx context.Context, tokenID string) (Appended, error)
+	RevokeToken(ctx context.Context, tokenID, why string) (Appended, error)
 	// Keys gives the public halves that others show or check.
 	Keys(ctx context.Context) (PublicKeys, error)
 }

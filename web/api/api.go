@@ -92,7 +92,7 @@ type Signer interface {
 	gateway.Policies
 	ApplyPolicy(ctx context.Context, by signer.Evidence, files []signer.PolicyFile, reason string) (signer.Policy, error)
 	PutToken(ctx context.Context, by signer.Evidence, t signer.Token) (signer.Appended, error)
-	RevokeToken(ctx context.Context, tokenID string) (signer.Appended, error)
+	RevokeToken(ctx context.Context, tokenID, why string) (signer.Appended, error)
 	Head(ctx context.Context) ([]byte, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Keys(ctx context.Context) (signer.PublicKeys, error)

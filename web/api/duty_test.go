@@ -194,7 +194,7 @@ func TestWhoEndsASessionStandsInTheLog(t *testing.T) {
 func TestARevokedTokenEndsWhatItOpened(t *testing.T) {
 	w := newWorld(t)
 	w.call("technician", "DELETE", "/api/v1/tokens/t1", "")
-	if !slices.Equal(w.broker.signedOut, []string{"token:t1"}) || !slices.Equal(w.signer.revoked, []string{"t1"}) {
+	if !slices.Equal(w.broker.signedOut, []string{"token:t1"}) || !slices.Equal(w.signer.revoked, []string{"t1 by technician, https://idp technician"}) {
 		t.Errorf("got sessions of %q ended and %q revoked at the signer, want token:t1 and t1", w.broker.signedOut, w.signer.revoked)
 	}
 }

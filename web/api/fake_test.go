@@ -279,8 +279,8 @@ func (s *fakeSigner) PutToken(_ context.Context, _ signer.Evidence, t signer.Tok
 	s.tokens = append(s.tokens, t)
 	return signer.Appended{}, nil
 }
-func (s *fakeSigner) RevokeToken(_ context.Context, tokenID string) (signer.Appended, error) {
-	s.revoked = append(s.revoked, tokenID)
+func (s *fakeSigner) RevokeToken(_ context.Context, tokenID, why string) (signer.Appended, error) {
+	s.revoked = append(s.revoked, tokenID+" "+why)
 	return signer.Appended{}, nil
 }
 func (s *fakeSigner) Head(context.Context) ([]byte, error) {

@@ -128,7 +128,7 @@ func (a *API) revokeToken(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // begun, it is done
-	leaf, known := a.cfg.Signer.RevokeToken(ctx, t.ID)
+	leaf, known := a.cfg.Signer.RevokeToken(ctx, t.ID, "by "+who.name()+", "+who.Person.ID.String())
 	if known != nil && errkind.KindOf(known) != errkind.NotFound {
 		return nil, known
 	}
