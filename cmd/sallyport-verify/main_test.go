@@ -77,6 +77,10 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, "--log-key", h.LogKey, out).want(t, "unpacked", proven, "in 2 parts")
 	rec := filepath.Join(out, sid.SID.String()+".srec")
 	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", proven, "a recording alone", "every sealed input opens")
+	verify(t, rec, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording and the log", proven, "announced as entry ")
+	other := bundletest.New(t)
+	stranger := filepath.Join(other.Recordings(), other.Run([]byte("hello\n"), 1).SID.String()+".srec")
+	verify(t, stranger, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording of another log", wrong, "no entry of the log announced it")
 
 	raw[len(raw)/2] ^= 1
 	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.bundle", raw))

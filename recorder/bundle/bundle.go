@@ -43,8 +43,9 @@ const (
 	maxEvents   = 8192
 	maxPolicy   = 256
 	maxSlot     = 64 << 10
-	maxHistory  = 1 << 16  // leaves
-	maxLeaves   = 16 << 20 // their bytes
+	maxHistory  = 1 << 16                 // leaves
+	maxLeaves   = 16 << 20                // their bytes
+	alwaysFits  = maxLeaves / (2 + 1<<10) // leaves of the largest size
 	maxProof    = 64
 )
 

@@ -170,10 +170,13 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 			p[srec] = p[srec][:len(p[srec])-40]
 			m.Parts[0].Recording -= 40
 		}},
-		"an event twice":           {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, m.Events[0]) }},
-		"an end among the events":  {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, *foreign.Parts[0].End) }},
-		"another policy":           {RulePolicy, func(m *manifest, p map[string][]byte) { m.Policy = [][]byte{[]byte(bundletest.Policy + " ")} }},
-		"a shorter history":        {RuleHistory, func(m *manifest, p map[string][]byte) { m.History-- }},
+		"an event twice":          {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, m.Events[0]) }},
+		"an end among the events": {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, *foreign.Parts[0].End) }},
+		"another policy":          {RulePolicy, func(m *manifest, p map[string][]byte) { m.Policy = [][]byte{[]byte(bundletest.Policy + " ")} }},
+		"a shorter history":       {RuleHistory, func(m *manifest, p map[string][]byte) { m.History-- }},
+		"the history left out": {RuleHistory, func(m *manifest, p map[string][]byte) {
+			m.History, m.HistoryLen, m.Peaks, p[historyName] = 0, 0, [][32]byte{}, nil
+		}},
 		"peaks without a history":  {RuleHistory, func(m *manifest, p map[string][]byte) { m.History, m.HistoryLen, p[historyName] = 0, 0, nil }},
 		"a signature of no root":   {RuleTrust, func(m *manifest, p map[string][]byte) { m.TrustSig = m.TrustSig[:10] }},
 		"a checkpoint signed less": {RuleCheckpoint, func(m *manifest, p map[string][]byte) { m.Checkpoint = m.Checkpoint[:20] }},
@@ -289,6 +292,13 @@ func TestAnUnpackedBundleIsCheckedAsWell(t *testing.T) {
 	wantRule(t, "a longer recording", verify(), RuleBundle)
 	os.Remove(name)
 	wantRule(t, "a missing recording", verify(), RuleBundle)
+	for _, odd := range []string{name, filepath.Join(dir, manifestName)} {
+		os.Remove(odd)
+		if err := os.Symlink("/dev/zero", odd); err != nil {
+			t.Fatal(err)
+		}
+		wantRule(t, "zeros without end", verify(), RuleBundle)
+	}
 	if err := s.Unpack(dir); err == nil {
 		t.Error("unpacked over a directory")
 	}

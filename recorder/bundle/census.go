@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -149,19 +150,13 @@ func (s *census) recordings(ctx context.Context) error {
 }
 
 func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (name string, shredded bool, err error) {
-	_, raw, _ := s.c.Body(at)
-	open, err := ledger.ParseOpenBody(raw)
+	open, end, err := s.part(at)
 	if err != nil {
-		return "", false, s.fault(RuleLeaf, "entry %d: %v", at, err)
-	}
-	_, raw, _ = s.c.Body(s.ends[at])
-	end, err := ledger.ParseCloseBody(raw)
-	if err != nil || end.Session != open.Session || end.Part != open.Part {
-		return "", false, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
+		return "", false, err
 	}
 	name = recorder.FileName(open.Session, open.Part)
 	path := filepath.Join(s.dir, name)
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if mayShred(open, shreddedMS) {
 			return name, true, nil
@@ -172,14 +167,28 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 		return name, false, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return name, false, err
+	return name, false, s.compare(ctx, path, f, size, at, open, end)
+}
+
+// part reads what the log says of a session part: its beginning and its end.
+func (s *census) part(at uint64) (open ledger.OpenBody, end ledger.CloseBody, err error) {
+	_, raw, _ := s.c.Body(at)
+	if open, err = ledger.ParseOpenBody(raw); err != nil {
+		return open, end, s.fault(RuleLeaf, "entry %d: %v", at, err)
 	}
-	if info.Size() < end.Bytes {
-		return name, false, &recorder.Fault{File: path, Offset: info.Size(), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", info.Size(), s.ends[at], end.Bytes)}
+	_, raw, _ = s.c.Body(s.ends[at])
+	end, err = ledger.ParseCloseBody(raw)
+	if err != nil || end.Session != open.Session || end.Part != open.Part {
+		return open, end, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
 	}
-	size := info.Size()
+	return open, end, nil
+}
+
+// compare checks a container's chain against what the log says of it.
+func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64, open ledger.OpenBody, end ledger.CloseBody) error {
+	if size < end.Bytes {
+		return &recorder.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
+	}
 	if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
 		size = end.Bytes // what stands behind an interruption belongs to nothing
 	}
@@ -187,8 +196,8 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 	if len(open.GatewayPub) == 32 {
 		opt.Key = open.GatewayPub
 	}
-	_, err = recorder.Verify(ctx, f, size, opt)
-	return name, false, err
+	_, err := recorder.Verify(ctx, f, size, opt)
+	return err
 }
 
 // mayShred: a recording that is gone is accounted for by a leaf from after the time that its beginning promised to keep it.

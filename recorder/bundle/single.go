@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,7 +15,7 @@ var ErrAsked = errors.New("asked wrongly")
 
 // IsRecording reports whether a file is a single container.
 func IsRecording(path string) bool {
-	f, err := os.Open(path)
+	f, _, err := openRegular(path)
 	if err != nil {
 		return false
 	}
@@ -31,15 +30,11 @@ func IsRecording(path string) bool {
 // that its ends were not compared.
 func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, error) {
 	v := &verifier{opt: opt, r: &Report{}}
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return v.r, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return v.r, err
-	}
 	o := recorder.VerifyOptions{File: path}
 	stem := strings.TrimSuffix(path, filepath.Ext(path))
 	if len(opt.Identities) > 0 {
@@ -51,22 +46,45 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 			v.r.say("C", RuleSlot, "sealed input not opened: none of the identities is an unsealing officer's")
 		}
 	}
-	rep, err := recorder.Verify(ctx, f, info.Size(), o)
+	rep, err := recorder.Verify(ctx, f, size, o)
 	if err != nil {
 		return v.r, err
 	}
 	v.r.Session, v.r.Parts = rep.Session, []*recorder.Report{rep}
 	v.r.Lines = append(v.r.Lines, rep.Lines...)
-	v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
 	if err := v.others(ctx); err != nil {
 		return v.r, err
 	}
-	v.r.LogChecked = opt.LogDir != ""
-	return v.r, nil
+	if v.log == nil || !v.log.c.Bodies {
+		v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
+		return v.r, nil
+	}
+	v.r.LogChecked = true
+	return v.r, v.announced(ctx, f, size, rep)
+}
+
+// announced finds a recording in the copy of the log, by its first hash, and checks it against its beginning and end there. A
+// copy that holds says nothing for a recording that is not in it.
+func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep *recorder.Report) error {
+	for _, at := range v.log.opens {
+		open, end, err := v.log.part(at)
+		if err != nil {
+			return err
+		}
+		if open.H0 != rep.H0 {
+			continue
+		}
+		if err := v.log.compare(ctx, rep.File, f, size, at, open, end); err != nil {
+			return err
+		}
+		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, v.log.ends[at])
+		return nil
+	}
+	return &recorder.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it"}
 }
 
 func (v *verifier) beside(path string) (*[32]byte, error) {
-	raw, err := os.Open(path)
+	raw, _, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

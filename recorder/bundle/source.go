@@ -56,6 +56,27 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
+// openRegular opens a file and gives its size. Where evidence should lie there may be a pipe that never ends, or a link to a
+// device that gives zeros for ever: whoever checks must not wait for it or read it.
+func openRegular(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, &recorder.Fault{File: path, Rule: RuleBundle, Detail: "not a regular file"}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
 // Close closes the files.
 func (s *Source) Close() error {
 	var errs []error
@@ -71,16 +92,12 @@ func (s *Source) fault(off int64, rule, format string, args ...any) error {
 }
 
 func (s *Source) openFile(path string) error {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return err
 	}
 	s.files = append(s.files, f)
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return s.read(f, info.Size())
+	return s.read(f, size)
 }
 
 // read reads a bundle out of anything: the magic, the manifest, and where each piece lies.
@@ -128,15 +145,16 @@ func (s *Source) manifest(raw []byte) error {
 
 func (s *Source) openDir(dir string) error {
 	s.name = filepath.Join(dir, manifestName)
-	info, err := os.Stat(s.name)
+	f, size, err := openRegular(s.name)
 	if err != nil {
 		return err
 	}
-	if info.Size() > maxManifest {
-		return s.fault(0, RuleBundle, "manifest of %d bytes, at most %d", info.Size(), maxManifest)
+	defer f.Close()
+	if size > maxManifest {
+		return s.fault(0, RuleBundle, "manifest of %d bytes, at most %d", size, maxManifest)
 	}
-	raw, err := os.ReadFile(s.name)
-	if err != nil {
+	raw := make([]byte, size)
+	if _, err := io.ReadFull(f, raw); err != nil {
 		return err
 	}
 	if err := s.manifest(raw); err != nil {
@@ -151,7 +169,7 @@ func (s *Source) openDir(dir string) error {
 }
 
 func (s *Source) openPiece(path string, p piece) error {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if p.size == 0 {
 			s.pieces[p.name] = io.NewSectionReader(nil, 0, 0)
@@ -163,12 +181,8 @@ func (s *Source) openPiece(path string, p piece) error {
 		return err
 	}
 	s.files = append(s.files, f)
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != p.size {
-		return &recorder.Fault{File: path, Offset: min(info.Size(), p.size), Rule: RuleBundle, Detail: fmt.Sprintf("the file has %d bytes, the manifest names %d", info.Size(), p.size)}
+	if size != p.size {
+		return &recorder.Fault{File: path, Offset: min(size, p.size), Rule: RuleBundle, Detail: fmt.Sprintf("the file has %d bytes, the manifest names %d", size, p.size)}
 	}
 	s.pieces[p.name] = io.NewSectionReader(f, 0, p.size)
 	return nil

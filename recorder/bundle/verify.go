@@ -66,6 +66,7 @@ type verifier struct {
 	s     *Source
 	trust *trust
 	cp    ledger.Checkpoint
+	log   *census         // of the copy of the log; nil: none
 	ends  map[uint64]bool // leaves of the bundle that open or end a part
 
 	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends

@@ -39,7 +39,15 @@ func OpenCopy(dir, verifierKey string) (*Copy, error) {
 		return nil, fmt.Errorf("log key: %w", err)
 	}
 	c := &Copy{}
-	f, err := os.Open(filepath.Join(dir, dataFile))
+	path := filepath.Join(dir, dataFile)
+	info, err := os.Stat(path)
+	var f *os.File
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("log copy %s: %s is not a regular file", dir, dataFile)
+	case err == nil:
+		f, err = os.Open(path)
+	}
 	switch {
 	case err == nil:
 		defer f.Close()
@@ -81,7 +89,7 @@ func (c *Copy) readData(f *os.File, v note.Verifier) error {
 }
 
 func (c *Copy) readTiles(dir string, v note.Verifier) error {
-	raw, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	raw, err := readSmall(filepath.Join(dir, "checkpoint"), MaxCheckpoint)
 	if err != nil {
 		return err
 	}
@@ -104,10 +112,25 @@ func (c *Copy) readTiles(dir string, v note.Verifier) error {
 	return nil
 }
 
+// maxTile bounds the leaves under one tile.
+const maxTile = 1 << tileHeight * (2 + maxLeaf)
+
+// readSmall reads a regular file of at most most bytes. A copy comes from somebody else: it may hold a pipe, or zeros without end.
+func readSmall(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > most {
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", path, most)
+	}
+	return os.ReadFile(path)
+}
+
 // readEntries reads the bundle of a tile. The log may have gone on since its checkpoint was read: then a wider one serves.
 func readEntries(dir string, n int64, width int) ([]byte, error) {
 	full := filepath.Join(dir, filepath.FromSlash(entriesPath(tlog.Tile{H: tileHeight, N: n, W: 1 << tileHeight})))
-	if raw, err := os.ReadFile(full); err == nil {
+	if raw, err := readSmall(full, maxTile); err == nil {
 		return raw, nil
 	}
 	partial, err := os.ReadDir(full + ".p")
@@ -123,7 +146,7 @@ func readEntries(dir string, n int64, width int) ([]byte, error) {
 	if len(wide) == 0 {
 		return nil, fmt.Errorf("%s: no entries of width %d or more", full+".p", width)
 	}
-	return os.ReadFile(filepath.Join(full+".p", strconv.Itoa(slices.Min(wide))))
+	return readSmall(filepath.Join(full+".p", strconv.Itoa(slices.Min(wide))), maxTile)
 }
 
 func (c *Copy) addTile(raw []byte, width int) error {
