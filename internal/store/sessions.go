@@ -130,6 +130,7 @@ type Decision struct {
 type DecisionFilter struct {
 	Principal id.Principal
 	Device    id.Device
+	Session   id.Session
 	Refused   bool // only refusals
 	From      time.Time
 	Before    int64 // keyset: ids below this

@@ -218,13 +218,11 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 }
 
 func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {
-	rows, err := a.cfg.Store.Decisions(ctx, store.DecisionFilter{Principal: s.Principal, Device: s.Device, From: s.Asked.Add(-time.Second), Limit: 500})
-	for _, d := range rows {
-		if d.Session == s.ID {
-			return d.Text, nil
-		}
+	rows, err := a.cfg.Store.Decisions(ctx, store.DecisionFilter{Principal: s.Principal, Session: s.ID, Limit: 1})
+	if err != nil || len(rows) == 0 {
+		return "", err
 	}
-	return "", err
+	return rows[0].Text, nil
 }
 
 func mayEnd(who *Asker, s store.Session) bool {

@@ -71,6 +71,9 @@ func (db *DB) Decisions(ctx context.Context, f store.DecisionFilter) ([]store.De
 	if f.Device != "" {
 		w.add("device=?", string(f.Device))
 	}
+	if !f.Session.IsZero() {
+		w.add("session=?", f.Session.String())
+	}
 	if f.Refused {
 		w.add("allowed=0")
 	}

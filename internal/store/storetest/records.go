@@ -46,6 +46,7 @@ func decisions(s *suite) {
 	s.same("all", many(s.Decisions(s.ctx, store.DecisionFilter{})), pick(5, 4, 3, 2, 1))
 	s.same("of a person", many(s.Decisions(s.ctx, store.DecisionFilter{Principal: also})), pick(5))
 	s.same("of a device", many(s.Decisions(s.ctx, store.DecisionFilter{Device: "press-2"})), pick(5))
+	s.same("on a session", many(s.Decisions(s.ctx, store.DecisionFilter{Principal: tess, Session: sid(2), Limit: 1})), pick(2))
 	s.same("refusals", many(s.Decisions(s.ctx, store.DecisionFilter{Refused: true})), pick(4, 2))
 	s.same("since", many(s.Decisions(s.ctx, store.DecisionFilter{From: at(4)})), pick(5, 4))
 	s.same("a page", many(s.Decisions(s.ctx, store.DecisionFilter{Before: all[3].ID, Limit: 2})), pick(3, 2))
