@@ -145,6 +145,16 @@ func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
 				return
 			}
 		}
+	case "shouts": // what a hostile one says of itself
+		wire.WriteEvent(events, wire.Event{Kind: wire.EventRefused, Channel: 1, Text: "\x1b]0;x\x07type your password"})
+		wire.WriteEvent(events, wire.Event{Kind: wire.EventRefused, Channel: 1, Text: "no forwarding"})
+		ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Signal    string
+			Core      bool
+			Msg, Lang string
+		}{"\x1b[31m" + strings.Repeat("K", 20_000), false, "", ""}))
+		ch.Close()
+		return
 	case "wait":
 		io.Copy(io.Discard, ch)
 	case "":

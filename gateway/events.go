@@ -28,6 +28,14 @@ func (s *Session) readEvents() {
 	}
 }
 
+// told is a device's word as people may be shown it: a hostile one must neither steer a terminal nor speak as the gateway.
+func told(text string, most int, instead string) string {
+	if text == "" || !wire.PlainText(text, most) {
+		return instead
+	}
+	return text
+}
+
 // take puts one event into the record.
 func (s *Session) take(e wire.Event) error {
 	switch e.Kind {
@@ -41,7 +49,7 @@ func (s *Session) take(e wire.Event) error {
 	case wire.EventSurvivors:
 		return s.rec.Note(recorder.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
 	case wire.EventRefused:
-		s.sink.Notice("refused", e.Text)
+		s.sink.Notice("refused", "the machine refused a request: "+told(e.Text, wire.MaxGrantText, "no reason was given"))
 		return s.rec.Note(recorder.Note{Kind: "refused", Text: e.Text})
 	case wire.EventNotice:
 		return s.rec.Note(recorder.Note{Kind: "device", Text: e.Text})

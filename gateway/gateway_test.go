@@ -231,6 +231,18 @@ func TestACommandGivesBothStreamsApartAndItsStatus(t *testing.T) {
 	}
 }
 
+func TestWhatAMachineSaysOfItselfDoesNotSteerATerminal(t *testing.T) {
+	h := newHouse(t)
+	s, out := h.open(h.ask("press-1", "shouts"))
+	if got := s.Wait(); got.Signal != "UNKNOWN" || h.row(s.ID()).ExitSignal != "UNKNOWN" {
+		t.Errorf("signal: got %.40q, want UNKNOWN", got.Signal)
+	}
+	want := []string{"refused: the machine refused a request: no reason was given", "refused: the machine refused a request: no forwarding"}
+	if !slices.Equal(out.notices[:min(2, len(out.notices))], want) {
+		t.Errorf("notices: got %q, want %q", out.notices, want)
+	}
+}
+
 func TestWithoutARightThereIsAReasonAndNothingIsDialled(t *testing.T) {
 	h := newHouse(t)
 	_, err := h.Ask(context.Background(), h.ask("press-2"))

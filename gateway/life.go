@@ -157,7 +157,7 @@ func (s *Session) readRequests() {
 				Lang       string
 			}
 			if ssh.Unmarshal(r.Payload, &m) == nil {
-				s.exit, s.exited = recorder.Exit{Ch: channel, Signal: m.Signal}, true
+				s.exit, s.exited = recorder.Exit{Ch: channel, Signal: told(m.Signal, 32, "UNKNOWN")}, true
 			}
 		}
 		if r.WantReply {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +51,20 @@ func TestVerdictsOnEverySecondByteLeaveARecordThatVerifies(t *testing.T) {
 				t.Errorf("hidden and shown: got %d bytes, want %d", got, len(paste))
 			}
 		})
+	}
+}
+
+// The least time is a promise of the budget and holds on the slowest machine too.
+func TestADeviceThatReportsWithoutEndIsSlowedDown(t *testing.T) {
+	cfg := nodeConfig(t.TempDir())
+	cfg.Burst, cfg.Rate = 16<<10, 256<<10
+	n, _ := openNode(t, cfg)
+	r := create(t, n, PartConfig{})
+	began := time.Now()
+	for range 36 {
+		must(t, r.Note(Note{Kind: "device", Text: strings.Repeat("x", maxText)}))
+	}
+	if took, least := time.Since(began), 450*time.Millisecond; took < least { // 144 KiB, less the burst, at 256 KiB/s
+		t.Errorf("got %s for 144 KiB of notes, want %s at least", took, least)
 	}
 }

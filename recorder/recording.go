@@ -244,11 +244,11 @@ func (r *Recording) event(k Kind, data []byte) error {
 	return r.record(item{kind: k, body: data})
 }
 
-// record takes an event in and waits for it. Of the events only commands wait for the budget: a device that
+// record takes an event in and waits for it. Commands and notes wait for the budget: a device that
 // reports them without end is slowed down like one that prints without end.
 func (r *Recording) record(it item) error {
 	ctx := context.Background()
-	if err := r.afford(ctx, len(it.body), it.kind == KindCommand); err != nil && !it.late() {
+	if err := r.afford(ctx, len(it.body), it.kind == KindCommand || it.kind == KindNote); err != nil && !it.late() {
 		return err
 	}
 	at, err := r.take(ctx, it)
