@@ -55,8 +55,7 @@ func lines(b *bench) ([]row, error) {
 	if err := g.connect(g.fleet); err != nil {
 		return nil, err
 	}
-	used, err := g.pings(pingEvery) // one round, after which memory is what it stays
-	if err != nil {
+	if _, err := g.pings(pingEvery); err != nil { // one round, after which memory is what it stays
 		return nil, err
 	}
 	after, err := memory(g.pid, g.stats)
@@ -64,7 +63,8 @@ func lines(b *bench) ([]row, error) {
 		return nil, err
 	}
 	least := rollup(g.pid, "Rss")
-	if used, err = g.pings(pingEvery); err != nil {
+	used, err := g.pings(pingEvery)
+	if err != nil {
 		return nil, err
 	}
 	g.hangUp(g.fleet)
