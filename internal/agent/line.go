@@ -313,7 +313,7 @@ func (l *line) takeStatus(s wire.Signed) error {
 	if changed {
 		l.a.cfg.Log.Info("the gateway says", slog.String("state", st.State))
 	}
-	go l.a.relay(state.Ask{Op: "status", Status: &s})
+	go l.a.relay(state.Ask{Op: "status", Status: &s, Sent: sent})
 	return nil
 }
 

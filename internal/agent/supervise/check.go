@@ -59,7 +59,7 @@ func (s *session) checkStatus(k *keeper) *state.Refusal {
 	if r != nil {
 		return r
 	}
-	s.clock, s.lastStatus = state.NewClock(st, a.Sent), st
+	s.clock, s.lastStatus, s.asked = state.NewClock(st, a.Sent), st, state.Boot()
 	if s.pass.Grant.Epoch < st.Epoch {
 		return state.Refuse(state.ClauseEpoch, "the pass is of epoch %d; the gateway is at %d", s.pass.Grant.Epoch, st.Epoch)
 	}

@@ -53,6 +53,7 @@ type session struct {
 
 	mu         sync.Mutex // guards what follows
 	lastStatus wire.Status
+	asked      time.Duration // boot time at which the last answered nonce was sent; at first, when the session began
 	conn       ssh.Conn
 	lastInput  time.Time
 
@@ -276,7 +277,7 @@ func (s *session) answer(ask state.Ask) any {
 		s.end(errors.New(reason))
 		return true
 	case "status":
-		return ask.Status != nil && s.takeStatus(*ask.Status) == nil
+		return ask.Status != nil && s.takeStatus(*ask.Status, ask.Sent) == nil
 	}
 	st := "live"
 	if s.ctx.Err() != nil {

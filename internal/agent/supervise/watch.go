@@ -11,7 +11,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// statusTime is how long a session lives without a fresh word on its device.
+// statusTime is how long a session lives without a fresh word on its device. It is counted from when that word was asked
+// for, by the device's own clock: a gateway that holds words back to show them later gains nothing.
 const statusTime = 3 * time.Minute
 
 // emptyTime is how long a session may have no channel: longer than any handshake, shorter than anybody forgets one.
@@ -40,13 +41,13 @@ func (s *session) watch(ctx context.Context) {
 func (s *session) runOut(owner bool) string {
 	low, high := s.clock.Now()
 	s.mu.Lock()
-	status, input := s.lastStatus, s.lastInput
+	input := s.lastInput
 	s.mu.Unlock()
 	idle := time.Duration(s.pass.Grant.IdleS) * time.Second
 	switch {
 	case s.pass.CheckTime(low, high) != nil:
 		return endedGrant
-	case low.Sub(time.UnixMilli(status.Time)) > statusTime:
+	case s.stale():
 		return endedStatus
 	case idle > 0 && !input.IsZero() && time.Since(input) > idle:
 		return endedIdle
@@ -60,6 +61,13 @@ func (s *session) runOut(owner bool) string {
 	return ""
 }
 
+// stale reports whether the last word on the device was asked for too long ago.
+func (s *session) stale() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return state.Boot()-s.asked > statusTime
+}
+
 // anyAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
 func (s *session) anyAllowed() bool {
 	for _, word := range s.pass.Grant.Actions {
@@ -70,9 +78,8 @@ func (s *session) anyAllowed() bool {
 	return false
 }
 
-// takeStatus takes a later word on the device. It is believed for its signature and for being later than what the
-// session's own clock says minus what a status may be old, so the process that brings it can only withhold it.
-func (s *session) takeStatus(signed wire.Signed) error {
+// takeStatus takes a later word on the device, which answers a nonce that the agent sent at a boot time.
+func (s *session) takeStatus(signed wire.Signed, sent time.Duration) error {
 	st, err := wire.ParseStatus(signed, s.bundle.CAKeys())
 	if err != nil {
 		bundle, err2 := s.order.State.Bundle() // a session CA may have been added since
@@ -92,6 +99,7 @@ func (s *session) takeStatus(signed wire.Signed) error {
 		return fmt.Errorf("an older status")
 	}
 	s.lastStatus = st
+	s.asked = max(s.asked, min(sent, state.Boot()))
 	if st.State != wire.StateOK {
 		s.end(errors.New(endedLocked))
 	}
