@@ -100,7 +100,11 @@ function withNext(start: string, next: string): string {
 function place(next: string): string {
   const m = /^\/(?:machines\/([^/?]+)|live\/new\?.*device=([^&]+)|sessions\/([^/?]+))/.exec(next);
   if (!m) return '';
-  return decodeURIComponent(m[1] ?? m[2] ?? `session ${m[3]!.slice(0, 8)}`);
+  try {
+    return decodeURIComponent(m[1] ?? m[2] ?? `session ${m[3]!.slice(0, 8)}`);
+  } catch {
+    return ''; // whoever made the address wrote a bad %
+  }
 }
 
 export function start(at: Element) {
