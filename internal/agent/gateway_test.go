@@ -250,18 +250,26 @@ func (g *gate) greet(ws *wire.WS) {
 		ws.Close()
 		return
 	}
-	g.mu.Lock()
-	g.line = l
-	close(g.joined)
-	g.mu.Unlock()
 	g.read(l)
 }
 
+// read serves a line. It counts from its first message, as at a gateway: an enrolment that waits to be admitted has a line too,
+// and what is sent on that as it goes reaches nobody.
 func (g *gate) read(l *wire.Line) {
-	for {
+	for counts := false; ; {
 		raw, err := l.Receive(time.Time{})
 		if err != nil {
+			if !counts {
+				return
+			}
 			break
+		}
+		if !counts {
+			counts = true
+			g.mu.Lock()
+			g.line = l
+			close(g.joined)
+			g.mu.Unlock()
 		}
 		kind, _ := wire.Kind(raw)
 		switch kind {
