@@ -100,6 +100,20 @@ func (d *device) start() {
 	}
 }
 
+// comeBack starts an agent that was killed, and waits for its line, which is not the one it had.
+func (d *device) comeBack(g *gate) {
+	d.t.Helper()
+	g.mu.Lock()
+	old := g.line
+	g.mu.Unlock()
+	d.start()
+	for end := time.Now().Add(15 * time.Second); g.online() == old; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Fatal("the agent did not come back")
+		}
+	}
+}
+
 func (d *device) kill(sig syscall.Signal) {
 	if d.cmd == nil {
 		return

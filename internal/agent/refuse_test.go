@@ -137,8 +137,7 @@ func TestASessionIDIsTakenOnceAlsoAcrossARestart(t *testing.T) {
 	g.settled(d)
 	g.refuses(d, "a second open", g.again(o), "sid")
 	d.kill(9)
-	d.start()
-	g.online()
+	d.comeBack(g)
 	g.refuses(d, "a second open after a restart", g.again(o), "sid")
 }
 
@@ -202,8 +201,7 @@ func TestTheOwnersRulesAndFreezeHaveTheLastWord(t *testing.T) {
 		t.Error("the gateway was not told")
 	}
 	d.kill(9)
-	d.start()
-	g.online()
+	d.comeBack(g)
 	g.refuses(d, "frozen after a restart", g.order(wish{}), "frozen")
 	d.run("thaw")
 	if _, ok := g.send(g.order(wish{})).(wire.Accepted); !ok {

@@ -241,8 +241,7 @@ func TestSessionsOutliveTheAgentAndItsSuccessorEndsThem(t *testing.T) {
 	d.kill(9)
 	p.typ("two\n")
 	p.expect(t, "got two")
-	d.start()
-	g.online()
+	d.comeBack(g)
 	if out, _ := d.run("sessions", "--json"); !strings.Contains(out, l.sid.String()) || !strings.Contains(out, "Jana Keller") {
 		t.Errorf("sessions: got %s", out)
 	}
