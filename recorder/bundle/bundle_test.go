@@ -155,8 +155,12 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 		"a dropped officer's slot": {RuleSlot, func(m *manifest, p map[string][]byte) { m.Parts[0].SlotSK, p[sk] = 0, nil }},
 		"swapped slots":            {RuleSlot, func(m *manifest, p map[string][]byte) { p[rk], p[sk] = p[sk], p[rk] }},
 		"a dropped last part":      {RuleHistory, func(m *manifest, p map[string][]byte) { m.Parts = m.Parts[:1] }},
-		"a dropped first part":     {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Parts = m.Parts[1:] }},
-		"a dropped end":            {RuleEnd, func(m *manifest, p map[string][]byte) { m.Parts[0].End = nil }},
+		"a dropped first part": {RuleLeaf, func(m *manifest, p map[string][]byte) {
+			m.Parts = m.Parts[1:]
+			rk1, sk1 := recorder.SlotNames(one.SID, 1) // its pieces go by the name of what is first now
+			p[srec], p[rk], p[sk] = p[recorder.FileName(one.SID, 1)], p[rk1], p[sk1]
+		}},
+		"a dropped end": {RuleEnd, func(m *manifest, p map[string][]byte) { m.Parts[0].End = nil }},
 		"a dropped end and the closing with it": {RuleHistory, func(m *manifest, p map[string][]byte) {
 			last := recorder.FileName(one.SID, 1)
 			m.Parts[1].End, m.Parts[1].Recording = nil, m.Parts[1].Recording-60
