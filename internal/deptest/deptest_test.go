@@ -62,7 +62,7 @@ func TestWebSocketsAreOpenedInTwoPlaces(t *testing.T) {
 			continue
 		}
 		for _, imp := range p.Imports {
-			if imp == "github.com/gorilla/websocket" && !allowed[dir] && dir != "internal/deps" {
+			if imp == "github.com/gorilla/websocket" && !allowed[dir] {
 				t.Errorf("%s imports gorilla/websocket: only internal/wire, web/terminal and internal/client do", dir)
 			}
 		}
