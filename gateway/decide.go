@@ -206,20 +206,25 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	if err != nil {
 		return fmt.Errorf("store decision: %w", err)
 	}
-	if err := b.cfg.Store.AddSession(ctx, s); err != nil {
-		return err
-	}
-	_, err = b.cfg.Store.AddDecision(ctx, store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: refusal == nil,
-		Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs})
-	if err != nil {
-		return err
-	}
+	stored := beside(func() error {
+		return b.cfg.Store.AddDecided(ctx, s, store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: refusal == nil,
+			Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs})
+	})
 	via := "sign-in"
 	if a.ViaToken != "" {
 		via = "token " + a.ViaToken
 	}
-	return b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
+	err = b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
 		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}})
+	return errors.Join(stored(), err)
+}
+
+// beside does something beside what goes on, and gives what waits for it: writes that do not depend on each other then wait for
+// the disk together.
+func beside(do func() error) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	return func() error { return <-done }
 }
 
 func (b *Broker) remember(sid id.Session, a asked) error {

@@ -42,14 +42,14 @@ type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
-	AddDecision(ctx context.Context, d store.Decision) (int64, error)
-	AddSession(ctx context.Context, s store.Session) error
+	AddDecided(ctx context.Context, s store.Session, d store.Decision) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
 	RunningSessions(ctx context.Context) ([]store.Session, error)
 	AddPart(ctx context.Context, p store.Part) error
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
+	ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error
 	// UnclosedParts gives the recordings whose end is not in the log.
 	UnclosedParts(ctx context.Context) ([]store.Part, error)
 	// Ping says whether the database would take a write.

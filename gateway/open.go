@@ -109,16 +109,13 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 		return opened, err
 	}
 	s.leaf, s.until = &opened.Index, opened.Until
-	if _, err := b.cfg.Store.ChangePart(ctx, s.id, 0, func(p *store.Part) error {
+	noted := beside(func() error { return s.rec.Notice(noticeBody(opened)) })
+	err = b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
+		row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule
 		p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass = &opened.Index, opened.Nonce, opened.Body, opened.Pass
 		return nil
-	}); err != nil {
-		return opened, err
-	}
-	if err := s.rec.Notice(noticeBody(opened)); err != nil {
-		return opened, err
-	}
-	return opened, s.change(ctx, func(row *store.Session) { row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule })
+	})
+	return opened, errors.Join(noted(), err)
 }
 
 // exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
@@ -160,26 +157,34 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 	if err != nil {
 		return fmt.Errorf("host key of %s: %w", s.ask.Device, err)
 	}
-	if err := s.change(ctx, func(row *store.Session) { row.State = store.Dialled }); err != nil {
-		return err
-	}
+	stored := beside(func() error { return s.change(ctx, func(row *store.Session) { row.State = store.Dialled }) })
 	line, err := s.b.cfg.Lines.Open(ctx, Order{Session: s.id, Device: wire.Fingerprint(host), Login: s.ask.Login, Signer: pass,
 		Open: wire.Open{T: wire.TypeOpen, Session: s.id, Pass: o.Pass, H0: s.rec.H0(), Leaf: o.Leaf, Nonce: o.Nonce, Body: o.Body, Index: o.Index,
 			Proof: o.Proof, Consistency: o.Consistency, Checkpoint: o.Checkpoint}})
 	if err != nil {
-		return err
+		return errors.Join(err, stored())
 	}
 	s.line = line
-	go refuseChannels(line.Channels)
-	go ssh.DiscardRequests(line.Requests)
-	if err := s.openChannels(); err != nil {
+	if err := errors.Join(stored(), s.begin(ctx)); err != nil {
 		line.Conn.Close()
 		return err
 	}
-	s.started = s.b.cfg.Now()
-	return s.change(ctx, func(row *store.Session) {
-		row.State, row.Started, row.Record = store.Live, s.started, store.RecordRunning
+	return nil
+}
+
+// begin opens the channels on the session line, while the row learns that the session runs.
+func (s *Session) begin(ctx context.Context) error {
+	go refuseChannels(s.line.Channels)
+	go ssh.DiscardRequests(s.line.Requests)
+	began := s.b.cfg.Now()
+	stored := beside(func() error {
+		return s.change(ctx, func(row *store.Session) { row.State, row.Started, row.Record = store.Live, began, store.RecordRunning })
 	})
+	err := errors.Join(s.openChannels(), stored())
+	if err == nil {
+		s.started = began
+	}
+	return err
 }
 
 // refuseChannels: a device has nothing to open at a gateway.

@@ -137,7 +137,7 @@ type countedStore struct {
 	m *meters
 }
 
-func (s countedStore) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
+func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store.Decision) error {
 	result, reason := "refused", d.Rule
 	if d.Allowed {
 		result = "allowed"
@@ -146,7 +146,7 @@ func (s countedStore) AddDecision(ctx context.Context, d store.Decision) (int64,
 		reason = "no rule"
 	}
 	s.m.decisions.WithLabelValues(result, reason).Inc()
-	return s.Store.AddDecision(ctx, d)
+	return s.Store.AddDecided(ctx, row, d)
 }
 
 // countedRecorder counts what could not be recorded.

@@ -57,13 +57,17 @@ func (db *DB) ChangePart(ctx context.Context, sid id.Session, n uint32, change f
 			return err
 		}
 		p.Session, p.Part = sid, n
-		_, err = tx.ExecContext(ctx, update("parts", partColumns, "session=? AND part=?"), partArgs(p)...)
-		return err
+		return putPart(ctx, tx, p)
 	})
 	if err != nil {
 		return store.Part{}, err
 	}
 	return p, nil
+}
+
+func putPart(ctx context.Context, tx *sql.Tx, p store.Part) error {
+	_, err := tx.ExecContext(ctx, update("parts", partColumns, "session=? AND part=?"), partArgs(p)...)
+	return err
 }
 
 // UnclosedParts gives the parts without a close leaf: after a crash, those to announce as interrupted.

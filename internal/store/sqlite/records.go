@@ -56,10 +56,9 @@ func scanDecision(r scanner, d *store.Decision) error {
 	return err
 }
 
-// AddDecision stores one and gives its number.
-func (db *DB) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
-	return db.append(ctx, "store decision", insert("decisions", decisionColumns), micros(d.At), d.Principal.Issuer, d.Principal.Subject,
-		string(d.Device), d.Action, d.Allowed, d.Rule, d.Text, d.PolicySHA[:], sessionText(d.Session), d.Inputs)
+func decisionArgs(d store.Decision) []any {
+	return []any{micros(d.At), d.Principal.Issuer, d.Principal.Subject, string(d.Device), d.Action, d.Allowed, d.Rule, d.Text, d.PolicySHA[:],
+		sessionText(d.Session), d.Inputs}
 }
 
 // Decisions lists, newest first.
@@ -95,7 +94,11 @@ func scanAudit(r scanner, e *store.AuditEvent) error {
 
 // AddAudit stores an event that stands in the log and gives its number.
 func (db *DB) AddAudit(ctx context.Context, e store.AuditEvent) (int64, error) {
-	return db.append(ctx, "store audit event", insert("audit", auditColumns), micros(e.At), e.Type, e.Phase, e.Actor, e.Subject, e.Addr, e.Leaf, e.Body)
+	res, err := db.write.ExecContext(ctx, insert("audit", auditColumns), micros(e.At), e.Type, e.Phase, e.Actor, e.Subject, e.Addr, e.Leaf, e.Body)
+	if err != nil {
+		return 0, failed("store audit event", err)
+	}
+	return res.LastInsertId()
 }
 
 // AuditEvents lists, newest first.
@@ -120,12 +123,4 @@ func (db *DB) AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.Aud
 	}
 	return list(ctx, db.read, "list audit events", scanAudit, "SELECT id, "+auditColumns+" FROM audit"+w.String()+" ORDER BY id DESC LIMIT ?",
 		append(w.args, limit(f.Limit))...)
-}
-
-func (db *DB) append(ctx context.Context, doing, query string, args ...any) (int64, error) {
-	res, err := db.write.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, failed(doing, err)
-	}
-	return res.LastInsertId()
 }

@@ -45,6 +45,17 @@ func (db *DB) AddSession(ctx context.Context, s store.Session) error {
 	return err
 }
 
+// AddDecided stores a session together with the decision about it, in one transaction.
+func (db *DB) AddDecided(ctx context.Context, s store.Session, d store.Decision) error {
+	return db.tx(ctx, "store decision", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, insert("sessions", sessionColumns), sessionArgs(s)...); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, insert("decisions", decisionColumns), decisionArgs(d)...)
+		return err
+	})
+}
+
 // Session reads one.
 func (db *DB) Session(ctx context.Context, sid id.Session) (store.Session, error) {
 	return one(ctx, db.read, "session", sid.String(), scanSession, selectSession+" WHERE id=?", sid.String())
@@ -81,13 +92,39 @@ func (db *DB) ChangeSession(ctx context.Context, sid id.Session, change func(*st
 			return err
 		}
 		s.ID = sid
-		_, err = tx.ExecContext(ctx, update("sessions", sessionColumns[:strings.LastIndex(sessionColumns, ",")], "id=?"), sessionArgs(s)...)
-		return err
+		return putSession(ctx, tx, s)
 	})
 	if err != nil {
 		return store.Session{}, err
 	}
 	return s, nil
+}
+
+func putSession(ctx context.Context, tx *sql.Tx, s store.Session) error {
+	_, err := tx.ExecContext(ctx, update("sessions", sessionColumns[:strings.LastIndex(sessionColumns, ",")], "id=?"), sessionArgs(s)...)
+	return err
+}
+
+// ChangeRecorded lets change edit the rows of a session and of one of its parts in one transaction. What names them stays as it is.
+func (db *DB) ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error {
+	return db.tx(ctx, "change session", func(tx *sql.Tx) error {
+		s, err := one(ctx, tx, "session", sid.String(), scanSession, selectSession+" WHERE id=?", sid.String())
+		if err != nil {
+			return err
+		}
+		p, err := part(ctx, tx, sid, n)
+		if err != nil {
+			return err
+		}
+		if err := change(&s, &p); err != nil {
+			return err
+		}
+		s.ID, p.Session, p.Part = sid, sid, n
+		if err := putSession(ctx, tx, s); err != nil {
+			return err
+		}
+		return putPart(ctx, tx, p)
+	})
 }
 
 func sessionWhere(f store.SessionFilter) *where {

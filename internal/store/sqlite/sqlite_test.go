@@ -119,7 +119,7 @@ func TestTheReadingHandleCannotWrite(t *testing.T) {
 
 func TestEvidenceIsNotEditedByOurOwnCodeEither(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "db"), Options{})
-	if _, err := db.AddDecision(t.Context(), store.Decision{At: time.Now()}); err != nil {
+	if err := db.AddDecided(t.Context(), store.Session{Asked: time.Now()}, store.Decision{At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.AddAudit(t.Context(), store.AuditEvent{At: time.Now(), Body: []byte{}}); err != nil {

@@ -27,9 +27,12 @@ func decisions(s *suite) {
 	for n := 1; n <= 5; n++ {
 		d := store.Decision{At: at(n), Principal: tess, Device: "press-1", Action: "shell:svc", Allowed: n%2 == 1, Rule: "A1", Text: "t", PolicySHA: key(n), Session: sid(n), Inputs: []byte("{}")}
 		if n == 5 {
-			d.Principal, d.Device, d.Session, d.Inputs = also, "press-2", [16]byte{}, nil
+			d.Principal, d.Device, d.Inputs = also, "press-2", nil
 		}
-		d.ID = get[int64](s)(s.AddDecision(s.ctx, d))
+		s.ok(s.AddDecided(s.ctx, session(n), d))
+		s.taken("a session decided twice", s.AddDecided(s.ctx, session(n), d))
+		s.same("its session", get[store.Session](s)(s.Session(s.ctx, sid(n))), session(n))
+		d.ID = get[[]store.Decision](s)(s.Decisions(s.ctx, store.DecisionFilter{Limit: 1}))[0].ID
 		if len(all) > 0 && d.ID <= all[len(all)-1].ID {
 			s.Errorf("decision %d has the number %d, not above the one before", n, d.ID)
 		}

@@ -231,4 +231,32 @@ func parts(s *suite) {
 	}
 	_, err = s.ChangePart(s.ctx, sid(1), 2, func(*store.Part) error { return nil })
 	s.missing("a change", err)
+	recorded(s, bare)
+}
+
+// recorded changes a session and its part together, or neither.
+func recorded(s *suite, part store.Part) {
+	row := session(1)
+	s.ok(s.ChangeRecorded(s.ctx, sid(1), 0, func(r *store.Session, p *store.Part) error {
+		s.same("the session that a change of both sees", *r, row)
+		s.same("the part that a change of both sees", *p, part)
+		r.ID, r.Rule, p.Part, p.State = sid(5), "A9", 8, store.RecordGap
+		return nil
+	}))
+	row.Rule, part.State = "A9", store.RecordGap
+	both := func(when string) {
+		s.same("the session "+when, get[store.Session](s)(s.Session(s.ctx, sid(1))), row)
+		s.same("the part "+when, get[store.Part](s)(s.Part(s.ctx, sid(1), 0)), part)
+	}
+	both("after a change of both")
+	no := errors.New("no")
+	err := s.ChangeRecorded(s.ctx, sid(1), 0, func(r *store.Session, p *store.Part) error {
+		r.Rule, p.State = "A10", store.RecordCut
+		return no
+	})
+	if !errors.Is(err, no) {
+		s.Errorf("got %v, want the change's own error", err)
+	}
+	both("after a change that was given up")
+	s.missing("a change of a part that is not there", s.ChangeRecorded(s.ctx, sid(1), 2, func(*store.Session, *store.Part) error { return nil }))
 }

@@ -39,6 +39,7 @@ type DB interface {
 	LatestBundle(ctx context.Context) (store.Bundle, error)
 
 	AddSession(ctx context.Context, s store.Session) error
+	AddDecided(ctx context.Context, s store.Session, d store.Decision) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	SessionByPrefix(ctx context.Context, prefix string) (store.Session, error)
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
@@ -48,6 +49,7 @@ type DB interface {
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	Parts(ctx context.Context, sid id.Session) ([]store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
+	ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error
 	UnclosedParts(ctx context.Context) ([]store.Part, error)
 
 	PutPrincipal(ctx context.Context, p store.Principal) error
@@ -78,7 +80,6 @@ type DB interface {
 	Policy(ctx context.Context, version int) (store.PolicyVersion, error)
 	LatestPolicy(ctx context.Context) (store.PolicyVersion, error)
 	Policies(ctx context.Context) ([]store.PolicyVersion, error)
-	AddDecision(ctx context.Context, d store.Decision) (int64, error)
 	Decisions(ctx context.Context, f store.DecisionFilter) ([]store.Decision, error)
 	AddAudit(ctx context.Context, e store.AuditEvent) (int64, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
