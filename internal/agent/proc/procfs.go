@@ -18,9 +18,22 @@ type process struct {
 	comm            string
 }
 
+// readProc reads a short file of /proc at once, without what os.ReadFile does for files that may be large or block: it is
+// done a few times for every line of a paste.
+func readProc(pid int, name string) ([]byte, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 1<<10)
+	n, err := unix.Read(fd, buf)
+	return buf[:max(n, 0)], err
+}
+
 // readProcess reads /proc/PID/stat.
 func readProcess(pid int) (process, bool) {
-	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	raw, err := readProc(pid, "stat")
 	if err != nil {
 		return process{}, false
 	}

@@ -64,7 +64,7 @@ func urgent(c byte) bool { return c == 3 || c == 26 || c == 28 }
 // question: then only a read counts. A group that did not come back in time is not waited for again: it may be one that
 // never reads.
 func (t *Terminal) hold(limit time.Time) {
-	pause := 200 * time.Microsecond
+	pause := 50 * time.Microsecond
 	for {
 		group := t.foreground()
 		if group != 0 && group == t.gaveUp {
@@ -82,7 +82,7 @@ func (t *Terminal) hold(limit time.Time) {
 			return
 		}
 		time.Sleep(pause)
-		pause = min(2*pause, 4*time.Millisecond)
+		pause = min(pause*3/2, 4*time.Millisecond)
 	}
 }
 
@@ -129,7 +129,7 @@ func reads(group, depth int) bool {
 
 // unseen reports whether we may not look at what a process waits in: it has other rights, and we are not root.
 func unseen(pid int) bool {
-	_, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/syscall")
+	_, err := readProc(pid, "syscall")
 	return errors.Is(err, fs.ErrPermission)
 }
 
@@ -153,8 +153,7 @@ const (
 
 // inSyscall says what a sleeping process waits in. Of programs with other rights only root may ask.
 func inSyscall(pid int) syscallKind {
-	dir := "/proc/" + strconv.Itoa(pid)
-	raw, err := os.ReadFile(dir + "/syscall")
+	raw, err := readProc(pid, "syscall")
 	if err != nil {
 		return otherCall
 	}
@@ -178,7 +177,7 @@ func inSyscall(pid int) syscallKind {
 	if err != nil {
 		return otherCall
 	}
-	if target, _ := os.Readlink(dir + "/fd/" + strconv.FormatUint(fd, 10)); strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty") {
+	if target, _ := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.FormatUint(fd, 10)); strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty") {
 		return readsTerminal
 	}
 	return otherCall
