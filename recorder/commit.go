@@ -103,11 +103,13 @@ func (n *Node) commit(b *batch) {
 	if !n.jr.room() {
 		n.rotate()
 	}
+	began := time.Now()
 	n.seal(b)
 	if len(n.shares) > 0 {
 		if err := n.store(); err != nil {
 			n.fail(err)
 		}
+		n.cfg.Committed(time.Since(began))
 	}
 	for i := range n.shares {
 		n.settleShare(&n.shares[i])

@@ -38,6 +38,7 @@ type NodeConfig struct {
 	VerdictWait time.Duration // until input that the device does not judge stays sealed; default 2 s
 	Log         *slog.Logger
 	Now         func() time.Time
+	Committed   func(took time.Duration) // told of every commit: sealed, and durable or failed
 
 	layer layer // tests put failures between the node and its disk
 }
@@ -56,6 +57,9 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	or(&c.Most, 2<<30)
 	if c.VerdictWait == 0 {
 		c.VerdictWait = 2 * time.Second
+	}
+	if c.Committed == nil {
+		c.Committed = func(time.Duration) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -10,12 +10,13 @@ type counters struct {
 
 // Metrics are counts since the start; Connected, Opening and Sessions are of now.
 type Metrics struct {
-	Connected        int    // devices with a control line
-	Opening          int    // sessions that are being opened
-	Sessions         int    // session lines
-	Handshakes       uint64 // proven control lines
-	Refused          uint64 // handshakes that failed, of unknown or revoked devices too
-	Limited          uint64 // sent away before a handshake
+	Connected        int            // devices with a control line
+	Agents           map[string]int // those, by the version that their agent names
+	Opening          int            // sessions that are being opened
+	Sessions         int            // session lines
+	Handshakes       uint64         // proven control lines
+	Refused          uint64         // handshakes that failed, of unknown or revoked devices too
+	Limited          uint64         // sent away before a handshake
 	Enrolled         uint64
 	EnrolRefused     uint64
 	Disputed         uint64 // two lines, one key; or a generation that nobody gave out
@@ -37,13 +38,14 @@ func (r *Registry) Metrics() Metrics {
 	m := Metrics{Handshakes: c.handshakes.Load(), Refused: c.refused.Load(), Limited: c.limited.Load(), Enrolled: c.enrolled.Load(), EnrolRefused: c.enrolRefused.Load(),
 		Disputed: c.disputed.Load(), Intercepted: c.intercepted.Load(), Delayed: c.delayed.Load(), UnknownMessages: c.unknown.Load(), Malformed: c.malformed.Load(),
 		Pings: c.pings.Load(), Opens: c.opens.Load(), OpensRefused: c.opensRefused.Load(), TicketsWrong: c.ticketsWrong.Load(), TicketsFailed: c.ticketsFailed.Load(),
-		SessionsAnswered: c.sessions.Load()}
+		SessionsAnswered: c.sessions.Load(), Agents: map[string]int{}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.Opening = len(r.calls)
 	for _, d := range r.devices {
 		if len(d.lines) > 0 {
 			m.Connected++
+			m.Agents[d.lines[0].agent]++
 		}
 		m.Sessions += len(d.sessions)
 	}

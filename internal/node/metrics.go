@@ -1,12 +1,15 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +31,7 @@ type meters struct {
 	decisions *prometheus.CounterVec
 	refused   prometheus.Counter
 	start     prometheus.Histogram
+	commit    prometheus.Histogram
 }
 
 func newMeters() *meters {
@@ -36,13 +40,15 @@ func newMeters() *meters {
 		refused:   prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_record_refused_total", Help: "Sessions that were not started because they could not be recorded."}),
 		start: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sallyport_session_start_seconds", Help: "From the door's request to the device's first channel.",
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}),
+		commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sallyport_record_commit_seconds", Help: "Sealing what was recorded and making it durable: what a keystroke waits for.",
+			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5}}),
 	}
 }
 
 // metrics answers at /metrics. The registry is this gateway's own, so two in one process do not mix.
 func (g *Gateway) metrics() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(g.meters.decisions, g.meters.refused, g.meters.start, &gauges{g}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(g.meters.decisions, g.meters.refused, g.meters.start, g.meters.commit, &gauges{g}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{Timeout: 10 * time.Second})
 }
 
@@ -91,6 +97,9 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 
 	m := g.lines.Metrics()
 	gauge("devices_connected", "Devices with a control line.", float64(m.Connected))
+	for version, n := range commonest(m.Agents, 20) {
+		gauge("agent_version", "Connected devices by their agent's version.", float64(n), "version", version)
+	}
 	gauge("sessions", "Sessions by state.", float64(m.Opening), "state", "opening")
 	gauge("sessions", "Sessions by state.", float64(max(0, len(g.broker.Live())-m.Opening)), "state", "live")
 	count("control_reconnects_total", "Control lines that proved themselves.", m.Handshakes)
@@ -122,6 +131,23 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	v := g.rules.Version()
 	gauge("policy_hash_info", "The policy in force.", 1, "version", strconv.FormatUint(v.Version, 10), "sha256", hex.EncodeToString(v.SHA256[:]))
+}
+
+// commonest keeps the most frequent words and counts the rest as "other": a device names its version itself, and no machine may
+// fill the monitoring with names.
+func commonest(counts map[string]int, most int) map[string]int {
+	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	out := map[string]int{}
+	for i, w := range words {
+		name := w
+		if i >= most {
+			name = "other"
+		}
+		out[name] += counts[w]
+	}
+	return out
 }
 
 func yes(b bool) float64 {

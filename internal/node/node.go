@@ -180,7 +180,8 @@ func (g *Gateway) openRecorder(ctx context.Context) error {
 	}
 	r := g.opt.Config.Recording
 	node, cut, err := recorder.OpenNode(ctx, recorder.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: g.opt.Config.Ledger.Origin, Readers: readers,
-		Unsealers: unsealers, JournalBytes: int64(r.Journal), Most: int64(r.PerSession), Ballast: int64(r.Ballast), LowWater: int64(r.LowWater), Log: g.opt.Log})
+		Unsealers: unsealers, JournalBytes: int64(r.Journal), Most: int64(r.PerSession), Ballast: int64(r.Ballast), LowWater: int64(r.LowWater), Log: g.opt.Log,
+		Committed: func(took time.Duration) { g.meters.commit.Observe(took.Seconds()) }})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -127,5 +128,13 @@ func TestAClockAt1970StartsNothing(t *testing.T) {
 	}
 	if err := clockStands(time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRareVersionsAreCountedTogether(t *testing.T) {
+	got := commonest(map[string]int{"1.2": 5, "x": 1, "1.1": 7, "a": 1, "b": 2}, 3)
+	want := map[string]int{"1.1": 7, "1.2": 5, "b": 2, "other": 2}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
