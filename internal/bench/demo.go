@@ -21,6 +21,7 @@ type demo struct {
 	stats   string
 	url     string
 	token   string // the technician's
+	admin   string // the administrator's
 	gateway int    // process id
 	devices map[string]int
 }
@@ -73,8 +74,11 @@ func (d *demo) read(ready string) error {
 	}
 	d.url, d.gateway = r.URL, r.Gateway
 	for _, u := range r.Users {
-		if u.Role == "technician" {
+		switch u.Role {
+		case "technician":
 			d.token = u.Token
+		case "admin":
+			d.admin = u.Token
 		}
 	}
 	for _, m := range r.Devices {

@@ -67,11 +67,13 @@ type shell struct {
 }
 
 // openShell opens a shell on press-1 and returns at its first output.
-func openShell(c *client.Client) (*shell, error) {
+func openShell(c *client.Client) (*shell, error) { return openShellOn(c, "press-1") }
+
+func openShellOn(c *client.Client, device string) (*shell, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	began := time.Now()
-	ticket, err := c.Open(ctx, apitype.SessionNew{Device: "press-1", PTY: true, Cols: 120, Rows: 40, Term: "xterm", Front: "cli"})
+	ticket, err := c.Open(ctx, apitype.SessionNew{Device: device, PTY: true, Cols: 120, Rows: 40, Term: "xterm", Front: "cli"})
 	if err != nil {
 		return nil, err
 	}
