@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -111,11 +110,4 @@ func (s *Session) Signal(name string) error {
 	}
 	_, err := s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{name}))
 	return err
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
 }

@@ -103,7 +103,7 @@ func (s *Session) record(ctx context.Context) error {
 func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opened, error) {
 	b := s.b
 	opened, err := b.cfg.Signer.Open(ctx, signer.OpenRequest{Evidence: s.ask.Evidence, Session: s.id, Device: s.ask.Device, Login: s.ask.Login, Argv: s.exact(),
-		Reason: s.ask.Purpose, Ticket: s.ask.Ticket, ClientAddr: addrText(s.ask.ClientAddr), Live: b.LiveOn(s.ask.Device) - 1, H0: s.rec.H0(), SlotRK: s.rec.SlotRK(),
+		Reason: s.ask.Purpose, Ticket: s.ask.Ticket, Live: b.LiveOn(s.ask.Device) - 1, H0: s.rec.H0(), SlotRK: s.rec.SlotRK(),
 		SlotSK: s.rec.SlotSK(), RecordKey: b.cfg.Key, SessionKey: key.Marshal(), AckSize: b.cfg.Lines.Ack(s.device.FP)})
 	if err != nil {
 		return opened, err

@@ -128,7 +128,7 @@ func (s *Service) PutToken(ctx context.Context, by Evidence, t Token) (Appended,
 	if by.APIToken != "" {
 		return Appended{}, errkind.New(errkind.Denied, "an API token cannot make another one").WithHint("Sign in with `sallyport login`.")
 	}
-	who, err := s.person(ctx, by, "")
+	who, err := s.person(ctx, by)
 	if err != nil {
 		return Appended{}, err
 	}

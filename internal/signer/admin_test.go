@@ -17,9 +17,9 @@ func TestADataPlaneCannotInventAPolicyOrADevice(t *testing.T) {
 	h := newHouse(t)
 	wide := []PolicyFile{{Name: "p.toml", Text: policy + "\n"}}
 	size := h.log.Head().Size
-	for what, e := range map[string]Evidence{"nobody": {}, "a forged id token": {IDToken: "x"}, "a technician": tess, "a technician's token": robot} {
+	for what, e := range map[string]Evidence{"nobody": {}, "a forged id token": {IDToken: "x"}, "a technician": tess, "a technician's token": robot, "that token from elsewhere": {APIToken: robot.APIToken}} {
 		kind := errkind.Denied
-		if what == "nobody" || what == "a forged id token" || what == "a technician's token" { // the token is not good from here
+		if what == "nobody" || what == "a forged id token" || what == "that token from elsewhere" {
 			kind = errkind.Signin
 		}
 		_, err := h.ApplyPolicy(t.Context(), e, wide, "")
@@ -117,7 +117,7 @@ func TestATokenDoesOnlyWhatItsScopesSay(t *testing.T) {
 	wantKind(t, "without the scope", err, errkind.Denied)
 	_, err = h.PutDevice(t.Context(), put(ada, "b", "backup", "administer"), machine("press-3", "1"))
 	wantKind(t, "a service identity of an administrator", err, errkind.Denied)
-	if who, err := h.person(t.Context(), Evidence{APIToken: "b"}, ""); err != nil || who.Name != "machine:backup" || len(who.Groups) > 0 {
+	if who, err := h.person(t.Context(), Evidence{APIToken: "b"}); err != nil || who.Name != "machine:backup" || len(who.Groups) > 0 {
 		t.Errorf("a service identity: got %q in %v, %v, want machine:backup in no group", who.Name, who.Groups, err)
 	}
 	if _, err = h.PutDevice(t.Context(), put(ada, "c", "", "administer"), machine("press-3", "1")); err != nil {
@@ -126,6 +126,23 @@ func TestATokenDoesOnlyWhatItsScopesSay(t *testing.T) {
 	h.Service.state.tokens[wire.Sum([]byte("spt_robot"))] = Token{ID: "robot", Hash: wire.Sum([]byte("spt_robot")), Groups: []string{"technicians"}, Scopes: []string{"review"}, Expires: t0.Add(time.Hour)}
 	_, err = h.Open(t.Context(), h.request(robot, "press-1"))
 	wantKind(t, "a session without the scope", err, errkind.Denied)
+}
+
+func TestATokenThatIsBoundToANetworkAdministersFromThere(t *testing.T) {
+	h := newHouse(t)
+	tok := Token{ID: "a", Hash: wire.Sum([]byte("a")), Principal: person("ada").Principal, Scopes: []string{"administer"}, Network: "10.0.0.0/8", Expires: t0.Add(time.Hour)}
+	if _, err := h.PutToken(t.Context(), ada, tok); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"", "192.0.2.1"} {
+		_, err := h.PutDevice(t.Context(), Evidence{APIToken: "a", ClientAddr: from}, machine("press-3", "1"))
+		wantKind(t, "from "+from, err, errkind.Signin)
+	}
+	for _, from := range []string{"10.1.2.3", "::ffff:10.1.2.3"} {
+		if _, err := h.PutDevice(t.Context(), Evidence{APIToken: "a", ClientAddr: from}, machine("press-3", "1")); err != nil {
+			t.Errorf("from %s: %v", from, err)
+		}
+	}
 }
 
 func TestADevicesStatesGoOneWay(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 )
 
 // person turns evidence into who asks, believing nothing but the evidence itself.
-func (s *Service) person(ctx context.Context, e Evidence, clientAddr string) (authz.Person, error) {
-	addr, _ := netip.ParseAddr(clientAddr)
+func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) {
+	addr, _ := netip.ParseAddr(e.ClientAddr)
 	switch {
 	case e.IDToken != "" && e.APIToken == "":
 		return s.signedIn(ctx, e.IDToken, addr)
@@ -61,7 +61,7 @@ func (s *Service) token(text string, addr netip.Addr) (Token, error) {
 
 // allowed checks that evidence gives a duty. A token needs the duty among its scopes as well.
 func (s *Service) allowed(ctx context.Context, e Evidence, duty authz.Duty) (authz.Person, error) {
-	who, err := s.person(ctx, e, "")
+	who, err := s.person(ctx, e)
 	if err != nil {
 		return who, err
 	}

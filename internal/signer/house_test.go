@@ -86,7 +86,7 @@ func (h *house) pass(d time.Duration) {
 var (
 	tess  = Evidence{IDToken: "tess"}
 	ada   = Evidence{IDToken: "ada"}
-	robot = Evidence{APIToken: "spt_robot"}
+	robot = Evidence{APIToken: "spt_robot", ClientAddr: "10.1.2.3"}
 )
 
 func newHouse(t *testing.T) *house {
@@ -143,7 +143,7 @@ func (h *house) request(e Evidence, device string) OpenRequest {
 	pub, _, _ := ed25519.GenerateKey(rand.Reader)
 	key, _ := ssh.NewPublicKey(pub)
 	sid := id.NewSession()
-	return OpenRequest{Evidence: e, Session: sid, Device: id.Device(device), Login: "svc", Reason: "noise", ClientAddr: "10.1.2.3", H0: wire.Sum(sid[:]),
+	return OpenRequest{Evidence: e, Session: sid, Device: id.Device(device), Login: "svc", Reason: "noise", H0: wire.Sum(sid[:]),
 		SlotRK: wire.Sum([]byte("rk")), SlotSK: wire.Sum([]byte("sk")), RecordKey: pub, SessionKey: key.Marshal()}
 }
 

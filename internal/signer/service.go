@@ -100,7 +100,7 @@ func (s *Service) Open(ctx context.Context, r OpenRequest) (Opened, error) {
 	if err := r.check(); err != nil {
 		return Opened{}, err
 	}
-	who, err := s.person(ctx, r.Evidence, r.ClientAddr)
+	who, err := s.person(ctx, r.Evidence)
 	if err != nil {
 		return Opened{}, err
 	}

@@ -26,11 +26,12 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Evidence is proof of who asks: exactly one of the two. It is passed on as received, because a data plane's word
-// on it would be worth nothing.
+// Evidence is proof of who asks: exactly one of the two tokens. It is passed on as received, because a data plane's word
+// on it would be worth nothing. Only where it came from is the data plane's word: the signer has nobody else to ask.
 type Evidence struct {
-	IDToken  string `json:"id_token,omitempty"`
-	APIToken string `json:"api_token,omitempty"`
+	IDToken    string `json:"id_token,omitempty"`
+	APIToken   string `json:"api_token,omitempty"`
+	ClientAddr string `json:"client_addr,omitempty"`
 }
 
 // OpenRequest asks for a pass.
@@ -44,7 +45,6 @@ type OpenRequest struct {
 	Argv       []string          `json:"argv,omitempty"` // a command; empty for a shell
 	Reason     string            `json:"reason"`
 	Ticket     string            `json:"ticket"`
-	ClientAddr string            `json:"client_addr"`
 	Live       int               `json:"live"` // sessions on the device now
 	H0         wire.Hash         `json:"h0"`
 	SlotRK     wire.Hash         `json:"slot_rk"`

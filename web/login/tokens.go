@@ -29,8 +29,8 @@ type tokenUse struct {
 }
 
 // token knows a machine, or somebody's own program. Groups are those of its person as last seen.
-func (s *Service) token(ctx context.Context, text string, addr netip.Addr) (Identity, error) {
-	t, err := s.cfg.Store.APITokenByHash(ctx, pending.Hash(text))
+func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Identity, error) {
+	t, err := s.cfg.Store.APITokenByHash(ctx, pending.Hash(secret))
 	if err != nil {
 		return Identity{}, missing(err, errToken)
 	}
@@ -58,7 +58,7 @@ func (s *Service) token(ctx context.Context, text string, addr netip.Addr) (Iden
 	}
 	return Identity{
 		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: who.Groups, Machine: t.Machine, ViaToken: true, Address: addr},
-		Evidence: signer.Evidence{APIToken: text}, Key: TokenKey(t.ID), Via: ViaToken, TokenID: t.ID, Scopes: t.Scopes, SignedInAt: t.Created, Expires: t.Expires,
+		Evidence: signer.Evidence{APIToken: secret, ClientAddr: text(addr)}, Key: TokenKey(t.ID), Via: ViaToken, TokenID: t.ID, Scopes: t.Scopes, SignedInAt: t.Created, Expires: t.Expires,
 	}, nil
 }
 

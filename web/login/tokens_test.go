@@ -40,7 +40,7 @@ func TestATokenIsItsPersonWithoutASecondFactor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if who.Person.ID != p || !who.Person.ViaToken || !who.Person.SecondFactorAt.IsZero() || who.Via != "token" || who.TokenID != "t-1" ||
-		who.Evidence.APIToken != tokenText || who.Evidence.IDToken != "" || who.Cookie {
+		who.Evidence.APIToken != tokenText || who.Evidence.IDToken != "" || who.Evidence.ClientAddr != who.Person.Address.String() || who.Cookie {
 		t.Errorf("got %+v", who)
 	}
 	if row, err := s.db.APIToken(t.Context(), "t-1"); err != nil || row.LastUsed.IsZero() {

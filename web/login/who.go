@@ -88,7 +88,7 @@ func (s *Service) session(ctx context.Context, secret, kind string, addr netip.A
 	s.seen(ctx, row, now)
 	return Identity{
 		Person:   authz.Person{ID: row.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: row.SecondFactorAt, Address: addr},
-		Evidence: signer.Evidence{IDToken: row.IDToken}, Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb, Provider: row.Provider,
+		Evidence: signer.Evidence{IDToken: row.IDToken, ClientAddr: text(addr)}, Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb, Provider: row.Provider,
 		SignedInAt: row.AuthTime, Expires: row.Expires, hash: row.IDHash,
 	}, nil
 }
