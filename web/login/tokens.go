@@ -28,7 +28,8 @@ type tokenUse struct {
 	asked time.Time // when the provider was last asked about its person
 }
 
-// token knows a machine, or somebody's own program. Groups are those of its person as last seen.
+// token knows a machine, or somebody's own program. A program's groups are those of its person as last seen; a machine has
+// none, here as for the signer: it is not in the groups of whoever made its token.
 func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Identity, error) {
 	t, err := s.cfg.Store.APITokenByHash(ctx, pending.Hash(secret))
 	if err != nil {
@@ -56,8 +57,12 @@ func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Id
 			s.cfg.Log.Warn("last use of an API token was not stored", slog.Any("error", err))
 		}
 	}
+	groups := who.Groups
+	if t.Machine != "" {
+		groups = nil
+	}
 	return Identity{
-		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: who.Groups, Machine: t.Machine, ViaToken: true, Address: addr},
+		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: groups, Machine: t.Machine, ViaToken: true, Address: addr},
 		Evidence: signer.Evidence{APIToken: secret, ClientAddr: text(addr)}, Key: TokenKey(t.ID), Via: ViaToken, TokenID: t.ID, Scopes: t.Scopes, SignedInAt: t.Created, Expires: t.Expires,
 	}, nil
 }

@@ -51,11 +51,15 @@ func TestATokenIsItsPersonWithoutASecondFactor(t *testing.T) {
 	}
 }
 
-func TestAMachineIsNotCalledAsItsMaker(t *testing.T) {
+func TestAMachineIsNotItsMaker(t *testing.T) {
 	s := newSite(t)
-	s.addToken(func(t *store.APIToken) { t.Machine = "inventory" })
-	if who, err := s.Who(bearer(tokenText)); err != nil || who.Person.Name != "machine:inventory" || who.Person.Machine != "inventory" {
-		t.Errorf("got %q, %v, want machine:inventory", who.Person.Name, err)
+	p := s.addToken(func(t *store.APIToken) { t.Machine = "inventory" })
+	if maker, err := s.db.Principal(t.Context(), p); err != nil || len(maker.Groups) == 0 {
+		t.Fatalf("the maker's groups: got %v, %v", maker.Groups, err)
+	}
+	who, err := s.Who(bearer(tokenText))
+	if err != nil || who.Person.Name != "machine:inventory" || who.Person.Machine != "inventory" || len(who.Person.Groups) > 0 {
+		t.Errorf("got %q in %v, %v, want machine:inventory in no group", who.Person.Name, who.Person.Groups, err)
 	}
 }
 
