@@ -29,6 +29,8 @@ type Admission struct {
 // Admit lets a waiting device in, or clears a dispute or a lock. The evidence must give the duty to administer: the signer
 // checks it.
 func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, name id.Device, a Admission) (store.Device, error) {
+	o.changing.Lock()
+	defer o.changing.Unlock()
 	d, err := o.Store.Device(ctx, name)
 	if err != nil {
 		return d, err
@@ -44,6 +46,7 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
+	ctx = context.WithoutCancel(ctx) // begun, it is done: or the signer would know it alone
 	// A state other than the device's own makes the signer write this down as an admission.
 	leaf, err := o.put(ctx, by, next, wire.StateWaiting)
 	if err != nil {
@@ -113,6 +116,8 @@ func (o *Office) put(ctx context.Context, by signer.Evidence, d store.Device, st
 
 // Label sets labels of an admitted device: those named; an empty value removes one.
 func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, name id.Device, labels map[string]string) (store.Device, error) {
+	o.changing.Lock()
+	defer o.changing.Unlock()
 	d, err := o.Store.Device(ctx, name)
 	if err != nil {
 		return d, err
@@ -125,6 +130,7 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err := checkPlace(d.Site, d.Labels); err != nil {
 		return d, err
 	}
+	ctx = context.WithoutCancel(ctx)
 	leaf, err := o.put(ctx, by, d, wire.StateOK)
 	if err != nil {
 		return d, err

@@ -19,6 +19,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -81,6 +82,8 @@ type Office struct {
 	Noise  wire.Hash // the gateway's Noise static key
 	Log    *slog.Logger
 	Now    func() time.Time
+
+	changing sync.Mutex // held from reading a device's row until signer and row have the change, so that both have the same
 }
 
 func (o *Office) now() time.Time {
