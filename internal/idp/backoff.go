@@ -8,15 +8,19 @@ import (
 	"github.com/sallyport/sallyport/internal/pending"
 )
 
-// backoff slows guessing, by address and by user name. A few slips are free; then each failure doubles the wait. It
-// never locks anybody out for good: the longest wait is short enough that a flood of guesses at somebody's name only
-// delays them.
+// backoff slows guessing. A few slips are free; then each failure doubles the wait. What counts most is a name from one
+// address: there the wait grows long, and nobody else feels it, not even who sits behind the same address. A name from
+// anywhere, and an address with any names, wait for a minute at most: enough against many guessers and against one who tries
+// many names, and a flood of guesses only delays others and locks nobody out.
 type backoff struct {
 	now func() time.Time
 
 	mu  sync.Mutex // guards all
-	all map[string]slips
+	all map[tried]slips
 }
+
+// tried is what attempts are counted of: a name from an address, or of either any.
+type tried struct{ addr, user string }
 
 type slips struct {
 	n     int
@@ -25,15 +29,31 @@ type slips struct {
 }
 
 const (
-	freeSlips  = 3
-	longestFor = time.Minute      // a name
-	longestIP  = 15 * time.Minute // an address
-	slipsFade  = time.Hour
-	mostSlips  = 20_000
+	freeSlips   = 3
+	freeAtAddr  = 30               // an address, whatever the names
+	longestFor  = time.Minute      // a name, or an address
+	longestHere = 15 * time.Minute // a name from one address
+	slipsFade   = time.Hour
+	mostSlips   = 20_000
 )
 
 func newBackoff(now func() time.Time) *backoff {
-	return &backoff{now: now, all: map[string]slips{}}
+	return &backoff{now: now, all: map[tried]slips{}}
+}
+
+func keysOf(addr netip.Addr, user string) [3]tried {
+	from := pending.Network(addr)
+	return [3]tried{{from, user}, {user: user}, {addr: from}}
+}
+
+func (k tried) limits() (free int, longest time.Duration) {
+	switch {
+	case k.user == "":
+		return freeAtAddr, longestFor
+	case k.addr == "":
+		return freeSlips, longestFor
+	}
+	return freeSlips, longestHere
 }
 
 // attempt counts an attempt as failed before it is judged, so that many at once gain nothing; forgive takes it back. A
@@ -42,28 +62,24 @@ func (b *backoff) attempt(addr netip.Addr, user string) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	keys := [2]string{"a " + pending.Network(addr), "u " + user}
+	keys := keysOf(addr, user)
 	for _, k := range keys {
 		wait = max(wait, b.all[k].until.Sub(now))
 	}
 	if wait > 0 {
 		return wait
 	}
-	if len(b.all)+2 > mostSlips {
+	if len(b.all)+len(keys) > mostSlips {
 		b.fade(now)
 	}
-	for i, k := range keys {
+	for _, k := range keys {
 		s := b.all[k]
 		if now.Sub(s.last) > slipsFade {
 			s.n = 0
 		}
 		s.n, s.last = s.n+1, now
-		if s.n > freeSlips {
-			longest := longestFor
-			if i == 0 {
-				longest = longestIP
-			}
-			s.until = now.Add(min(longest, time.Second<<min(s.n-freeSlips-1, 20)))
+		if free, longest := k.limits(); s.n > free {
+			s.until = now.Add(min(longest, time.Second<<min(s.n-free-1, 20)))
 		}
 		b.all[k] = s
 	}
@@ -74,13 +90,15 @@ func (b *backoff) attempt(addr netip.Addr, user string) (wait time.Duration) {
 func (b *backoff) forgive(addr netip.Addr, user string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.all, "u "+user)
-	k := "a " + pending.Network(addr)
-	if s := b.all[k]; s.n > 1 {
+	keys := keysOf(addr, user)
+	here, name, from := keys[0], keys[1], keys[2]
+	delete(b.all, here)
+	delete(b.all, name)
+	if s := b.all[from]; s.n > 1 {
 		s.n, s.until = s.n-1, time.Time{}
-		b.all[k] = s
+		b.all[from] = s
 	} else {
-		delete(b.all, k)
+		delete(b.all, from)
 	}
 }
 
@@ -92,7 +110,7 @@ func (b *backoff) fade(now time.Time) {
 				delete(b.all, k)
 			}
 		}
-		if len(b.all)+2 <= mostSlips {
+		if len(b.all)+3 <= mostSlips {
 			return
 		}
 	}

@@ -77,7 +77,7 @@ func (p *Provider) servePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	name, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("username"))), r.PostFormValue("password")
 	form := signinForm{User: clip(name)}
-	if wait := p.backoff.attempt(p.cfg.Addr(r), name); wait > 0 {
+	if wait := p.backoff.attempt(p.cfg.Addr(r), form.User); wait > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(seconds(wait)))
 		form.Error = fmt.Sprintf("There were too many attempts. Wait %d s, then try again.", seconds(wait))
 		p.askPassword(w, r, back, form)
@@ -89,7 +89,7 @@ func (p *Provider) servePassword(w http.ResponseWriter, r *http.Request) {
 		p.askPassword(w, r, back, form)
 		return
 	}
-	p.backoff.forgive(p.cfg.Addr(r), name)
+	p.backoff.forgive(p.cfg.Addr(r), form.User)
 	if u.TOTP != "" {
 		p.askSecond(w, r, step{user: u.Name, back: back}, "")
 		return

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -29,7 +30,56 @@ func TestAWrongPasswordReadsTheSameForEverybody(t *testing.T) {
 	}
 }
 
-func TestGuessingIsSlowedByNameAndByAddress(t *testing.T) {
+func TestWhoGuessesDoesNotLockOutWhoSitsBesideThem(t *testing.T) {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	b := newBackoff(c.now)
+	office := netip.MustParseAddr("192.0.2.1")
+	for range 12 {
+		c.forward(b.attempt(office, "anna"))
+		b.attempt(office, "anna")
+	}
+	if wait := b.attempt(office, "anna"); wait < 4*time.Minute {
+		t.Errorf("the name waits %s where it was guessed", wait)
+	}
+	if wait := b.attempt(netip.MustParseAddr("198.51.100.1"), "anna"); wait > longestFor {
+		t.Errorf("the name waits %s elsewhere, want %s at most", wait, longestFor)
+	}
+	if wait := b.attempt(office, "otto"); wait != 0 {
+		t.Errorf("somebody else at the same address waits %s", wait)
+	}
+	b.forgive(office, "otto")
+	if wait := b.attempt(office, "anna"); wait == 0 {
+		t.Error("somebody else's success frees the name")
+	}
+}
+
+func TestManyNamesFromOneAddressAreSlowedToo(t *testing.T) {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	b := newBackoff(c.now)
+	here := netip.MustParseAddr("192.0.2.1")
+	for i := range freeAtAddr + 1 {
+		if wait := b.attempt(here, fmt.Sprint("user", i)); wait != 0 {
+			t.Fatalf("name %d: wait %s", i, wait)
+		}
+	}
+	total := time.Duration(0)
+	for i := range 20 {
+		wait := b.attempt(here, fmt.Sprint("more", i))
+		total += wait
+		c.forward(wait)
+		b.attempt(here, fmt.Sprint("more", i))
+	}
+	if total < 10*time.Minute {
+		t.Errorf("20 more names took %s only", total)
+	}
+	if wait := b.attempt(netip.MustParseAddr("198.51.100.1"), "otto"); wait != 0 {
+		t.Errorf("somebody else somewhere else waits %s", wait)
+	}
+}
+
+func TestGuessingANameIsSlowedFromEverywhere(t *testing.T) {
 	c := &clock{}
 	c.ns.Store(time.Now().UnixNano())
 	b := newBackoff(c.now)
@@ -41,9 +91,6 @@ func TestGuessingIsSlowedByNameAndByAddress(t *testing.T) {
 	}
 	if wait := b.attempt(there, "anna"); wait == 0 {
 		t.Errorf("the name is free from another address")
-	}
-	if wait := b.attempt(here, "otto"); wait == 0 {
-		t.Errorf("the address is free for another name")
 	}
 	if wait := b.attempt(there, "otto"); wait != 0 {
 		t.Errorf("somebody else somewhere else waits %s", wait)
