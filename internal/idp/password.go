@@ -28,8 +28,22 @@ const (
 	maxPassword = 1024
 )
 
-// hashing bounds how many hashes are computed at once, so that a flood of guesses costs waiting and not memory.
-var hashing = make(chan struct{}, 4)
+// hashing bounds how many hashes are computed at once, so that a flood of guesses costs waiting and not memory. signingIn
+// bounds how many sign-ins wait for one, so that the wait is short for whom it is not refused.
+var (
+	hashing   = make(chan struct{}, 4)
+	signingIn = make(chan struct{}, 64)
+)
+
+// enter takes a place among those who sign in, if there is one; leave gives it back.
+func enter() (leave func(), ok bool) {
+	select {
+	case signingIn <- struct{}{}:
+		return func() { <-signingIn }, true
+	default:
+		return nil, false
+	}
+}
 
 func argon(password string, salt []byte, time, memory uint32, lanes uint8, size uint32) []byte {
 	hashing <- struct{}{}

@@ -77,6 +77,13 @@ func (p *Provider) servePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	name, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("username"))), r.PostFormValue("password")
 	form := signinForm{User: clip(name)}
+	leave, ok := enter()
+	if !ok { // before anything is counted: this attempt was not made
+		w.Header().Set("Retry-After", "5")
+		p.showError(w, errkind.New(errkind.Unavailable, "too many people sign in at this moment").WithHint("Wait a few seconds, go back and try again."))
+		return
+	}
+	defer leave()
 	if wait := p.backoff.attempt(p.cfg.Addr(r), form.User); wait > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(seconds(wait)))
 		form.Error = fmt.Sprintf("There were too many attempts. Wait %d s, then try again.", seconds(wait))

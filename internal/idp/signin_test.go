@@ -146,6 +146,35 @@ func TestThePageSaysHowLongToWait(t *testing.T) {
 	}
 }
 
+func TestNoMoreSignInsWaitThanHavePlace(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().Open(s.ask())
+	var back []func()
+	for {
+		leave, ok := enter()
+		if !ok {
+			break
+		}
+		back = append(back, leave)
+	}
+	for range freeSlips + 2 { // more than anna has: none of them counts
+		c := *b
+		c.Submit("username", "anna", "password", password)
+		if c.Status != http.StatusServiceUnavailable || c.Head.Get("Retry-After") == "" || !has(c.Body, "Too many people sign in at this moment", "try again") {
+			t.Fatalf("got %d %v %s", c.Status, c.Head, c.Body)
+		}
+	}
+	for _, leave := range back {
+		leave()
+	}
+	if b.Submit("username", "anna", "password", password); b.At.Query().Get("code") == "" {
+		t.Errorf("with places free again: got %d %s", b.Status, b.Body)
+	}
+	if len(signingIn) != 0 {
+		t.Errorf("%d places are still taken", len(signingIn))
+	}
+}
+
 func TestASecondFactorIsAskedAndCountsOnce(t *testing.T) {
 	s := newSite(t)
 	address, err := s.users.EnrolTOTP("anna", "Sallyport", s.clock.now())
