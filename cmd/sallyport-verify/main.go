@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,11 +24,13 @@ import (
 	"github.com/sallyport/sallyport/recorder/bundle"
 )
 
-const usage = `sallyport-verify [--log-key KEY] [--identity AGE_KEY]… [--checkpoint FILE]… [--log DIR [--recordings DIR]] [--json] [BUNDLE]
+const usage = `sallyport-verify [--log-key KEY] [--root FINGERPRINT] [--identity AGE_KEY]… [--checkpoint FILE]… [--log DIR [--recordings DIR]] [--json] [BUNDLE]
 
 BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked to, or a single recording (.srec).
 
   --log-key KEY       verifier key of the log, from somebody you trust, or a file with it
+  --root FINGERPRINT  of the root key that BUNDLE's trust bundle must be signed by (SHA256:…, as ssh-keygen -l shows it), or a
+                      file with it: else whoever has another root can put session CAs of their own in its place
   --identity AGE_KEY  age identity of a reader or an unsealing officer, or a file with it; may repeat
   --checkpoint FILE   a checkpoint of the log that somebody else kept; may repeat
   --log DIR           a copy of the log: checks that every session in it has its end
@@ -78,11 +81,12 @@ func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 // parse reads flags before and after BUNDLE.
 func parse(args []string) (*request, error) {
 	q := &request{}
-	var key string
+	var key, root string
 	var identities, checkpoints list
 	f := flag.NewFlagSet("sallyport-verify", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&key, "log-key", "", "")
+	f.StringVar(&root, "root", "", "")
 	f.Var(&identities, "identity", "")
 	f.Var(&checkpoints, "checkpoint", "")
 	f.StringVar(&q.opt.LogDir, "log", "", "")
@@ -101,7 +105,7 @@ func parse(args []string) (*request, error) {
 		}
 		q.path, rest = f.Arg(0), f.Args()[1:]
 	}
-	if err := q.read(key, identities, checkpoints); err != nil {
+	if err := q.read(key, root, identities, checkpoints); err != nil {
 		return nil, err
 	}
 	return q, q.complete()
@@ -115,19 +119,27 @@ func (q *request) complete() error {
 		return errors.New("--recordings needs --log: recordings are compared with what the log says")
 	case q.opt.LogDir != "" && q.opt.LogKey == "":
 		return errors.New("--log needs --log-key: a copy is checked under the log's key")
+	case q.path == "" && q.opt.Root != "":
+		return errors.New("--root needs a BUNDLE: a log names no root")
 	case q.path == "" && q.unpack != "":
 		return errors.New("--unpack needs a BUNDLE")
 	}
 	return nil
 }
 
-func (q *request) read(key string, identities, checkpoints list) error {
+func (q *request) read(key, root string, identities, checkpoints list) error {
 	if key != "" {
 		text := strings.TrimSpace(textOf(key))
 		if _, err := note.NewVerifier(text); err != nil {
 			return fmt.Errorf("--log-key: not a verifier key (name+hash+key): %w", err)
 		}
 		q.opt.LogKey = text
+	}
+	if root != "" {
+		q.opt.Root = strings.TrimSpace(textOf(root))
+		if h, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimPrefix(q.opt.Root, "SHA256:")); err != nil || len(h) != 32 || !strings.HasPrefix(q.opt.Root, "SHA256:") {
+			return errors.New("--root: not a key's fingerprint (SHA256: and 43 characters)")
+		}
 	}
 	for _, s := range identities {
 		ids, err := age.ParseIdentities(strings.NewReader(textOf(s)))

@@ -59,6 +59,16 @@ func export(t *testing.T, h *bundletest.House, r bundletest.Ran) []byte {
 	return out.Bytes()
 }
 
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
 func TestAnOutsiderChecksABundle(t *testing.T) {
 	h := bundletest.New(t)
 	before := file(t, "checkpoint", h.Head())
@@ -67,6 +77,10 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	b := file(t, "s.bundle", raw)
 	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
 	verify(t, b).want(t, "without a key", proven, "log not checked", "Nothing is wrong")
+	root := bundle.Fingerprint(must(h.Signer.Keys(t.Context()))(t).Root)
+	verify(t, b, "--root", root).want(t, "with the root", proven, "signed by the root key given, "+root)
+	verify(t, b, "--root", file(t, "root", []byte(root+"\n"))).want(t, "with the root in a file", proven)
+	verify(t, b, "--root", "SHA256:"+strings.Repeat("A", 43)).want(t, "with another root", wrong, "trust: ", "not by the one given")
 	verify(t, b, "--log-key", h.LogKey).want(t, "with the log's key", proven, "signed under the log key given", "not read: no --identity")
 	verify(t, "--log-key", h.LogKey, "--identity", reader, "--identity", officer, b).want(t, "with both identities", proven, "7 bytes of input hidden", "every sealed input opens")
 	verify(t, "--log-key", file(t, "key", []byte(h.LogKey+"\n")), "--checkpoint", before, "--checkpoint", file(t, "now", h.Head()), b).
@@ -118,7 +132,9 @@ func TestWhoAsksWronglyIsToldSo(t *testing.T) {
 	key := bundletest.New(t).LogKey
 	for what, args := range map[string][]string{"nothing": {}, "two bundles": {b, b}, "an unknown flag": {"--what", b}, "no such file": {none}, "a key that is none": {"--log-key", "x", b},
 		"an identity that is none": {"--identity", "AGE-SECRET-KEY-1SECRET", b}, "a log without a key": {"--log", none}, "recordings without a log": {"--recordings", none, b},
-		"no such checkpoint": {"--checkpoint", none, b}, "no such log": {"--log-key", key, "--log", none}, "unpacking nothing": {"--log-key", key, "--log", none, "--unpack", none}} {
+		"no such checkpoint": {"--checkpoint", none, b}, "no such log": {"--log-key", key, "--log", none}, "unpacking nothing": {"--log-key", key, "--log", none, "--unpack", none},
+		"a root that is none": {"--root", "SHA256:x", b}, "a root in another form": {"--root", strings.Repeat("A", 43), b}, "a root of no bundle": {"--root", "SHA256:" + strings.Repeat("A", 43), "--log-key", key, "--log", none},
+		"a root of a recording alone": {"--root", "SHA256:" + strings.Repeat("A", 43), file(t, "r.srec", []byte("SLYREC1\nx"))}} {
 		got := verify(t, args...)
 		if got.code != asked || got.errs == "" || strings.Contains(got.errs, "1SECRET") {
 			t.Errorf("%s: got exit %d\n%s%s", what, got.code, got.out, got.errs)

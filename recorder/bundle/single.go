@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,9 @@ func IsRecording(path string) bool {
 // that its ends were not compared.
 func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, error) {
 	v := &verifier{opt: opt, r: &Report{}}
+	if opt.Root != "" {
+		return v.r, fmt.Errorf("%w: a recording alone carries no trust bundle, so there is no root to compare", ErrAsked)
+	}
 	f, size, err := openRegular(path)
 	if err != nil {
 		return v.r, err

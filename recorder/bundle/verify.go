@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder"
@@ -19,6 +20,7 @@ import (
 // Options say what the checker knows from elsewhere. All of it may be absent; what is not checked is said.
 type Options struct {
 	LogKey        string         // verifier key of the log
+	Root          string         // fingerprint of the root that the trust bundle must be signed by, as Fingerprint gives it
 	Identities    []age.Identity // of readers, and of unsealing officers
 	Checkpoints   [][]byte       // that somebody else kept
 	LogDir        string         // a copy of the log
@@ -95,10 +97,18 @@ func (v *verifier) root(context.Context) error {
 	if v.trust, err = parseTrust(v.s.m.Trust, v.s.m.TrustSig); err != nil {
 		return v.fault(RuleTrust, "trust bundle: %v", err)
 	}
+	root := Fingerprint(v.trust.root)
+	if v.opt.Root != "" && root != v.opt.Root {
+		return v.fault(RuleTrust, "the trust bundle is signed by the root key %s, not by the one given", root)
+	}
 	if v.opt.LogKey != "" && v.trust.key != v.opt.LogKey {
 		return v.fault(RuleTrust, "the trust bundle names another log key than the one given")
 	}
-	v.r.say("A", RuleTrust, "trust bundle signed by its root key %s", fingerprint(v.trust.root.Marshal()))
+	whose := "its root key"
+	if v.opt.Root != "" {
+		whose = "the root key given,"
+	}
+	v.r.say("A", RuleTrust, "trust bundle signed by %s %s", whose, root)
 	return nil
 }
 
@@ -381,7 +391,9 @@ func (v *verifier) slot(name string) ([32]byte, error) {
 
 func day(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02") }
 
-// fingerprint is a key's as `ssh-keygen -l` shows it.
+// Fingerprint is a key's as `ssh-keygen -l` shows it.
+func Fingerprint(key ssh.PublicKey) string { return fingerprint(key.Marshal()) }
+
 func fingerprint(key []byte) string {
 	h := sha256.Sum256(key)
 	return "SHA256:" + b64std.EncodeToString(h[:])
