@@ -16,6 +16,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
@@ -228,7 +231,7 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 		v.Error, code = err.Error(), wrong
 	}
 	if q.json {
-		e := json.NewEncoder(out)
+		e := json.NewEncoder(escaped{out})
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		if err := e.Encode(v); err != nil { // who reads only the status must not take a lost verdict for a good one
@@ -258,9 +261,35 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 // plain keeps what a recording says from steering the terminal of whoever checks it.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f {
+		if steers(r) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// steers: control characters, old and new; what turns the direction of text, or is not seen; and the two other ends of a line.
+func steers(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// escaped passes JSON on, with what steers a terminal written as \u: the encoder does that for the oldest control characters
+// alone. It takes whole values, as an encoder writes them.
+type escaped struct{ w io.Writer }
+
+func (e escaped) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p))
+	for _, r := range string(p) {
+		if r < ' ' || !steers(r) { // below are the encoder's own line ends: it has escaped all others
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	if _, err := e.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -145,7 +145,16 @@ func TestWhoAsksWronglyIsToldSo(t *testing.T) {
 }
 
 func TestARecordingDoesNotSteerTheCheckersTerminal(t *testing.T) {
-	if got := plain("a\x1b[2Jb\u202ec\u009bd é"); got != "a?[2Jb?c?d é" {
+	if got := plain("a\x1b[2Jb\u202ec\u009bd\u2028e\u061cf é"); got != "a?[2Jb?c?d?e?f é" {
 		t.Errorf("got %q", got)
+	}
+	steering := "b\x1b[2J\x7f\u009b1m\u2028\u202e\U000e0001é"
+	got := verify(t, "--json", file(t, steering, []byte("x")))
+	if strings.ContainsFunc(got.out, func(r rune) bool { return r != '\n' && steers(r) }) || !strings.Contains(got.out, `\u009b1m`) {
+		t.Errorf("as JSON: got %q", got.out)
+	}
+	var v verdict
+	if err := json.Unmarshal([]byte(got.out), &v); err != nil || v.Fault == nil || filepath.Base(v.Fault.File) != steering {
+		t.Errorf("read again: got %+v, %v", v.Fault, err)
 	}
 }
