@@ -3,7 +3,6 @@ package bundle
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -30,15 +29,24 @@ func parseKey(text string) (ssh.PublicKey, error) {
 
 // parseTrust checks that a trust bundle is signed by the root it names.
 func parseTrust(body, sig []byte) (*trust, error) {
-	var in struct {
+	var in struct { // all its names, for any other is refused
+		V         int      `json:"v"`
+		Serial    uint64   `json:"serial"`
 		Root      string   `json:"root"`
+		Gateway   []string `json:"gateway"`
 		SessionCA []string `json:"session_ca"`
 		Log       struct {
-			Key string `json:"key"`
+			Origin string `json:"origin"`
+			Key    string `json:"key"`
+			Prev   string `json:"prev"`
 		} `json:"log"`
+		Hosts []string `json:"hosts"`
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
+	if err := strictJSON(body, &in); err != nil {
 		return nil, err
+	}
+	if in.V != 1 {
+		return nil, fmt.Errorf("version %d; this program reads version 1", in.V)
 	}
 	t := &trust{key: in.Log.Key}
 	var err error

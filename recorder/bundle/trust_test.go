@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,35 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 		body := bare.Marshal()
 		_, err := parsePass(raw, sha256.Sum256(body[:len(body)-4]), []ssh.PublicKey{ca.PublicKey()})
 		if (err == nil) != c.good {
+			t.Errorf("%s: got %v, want taken %v", what, err, c.good)
+		}
+	}
+}
+
+// TestATrustBundleHasOneReading signs with a real root what another reader could read otherwise.
+func TestATrustBundleHasOneReading(t *testing.T) {
+	_, key, _ := ed25519.GenerateKey(rand.Reader)
+	root := must(ssh.NewSignerFromKey(key))(t)
+	pub := b64.EncodeToString(root.PublicKey().Marshal())
+	good := `{"v":1,"serial":1,"root":"` + pub + `","gateway":[],"session_ca":["` + pub + `"],"log":{"origin":"o","key":"k"},"hosts":[]}`
+	for what, c := range map[string]struct {
+		text string
+		good bool
+	}{
+		"a trust bundle":           {good, true},
+		"with a log before":        {strings.Replace(good, `"k"}`, `"k","prev":"p"}`, 1), true},
+		"with an unknown name":     {strings.Replace(good, `"v":1`, `"v":1,"w":1`, 1), false},
+		"with one in the log":      {strings.Replace(good, `"k"}`, `"k","w":1}`, 1), false},
+		"with a name twice":        {strings.Replace(good, `"hosts"`, `"session_ca":[],"hosts"`, 1), false},
+		"with one in capitals":     {strings.Replace(good, `"hosts"`, `"SESSION_CA":[],"hosts"`, 1), false},
+		"with one with a long s":   {strings.Replace(good, `"hosts"`, `"ſession_ca":[],"hosts"`, 1), false},
+		"with a kelvin in the log": {strings.Replace(good, `"k"}`, `"k","Key":"l"}`, 1), false},
+		"with something after it":  {good + "{}", false},
+		"nested too deep":          {strings.Replace(good, `[]}`, strings.Repeat("[", 40)+strings.Repeat("]", 40)+"}", 1), false},
+		"of another version":       {strings.Replace(good, `"v":1`, `"v":2`, 1), false},
+	} {
+		sig := must(wire.Sign(root, wire.PurposeBundle, []byte(c.text)))(t)
+		if _, err := parseTrust([]byte(c.text), sig); (err == nil) != c.good {
 			t.Errorf("%s: got %v, want taken %v", what, err, c.good)
 		}
 	}

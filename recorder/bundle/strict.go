@@ -1,0 +1,64 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxDepth bounds nesting in a trust bundle.
+const maxDepth = 16
+
+// strictJSON reads one JSON value into v and refuses what has a second reading: unknown names, names that occur twice or
+// differ only in case, and anything after the value.
+func strictJSON(raw []byte, v any) error {
+	if err := onceEach(json.NewDecoder(bytes.NewReader(raw)), 0); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the value")
+	}
+	return nil
+}
+
+// onceEach reads one value and looks at the names in it.
+func onceEach(d *json.Decoder, depth int) error {
+	t, err := d.Token()
+	open, nested := t.(json.Delim)
+	switch {
+	case err != nil || !nested:
+		return err
+	case depth == maxDepth:
+		return errors.New("nested too deep")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			t, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := t.(string)
+			if name = folded(name); seen[name] {
+				return fmt.Errorf("the name %.40q occurs twice", t)
+			}
+			seen[name] = true
+		}
+		if err := onceEach(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token() // what closes it
+	return err
+}
+
+// folded gives names one form that encoding/json takes for one: it also knows the long s and the sign of the kelvin.
+func folded(name string) string { return strings.ToLower(strings.ToUpper(name)) }
