@@ -46,7 +46,8 @@ func decodeJSON(data []byte, v any, known bool) error {
 	return nil
 }
 
-// checkNames walks the tokens once. encoding/json would take {"a":1,"A":2} for one field set twice.
+// checkNames walks the tokens once. encoding/json would take {"a":1,"A":2} for one field set twice, and a long s
+// for an s.
 func checkNames(data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	var open []map[string]bool // one set of names an open object; nil for an array
@@ -69,7 +70,7 @@ func checkNames(data []byte) error {
 		case string:
 			if wantName {
 				names := open[len(open)-1]
-				if fold := strings.ToLower(t); names[fold] {
+				if fold := strings.ReplaceAll(strings.ToLower(t), "ſ", "s"); names[fold] {
 					return fmt.Errorf("json: the name %.40q occurs twice", t)
 				} else {
 					names[fold] = true

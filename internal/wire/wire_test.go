@@ -57,6 +57,8 @@ func TestStrictJSONRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"a name twice":              `{"a":1,"a":2}`,
 		"a name twice in two cases": `{"a":1,"A":2}`,
+		"a name with a long s":      `{"b":{"as":1,"aſ":2}}`,
+		"a name with a kelvin":      `{"b":{"ak":1,"aK":2}}`,
 		"twice further in":          `{"b":[{"x":{"y":1,"y":2}}]}`,
 		"an unknown name":           `{"c":1}`,
 		"a second value":            `{"a":1}{"a":2}`,

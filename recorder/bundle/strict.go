@@ -60,5 +60,5 @@ func onceEach(d *json.Decoder, depth int) error {
 	return err
 }
 
-// folded gives names one form that encoding/json takes for one: it also knows the long s and the sign of the kelvin.
-func folded(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+// folded gives one form to names that encoding/json takes for one: also a long s is an s to it.
+func folded(name string) string { return strings.ReplaceAll(strings.ToLower(name), "ſ", "s") }
