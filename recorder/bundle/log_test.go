@@ -90,6 +90,46 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	}
 }
 
+func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
+	h := newHouse(t)
+	r := h.Run([]byte("x"), 1)
+	h.Event("shredded", r.SID.String(), r.Parts[0].Open)
+	whole := h.export(r)
+	rk, sk := recorder.SlotNames(r.SID, 0)
+	without := func(change func(pieces map[string][]byte), gone ...string) []byte {
+		return forge(t, whole, func(m *manifest, pieces map[string][]byte) {
+			for _, g := range gone {
+				*map[string]*int64{rk: &m.Parts[0].SlotRK, sk: &m.Parts[0].SlotSK, recorder.FileName(r.SID, 0): &m.Parts[0].Recording}[g] = 0
+				pieces[g] = nil
+			}
+			if change != nil {
+				change(pieces)
+			}
+		})
+	}
+	opt := Options{LogKey: h.LogKey, Identities: h.both()}
+	for what, c := range map[string]struct {
+		gone []string
+		says string
+	}{
+		"all keys":           {[]string{rk, sk}, "not read: its keys were shredded"},
+		"the unsealers' key": {[]string{sk}, "sealed input not opened: its key was shredded"},
+		"the recording":      {[]string{recorder.FileName(r.SID, 0)}, "shredded, as entry"},
+	} {
+		rep, err := check(t, without(nil, c.gone...), opt)
+		if err != nil || !strings.Contains(text(rep), c.says) {
+			t.Errorf("%s: got %v\n%s", what, err, text(rep))
+		}
+	}
+	_, err := check(t, without(func(pieces map[string][]byte) { flip(pieces[recorder.FileName(r.SID, 0)]) }, rk, sk), opt)
+	wantRule(t, "a changed recording without keys", err, recorder.RuleClose)
+	_, err = check(t, without(func(pieces map[string][]byte) { flip(pieces[sk]) }, rk), opt)
+	wantRule(t, "a changed slot file beside one that was shredded", err, RuleSlot)
+}
+
+// flip changes a byte in the middle.
+func flip(raw []byte) { raw[len(raw)/2] ^= 1 }
+
 func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)

@@ -261,16 +261,15 @@ func (v *verifier) end(name string, p *part, open ledger.OpenBody) (*ledger.Clos
 	return &b, nil
 }
 
-// slots compares the slot files with the open leaf. gone: it was shredded, and the log says so.
+// slots compares the slot files that are there with the open leaf. One that is not there, and a container that is gone, were
+// shredded, and the log says so.
 func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (gone bool, err error) {
 	rk, sk := recorder.SlotNames(v.s.m.Session, n)
+	at, shredded := uint64(0), false
 	if p.SlotRK == 0 || p.SlotSK == 0 || p.Recording == 0 {
-		if at, ok := v.shredded(p, open); ok {
-			v.r.say("A", RuleSlot, "%s: shredded, as entry %d says", name, at)
-			return true, nil
-		}
+		at, shredded = v.shredded(p, open)
 	}
-	if p.Recording == 0 {
+	if p.Recording == 0 && !shredded {
 		return false, v.fault(RuleRecordings, "%s is missing, and no leaf says that it was shredded after its time", name)
 	}
 	for _, s := range []struct {
@@ -278,19 +277,35 @@ func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (
 		size int64
 		want [32]byte
 	}{{rk, p.SlotRK, open.SlotRK}, {sk, p.SlotSK, open.SlotSK}} {
-		raw, err := v.read(s.name)
-		if err != nil {
+		if s.size == 0 && shredded {
+			continue
+		}
+		if err := v.slotFile(s.name, s.size, s.want); err != nil {
 			return false, err
 		}
-		if s.size == 0 {
-			return false, &recorder.Fault{File: v.file(s.name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
-		}
-		if sha256.Sum256(raw) != s.want {
-			return false, &recorder.Fault{File: v.file(s.name), Rule: RuleSlot, Detail: "the slot file is not the one that the open leaf names"}
-		}
 	}
-	v.r.say("A", RuleSlot, "%s: both slot files are those that the open leaf names", name)
-	return false, nil
+	switch {
+	case !shredded:
+		v.r.say("A", RuleSlot, "%s: both slot files are those that the open leaf names", name)
+	case p.Recording == 0:
+		v.r.say("A", RuleSlot, "%s: shredded, as entry %d says", name, at)
+	default:
+		v.r.say("A", RuleSlot, "%s: its keys were shredded, as entry %d says; the recording is there all the same, and is checked as any other", name, at)
+	}
+	return p.Recording == 0, nil
+}
+
+func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
+	raw, err := v.read(name)
+	switch {
+	case err != nil:
+		return err
+	case size == 0:
+		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
+	case sha256.Sum256(raw) != want:
+		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is not the one that the open leaf names"}
+	}
+	return nil
 }
 
 func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
@@ -322,7 +337,7 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 	if opt.Heads, err = v.progress(p.Open.Index, n); err != nil {
 		return prev, err
 	}
-	if err := v.unlock(n, name, &opt); err != nil {
+	if err := v.unlock(n, name, p, &opt); err != nil {
 		return prev, err
 	}
 	rep, err := recorder.Verify(ctx, v.s.pieces[name], p.Recording, opt)
@@ -361,9 +376,13 @@ func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *reco
 }
 
 // unlock opens the slots with what identities there are.
-func (v *verifier) unlock(n uint32, name string, opt *recorder.VerifyOptions) error {
+func (v *verifier) unlock(n uint32, name string, p *part, opt *recorder.VerifyOptions) error {
 	if len(v.opt.Identities) == 0 {
 		v.r.say("B", RuleSlot, "%s: not read: no --identity was given", name)
+		return nil
+	}
+	if p.SlotRK == 0 {
+		v.r.say("B", RuleSlot, "%s: not read: its keys were shredded", name)
 		return nil
 	}
 	rkName, skName := recorder.SlotNames(v.s.m.Session, n)
@@ -372,6 +391,10 @@ func (v *verifier) unlock(n uint32, name string, opt *recorder.VerifyOptions) er
 		return &recorder.Fault{File: v.file(rkName), Rule: RuleSlot, Detail: "none of the identities opens the reader's slot: " + err.Error()}
 	}
 	opt.RK = &rk
+	if p.SlotSK == 0 {
+		v.r.say("C", RuleSlot, "%s: sealed input not opened: its key was shredded", name)
+		return nil
+	}
 	sk, err := v.slot(skName)
 	if err != nil {
 		v.r.say("C", RuleSlot, "%s: sealed input not opened: none of the identities is an unsealing officer's", name)
