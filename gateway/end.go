@@ -111,7 +111,7 @@ func (s *Session) stillAllowed(snap *authz.Snapshot, who authz.Person, dev store
 	if d.Allowed {
 		return nil
 	}
-	return ended(ByWithdrawal, d.Explain().Text)
+	return ended(ByWithdrawal, "the policy, your groups or the machine's labels changed while you worked. "+d.Explain().Text)
 }
 
 // Quiet starts nothing new any more, and tells those who work now.

@@ -27,6 +27,13 @@ const as = (name, fn, options) => async () => {
   }
 };
 
+/** Asks the API with the administrator's token. */
+async function asAdmin(method, path, body) {
+  const token = gw.users.find((u) => u.role === 'admin').token;
+  const answer = await fetch(gw.url + path, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.text()}`);
+}
+
 describe('sign-in', () => {
   test('says that sessions are recorded, and leads back to where one went', as(null, async (page) => {
     await page.goto(gw.url + '/machines');
@@ -208,6 +215,37 @@ describe('the terminal', () => {
     await page.locator('#ended').getByRole('link', { name: 'Open again' }).click();
     await page.waitForSelector('#open');
     assert.equal(await page.inputValue('#purpose'), 'Browser test');
+  }));
+
+  test('is cut, with the reason, when the machine no longer is where one may work', as('technician', async (page) => {
+    if (gw.mock) return;
+    const hall = (at) => asAdmin('POST', `/api/v1/devices/${gw.devices[0].name}/labels`, { labels: { hall: at } });
+    await openTerminal(page, gw);
+    try {
+      await hall('2');
+      await page.waitForSelector('#ended');
+      assert.match(await page.textContent('#ended'), /labels changed while you worked/);
+      await shot(page, 'live-cut');
+    } finally {
+      await hall('1');
+    }
+  }));
+
+  test('ends, with the reason, when its person signs out elsewhere', as(null, async (page) => {
+    if (gw.mock) return;
+    await b.signIn(page, 'technician'); // a sign-in of its own: the others' goes on
+    await openTerminal(page, gw);
+    const other = await page.context().newPage();
+    await other.goto(gw.url + '/');
+    await other.click('.me');
+    await other.click('#signout');
+    await other.waitForURL(/signin|logout|idp/);
+    await page.bringToFront();
+    await page.waitForSelector('#ended');
+    assert.match(await page.textContent('#ended'), /sign-in has ended/);
+    await Promise.all([page.waitForResponse((r) => r.url().endsWith('/api/v1/me') && r.status() === 401), page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))]);
+    await page.getByRole('link', { name: 'Look at the record' }).first().click();
+    await page.waitForURL(/\/signin\?next=%2Fsessions/);
   }));
 
   test('refuses with the reason and the nearest way in', as('technician', async (page) => {

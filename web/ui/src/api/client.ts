@@ -55,8 +55,16 @@ export async function body<T>(answer: Promise<Answer<T>>): Promise<T> {
   } as Problem);
 }
 
+let stays = false;
+
+/** While on, nobody is led away to sign in: a session's last screen and why it ended stay readable. Every link leads there still. */
+export function stayHere(on: boolean) {
+  stays = on;
+}
+
 /** Who is not signed in, or no longer, goes to sign in and comes back here. */
 export function toSignIn() {
+  if (stays) return;
   const here = location.pathname + location.search;
   if (location.pathname !== '/signin') location.assign('/signin?next=' + encodeURIComponent(here));
 }

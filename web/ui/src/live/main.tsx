@@ -1,7 +1,7 @@
 // The terminal's document: /live/new?device=…&login=… opens a session, /live/ID is it.
 import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { body, client, type Failure } from '../api/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { body, client, stayHere, type Failure } from '../api/client';
 import { isRunning, stateShown } from '../base/session';
 import { useData } from '../ui/data';
 import { OfflineBanner } from '../ui/online';
@@ -28,7 +28,9 @@ applySettings();
 
 function App() {
   const me = useData(() => body(client.GET('/api/v1/me')), [], 60_000);
-  if (!me.data) {
+  const known = useRef(me.data);
+  known.current = me.data ?? known.current; // a sign-in that has ended does not take a session's page away
+  if (!known.current) {
     return (
       <main id="main" class="page">
         <h1 class="vh">Session</h1>
@@ -38,7 +40,7 @@ function App() {
     );
   }
   return (
-    <Shell me={me.data} at="/" go={(href) => location.assign(href)} bare>
+    <Shell me={known.current} at="/" go={(href) => location.assign(href)} bare>
       <Door />
     </Shell>
   );
@@ -76,6 +78,10 @@ function Open({ running, onRefused }: { running: Running; onRefused: (f: Failure
     document.body.classList.add('live');
     return () => document.body.classList.remove('live');
   }, []);
+  useEffect(() => {
+    stayHere(live.phase === 'live' || live.phase === 'ended' || live.phase === 'lost');
+    return () => stayHere(false);
+  }, [live.phase]);
   useEffect(() => {
     if (live.phase === 'refused') onRefused(live.failure!);
   }, [live.phase]);
