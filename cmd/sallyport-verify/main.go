@@ -36,7 +36,7 @@ BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked 
                       file with it: else whoever has another root can put session CAs of their own in its place
   --identity AGE_KEY  age identity of a reader or an unsealing officer, or a file with it; may repeat
   --checkpoint FILE   a checkpoint of the log that somebody else kept; may repeat
-  --log DIR           a copy of the log: checks that every session in it has its end
+  --log DIR           a copy of the log: checks that every session in it has its end, or could still run
   --recordings DIR    the recordings: checks that every end has its file, or was shredded after its time
   --unpack DIR        also unpack BUNDLE into DIR
   --json              one JSON object instead of lines

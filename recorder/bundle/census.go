@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// census counts: every beginning in the log has one end, and every end its recording or a leaf that says it was shredded.
+// census counts: every beginning in the log has one end, or could still run when the log's newest entry was written, and every
+// end has its recording or a leaf that says it was shredded.
 type census struct {
 	r   *Report
 	c   *ledger.Copy
@@ -26,6 +28,8 @@ type census struct {
 	ends     map[uint64]uint64 // by open leaf
 	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
 	progress map[uint64][]recorder.Head
+
+	times
 }
 
 func (s *census) fault(rule, format string, args ...any) error {
@@ -34,18 +38,15 @@ func (s *census) fault(rule, format string, args ...any) error {
 
 func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
-	s.progress = map[uint64][]recorder.Head{}
+	s.progress, s.times = map[uint64][]recorder.Head{}, newTimes()
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
 		}
 	}
-	for _, o := range s.opens {
-		if _, ok := s.ends[o]; !ok {
-			return s.fault(RuleEnd, "the session part that entry %d announced has neither close nor interrupted leaf (one that still runs has none yet)%s", o, s.name(o))
-		}
+	if err := s.unended(); err != nil {
+		return err
 	}
-	s.r.say("A", RuleEnd, "%d session parts in the log, each with exactly one end", len(s.opens))
 	if s.dir == "" {
 		return nil
 	}
@@ -53,6 +54,27 @@ func (s *census) run(ctx context.Context) error {
 		return fmt.Errorf("%w: the copy of the log has leaves only, and what they commit to is needed to find recordings; give the log's own directory", ErrAsked)
 	}
 	return s.recordings(ctx)
+}
+
+// unended looks at the beginnings without an end. That of a session that could not run any more was taken away.
+func (s *census) unended() error {
+	open := 0
+	for _, o := range s.opens {
+		if _, ok := s.ends[o]; ok {
+			continue
+		}
+		if !s.couldRun(o) {
+			return s.fault(RuleEnd, "the session part that entry %d announced has neither close nor interrupted leaf, and %s%s", o, s.cannotRun(), s.name(o))
+		}
+		open++
+		s.r.say("A", RuleEnd, "entry %d: still open at the log's newest entry, of %s%s", o, s.newest.UTC().Format(time.RFC3339), s.name(o))
+	}
+	if open == 0 {
+		s.r.say("A", RuleEnd, "%d session parts in the log, each with exactly one end", len(s.opens))
+		return nil
+	}
+	s.r.say("A", RuleEnd, "%d session parts in the log, %d still open, each other with exactly one end", len(s.opens), open)
+	return nil
 }
 
 // name says which session an open leaf is of, where that is known.
@@ -73,6 +95,8 @@ func (s *census) entry(i uint64) error {
 	if nonce, body, ok := s.c.Body(i); ok && ledger.Commit(nonce, body) != l.Commit {
 		return s.fault(RuleLeaf, "entry %d does not commit to its nonce and body", i)
 	}
+	_, body, _ := s.c.Body(i)
+	s.saw(i, l, body)
 	switch l.Type {
 	case "open":
 		s.opens, s.opened[i] = append(s.opens, i), true
@@ -131,21 +155,30 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 
 // recordings looks for the file of every end and checks its chain. No key is needed for that.
 func (s *census) recordings(ctx context.Context) error {
-	known, whole, gone := map[string]bool{}, 0, 0
+	known, whole, gone, open := map[string]bool{}, 0, 0, 0
 	for _, o := range s.opens {
-		at := max(s.shredded[o], s.shredded[s.ends[o]])
+		at := s.shredded[o]
+		if end, ok := s.ends[o]; ok {
+			at = max(at, s.shredded[end])
+		}
 		name, shredded, err := s.recording(ctx, o, at)
 		if err != nil {
 			return err
 		}
 		known[name] = true
-		if shredded {
+		switch _, ended := s.ends[o]; {
+		case shredded:
 			gone++
-		} else {
+		case !ended:
+			open++
+		default:
 			whole++
 		}
 	}
 	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says", whole, gone)
+	if open > 0 {
+		s.r.say("A", RuleRecordings, "%d recordings of what is still open are there and whole, as far as they go", open)
+	}
 	return s.strangers(known)
 }
 
@@ -170,29 +203,36 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 	return name, false, s.compare(ctx, path, f, size, at, open, end)
 }
 
-// part reads what the log says of a session part: its beginning and its end.
-func (s *census) part(at uint64) (open ledger.OpenBody, end ledger.CloseBody, err error) {
+// part reads what the log says of a session part: its beginning and its end; nil: it is still open.
+func (s *census) part(at uint64) (open ledger.OpenBody, end *ledger.CloseBody, err error) {
 	_, raw, _ := s.c.Body(at)
 	if open, err = ledger.ParseOpenBody(raw); err != nil {
 		return open, end, s.fault(RuleLeaf, "entry %d: %v", at, err)
 	}
-	_, raw, _ = s.c.Body(s.ends[at])
-	end, err = ledger.ParseCloseBody(raw)
-	if err != nil || end.Session != open.Session || end.Part != open.Part {
-		return open, end, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", s.ends[at], at, err)
+	index, ok := s.ends[at]
+	if !ok {
+		return open, nil, nil
 	}
-	return open, end, nil
+	_, raw, _ = s.c.Body(index)
+	b, err := ledger.ParseCloseBody(raw)
+	if err != nil || b.Session != open.Session || b.Part != open.Part {
+		return open, nil, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", index, at, err)
+	}
+	return open, &b, nil
 }
 
 // compare checks a container's chain against what the log says of it.
-func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64, open ledger.OpenBody, end ledger.CloseBody) error {
-	if size < end.Bytes {
-		return &recorder.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
+func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64, open ledger.OpenBody, end *ledger.CloseBody) error {
+	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, Heads: s.progress[at]}
+	if end != nil {
+		if size < end.Bytes {
+			return &recorder.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
+		}
+		if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
+			size = end.Bytes // what stands behind an interruption belongs to nothing
+		}
+		opt.HFinal = &end.HFinal
 	}
-	if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
-		size = end.Bytes // what stands behind an interruption belongs to nothing
-	}
-	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, HFinal: &end.HFinal, Heads: s.progress[at]}
 	if len(open.GatewayPub) == 32 {
 		opt.Key = open.GatewayPub
 	}
@@ -218,7 +258,7 @@ func (s *census) strangers(known map[string]bool) error {
 		}
 	}
 	if n > 0 {
-		s.r.say("A", RuleRecordings, "%d more recordings were never announced, so nothing ran under them", n)
+		s.r.say("A", RuleRecordings, "%d more recordings were never announced in this log, so nothing ran under them before its newest entry", n)
 	}
 	return nil
 }

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
@@ -145,11 +147,76 @@ func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
 	h = newHouse(t)
 	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: [16]byte{1}, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	h.Open(bundletest.Ran{SID: [16]byte{1}}, rec, 0)
+	h.Ago -= longest*time.Second + time.Minute
+	h.Event("viewed", "nobody")
 	_, err = h.census(Options{LogDir: h.LogDir()})
 	wantRule(t, "no end", err, RuleEnd)
 	if !strings.Contains(err.Error(), "session aeaaaaaaaaaaaaaaaaaaaaaaaa part 0") {
 		t.Errorf("the fault does not name the session: %v", err)
 	}
+}
+
+func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
+	h := newHouse(t)
+	h.Run([]byte("x"), 1)
+	ran := bundletest.Ran{SID: id.Session{1}}
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	open := h.Open(ran, rec, 0).Index
+	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
+	holds := func(what string) {
+		t.Helper()
+		rep, err := h.census(opt)
+		if err != nil || !strings.Contains(text(rep), "2 session parts in the log, 1 still open") || !strings.Contains(text(rep), "1 recordings of what is still open are there") {
+			t.Errorf("%s: got %v\n%s", what, err, text(rep))
+		}
+	}
+	later := func(d time.Duration) { h.Ago -= d; h.Event("viewed", "nobody") }
+	progress := func() {
+		p := rec.Progress()
+		body := must(ledger.ProgressBody{Session: ran.SID, Open: open, H: p.HFinal, Seq: p.Seq, AtMS: time.Now().Add(-h.Ago).UnixMilli()}.Marshal())(t)
+		must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "progress", Ref: []uint64{open}, Body: body}))(t)
+	}
+	holds("just begun")
+	later(longest*time.Second - time.Minute)
+	holds("while the pass can be good")
+	path := filepath.Join(h.Recordings(), recorder.FileName(ran.SID, 0))
+	if rep, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil || !strings.Contains(text(rep), "still open at its newest entry") {
+		t.Errorf("the recording alone: got %v\n%s", err, text(rep))
+	}
+	if err := rec.Output(t.Context(), 1, 1, []byte("still here")); err != nil {
+		t.Fatal(err)
+	}
+	later(2 * time.Minute)
+	progress()
+	holds("with progress of now")
+	later(fresh - time.Minute)
+	holds("with progress of just before")
+
+	was := must(os.ReadFile(path))(t)
+	os.WriteFile(path, was[:len(was)-1], 0o600)
+	_, err := h.census(opt)
+	wantRule(t, "cut behind its progress", err, recorder.RuleHead)
+	os.Remove(path)
+	_, err = h.census(opt)
+	wantRule(t, "without its recording", err, RuleRecordings)
+	_, err = h.census(Options{LogDir: h.CopyOf(true)})
+	wantRule(t, "in a copy that has no times", err, RuleEnd)
+	os.WriteFile(path, was, 0o600)
+	later(2 * time.Minute)
+	_, err = h.census(opt)
+	wantRule(t, "with old progress", err, RuleEnd)
+}
+
+func TestATimeThatIsStillToComeKeepsNothingOpen(t *testing.T) {
+	h := newHouse(t)
+	body := must(ledger.EventBody{AtMS: time.Now().Add(1000 * time.Hour).UnixMilli()}.Marshal())(t)
+	must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "viewed", Body: body}))(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: id.Session{1}, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	h.Open(bundletest.Ran{SID: id.Session{1}}, rec, 0)
+	h.Ago = 0
+	h.Event("viewed", "nobody")
+	_, err := h.census(Options{LogDir: h.LogDir()})
+	wantRule(t, "no end", err, RuleEnd)
 }
 
 func TestALogThatIsNotTheOneOthersHoldIsFound(t *testing.T) {

@@ -81,6 +81,10 @@ func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep
 		if err := v.log.compare(ctx, rep.File, f, size, at, open, end); err != nil {
 			return err
 		}
+		if end == nil {
+			v.r.say("A", RuleLog, "announced as entry %d of the log, and still open at its newest entry", at)
+			return nil
+		}
 		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, v.log.ends[at])
 		return nil
 	}

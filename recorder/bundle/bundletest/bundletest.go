@@ -58,6 +58,7 @@ type House struct {
 	Host    ssh.PublicKey     // the device's
 	Key     ed25519.PublicKey // record key
 	LogKey  string
+	Ago     time.Duration                                                           // how far in the past the house lives
 	Midway  func(sid id.Session, part uint32, open uint64, rec *recorder.Recording) // before a part is closed
 }
 
@@ -74,10 +75,10 @@ func must[T any](v T, err error) func(testing.TB) T {
 // New makes one. It is closed at the test's end.
 func New(t testing.TB) *House {
 	t.Helper()
-	h := &House{t: t, dir: t.TempDir()}
+	h := &House{t: t, dir: t.TempDir(), Ago: 24 * time.Hour}
 	h.Reader, h.Officer = must(age.GenerateX25519Identity())(t), must(age.GenerateX25519Identity())(t)
 	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.dir, "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("n")),
-		PassTime: time.Hour, SignInAge: time.Hour, RetainFor: -time.Minute}))(t) // kept until a minute ago: may be shredded
+		PassTime: time.Hour, SignInAge: time.Hour, RetainFor: -time.Minute, Now: h.now}))(t) // kept until a minute ago: may be shredded
 	t.Cleanup(func() { h.Signer.Close() })
 	who := func(name, group, scope string) signer.Token {
 		return signer.Token{ID: name, Hash: wire.Sum([]byte(name)), Principal: id.Principal{Issuer: "https://idp.test", Subject: name}, Name: name, Groups: []string{group},
@@ -105,6 +106,8 @@ func New(t testing.TB) *House {
 	t.Cleanup(func() { h.Node.Close(context.Background()) })
 	return h
 }
+
+func (h *House) now() time.Time { return time.Now().Add(-h.Ago) }
 
 // Dir holds everything.
 func (h *House) Dir() string { return h.dir }
@@ -197,7 +200,7 @@ func (h *House) Lie(typ string, body []byte, ref ...uint64) {
 // Event appends a leaf about something.
 func (h *House) Event(typ, subject string, ref ...uint64) uint64 {
 	h.t.Helper()
-	body := must(ledger.EventBody{By: "olga", AtMS: time.Now().UnixMilli(), Fields: map[string]string{"subject": subject}}.Marshal())(h.t)
+	body := must(ledger.EventBody{By: "olga", AtMS: h.now().UnixMilli(), Fields: map[string]string{"subject": subject}}.Marshal())(h.t)
 	return must(h.Signer.Append(h.t.Context(), signer.AppendRequest{Type: typ, Ref: ref, Body: body}))(h.t).Index
 }
 

@@ -1,0 +1,74 @@
+package bundle
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// fresh is how old the last progress leaf of a session that runs may be: one is written every 5 minutes, if there was anything
+// to record.
+const fresh = 15 * time.Minute
+
+// times are what a log says of when things were. Its leaves carry no time of their own, what they commit to does; an open leaf
+// is as old as what stands before it.
+type times struct {
+	now    time.Time // of whoever checks
+	newest time.Time
+	began  map[uint64]time.Time // by open leaf
+	last   map[uint64]time.Time // progress, by open leaf
+}
+
+func newTimes() times {
+	return times{now: time.Now(), began: map[uint64]time.Time{}, last: map[uint64]time.Time{}}
+}
+
+// saw takes an entry's time. One that is still to come proves nothing: with it a session could be kept open for ever.
+func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
+	if l.Type == "open" {
+		t.began[i] = t.newest
+		return
+	}
+	ms := timeOf(l.Type, body)
+	at := time.UnixMilli(ms)
+	if ms <= 0 || at.After(t.now.Add(time.Minute)) {
+		return
+	}
+	if at.After(t.newest) {
+		t.newest = at
+	}
+	if l.Type == "progress" && len(l.Ref) == 1 {
+		t.last[l.Ref[0]] = at
+	}
+}
+
+// timeOf reads when an entry was written; 0: it does not say.
+func timeOf(typ string, body []byte) int64 {
+	switch typ {
+	case "close", "interrupted":
+		b, _ := ledger.ParseCloseBody(body)
+		return b.AtMS
+	case "progress":
+		b, _ := ledger.ParseProgressBody(body)
+		return b.AtMS
+	}
+	b, _ := ledger.ParseEventBody(body)
+	return b.AtMS
+}
+
+// couldRun reports whether a session part without an end could still run when the log's newest entry was written: its pass
+// could still be good, or it was recording not long before. Where the log says no time it could not.
+func (t *times) couldRun(open uint64) bool {
+	if began := t.began[open]; !began.IsZero() && t.newest.Sub(began) <= longest*time.Second {
+		return true
+	}
+	last, ok := t.last[open]
+	return ok && t.newest.Sub(last) <= fresh
+}
+
+func (t *times) cannotRun() string {
+	if t.newest.IsZero() {
+		return "the copy does not say when anything was"
+	}
+	return "at the log's newest entry, of " + t.newest.UTC().Format(time.RFC3339) + ", it can no longer have run"
+}
