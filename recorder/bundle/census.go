@@ -122,11 +122,20 @@ func (s *census) came(i uint64, l ledger.Leaf) error {
 	if !ok {
 		return nil
 	}
-	b, err := ledger.ParseProgressBody(raw)
-	if err != nil || len(l.Ref) != 1 || l.Ref[0] != b.Open || !s.opened[b.Open] {
-		return s.fault(RuleLeaf, "the progress in entry %d is of no beginning before it (%v)", i, err)
+	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
+		return s.fault(RuleLeaf, "the progress in entry %d is of no beginning before it", i)
 	}
-	s.progress[b.Open] = append(s.progress[b.Open], recorder.Head{Seq: b.Seq, H: b.H})
+	at := l.Ref[0]
+	_, begun, _ := s.c.Body(at)
+	open, err := ledger.ParseOpenBody(begun)
+	if err != nil {
+		return s.fault(RuleLeaf, "entry %d: %v", at, err)
+	}
+	h, _, err := ProgressOf(l, raw, at, open.Session, open.Part)
+	if err != nil {
+		return s.fault(RuleLeaf, "the progress in entry %d: %v", i, err)
+	}
+	s.progress[at] = append(s.progress[at], h)
 	return nil
 }
 

@@ -47,14 +47,16 @@ func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
 	for i := range v.s.m.Events {
 		e := &v.s.m.Events[i]
 		l, err := ledger.ParseLeaf(e.Leaf)
-		if err != nil || l.Type != "progress" || !slices.Equal(l.Ref, []uint64{open}) {
+		if err != nil {
 			continue
 		}
-		b, err := ledger.ParseProgressBody(e.Body)
-		if err != nil || b.Open != open || b.Session != v.s.m.Session || b.Part != part {
-			return nil, v.fault(RuleLeaf, "the progress in entry %d is of another session or part than the beginning it refers to (%v)", e.Index, err)
+		h, ok, err := ProgressOf(l, e.Body, open, v.s.m.Session, part)
+		if err != nil {
+			return nil, v.fault(RuleLeaf, "the progress in entry %d: %v", e.Index, err)
 		}
-		out = append(out, recorder.Head{Seq: b.Seq, H: b.H})
+		if ok {
+			out = append(out, h)
+		}
 	}
 	return out, nil
 }

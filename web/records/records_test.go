@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/web/apitype"
 )
 
 // logs reads a real log as the signer would.
@@ -48,14 +50,14 @@ func (l logs) Entry(_ context.Context, index uint64) (signer.Entry, error) {
 	return signer.Entry{Leaf: leaf, Nonce: nonce[:], Body: body}, err
 }
 
-func (l logs) add(t *testing.T, typ string, body []byte, err error) *uint64 {
+func (l logs) add(t *testing.T, typ string, body []byte, err error, ref ...uint64) *uint64 {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var nonce [16]byte
 	rand.Read(nonce[:])
-	got, err := l.Append(t.Context(), ledger.Entry{Leaf: ledger.Leaf{Type: typ, Commit: ledger.Commit(nonce, body)}, Nonce: nonce, Body: body})
+	got, err := l.Append(t.Context(), ledger.Entry{Leaf: ledger.Leaf{Type: typ, Ref: ref, Commit: ledger.Commit(nonce, body)}, Nonce: nonce, Body: body})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +71,21 @@ type recorded struct {
 	log     logs
 	session store.Session
 	parts   []store.Part
+	middle  recorder.Closed // how far it was before the password
+}
+
+// progress has the log say how far the recording is.
+func (r *recorded) progress(t *testing.T, open uint64, seq uint32, h [32]byte) {
+	t.Helper()
+	body, err := ledger.ProgressBody{Session: r.session.ID, Open: open, Seq: seq, H: h, AtMS: 1}.Marshal()
+	r.log.add(t, "progress", body, err, open)
+}
+
+// closeAgain has the log end the recording behind what was said of it meanwhile.
+func (r *recorded) closeAgain(t *testing.T) {
+	t.Helper()
+	body, err := ledger.CloseBody{Session: r.session.ID, Open: *r.parts[0].OpenLeaf, HFinal: r.parts[0].HFinal}.Marshal()
+	r.parts[0].CloseLeaf = r.log.add(t, "close", body, err)
 }
 
 func record(t *testing.T) *recorded {
@@ -137,6 +154,8 @@ func (r *recorded) write(t *testing.T, node *recorder.Node, pub ed25519.PublicKe
 	must(rec.Input(ctx, 1, 0, []byte("id\r")))
 	rec.Verdict(1, 0, 3, false)
 	must(rec.Output(ctx, 1, recorder.StreamOut, []byte("id\r\nuid=0(root)\r\nPassword: ")))
+	r.middle = rec.Progress()
+	r.progress(t, *part.OpenLeaf, r.middle.Seq, r.middle.HFinal)
 	must(rec.Input(ctx, 1, 0, []byte("hunter2\r")))
 	rec.Verdict(1, 3, 8, true)
 	closed, err := rec.Close(ctx, "exit")
@@ -151,6 +170,9 @@ func TestAWholeRecordIsProvenCheckByCheck(t *testing.T) {
 	v, err := r.Verify(t.Context(), r.session, r.parts)
 	if err != nil || !v.OK || v.Summary != "Yes." {
 		t.Fatalf("got %+v %v, want yes", v, err)
+	}
+	if !slices.ContainsFunc(v.Checks, func(c apitype.Check) bool { return c.Text == "1 chain states named by progress leaves hold" }) {
+		t.Errorf("the log's progress was not compared: %+v", v.Checks)
 	}
 	levels := map[string]bool{}
 	for _, c := range v.Checks {
@@ -190,6 +212,19 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 			body, err := ledger.OpenBody{Session: id.NewSession(), H0: [32]byte{1}, GatewayPub: make([]byte, 32)}.Marshal()
 			r.parts[0].OpenLeaf = r.log.add(t, "open", body, err)
 		}, "announces something else"},
+		"another state than its progress says": {func(t *testing.T, r *recorded) {
+			r.progress(t, *r.parts[0].OpenLeaf, r.middle.Seq-1, r.middle.HFinal)
+			r.closeAgain(t)
+		}, "progress leaf names"},
+		"cut behind its progress": {func(t *testing.T, r *recorded) {
+			r.progress(t, *r.parts[0].OpenLeaf, r.middle.Seq+100, r.middle.HFinal)
+			r.closeAgain(t)
+		}, "the log knows chunk"},
+		"the progress of another session": {func(t *testing.T, r *recorded) {
+			body, err := ledger.ProgressBody{Session: id.NewSession(), Open: *r.parts[0].OpenLeaf, AtMS: 1}.Marshal()
+			r.log.add(t, "progress", body, err, *r.parts[0].OpenLeaf)
+			r.closeAgain(t)
+		}, "another session or part"},
 		"another recording's first hash": {func(t *testing.T, r *recorded) {
 			body, err := ledger.OpenBody{Session: r.session.ID, DeviceFP: r.session.DeviceFP, H0: [32]byte{1}, GatewayPub: make([]byte, 32)}.Marshal()
 			r.parts[0].OpenLeaf = r.log.add(t, "open", body, err)

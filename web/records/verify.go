@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/bundle"
 	"github.com/sallyport/sallyport/recorder/ledger"
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -90,6 +91,9 @@ func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s
 	if err := r.announced(ctx, v, log, p, &opt); err != nil {
 		return err
 	}
+	if err := r.progress(ctx, v, log, p, &opt); err != nil {
+		return err
+	}
 	if i > 0 {
 		opt.PrevHead = &ps[i-1].HFinal
 	}
@@ -138,6 +142,45 @@ func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoi
 		return errWrong
 	}
 	opt.HFinal = &closed.HFinal
+	return nil
+}
+
+// mostRead bounds how many entries are looked through for a part's progress leaves, as an export does.
+const mostRead = 1 << 16
+
+// progress gathers the states in between that the log's progress leaves name: from the part's beginning to its end.
+func (r *Records) progress(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *recorder.VerifyOptions) error {
+	end := log.Size
+	if p.CloseLeaf != nil {
+		end = *p.CloseLeaf
+	}
+	if most := *p.OpenLeaf + mostRead; end > most {
+		end = most
+		v.ok("log", "progress", "only the %d entries after the beginning of part %d were looked through for its progress", mostRead, p.Part)
+	}
+	for at := *p.OpenLeaf + 1; at < end; at++ {
+		e, err := r.Log.Entry(ctx, at)
+		if err != nil {
+			return err
+		}
+		l, err := ledger.ParseLeaf(e.Leaf)
+		if err != nil {
+			v.bad("log", "progress leaf", "leaf %d: %v", at, err)
+			return errWrong
+		}
+		h, ok, err := bundle.ProgressOf(l, e.Body, *p.OpenLeaf, p.Session, p.Part)
+		if err != nil {
+			v.bad("log", "progress leaf", "leaf %d: %v", at, err)
+			return errWrong
+		}
+		if !ok {
+			continue
+		}
+		if _, err := r.leaf(ctx, v, log, at, "progress"); err != nil {
+			return err
+		}
+		opt.Heads = append(opt.Heads, h)
+	}
 	return nil
 }
 
