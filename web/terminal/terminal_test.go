@@ -543,3 +543,31 @@ func TestAnEndDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
 		t.Fatal("the output of an ended session still waits for its client")
 	}
 }
+
+// A restart drains the broker, which ends the sessions, and then waits here: what each technician is told of the end must
+// have gone out by then.
+func TestTheDoorWaitsUntilEveryEndWasTold(t *testing.T) {
+	s := newSite(t, nil)
+	s.door.Wait() // nobody is connected: at once
+	conn, ses := s.connect(t)
+	waited := make(chan struct{})
+	go func() { s.door.Wait(); close(waited) }()
+	select {
+	case <-waited:
+		t.Fatal("the door does not wait for a session that runs")
+	case <-time.After(100 * time.Millisecond):
+	}
+	status := 0
+	ses.finish(gateway.Outcome{Reason: "the gateway restarts", Status: &status})
+	select {
+	case <-waited:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the door waits for a session that has ended")
+	}
+	if c := next(t, conn); c.T != apitype.TermExit || c.Reason != "the gateway restarts" {
+		t.Errorf("got %+v, want the exit with its reason", c)
+	}
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Errorf("after the exit: got %v, want a normal close", err)
+	}
+}

@@ -64,10 +64,11 @@ func (t *Tree) start(cmd *exec.Cmd) error {
 	return err
 }
 
+var score = "/proc/self/oom_score_adj" // a test's is another file: not even every root may lower it
+
 // ordinary takes from what is started now the two things that this process has of the agent's service and a login must not
 // inherit: the protection from the kernel's search for memory, and the mask that keeps new files from everybody else.
 func ordinary() (restore func()) {
-	const score = "/proc/self/oom_score_adj"
 	mask := unix.Umask(0o022)
 	was, err := os.ReadFile(score)
 	protected := err == nil && was[0] == '-' && os.WriteFile(score, []byte("0"), 0) == nil

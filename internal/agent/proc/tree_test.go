@@ -3,6 +3,7 @@ package proc
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,26 @@ func TestASignalReachesOnlyWhatTheSessionStarted(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	if p, ok := readProcess(stranger); !ok || p.state == 'Z' {
 		t.Error("a process that the session did not start was killed")
+	}
+}
+
+// What a technician starts has nothing of the shield that the service gave the agent, and this process has it back after.
+func TestAProgramIsNotShieldedAndItsSupervisorStaysSo(t *testing.T) {
+	for was, want := range map[string]string{"-500\n": "0", "300\n": "300\n"} { // what the system gives up first stays so
+		file := filepath.Join(t.TempDir(), "score")
+		if err := os.WriteFile(file, []byte(was), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		defer func(old string) { score = old }(score)
+		score = file
+		restore := ordinary()
+		if got, err := os.ReadFile(file); err != nil || string(got) != want {
+			t.Errorf("started under %q: got %q, %v, want %q", was, got, err, want)
+		}
+		restore()
+		if got, err := os.ReadFile(file); err != nil || string(got) != was {
+			t.Errorf("afterwards: got %q, %v, want %q", got, err, was)
+		}
 	}
 }
 
