@@ -30,6 +30,9 @@ func (c *Config) defaults() {
 		set(&c.Signer.Dir, "/var/lib/sallyport-signer")
 		set(&c.Signer.GatewayUser, "sallyport")
 	}
+	if c.Site.AsksPerMinute == 0 {
+		c.Site.AsksPerMinute = 120
+	}
 	size := func(s *Size, v Size) {
 		if *s == 0 {
 			*s = v
@@ -75,6 +78,8 @@ func (c *Config) checkSite() error {
 		return fmt.Errorf("[site] url = %q: write scheme and host only, such as \"https://access.example\"", c.Site.URL)
 	case u.Scheme != "https" && !loopback(u.Hostname()):
 		return fmt.Errorf("[site] url = %q: only a loopback name may go without https", c.Site.URL)
+	case c.Site.AsksPerMinute < 0 || c.Site.AsksPerMinute > 60_000:
+		return fmt.Errorf("[site] asks_per_minute = %d: write 1 to 60000", c.Site.AsksPerMinute)
 	case c.Site.DataDir == "" || !filepath.IsAbs(c.Site.DataDir):
 		return fmt.Errorf("[site] data_dir = %q: write an absolute path, such as \"/var/lib/sallyport\"", c.Site.DataDir)
 	}

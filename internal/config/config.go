@@ -44,6 +44,8 @@ type Site struct {
 	Notice  string `toml:"notice" doc:"First of the four lines shown before every session." default:"Sessions are recorded."`
 	Hosts   Words  `toml:"hosts" doc:"More host:port under which agents may reach this gateway. The site's own is always one."`
 
+	AsksPerMinute int `toml:"asks_per_minute" doc:"Sessions, given or refused, and API tokens that one person may ask for in a minute, by all their sign-ins and tokens together; so many at once, then evenly. Each asking is an entry of the log for ever, so whoever asks for more is told to wait." default:"120"`
+
 	DrainAtMost Duration `toml:"drain_at_most" doc:"At SIGTERM sessions have this long to finish by themselves, are told so, and are then ended with the reason. New ones are refused meanwhile." default:"30s"`
 }
 

@@ -35,7 +35,7 @@ func TestAGoodFileGetsItsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen.HTTPS != ":443" || c.Ledger.Origin != "access.example/log" || c.Recording.Journal != 256<<20 || c.Recording.LowWater != 20<<30 {
+	if c.Listen.HTTPS != ":443" || c.Ledger.Origin != "access.example/log" || c.Recording.Journal != 256<<20 || c.Recording.LowWater != 20<<30 || c.Site.AsksPerMinute != 120 {
 		t.Errorf("got %+v", c)
 	}
 	if got := c.Recording.KeepAtLeast.String(); got != "400d" {
@@ -50,6 +50,7 @@ func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 		"an address with a path":                        {"https://access.example", "https://access.example/x", "write scheme and host only"},
 		"plain http beyond loopback":                    {"https://access.example", "http://access.example", "only a loopback name may go without https"},
 		"a relative data directory":                     {"/var/lib/sallyport", "data", "write an absolute path"},
+		"no asking at all":                              {`data_dir`, "asks_per_minute = -1\ndata_dir", "write 1 to 60000"},
 		"an unknown TLS mode":                           {`mode = "self"`, `mode = "none"`, "the modes are"},
 		"no TLS mode":                                   {`mode = "self"`, ``, "mode is missing"},
 		"a proxy in front of an open listener":          {`mode = "self"`, `mode = "behind-proxy"`, "listen on loopback only"},

@@ -130,6 +130,8 @@ type Config struct {
 	Audit   Auditor
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	AsksPerMinute int // what one person may ask for that is an entry of the log each time; default 120
 }
 
 // API serves /api/.
@@ -137,7 +139,8 @@ type API struct {
 	cfg   Config
 	mux   *http.ServeMux
 	huma  huma.API
-	rates *limit.Rates // by account and token
+	rates *limit.Rates // by sign-in and token
+	asks  *limit.Rates // by person: what is an entry of the log each time
 	views views
 }
 
@@ -149,7 +152,11 @@ func New(cfg Config) *API {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux(), rates: limit.New(20, 120, 50_000, cfg.Now), views: views{now: cfg.Now}}
+	if cfg.AsksPerMinute == 0 {
+		cfg.AsksPerMinute = 120
+	}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), rates: limit.New(20, 120, 50_000, cfg.Now), views: views{now: cfg.Now},
+		asks: limit.New(float64(cfg.AsksPerMinute)/60, cfg.AsksPerMinute, 50_000, cfg.Now)}
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay,

@@ -98,6 +98,14 @@ func (who *Asker) holds(t store.APIToken) bool {
 	return who.is(t.Principal) && (who.Person.Machine == "" || who.Token == t.ID)
 }
 
+// being names the person, whatever they show, or the machine.
+func (who *Asker) being() string {
+	if who.Person.Machine != "" {
+		return authz.MachineName(who.Person.Machine)
+	}
+	return who.Person.ID.String()
+}
+
 func (who *Asker) actor() enroll.Actor {
 	return enroll.Actor{Name: who.name(), ID: who.Person.ID.String()}
 }

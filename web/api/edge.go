@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
+	"github.com/sallyport/sallyport/web/limit"
 	"github.com/sallyport/sallyport/web/problem"
 )
 
@@ -115,13 +116,31 @@ func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 }
 
 func (a *API) rate(w http.ResponseWriter, key string) error {
-	ok, after := a.rates.Allow(key)
+	return within(w, a.rates, key, "this sign-in or token asks too often")
+}
+
+// within counts a call. Beyond the rate it says in words and in a header when to come back.
+func within(w http.ResponseWriter, r *limit.Rates, key, text string) error {
+	ok, after := r.Allow(key)
 	if ok {
 		return nil
 	}
 	seconds := int(after/time.Second) + 1
 	w.Header().Set("Retry-After", fmt.Sprint(seconds))
-	return errkind.New(errkind.TooMany, "this sign-in or token asks too often").WithHint(fmt.Sprintf("Wait %d s.", seconds))
+	return errkind.New(errkind.TooMany, text).WithHint(fmt.Sprintf("Wait %d s.", seconds))
+}
+
+// asked lets a person ask so often for what is an entry of the log each time, also when it is refused: the log keeps it for
+// ever. It is counted by person and not by sign-in, of which they can have many.
+func (a *API) asked(ctx huma.Context, next func(huma.Context)) {
+	if who, ok := ctx.Context().Value(askerKey{}).(*Asker); ok {
+		_, w := humago.Unwrap(ctx)
+		if err := within(w, a.asks, who.being(), "you ask for sessions or tokens more often than this gateway writes them down"); err != nil {
+			problem.Write(w, a.cfg.Log, err)
+			return
+		}
+	}
+	next(ctx)
 }
 
 // signedIn marks an operation as one for those who are known.

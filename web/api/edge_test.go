@@ -117,6 +117,42 @@ func TestAnAnswerThatFailsBeforeItBeginsIsAProblem(t *testing.T) {
 	}
 }
 
+func TestOnePersonCannotGrowTheLogWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	ask := func(bearer string) *httptest.ResponseRecorder {
+		return w.call(bearer, "POST", "/api/v1/sessions", `{"device":"press-1","login":"svc"}`)
+	}
+	w.broker.refuse = errkind.New(errkind.Denied, "no") // what is refused is an entry as well
+	for i := range 120 {
+		if got := ask([]string{"technician", "tech-token"}[i%2]); got.Code != http.StatusForbidden {
+			t.Fatalf("asking %d: got %d %s, want the refusal", i, got.Code, got.Body)
+		}
+	}
+	before := len(w.broker.asked)
+	for _, bearer := range []string{"technician", "tech-token"} {
+		got := ask(bearer)
+		if got.Code != http.StatusTooManyRequests || got.Header().Get("Retry-After") != "1" || !strings.Contains(got.Body.String(), "more often than this gateway writes them down") {
+			t.Errorf("%s: got %d %v %s, want to be told to wait", bearer, got.Code, got.Header(), got.Body)
+		}
+	}
+	if got := w.call("technician", "POST", "/api/v1/tokens", `{"name":"job","scopes":["session"],"ttl_seconds":3600}`); got.Code != http.StatusTooManyRequests {
+		t.Errorf("a token: got %d %s", got.Code, got.Body)
+	}
+	if len(w.broker.asked) != before {
+		t.Error("the broker was asked all the same")
+	}
+	if got := ask("other"); got.Code != http.StatusForbidden {
+		t.Errorf("somebody else: got %d %s", got.Code, got.Body)
+	}
+	if got := w.call("technician", "GET", "/api/v1/sessions", ""); got.Code != http.StatusOK {
+		t.Errorf("what writes nothing: got %d %s", got.Code, got.Body)
+	}
+	w.passed = 500 * time.Millisecond
+	if got := ask("technician"); got.Code != http.StatusForbidden {
+		t.Errorf("after the wait: got %d %s", got.Code, got.Body)
+	}
+}
+
 func TestOneSignInCannotAskForEver(t *testing.T) {
 	w := newWorld(t)
 	var slow *httptest.ResponseRecorder

@@ -112,6 +112,7 @@ type world struct {
 	signer *fakeSigner
 	events *fakeAudit
 	reads  *fakeRecords
+	passed time.Duration // since the tests' time
 }
 
 func newWorld(t *testing.T) *world {
@@ -123,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, Now: func() time.Time { return testTime }})
+		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }

@@ -22,7 +22,7 @@ import (
 func (a *API) registerSessions() {
 	handle(a, huma.Operation{OperationID: "list-sessions", Method: http.MethodGet, Path: "/api/v1/sessions", Tags: []string{"sessions"},
 		Summary: "Sessions, newest first", Description: "Everybody sees their own, owners those on their devices, the duties review, approve and administer see all."}, a.listSessions)
-	handle(a, huma.Operation{OperationID: "open-session", Method: http.MethodPost, Path: "/api/v1/sessions", Tags: []string{"sessions"},
+	handle(a, huma.Operation{OperationID: "open-session", Method: http.MethodPost, Path: "/api/v1/sessions", Tags: []string{"sessions"}, Middlewares: huma.Middlewares{a.asked},
 		Summary: "Ask for a session", Description: "The answer's ticket is the first message on the terminal socket: single use, 10 s."}, a.openSession)
 	handle(a, huma.Operation{OperationID: "get-session", Method: http.MethodGet, Path: "/api/v1/sessions/{id}", Tags: []string{"sessions"},
 		Summary: "One session"}, a.getSession)

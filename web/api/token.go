@@ -25,7 +25,7 @@ import (
 
 func (a *API) registerTokens() {
 	handle(a, huma.Operation{OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Tags: []string{"people"}, Summary: "One's own API tokens; administrators see all"}, a.listTokens)
-	handle(a, huma.Operation{OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"people"},
+	handle(a, huma.Operation{OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"people"}, Middlewares: huma.Middlewares{a.asked},
 		Summary: "Make an API token", Description: "Shown once. A token cannot make another one."}, a.createToken)
 	handle(a, huma.Operation{OperationID: "revoke-token", Method: http.MethodDelete, Path: "/api/v1/tokens/{id}", Tags: []string{"people"},
 		DefaultStatus: http.StatusNoContent, Summary: "Revoke an API token", Description: "One's own, or any with the duty administer. What it has opened ends."}, a.revokeToken)
