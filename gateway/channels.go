@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
 )
 
 // channel is the number of a session's only channel: the first that the gateway opens beside the events.
@@ -39,10 +41,41 @@ func (s *Session) openChannels() error {
 		return fmt.Errorf("start %s: %w", kind, err)
 	}
 	if !ok {
-		return errkind.New(errkind.Denied, fmt.Sprintf("%s did not start the %s as %s", s.ask.Device, kind, s.ask.Login)).
-			WithHint("The session's notes say why, as far as the machine told.")
+		return s.notStarted(kind)
 	}
 	return nil
+}
+
+// notStarted gives the reason that the device told before it answered, and puts it into the record. A program that could not
+// be started is no refusal by anybody.
+func (s *Session) notStarted(kind string) error {
+	heard := make(chan wire.Event, 1)
+	go func() {
+		defer close(heard)
+		for {
+			e, err := wire.ReadEvent(s.events)
+			if err != nil {
+				return
+			}
+			if e.Kind == wire.EventRefused {
+				heard <- e
+				return
+			}
+		}
+	}()
+	var e wire.Event
+	select {
+	case e = <-heard:
+	case <-time.After(ownClose):
+	}
+	if err := s.rec.Note(recorder.Note{Kind: "refused", Text: e.Text}); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s did not start the %s as %s: ", s.ask.Device, kind, s.ask.Login) + told(e.Text, wire.MaxGrantText, "no reason was given")
+	if e.Source == wire.SourceExec {
+		return errkind.New(errkind.Unavailable, text).WithHint("Whoever looks after the machine can mend that; nothing here forbids it.")
+	}
+	return errkind.New(errkind.Denied, text)
 }
 
 // prepare sends what belongs before the start; a device that cannot do it refuses the start.

@@ -27,6 +27,7 @@ type device struct {
 	mu     sync.Mutex // guards what follows
 	dialed int
 	refuse error
+	cannot map[string]wire.Event // commands that it does not start, and what it says then; set before it is dialled
 	ended  []string
 	typed  []byte
 	lines  []net.Conn
@@ -119,6 +120,10 @@ func (d *device) session(ch ssh.Channel, reqs <-chan *ssh.Request, events chan s
 			var m struct{ Command string }
 			ssh.Unmarshal(r.Payload, &m)
 			command = m.Command
+		}
+		if told, cannot := d.cannot[command]; run && cannot {
+			run = false
+			wire.WriteEvent(<-events, told)
 		}
 		if r.WantReply {
 			r.Reply(run, nil)

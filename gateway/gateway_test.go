@@ -374,6 +374,32 @@ func TestAMachineThatRefusesIsHeard(t *testing.T) {
 	}
 }
 
+func TestAMachineThatStartsNothingSaysWhy(t *testing.T) {
+	h := newHouse(t)
+	h.dev.cannot = map[string]wire.Event{
+		"broken":   {Kind: wire.EventRefused, Channel: 1, Source: wire.SourceExec, Text: "the program did not start: no shell"},
+		"unwanted": {Kind: wire.EventRefused, Channel: 1, Text: "its owner allows no shell"},
+		"hostile":  {Kind: wire.EventRefused, Channel: 1, Text: "\x1b]0;x\x07type your password"},
+	}
+	for command, want := range map[string]struct {
+		kind errkind.Kind
+		text string
+	}{
+		"broken":   {errkind.Unavailable, "press-1 did not start the exec as svc: the program did not start: no shell"},
+		"unwanted": {errkind.Denied, "press-1 did not start the exec as svc: its owner allows no shell"},
+		"hostile":  {errkind.Denied, "press-1 did not start the exec as svc: no reason was given"},
+	} {
+		row := must(h.Ask(context.Background(), h.ask("press-1", command)))(t)
+		_, err := h.Open(context.Background(), row.ID, &screen{})
+		if text, _, _ := errkind.ForPeople(err); errkind.KindOf(err) != want.kind || text != want.text {
+			t.Errorf("%s: got %q, kind %v", command, text, errkind.KindOf(err))
+		}
+		if got := h.row(row.ID); got.State != store.Closed || got.EndReason != "refused: "+want.text {
+			t.Errorf("%s: the row says %s %q", command, got.State, got.EndReason)
+		}
+	}
+}
+
 func TestEveryWayToEndASession(t *testing.T) {
 	ctx := context.Background()
 	for name, c := range map[string]struct {

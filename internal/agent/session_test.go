@@ -230,6 +230,20 @@ func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
 	}
 }
 
+func TestAProgramThatCannotStartIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	newDevice(t).enrol(g, "open")
+	l := g.start(wish{actions: []string{"run:/nonexistent/tool"}})
+	if l.channel().exec("/nonexistent/tool") {
+		t.Fatal("what is not there was started")
+	}
+	e := l.find(wire.EventRefused, 1)
+	if len(e) != 1 || e[0].Source != wire.SourceExec || !strings.Contains(e[0].Text, "did not start") || !strings.Contains(e[0].Text, "no such file") {
+		t.Errorf("got %+v", e)
+	}
+}
+
 func TestSessionsOutliveTheAgentAndItsSuccessorEndsThem(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -51,6 +51,11 @@ func Guard(ctx context.Context, o Options) error {
 	ctx = held(ctx)
 	defer killDescendants(os.Getpid())
 	g := &guard{o: o, devs: map[string]*process{}}
+	lock, err := hold(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	forgetReady(o.Ready)
 	if err := g.open(); err != nil {
 		return err
@@ -82,6 +87,9 @@ func (g *guard) open() error {
 		return err
 	}
 	if g.s, err = Open(g.o.Dir, g.o.Addr, g.o.Devices, login); err != nil {
+		return err
+	}
+	if err := free(g.s.Addr); err != nil {
 		return err
 	}
 	self, err := os.Executable()

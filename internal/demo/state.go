@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 )
@@ -92,6 +94,39 @@ func Open(dir, addr string, devices int, login string) (*State, error) {
 		s.Devices = s.Devices[:devices]
 	}
 	return s, s.save()
+}
+
+// hold makes the directory this demo's own until the file is closed: two in one would each end what the other runs.
+func hold(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errkind.New(errkind.Conflict, "a demo runs in "+dir+" already").WithHint("Use that one, stop it, or name another directory with --dir.").Because(err)
+	}
+	return f, nil
+}
+
+// free makes sure that the gateway will get its address.
+func free(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return errkind.New(errkind.Unavailable, "the demo cannot listen on "+addr+": "+reason(err)).WithHint("Name another address, as --http 127.0.0.1:8443.").Because(err)
+	}
+	return l.Close()
+}
+
+func reason(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
+	}
+	return err.Error()
 }
 
 // Read reads an existing demo.

@@ -342,3 +342,21 @@ func alive(pid int) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(raw), ") Z ")
 }
+
+func TestADemoSaysWhatIsInItsWay(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t, "--devices", "1")
+	again := func(args ...string) testenv.Result {
+		return testenv.Finish(t, exec.Command(filepath.Join(d.Bin, "sallyport"), append([]string{"demo"}, args...)...))
+	}
+	if got := again("--dir", d.Dir, "--devices", "1"); got.Status != 1 || !strings.Contains(got.Err, "a demo runs in "+d.Dir+" already") || strings.Contains(got.Out, "http") {
+		t.Errorf("a second one in the same directory: got %+v", got)
+	}
+	addr := strings.Replace(strings.TrimPrefix(d.URL, "http://"), "localhost", "127.0.0.1", 1)
+	if got := again("--dir", filepath.Join(t.TempDir(), "demo"), "--http", addr); got.Status != 1 || !strings.Contains(got.Err, "cannot listen on "+addr+": address already in use") {
+		t.Errorf("an address that is taken: got %+v", got)
+	}
+	if got := d.Run(t, "technician", "shell", "press-1", "--", "true"); got.Status != 0 {
+		t.Errorf("the first one was harmed: got %+v", got)
+	}
+}

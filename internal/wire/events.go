@@ -21,7 +21,7 @@ const (
 	EventVerdict   EventKind = 1 // a range of input was typed in the clear or at a hidden prompt
 	EventCommand   EventKind = 2 // a process was started or ended, and how that is known
 	EventSurvivors EventKind = 3 // processes that outlived the session
-	EventRefused   EventKind = 4 // a channel was refused by pass or owner's rules
+	EventRefused   EventKind = 4 // a channel or request was refused by pass or owner's rules; from SourceExec, it failed
 	EventNotice    EventKind = 5 // a text for the record
 )
 
@@ -41,6 +41,9 @@ type Event struct {
 	Signal  string    `cbor:"12,keyasint,omitempty"`
 	Text    string    `cbor:"13,keyasint,omitempty"`
 }
+
+// SourceExec is the source of what the agent started itself, or could not start.
+const SourceExec = "agent.exec"
 
 // WriteEvent writes u32be length and the event's CBOR.
 func WriteEvent(w io.Writer, e Event) error {

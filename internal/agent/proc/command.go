@@ -69,16 +69,17 @@ func (s Spec) command() (*exec.Cmd, error) {
 
 // launch starts the command; a home that the login cannot enter is not a reason to fail.
 func (r *Running) launch() error {
-	err := r.tree.start(r.cmd)
-	if err != nil && r.cmd.Process == nil && r.cmd.Dir != "/" {
-		again := &exec.Cmd{Path: r.cmd.Path, Args: r.cmd.Args, Env: r.cmd.Env, Dir: "/", SysProcAttr: r.cmd.SysProcAttr,
-			Stdin: r.cmd.Stdin, Stdout: r.cmd.Stdout, Stderr: r.cmd.Stderr}
-		if err2 := r.tree.start(again); err2 != nil {
-			return fmt.Errorf("start %s: %w", r.cmd.Path, err2)
-		}
-		r.cmd, err = again, nil
+	elsewhere := again(r.cmd)
+	elsewhere.Dir = "/"
+	cmd, err := r.tree.start(r.cmd)
+	if err != nil && r.cmd.Dir != "/" {
+		cmd, err = r.tree.start(elsewhere)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("start %s: %w", r.cmd.Path, err)
+	}
+	r.cmd = cmd
+	return nil
 }
 
 // startPlain starts without a terminal: three pipes of the kernel, so that each end sees the other's end.

@@ -34,34 +34,43 @@ func NewTree(name string) (*Tree, error) {
 func (t *Tree) HasCgroup() bool { return t.group != nil }
 
 // start starts a command inside the tree.
-func (t *Tree) start(cmd *exec.Cmd) error {
+func (t *Tree) start(cmd *exec.Cmd) (*exec.Cmd, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended {
-		return fmt.Errorf("the session has ended")
+		return nil, fmt.Errorf("the session has ended")
 	}
 	defer ordinary()()
-	if t.group != nil {
-		dir, err := t.group.open()
-		if err == nil {
-			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
-			err = cmd.Start()
-			dir.Close()
-			if err == nil {
-				t.ours[cmd.Process.Pid] = true
-				return nil
-			}
-			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = false, 0
-		}
-		if cmd.Process != nil {
-			return err
-		}
+	if in, ok := t.startInGroup(cmd); ok {
+		t.ours[in.Process.Pid] = true
+		return in, nil
 	}
 	err := cmd.Start()
 	if err == nil {
 		t.ours[cmd.Process.Pid] = true
 	}
-	return err
+	return cmd, err
+}
+
+// startInGroup starts a copy of the command in the session's control group, where there is one and the kernel can.
+func (t *Tree) startInGroup(cmd *exec.Cmd) (*exec.Cmd, bool) {
+	if t.group == nil {
+		return nil, false
+	}
+	dir, err := t.group.open()
+	if err != nil {
+		return nil, false
+	}
+	defer dir.Close()
+	in := again(cmd)
+	in.SysProcAttr.UseCgroupFD, in.SysProcAttr.CgroupFD = true, int(dir.Fd())
+	return in, in.Start() == nil
+}
+
+// again copies a command that was not started: a Cmd can be started once only, whatever came of it.
+func again(cmd *exec.Cmd) *exec.Cmd {
+	attr := *cmd.SysProcAttr
+	return &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, SysProcAttr: &attr, Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr}
 }
 
 var score = "/proc/self/oom_score_adj" // a test's is another file: not even every root may lower it

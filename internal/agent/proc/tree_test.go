@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +78,7 @@ func TestAProgramHasAnOrdinaryMaskWhateverTheServiceHas(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	var out strings.Builder
 	cmd := &exec.Cmd{Path: "/bin/sh", Args: []string{"sh", "-c", "umask"}, Stdout: &out, SysProcAttr: &unix.SysProcAttr{Setsid: true}}
-	if err := tree.start(cmd); err != nil {
+	if cmd, err = tree.start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()
@@ -85,5 +87,21 @@ func TestAProgramHasAnOrdinaryMaskWhateverTheServiceHas(t *testing.T) {
 	}
 	if got := unix.Umask(0o077); got != 0o077 {
 		t.Errorf("mask of this process afterwards: got %#o, want 077", got)
+	}
+}
+
+// A kernel before 5.7, or a container's filter, does not let a program begin in another control group.
+func TestAProgramStartsAlsoWhereItsGroupCannotTakeIt(t *testing.T) {
+	tree := &Tree{ours: map[int]bool{}, group: &cgroup{path: t.TempDir()}}
+	cmd := &exec.Cmd{Path: "/bin/true", Args: []string{"true"}, SysProcAttr: &unix.SysProcAttr{Setsid: true}}
+	started, err := tree.start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := started.Wait(); err != nil || !tree.ours[started.Process.Pid] {
+		t.Errorf("got %v, known to the tree: %v", err, tree.ours)
+	}
+	if _, err := tree.start(&exec.Cmd{Path: "/nonexistent", SysProcAttr: &unix.SysProcAttr{}}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want the reason of the kernel", err)
 	}
 }

@@ -179,10 +179,11 @@ func (c *channel) start(line string) bool {
 	}
 	run, err := c.s.tree.Start(spec)
 	if err != nil {
-		return c.refuse(fmt.Sprintf("the program did not start: %v", err))
+		c.s.tellRefused(wire.Event{Channel: c.n, Source: wire.SourceExec, Text: fmt.Sprintf("the program did not start: %v", err)})
+		return false
 	}
 	c.run = run
-	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", Argv: shown(run.Argv), PID: uint32(run.PID())})
+	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: wire.SourceExec, Argv: shown(run.Argv), PID: uint32(run.PID())})
 	return true
 }
 
@@ -229,7 +230,7 @@ func (c *channel) attend() {
 		proc.Drain(c.run.Stderr)
 	}
 	out.Wait()
-	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: "agent.exec", PID: uint32(c.run.PID()), Ended: true, Status: uint32(exit.Status), Signal: exit.Signal})
+	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: wire.SourceExec, PID: uint32(c.run.PID()), Ended: true, Status: uint32(exit.Status), Signal: exit.Signal})
 	c.tell(exit)
 }
 

@@ -191,12 +191,15 @@ func (s *session) event(e wire.Event) {
 	}
 }
 
-func (s *session) refused(ch uint32, text string) {
-	if !wire.PlainText(text, wire.MaxGrantText) {
-		text = "a request was refused"
+func (s *session) refused(ch uint32, text string) { s.tellRefused(wire.Event{Channel: ch, Text: text}) }
+
+func (s *session) tellRefused(e wire.Event) {
+	e.Kind = wire.EventRefused
+	if !wire.PlainText(e.Text, wire.MaxGrantText) {
+		e.Text = "a request was refused"
 	}
-	s.log.Info("refused", slogText(text))
-	s.event(wire.Event{Kind: wire.EventRefused, Channel: ch, Text: text})
+	s.log.Info("refused", slogText(e.Text))
+	s.event(e)
 }
 
 // openChannel accepts a session channel and refuses every other with a reason.
