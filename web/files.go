@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -104,27 +105,34 @@ func (fs files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ok && f.body != nil:
 		w.Header().Set("Cache-Control", cacheFor(name))
-		f.serve(w, r)
+		f.serve(w, r, http.StatusOK)
 	case path.Ext(name) != "":
 		http.NotFound(w, r)
 	default:
-		fs.document(w, r, documentFor(name))
+		document, status := documentFor(name)
+		fs.document(w, r, document, status)
 	}
 }
 
-// documentFor gives the document of a page's address.
-func documentFor(page string) string {
+// appPages are the addresses of the app's own pages, as its router knows them.
+var appPages = regexp.MustCompile(`^(signin|sessions|machines|machines/[^/]+)?$`)
+
+// documentFor gives the document of a page's address. At an address that is none the app says so in its own words, and the
+// status says it to programs.
+func documentFor(page string) (name string, status int) {
 	first, rest, _ := strings.Cut(page, "/")
 	switch {
 	case first == "live" && rest != "":
-		return liveDocument
+		return liveDocument, http.StatusOK
 	case first == "sessions" && rest != "":
-		return replayDocument
+		return replayDocument, http.StatusOK
+	case appPages.MatchString(page):
+		return appDocument, http.StatusOK
 	}
-	return appDocument
+	return appDocument, http.StatusNotFound
 }
 
-func (fs files) document(w http.ResponseWriter, r *http.Request, name string) {
+func (fs files) document(w http.ResponseWriter, r *http.Request, name string, status int) {
 	f, ok := fs[name]
 	if !ok {
 		w.Header().Set("Cache-Control", "no-store")
@@ -133,7 +141,7 @@ func (fs files) document(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	w.Header().Set("Content-Security-Policy", policies[name])
 	w.Header().Set("Cache-Control", "no-cache")
-	f.serve(w, r)
+	f.serve(w, r, status)
 }
 
 // cacheFor lets what carries its hash in its name stay for ever.
@@ -144,7 +152,7 @@ func cacheFor(name string) string {
 	return "no-cache"
 }
 
-func (f file) serve(w http.ResponseWriter, r *http.Request) {
+func (f file) serve(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Vary", "Accept-Encoding")
@@ -154,11 +162,12 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 		body, etag = f.gzip, strings.TrimSuffix(etag, `"`)+`-gz"`
 	}
 	h.Set("ETag", etag)
-	if r.Header.Get("If-None-Match") == etag {
+	if r.Header.Get("If-None-Match") == etag && status == http.StatusOK {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h.Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(status)
 	if r.Method == http.MethodGet {
 		w.Write(body)
 	}

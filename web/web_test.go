@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -204,6 +206,29 @@ func TestFilesThatCarryTheirHashStayForEver(t *testing.T) {
 	}
 	if got := fetch(f, "POST", "/").Code; got != http.StatusMethodNotAllowed {
 		t.Errorf("POST to a page: got %d, want 405", got)
+	}
+}
+
+func TestAnAddressThatIsNoPageSaysSoToProgramsToo(t *testing.T) {
+	f := built(t)
+	for _, path := range []string{"/nope", "/metrics", "/machines/a/b", "/signin/x", "/live", "/sessions2"} {
+		got := fetch(f, "GET", path, "If-None-Match", fetch(f, "GET", "/").Header().Get("ETag"))
+		if got.Code != http.StatusNotFound || got.Body.String() != "app" {
+			t.Errorf("%s: got %d %q, want the app with 404", path, got.Code, got.Body)
+		}
+	}
+	router, err := os.ReadFile("ui/src/app/router.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := regexp.MustCompile(`path === '([^']+)'`).FindAllStringSubmatch(string(router), -1)
+	if len(pages) < 3 {
+		t.Fatalf("the router's pages were not found: %q", pages)
+	}
+	for _, p := range append(pages, []string{"", "/machines/press-1"}, []string{"", "/signin"}) {
+		if got := fetch(f, "GET", p[1]); got.Code != http.StatusOK {
+			t.Errorf("%s: got %d, though the app has it", p[1], got.Code)
+		}
 	}
 }
 
