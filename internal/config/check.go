@@ -103,6 +103,8 @@ func (c *Config) checkTLS() error {
 		if err != nil || !loopback(host) {
 			return fmt.Errorf("[listen] https = %q: behind a proxy listen on loopback only, such as \"127.0.0.1:8080\"", c.Listen.HTTPS)
 		}
+	case "acme":
+		return errors.New("[tls] mode = \"acme\" is not known yet: " + noACME)
 	case "":
 		return errors.New("[tls] mode is missing: write \"files\", \"self\" or \"behind-proxy\"")
 	default:

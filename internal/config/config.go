@@ -155,6 +155,9 @@ func explain(name string, err error) error {
 		row, _ := e.Position()
 		key := strings.Join(e.Key(), ".")
 		text := fmt.Sprintf("%s:%d: the key %s is not known", name, row, key)
+		if instead, ok := laterKey(key); ok {
+			return errors.New(text + " yet: leave it out (" + instead + ")")
+		}
 		if near := nearestKey(key); near != "" {
 			text += "; did you mean " + near + "?"
 		}

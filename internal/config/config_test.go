@@ -47,6 +47,9 @@ func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"a misspelt key names its line and the nearest": {"low_water", "low_watr", "gateway.toml:17: the key recording.low_watr is not known; did you mean recording.low_water?"},
 		"a table nobody knows":                          {"[policy]", "[polcy]", "the key polcy"},
+		"a key of a part to come":                       {"[policy]", "[mail]\nserver = \"x\"\n[policy]", "the key mail is not known yet: leave it out (there are no mails)"},
+		"a door to come":                                {"[policy]", "[listen]\nssh = \":2222\"\n[policy]", "the key listen.ssh is not known yet: leave it out"},
+		"a mode to come":                                {`mode = "self"`, `mode = "acme"`, "takes the certificates of any ACME client"},
 		"an address with a path":                        {"https://access.example", "https://access.example/x", "write scheme and host only"},
 		"plain http beyond loopback":                    {"https://access.example", "http://access.example", "only a loopback name may go without https"},
 		"a relative data directory":                     {"/var/lib/sallyport", "data", "write an absolute path"},
