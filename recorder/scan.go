@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 )
 
@@ -16,7 +17,8 @@ type scanner struct {
 	size int64
 	src  io.ReaderAt
 	in   window
-	c    Chunk // the last one read
+	d    hash.Hash // of the chain
+	c    Chunk     // the last one read
 
 	hdr    Header
 	h0     [32]byte
@@ -39,7 +41,7 @@ type scanner struct {
 
 // newScanner reads the header.
 func newScanner(file string, src io.ReaderAt, size int64) (*scanner, error) {
-	s := &scanner{file: file, size: size, src: src, stride: 1}
+	s := &scanner{file: file, size: size, src: src, stride: 1, d: sha256.New()}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -180,7 +182,10 @@ func (s *scanner) read(c *Chunk, n int) error {
 	}
 	b := s.in.take(chunkHeaderLen + n)
 	copy(b, s.h[:])
-	c.Offset, c.Before, c.After, c.Body = s.off, s.h, sha256.Sum256(b), b[before+chunkHeaderLen:]
+	s.d.Reset()
+	s.d.Write(b)
+	s.d.Sum(c.After[:0])
+	c.Offset, c.Before, c.Body = s.off, s.h, b[before+chunkHeaderLen:]
 	return nil
 }
 

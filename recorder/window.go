@@ -14,7 +14,7 @@ type window struct {
 	lo, hi int // of buf: read and not taken
 }
 
-const windowSize = 64 << 10
+const windowSize = 256 << 10
 
 // from begins at an offset of a file that ends at end.
 func (w *window) from(src io.ReaderAt, at, end int64) {
@@ -33,8 +33,9 @@ func (w *window) ahead(n int) ([]byte, error) {
 
 func (w *window) fill(n int) error {
 	old := w.buf
-	if len(w.buf) < before+n {
-		w.buf = make([]byte, before+max(n, windowSize))
+	unread := int64(w.hi-w.lo) + w.end - w.next
+	if want := before + max(n, int(min(unread, windowSize))); len(w.buf) < want {
+		w.buf = make([]byte, want)
 	}
 	w.lo, w.hi = before, before+copy(w.buf[before:], old[min(w.lo, len(old)):min(w.hi, len(old))])
 	room := w.buf[w.hi:]
