@@ -10,9 +10,9 @@ type pending struct {
 	done int // of es
 }
 
-// What is kept of a buffer for what comes next.
+// What is kept of a buffer for what comes next: a flood comes in full chunks, with the heads of their frames.
 const (
-	keepBuffer  = 128 << 10
+	keepBuffer  = chunkPlain + piece
 	keepEntries = 1 << 10
 )
 
