@@ -253,6 +253,13 @@ func (s *scanner) differs(rec *CloseRecord, c *Chunk) string {
 		return "number or time of the close"
 	case s.jumped: // the rest counts the whole part
 		return ""
+	}
+	return s.miscounted(rec)
+}
+
+// miscounted compares what counts the whole part.
+func (s *scanner) miscounted(rec *CloseRecord) string {
+	switch {
 	case rec.Totals.Chunks != s.totals.Chunks, rec.Totals.Segments != s.totals.Segments, rec.Totals.Statements != s.totals.Statements:
 		return "count of chunks, segments or statements"
 	case rec.Stride != s.stride || !sameIndex(rec.Index, s.index):

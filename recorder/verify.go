@@ -25,6 +25,8 @@ type VerifyOptions struct {
 	H0       *[32]byte // from the open leaf
 	HFinal   *[32]byte // from the close or interrupted leaf: the chain's state at the end
 	Heads    []Head    // from progress leaves: states in between
+
+	lanes int // tests set it; otherwise it goes by size and processors
 }
 
 // Head is the chain state after a chunk.
@@ -47,6 +49,23 @@ type verifier struct {
 // it checks the chain (level A), with RK the frames (B), with SK what was sealed (C). A recording that
 // is cut is good up to there, and the report says so. Memory does not grow with the recording.
 func Verify(ctx context.Context, src io.ReaderAt, size int64, opt VerifyOptions) (*Report, error) {
+	v, err := newVerifier(src, size, opt)
+	if err != nil {
+		return nil, err
+	}
+	if !v.sideBySide(ctx) {
+		if err := v.chunks(ctx, toEnd); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.ending(); err != nil {
+		return nil, err
+	}
+	return v.report(), nil
+}
+
+// newVerifier reads the header and compares it with what is known.
+func newVerifier(src io.ReaderAt, size int64, opt VerifyOptions) (*verifier, error) {
 	if opt.SK != nil && opt.RK == nil {
 		return nil, errors.New("the unsealing key alone opens nothing: the reading key is needed too")
 	}
@@ -61,16 +80,7 @@ func Verify(ctx context.Context, src io.ReaderAt, size int64, opt VerifyOptions)
 		}
 		v.heads[h.Seq] = h.H
 	}
-	if err := v.header(); err != nil {
-		return nil, err
-	}
-	if err := v.chunks(ctx); err != nil {
-		return nil, err
-	}
-	if err := v.ending(); err != nil {
-		return nil, err
-	}
-	return v.report(), nil
+	return v, v.header()
 }
 
 // header compares the header with what is known, and the keys with it.
@@ -116,9 +126,11 @@ func (v *verifier) mark(seq uint32, h [32]byte, off int64) error {
 	return nil
 }
 
-// chunks walks the container to its end.
-func (v *verifier) chunks(ctx context.Context) error {
-	for {
+const toEnd int64 = -1
+
+// chunks walks the container up to an offset where a chunk begins, or to its end.
+func (v *verifier) chunks(ctx context.Context, until int64) error {
+	for v.sc.off != until {
 		c, err := v.sc.next()
 		switch {
 		case err == io.EOF:
@@ -139,6 +151,7 @@ func (v *verifier) chunks(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // open checks what a chunk holds, with the keys there are.
