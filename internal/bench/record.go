@@ -153,17 +153,26 @@ func inUse() int64 {
 
 var benchLine = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op(.*)$`)
 
-// figure is what one Go benchmark gave.
-type figure struct{ ns, mbs, allocs []float64 }
+// figure is what one Go benchmark gave. mbs is megabytes a second of processor time, wall of the clock's.
+type figure struct{ ns, mbs, wall, allocs []float64 }
 
-// What a benchmark reports beside its time: allocations, and megabytes a second of processor time.
+// What a benchmark reports beside its time.
 var (
-	allocs = regexp.MustCompile(`([\d.]+) allocs/op`)
-	cpuMBs = regexp.MustCompile(`([\d.]+) cpu-MB/s`)
+	allocs  = regexp.MustCompile(`([\d.]+) allocs/op`)
+	cpuMBs  = regexp.MustCompile(`([\d.]+) cpu-MB/s`)
+	wallMBs = regexp.MustCompile(`([\d.]+) MB/s`)
 )
 
-// gobench runs Go benchmarks of a package several times, all of them in each round, on one processor.
-func (b *bench) gobench(pkg, pattern string, rounds int) (map[string]figure, error) {
+// find appends what a benchmark's line says, if it says so.
+func find(in string, what *regexp.Regexp, to *[]float64) {
+	if m := what.FindStringSubmatch(in); m != nil {
+		v, _ := strconv.ParseFloat(m[1], 64)
+		*to = append(*to, v)
+	}
+}
+
+// gobench runs Go benchmarks of a package several times, all of them in each round, on so many processors.
+func (b *bench) gobench(pkg, pattern string, rounds, procs int) (map[string]figure, error) {
 	test, ok := b.tests[pkg]
 	if !ok {
 		test = filepath.Join(b.dir, filepath.Base(pkg)+".test")
@@ -177,7 +186,7 @@ func (b *bench) gobench(pkg, pattern string, rounds int) (map[string]figure, err
 	all := map[string]figure{}
 	for range rounds {
 		cmd := exec.Command(test, "-test.run", "^$", "-test.bench", pattern, "-test.benchmem", "-test.benchtime", "500ms")
-		cmd.Dir, cmd.Env = filepath.Join(b.root, pkg), append(os.Environ(), "GOMAXPROCS=1")
+		cmd.Dir, cmd.Env = filepath.Join(b.root, pkg), append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", procs))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("benchmarks of %s: %w\n%s", pkg, err, out)
@@ -186,14 +195,9 @@ func (b *bench) gobench(pkg, pattern string, rounds int) (map[string]figure, err
 			f := all[m[1]]
 			ns, _ := strconv.ParseFloat(m[2], 64)
 			f.ns = append(f.ns, ns)
-			if r := cpuMBs.FindStringSubmatch(m[3]); r != nil {
-				v, _ := strconv.ParseFloat(r[1], 64)
-				f.mbs = append(f.mbs, v)
-			}
-			if a := allocs.FindStringSubmatch(m[3]); a != nil {
-				v, _ := strconv.ParseFloat(a[1], 64)
-				f.allocs = append(f.allocs, v)
-			}
+			find(m[3], cpuMBs, &f.mbs)
+			find(m[3], wallMBs, &f.wall)
+			find(m[3], allocs, &f.allocs)
 			all[m[1]] = f
 		}
 	}
