@@ -2,6 +2,8 @@ package recorder
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
 	"testing"
 )
 
@@ -23,6 +25,27 @@ func FuzzVerify(f *testing.F) {
 		r, err := verifyBytes(t, changed, p.all())
 		if err == nil && !cutShort(r) && !bytes.Equal(changed, file) {
 			t.Errorf("byte %d changed by %#x, cut %v: not found", i, flip, cut)
+		}
+	})
+}
+
+// FuzzLanes changes some bytes of a good container: in lanes, the same must be found as in one scan.
+func FuzzLanes(f *testing.F) {
+	p := laned(f, 0)
+	file := p.close("exit")
+	for i := range uint32(16) {
+		f.Add(i*uint32(len(file))/16, []byte{1, 0, 3}, uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, at uint32, flips []byte, lanes uint8) {
+		changed := bytes.Clone(file)
+		for i, flip := range flips {
+			changed[(int(at)+i)%len(file)] ^= flip
+		}
+		opt := VerifyOptions{Key: pub(p.key)}
+		want, fault := checked(t, changed, opt, 1)
+		got, err := checked(t, changed, opt, 2+int(lanes%8))
+		if fmt.Sprint(err) != fmt.Sprint(fault) || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v, want %+v, %v", got, err, want, fault)
 		}
 	})
 }
