@@ -53,13 +53,13 @@ func (r *Registry) enter() bool {
 	return r.open
 }
 
-// greet runs the handshake. The goroutine that reads the line afterwards is a new one with a small stack.
+// greet runs the handshake and answers the first message. The goroutine that waits for the next is a new one with a small stack.
 func (r *Registry) greet(ws *wire.WS, addr netip.Addr, done func(proven bool)) {
 	defer r.lines.Done()
 	ctx, cancel := context.WithTimeout(r.ctx, r.handshake)
 	defer cancel()
 	g := &greeting{r: r, ctx: ctx, ws: ws, addr: addr, seen: r.cutsNow()}
-	noise, err := wire.Respond(ctx, ws, r.cfg.NoiseKey, g.judge)
+	noise, err := r.noise.Respond(ctx, ws, g.judge)
 	if err == nil && g.line == nil {
 		done(!g.refused)
 		r.sayGoodbye(ws)

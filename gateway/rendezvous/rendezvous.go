@@ -107,6 +107,7 @@ type Registry struct {
 	sources *sources
 	count   counters
 
+	noise  *wire.Responder // since Run
 	bundle atomic.Pointer[bundle]
 	head   atomic.Pointer[head]
 
@@ -181,8 +182,12 @@ func (r *Registry) begin(ctx context.Context) error {
 	if !r.bundle.Load().parsed.HasHost(r.cfg.Host) {
 		return fmt.Errorf("host %s is not in the trust bundle, so no device would dial it", r.cfg.Host)
 	}
+	noise, err := wire.NewResponder(r.cfg.NoiseKey)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
-	r.open = true
+	r.noise, r.open = noise, true
 	r.mu.Unlock()
 	return nil
 }

@@ -212,7 +212,12 @@ func (g *gate) control(w http.ResponseWriter, r *http.Request) {
 
 func (g *gate) greet(ws *wire.WS) {
 	enrol := false
-	l, err := wire.Respond(context.Background(), ws, g.noise, func(peer wire.Hash, raw []byte) ([]byte, error) {
+	responder, err := wire.NewResponder(g.noise)
+	if err != nil {
+		g.t.Error(err)
+		return
+	}
+	l, err := responder.Respond(context.Background(), ws, func(peer wire.Hash, raw []byte) ([]byte, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		var h wire.Hello

@@ -64,7 +64,11 @@ type Line struct {
 // hold the private half of gateway, or nothing but noise comes back.
 func Initiate(ctx context.Context, conn MessageConn, own NoiseKey, gateway Hash, hello []byte) (*Line, []byte, error) {
 	defer deadline(ctx, conn)()
-	suite, forget := newSuite()
+	static, err := parseKey(own.Private[:])
+	if err != nil {
+		return nil, nil, fmt.Errorf("handshake: %w", err)
+	}
+	suite, forget := newSuite(static)
 	defer forget()
 	hs, err := noise.NewHandshakeState(noise.Config{
 		CipherSuite: suite, Pattern: noise.HandshakeIK, Initiator: true, Prologue: []byte(prologue),
@@ -94,14 +98,26 @@ func Initiate(ctx context.Context, conn MessageConn, own NoiseKey, gateway Hash,
 	return &Line{conn: conn, peer: gateway, hash: hs.ChannelBinding(), send: send, recv: recv}, reply, nil
 }
 
-// Respond runs the gateway's side. judge sees the device's proven Noise key and its payload and returns the
+// Responder runs the gateway's side of handshakes. It has parsed its key.
+type Responder struct {
+	own    NoiseKey
+	static *parsedKey
+}
+
+// NewResponder makes one for a key pair.
+func NewResponder(own NoiseKey) (*Responder, error) {
+	static, err := parseKey(own.Private[:])
+	return &Responder{own: own, static: static}, err
+}
+
+// Respond runs one handshake. judge sees the device's proven Noise key and its payload and returns the
 // answer, or an error: then nothing is sent and the caller closes.
-func Respond(ctx context.Context, conn MessageConn, own NoiseKey, judge func(peer Hash, hello []byte) ([]byte, error)) (*Line, error) {
+func (r *Responder) Respond(ctx context.Context, conn MessageConn, judge func(peer Hash, hello []byte) ([]byte, error)) (*Line, error) {
 	defer deadline(ctx, conn)()
-	suite, forget := newSuite()
+	suite, forget := newSuite(r.static)
 	defer forget()
 	hs, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite: suite, Pattern: noise.HandshakeIK, Prologue: []byte(prologue), StaticKeypair: own.dh(),
+		CipherSuite: suite, Pattern: noise.HandshakeIK, Prologue: []byte(prologue), StaticKeypair: r.own.dh(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)

@@ -65,9 +65,13 @@ func connect(t testing.TB, a, b *pipeConn, pinned Hash, dev, gw NoiseKey) (*Line
 		l   *Line
 		err error
 	}
+	responder, err := NewResponder(gw)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ch := make(chan result, 1)
 	go func() {
-		l, err := Respond(t.Context(), b, gw, func(peer Hash, hello []byte) ([]byte, error) {
+		l, err := responder.Respond(t.Context(), b, func(peer Hash, hello []byte) ([]byte, error) {
 			if peer != dev.Public || string(hello) != "hello" {
 				return nil, errors.New("unknown")
 			}
@@ -191,6 +195,10 @@ func TestInjectedReplayedAndReorderedMessagesEndTheLine(t *testing.T) {
 
 func TestAWebSocketCarriesALineAndAStream(t *testing.T) {
 	gw, dev := noiseKey(t), noiseKey(t)
+	responder, err := NewResponder(gw)
+	if err != nil {
+		t.Fatal(err)
+	}
 	served := make(chan error, 4)
 	mux := http.NewServeMux()
 	mux.HandleFunc(ControlPath, func(w http.ResponseWriter, r *http.Request) {
@@ -199,7 +207,7 @@ func TestAWebSocketCarriesALineAndAStream(t *testing.T) {
 			return
 		}
 		go func() {
-			l, err := Respond(context.Background(), ws, gw, func(Hash, []byte) ([]byte, error) { return []byte("ok"), nil })
+			l, err := responder.Respond(context.Background(), ws, func(Hash, []byte) ([]byte, error) { return []byte("ok"), nil })
 			if err == nil {
 				_, err = l.Receive(time.Now().Add(5 * time.Second))
 			}

@@ -299,10 +299,14 @@ func (h *house) makeLine() {
 	dev, gw := newWire(), newWire()
 	dev.peer, gw.peer = gw, dev
 	dance := append(bytes.Repeat([]byte{deviceEphemeral}, 32), bytes.Repeat([]byte{gatewayEphemeral}, 32)...)
+	responder, err := wire.NewResponder(h.noise[1])
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	withReader(bytes.NewReader(dance), func() {
 		got := make(chan error, 1)
 		go func() {
-			l, err := wire.Respond(context.Background(), gw, h.noise[1], func(peer wire.Hash, payload []byte) ([]byte, error) {
+			l, err := responder.Respond(context.Background(), gw, func(peer wire.Hash, payload []byte) ([]byte, error) {
 				if peer != h.noise[0].Public || !bytes.Equal(payload, hello) {
 					return nil, errors.New("another hello")
 				}
