@@ -79,34 +79,34 @@ func (l *line) slow() {
 }
 
 func (l *line) handle(raw []byte) {
-	kind, err := wire.Kind(raw)
+	m, err := wire.ReadMessage(raw)
 	if err != nil {
 		l.r.count.malformed.Add(1)
 		return
 	}
-	switch kind {
+	switch m.T {
 	case wire.TypePing:
-		on(l, raw, l.ping)
+		on(l, m, l.ping)
 	case wire.TypeAccepted:
-		on(l, raw, func(m wire.Accepted) { l.r.accepted(l, m.Session) })
+		on(l, m, func(m wire.Accepted) { l.r.accepted(l, m.Session) })
 	case wire.TypeAsking: // somebody at the machine is asked; how long a session may be opening is the caller's to say
 	case wire.TypeRefuse:
-		on(l, raw, func(m wire.Refuse) { l.r.refused(l, m) })
+		on(l, m, func(m wire.Refuse) { l.r.refused(l, m) })
 	case wire.TypeReport:
-		on(l, raw, l.report)
+		on(l, m, l.report)
 	default: // a later version's, and what has no use for this gateway
 		l.r.count.unknown.Add(1)
 	}
 }
 
 // on decodes a message and hands it over; a malformed one is counted and ignored, as the line itself is sound.
-func on[T any](l *line, raw []byte, use func(T)) {
-	m, err := wire.Decode[T](raw)
+func on[T any](l *line, m wire.Message, use func(T)) {
+	msg, err := wire.As[T](m)
 	if err != nil {
 		l.r.count.malformed.Add(1)
 		return
 	}
-	use(m)
+	use(msg)
 }
 
 // send writes a message; a line that does not take it is closed.

@@ -186,18 +186,38 @@ func Encode(msg any) ([]byte, error) {
 	return out, err
 }
 
-// Kind reads the type of a control message.
-func Kind(raw []byte) (string, error) {
+// Message is a control message whose names were checked and whose type was read.
+type Message struct {
+	T   string
+	raw []byte
+}
+
+// ReadMessage looks at a control message.
+func ReadMessage(raw []byte) (Message, error) {
+	m := Message{raw: raw}
 	var head struct {
 		T string `json:"t"`
 	}
 	if err := LooseJSON(raw, &head); err != nil {
-		return "", err
+		return m, err
 	}
-	if head.T == "" {
-		return "", errors.New("control message without a type")
+	if m.T = head.T; m.T == "" {
+		return m, errors.New("control message without a type")
 	}
-	return head.T, nil
+	return m, nil
+}
+
+// As decodes a message of a known type.
+func As[T any](m Message) (T, error) {
+	var msg T
+	err := json.Unmarshal(m.raw, &msg)
+	return msg, err
+}
+
+// Kind reads the type of a control message.
+func Kind(raw []byte) (string, error) {
+	m, err := ReadMessage(raw)
+	return m.T, err
 }
 
 // Decode reads a control message of a known type.

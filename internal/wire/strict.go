@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -44,58 +43,6 @@ func decodeJSON(data []byte, v any, known bool) error {
 		return errors.New("json: something follows the value")
 	}
 	return nil
-}
-
-// checkNames walks the tokens once. encoding/json would take {"a":1,"A":2} for one field set twice, and a long s
-// for an s.
-func checkNames(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	var open []map[string]bool // one set of names an open object; nil for an array
-	wantName := false
-	for {
-		t, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("json: %w", err)
-		}
-		switch t := t.(type) {
-		case json.Delim:
-			if open, err = nest(open, t); err != nil {
-				return err
-			}
-			wantName = len(open) > 0 && open[len(open)-1] != nil
-			continue
-		case string:
-			if wantName {
-				names := open[len(open)-1]
-				if fold := strings.ReplaceAll(strings.ToLower(t), "ſ", "s"); names[fold] {
-					return fmt.Errorf("json: the name %.40q occurs twice", t)
-				} else {
-					names[fold] = true
-				}
-				wantName = false
-				continue
-			}
-		}
-		wantName = len(open) > 0 && open[len(open)-1] != nil
-	}
-}
-
-func nest(open []map[string]bool, t json.Delim) ([]map[string]bool, error) {
-	switch t {
-	case '{':
-		open = append(open, map[string]bool{})
-	case '[':
-		open = append(open, nil)
-	default:
-		return open[:len(open)-1], nil
-	}
-	if len(open) > MaxDepth {
-		return nil, errors.New("json: nested too deep")
-	}
-	return open, nil
 }
 
 var cborEnc, cborDec = cborModes()

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,14 @@ func TestStrictJSONRefuses(t *testing.T) {
 		"a name twice in two cases": `{"a":1,"A":2}`,
 		"a name with a long s":      `{"b":{"as":1,"aſ":2}}`,
 		"a name with a kelvin":      `{"b":{"ak":1,"aK":2}}`,
+		"a name twice, one escaped": `{"a":1,"\u0061":2}`,
+		"a Kelvin sign, escaped":    `{"b":{"key":1,"\u212Aey":2}}`,
+		"a name twice, far apart":   `{"a":1,"b":{"a":1,"x":"a"} , "a" : 2}`,
+		"a name twice, of many":     `{"b":{` + manyNames + `"n1":0}}`,
+		"a late name twice":         `{"b":{` + manyNames + `"N39":0}}`,
 		"twice further in":          `{"b":[{"x":{"y":1,"y":2}}]}`,
+		"twice after a nested one":  `{"b":{"x":1,"y":{},"x":2}}`,
+		"twice after a quote":       `{"b":{"x\"y\\":1,"x\"y\\":2}}`,
 		"an unknown name":           `{"c":1}`,
 		"a second value":            `{"a":1}{"a":2}`,
 		"deep nesting":              `{"b":` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `}`,
@@ -71,10 +79,20 @@ func TestStrictJSONRefuses(t *testing.T) {
 		}
 	}
 	var m msg
-	if err := StrictJSON([]byte(`{"a":7,"b":[{"x":"a"},{"x":"b"}]}`), &m); err != nil || m.A != 7 {
-		t.Errorf("good text: got %+v, %v", m, err)
+	for _, text := range []string{`{"a":7,"b":[{"x":"a"},{"x":"b"}]}`, `{"a":7,"b":{"x":{"x":{"a":"a"}},"y":"x","":"\"x\":"}}`, `{"a":7,"b":{` + manyNames + `"n40":0}}`} {
+		if err := StrictJSON([]byte(text), &m); err != nil || m.A != 7 {
+			t.Errorf("good text %s: got %+v, %v", text, m, err)
+		}
 	}
 }
+
+// manyNames are more than a short list holds.
+var manyNames = func() (s string) {
+	for i := range 40 {
+		s += fmt.Sprintf("%q:0,", fmt.Sprint("n", i))
+	}
+	return s
+}()
 
 func testBundle(t testing.TB, root ssh.Signer, change func(*Bundle)) Signed {
 	t.Helper()
