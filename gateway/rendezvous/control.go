@@ -82,7 +82,7 @@ func (r *Registry) greet(ws *wire.WS, addr netip.Addr, done func(proven bool)) {
 		r.quarantine(g.line.fp, g.stale)
 	}
 	r.lines.Add(1)
-	go g.line.read(first)
+	g.line.read(first)
 }
 
 // confirm waits for the device's first message. The first message of the handshake can be replayed by whoever saw it (Noise,

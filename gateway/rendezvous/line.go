@@ -43,21 +43,26 @@ type line struct {
 	heard     chan struct{} // closed at the next message; nil: nobody waits
 }
 
-// read is the one goroutine of an idle line. It begins with the message that confirmed it.
+// read takes one message and leaves the next to a goroutine of its own. What an answer needs grows the stack to twice what
+// waiting does, and a stack once grown is given back only with its goroutine.
 func (l *line) read(raw []byte) {
-	defer l.r.lines.Done()
-	for {
-		l.wake()
-		l.slow()
-		l.handle(raw)
-		var err error
-		if raw, err = l.noise.Receive(time.Now().Add(l.patience())); err != nil {
-			break
-		}
+	l.wake()
+	l.slow()
+	l.handle(raw)
+	go l.wait()
+}
+
+// wait is the one goroutine of an idle line.
+func (l *line) wait() {
+	raw, err := l.noise.Receive(time.Now().Add(l.patience()))
+	if err == nil {
+		l.read(raw)
+		return
 	}
 	l.ws.Close()
 	l.r.leave(l)
 	close(l.gone)
+	l.r.lines.Done()
 }
 
 // patience is how long a line may be silent: as many pings as may be missed, and the time for one to arrive.
