@@ -101,6 +101,7 @@ func handle(path string, busy time.Duration, more url.Values) (*sql.DB, error) {
 	more.Set("_synchronous", "FULL")
 	more.Set("_foreign_keys", "on")
 	more.Set("_recursive_triggers", "on") // or REPLACE deletes rows past the triggers that keep evidence append-only
+	more.Set("_stmt_cache_size", "64")    // for each connection: to read a device again costs less than to prepare the statement
 	more.Set("_busy_timeout", strconv.FormatInt(busy.Milliseconds(), 10))
 	dsn := (&url.URL{Scheme: "file", Path: path, RawQuery: more.Encode()}).String()
 	db, err := sql.Open("sqlite3", dsn)
