@@ -26,23 +26,32 @@ func (r *Registry) note(l *line, connected bool) {
 	}
 }
 
-// writePresence stores what has changed, everything that waits in one transaction. Rows are for showing and for the
-// broker's first look; whether a line is up is known here. So a write that fails is tried again and holds up nobody.
+// Between two writes of presence: what changes meanwhile is written together.
+const (
+	presencePause = 100 * time.Millisecond
+	presenceRetry = time.Second // after one that failed
+)
+
+// writePresence stores what has changed, everything that waits in one transaction: one device at once, a storm of them in a
+// few. Rows are for showing and for the broker's first look; whether a line is up is known here. So a write that fails is
+// tried again and holds up nobody.
 func (r *Registry) writePresence(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-r.kick:
 		case <-ctx.Done():
-			r.storePresence(context.WithoutCancel(ctx))
-			return
+			continue
 		}
+		pause := presencePause
 		if !r.storePresence(ctx) {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			pause = presenceRetry
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 		}
 	}
+	r.storePresence(context.WithoutCancel(ctx))
 }
 
 func (r *Registry) storePresence(ctx context.Context) bool {
@@ -80,4 +89,11 @@ func (r *Registry) Online(fp wire.Hash) bool {
 	defer r.mu.Unlock()
 	d := r.devices[fp]
 	return d != nil && len(d.lines) > 0
+}
+
+// Lines is how many devices are here, with a control line or a session.
+func (r *Registry) Lines() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.devices)
 }
