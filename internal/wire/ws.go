@@ -91,7 +91,7 @@ func DialWS(ctx context.Context, d Dial) (*WS, error) {
 // UpgradeWS turns a request into a WebSocket. It is for doors that ignore cookies, so any Origin may call: a
 // browser has nothing to offer there. After it the handler should return; a goroutine owns the line.
 func UpgradeWS(w http.ResponseWriter, r *http.Request, subprotocol string, limit int64) (*WS, error) {
-	read := 512 // ten thousand control lines are quiet
+	read := 256 // a ping and its frame in one system call; ten thousand control lines are quiet
 	if limit > MaxControl {
 		read = streamBuffer // a packet and its frame in one system call
 	}
