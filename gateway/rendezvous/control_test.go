@@ -318,6 +318,17 @@ func TestPingsAreAnsweredOnTheirNonceAndTellTheOwnersFreeze(t *testing.T) {
 	within(t, 2*time.Second, "one event", func() bool {
 		return len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze"}))(t)) == 1
 	})
+	c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: nonce, Size: 3}, time.Second)
+	within(t, 2*time.Second, "thawed in the database at once", func() bool { return !m.row().Frozen })
+	for i := range 40 {
+		c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: nonce, Size: 3, Frozen: i%2 == 0}, time.Second)
+	}
+	for range 41 {
+		next[wire.Pong](t, c, wire.TypePong)
+	}
+	if n := len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze", Limit: 100}))(t)); n < 5 || n > flipBurst+2 {
+		t.Errorf("got %d events of a device that freezes and thaws without end, want about %d", n, flipBurst)
+	}
 }
 
 func TestADeviceIsGivenALaterHeadOfTheLogWithItsProof(t *testing.T) {
