@@ -16,16 +16,19 @@ import (
 // channel is the number of a session's only channel: the first that the gateway opens beside the events.
 const channel uint32 = 1
 
-// openChannels opens the device's events and then the terminal or the command.
+// openChannels opens the device's events beside the terminal or the command: far away, each answer is worth not waiting for.
 func (s *Session) openChannels() error {
-	events, evReqs, err := s.line.Conn.OpenChannel(wire.EventsChannel, nil)
-	if err != nil {
-		return deviceSays(err)
-	}
-	go ssh.DiscardRequests(evReqs)
-	s.events = events
+	events := beside(func() error {
+		ch, reqs, err := s.line.Conn.OpenChannel(wire.EventsChannel, nil)
+		if err != nil {
+			return err
+		}
+		go ssh.DiscardRequests(reqs)
+		s.events = ch
+		return nil
+	})
 	ch, reqs, err := s.line.Conn.OpenChannel("session", nil)
-	if err != nil {
+	if err := errors.Join(events(), err); err != nil {
 		return deviceSays(err)
 	}
 	s.ch, s.reqs = ch, reqs

@@ -83,6 +83,11 @@ func (d *device) enrol(g *gate, preset string) *device {
 	if out, code := d.run("enroll", g.code.String(), "--preset", preset, "--ephemeral"); code != 0 {
 		d.t.Fatalf("enroll: exit %d: %s", code, out)
 	}
+	for end := time.Now().Add(10 * time.Second); g.reading.Load() > 0; time.Sleep(5 * time.Millisecond) { // or that line would be taken for the agent's
+		if time.Now().After(end) {
+			d.t.Fatal("the line of an enrolment that has ended is still there")
+		}
+	}
 	d.start()
 	g.online()
 	return d

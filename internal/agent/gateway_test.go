@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,8 @@ func newSigner() ssh.Signer {
 
 // gate is a gateway and signer in one, written on internal/wire alone, that tells the truth unless a test has it lie.
 type gate struct {
+	reading atomic.Int32 // lines
+
 	t        *testing.T
 	srv      *httptest.Server
 	host     string
@@ -203,6 +206,8 @@ func (g *gate) status(nonce []byte, change func(*wire.Status)) wire.Signed {
 }
 
 func (g *gate) control(w http.ResponseWriter, r *http.Request) {
+	g.reading.Add(1)
+	defer g.reading.Add(-1)
 	ws, err := wire.UpgradeWS(w, r, wire.ControlSubprotocol, wire.MaxControl)
 	if err != nil {
 		return
@@ -530,14 +535,40 @@ type live struct {
 // start opens a session and its events.
 func (g *gate) start(w wish) *live {
 	g.t.Helper()
+	l := g.silent(w)
+	l.listen()
+	return l
+}
+
+// silent opens a session without its events.
+func (g *gate) silent(w wish) *live {
+	g.t.Helper()
 	o := g.order(w)
 	if m, ok := g.send(o).(wire.Accepted); !ok {
 		g.t.Fatalf("not accepted: %+v", m)
 	}
-	return g.attach(o)
+	return g.take(o)
 }
 
+// attach takes the session line that the device dialled, and opens the events.
 func (g *gate) attach(o order) *live {
+	g.t.Helper()
+	l := g.take(o)
+	l.listen()
+	return l
+}
+
+func (l *live) listen() {
+	l.g.t.Helper()
+	ev, evReqs, err := l.conn.OpenChannel(wire.EventsChannel, nil)
+	if err != nil {
+		l.g.t.Fatal(err)
+	}
+	go ssh.DiscardRequests(evReqs)
+	go l.readEvents(ev)
+}
+
+func (g *gate) take(o order) *live {
 	g.t.Helper()
 	ws := g.dialled(o, 10*time.Second)
 	if ws == nil {
@@ -563,14 +594,7 @@ func (g *gate) attach(o order) *live {
 		}
 	}()
 	go ssh.DiscardRequests(reqs)
-	l := &live{g: g, sid: o.open.Session, conn: conn, more: make(chan struct{}, 1)}
-	ev, evReqs, err := conn.OpenChannel(wire.EventsChannel, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	go ssh.DiscardRequests(evReqs)
-	go l.readEvents(ev)
-	return l
+	return &live{g: g, sid: o.open.Session, conn: conn, more: make(chan struct{}, 1)}
 }
 
 func (l *live) readEvents(r io.Reader) {

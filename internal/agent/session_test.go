@@ -230,6 +230,53 @@ func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
 	}
 }
 
+func TestNothingIsOpenedBeforeTheEvents(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	newDevice(t).enrol(g, "open")
+	open := func(l *live) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := l.conn.OpenChannel("session", nil)
+			done <- err
+		}()
+		return done
+	}
+	t.Run("what comes before waits for them", func(t *testing.T) {
+		l := g.silent(wish{})
+		done := open(l)
+		select {
+		case err := <-done:
+			t.Fatalf("a channel was answered (%v) though nothing could be told of it", err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		l.listen()
+		if err := <-done; err != nil {
+			t.Errorf("with the events open: %v", err)
+		}
+		p := l.channel()
+		if !p.exec("echo hello") {
+			t.Fatal("refused")
+		}
+		if out, _ := p.finish(t); out != "hello\n" {
+			t.Errorf("got %q", out)
+		}
+	})
+	t.Run("many before them end the line", func(t *testing.T) {
+		l := g.silent(wish{})
+		for range 5 {
+			open(l)
+		}
+		gone := make(chan struct{})
+		go func() { l.conn.Wait(); close(gone) }()
+		select {
+		case <-gone:
+		case <-time.After(3 * time.Second):
+			t.Error("the device went on waiting")
+		}
+	})
+}
+
 func TestAProgramThatCannotStartIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -141,33 +141,57 @@ func (s *session) keepAlive(conn ssh.Conn, line *heard) {
 	}
 }
 
-// serveChannels takes the events first and then whatever the pass allows. It returns when the connection ends.
+// maxWaiting channels may be opened before the events are.
+const maxWaiting = 4
+
+// serveChannels takes the events first, in whatever order the channels come, and then whatever the pass allows: nothing is done
+// that could not be told. It returns when the connection ends.
 func (s *session) serveChannels(conn *ssh.ServerConn, chans <-chan ssh.NewChannel) {
-	first := time.NewTimer(firstChannel)
-	defer first.Stop()
-	select {
-	case c, ok := <-chans:
-		if !ok || !s.openEvents(c) {
-			conn.Close()
-		}
-	case <-first.C:
-		s.log.Warn("the gateway opened no events channel in time")
+	waiting, ok := s.awaitEvents(chans)
+	if !ok {
 		conn.Close()
-	}
-	for n := uint32(1); ; n++ {
-		c, ok := <-chans
-		if !ok {
-			return
+		for c := range chans {
+			c.Reject(ssh.Prohibited, "the first channel is "+wire.EventsChannel)
 		}
+		return
+	}
+	n := uint32(0)
+	open := func(c ssh.NewChannel) {
+		n++
 		s.openChannel(n, c)
+	}
+	for _, c := range waiting {
+		open(c)
+	}
+	for c := range chans {
+		open(c)
 	}
 }
 
-func (s *session) openEvents(c ssh.NewChannel) bool {
-	if c.ChannelType() != wire.EventsChannel {
-		c.Reject(ssh.Prohibited, "the first channel is "+wire.EventsChannel)
-		return false
+// awaitEvents opens the events channel and gives the channels that came before it.
+func (s *session) awaitEvents(chans <-chan ssh.NewChannel) (waiting []ssh.NewChannel, ok bool) {
+	late := time.NewTimer(firstChannel)
+	defer late.Stop()
+	for len(waiting) <= maxWaiting {
+		select {
+		case c, open := <-chans:
+			if !open {
+				return nil, false
+			}
+			if c.ChannelType() == wire.EventsChannel {
+				return waiting, s.openEvents(c)
+			}
+			waiting = append(waiting, c)
+		case <-late.C:
+			s.log.Warn("the gateway opened no events channel in time")
+			return nil, false
+		}
 	}
+	s.log.Warn("the gateway opened no events channel before others")
+	return nil, false
+}
+
+func (s *session) openEvents(c ssh.NewChannel) bool {
 	ch, reqs, err := c.Accept()
 	if err != nil {
 		return false
