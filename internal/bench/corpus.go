@@ -70,7 +70,7 @@ func (b *bench) corpus() ([]event, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { tty.Close(); cmd.Process.Kill(); cmd.Wait() }()
+	defer func() { tty.Close(); _ = cmd.Process.Kill(); cmd.Wait() }() // an exit of its own would do as well
 	r := &recordist{tty: tty}
 	if err := r.listen(500 * time.Millisecond); err != nil {
 		return nil, err

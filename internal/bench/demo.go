@@ -112,10 +112,15 @@ func within(d time.Duration, f func() error) error {
 
 // stop ends a program, hard where it does not follow in time.
 func stop(cmd *exec.Cmd, patience time.Duration) {
-	cmd.Process.Signal(syscall.SIGTERM)
-	hard := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	_ = cmd.Process.Signal(syscall.SIGTERM) // who is gone already is what is wanted
+	hard := killAfter(cmd, patience)
 	cmd.Wait()
 	hard.Stop()
+}
+
+// killAfter is how a program ends that does not follow or never comes to its end; who waits for it sees what became of it.
+func killAfter(cmd *exec.Cmd, patience time.Duration) *time.Timer {
+	return time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 }
 
 // usage is what a gateway says about its memory, in bytes.

@@ -58,7 +58,7 @@ func flood(cmd *exec.Cmd) (float64, error) {
 		return 0, err
 	}
 	defer cmd.Wait()
-	hard := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
+	hard := killAfter(cmd, 2*time.Minute)
 	defer hard.Stop()
 	buf := make([]byte, 256<<10)
 	var began, ended time.Time

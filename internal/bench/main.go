@@ -120,7 +120,7 @@ func run(quick bool, only, into string) error {
 
 // favoured asks for a better place than other work on the machine; children inherit it, so that both sides have it. Without the right
 // to it the run is only noisier.
-func favoured() { unix.Setpriority(unix.PRIO_PROCESS, 0, -10) }
+func favoured() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, -10) }
 
 func newBench(quick bool) (*bench, error) {
 	favoured()

@@ -64,6 +64,7 @@ type shell struct {
 	t      *client.Terminal
 	prompt time.Duration
 	done   chan struct{}
+	err    error // how it broke off; to be read when it is done
 }
 
 // openShell opens a shell on press-1 and returns at its first output.
@@ -84,7 +85,7 @@ func openShellOn(c *client.Client, device string) (*shell, error) {
 	s := &shell{t: t, done: make(chan struct{})}
 	first := &firstByte{at: make(chan time.Time, 1)}
 	go func() {
-		t.Run(first, io.Discard, func(string, string) {})
+		_, s.err = t.Run(first, io.Discard, func(string, string) {})
 		close(s.done)
 	}()
 	select {
@@ -92,7 +93,7 @@ func openShellOn(c *client.Client, device string) (*shell, error) {
 		s.prompt = at.Sub(began)
 		return s, nil
 	case <-s.done:
-		return nil, errors.New("the session ended before its prompt")
+		return nil, errors.Join(errors.New("the session ended before its prompt"), s.err)
 	case <-ctx.Done():
 		return nil, errors.New("no prompt came")
 	}

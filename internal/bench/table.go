@@ -105,9 +105,9 @@ func lined(rows []row, old string) string {
 // machine says where and when.
 func machine(b *bench) string {
 	var u unix.Utsname
-	unix.Uname(&u)
+	_ = unix.Uname(&u) // what is not known stays empty or 0
 	var mem unix.Sysinfo_t
-	unix.Sysinfo(&mem)
+	_ = unix.Sysinfo(&mem)
 	load, _ := os.ReadFile("/proc/loadavg")
 	ssh, _ := exec.Command("ssh", "-V").CombinedOutput()
 	return fmt.Sprintf("%s. %d vCPU (%s), %d GiB, Linux %s, %s, %s. fdatasync of 4 KiB in this run: %s p50, %s p95 (%d samples between the others). Load when it ended: %s.",

@@ -79,7 +79,7 @@ func (t *term) key() (time.Duration, error) {
 
 func (t *term) close() {
 	t.tty.Close()
-	hard := time.AfterFunc(5*time.Second, func() { t.cmd.Process.Kill() })
+	hard := killAfter(t.cmd, 5*time.Second)
 	t.cmd.Wait()
 	hard.Stop()
 }
