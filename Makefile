@@ -10,7 +10,7 @@ SMALL   := -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/runtime/...= 
 SOURCES := $(shell find . -name '*.go' -not -path './web/ui/*' -not -path '*/node_modules/*' 2>/dev/null) go.mod go.sum
 UI      := $(shell find web/ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: all demo test setup build web agents clients lint bench fuzz soak clean
+.PHONY: all demo test setup build web agents clients lint race vuln bench fuzz soak clean
 all: build
 
 demo: build
@@ -54,6 +54,15 @@ lint:
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $(TAGS) ./...
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+# What runs at once, under the race detector: RACE="./gateway/..." for some of it. The measurements are left out, they would measure the detector.
+RACE ?= $$($(GO) list -tags $(TAGS) ./... | grep -v /internal/bench)
+race: web
+	$(GO) test -race -tags $(TAGS) -timeout 40m $(RACE)
+
+# Known faults in what is built in here. It asks vuln.go.dev, and fails where that does not answer.
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -tags $(TAGS) ./...
 
 bench: build
 	@deploy/bench.sh
