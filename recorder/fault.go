@@ -10,12 +10,21 @@ import (
 type Fault struct {
 	File   string
 	Offset int64
+	Length int64 // of the bytes from Offset on among which the wrong ones are; 0: it begins at Offset, and where it ends is not known
 	Rule   string
 	Detail string
 }
 
 func (f *Fault) Error() string {
-	return fmt.Sprintf("%s, offset %d: %s: %s", f.File, f.Offset, f.Rule, f.Detail)
+	return fmt.Sprintf("%s, %s: %s: %s", f.File, f.Place(), f.Rule, f.Detail)
+}
+
+// Place says where in the file, for people.
+func (f *Fault) Place() string {
+	if f.Length > 0 {
+		return fmt.Sprintf("offset %d (%d bytes)", f.Offset, f.Length)
+	}
+	return fmt.Sprintf("offset %d", f.Offset)
 }
 
 // Rules, as the specification names them.

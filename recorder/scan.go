@@ -24,6 +24,7 @@ type scanner struct {
 	h0     [32]byte
 	h      [32]byte
 	off    int64
+	held   int64 // the bytes before it are known to be those that were written
 	seq    uint32
 	t      uint64
 	totals Totals
@@ -56,6 +57,17 @@ func (s *scanner) fault(off int64, rule, format string, args ...any) error {
 	return &Fault{File: s.file, Offset: off, Rule: rule, Detail: fmt.Sprintf(format, args...)}
 }
 
+// faultIn is one of a chunk that is there in its whole length.
+func (s *scanner) faultIn(c *Chunk, rule, format string, args ...any) error {
+	return &Fault{File: s.file, Offset: c.Offset, Length: c.Size(), Rule: rule, Detail: fmt.Sprintf(format, args...)}
+}
+
+// broken is the fault of a chain that came to another state than it should have: where something wrong entered it is not known,
+// only between which two states.
+func (s *scanner) broken(to int64, rule, format string, args ...any) error {
+	return &Fault{File: s.file, Offset: s.held, Length: to - s.held, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+}
+
 func (s *scanner) open() error {
 	prefix := make([]byte, headerAt, headerAt+maxHeader)
 	if err := readAt(s.src, prefix, 0); err != nil {
@@ -63,14 +75,14 @@ func (s *scanner) open() error {
 	}
 	n, err := headerLen(prefix)
 	if err != nil {
-		return s.fault(0, RuleFile, "%v", err)
+		return &Fault{File: s.file, Length: headerAt, Rule: RuleFile, Detail: err.Error()}
 	}
 	prefix = prefix[:headerAt+n]
 	if err := readAt(s.src, prefix[headerAt:], headerAt); err != nil {
 		return s.fault(headerAt, RuleFile, "header is cut off: %v", err)
 	}
 	if s.hdr, err = parseHeader(prefix[headerAt:]); err != nil {
-		return s.fault(headerAt, RuleHeader, "%v", err)
+		return &Fault{File: s.file, Offset: headerAt, Length: int64(n), Rule: RuleHeader, Detail: err.Error()}
 	}
 	s.h0 = chainStart(prefix)
 	s.h, s.off = s.h0, int64(len(prefix))
@@ -196,7 +208,7 @@ func (s *scanner) account(c *Chunk) error {
 		s.segment(c)
 	case ChunkStatement:
 		if _, _, err := splitSigned(c.Body); err != nil {
-			return s.fault(c.Offset, RuleStatement, "%v", err)
+			return s.faultIn(c, RuleStatement, "%v", err)
 		}
 		s.totals.Statements++
 	case ChunkClose:
@@ -228,11 +240,14 @@ func (s *scanner) segment(c *Chunk) {
 func (s *scanner) close(c *Chunk) error {
 	body, sig, err := splitSigned(c.Body)
 	if err != nil {
-		return s.fault(c.Offset, RuleClose, "%v", err)
+		return s.faultIn(c, RuleClose, "%v", err)
 	}
 	var rec CloseRecord
 	if err := decodeExact(body, &rec); err != nil {
-		return s.fault(c.Offset, RuleClose, "%v", err)
+		return s.faultIn(c, RuleClose, "%v", err)
+	}
+	if rec.Head != c.Before {
+		return s.broken(c.Offset+c.Size(), RuleClose, "chain state before the close is not what the scan found")
 	}
 	if what := s.differs(&rec, c); what != "" {
 		return s.fault(c.Offset, RuleClose, "%s is not what the scan found", what)
@@ -247,8 +262,6 @@ func (s *scanner) differs(rec *CloseRecord, c *Chunk) string {
 		return "version"
 	case rec.Session != s.hdr.Session || rec.Part != s.hdr.Part:
 		return "session or part"
-	case rec.Head != c.Before:
-		return "chain state before the close"
 	case rec.Seq != c.Seq || rec.T != c.T:
 		return "number or time of the close"
 	case s.jumped: // the rest counts the whole part
@@ -291,7 +304,7 @@ func (s *scanner) trailer() error {
 	}
 	closeAt := s.off - chunkHeaderLen - int64(len(s.body)+len(s.sig)+8)
 	if !bytes.Equal(got, trailer(closeAt, s.seq, s.h)) {
-		return s.fault(s.off, RuleTrailer, "is not what the scan found")
+		return &Fault{File: s.file, Offset: s.off, Length: trailerLen, Rule: RuleTrailer, Detail: "is not what the scan found"}
 	}
 	return io.EOF
 }
@@ -303,7 +316,7 @@ func (s *scanner) signature(key ed25519.PublicKey) error {
 		return s.fault(headerAt, RuleHeader, "gateway_key_id names another record key")
 	}
 	if err := verifyClose(key, s.body, s.sig); err != nil {
-		return s.fault(at, RuleSignature, "%v", err)
+		return &Fault{File: s.file, Offset: at, Length: s.off - at, Rule: RuleSignature, Detail: err.Error()}
 	}
 	return nil
 }

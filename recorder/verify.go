@@ -100,12 +100,15 @@ func (v *verifier) header() error {
 		what = "gateway_key_id names another record key"
 	}
 	if what != "" {
-		return v.sc.fault(headerAt, RuleHeader, "%s", what)
+		return &Fault{File: want.File, Offset: headerAt, Length: v.sc.off - headerAt, Rule: RuleHeader, Detail: what}
 	}
 	if want.H0 != nil && *want.H0 != v.sc.h0 {
-		return v.sc.fault(0, RuleHead, "h[0] is not the one that the log's open leaf commits to")
+		return v.sc.broken(v.sc.off, RuleHead, "h[0] is not the one that the log's open leaf commits to")
 	}
-	if err := v.mark(0, v.sc.h0, 0); err != nil || want.RK == nil {
+	if want.H0 != nil {
+		v.sc.held = v.sc.off
+	}
+	if err := v.mark(0, v.sc.h0, v.sc.off); err != nil || want.RK == nil {
 		return err
 	}
 	var err error
@@ -113,14 +116,17 @@ func (v *verifier) header() error {
 	return err
 }
 
-// mark compares a chain state with a progress leaf's.
-func (v *verifier) mark(seq uint32, h [32]byte, off int64) error {
+// mark compares the chain's state at end, which is that of a chunk, with a progress leaf's.
+func (v *verifier) mark(seq uint32, h [32]byte, end int64) error {
 	if len(v.heads) == 0 {
 		return nil
 	}
 	want, ok := v.heads[seq]
 	if ok && want != h {
-		return v.sc.fault(off, RuleHead, "h[%d] is not the one that the log's progress leaf names", seq)
+		return v.sc.broken(end, RuleHead, "h[%d] is not the one that the log's progress leaf names", seq)
+	}
+	if ok {
+		v.sc.held = end
 	}
 	delete(v.heads, seq)
 	return nil
@@ -141,7 +147,7 @@ func (v *verifier) chunks(ctx context.Context, until int64) error {
 		case err != nil:
 			return err
 		}
-		if err := v.mark(c.Seq, c.After, c.Offset); err != nil {
+		if err := v.mark(c.Seq, c.After, v.sc.off); err != nil {
 			return err
 		}
 		if c.Seq%64 == 0 && ctx.Err() != nil {
@@ -163,8 +169,9 @@ func (v *verifier) open(c *Chunk) error {
 		return nil
 	}
 	if err := v.op.chunk(c, uint32(v.sc.totals.Segments-1)); err != nil {
-		return err
+		return v.placed(err)
 	}
+	v.sc.held = v.sc.off // what it was sealed with names the state before it
 	for {
 		f, err := v.op.next()
 		if err == io.EOF {
@@ -177,6 +184,15 @@ func (v *verifier) open(c *Chunk) error {
 			return v.sc.fault(f.Offset, rule, "%v", err)
 		}
 	}
+}
+
+// placed gives the bytes among which the fault of a chunk that does not open lies: its own, or of clear chunks before it that
+// only the chain holds.
+func (v *verifier) placed(err error) error {
+	if f, ok := errors.AsType[*Fault](err); ok && f.Rule == RuleTag && v.sc.held > 0 {
+		f.Offset, f.Length = v.sc.held, v.sc.off-v.sc.held
+	}
+	return err
 }
 
 // close checks the signature, and the totals against the frames.
@@ -203,7 +219,7 @@ func (v *verifier) close(c *Chunk) error {
 // ending compares the end with what the log says.
 func (v *verifier) ending() error {
 	if v.opt.HFinal != nil && *v.opt.HFinal != v.sc.h {
-		return v.sc.fault(v.sc.off, RuleHead, "the chain does not end where the log says")
+		return v.sc.broken(v.sc.off, RuleHead, "the chain does not end where the log says")
 	}
 	for seq := range v.heads {
 		return v.sc.fault(v.sc.off, RuleHead, "the log knows chunk %d, the recording ends at %d", seq, v.sc.seq)

@@ -39,7 +39,9 @@ BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked 
   --log DIR           a copy of the log: checks that every session in it has its end, or could still run
   --recordings DIR    the recordings: checks that every end has its file, or was shredded after its time
   --unpack DIR        also unpack BUNDLE into DIR
-  --json              one JSON object instead of lines
+  --json              one JSON object instead of lines: ok, session, lines of level, rule and text, and if something is wrong fault: file,
+                      offset, rule, detail, and length where it is known among how many bytes from offset on the wrong ones are.
+                      log_checked: a checkpoint of the log holds under the key given, whatever was found wrong after that
 `
 
 const (
@@ -198,6 +200,7 @@ type line struct {
 type fault struct {
 	File   string `json:"file"`
 	Offset int64  `json:"offset"`
+	Length int64  `json:"length,omitempty"`
 	Rule   string `json:"rule"`
 	Detail string `json:"detail"`
 }
@@ -224,7 +227,7 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 	var f *recorder.Fault
 	switch {
 	case errors.As(err, &f):
-		v.Fault, code = &fault{f.File, f.Offset, f.Rule, f.Detail}, wrong
+		v.Fault, code = &fault{f.File, f.Offset, f.Length, f.Rule, f.Detail}, wrong
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, bundle.ErrAsked):
 		v.Error, code = err.Error(), asked
 	case err != nil:
@@ -249,7 +252,8 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 	}
 	switch {
 	case v.Fault != nil:
-		fmt.Fprintf(errs, "WRONG: %s, offset %d: %s: %s\n", plain(v.Fault.File), v.Fault.Offset, v.Fault.Rule, plain(v.Fault.Detail))
+		f := recorder.Fault{Offset: v.Fault.Offset, Length: v.Fault.Length}
+		fmt.Fprintf(errs, "WRONG: %s, %s: %s: %s\n", plain(v.Fault.File), f.Place(), v.Fault.Rule, plain(v.Fault.Detail))
 	case v.Error != "":
 		fmt.Fprintf(errs, "sallyport-verify: %s\n", plain(v.Error))
 	default:

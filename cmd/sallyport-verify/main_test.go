@@ -110,18 +110,25 @@ func TestTheVerdictIsAlsoJSON(t *testing.T) {
 	h := bundletest.New(t)
 	sid := h.Run([]byte("x"), 1)
 	raw := export(t, h, sid)
+	slot := bytes.Clone(raw)
+	slot[bytes.Index(raw, []byte("age-encryption.org"))+30] ^= 1
 	for name, c := range map[string]struct {
-		raw  []byte
-		ok   bool
-		code int
-	}{"good": {raw, true, proven}, "cut": {raw[:len(raw)-1], false, wrong}} {
+		raw     []byte
+		ok      bool
+		code    int
+		checked bool
+		where   string
+	}{"good": {raw, true, proven, true, ""}, "cut": {raw[:len(raw)-1], false, wrong, false, ""}, "a slot of other bytes": {slot, false, wrong, true, ".rk.age"}} {
 		got := verify(t, "--json", "--log-key", h.LogKey, file(t, "b", c.raw))
 		var v verdict
 		if err := json.Unmarshal([]byte(got.out), &v); err != nil || got.code != c.code || got.errs != "" {
 			t.Fatalf("%s: got exit %d, %v\n%s%s", name, got.code, err, got.out, got.errs)
 		}
-		if v.OK != c.ok || (v.Fault == nil) != c.ok || c.ok && (v.Session != sid.SID.String() || !v.LogChecked || len(v.Lines) < 8) {
+		if v.OK != c.ok || (v.Fault == nil) != c.ok || v.LogChecked != c.checked || c.ok && (v.Session != sid.SID.String() || len(v.Lines) < 8) {
 			t.Errorf("%s: got %+v", name, v)
+		}
+		if c.where != "" && (!strings.HasSuffix(v.Fault.File, c.where) || v.Fault.Offset != 0 || v.Fault.Length < 100 || !strings.Contains(got.out, `"length"`)) {
+			t.Errorf("%s: got the fault %+v", name, v.Fault)
 		}
 	}
 }

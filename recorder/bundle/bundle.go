@@ -155,27 +155,35 @@ func some[T any](in []T) []T {
 	return in
 }
 
-// check compares the manifest with the limits.
-func (m *manifest) check() error {
+// check compares the manifest with the limits, and names the element that is beyond one.
+func (m *manifest) check() (path string, err error) {
 	switch {
 	case m.V != Version:
-		return fmt.Errorf("version %d; this program reads version %d", m.V, Version)
+		return "v", fmt.Errorf("version %d; this program reads version %d", m.V, Version)
 	case m.Session.IsZero():
-		return errors.New("no session")
+		return "session", errors.New("no session")
 	case len(m.Parts) == 0 || len(m.Parts) > maxParts:
-		return fmt.Errorf("%d parts, want 1 to %d", len(m.Parts), maxParts)
+		return "parts", fmt.Errorf("%d parts, want 1 to %d", len(m.Parts), maxParts)
 	case len(m.Policy) > maxPolicy || len(m.Events) > maxEvents:
-		return errors.New("too many policy files or events")
+		return "policy events", errors.New("too many policy files or events")
 	case m.History > maxHistory || m.HistoryLen < 0 || m.HistoryLen > maxLeaves || len(m.Peaks) > maxProof:
-		return errors.New("too much history")
+		return "history history_bytes peaks", errors.New("too much history")
 	}
 	for i, p := range m.Parts {
-		if p.SlotRK < 0 || p.SlotRK > maxSlot || p.SlotSK < 0 || p.SlotSK > maxSlot || p.Recording < 0 || p.Recording > 1<<50 {
-			return fmt.Errorf("part %d: a file's length is out of range", i)
+		for name, n := range map[string]int64{"slot_rk": p.SlotRK, "slot_sk": p.SlotSK} {
+			if n < 0 || n > maxSlot {
+				return partPath(i, name), fmt.Errorf("part %d: a file's length is out of range", i)
+			}
+		}
+		if p.Recording < 0 || p.Recording > 1<<50 {
+			return partPath(i, "recording"), fmt.Errorf("part %d: a file's length is out of range", i)
 		}
 	}
-	return nil
+	return "", nil
 }
+
+// partPath names an element of a part.
+func partPath[N int | uint32](n N, name string) string { return fmt.Sprintf("parts.%d.%s", n, name) }
 
 // piece is one file of a bundle: a name, and how long it must be.
 type piece struct {
@@ -196,7 +204,7 @@ func (m *manifest) pieces() []piece {
 // writeHead writes what precedes the pieces: magic, u32be length, manifest.
 func (m *manifest) writeHead(w io.Writer) error {
 	m.plain()
-	if err := m.check(); err != nil {
+	if _, err := m.check(); err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
 	raw, err := encMode.Marshal(m)

@@ -60,10 +60,10 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 		return v.r, err
 	}
 	if v.log == nil || !v.log.c.Bodies {
+		v.r.LogChecked = false // nothing of it says anything of this recording
 		v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
 		return v.r, nil
 	}
-	v.r.LogChecked = true
 	return v.r, v.announced(ctx, f, size, rep)
 }
 

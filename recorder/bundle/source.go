@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sallyport/sallyport/recorder"
 )
@@ -16,7 +17,8 @@ import (
 type Source struct {
 	name   string
 	m      manifest
-	head   int64 // where the manifest begins; for faults
+	raw    []byte // the manifest's bytes
+	head   int64  // where they begin
 	pieces map[string]*io.SectionReader
 	order  []piece
 	files  []*os.File
@@ -91,6 +93,24 @@ func (s *Source) fault(off int64, rule, format string, args ...any) error {
 	return &recorder.Fault{File: s.name, Offset: off, Rule: rule, Detail: fmt.Sprintf(format, args...)}
 }
 
+// faultIn is one of the manifest's, in the elements that paths name and what is between them.
+func (s *Source) faultIn(paths, rule, format string, args ...any) error {
+	names := strings.Split(paths, " ")
+	at := find(s.raw, names[0])
+	for _, n := range names[1:] {
+		at = at.over(find(s.raw, n))
+	}
+	return s.faultAt(strings.Join(names, " or "), at, rule, format, args...)
+}
+
+func (s *Source) faultAt(path string, at span, rule, format string, args ...any) error {
+	what := "manifest: "
+	if path != "" {
+		what = "manifest, " + path + ": "
+	}
+	return &recorder.Fault{File: s.name, Offset: s.head + int64(at.at), Length: int64(at.n), Rule: rule, Detail: what + fmt.Sprintf(format, args...)}
+}
+
 func (s *Source) openFile(path string) error {
 	f, size, err := openRegular(path)
 	if err != nil {
@@ -121,23 +141,25 @@ func (s *Source) read(f io.ReaderAt, size int64) error {
 	at := s.head + n
 	for _, p := range s.order {
 		if at+p.size > size {
-			return s.fault(at, RuleBundle, "%s is cut off: %d bytes announced, %d there", p.name, p.size, size-at)
+			return s.fault(size, RuleBundle, "%s, which begins at %d, is cut off: %d bytes announced, %d there", p.name, at, p.size, size-at)
 		}
 		s.pieces[p.name] = io.NewSectionReader(f, at, p.size)
 		at += p.size
 	}
 	if at != size {
-		return s.fault(at, RuleBundle, "%d bytes follow the last part", size-at)
+		return &recorder.Fault{File: s.name, Offset: at, Length: size - at, Rule: RuleBundle, Detail: fmt.Sprintf("%d bytes follow the last part", size-at)}
 	}
 	return nil
 }
 
 func (s *Source) manifest(raw []byte) error {
+	s.raw = raw
 	if err := exact(raw, &s.m); err != nil {
-		return s.fault(s.head, RuleBundle, "manifest: %v", err)
+		path, at := misread(raw)
+		return s.faultAt(path, at, RuleBundle, "%v", err)
 	}
-	if err := s.m.check(); err != nil {
-		return s.fault(s.head, RuleBundle, "manifest: %v", err)
+	if path, err := s.m.check(); err != nil {
+		return s.faultIn(path, RuleBundle, "%v", err)
 	}
 	s.order = s.m.pieces()
 	return nil

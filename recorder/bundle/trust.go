@@ -63,10 +63,12 @@ func parseTrust(body, sig []byte) (*trust, error) {
 	var s ssh.Signature
 	if ssh.Unmarshal(sig, &s) != nil || len(s.Rest) != 0 || !bytes.Equal(ssh.Marshal(s), sig) ||
 		t.root.Verify(append([]byte("sallyport/v1/bundle\x00"), body...), &s) != nil {
-		return nil, errors.New("the signature of its root does not hold")
+		return nil, errSignature
 	}
 	return t, nil
 }
+
+var errSignature = errors.New("the signature of its root does not hold")
 
 // grant is what a pass permits: deterministic CBOR in its one critical option.
 type grant struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -32,7 +33,7 @@ type Report struct {
 	Session    id.Session         `json:"session"`
 	Lines      []recorder.Line    `json:"lines"`
 	Parts      []*recorder.Report `json:"-"`
-	LogChecked bool               `json:"log_checked"` // under a key that came from elsewhere
+	LogChecked bool               `json:"log_checked"` // a checkpoint of it holds under a key that came from elsewhere; a fault that is found later does not undo that
 }
 
 func (r *Report) say(level, rule, format string, args ...any) {
@@ -58,7 +59,6 @@ func Verify(ctx context.Context, src *Source, opt Options) (*Report, error) {
 	if opt.LogKey == "" {
 		r.say("A", RuleLog, "log not checked: no --log-key was given, so everything above holds only against the bundle's own word")
 	}
-	r.LogChecked = opt.LogKey != ""
 	return r, nil
 }
 
@@ -87,22 +87,26 @@ func (v *verifier) bundle(ctx context.Context) error {
 	return nil
 }
 
-// fault is one of the manifest's.
-func (v *verifier) fault(rule, format string, args ...any) error {
-	return v.s.fault(v.s.head, rule, format, args...)
+// fault is one of the manifest's, in the elements that paths name.
+func (v *verifier) fault(paths, rule, format string, args ...any) error {
+	return v.s.faultIn(paths, rule, format, args...)
 }
 
 func (v *verifier) root(context.Context) error {
 	var err error
 	if v.trust, err = parseTrust(v.s.m.Trust, v.s.m.TrustSig); err != nil {
-		return v.fault(RuleTrust, "trust bundle: %v", err)
+		paths := "trust"
+		if errors.Is(err, errSignature) { // of which of the two is wrong nothing tells
+			paths = "trust trust_sig"
+		}
+		return v.fault(paths, RuleTrust, "trust bundle: %v", err)
 	}
 	root := Fingerprint(v.trust.root)
 	if v.opt.Root != "" && root != v.opt.Root {
-		return v.fault(RuleTrust, "the trust bundle is signed by the root key %s, not by the one given", root)
+		return v.fault("trust", RuleTrust, "the trust bundle is signed by the root key %s, not by the one given", root)
 	}
 	if v.opt.LogKey != "" && v.trust.key != v.opt.LogKey {
-		return v.fault(RuleTrust, "the trust bundle names another log key than the one given")
+		return v.fault("trust", RuleTrust, "the trust bundle names another log key than the one given")
 	}
 	whose := "its root key"
 	if v.opt.Root != "" {
@@ -119,23 +123,24 @@ func (v *verifier) checkpoint(context.Context) error {
 	}
 	var err error
 	if v.cp, err = ledger.ParseCheckpoint(v.s.m.Checkpoint, key); err != nil {
-		return v.fault(RuleCheckpoint, "%v", err)
+		return v.fault("checkpoint", RuleCheckpoint, "%v", err)
 	}
+	v.r.LogChecked = v.opt.LogKey != ""
 	v.r.say("A", RuleCheckpoint, "log %s of %d entries, signed under %s", v.cp.Origin, v.cp.Size, whose)
 	return nil
 }
 
-// leaf checks one entry: strict, what it commits to, and its place in the tree.
-func (v *verifier) leaf(what string, e *Entry) (ledger.Leaf, error) {
+// leaf checks the entry at a path: strict, what it commits to, and its place in the tree.
+func (v *verifier) leaf(path, what string, e *Entry) (ledger.Leaf, error) {
 	l, err := ledger.ParseLeaf(e.Leaf)
 	if err != nil {
-		return l, v.fault(RuleLeaf, "%s: entry %d: %v", what, e.Index, err)
+		return l, v.fault(path+".leaf", RuleLeaf, "%s: entry %d: %v", what, e.Index, err)
 	}
 	if l.Commit != ledger.Commit(e.Nonce, e.Body) {
-		return l, v.fault(RuleLeaf, "%s: entry %d does not commit to its nonce and body", what, e.Index)
+		return l, v.fault(path, RuleLeaf, "%s: entry %d does not commit to its nonce and body", what, e.Index)
 	}
 	if err := ledger.CheckInclusion(e.Leaf, e.Index, v.cp.Size, v.cp.Root, e.Proof); err != nil {
-		return l, v.fault(RuleLeaf, "%s: entry %d: %v", what, e.Index, err)
+		return l, v.fault(path, RuleLeaf, "%s: entry %d: %v", what, e.Index, err)
 	}
 	return l, nil
 }
@@ -164,10 +169,10 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	if err != nil {
 		return err
 	}
-	if err := v.pass(name, p, open); err != nil {
+	if err := v.pass(n, name, p, open); err != nil {
 		return err
 	}
-	end, err := v.end(name, p, open)
+	end, err := v.end(n, name, p, open)
 	if err != nil {
 		return err
 	}
@@ -190,41 +195,43 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 
 // open checks the open leaf, and that parts follow each other.
 func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
-	v := c.v
-	l, err := v.leaf(name+": open leaf", &p.Open)
+	v, at := c.v, partPath(n, "open")
+	l, err := v.leaf(at, name+": open leaf", &p.Open)
 	if err != nil {
 		return ledger.OpenBody{}, err
 	}
 	open, err := ledger.ParseOpenBody(p.Open.Body)
 	switch {
 	case err != nil:
-		return open, v.fault(RuleLeaf, "%s: %v", name, err)
+		return open, v.fault(at+".body", RuleLeaf, "%s: %v", name, err)
 	case l.Type != "open":
-		return open, v.fault(RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
+		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
 	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
-		return open, v.fault(RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
-	case open.Session != v.s.m.Session || open.Part != n:
-		return open, v.fault(RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
+		return open, v.fault(at+".leaf "+at+".body", RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
+	case open.Session != v.s.m.Session: // what is proven is right
+		return open, v.fault("session", RuleLeaf, "%s: the open leaf is of session %s", name, open.Session)
+	case open.Part != n:
+		return open, v.fault(at, RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
 	case (open.PrevOpen == nil) != (c.prevOpen == nil) || open.PrevOpen != nil && *open.PrevOpen != *c.prevOpen:
-		return open, v.fault(RuleLeaf, "%s: the open leaf does not name that of the part before", name)
+		return open, v.fault(at+".body", RuleLeaf, "%s: the open leaf does not name that of the part before", name)
 	case len(open.GatewayPub) != 32 || recorder.KeyID(open.GatewayPub) != open.GatewayKey:
-		return open, v.fault(RuleLeaf, "%s: the record key is not the one whose fingerprint stands beside it", name)
+		return open, v.fault(at+".body", RuleLeaf, "%s: the record key is not the one whose fingerprint stands beside it", name)
 	}
 	v.ends[p.Open.Index] = true
 	v.r.say("A", RuleLeaf, "%s: announced as entry %d; kept until %s at least", name, p.Open.Index, day(open.RetainUntil))
 	return open, nil
 }
 
-func (v *verifier) pass(name string, p *part, open ledger.OpenBody) error {
+func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) error {
 	if sha256.Sum256(p.HostKey) != open.DeviceFP {
-		return v.fault(RulePass, "%s: the device's host key is not the one that the open leaf names", name)
+		return v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
 	}
 	got, err := parsePass(p.Pass, open.Pass, v.trust.ca)
 	if err != nil {
-		return v.fault(RulePass, "%s: pass: %v", name, err)
+		return v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
 	}
 	if got.grant.Session != open.Session || got.grant.Device != open.DeviceFP {
-		return v.fault(RulePass, "%s: the pass is for another session or device", name)
+		return v.fault(partPath(n, "pass"), RulePass, "%s: the pass is for another session or device", name)
 	}
 	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
 	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
@@ -233,27 +240,28 @@ func (v *verifier) pass(name string, p *part, open ledger.OpenBody) error {
 }
 
 // end checks the close or interrupted leaf; nil: the bundle has none.
-func (v *verifier) end(name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
+func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
 	if p.End == nil {
 		v.r.say("A", RuleEnd, "%s: no end in the log: when this was exported it still ran, or a crash cut it off and nobody had found it yet", name)
 		return nil, nil
 	}
-	l, err := v.leaf(name+": end", p.End)
+	at := partPath(n, "end")
+	l, err := v.leaf(at, name+": end", p.End)
 	if err != nil {
 		return nil, err
 	}
 	b, err := ledger.ParseCloseBody(p.End.Body)
 	switch {
 	case err != nil:
-		return nil, v.fault(RuleEnd, "%s: %v", name, err)
+		return nil, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
 	case l.Type != "close" && l.Type != "interrupted":
-		return nil, v.fault(RuleEnd, "%s: entry %d is no end but %s", name, p.End.Index, l.Type)
+		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is no end but %s", name, p.End.Index, l.Type)
 	case b.Open != p.Open.Index || !slices.Equal(l.Ref, []uint64{b.Open}) || p.End.Index <= p.Open.Index:
-		return nil, v.fault(RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
+		return nil, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
 	case b.Session != open.Session || b.Part != open.Part:
-		return nil, v.fault(RuleEnd, "%s: the end is of session %s part %d", name, b.Session, b.Part)
+		return nil, v.fault(at+".body", RuleEnd, "%s: the end is of session %s part %d", name, b.Session, b.Part)
 	case b.Bytes != p.Recording && p.Recording != 0:
-		return nil, v.fault(RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
+		return nil, v.fault(partPath(n, "recording"), RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
 	}
 	v.ends[p.End.Index] = true
 	v.r.say("A", RuleEnd, "%s: %s as entry %d (%s); %d chunks, %d bytes, %d gaps", name, map[string]string{"close": "closed", "interrupted": "interrupted"}[l.Type],
@@ -270,7 +278,7 @@ func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (
 		at, shredded = v.shredded(p, open)
 	}
 	if p.Recording == 0 && !shredded {
-		return false, v.fault(RuleRecordings, "%s is missing, and no leaf says that it was shredded after its time", name)
+		return false, v.fault(partPath(n, "recording"), RuleRecordings, "%s is missing, and no leaf says that it was shredded after its time", name)
 	}
 	for _, s := range []struct {
 		name string
@@ -303,7 +311,8 @@ func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
 	case size == 0:
 		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
 	case sha256.Sum256(raw) != want:
-		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is not the one that the open leaf names"}
+		return &recorder.Fault{File: v.file(name), Length: size, Rule: RuleSlot,
+			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
 	}
 	return nil
 }
@@ -311,7 +320,7 @@ func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
 func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
 	for i := range v.s.m.Events {
 		e := &v.s.m.Events[i]
-		l, err := v.leaf("shredded", e)
+		l, err := v.leaf(eventPath(i), "shredded", e)
 		b, berr := ledger.ParseEventBody(e.Body)
 		if err == nil && berr == nil && l.Type == "shredded" && mayShred(open, b.AtMS) && (slices.Contains(l.Ref, p.Open.Index) || p.End != nil && slices.Contains(l.Ref, p.End.Index)) {
 			return e.Index, true

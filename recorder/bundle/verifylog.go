@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 
 var b64std = base64.RawStdEncoding
 
+// eventPath names an entry among the events.
+func eventPath(i int) string { return fmt.Sprintf("events.%d", i) }
+
 // events checks the other leaves about the session.
 func (v *verifier) events(context.Context) error {
 	count := map[string]int{}
@@ -20,15 +24,15 @@ func (v *verifier) events(context.Context) error {
 	for i := range v.s.m.Events {
 		e := &v.s.m.Events[i]
 		if i > 0 && e.Index <= v.s.m.Events[i-1].Index || v.ends[e.Index] {
-			return v.fault(RuleLeaf, "event %d: entry %d is out of order or stands there twice", i, e.Index)
+			return v.fault(eventPath(i)+".index", RuleLeaf, "event %d: entry %d is out of order or stands there twice", i, e.Index)
 		}
-		l, err := v.leaf("event", e)
+		l, err := v.leaf(eventPath(i), "event", e)
 		if err != nil {
 			return err
 		}
 		switch l.Type {
 		case "open", "close", "interrupted":
-			return v.fault(RuleLeaf, "event: entry %d is of type %s, which belongs to a part", e.Index, l.Type)
+			return v.fault(eventPath(i)+".leaf", RuleLeaf, "event: entry %d is of type %s, which belongs to a part", e.Index, l.Type)
 		}
 		if count[l.Type]++; count[l.Type] == 1 {
 			order = append(order, l.Type)
@@ -52,7 +56,7 @@ func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
 		}
 		h, ok, err := ProgressOf(l, e.Body, open, v.s.m.Session, part)
 		if err != nil {
-			return nil, v.fault(RuleLeaf, "the progress in entry %d: %v", e.Index, err)
+			return nil, v.fault(eventPath(i), RuleLeaf, "the progress in entry %d: %v", e.Index, err)
 		}
 		if ok {
 			out = append(out, h)
@@ -74,7 +78,7 @@ func (v *verifier) policy(context.Context) error {
 		}
 	}
 	if n == 0 {
-		return v.fault(RulePolicy, "the policy's text gives the hash of no pass in the bundle")
+		return v.fault("policy", RulePolicy, "the policy's text gives the hash of no pass in the bundle")
 	}
 	v.r.say("A", RulePolicy, "the policy by which %d of %d parts were decided is in the bundle, %d files", n, len(v.decidedBy), len(v.s.m.Policy))
 	return nil
@@ -89,17 +93,17 @@ func (v *verifier) history(context.Context) error {
 	}
 	if v.s.m.History == 0 {
 		if len(v.s.m.Peaks) != 0 || v.s.m.HistoryLen != 0 {
-			return v.fault(RuleHistory, "subtrees without the leaves that follow them")
+			return v.fault("peaks history_bytes", RuleHistory, "subtrees without the leaves that follow them")
 		}
 		if n := v.cp.Size - v.s.m.Parts[0].Open.Index; n <= alwaysFits { // else a cut session could be shown as one that ran on
-			return v.fault(RuleHistory, "the log's %d entries since the session began are not in the bundle, and so few have room in every one", n)
+			return v.fault("history", RuleHistory, "the log's %d entries since the session began are not in the bundle, and so few have room in every one", n)
 		}
 		v.r.say("A", RuleHistory, "the log's entries since the session began are not in the bundle: that no part or end was left out shows only with --log")
 		return v.compare(held, nil)
 	}
 	first := v.s.m.Parts[0].Open.Index
 	if first+v.s.m.History != v.cp.Size {
-		return v.fault(RuleHistory, "%d leaves from entry %d on do not reach the checkpoint's %d", v.s.m.History, first, v.cp.Size)
+		return v.fault("history", RuleHistory, "%d leaves from entry %d on do not reach the checkpoint's %d", v.s.m.History, first, v.cp.Size)
 	}
 	roots := map[uint64][32]byte{}
 	for _, h := range held {
@@ -116,41 +120,63 @@ func (v *verifier) history(context.Context) error {
 func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 	f, err := newFrontier(first, v.s.m.Peaks)
 	if err != nil {
-		return v.fault(RuleHistory, "%v", err)
+		return v.fault("peaks", RuleHistory, "%v", err)
+	}
+	if open := v.s.m.Parts[0].Open; !slices.Equal(v.s.m.Peaks, before(open.Index, v.cp.Size, open.Proof)) {
+		return v.fault("peaks", RuleHistory, "they are not the subtrees in the proof of entry %d", open.Index)
 	}
 	raw, err := v.read(historyName)
 	if err != nil {
 		return err
 	}
-	total := len(raw)
-	bad := func(format string, args ...any) error {
-		return &recorder.Fault{File: v.file(historyName), Offset: int64(total - len(raw)), Rule: RuleHistory, Detail: fmt.Sprintf(format, args...)}
+	total, proven := len(raw), v.proven()
+	bad := func(n int, format string, args ...any) error {
+		return &recorder.Fault{File: v.file(historyName), Offset: int64(total - len(raw)), Length: int64(n), Rule: RuleHistory, Detail: fmt.Sprintf(format, args...)}
 	}
 	for range v.s.m.History {
 		if _, wanted := roots[f.size]; wanted && f.size > 0 {
 			roots[f.size] = f.root()
 		}
 		if len(raw) < 2 || len(raw)-2 < int(raw[0])<<8|int(raw[1]) {
-			return bad("the leaf of entry %d is cut off", f.size)
+			return bad(len(raw), "the leaf of entry %d is cut off", f.size)
 		}
 		n := 2 + (int(raw[0])<<8 | int(raw[1]))
 		l, err := ledger.ParseLeaf(raw[2:n])
 		if err != nil {
-			return bad("entry %d: %v", f.size, err)
+			return bad(n, "entry %d: %v", f.size, err)
+		}
+		if e := proven[f.size]; e != nil && !bytes.Equal(e.Leaf, raw[2:n]) {
+			return bad(n, "entry %d is another leaf than the one that is proven to stand there", f.size)
 		}
 		if what := v.leftOut(f.size, l); what != "" {
-			return bad("entry %d %s, and the bundle has not got it", f.size, what)
+			return bad(n, "entry %d %s, and the bundle has not got it", f.size, what)
 		}
 		f.add(ledger.LeafHash(raw[2:n]))
 		raw = raw[n:]
 	}
 	if len(raw) != 0 {
-		return bad("%d bytes follow the last leaf", len(raw))
+		return bad(len(raw), "%d bytes follow the last leaf", len(raw))
 	}
 	if f.root() != v.cp.Root {
-		return bad("the leaves do not give the checkpoint's root")
+		return &recorder.Fault{File: v.file(historyName), Length: int64(total), Rule: RuleHistory, Detail: "the leaves do not give the checkpoint's root"}
 	}
 	return nil
+}
+
+// proven lists the bundle's entries, each of which has its own proof.
+func (v *verifier) proven() map[uint64]*Entry {
+	out := map[uint64]*Entry{}
+	for i := range v.s.m.Events {
+		out[v.s.m.Events[i].Index] = &v.s.m.Events[i]
+	}
+	for i := range v.s.m.Parts {
+		p := &v.s.m.Parts[i]
+		out[p.Open.Index] = &p.Open
+		if p.End != nil {
+			out[p.End.Index] = p.End
+		}
+	}
+	return out
 }
 
 // leftOut says what a leaf is to this session when the bundle should have it and has not. A part's open leaf refers to
@@ -260,6 +286,7 @@ func (v *verifier) others(ctx context.Context) error {
 	if err != nil {
 		return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: err.Error()}
 	}
+	v.r.LogChecked = true
 	v.r.say("A", RuleLog, "the copy of the log gives its own checkpoint of %d entries", c.Head.Size)
 	if v.s != nil {
 		if err := c.Extends(v.cp); err != nil {
