@@ -16,13 +16,11 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/sallyport/sallyport/internal/plain"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle"
 )
@@ -234,7 +232,7 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 		v.Error, code = err.Error(), wrong
 	}
 	if q.json {
-		e := json.NewEncoder(escaped{out})
+		e := json.NewEncoder(plain.JSON(out))
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		if err := e.Encode(v); err != nil { // who reads only the status must not take a lost verdict for a good one
@@ -248,52 +246,26 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 
 func (v *verdict) print(out, errs io.Writer, code int) int {
 	for _, l := range v.Lines {
-		fmt.Fprintf(out, "%s  %-10s  %s\n", l.Level, l.Rule, plain(l.Text))
+		fmt.Fprintf(out, "%s  %-10s  %s\n", l.Level, l.Rule, shown(l.Text))
 	}
 	switch {
 	case v.Fault != nil:
 		f := recorder.Fault{Offset: v.Fault.Offset, Length: v.Fault.Length}
-		fmt.Fprintf(errs, "WRONG: %s, %s: %s: %s\n", plain(v.Fault.File), f.Place(), v.Fault.Rule, plain(v.Fault.Detail))
+		fmt.Fprintf(errs, "WRONG: %s, %s: %s: %s\n", shown(v.Fault.File), f.Place(), v.Fault.Rule, shown(v.Fault.Detail))
 	case v.Error != "":
-		fmt.Fprintf(errs, "sallyport-verify: %s\n", plain(v.Error))
+		fmt.Fprintf(errs, "sallyport-verify: %s\n", shown(v.Error))
 	default:
 		fmt.Fprintln(out, "Nothing is wrong with what was checked.")
 	}
 	return code
 }
 
-// plain keeps what a recording says from steering the terminal of whoever checks it.
-func plain(s string) string {
+// shown keeps what a recording says from steering the terminal of whoever checks it.
+func shown(s string) string {
 	return strings.Map(func(r rune) rune {
-		if steers(r) {
+		if plain.Steers(r) {
 			return '?'
 		}
 		return r
 	}, s)
-}
-
-// steers: control characters, old and new; what turns the direction of text, or is not seen; and the two other ends of a line.
-func steers(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
-}
-
-// escaped passes JSON on, with what steers a terminal written as \u: the encoder does that for the oldest control characters
-// alone. It takes whole values, as an encoder writes them.
-type escaped struct{ w io.Writer }
-
-func (e escaped) Write(p []byte) (int, error) {
-	out := make([]byte, 0, len(p))
-	for _, r := range string(p) {
-		if r < ' ' || !steers(r) { // below are the encoder's own line ends: it has escaped all others
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		for _, u := range utf16.AppendRune(nil, r) {
-			out = fmt.Appendf(out, `\u%04x`, u)
-		}
-	}
-	if _, err := e.w.Write(out); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

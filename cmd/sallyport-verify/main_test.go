@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/internal/plain"
 	"github.com/sallyport/sallyport/recorder/bundle"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
 )
@@ -152,12 +153,12 @@ func TestWhoAsksWronglyIsToldSo(t *testing.T) {
 }
 
 func TestARecordingDoesNotSteerTheCheckersTerminal(t *testing.T) {
-	if got := plain("a\x1b[2Jb\u202ec\u009bd\u2028e\u061cf é"); got != "a?[2Jb?c?d?e?f é" {
+	if got := shown("a\x1b[2Jb\u202ec\u009bd\u2028e\u061cf é"); got != "a?[2Jb?c?d?e?f é" {
 		t.Errorf("got %q", got)
 	}
 	steering := "b\x1b[2J\x7f\u009b1m\u2028\u202e\U000e0001é"
 	got := verify(t, "--json", file(t, steering, []byte("x")))
-	if strings.ContainsFunc(got.out, func(r rune) bool { return r != '\n' && steers(r) }) || !strings.Contains(got.out, `\u009b1m`) {
+	if strings.ContainsFunc(got.out, func(r rune) bool { return r != '\n' && plain.Steers(r) }) || !strings.Contains(got.out, `\u009b1m`) {
 		t.Errorf("as JSON: got %q", got.out)
 	}
 	var v verdict

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/client"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/plain"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -83,7 +84,7 @@ func (c *auditTailCmd) cells(e apitype.AuditEvent) []string {
 
 func (c *auditTailCmd) line(a *app, e apitype.AuditEvent) error {
 	if c.JSON {
-		return json.NewEncoder(escaped{a.stdout}).Encode(e)
+		return json.NewEncoder(plain.JSON(a.stdout)).Encode(e)
 	}
 	_, err := fmt.Fprintln(a.stdout, cell(strings.Join(c.cells(e), "  ")))
 	return err

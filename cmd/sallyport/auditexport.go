@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/plain"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -39,7 +40,7 @@ func (c *auditExportCmd) Run(a *app) error {
 	if c.Since > 0 {
 		q.Set("from", time.Now().Add(-c.Since).UTC().Format(time.RFC3339))
 	}
-	lines := json.NewEncoder(escaped{out})
+	lines := json.NewEncoder(plain.JSON(out))
 	for {
 		var rows []apitype.AuditEvent
 		if err := cl.Get(a.context(), "/api/v1/audit", q, &rows); err != nil {

@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/sallyport/sallyport/internal/plain"
 )
 
 // listing is what every listing takes.
@@ -43,7 +43,7 @@ func show[T any](a *app, l listing, rows []T, head string, line func(T) []string
 
 // json prints a value for programs.
 func (a *app) json(v any) error {
-	e := json.NewEncoder(escaped{a.stdout})
+	e := json.NewEncoder(plain.JSON(a.stdout))
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -97,27 +97,6 @@ func cell(s string) string {
 		}
 		return safeRune(r)
 	}, s)
-}
-
-// escaped passes JSON on, with what could drive a terminal in it written as \u: the encoder does that for the old control
-// characters alone. It takes whole values, as an encoder writes them.
-type escaped struct{ w io.Writer }
-
-func (e escaped) Write(p []byte) (int, error) {
-	out := make([]byte, 0, len(p))
-	for _, r := range string(p) {
-		if r < 0x7f || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		for _, u := range utf16.AppendRune(nil, r) {
-			out = fmt.Appendf(out, `\u%04x`, u)
-		}
-	}
-	if _, err := e.w.Write(out); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }
 
 func safeRune(r rune) rune {
