@@ -139,14 +139,15 @@ func (k *keySet) get(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return out, nil
 }
 
-// usable leaves out what must not verify: symmetric and private keys, those for encryption, and RSA below 2048 bits.
+// usable leaves out what must not verify: symmetric and private keys, those for encryption, RSA below 2048 bits, and RSA so large
+// that each token would cost seconds.
 func usable(k jose.JSONWebKey) bool {
 	if k.Use != "" && k.Use != "sig" {
 		return false
 	}
 	switch key := k.Key.(type) {
 	case *rsa.PublicKey:
-		return key.N.BitLen() >= 2048
+		return key.N.BitLen() >= 2048 && key.N.BitLen() <= 16384
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 		return true
 	}

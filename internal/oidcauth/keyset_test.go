@@ -2,10 +2,14 @@ package oidcauth
 
 import (
 	"context"
+	"crypto/rsa"
 	"fmt"
+	"math/big"
 	"sync"
 	"testing"
 	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
 )
 
 func TestForgedKeyIDsCostOneFetchAnInterval(t *testing.T) {
@@ -91,4 +95,13 @@ func TestAHungKeyFetchStopsOnlyThoseWhoNeedNewKeys(t *testing.T) {
 	}
 	close(hang)
 	wg.Wait()
+}
+
+func TestKeysThatAreTooSmallOrTooLargeAreLeftOut(t *testing.T) {
+	for bits, want := range map[int]bool{1024: false, 2048: true, 16384: true, 16385: false} {
+		key := jose.JSONWebKey{Key: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), uint(bits-1)), E: 65537}}
+		if got := usable(key); got != want {
+			t.Errorf("RSA of %d bits: got %v, want %v", bits, got, want)
+		}
+	}
 }

@@ -27,7 +27,7 @@ import (
 
 // liar is a provider that says what a test tells it to.
 type liar struct {
-	t     *testing.T
+	t     testing.TB
 	srv   *httptest.Server
 	key   *ecdsa.PrivateKey
 	kid   string
@@ -52,7 +52,7 @@ type clock struct{ ns atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()) }
 func (c *clock) forward(d time.Duration) { c.ns.Add(int64(d)) }
 
-func newLiar(t *testing.T) *liar {
+func newLiar(t testing.TB) *liar {
 	t.Helper()
 	l := &liar{t: t, kid: "k1", clock: &clock{}, refresh: "refresh-1"}
 	l.clock.ns.Store(time.Now().Truncate(time.Second).UnixNano())
