@@ -69,7 +69,7 @@ func person(sub string, groups ...string) Identity {
 // house is a signer with people, tokens and two devices.
 type house struct {
 	*Service
-	t   *testing.T
+	t   testing.TB
 	dir string
 	cfg Config
 	mu  sync.Mutex
@@ -89,7 +89,7 @@ var (
 	robot = Evidence{APIToken: "spt_robot", ClientAddr: "10.1.2.3"}
 )
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, dir: filepath.Join(t.TempDir(), "signer"), now: t0}
 	h.cfg = Config{Dir: h.dir, Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("noise")), PassTime: time.Hour, SignInAge: 12 * time.Hour,
