@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-func newDir(t *testing.T) Dir {
+func newDir(t testing.TB) Dir {
 	t.Helper()
 	d := At(filepath.Join(t.TempDir(), strings.Repeat("long-", 20))) // longer than a socket's address may be
 	if err := d.Prepare(true); err != nil {

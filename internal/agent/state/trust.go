@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
 	"errors"
@@ -96,10 +95,10 @@ func (t *Trust) readSids() error {
 		return fmt.Errorf("used sessions: %w", err)
 	}
 	var kept bytes.Buffer
-	for sc := bufio.NewScanner(bytes.NewReader(raw)); sc.Scan(); {
+	for line := range bytes.Lines(raw) { // of any length: what a fault of the disk left must not hide the lines behind it
 		var text string
 		var until int64
-		if n, _ := fmt.Sscanf(sc.Text(), "%s %d", &text, &until); n != 2 || until*1000 < t.mem.Floor {
+		if n, _ := fmt.Sscanf(string(line), "%s %d", &text, &until); n != 2 || until < t.mem.Floor/1000 {
 			continue
 		}
 		if sid, err := id.ParseSession(text); err == nil {
