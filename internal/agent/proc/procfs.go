@@ -37,7 +37,10 @@ func readProcess(pid int) (process, bool) {
 	if err != nil {
 		return process{}, false
 	}
-	text := string(raw)
+	return parseStat(pid, string(raw))
+}
+
+func parseStat(pid int, text string) (process, bool) {
 	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')') // the name may hold anything
 	if open < 0 || end < open {
 		return process{}, false
