@@ -59,6 +59,10 @@ func (l *labelDef) knows(value string) bool {
 	return value != "" && (len(l.oneOf) == 0 || slices.Contains(l.oneOf, value))
 }
 
+func (l *labelDef) wrong(value string) string {
+	return fmt.Sprintf("the label %q has the value %q; the policy knows %s", l.name, clip(value), quoted(l.oneOf))
+}
+
 func (p *Policy) labelNames() []string {
 	out := make([]string, len(p.labels))
 	for i := range p.labels {
@@ -77,7 +81,7 @@ func (p *Policy) labelDef(name string) *labelDef {
 }
 
 // CheckLabels says what a device's site and labels lack or what the policy does not know of them, one sentence
-// each; none: the device can be reached. Whoever sets labels asks this first.
+// each; none: the device can be reached.
 func (p *Policy) CheckLabels(site string, labels map[string]string) []string {
 	d := &Device{Site: site, Labels: labels}
 	var out []string
@@ -88,12 +92,32 @@ func (p *Policy) CheckLabels(site string, labels map[string]string) []string {
 		case !ok && l.needed:
 			out = append(out, fmt.Sprintf("the label %q is missing, and the policy needs it", l.name))
 		case ok && !l.knows(v):
-			out = append(out, fmt.Sprintf("the label %q has the value %q; the policy knows %s", l.name, clip(v), quoted(l.oneOf)))
+			out = append(out, l.wrong(v))
 		}
 	}
 	for _, name := range sortedKeys(labels) {
 		if p.labelDef(name) == nil {
 			out = append(out, fmt.Sprintf("the label %q is not declared in [labels] of the policy", clip(name)))
+		}
+	}
+	return out
+}
+
+// CheckNewLabels says what is wrong with labels that somebody is about to set, one sentence each: a name that the policy does not
+// declare, a value it does not know. What they lack is no matter here, and a policy that declares no labels takes any. An empty
+// value takes a label away.
+func (p *Policy) CheckNewLabels(labels map[string]string) []string {
+	if p == nil || len(p.labels) == 0 {
+		return nil
+	}
+	var out []string
+	for _, name := range sortedKeys(labels) {
+		switch l, v := p.labelDef(name), labels[name]; {
+		case v == "":
+		case l == nil:
+			out = append(out, fmt.Sprintf("the label %q is not declared; the policy declares %s", clip(name), quoted(p.labelNames())))
+		case !l.knows(v):
+			out = append(out, l.wrong(v))
 		}
 	}
 	return out

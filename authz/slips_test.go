@@ -85,3 +85,29 @@ func TestWhatAGuardrailLeavesOutMeansAll(t *testing.T) {
 		}
 	}
 }
+
+func TestLabelsThatSomebodyIsAboutToSet(t *testing.T) {
+	none := must(t, "format = 1\nname = \"x\"\ncontact = \"x\"\ngroups = [\"g\"]\n")
+	for _, c := range []struct {
+		p      *Policy
+		labels map[string]string
+		want   []string
+	}{
+		{example(t), map[string]string{"kind": "press", "maker": "anybody"}, nil},
+		{example(t), map[string]string{"maker": "anybody"}, nil}, // what is missing is not its matter
+		{example(t), map[string]string{"kind": "", "gone": ""}, nil},
+		{example(t), map[string]string{"kind": "prss"}, []string{`the label "kind" has the value "prss"; the policy knows "press", `}},
+		{example(t), map[string]string{"nosuch": "1", "kind": "prss"}, []string{`the label "kind" has`, `the label "nosuch" is not declared; the policy declares "`}},
+		{none, map[string]string{"anything": "1"}, nil},
+		{nil, map[string]string{"anything": "1"}, nil},
+	} {
+		got := c.p.CheckNewLabels(c.labels)
+		fits := len(got) == len(c.want)
+		for i := 0; fits && i < len(got); i++ {
+			fits = strings.HasPrefix(got[i], c.want[i])
+		}
+		if !fits {
+			t.Errorf("%v: got %q, want %q", c.labels, got, c.want)
+		}
+	}
+}

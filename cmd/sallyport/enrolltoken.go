@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -19,9 +18,17 @@ type enrollTokenCreateCmd struct {
 	Site         string            `placeholder:"S" help:"The site it stands at."`
 	Label        map[string]string `placeholder:"k=v" help:"A label it will have; may repeat."`
 	Uses         int               `default:"1" placeholder:"N" help:"How many devices may use it."`
-	TTL          time.Duration     `name:"ttl" default:"1h" placeholder:"1h" help:"How long it is good."`
+	TTL          span              `name:"ttl" default:"1h" placeholder:"1h" help:"How long it is good: 90m, 12h, 7d; at most 30d."`
 	ExpectSerial string            `placeholder:"X" help:"Refuse a machine with another serial number."`
 	JSON         bool              `name:"json" help:"Print JSON, for programs."`
+}
+
+// Validate is called once the flags are read.
+func (c *enrollTokenCreateCmd) Validate() error {
+	if c.Uses < 1 {
+		return fmt.Errorf("--uses %d: a code that no device may use is good for nothing; leave it out for one device", c.Uses)
+	}
+	return nil
 }
 
 func (c *enrollTokenCreateCmd) Run(a *app) error {
@@ -30,7 +37,8 @@ func (c *enrollTokenCreateCmd) Run(a *app) error {
 		return err
 	}
 	var t apitype.EnrollToken
-	in := apitype.EnrollTokenNew{Name: c.Name, Site: c.Site, Labels: c.Label, Uses: c.Uses, TTLSeconds: int64(c.TTL.Seconds()), ExpectSerial: c.ExpectSerial}
+	ttl := c.TTL.seconds()
+	in := apitype.EnrollTokenNew{Name: c.Name, Site: c.Site, Labels: c.Label, Uses: &c.Uses, TTLSeconds: &ttl, ExpectSerial: c.ExpectSerial}
 	if err := cl.Post(a.context(), "/api/v1/enroll-tokens", in, &t); err != nil {
 		return err
 	}

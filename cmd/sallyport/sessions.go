@@ -84,7 +84,7 @@ func (c *sessionsListCmd) query() (url.Values, error) {
 
 // since reads a moment: a date, a time, or how long ago.
 func since(text string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil {
+	if d, ok := parseSpan(text); ok {
 		return now.Add(-d.Abs()), nil
 	}
 	for _, form := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -16,12 +15,12 @@ type tokenCmd struct {
 }
 
 type tokenCreateCmd struct {
-	Scope   []string      `required:"" placeholder:"S" help:"What it may do: session, and of your duties administer, approve, export, review. May repeat."`
-	TTL     time.Duration `name:"ttl" required:"" placeholder:"24h" help:"How long it is good; at most 2160h, which is 90 days."`
-	Name    string        `placeholder:"TEXT" help:"What it is for."`
-	Machine string        `placeholder:"NAME" help:"The service it is for: what the policy names machine:NAME. Administrators only."`
-	Network string        `placeholder:"CIDR" help:"Where it is good from: 198.51.100.0/24."`
-	JSON    bool          `name:"json" help:"Print JSON, for programs."`
+	Scope   []string `required:"" placeholder:"S" help:"What it may do: session, and of your duties administer, approve, export, review. May repeat."`
+	TTL     span     `name:"ttl" required:"" placeholder:"24h" help:"How long it is good: 90m, 12h, 7d; at most 90d."`
+	Name    string   `placeholder:"TEXT" help:"What it is for."`
+	Machine string   `placeholder:"NAME" help:"The service it is for: what the policy names machine:NAME. Administrators only."`
+	Network string   `placeholder:"CIDR" help:"Where it is good from: 198.51.100.0/24."`
+	JSON    bool     `name:"json" help:"Print JSON, for programs."`
 }
 
 func (*tokenCreateCmd) Help() string {
@@ -35,7 +34,7 @@ func (c *tokenCreateCmd) Run(a *app) error {
 		return err
 	}
 	var t apitype.Token
-	in := apitype.TokenNew{Name: c.Name, Machine: c.Machine, Scopes: c.Scope, TTLSeconds: int64(c.TTL.Seconds()), Network: c.Network}
+	in := apitype.TokenNew{Name: c.Name, Machine: c.Machine, Scopes: c.Scope, TTLSeconds: c.TTL.seconds(), Network: c.Network}
 	if err := cl.Post(a.context(), "/api/v1/tokens", in, &t); err != nil {
 		return err
 	}

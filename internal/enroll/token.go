@@ -75,15 +75,30 @@ func (s *TokenSpec) check() error {
 			return usage(err.Error())
 		}
 	}
-	switch {
-	case s.Uses < 1 || s.Uses > MaxUses:
-		return usage(fmt.Sprintf("a join code has 1 to %d uses", MaxUses))
-	case s.TTL < time.Minute || s.TTL > MaxTTL:
-		return usage("a join code lives for a minute to 30 days")
-	case !wire.PlainText(s.Serial, maxText):
+	if err := errors.Join(CheckUses(s.Uses), CheckTTL(s.TTL)); err != nil {
+		return err
+	}
+	if !wire.PlainText(s.Serial, maxText) {
 		return usage(fmt.Sprintf("the expected serial is longer than %d bytes or has control characters", maxText))
 	}
 	return checkPlace(s.Site, s.Labels)
+}
+
+// CheckUses refuses a number of uses that a join code cannot have.
+func CheckUses(n int) error {
+	if n < 1 || n > MaxUses {
+		return errkind.New(errkind.Usage, fmt.Sprintf("a join code has 1 to %d uses, not %d", MaxUses, n)).WithHint("Leave it out for one use.")
+	}
+	return nil
+}
+
+// CheckTTL refuses a time that a join code cannot live for.
+func CheckTTL(d time.Duration) error {
+	if d < time.Minute || d > MaxTTL {
+		return errkind.New(errkind.Usage, "a join code lives for a minute to 30 days, so that one that is forgotten somewhere is soon worth nothing").
+			WithHint("Leave the time out for an hour, or make another code when this one has ended.")
+	}
+	return nil
 }
 
 // checkPlace checks a site and labels as far as they are text; what they may say is the policy's matter.

@@ -70,6 +70,7 @@ type Tickets interface {
 type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	AllDevices(ctx context.Context) ([]store.Device, error)
+	RevokedDevices(ctx context.Context) ([]store.Device, error)
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	SessionByPrefix(ctx context.Context, prefix string) (store.Session, error)
 	Sessions(ctx context.Context, f store.SessionFilter) ([]store.Session, int, error)

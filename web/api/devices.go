@@ -84,12 +84,13 @@ func (v *view) sees(d store.Device) bool {
 	return d.State != store.Waiting && d.State != store.Revoked && v.snap.Visible(v.who.Person, asked(d), v.now)
 }
 
-func (a *API) visible(ctx context.Context, who *Asker) (view, []store.Device, error) {
+// visible gives the devices a caller may see, of those that read gives.
+func (a *API) visible(ctx context.Context, who *Asker, read func(context.Context) ([]store.Device, error)) (view, []store.Device, error) {
 	v, err := a.view(ctx, who)
 	if err != nil {
 		return v, nil, err
 	}
-	all, err := a.cfg.Store.AllDevices(ctx)
+	all, err := read(ctx)
 	if err != nil {
 		return v, nil, err
 	}
@@ -97,7 +98,11 @@ func (a *API) visible(ctx context.Context, who *Asker) (view, []store.Device, er
 }
 
 func (a *API) listDevices(ctx context.Context, who *Asker, in *listDevices) (*answer[[]apitype.Device], error) {
-	v, rows, err := a.visible(ctx, who)
+	read := a.cfg.Store.AllDevices
+	if in.State == string(store.Revoked) { // they are kept apart: nobody meets them who does not ask for them
+		read = a.cfg.Store.RevokedDevices
+	}
+	v, rows, err := a.visible(ctx, who, read)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,7 @@ func (a *API) listDevices(ctx context.Context, who *Asker, in *listDevices) (*an
 }
 
 func matches(in *listDevices, d store.Device) bool {
-	if in.State != "" && string(d.State) != in.State || in.State == "" && d.State == store.Revoked || in.Site != "" && d.Site != in.Site {
+	if in.State != "" && string(d.State) != in.State || in.Site != "" && d.Site != in.Site {
 		return false
 	}
 	text := strings.ToLower(in.Text)
@@ -176,6 +181,9 @@ func (a *API) admitDevice(ctx context.Context, who *Asker, in *struct {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
 	}
+	if err := who.fitting(in.Body.Labels); err != nil {
+		return nil, err
+	}
 	_, d, err := a.device(ctx, who, in.Name)
 	if err != nil {
 		return nil, err
@@ -207,6 +215,9 @@ func (a *API) labelDevice(ctx context.Context, who *Asker, in *struct {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
 	}
+	if err := who.fitting(in.Body.Labels); err != nil {
+		return nil, err
+	}
 	_, d, err := a.device(ctx, who, in.Name)
 	if err != nil {
 		return nil, err
@@ -215,10 +226,23 @@ func (a *API) labelDevice(ctx context.Context, who *Asker, in *struct {
 	return a.changed(ctx, who, d, err)
 }
 
+// fitting refuses labels that the policy does not know: they would make a device that nobody can reach, and whoever mistyped one
+// would learn it from the first technician who fails.
+func (who *Asker) fitting(labels map[string]string) error {
+	wrong := who.policy.CheckNewLabels(labels)
+	if len(wrong) == 0 {
+		return nil
+	}
+	return errkind.New(errkind.Usage, strings.Join(wrong, "; ")).WithHint("Use what [labels] of the policy declares, or declare it there first: `sallyport policy apply`.")
+}
+
 func (a *API) shownDevice(v view, d store.Device) apitype.Device {
 	out := apitype.Device{
 		Name: d.Name, Site: d.Site, Labels: d.Labels, State: string(d.State), Online: d.Online(), LastSeen: when(d.LastSeen), Frozen: d.Frozen,
 		Tunnel: d.Tunnel, Fingerprint: enroll.Fingerprint(d.FP), Live: a.cfg.Broker.LiveOn(d.Name),
+	}
+	if d.State == store.Revoked {
+		out.Live = 0 // its sessions have ended; what runs is on the machine that has its name now
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}

@@ -125,6 +125,71 @@ func TestListsHoldWhatTheCallerMaySee(t *testing.T) {
 	}
 }
 
+func TestRevokedDevicesAreListedWhenTheyAreAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.rows.devices = append(w.rows.devices, store.Device{Name: "press-1", Site: "hall-south", State: store.Revoked})
+	for _, c := range []struct {
+		as, query string
+		want      int
+	}{
+		{"admin", "?state=revoked", 1}, {"owner", "?state=revoked", 1}, {"technician", "?state=revoked", 0}, {"officer", "?state=revoked", 0},
+		{"admin", "?state=revoked&site=hall-north", 0}, {"admin", "?state=waiting", 1}, {"admin", "", 3}, {"owner", "", 1},
+	} {
+		var rows []apitype.Device
+		decodeInto(t, w.call(c.as, "GET", "/api/v1/devices"+c.query, "").Body.Bytes(), &rows)
+		if len(rows) != c.want {
+			t.Errorf("%s asks for %q: got %+v, want %d", c.as, c.query, rows, c.want)
+		}
+	}
+}
+
+func TestLabelsThatThePolicyDoesNotKnowAreRefused(t *testing.T) {
+	for name, call := range map[string][2]string{
+		"a join code":  {"/api/v1/enroll-tokens", `{"labels":{%s}}`},
+		"an admission": {"/api/v1/devices/press-9/admit", `{"labels":{%s}}`},
+		"a relabel":    {"/api/v1/devices/press-1/labels", `{"labels":{%s}}`},
+	} {
+		for labels, want := range map[string]string{
+			`"hall":"2"`: "", `"hall":""`: "", `"gone":""`: "", // an empty value takes one away, known or not
+			`"hall":"9"`:            `the label \"hall\" has the value \"9\"; the policy knows \"1\", \"2\"`,
+			`"nosuchlabel":"1"`:     `the label \"nosuchlabel\" is not declared; the policy declares \"hall\"`,
+			`"hall":"1","kind":"x"`: `the label \"kind\" is not declared`,
+		} {
+			w := newWorld(t)
+			got := w.call("admin", "POST", call[0], fmt.Sprintf(call[1], labels))
+			if want == "" {
+				if got.Code != 200 || len(w.office.did) != 1 {
+					t.Errorf("%s with %s: got %d %s, want it done", name, labels, got.Code, got.Body)
+				}
+				continue
+			}
+			if got.Code != 400 || !strings.Contains(got.Body.String(), want) || !strings.Contains(got.Body.String(), `"hint":"Use what [labels]`) || len(w.office.did) > 0 {
+				t.Errorf("%s with %s: got %d %s, did %q, want 400, %s and a hint", name, labels, got.Code, got.Body, w.office.did, want)
+			}
+		}
+	}
+}
+
+func TestAJoinCodeThatNobodyCouldUseIsNotMade(t *testing.T) {
+	for _, c := range []struct {
+		body string
+		want int
+		text string
+	}{
+		{`{}`, 200, ""}, {`{"uses":1,"ttl_seconds":60}`, 200, ""}, {`{"uses":10000,"ttl_seconds":2592000}`, 200, ""},
+		{`{"uses":0}`, 400, "1 to 10000 uses, not 0"}, {`{"uses":-1}`, 400, "not -1"}, {`{"uses":10001}`, 400, "not 10001"},
+		{`{"ttl_seconds":0}`, 400, "a minute to 30 days"}, {`{"ttl_seconds":-5}`, 400, "a minute to 30 days"}, {`{"ttl_seconds":2592001}`, 400, "a minute to 30 days"},
+		{`{"ttl_seconds":18446744074}`, 400, "a minute to 30 days"}, // as nanoseconds it turns over, to half a second
+		{`{"ttl_seconds":18446747673}`, 400, "a minute to 30 days"}, // and this one to an hour
+	} {
+		w := newWorld(t)
+		got := w.call("admin", "POST", "/api/v1/enroll-tokens", c.body)
+		if got.Code != c.want || !strings.Contains(got.Body.String(), c.text) || c.want == 400 && (len(w.office.did) > 0 || !strings.Contains(got.Body.String(), `"hint"`)) {
+			t.Errorf("%s: got %d %s, did %q, want %d and %q", c.body, got.Code, got.Body, w.office.did, c.want, c.text)
+		}
+	}
+}
+
 func TestLastIsTheNewestOfThoseTheCallerSees(t *testing.T) {
 	w := newWorld(t)
 	for as, want := range map[string]string{"technician": sid(2).String(), "officer": sid(3).String(), "owner": sid(3).String()} {

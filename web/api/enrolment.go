@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -47,13 +48,31 @@ func shownEnrollToken(t store.JoinToken) apitype.EnrollToken {
 	return out
 }
 
+// tokenSpec reads what is asked for. What is left out has a default; a 0 that somebody wrote is a mistake, as any other number
+// that nobody could use.
+func tokenSpec(b apitype.EnrollTokenNew) (enroll.TokenSpec, error) {
+	s := enroll.TokenSpec{Name: b.Name, Site: b.Site, Labels: b.Labels, Uses: 1, TTL: enroll.DefaultTTL, Serial: b.ExpectSerial}
+	if b.Uses != nil {
+		s.Uses = *b.Uses
+	}
+	if b.TTLSeconds != nil { // bounded before it is a time, which a large number would turn over
+		s.TTL = time.Duration(min(max(*b.TTLSeconds, -1), int64(enroll.MaxTTL/time.Second)+1)) * time.Second
+	}
+	return s, errors.Join(enroll.CheckUses(s.Uses), enroll.CheckTTL(s.TTL))
+}
+
 func (a *API) createEnrollToken(ctx context.Context, who *Asker, in *struct{ Body apitype.EnrollTokenNew }) (*answer[apitype.EnrollToken], error) {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
 	}
-	b := in.Body
-	code, t, err := a.cfg.Office.CreateToken(ctx, who.actor(), enroll.TokenSpec{Name: b.Name, Site: b.Site, Labels: b.Labels, Uses: b.Uses,
-		TTL: time.Duration(b.TTLSeconds) * time.Second, Serial: b.ExpectSerial})
+	spec, err := tokenSpec(in.Body)
+	if err == nil {
+		err = who.fitting(spec.Labels)
+	}
+	if err != nil {
+		return nil, err
+	}
+	code, t, err := a.cfg.Office.CreateToken(ctx, who.actor(), spec)
 	if err != nil {
 		return nil, err
 	}

@@ -330,7 +330,13 @@ func (s *fakeStore) Device(_ context.Context, name id.Device) (store.Device, err
 	return store.Device{}, store.NotFound("device", string(name))
 }
 func (s *fakeStore) AllDevices(context.Context) ([]store.Device, error) {
-	return slices.Clone(s.devices), s.broken
+	return s.inState(func(d store.DeviceState) bool { return d != store.Revoked }), s.broken
+}
+func (s *fakeStore) RevokedDevices(context.Context) ([]store.Device, error) {
+	return s.inState(func(d store.DeviceState) bool { return d == store.Revoked }), s.broken
+}
+func (s *fakeStore) inState(fits func(store.DeviceState) bool) []store.Device {
+	return slices.DeleteFunc(slices.Clone(s.devices), func(d store.Device) bool { return !fits(d.State) })
 }
 func (s *fakeStore) Session(ctx context.Context, want id.Session) (store.Session, error) {
 	return s.SessionByPrefix(ctx, want.String())

@@ -46,7 +46,7 @@ func (a *API) getMe(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype
 const recent = 10
 
 func (a *API) getWork(ctx context.Context, who *Asker, _ *struct{}) (*answer[apitype.MyWork], error) {
-	v, devices, err := a.visible(ctx, who)
+	v, devices, err := a.visible(ctx, who, a.cfg.Store.AllDevices)
 	if err != nil {
 		return nil, err
 	}

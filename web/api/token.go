@@ -112,7 +112,7 @@ func (a *API) newToken(who *Asker, in apitype.TokenNew) (store.APIToken, error) 
 	case in.Network != "" && err != nil:
 		return t, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a network", in.Network)).WithHint("Write it as 198.51.100.0/24.")
 	case in.TTLSeconds < 60 || in.TTLSeconds > int64(signer.MaxTokenTime/time.Second):
-		return t, errkind.New(errkind.Usage, "a token lives for a minute to 90 days")
+		return t, errkind.New(errkind.Usage, "a token lives for a minute to 90 days").WithHint("Ask for less, and make another one when it has ended.")
 	}
 	return t, nil
 }

@@ -147,8 +147,8 @@ type EnrollTokenNew struct {
 	Name         string            `json:"name,omitempty" doc:"what the device will be called; empty: its own host name"`
 	Site         string            `json:"site,omitempty"`
 	Labels       map[string]string `json:"labels,omitempty"`
-	Uses         int               `json:"uses,omitempty" doc:"default 1"`
-	TTLSeconds   int64             `json:"ttl_seconds,omitempty" doc:"default 3600"`
+	Uses         *int              `json:"uses,omitempty" doc:"1 to 10000; default 1"`
+	TTLSeconds   *int64            `json:"ttl_seconds,omitempty" doc:"60 to 2592000, which is 30 days; default 3600"`
 	ExpectSerial string            `json:"expect_serial,omitempty"`
 }
 

@@ -122,6 +122,11 @@ func (db *DB) AllDevices(ctx context.Context) ([]store.Device, error) {
 	return list(ctx, db.read, "list devices", scanDevice, selectDevice+" WHERE state<>'revoked' ORDER BY enrolled_at DESC, fp")
 }
 
+// RevokedDevices gives every device that is revoked. Each enrolment since is a row of its own: several may have one name.
+func (db *DB) RevokedDevices(ctx context.Context) ([]store.Device, error) {
+	return list(ctx, db.read, "list revoked devices", scanDevice, selectDevice+" WHERE state='revoked' ORDER BY enrolled_at DESC, fp")
+}
+
 // ChangeDevice lets change edit the row, labels too, in one transaction. FP stays as it is.
 func (db *DB) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error) {
 	var d store.Device

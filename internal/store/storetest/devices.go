@@ -120,6 +120,7 @@ func deviceLists(s *suite) {
 		s.same(c.what+": count", total, c.total)
 	}
 	s.same("all that are not revoked", names(get[[]store.Device](s)(s.AllDevices(s.ctx))), []string{"press-4", "press-3", "press-2", "press-1"})
+	s.same("all that are", names(get[[]store.Device](s)(s.RevokedDevices(s.ctx))), []string{"press-5"})
 }
 
 func presence(s *suite) {

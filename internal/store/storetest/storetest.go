@@ -24,6 +24,7 @@ type DB interface {
 	DeviceByNoise(ctx context.Context, key [32]byte) (store.Device, error)
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	AllDevices(ctx context.Context) ([]store.Device, error)
+	RevokedDevices(ctx context.Context) ([]store.Device, error)
 	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error)
 	SetPresence(ctx context.Context, fp [32]byte, p store.Presence) error
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error

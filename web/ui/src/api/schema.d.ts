@@ -806,12 +806,12 @@ export interface components {
             site?: string;
             /**
              * Format: int64
-             * @description default 3600
+             * @description 60 to 2592000, which is 30 days; default 3600
              */
             ttl_seconds?: number;
             /**
              * Format: int64
-             * @description default 1
+             * @description 1 to 10000; default 1
              */
             uses?: number;
         };
