@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -35,6 +36,7 @@ const usage = `sallyport-agent: this machine's side of Sallyport
   freeze | thaw          end every session and let nothing new open | lift that
   consent list           requests that wait for the owner (allow ID | deny ID answers them)
   doctor [--json]        try each thing that a session needs
+  --version              print the version
 
 Every command takes --state DIR (default ` + state.DefaultDir + `, with the owner's
 rules in ` + state.DefaultOwner + `; with --state they are DIR/owner.toml).
@@ -55,6 +57,10 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	if args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
 		fmt.Fprint(out, usage)
+		return 0
+	}
+	if args[0] == "--version" || args[0] == "version" {
+		fmt.Fprintf(out, "%s %s/%s\n", agent.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -148,6 +154,14 @@ func command(ctx context.Context, name string, args []string, out, errs io.Write
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))}
 	cfg.Fallback.Shell, cfg.Fallback.Home = o.shell, o.home
 	want := map[string]int{"enroll": 1, "consent": -1}[name]
+	if name == "enroll" {
+		if len(o.rest) == 0 {
+			o.rest = []string{""} // what is missing is said where the code is read
+		}
+		if len(o.rest) > 1 {
+			return errkind.New(errkind.Usage, fmt.Sprintf("enroll takes one join code, not %.40q as well", o.rest[1])).WithHint("`sallyport-agent help` lists the commands.")
+		}
+	}
 	if want >= 0 && len(o.rest) != want {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%s: unexpected %q", name, strings.Join(o.rest, " "))).WithHint("`sallyport-agent help` lists the commands.")
 	}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/agent/dial"
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -27,6 +29,9 @@ type Joining struct {
 // Enroll makes this machine known to the gateway of a join code, and prints each step. Everything may be done again:
 // the keys stay, and the gateway gives the same answer to the same keys.
 func Enroll(ctx context.Context, cfg Config, j Joining) error {
+	if err := j.check(); err != nil {
+		return err
+	}
 	code, err := wire.ParseJoinCode(j.Code)
 	if err != nil {
 		return errkind.New(errkind.Usage, err.Error())
@@ -40,6 +45,19 @@ func Enroll(ctx context.Context, cfg Config, j Joining) error {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// check refuses what could not be carried out, before anything is made.
+func (j Joining) check() error {
+	if strings.TrimSpace(j.Code) == "" {
+		return errkind.New(errkind.Usage, "the join code is missing").
+			WithHint("Write `sallyport-agent enroll sp1-…`: an administrator gets the code by `sallyport enroll-token create`, or in the browser by Add a machine.")
+	}
+	if j.Preset != "" && !slices.Contains(authz.Presets, j.Preset) {
+		return errkind.New(errkind.Usage, fmt.Sprintf("%.40q is not a preset of the owner's rules", j.Preset)).
+			WithHint("The presets are " + strings.Join(authz.Presets, ", ") + ".")
 	}
 	return nil
 }
@@ -175,6 +193,7 @@ func (e *enrolment) settle(context.Context) error {
 // wait holds an ordinary line until the gateway says ok. The administrator compares the fingerprint.
 func (e *enrolment) wait(ctx context.Context) error {
 	if !e.j.Wait {
+		e.say("clock", "%s here; compared with the gateway's once the agent is online", state.Wall().UTC().Format("2006-01-02 15:04:05 UTC"))
 		e.say("next", "an administrator runs `sallyport devices admit %s`", e.reply.Name)
 		return nil
 	}
@@ -187,9 +206,13 @@ func (e *enrolment) wait(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { a.reconnect(ctx); close(done) }()
 	defer func() { cancel(); <-done }()
-	said := false
+	said, told := false, false
 	for n := 0; ; n++ {
 		o := a.online()
+		if !told && !o.Time.IsZero() {
+			told = true
+			e.say("clock", "%s", clockText(o.Skew))
+		}
 		switch o.State {
 		case wire.StateOK:
 			e.say("online", "admitted; start `sallyport-agent run`")

@@ -22,7 +22,7 @@ func TestEnrolPrintsEachStepAndWaitsToBeAdmitted(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, out)
 	}
-	for _, want := range []string{"state directory", "own key          SHA256:", "owner's rules", "preset office-hours", "reach", "gateway key", "trust bundle", "name             press-1", "waiting", "admitted"} {
+	for _, want := range []string{"state directory", "own key          SHA256:", "owner's rules", "preset office-hours", "reach", "gateway key", "trust bundle", "name             press-1", "clock            right", "waiting", "admitted"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -65,6 +65,45 @@ func TestAnEnrolmentThatCannotBeTrustedIsRefused(t *testing.T) {
 	for args, exit := range map[string]int{"enroll": 2, "enroll sp1-x": 2, "nonsense": 2, "run --nonsense": 2, "status extra": 2, "consent list": 0, "consent allow x": 1, "help": 0} {
 		if out, code := d.run(strings.Fields(args)...); code != exit {
 			t.Errorf("%s: exit %d, want %d: %s", args, code, exit, out)
+		}
+	}
+}
+
+func TestWhatIsAskedWronglyIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	for _, c := range []struct {
+		args  []string
+		words []string
+	}{
+		{[]string{g.code.String(), "--preset", "wrong"}, []string{`"wrong" is not a preset`, "The presets are locked, ask, office-hours, open."}},
+		{nil, []string{"the join code is missing", "sallyport enroll-token create"}},
+		{[]string{""}, []string{"the join code is missing"}},
+		{[]string{"sp1-x"}, []string{"join code"}},
+		{[]string{g.code.String(), "sp1-x"}, []string{`"sp1-x"`, "one join code"}},
+	} {
+		d := newDevice(t)
+		out, code := d.run(append([]string{"enroll", "--ephemeral"}, c.args...)...)
+		if code != 2 {
+			t.Errorf("%q: got exit %d, want 2", c.args, code)
+		}
+		for _, w := range c.words {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q: no %q in %s", c.args, w, out)
+			}
+		}
+		if _, err := os.Stat(d.dir); !os.IsNotExist(err) {
+			t.Errorf("%q: got a state directory (%v), want that nothing was made", c.args, err)
+		}
+	}
+}
+
+func TestAProgramSaysItsVersion(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"--version", "version"} {
+		out, code := newDevice(t).run(arg)
+		if code != 0 || !strings.HasPrefix(out, "sallyport-agent ") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: exit %d: %q", arg, code, out)
 		}
 	}
 }

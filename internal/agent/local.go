@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -19,7 +21,10 @@ func (a *Agent) relay(ask state.Ask) {
 func (a *Agent) endSession(m wire.End) {
 	var ok bool
 	err := a.cfg.State.CallSession(m.Session, state.Ask{Op: "end", Reason: m.Reason}, &ok)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it was refused here, or has ended by itself: there is nothing left to end
+		a.cfg.Log.Debug("a session that is to end is not here", slog.String("session", m.Session.String()))
+	case err != nil:
 		a.cfg.Log.Warn("a session could not be told to end", slog.String("session", m.Session.String()), slog.Any("error", err))
 	}
 }

@@ -38,6 +38,20 @@ func (g *gate) refuses(d *device, what string, o order, clause string) {
 	}
 }
 
+// TestAnEndOfWhatIsNotHereIsNoFault: the gateway ends what the owner's rules have refused already, and what has ended by itself.
+func TestAnEndOfWhatIsNotHereIsNoFault(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t).enrol(g, "locked")
+	o := g.order(wish{})
+	g.refuses(d, "a shell on a locked machine", o, "owner.shell")
+	g.online().SendMsg(wire.End{T: wire.TypeEnd, Session: o.open.Session, Reason: "refused"}, time.Second)
+	g.refuses(d, "the next one", g.order(wish{}), "owner.shell") // messages are taken in turn: the end was
+	if log := d.log.String(); !strings.Contains(log, "session refused") || strings.Contains(log, "could not be told to end") {
+		t.Errorf("got the log\n%s\nwant two refusals and no word of an end that failed", log)
+	}
+}
+
 func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
