@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"filippo.io/age"
@@ -40,6 +42,7 @@ BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked 
   --json              one JSON object instead of lines: ok, session, lines of level, rule and text, and if something is wrong fault: file,
                       offset, rule, detail, and length where it is known among how many bytes from offset on the wrong ones are.
                       log_checked: a checkpoint of the log holds under the key given, whatever was found wrong after that
+  --version           print the version
 `
 
 const (
@@ -59,6 +62,7 @@ func main() {
 type request struct {
 	path, unpack string
 	json         bool
+	version      bool
 	opt          bundle.Options
 }
 
@@ -68,12 +72,23 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprint(out, usage)
 		return proven
 	}
+	if err == nil && q.version {
+		fmt.Fprintf(out, "sallyport-verify %s %s/%s\n", version(), runtime.GOOS, runtime.GOARCH)
+		return proven
+	}
 	if err != nil {
 		fmt.Fprintf(errs, "sallyport-verify: %v\n\n%s", err, usage)
 		return asked
 	}
 	rep, err := q.check(ctx)
 	return answer(q, rep, err, out, errs)
+}
+
+func version() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		return strings.Trim(b.Main.Version, "()")
+	}
+	return "devel"
 }
 
 type list []string
@@ -96,6 +111,7 @@ func parse(args []string) (*request, error) {
 	f.StringVar(&q.opt.RecordingsDir, "recordings", "", "")
 	f.StringVar(&q.unpack, "unpack", "", "")
 	f.BoolVar(&q.json, "json", false, "")
+	f.BoolVar(&q.version, "version", false, "")
 	for rest := args; ; {
 		if err := f.Parse(rest); err != nil {
 			return nil, err
@@ -107,6 +123,9 @@ func parse(args []string) (*request, error) {
 			return nil, fmt.Errorf("one BUNDLE at a time, not %q as well", f.Arg(0))
 		}
 		q.path, rest = f.Arg(0), f.Args()[1:]
+	}
+	if q.version {
+		return q, nil
 	}
 	if err := q.read(key, root, identities, checkpoints); err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	before := file(t, "checkpoint", h.Head())
 	sid := h.Run([]byte("hello\n"), 2)
 	raw := export(t, h, sid)
-	b := file(t, "s.bundle", raw)
+	b := file(t, "s.slyb", raw)
 	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
 	verify(t, b).want(t, "without a key", proven, "log not checked", "Nothing is wrong")
 	root := bundle.Fingerprint(must(h.Signer.Keys(t.Context()))(t).Root)
@@ -98,7 +98,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, stranger, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording of another log", wrong, "no entry of the log announced it")
 
 	raw[len(raw)/2] ^= 1
-	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.bundle", raw))
+	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.slyb", raw))
 	bad.want(t, "a changed byte", wrong, "WRONG: ", "offset ")
 	if strings.Contains(bad.out, "Nothing is wrong") {
 		t.Error("it says that nothing is wrong")
@@ -164,5 +164,13 @@ func TestARecordingDoesNotSteerTheCheckersTerminal(t *testing.T) {
 	var v verdict
 	if err := json.Unmarshal([]byte(got.out), &v); err != nil || v.Fault == nil || filepath.Base(v.Fault.File) != steering {
 		t.Errorf("read again: got %+v, %v", v.Fault, err)
+	}
+}
+
+func TestItSaysItsVersion(t *testing.T) {
+	got := verify(t, "--version")
+	got.want(t, "--version", 0)
+	if !strings.HasPrefix(got.out, "sallyport-verify ") || strings.Count(got.out, "\n") != 1 || got.errs != "" {
+		t.Errorf("got %q and %q, want one line of its name and version", got.out, got.errs)
 	}
 }

@@ -21,6 +21,8 @@ type commands struct {
 	Gateway string `env:"SALLYPORT_GATEWAY" placeholder:"URL" help:"The gateway's address. Default: the one signed in to last."`
 	CA      string `name:"ca" type:"path" placeholder:"FILE" help:"Certificate authority to trust besides the system's, in PEM form."`
 
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
 	Login  loginCmd  `cmd:"" group:"you" help:"Sign in."`
 	Logout logoutCmd `cmd:"" group:"you" help:"Sign out. Sessions that were opened with this sign-in end."`
 	Whoami whoamiCmd `cmd:"" group:"you" help:"Show who you are, your groups and duties."`
@@ -83,7 +85,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 }
 
 func newParser(c *commands, stdout, stderr io.Writer) (*kong.Kong, error) {
-	return kong.New(c, kong.Name("sallyport"), kong.Description(description), kong.Writers(stdout, stderr),
+	return kong.New(c, kong.Name("sallyport"), kong.Description(description), kong.Writers(stdout, stderr), kong.Vars{"version": versionText()},
 		kong.Exit(func(n int) { panic(exited(n)) }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{{Key: "work", Title: "Work:"}, {Key: "you", Title: "You:"}, {Key: "run", Title: "Running a gateway:"},
 			{Key: "server", Title: "The gateway itself:"}}))

@@ -12,6 +12,11 @@ var version = "development"
 type versionCmd struct{}
 
 func (versionCmd) Run(a *app) error {
+	_, err := fmt.Fprintln(a.stdout, versionText())
+	return err
+}
+
+func versionText() string {
 	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -20,6 +25,5 @@ func (versionCmd) Run(a *app) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(a.stdout, "sallyport %s%s %s/%s\n", version, revision, runtime.GOOS, runtime.GOARCH)
-	return err
+	return fmt.Sprintf("sallyport %s%s %s/%s", version, revision, runtime.GOOS, runtime.GOARCH)
 }
