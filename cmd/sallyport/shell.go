@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +26,7 @@ type shellCmd struct {
 	Login   string   `short:"l" placeholder:"L" help:"The login on the device. May be left out where there is only one for you."`
 	TTY     bool     `short:"t" name:"tty" help:"Give the command a terminal."`
 	NoTTY   bool     `short:"T" name:"no-tty" help:"No terminal, even for a shell."`
-	Reason  string   `short:"r" placeholder:"TEXT" help:"What the session is for; shown to the owner and kept in the record."`
+	Reason  because  `short:"r" placeholder:"TEXT" help:"What the session is for; shown to the owner and kept in the record."`
 	Ticket  string   `placeholder:"T" help:"The ticket, where the policy asks for one."`
 	Verbose bool     `short:"v" help:"Show notices also where stderr is not a terminal."`
 }
@@ -61,12 +63,13 @@ func (c *shellCmd) Run(a *app) error {
 func (c *shellCmd) open(a *app, cl *client.Client) error {
 	local := localTerminal(a)
 	pty := c.TTY || len(c.Argv) == 0 && local != nil && !c.NoTTY
-	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: c.Reason, Ticket: c.Ticket, Front: "cli", Lang: lang()}
+	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: string(c.Reason), Ticket: c.Ticket, Front: "cli", Lang: lang()}
 	if pty {
 		ask.Term = os.Getenv("TERM")
 		ask.Cols, ask.Rows = local.size()
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := heard()
+	ctx, cancel := signal.NotifyContext(context.Background(), signals...)
 	defer cancel()
 	ticket, err := cl.Open(ctx, ask)
 	if err != nil {
@@ -81,12 +84,13 @@ func (c *shellCmd) open(a *app, cl *client.Client) error {
 	}
 	defer t.Close()
 	cancel() // from here on signals are the program's
-	return c.carry(a, t, local, pty)
+	return c.carry(a, t, local, pty, signals)
 }
 
 // carry moves bytes until the session ends.
-func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) error {
+func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, signals []os.Signal) error {
 	raw := pty && local != nil
+	defer forward(t, raw, signals)()
 	if raw {
 		restore, err := local.raw()
 		if err != nil {
@@ -94,8 +98,6 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool) err
 		}
 		defer restore()
 		defer local.follow(t)()
-	} else {
-		defer forward(t)()
 	}
 	go c.typed(a.stdin, t, raw)
 	var why string // the session ended, in the gateway's words
@@ -173,10 +175,21 @@ func signalNumber(name string) int {
 	return 0
 }
 
-// forward passes our own signals on to the program; a second one within a second ends the session.
-func forward(t *client.Terminal) (stop func()) {
+// forwarded are the signals that the program on the device gets when we get them.
+var forwarded = map[os.Signal]string{os.Interrupt: "INT", syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT", syscall.SIGHUP: "HUP"}
+
+// heard gives those that whoever started us has not turned off, as nohup does. It is asked before anything else listens.
+func heard() []os.Signal {
+	return slices.DeleteFunc(slices.Collect(maps.Keys(forwarded)), signal.Ignored)
+}
+
+// forward passes our own signals on to the program; a second one within a second ends the session. A terminal of our own sends
+// its keys, not signals: then a signal is meant for us, and the session ends, so that the terminal is put right on the way out.
+func forward(t *client.Terminal, raw bool, signals []os.Signal) (stop func()) {
 	ch := make(chan os.Signal, 4)
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	if len(signals) > 0 { // none would mean all
+		signal.Notify(ch, signals...)
+	}
 	done := make(chan struct{})
 	go func() {
 		var last time.Time
@@ -185,11 +198,11 @@ func forward(t *client.Terminal) (stop func()) {
 			case <-done:
 				return
 			case s := <-ch:
-				if time.Since(last) < time.Second {
+				if raw || time.Since(last) < time.Second {
 					t.End()
 				}
 				last = time.Now()
-				t.Signal(map[bool]string{true: "INT", false: "TERM"}[s == os.Interrupt])
+				t.Signal(forwarded[s])
 			}
 		}
 	}()
