@@ -153,7 +153,7 @@ func (c *devicesAdmitCmd) Run(a *app) error {
 
 type devicesRevokeCmd struct {
 	oneDevice
-	Reason string `short:"r" placeholder:"TEXT" help:"Why; kept in the log."`
+	Reason because `short:"r" placeholder:"TEXT" help:"Why; kept in the log."`
 }
 
 func (c *devicesRevokeCmd) Run(a *app) error {
@@ -161,7 +161,7 @@ func (c *devicesRevokeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return cl.Post(a.context(), c.path("/revoke"), apitype.Reason{Reason: c.Reason}, nil)
+	return cl.Post(a.context(), c.path("/revoke"), apitype.Reason{Reason: string(c.Reason)}, nil)
 }
 
 type devicesLabelCmd struct {

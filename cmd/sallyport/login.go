@@ -36,6 +36,11 @@ func (c *loginCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.Provider != "" {
+		if err := cl.CheckProvider(a.context(), c.Provider); err != nil {
+			return err
+		}
+	}
 	token, err := c.signIn(a, cl)
 	if err != nil {
 		return err

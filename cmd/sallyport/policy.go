@@ -107,8 +107,8 @@ func (c *policyCheckCmd) Run(a *app) error {
 
 type policyApplyCmd struct {
 	policyFiles
-	Reason string `short:"r" placeholder:"TEXT" help:"Why; kept with the version and in the log."`
-	JSON   bool   `name:"json" help:"Print the stored version as JSON, for programs."`
+	Reason because `short:"r" placeholder:"TEXT" help:"Why; kept with the version and in the log."`
+	JSON   bool    `name:"json" help:"Print the stored version as JSON, for programs."`
 }
 
 func (*policyApplyCmd) Help() string {
@@ -129,7 +129,7 @@ func (c *policyApplyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	in := apitype.PolicyApply{Reason: c.Reason}
+	in := apitype.PolicyApply{Reason: string(c.Reason)}
 	for _, f := range files {
 		in.Files = append(in.Files, apitype.PolicyFile{Name: filepath.Base(f.Name), Text: string(f.Text)})
 	}

@@ -100,9 +100,9 @@ func (c *policyHistoryCmd) Run(a *app) error {
 }
 
 type policyRollbackCmd struct {
-	Version int    `arg:"" help:"The version to apply again."`
-	Reason  string `short:"r" placeholder:"TEXT" help:"Why; kept with the version and in the log."`
-	JSON    bool   `name:"json" help:"Print the stored version as JSON, for programs."`
+	Version int     `arg:"" help:"The version to apply again."`
+	Reason  because `short:"r" placeholder:"TEXT" help:"Why; kept with the version and in the log."`
+	JSON    bool    `name:"json" help:"Print the stored version as JSON, for programs."`
 }
 
 func (*policyRollbackCmd) Help() string {
@@ -120,7 +120,7 @@ func (c *policyRollbackCmd) Run(a *app) error {
 	}
 	reason := fmt.Sprintf("back to version %d", c.Version)
 	if c.Reason != "" {
-		reason += ": " + c.Reason
+		reason += ": " + string(c.Reason)
 	}
 	return a.applyPolicy(apitype.PolicyApply{Files: p.Files, Reason: reason}, sentences(p.Words), c.JSON)
 }

@@ -186,7 +186,7 @@ func recordText(s apitype.SessionDetail) string {
 
 type sessionsEndCmd struct {
 	oneSession
-	Reason string `short:"r" placeholder:"TEXT" help:"Told to the technician and kept in the log."`
+	Reason because `short:"r" placeholder:"TEXT" help:"Told to the technician and kept in the log."`
 }
 
 func (c *sessionsEndCmd) Run(a *app) error {
@@ -194,7 +194,7 @@ func (c *sessionsEndCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return cl.Post(a.context(), c.path("/end"), apitype.Reason{Reason: c.Reason}, nil)
+	return cl.Post(a.context(), c.path("/end"), apitype.Reason{Reason: string(c.Reason)}, nil)
 }
 
 type sessionsReplayCmd struct {
@@ -276,7 +276,7 @@ func (c *sessionsExportCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
 		return err
 	}
-	form, ending := "/export", ".bundle"
+	form, ending := "/export", ".slyb"
 	switch {
 	case c.Transcript:
 		form, ending = "/transcript", ".txt"

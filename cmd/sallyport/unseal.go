@@ -17,7 +17,7 @@ import (
 type sessionsUnsealCmd struct {
 	oneSession
 	Identity []string `required:"" type:"path" placeholder:"F" help:"File with your age identity as an unsealing officer; may repeat, with the one that you read records with."`
-	Reason   string   `short:"r" placeholder:"TEXT" help:"Why; kept in the log."`
+	Reason   because  `short:"r" placeholder:"TEXT" help:"Why; kept in the log."`
 	JSON     bool     `name:"json" help:"Print JSON, for programs."`
 }
 
@@ -94,7 +94,7 @@ func (c *sessionsUnsealCmd) fetch(a *app) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in, err := cl.PostStream(a.context(), c.path("/unseal"), apitype.Reason{Reason: c.Reason})
+	in, err := cl.PostStream(a.context(), c.path("/unseal"), apitype.Reason{Reason: string(c.Reason)})
 	if err != nil {
 		return "", err
 	}

@@ -45,6 +45,24 @@ func TestABearerGoesNowhereElse(t *testing.T) {
 	}
 }
 
+func TestAProviderThatIsNotThereIsRefusedWithThoseThatAre(t *testing.T) {
+	gw := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode(apitype.SignIn{Providers: []apitype.Provider{{Name: "company"}, {Name: "customers"}}})
+	}))
+	defer gw.Close()
+	c, err := New(Options{Gateway: gw.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CheckProvider(t.Context(), "customers"); err != nil {
+		t.Errorf("one that is there: got %v", err)
+	}
+	e, ok := errkind.Of(c.CheckProvider(t.Context(), "nope"))
+	if !ok || e.Kind != errkind.Usage || !strings.Contains(e.Text, `"nope"`) || e.Hint != "It has: company, customers." {
+		t.Errorf("one that is not: got %+v, want a mistake with the names that there are", e)
+	}
+}
+
 func TestARefusalKeepsItsKindItsTextAndItsHint(t *testing.T) {
 	for status, want := range map[int]errkind.Kind{400: errkind.Usage, 401: errkind.Signin, 403: errkind.Denied, 404: errkind.NotFound, 409: errkind.Conflict, 413: errkind.Usage,
 		421: errkind.Usage, 429: errkind.TooMany, 503: errkind.Unavailable, 500: errkind.Unavailable} {

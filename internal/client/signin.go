@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -62,6 +63,23 @@ func (c *Client) SignIn(ctx context.Context, provider string, visit func(address
 		return out, errkind.New(errkind.Signin, "the sign-in was not given: "+answer.problem)
 	}
 	return out, c.Post(ctx, "/api/v1/login/cli/token", apitype.CLICode{Code: answer.code, Verifier: verifier}, &out)
+}
+
+// CheckProvider refuses the name of a provider that the gateway does not have. The browser would only offer another one.
+func (c *Client) CheckProvider(ctx context.Context, name string) error {
+	var s apitype.SignIn
+	if err := c.Get(ctx, "/api/v1/signin", nil, &s); err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range s.Providers {
+		if p.Name == name {
+			return nil
+		}
+		names = append(names, p.Name)
+	}
+	return errkind.New(errkind.Usage, fmt.Sprintf("%s has no identity provider of the name %q", c.base.Host, name)).
+		WithHint("It has: " + strings.Join(names, ", ") + ".")
 }
 
 // callback takes the browser's one visit. Others, and visits without our state, are turned away.

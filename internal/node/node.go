@@ -166,7 +166,7 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 // SignerConfig is the signer's part of a configuration.
 func SignerConfig(c *config.Config, host string, noise wire.Hash, ids signer.Identities, log *slog.Logger) signer.Config {
 	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: append([]string{host}, c.Site.Hosts...), NoiseKey: noise,
-		Identities: ids, SecondCopy: c.Ledger.SecondCopy, PassTime: 12 * time.Hour, SignInAge: signInAge, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
+		Identities: ids, SecondCopy: c.Ledger.SecondCopy, PassTime: sessionTime, SignInAge: signInAge, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
 }
 
 func (g *Gateway) openRecorder(ctx context.Context) error {

@@ -132,6 +132,8 @@ type Config struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
+	SessionTime time.Duration // how long a session lasts at most; 0: not told
+
 	AsksPerMinute int // what one person may ask for that is an entry of the log each time; default 120
 }
 

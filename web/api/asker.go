@@ -63,6 +63,9 @@ func (who *Asker) needs(d authz.Duty) error {
 		of = authz.DutyReview
 	}
 	if who.Via == ViaToken && who.policy != nil && slices.Contains(who.policy.Duties(who.Person.Groups), of) {
+		if d == authz.DutyUnseal {
+			return errkind.New(errkind.Denied, "no API token unseals what was typed at hidden prompts").WithHint("Sign in yourself with `sallyport login`: no setting gives this to a token.")
+		}
 		if !who.policy.ByToken(d) {
 			return errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", d)).WithHint("Sign in yourself, or see by_token in the policy.")
 		}

@@ -190,6 +190,38 @@ func TestAJoinCodeThatNobodyCouldUseIsNotMade(t *testing.T) {
 	}
 }
 
+func TestATokenThatWouldUnsealIsToldToSignIn(t *testing.T) {
+	got := newWorld(t).call("unseal-token", "POST", "/api/v1/sessions/"+sid(1).String()+"/unseal", `{}`)
+	var p apitype.Problem
+	decodeInto(t, got.Body.Bytes(), &p)
+	if got.Code != 403 || strings.Contains(got.Body.String(), "by_token") || !strings.Contains(p.Detail, "no API token unseals") || !strings.Contains(p.Hint, "Sign in") {
+		t.Errorf("got %d %+v, want a refusal that says to sign in and not what no setting gives", got.Code, p)
+	}
+}
+
+func TestEvidenceIsNamedAsTheHandbookNamesIt(t *testing.T) {
+	got := newWorld(t).call("officer", "GET", "/api/v1/sessions/"+sid(1).String()+"/export", "").Header().Get("Content-Disposition")
+	if want := `attachment; filename="` + sid(1).String() + `.slyb"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestARowHasItsTimesAlsoWhereTheyAreNotYet(t *testing.T) {
+	var p struct{ Sessions []map[string]any }
+	decodeInto(t, newWorld(t).call("admin", "GET", "/api/v1/sessions", "").Body.Bytes(), &p)
+	if len(p.Sessions) != 3 {
+		t.Fatalf("got %d rows, want 3", len(p.Sessions))
+	}
+	for _, row := range p.Sessions {
+		for _, name := range []string{"id", "device", "user", "login", "state", "started", "ended", "reason"} {
+			v, there := row[name]
+			if isTime := name == "started" || name == "ended"; !there || isTime != (v == nil) {
+				t.Errorf("%s of %v: got %v (there %v), want it there, and null where it is a time that has not come", name, row["id"], v, there)
+			}
+		}
+	}
+}
+
 func TestLastIsTheNewestOfThoseTheCallerSees(t *testing.T) {
 	w := newWorld(t)
 	for as, want := range map[string]string{"technician": sid(2).String(), "officer": sid(3).String(), "owner": sid(3).String()} {

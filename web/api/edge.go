@@ -45,16 +45,16 @@ func malformed(status int, msg string, errs ...error) huma.StatusError {
 	if status >= 400 && status < 500 && kind == errkind.Internal {
 		kind = errkind.Usage
 	}
-	p := &Problem{apitype.Problem{Title: http.StatusText(status), Status: status, Detail: msg, Reason: kind.Word()}}
+	p := &Problem{apitype.Problem{Title: http.StatusText(status), Status: status, Detail: ownWords(msg), Reason: kind.Word(), Hint: hintFor(status)}}
 	var words []string
 	for _, err := range errs {
 		d := apitype.Detail{Message: err.Error()}
 		var e *huma.ErrorDetail
 		if errors.As(err, &e) {
-			d = apitype.Detail{Where: e.Location, Message: e.Message}
+			d = apitype.Detail{Where: e.Location, Message: inWords(e.Message)}
 		}
 		p.Errors = append(p.Errors, d)
-		words = append(words, strings.TrimPrefix(d.Where+": "+d.Message, ": "))
+		words = append(words, mistake(d.Where, d.Message))
 	}
 	if len(words) > 0 {
 		p.Detail = "the request has mistakes: " + strings.Join(words[:min(len(words), 5)], "; ")
@@ -88,9 +88,9 @@ func encode(w io.Writer, v any) error {
 // followed by somebody who reads the other. Unknown names are refused by the schema.
 func decode(data []byte, v any) error {
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
-		return errors.New("want a JSON object")
+		return errors.New("is no JSON object")
 	}
-	return wire.LooseJSON(data, v)
+	return unreadable(wire.LooseJSON(data, v))
 }
 
 type askerKey struct{}

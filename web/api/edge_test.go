@@ -60,8 +60,41 @@ func TestABodyIsReadStrictly(t *testing.T) {
 		got := w.call("technician", "POST", "/api/v1/sessions", c.body)
 		var p apitype.Problem
 		decodeInto(t, got.Body.Bytes(), &p)
-		if got.Code != c.want || p.Reason != "usage" || p.Detail == "" || len(w.broker.asked) != 0 {
+		if got.Code != c.want || p.Reason != "usage" || p.Detail == "" || p.Hint == "" || len(w.broker.asked) != 0 {
 			t.Errorf("%s: got %d %.200s and %d questions to the broker, want %d, usage and none", name, got.Code, got.Body, len(w.broker.asked), c.want)
+		}
+	}
+}
+
+func TestWhatIsWrongWithARequestIsSaidInWords(t *testing.T) {
+	long := strings.Repeat("x", 501)
+	for _, c := range []struct{ method, path, body, want string }{
+		{"POST", "/api/v1/sessions", `{"device":"press-1","purpose":"` + long + `"}`, `the request has mistakes: "purpose" is longer than 500 characters`},
+		{"POST", "/api/v1/sessions", `{"device":"press-1","root":true}`, `the request has mistakes: "root" is not known here`},
+		{"POST", "/api/v1/sessions", `{"device":1,"pty":2,"cols":1.5}`, `the request has mistakes: "cols" is no whole number; "device" is no text; "pty" is neither true nor false`},
+		{"POST", "/api/v1/sessions", `{"device":"press-1","argv":[1]}`, `the request has mistakes: "argv[0]" is no text`},
+		{"POST", "/api/v1/sessions", `{"device":"press-1","front":"x"}`, `the request has mistakes: "front" is none of browser, cli`},
+		{"POST", "/api/v1/sessions", `{"device":"press-1","cols":900}`, `the request has mistakes: "cols" is more than 500`},
+		{"POST", "/api/v1/sessions", `{}`, `the request has mistakes: the body lacks "device"`},
+		{"POST", "/api/v1/sessions", `["x"]`, `the request has mistakes: the body is no JSON object`},
+		{"POST", "/api/v1/sessions", `{"device":`, `the request has mistakes: the body is no JSON: it ends too early`},
+		{"POST", "/api/v1/sessions", `{"device":"x"} {}`, `the request has mistakes: the body is no JSON: what stands at byte 16 does not belong there`},
+		{"POST", "/api/v1/sessions", `{"device":"x","device":"y"}`, `the request has mistakes: the body cannot be read: the name "device" occurs twice`},
+		{"POST", "/api/v1/sessions", ``, `the body is missing: this call takes a JSON object`},
+		{"POST", "/api/v1/sessions", `{"device":"` + strings.Repeat("x", 70<<10) + `"}`, `the body is too large: it can have 65536 bytes`},
+		{"GET", "/api/v1/sessions?size=501", "", `the request has mistakes: "size" is more than 500`},
+		{"GET", "/api/v1/sessions?size=x", "", `the request has mistakes: "size" is no whole number`},
+		{"GET", "/api/v1/sessions?from=yesterday", "", `the request has mistakes: "from" is no time such as 2026-01-31T12:00:00Z`},
+		{"GET", "/api/v1/sessions?mine=maybe", "", `the request has mistakes: "mine" is neither true nor false`},
+		{"GET", "/api/v1/sessions?colour=red", "", `the request has mistakes: "colour" is not known here`},
+		{"GET", "/api/v1/policy/explain?device=x", "", `the request has mistakes: "action" is missing`},
+		{"GET", "/api/v1/sessions/" + strings.Repeat("x", 27), "", `the request has mistakes: "id" is longer than 26 characters`},
+	} {
+		got := newWorld(t).call("officer", c.method, c.path, c.body)
+		var p apitype.Problem
+		decodeInto(t, got.Body.Bytes(), &p)
+		if got.Code/100 != 4 || p.Detail != c.want || p.Hint == "" || p.Reason != "usage" {
+			t.Errorf("%s %.60s %.60s: got %d %q, hint %q, want %q and a hint", c.method, c.path, c.body, got.Code, p.Detail, p.Hint, c.want)
 		}
 	}
 }
@@ -189,6 +222,9 @@ func TestMyWorkPutsFirstWhatCanBeOpenedNow(t *testing.T) {
 	decodeInto(t, w.call("technician", "GET", "/api/v1/work", "").Body.Bytes(), &got)
 	if len(got.Devices) != 1 || got.Devices[0].Device.Name != "press-1" || len(got.Devices[0].CanOpen) != 1 || got.Devices[0].CanOpen[0].Action != "shell:svc" {
 		t.Fatalf("got %+v, want press-1 with shell:svc", got.Devices)
+	}
+	if r := got.Devices[0].CanOpen[0]; r.Until != nil || r.MaxSeconds != 12*3600 {
+		t.Errorf("got a right until %v and sessions of %d s, want one without an end and sessions of 12 h", r.Until, r.MaxSeconds)
 	}
 	if len(got.Devices[0].Sessions) != 1 || len(got.Recent) != 2 {
 		t.Errorf("got %d live and %d recent sessions, want 1 and 2", len(got.Devices[0].Sessions), len(got.Recent))

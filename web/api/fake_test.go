@@ -124,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, Now: func() time.Time { return testTime.Add(w.passed) }})
+		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -108,7 +109,7 @@ func (a *API) work(v view, d store.Device) (apitype.Work, bool) {
 	if !reach.Visible {
 		return apitype.Work{}, false
 	}
-	w := apitype.Work{Device: a.shownDevice(v, d), CanOpen: rights(reach.Open), CanAsk: append(rights(reach.Later), rights(reach.Ask)...)}
+	w := apitype.Work{Device: a.shownDevice(v, d), CanOpen: a.rights(reach.Open), CanAsk: append(a.rights(reach.Later), a.rights(reach.Ask)...)}
 	w.Refused = unfit(d, w)
 	return w, true
 }
@@ -133,11 +134,11 @@ func unfit(d store.Device, w apitype.Work) string {
 	return ""
 }
 
-func rights(offers []authz.Offer) []apitype.Right {
+func (a *API) rights(offers []authz.Offer) []apitype.Right {
 	out := []apitype.Right{}
 	for _, o := range offers {
 		for _, r := range o.Rights {
-			right := apitype.Right{Action: r.Action, Login: r.Login, Text: r.Text, Rule: o.Rule, Role: o.Role, Until: when(o.Until)}
+			right := apitype.Right{Action: r.Action, Login: r.Login, Text: r.Text, Rule: o.Rule, Role: o.Role, Until: when(o.Until), MaxSeconds: int64(a.cfg.SessionTime / time.Second)}
 			if o.Text != "" {
 				right.Open = []string{o.Text}
 			}

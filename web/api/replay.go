@@ -248,5 +248,5 @@ func (a *API) evidence(ctx context.Context, who *Asker, name string, duty authz.
 	if err := a.record(ctx, who, event, s.ID.String(), fields); err != nil {
 		return nil, err
 	}
-	return a.stream(ctx, "application/octet-stream", s.ID.String()+".bundle", func(w io.Writer) error { return a.cfg.Records.Export(ctx, s, parts, w) }), nil
+	return a.stream(ctx, "application/octet-stream", s.ID.String()+".slyb", func(w io.Writer) error { return a.cfg.Records.Export(ctx, s, parts, w) }), nil
 }

@@ -2,7 +2,8 @@
 // generated TypeScript client all take them from here, so a field has one name and one meaning. It imports nothing but
 // the names of things: the command line is built without cgo for three systems.
 //
-// Times are RFC 3339 in UTC with microseconds at most; an absent time means never. Lists are newest first.
+// Times are RFC 3339 in UTC with microseconds at most; an absent time means never, and so does a null in a
+// session's started and ended, which are there in every row. Lists are newest first.
 //
 // What stands here, somebody outside relies on: a field is added, never given another meaning. And whoever may see a thing
 // sees all of its body, so what only some may see has a body of its own.
@@ -74,13 +75,14 @@ type Provider struct {
 
 // Right is one thing somebody may do on a device now, or may ask for.
 type Right struct {
-	Action string     `json:"action" doc:"action word: shell:svc"`
-	Login  string     `json:"login,omitempty"`
-	Text   string     `json:"text"`
-	Rule   string     `json:"rule"`
-	Role   string     `json:"role,omitempty"`
-	Until  *time.Time `json:"until,omitempty"`
-	Open   []string   `json:"open,omitempty" doc:"what is still wanted before it helps"`
+	Action     string     `json:"action" doc:"action word: shell:svc"`
+	Login      string     `json:"login,omitempty"`
+	Text       string     `json:"text"`
+	Rule       string     `json:"rule"`
+	Role       string     `json:"role,omitempty"`
+	Until      *time.Time `json:"until,omitempty"`
+	MaxSeconds int64      `json:"max_seconds,omitempty" doc:"how long a session lasts at most, also where the right has no end"`
+	Open       []string   `json:"open,omitempty" doc:"what is still wanted before it helps"`
 }
 
 // Work is one device on My work.

@@ -19,8 +19,8 @@ type Session struct {
 	PTY        bool       `json:"pty"`
 	State      string     `json:"state" doc:"asked, decided, announced, dialled, live, held, ended, closed, archived, refused"`
 	Asked      time.Time  `json:"asked"`
-	Started    *time.Time `json:"started,omitempty"`
-	Ended      *time.Time `json:"ended,omitempty"`
+	Started    *time.Time `json:"started"`
+	Ended      *time.Time `json:"ended"`
 	Until      *time.Time `json:"until,omitempty" doc:"hard stop"`
 	Reason     string     `json:"reason" doc:"why it ended"`
 	Purpose    string     `json:"purpose" doc:"what the technician said it is for"`

@@ -964,6 +964,11 @@ export interface components {
             /** @description action word: shell:svc */
             action: string;
             login?: string;
+            /**
+             * Format: int64
+             * @description how long a session lasts at most, also where the right has no end
+             */
+            max_seconds?: number;
             /** @description what is still wanted before it helps */
             open?: string[];
             role?: string;
@@ -984,7 +989,7 @@ export interface components {
             bytes_out: number;
             device: string;
             /** Format: date-time */
-            ended?: string;
+            ended: string | null;
             exit_signal?: string;
             /** Format: int64 */
             exit_status?: number;
@@ -1010,7 +1015,7 @@ export interface components {
             rule?: string;
             site?: string;
             /** Format: date-time */
-            started?: string;
+            started: string | null;
             /** @description asked, decided, announced, dialled, live, held, ended, closed, archived, refused */
             state: string;
             subject?: string;
@@ -1038,7 +1043,7 @@ export interface components {
             decision?: string;
             device: string;
             /** Format: date-time */
-            ended?: string;
+            ended: string | null;
             exit_signal?: string;
             /** Format: int64 */
             exit_status?: number;
@@ -1067,7 +1072,7 @@ export interface components {
             rule?: string;
             site?: string;
             /** Format: date-time */
-            started?: string;
+            started: string | null;
             /** @description asked, decided, announced, dialled, live, held, ended, closed, archived, refused */
             state: string;
             subject?: string;

@@ -181,7 +181,7 @@ function OpenRow({ w }: { w: Work }) {
         <Logins rights={w.can_open} />
         <span class="sub">{roleText(w.can_open)}</span>
       </td>
-      <td class="nowrap">{until ? <Time at={until} as={untilText} /> : <span class="muted">no end set</span>}</td>
+      <td class="nowrap">{until ? <Time at={until} as={untilText} /> : <span class="muted">{w.can_open[0]?.max_seconds ? `${lengthText(w.can_open[0].max_seconds * 1000)} a session` : 'no end set'}</span>}</td>
       <td class="act">
         {w.refused ? (
           <span class="small muted">{w.refused}</span>
