@@ -11,7 +11,7 @@ import (
 )
 
 type policyExplainCmd struct {
-	Who    string `placeholder:"U" help:"A name, or one word of it; a subject; machine:NAME for a service. Default: you."`
+	Who    string `placeholder:"U" help:"A name, or one word of it; a user name; a subject; machine:NAME for a service. Default: you."`
 	Device string `required:"" placeholder:"D" help:"The device's name."`
 	Action string `required:"" placeholder:"A" help:"What: shell:LOGIN, run:/bin/x a b, files.read:/path, files.write:/path, ports:HOST:PORT, web:PAGE, desktop.view, desktop.control."`
 	Ticket string `placeholder:"T" help:"As if this ticket were named."`

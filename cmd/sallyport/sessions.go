@@ -54,7 +54,7 @@ type sessionsListCmd struct {
 	listing
 	Mine   bool   `help:"Only your own."`
 	Device string `placeholder:"D" help:"On this device."`
-	User   string `placeholder:"U" help:"By this person."`
+	User   string `placeholder:"U" help:"By this person: a name or the beginning of its words, a user name, or a subject."`
 	State  string `placeholder:"S" help:"In this state: running, live, ended, closed, refused, …; several with commas between."`
 	Text   string `placeholder:"TEXT" help:"With this in device, user, login, reason or ticket."`
 	Since  string `placeholder:"TIME" help:"Asked for at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 24h ago as 24h."`

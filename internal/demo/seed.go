@@ -102,7 +102,7 @@ func (s *State) seed(ctx context.Context, g *node.Gateway) error {
 }
 
 func (s *State) token(ctx context.Context, g *node.Gateway, u User, who id.Principal) (signer.Token, error) {
-	if err := g.DB.PutPrincipal(ctx, store.Principal{ID: who, Name: u.ShownAs, Groups: u.Groups, SeenAt: time.Now()}); err != nil {
+	if err := g.DB.PutPrincipal(ctx, store.Principal{ID: who, Name: u.ShownAs, Username: u.Name, Groups: u.Groups, SeenAt: time.Now()}); err != nil {
 		return signer.Token{}, err
 	}
 	hash := wire.Sum([]byte(u.Token))

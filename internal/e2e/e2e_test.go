@@ -43,6 +43,13 @@ func TestOneTechniciansSession(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("a notice is told where a person reads it, or asked for", func(t *testing.T) {
+		quiet := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "echo err >&2")
+		loud := d.Run(t, "technician", "shell", "-v", "press-1", "--", "sh", "-c", "echo err >&2")
+		if quiet.Err != "err\n" || !strings.Contains(loud.Err, "recorded") || !strings.HasSuffix(loud.Err, "err\n") {
+			t.Errorf("got %q and with -v %q, want the command's own and the notice before it", quiet.Err, loud.Err)
+		}
+	})
 	t.Run("a signal ends with 128 and its number", func(t *testing.T) {
 		if got := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "kill -TERM $$"); got.Status != 143 {
 			t.Errorf("got %+v, want 143", got)
@@ -71,6 +78,14 @@ func TestOneTechniciansSession(t *testing.T) {
 	t.Run("the last record is not that of what was refused", func(t *testing.T) {
 		if got := d.Run(t, "technician", "sessions", "replay", "last"); got.Status != 0 || got.Out != "typed in\n" {
 			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("sessions are found by what their person is called", func(t *testing.T) {
+		for user, found := range map[string]bool{"technician": true, "tess": true, "Tess Technician": true, "TECH": true, "officer": false, "essa": false} {
+			got := d.Run(t, "officer", "sessions", "list", "--json", "--user", user)
+			if got.Status != 0 || strings.Contains(got.Out, `"user": "Tess Technician"`) != found || !found && got.Out != "[]\n" {
+				t.Errorf("%s: got %.200s %s, want sessions: %v", user, got.Out, got.Err, found)
+			}
 		}
 	})
 	t.Run("what is not there reads as what is not visible", func(t *testing.T) {

@@ -17,8 +17,8 @@ func (p *Provider) who(c claims, raw string) (SignIn, error) {
 		return SignIn{}, err
 	}
 	s := SignIn{Principal: id.Principal{Issuer: p.cfg.Issuer, Subject: c.text("sub")}, Provider: p.cfg.Name, Groups: groups,
-		Name: c.text("name"), Email: c.text("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
-	for _, n := range []string{c.text("preferred_username"), s.Email, s.Principal.Subject} {
+		Name: c.text("name"), Username: c.text("preferred_username"), Email: c.text("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
+	for _, n := range []string{s.Username, s.Email, s.Principal.Subject} {
 		if s.Name == "" {
 			s.Name = n
 		}

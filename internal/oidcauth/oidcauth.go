@@ -63,6 +63,7 @@ type SignIn struct {
 	Principal      id.Principal
 	Provider       string
 	Name           string
+	Username       string // as it is typed at the provider; empty: it does not say
 	Email          string
 	Groups         []string // mapped
 	SID            string

@@ -8,11 +8,12 @@ import (
 
 // Principal is somebody as they were when last seen. Groups are the mapped ones.
 type Principal struct {
-	ID     id.Principal
-	Name   string
-	Email  string
-	Groups []string
-	SeenAt time.Time
+	ID       id.Principal
+	Name     string
+	Username string // as the provider says it is typed there; empty: it does not say
+	Email    string
+	Groups   []string
+	SeenAt   time.Time
 }
 
 // Kinds of web session.

@@ -71,9 +71,10 @@ type SessionFilter struct {
 	Text      string // part of device, user, login, purpose or ticket
 	Device    id.Device
 	Principal id.Principal
-	User      string   // a user's name or subject, whole
-	Sites     []string // any of these; nil: any site. Empty but not nil: none
-	Sight     *Sight   // what the asker may see; nil: everything
+	User      string         // a user's subject, whole, or the beginning of words of their name; small and large letters are one
+	Users     []id.Principal // with User: these people as well
+	Sites     []string       // any of these; nil: any site. Empty but not nil: none
+	Sight     *Sight         // what the asker may see; nil: everything
 	States    []string
 	From      time.Time // asked at or after
 	To        time.Time // asked before

@@ -222,6 +222,16 @@ func TestARowHasItsTimesAlsoWhereTheyAreNotYet(t *testing.T) {
 	}
 }
 
+func TestSessionsAreFoundByWhatTheirPersonIsCalled(t *testing.T) {
+	for query, want := range map[string]int{"TESS": 2, "techn": 2, "nobody": 0} {
+		var p apitype.SessionPage
+		decodeInto(t, newWorld(t).call("officer", "GET", "/api/v1/sessions?user="+query, "").Body.Bytes(), &p)
+		if p.Total != want {
+			t.Errorf("%s: got %d sessions, want %d", query, p.Total, want)
+		}
+	}
+}
+
 func TestLastIsTheNewestOfThoseTheCallerSees(t *testing.T) {
 	w := newWorld(t)
 	for as, want := range map[string]string{"technician": sid(2).String(), "officer": sid(3).String(), "owner": sid(3).String()} {

@@ -359,7 +359,8 @@ func (s *fakeStore) SessionByPrefix(_ context.Context, prefix string) (store.Ses
 func (s *fakeStore) Sessions(_ context.Context, f store.SessionFilter) ([]store.Session, int, error) {
 	var out []store.Session
 	for _, x := range s.sessions {
-		if sees(f.Sight, x) && (f.Principal.IsZero() || x.Principal == f.Principal) && (f.States == nil || slices.Contains(f.States, x.State)) {
+		if sees(f.Sight, x) && (f.Principal.IsZero() || x.Principal == f.Principal) && (f.States == nil || slices.Contains(f.States, x.State)) &&
+			(f.User == "" || slices.Contains(f.Users, x.Principal)) {
 			out = append(out, x)
 		}
 	}
@@ -378,7 +379,7 @@ func (s *fakeStore) SitesOwnedBy(_ context.Context, p id.Principal) ([]string, e
 	return nil, nil
 }
 func (s *fakeStore) Principals(context.Context) ([]store.Principal, error) {
-	return []store.Principal{{ID: id.Principal{Issuer: "https://idp", Subject: "technician"}, Name: "technician", Groups: []string{"technicians"}}}, nil
+	return []store.Principal{{ID: id.Principal{Issuer: "https://idp", Subject: "technician"}, Name: "technician", Username: "tess", Groups: []string{"technicians"}}}, nil
 }
 func (s *fakeStore) AddAPIToken(_ context.Context, t store.APIToken) error {
 	s.tokens = append(s.tokens, t)

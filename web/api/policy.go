@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,7 +12,6 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
-	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -81,7 +79,7 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 }
 
 type explainQuery struct {
-	User   string `query:"user" maxLength:"200" doc:"a name or subject; empty: oneself"`
+	User   string `query:"user" maxLength:"200" doc:"a name or a word of it, a user name, an address of mail or a subject; empty: oneself"`
 	Device string `query:"device" required:"true" maxLength:"63"`
 	Action string `query:"action" required:"true" maxLength:"500" doc:"an action word: shell:root"`
 	Ticket string `query:"ticket" maxLength:"500"`
@@ -137,25 +135,4 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, nil
 	}
 	return authz.Person{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).WithHint("Use the subject instead of the name.")
-}
-
-// named finds people by what they are called: exactly, or else by one word of their name or their mailbox. Whoever asks
-// reads in the answer who was meant.
-func named(all []store.Principal, name string) []store.Principal {
-	var exact, loose []store.Principal
-	for _, p := range all {
-		mailbox, _, _ := strings.Cut(p.Email, "@")
-		words := append(strings.Fields(p.Name), p.Name, mailbox)
-		switch {
-		case name == "":
-		case p.Name == name, p.ID.Subject == name, p.Email == name:
-			exact = append(exact, p)
-		case slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, name) }):
-			loose = append(loose, p)
-		}
-	}
-	if len(exact) > 0 {
-		return exact
-	}
-	return loose
 }

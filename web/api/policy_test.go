@@ -102,15 +102,26 @@ func TestNothingIsAssumedOfWhomAQuestionIsAbout(t *testing.T) {
 }
 
 func TestPeopleAreFoundByWhatTheyAreCalled(t *testing.T) {
-	all := []store.Principal{{ID: id.Principal{Subject: "s1"}, Name: "Tess Technician", Email: "tess@example"}, {ID: id.Principal{Subject: "s2"}, Name: "Tess", Email: "t2@example"},
-		{ID: id.Principal{Subject: "s3"}, Name: "Ada Admin", Email: "ada@example"}, {ID: id.Principal{Subject: "s4"}, Name: "Ada Archer"}}
-	for name, want := range map[string]string{"Tess": "s2", "tess": "s1 s2", "technician": "s1", "s3": "s3", "ada@example": "s3", "ada": "s3 s4", "ada archer": "s4", "t2": "s2", "Tes": "", "": ""} {
+	all := []store.Principal{{ID: id.Principal{Subject: "s1"}, Name: "Tess Technician", Username: "technician", Email: "tess@example"}, {ID: id.Principal{Subject: "s2"}, Name: "Tess", Email: "t2@example"},
+		{ID: id.Principal{Subject: "s3"}, Name: "Ada Admin", Email: "ada@example"}, {ID: id.Principal{Subject: "s4"}, Name: "Ada Archer", Username: "archer"}, {ID: id.Principal{Subject: "s5"}, Name: "Özlem  Öz", Username: "oeoez"}}
+	for name, want := range map[string]string{"Tess": "s2", "tess": "s1 s2", "technician": "s1", "s3": "s3", "ada@example": "s3", "ada": "s3 s4", "ada archer": "s4", "t2": "s2", "archer": "s4", "özlem öz": "s5", "OEOEZ": "s5",
+		"Tes": "", "": "", " ": ""} {
 		var got []string
 		for _, p := range named(all, name) {
 			got = append(got, p.ID.Subject)
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: got %v, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]string{"tess": "s1 s2", "TES": "s1 s2", "tess te": "s1", "technician": "s1", "tech": "s1", "Ada": "s3 s4", "ada@example": "s3", "S3": "s3", "arch": "s4",
+		"öz": "s5", "ÖZLEM Ö": "s5", "essa": "", "da": "", "example": "", "": ""} {
+		var got []string
+		for _, p := range called(all, name) {
+			got = append(got, p.Subject)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("a listing of %q: got %v, want %s", name, got, want)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type listSessions struct {
 	Mine   bool      `query:"mine" doc:"only one's own"`
 	Text   string    `query:"text" maxLength:"200" doc:"part of device, user, login, reason or ticket"`
 	Device string    `query:"device" maxLength:"63"`
-	User   string    `query:"user" maxLength:"200" doc:"a name or subject, whole"`
+	User   string    `query:"user" maxLength:"200" doc:"a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one"`
 	State  string    `query:"state" maxLength:"200" doc:"one or more states, with commas between; running for all that have not ended"`
 	From   time.Time `query:"from" doc:"asked for at or after"`
 	To     time.Time `query:"to" doc:"asked for before"`
@@ -75,6 +75,13 @@ func (a *API) listSessions(ctx context.Context, who *Asker, in *listSessions) (*
 	}
 	if f.Sight, err = a.sight(ctx, who); err != nil {
 		return nil, err
+	}
+	if in.User != "" {
+		people, err := a.cfg.Store.Principals(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.Users = called(people, in.User)
 	}
 	if in.Mine {
 		f.Principal = who.Person.ID

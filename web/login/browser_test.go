@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
@@ -86,6 +87,19 @@ func TestAnAnswerThatMustNotSignAnybodyIn(t *testing.T) {
 				t.Error("the browser is signed in")
 			}
 		})
+	}
+}
+
+func TestWhatSomebodyTypesAtTheirProviderIsKeptBesideTheirName(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.idp.Users().Add(idp.User{Name: "tess.t", ShownAs: "Tess Technician", Groups: []string{"technicians"}}, password); err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser()
+	b.Open(s.url+"/login/builtin?next=/machines").Submit("username", "tess.t", "password", password)
+	who := s.who(b).Person.ID
+	if p, err := s.db.Principal(t.Context(), who); err != nil || p.Name != "Tess Technician" || p.Username != "tess.t" {
+		t.Errorf("got %+v, %v, want both names", p, err)
 	}
 }
 

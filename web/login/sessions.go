@@ -63,7 +63,7 @@ func (s *Service) remember(ctx context.Context, in oidcauth.SignIn, now time.Tim
 	if err != nil && errkind.KindOf(err) != errkind.NotFound {
 		return err
 	}
-	p := store.Principal{ID: in.Principal, Name: in.Name, Email: in.Email, Groups: in.Groups, SeenAt: now}
+	p := store.Principal{ID: in.Principal, Name: in.Name, Username: in.Username, Email: in.Email, Groups: in.Groups, SeenAt: now}
 	if err := s.cfg.Store.PutPrincipal(ctx, p); err != nil {
 		return err
 	}

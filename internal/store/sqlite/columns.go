@@ -117,7 +117,7 @@ func in[T ~string](w *where, column string, values []T) {
 
 // text admits rows where one of the columns has s in it, letter case aside.
 func (w *where) text(s string, columns ...string) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+	pattern := "%" + literal(s) + "%"
 	var terms []string
 	for _, c := range columns {
 		terms = append(terms, c+` LIKE ? ESCAPE '\'`)
@@ -125,6 +125,9 @@ func (w *where) text(s string, columns ...string) {
 	}
 	w.terms = append(w.terms, "("+strings.Join(terms, " OR ")+")")
 }
+
+// literal is text inside a pattern of LIKE, with a backslash as its escape.
+func literal(s string) string { return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) }
 
 func (w *where) String() string {
 	if len(w.terms) == 0 {

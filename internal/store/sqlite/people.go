@@ -10,17 +10,17 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-const principalColumns = "issuer, sub, name, email, groups, seen_at"
+const principalColumns = "issuer, sub, name, username, email, groups, seen_at"
 
 func scanPrincipal(r scanner, p *store.Principal) error {
-	return r.Scan(&p.ID.Issuer, &p.ID.Subject, &p.Name, &p.Email, asJSON(&p.Groups), at(&p.SeenAt))
+	return r.Scan(&p.ID.Issuer, &p.ID.Subject, &p.Name, &p.Username, &p.Email, asJSON(&p.Groups), at(&p.SeenAt))
 }
 
 // PutPrincipal stores somebody as last seen.
 func (db *DB) PutPrincipal(ctx context.Context, p store.Principal) error {
-	_, err := db.exec(ctx, "store principal", `INSERT INTO principals (`+principalColumns+`) VALUES (?,?,?,?,?,?)
-		ON CONFLICT DO UPDATE SET name=excluded.name, email=excluded.email, groups=excluded.groups, seen_at=excluded.seen_at`,
-		p.ID.Issuer, p.ID.Subject, p.Name, p.Email, asJSON(p.Groups), micros(p.SeenAt))
+	_, err := db.exec(ctx, "store principal", `INSERT INTO principals (`+principalColumns+`) VALUES (?,?,?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET name=excluded.name, username=excluded.username, email=excluded.email, groups=excluded.groups, seen_at=excluded.seen_at`,
+		p.ID.Issuer, p.ID.Subject, p.Name, p.Username, p.Email, asJSON(p.Groups), micros(p.SeenAt))
 	return err
 }
 

@@ -139,7 +139,7 @@ func sessionWhere(f store.SessionFilter) *where {
 		w.add("issuer=? AND sub=?", f.Principal.Issuer, f.Principal.Subject)
 	}
 	if f.User != "" {
-		w.add("(principal_name=? OR sub=?)", f.User, f.User)
+		userWhere(w, f)
 	}
 	if f.Sites != nil {
 		in(w, "site", f.Sites)
@@ -167,6 +167,17 @@ func sessionWhere(f store.SessionFilter) *where {
 		w.add("asked<?", f.To.UnixMicro())
 	}
 	return w
+}
+
+// userWhere looks into the row for what people are called there, and takes those who were found elsewhere as one parameter,
+// however many they are.
+func userWhere(w *where, f store.SessionFilter) {
+	people := make([]string, len(f.Users))
+	for i, p := range f.Users {
+		people[i] = p.Issuer + "\n" + p.Subject
+	}
+	w.add(`((' '||principal_name) LIKE ? ESCAPE '\' OR sub=? COLLATE NOCASE OR issuer||char(10)||sub IN (SELECT value FROM json_each(?)))`,
+		"% "+literal(f.User)+"%", f.User, asJSON(people))
 }
 
 // Sessions lists a page, newest first, and the number there is in all.

@@ -8,9 +8,9 @@ import (
 )
 
 func principals(s *suite) {
-	p := store.Principal{ID: tess, Name: "Tess", Email: "t@x", Groups: []string{"a", "b"}, SeenAt: at(1)}
+	p := store.Principal{ID: tess, Name: "Tess", Username: "tt", Email: "t@x", Groups: []string{"a", "b"}, SeenAt: at(1)}
 	s.ok(s.PutPrincipal(s.ctx, p))
-	p.Name, p.Groups, p.SeenAt = "Tess T", nil, at(3)
+	p.Name, p.Username, p.Groups, p.SeenAt = "Tess T", "tess", nil, at(3)
 	s.ok(s.PutPrincipal(s.ctx, p))
 	other := store.Principal{ID: also, Name: "Other", Groups: []string{"c"}, SeenAt: at(2)}
 	s.ok(s.PutPrincipal(s.ctx, other))

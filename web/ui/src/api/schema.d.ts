@@ -2436,7 +2436,7 @@ export interface operations {
     explain: {
         parameters: {
             query: {
-                /** @description a name or subject; empty: oneself */
+                /** @description a name or a word of it, a user name, an address of mail or a subject; empty: oneself */
                 user?: string;
                 device: string;
                 /** @description an action word: shell:root */
@@ -2849,7 +2849,7 @@ export interface operations {
                 /** @description part of device, user, login, reason or ticket */
                 text?: string;
                 device?: string;
-                /** @description a name or subject, whole */
+                /** @description a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one */
                 user?: string;
                 /** @description one or more states, with commas between; running for all that have not ended */
                 state?: string;
