@@ -94,6 +94,7 @@ func TestOneTechniciansSession(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("what an administrator mistypes makes nothing", func(t *testing.T) { wronglyAsked(t, d) })
 	t.Run("twenty at once do not mix", func(t *testing.T) { twentyAtOnce(t, d) })
 	t.Run("50 MB arrive whole", func(t *testing.T) { fiftyMegabytes(t, d) })
 	t.Run("a terminal has its size, is resized and reports its status", func(t *testing.T) { terminal(t, d) })
@@ -340,6 +341,30 @@ func revoked(t *testing.T, d *testenv.Demo) {
 	}
 	if got := d.Run(t, "technician", "shell", "press-1", "--", "true"); got.Status != 77 {
 		t.Errorf("a revoked device: got %+v, want 77", got)
+	}
+	for args, want := range map[string]string{"--state revoked": "press-1", "": "press-2", "--state ok": "press-2"} {
+		got := d.Run(t, "admin", append([]string{"devices", "list", "--json"}, strings.Fields(args)...)...)
+		if strings.Count(got.Out, `"name"`) != 1 || !strings.Contains(got.Out, `"name": "`+want+`"`) {
+			t.Errorf("devices list %s: got %+v, want %s alone", args, got, want)
+		}
+	}
+}
+
+// wronglyAsked is what an administrator mistypes: it is refused as a mistake, and makes nothing.
+func wronglyAsked(t *testing.T, d *testenv.Demo) {
+	for args, words := range map[string]string{
+		"enroll-token create --ttl 31d":             "a minute to 30 days",
+		"enroll-token create --uses 10001":          "1 to 10000 uses",
+		"enroll-token create --label nosuchlabel=1": `the label "nosuchlabel" is not declared; the policy declares "site", "kind", "hall"`,
+		"devices label press-1 hall=9":              `the label "hall" has the value "9"`,
+		"login --provider nope --no-browser":        "It has: ",
+	} {
+		if got := d.Run(t, "admin", strings.Fields(args)...); got.Status != 2 || !strings.Contains(got.Err, words) {
+			t.Errorf("%s: got %+v, want 2 and %s", args, got, words)
+		}
+	}
+	if got := d.Run(t, "admin", "enroll-token", "list", "--json"); strings.Contains(got.Out, "nosuchlabel") {
+		t.Errorf("got %s, want no code of these", got.Out)
 	}
 }
 
