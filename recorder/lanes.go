@@ -51,6 +51,9 @@ func (v *verifier) sideBySide(ctx context.Context) bool {
 	if last.err != nil || last.sc.closed == nil || last.sc.miscounted(last.sc.closed) != "" {
 		return false
 	}
+	for _, l := range lanes {
+		last.sc.held = max(last.sc.held, l.sc.held)
+	}
 	v.sc, v.heads = last.sc, last.heads // what is left of those is beyond the end
 	return true
 }

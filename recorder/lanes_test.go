@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -197,5 +198,32 @@ func TestWithAKeyThereAreNoLanes(t *testing.T) {
 	p.s.totals.Out++
 	if _, err := alike(t, "totals", p.close("exit"), p.all()); RuleOf(err) != RuleTotals {
 		t.Errorf("got %v, want a totals fault", err)
+	}
+}
+
+// Without a key to read with, a changed byte of a sealed chunk shows at the close; its signed index says in which segment it is.
+func TestTheCloseSaysInWhichSegmentAByteWasChanged(t *testing.T) {
+	p := laned(t, 0)
+	file := p.close("exit")
+	sc, err := newScanner("x", bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := sc.peekClose().Index
+	for i := 2; i < len(index)-1; i++ {
+		from, to := int64(index[i].Offset), int64(index[i+1].Offset)
+		bad := bytes.Clone(file)
+		bad[from+chunkHeaderLen+20] ^= 1
+		for _, c := range []struct {
+			what     string
+			opt      VerifyOptions
+			from, to int64
+		}{{"with the record key", VerifyOptions{Key: pub(p.key), H0: &sc.h0}, from, to}, {"without it", VerifyOptions{H0: &sc.h0}, sc.off, int64(len(file)) - trailerLen}} {
+			_, err := alike(t, c.what, bad, c.opt)
+			var f *Fault
+			if !errors.As(err, &f) || f.Rule != RuleClose || f.Offset != c.from || f.Offset+f.Length != c.to {
+				t.Errorf("segment %d, %s: got %v, want bytes %d to %d", i, c.what, err, c.from, c.to)
+			}
+		}
 	}
 }

@@ -24,7 +24,8 @@ type scanner struct {
 	h0     [32]byte
 	h      [32]byte
 	off    int64
-	held   int64 // the bytes before it are known to be those that were written
+	held   int64             // the bytes before it are known to be those that were written
+	key    ed25519.PublicKey // the record key, where it is known
 	seq    uint32
 	t      uint64
 	totals Totals
@@ -65,7 +66,7 @@ func (s *scanner) faultIn(c *Chunk, rule, format string, args ...any) error {
 // broken is the fault of a chain that came to another state than it should have: where something wrong entered it is not known,
 // only between which two states.
 func (s *scanner) broken(to int64, rule, format string, args ...any) error {
-	return &Fault{File: s.file, Offset: s.held, Length: to - s.held, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+	return &Fault{File: s.file, Offset: s.held, Length: max(to-s.held, 0), Rule: rule, Detail: fmt.Sprintf(format, args...)}
 }
 
 func (s *scanner) open() error {
@@ -247,13 +248,30 @@ func (s *scanner) close(c *Chunk) error {
 		return s.faultIn(c, RuleClose, "%v", err)
 	}
 	if rec.Head != c.Before {
-		return s.broken(c.Offset+c.Size(), RuleClose, "chain state before the close is not what the scan found")
+		return s.parted(&rec, body, sig, c)
 	}
 	if what := s.differs(&rec, c); what != "" {
 		return s.fault(c.Offset, RuleClose, "%s is not what the scan found", what)
 	}
 	s.closed, s.body, s.sig = &rec, bytes.Clone(body), bytes.Clone(sig)
 	return nil
+}
+
+// parted is the fault of a chain that did not come to where the close says. A close that is signed says in which state each segment
+// began, and so in which of them it went astray.
+func (s *scanner) parted(rec *CloseRecord, body, sig []byte, c *Chunk) error {
+	to := c.Offset + c.Size()
+	if s.key != nil && verifyClose(s.key, body, sig) == nil {
+		to = c.Offset
+		for i, e := range rec.Index {
+			if i >= len(s.index) || s.index[i] != e {
+				to = int64(e.Offset)
+				break
+			}
+			s.held = max(s.held, int64(e.Offset))
+		}
+	}
+	return s.broken(to, RuleClose, "chain state before the close is not what the scan found")
 }
 
 func (s *scanner) differs(rec *CloseRecord, c *Chunk) string {

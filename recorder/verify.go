@@ -74,6 +74,7 @@ func newVerifier(src io.ReaderAt, size int64, opt VerifyOptions) (*verifier, err
 	if v.sc, err = newScanner(opt.File, src, size); err != nil {
 		return nil, err
 	}
+	v.sc.key = opt.Key
 	for _, h := range opt.Heads {
 		if have, ok := v.heads[h.Seq]; ok && have != h.H {
 			return nil, v.sc.fault(0, RuleHead, "two progress leaves name two states after chunk %d", h.Seq)
