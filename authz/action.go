@@ -67,6 +67,8 @@ type Action struct {
 	Kind Kind
 	Arg  string   // login, path, host:port or page
 	Argv []string // for Run
+
+	places bool // Argv is a role's template, all of whose commands are meant at once; never in a question from outside
 }
 
 // ParseAction reads an action word: shell:root, run:/bin/x a b, files.read:/var/log, ports:plc.local:102,

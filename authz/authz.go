@@ -84,7 +84,7 @@ type Grant struct {
 	Rule        string // the request rule it came from; without that rule it is void
 	Who         id.Principal
 	Device      id.Device
-	Actions     []Pattern // what was approved: the role or less
+	Actions     []Pattern // what was approved: the role or less; control of a screen includes its view
 	From, Until time.Time
 	Emergency   bool
 }

@@ -165,7 +165,7 @@ func (g *Grant) covers(p *Policy, r *Request, now time.Time) bool {
 		return false
 	}
 	for i := range g.Actions {
-		if g.Actions[i].covers(&r.Action) {
+		if approved := g.Actions[i].gives(); approved.covers(&r.Action) {
 			return true
 		}
 	}

@@ -82,7 +82,7 @@ func (p *Pattern) covers(a *Action) bool {
 	}
 	switch a.Kind {
 	case Run:
-		return fits(p.argv, a.Argv)
+		return fits(p.argv, a.Argv, a.places)
 	case FilesRead, FilesWrite:
 		return under(p.arg, a.Arg)
 	}
@@ -100,7 +100,7 @@ func (p *Pattern) coversAll(q *Pattern) bool {
 	case q.any:
 		return false
 	case q.kinds&Run != 0:
-		return fits(p.argv, q.argv)
+		return fits(p.argv, q.argv, true)
 	case q.kinds&(FilesRead|FilesWrite) != 0:
 		return under(p.arg, q.arg)
 	}
@@ -136,33 +136,41 @@ func meetArgv(a, b []string) ([]string, bool) {
 	out := slices.Clone(a)
 	for i := range a {
 		switch {
-		case fits(a[i:i+1], b[i:i+1]):
+		case fitsWord(a[i], b[i], true):
 			out[i] = b[i]
-		case !fits(b[i:i+1], a[i:i+1]):
+		case !fitsWord(b[i], a[i], true):
 			return nil, false
 		}
 	}
 	return out, true
 }
 
-// fits matches a command against a template word by word. A template's own places count as themselves, so
-// that templates can be compared.
-func fits(template, argv []string) bool {
+// fits matches a command against a template word by word. With places the command is a template as well, and whatever it
+// stands for has to fit. Without, a place's own name is a word like another, and no place stands for it: a question
+// holds no places, or its answer would be about more than was asked.
+func fits(template, argv []string, places bool) bool {
 	if len(template) != len(argv) {
 		return false
 	}
 	for i, t := range template {
-		if t != argv[i] && !(t == anyWord && isWord(argv[i])) && !(t == anyNumber && isNumber(argv[i])) {
+		if !fitsWord(t, argv[i], places) {
 			return false
 		}
 	}
 	return true
 }
 
-func isWord(s string) bool {
-	if s == anyNumber {
-		return true
+func fitsWord(t, w string, places bool) bool {
+	switch t {
+	case anyWord:
+		return isWord(w) || places && (w == anyWord || w == anyNumber)
+	case anyNumber:
+		return isNumber(w) || places && w == anyNumber
 	}
+	return t == w
+}
+
+func isWord(s string) bool {
 	if s == "" || len(s) > 64 || s[0] == '-' || s[0] == '.' {
 		return false
 	}

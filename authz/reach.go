@@ -50,7 +50,7 @@ func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 	}
 	b := reachBuilder{s: s, r: Request{Person: who, Device: d}, now: now, out: &out, seen: map[string]bool{}}
 	s.Policy.visit(allow, &who, &d, func(x *rule) bool { b.actions(x.role.gives); return true })
-	s.eachGrant(&b.r, func(g *Grant) bool { b.actions(g.Actions); return true })
+	s.eachGrant(&b.r, func(g *Grant) bool { b.actions(given(g.Actions)); return true })
 	s.Policy.visit(request, &who, &d, func(x *rule) bool { b.askable(x); return true })
 	return out
 }
@@ -116,6 +116,15 @@ func (o *Offer) add(a *Action) {
 	o.Rights = append(o.Rights, right)
 }
 
+// given widens what was approved to what comes with it.
+func given(approved []Pattern) []Pattern {
+	out := make([]Pattern, len(approved))
+	for i, p := range approved {
+		out[i] = p.gives()
+	}
+	return out
+}
+
 // askable offers a request rule, without what is denied and unless all it gives is open already.
 func (b *reachBuilder) askable(x *rule) {
 	if b.seen["rule "+x.id] {
@@ -143,7 +152,7 @@ func (b *reachBuilder) askable(x *rule) {
 // actions gives the actions that stand for a pattern: the pattern's own words, with {word} left in a command.
 func (p *Pattern) actions() []Action {
 	if !p.any {
-		return []Action{{Kind: p.kinds, Arg: p.arg, Argv: p.argv}}
+		return []Action{{Kind: p.kinds, Arg: p.arg, Argv: p.argv, places: p.kinds == Run}}
 	}
 	var out []Action
 	for _, w := range kindWords {

@@ -97,7 +97,7 @@ func (b *whoCan) grant(g *Grant) {
 		e := Access{Who: who, Person: g.Who, Role: x.role.name, Rule: x.id, Grant: g.ID, How: HowNow, Until: g.Until}
 		for _, approved := range g.Actions {
 			for _, given := range x.role.gives {
-				if both, ok := approved.meet(given); ok {
+				if both, ok := approved.gives().meet(given); ok {
 					b.actions(&both, e, g.Emergency)
 				}
 			}

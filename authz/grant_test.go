@@ -1,0 +1,82 @@
+package authz
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+const commands = `format = 1
+name = "commands"
+groups = ["technicians"]
+[role.commands]
+why = "made"
+run = [["/bin/x", "{word}"], ["/bin/y", "{number}"]]
+[[allow]]
+id = "A1"
+why = "made"
+who = ["technicians"]
+role = "commands"
+devices = "all"
+hours = "always"
+[[deny]]
+id = "D1"
+why = "made"
+actions = ["run:/bin/x stop"]
+`
+
+// A pass repeats the words that were asked for, and a device reads them as a template: who could ask for {word} would get
+// a pass for what a deny rule forbids.
+func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
+	s := NewSnapshot(must(t, commands), nil)
+	for _, c := range []struct {
+		word string
+		want Reason
+	}{
+		{"run:/bin/x start", Permitted}, {"run:/bin/x stop", DeniedByRule}, {"run:/bin/x {word}", NoRule}, {"run:/bin/x {number}", NoRule},
+		{"run:/bin/y 7", Permitted}, {"run:/bin/y {number}", NoRule}, {"run:/bin/y {word}", NoRule},
+	} {
+		got := Decide(s, Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, c.word)}, office)
+		if got.Reason != c.want {
+			t.Errorf("%s: got %s, want %s", c.word, got.Reason, c.want)
+		}
+	}
+	words := []string{"run:/bin/x {word}"}
+	if !Passes(words, action(t, "run:/bin/x start")) || Passes(words, action(t, "run:/bin/x {word}")) {
+		t.Error("a place of a pass stands for a word and not for its own name")
+	}
+}
+
+func TestWhatARoleGivesIsListedWithItsPlaces(t *testing.T) {
+	s := NewSnapshot(must(t, commands), nil)
+	open := s.Reach(person("technicians"), Device{Name: "press-7"}, office).Open
+	if len(open) != 1 || len(open[0].Rights) != 2 || open[0].Rights[0].Action != "run:/bin/x {word}" {
+		t.Errorf("got %+v, want both commands of A1", open)
+	}
+}
+
+// Whoever may control a screen sees it, also where no more than that was approved of a role.
+func TestAGrantOfControlGivesTheViewAsWell(t *testing.T) {
+	control, err := ParsePattern("desktop.control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, press := person("technicians"), device("press-7")
+	g := Grant{ID: "g1", Rule: "R1", Who: who.ID, Device: "press-7", Actions: []Pattern{control}, From: office, Until: office.Add(time.Hour)}
+	s := NewSnapshot(example(t), []Grant{g})
+	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")}, office); d.Rule != "A1" || !d.Allowed {
+		t.Errorf("got %s by %q, want it allowed by A1", d.Reason, d.Rule)
+	}
+	at := night.Add(-24 * time.Hour)
+	s.Grants[0].From, s.Grants[0].Until = at, at.Add(time.Hour)
+	who.SecondFactorAt = at
+	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")}, at); !d.Allowed || d.Grant != "g1" {
+		t.Errorf("got %s by grant %q, want it allowed by g1", d.Reason, d.Grant)
+	}
+	if !slices.ContainsFunc(s.WhoCan(press, at), func(e Access) bool { return e.Grant == "g1" && e.Action == "desktop.view" }) {
+		t.Error("who-can does not list the view that the grant gives")
+	}
+	if open := s.Reach(who, press, at).Open; len(open) != 1 || open[0].Grant != "g1" || len(open[0].Rights) != 2 {
+		t.Errorf("got %+v, want view and control of g1", open)
+	}
+}
