@@ -1,27 +1,20 @@
 package authz
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/authz/authztest"
 )
 
 // crowd is a policy of 300 allow rules for as many customers, and 10,000 grants in force.
 func crowd(t testing.TB) (*Snapshot, Request) {
 	t.Helper()
-	var b strings.Builder
-	b.WriteString(exampleText(t))
-	for i := range 300 {
-		fmt.Fprintf(&b, "\n[[allow]]\nid = \"C%d\"\nwhy = \"customer\"\nwho = [\"technicians\"]\nrole = \"diagnose\"\ndevices = { customer = \"c%d\" }\nhours = \"office\"\n", i, i)
-	}
-	p := must(t, b.String())
-	grants := make([]Grant, 10_000)
+	p := must(t, authztest.Policy(exampleText(t)))
+	grants := make([]Grant, authztest.Grants)
 	for i := range grants {
-		grants[i] = Grant{ID: fmt.Sprintf("g%d", i), Rule: "R1", Who: id.Principal{Issuer: "https://login.example", Subject: fmt.Sprintf("u%d", i%500)},
-			Device: id.Device(fmt.Sprintf("press-%d", i/500)), Actions: p.roles["maintain"].gives, From: office.Add(-time.Hour), Until: office.Add(time.Hour)}
+		grants[i] = Grant{Rule: "R1", Actions: p.roles["maintain"].gives, From: office.Add(-time.Hour), Until: office.Add(time.Hour)}
+		grants[i].ID, grants[i].Who, grants[i].Device = authztest.Grant(i)
 	}
 	return NewSnapshot(p, grants), Request{Person: person("technicians"), Device: device("press-7"), Action: action(t, "shell:root"), Ticket: "T-1"}
 }
