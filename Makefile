@@ -50,9 +50,8 @@ clients:
 	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(OUT)/sallyport-$${t%/*}-$${t#*/} ./cmd/sallyport || exit 1; done
 
 lint:
-	$(GO) vet -tags $(TAGS) ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $(TAGS) ./...
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+	for module in . tests/cedar; do (cd $$module && $(GO) vet -tags $(TAGS) ./... && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $(TAGS) ./... && \
+	  $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...) || exit 1; done
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 
 # What runs at once, under the race detector: RACE="./gateway/..." for some of it. The measurements are left out, they would measure the detector.

@@ -39,7 +39,9 @@ for dir in web/ui tests/oidc tests/browser; do
 done
 
 stamp="$(go env GOMODCACHE)/cache/download"
-if [ ! -d "$stamp" ] || ! go list -deps -tags sqlite_fts5 ./... >/dev/null 2>&1; then
-  echo "setup: go mod download"
-  go mod download
-fi
+for dir in . tests/cedar; do
+  if [ ! -d "$stamp" ] || ! go -C "$dir" list -deps -test -tags sqlite_fts5 ./... >/dev/null 2>&1; then
+    echo "setup: go mod download in $dir"
+    go -C "$dir" mod download
+  fi
+done

@@ -20,21 +20,28 @@ suite() { # name, file for "passed failed", command…: tests that count themsel
 }
 formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
 units() { (cd web/ui && npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$tmp/units.json"); node -p 'const r=JSON.parse(require("fs").readFileSync(process.argv[1]));`${r.numPassedTests} ${r.numFailedTests+r.numFailedTestSuites}`' "$tmp/units.json" >"$tmp/units"; }
+each() { for dir in . tests/cedar; do (cd "$dir" && "$@") || return 1; done; } # module
+gotests() { # directory of a module: its tests, counted one by one
+  local p f
+  go -C "$1" test -json -tags "$tags" -timeout 20m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
+  if read -r p f <"$tmp/go" && [ $((p + f)) -gt 0 ]; then count "$p" "$f"; else echo "FAIL  no test of $1 ran"; count 0 1; fi
+  rm -f "$tmp/go"
+}
 browser() {
   node tests/browser/run.mjs --test-reporter=tap | tee "$tmp/tap"
   echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
 }
 
 step "gofmt" formatted
-step "go vet" go vet -tags "$tags" ./...
-step "staticcheck" go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$tags" ./...
+step "go vet" each go vet -tags "$tags" ./...
+step "staticcheck" each go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$tags" ./...
 step "clients without cgo: windows, darwin, linux" make -s clients
 step "agents: amd64, arm64, arm, mipsle, riscv64" make -s agents
 step "web: types" npm --prefix web/ui run --silent typecheck
 suite "web: units" "$tmp/units" units
 
-go test -json -tags "$tags" -timeout 20m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
-if read -r p f <"$tmp/go"; then count "$p" "$f"; else count 0 1; fi
+gotests .
+gotests tests/cedar
 
 suite "browser: real Chromium against a demo" "$tmp/browser" browser
 
