@@ -176,8 +176,8 @@ func (b *bench) gobench(pkg, pattern string, rounds, procs int) (map[string]figu
 	test, ok := b.tests[pkg]
 	if !ok {
 		test = filepath.Join(b.dir, filepath.Base(pkg)+".test")
-		cmd := exec.Command("go", "test", "-c", "-tags", "sqlite_fts5", "-o", test, "./"+pkg)
-		cmd.Dir = b.root
+		cmd := exec.Command("go", "test", "-c", "-tags", "sqlite_fts5", "-o", test, ".")
+		cmd.Dir = filepath.Join(b.root, pkg)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go test -c %s: %w\n%s", pkg, err, out)
 		}
