@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -117,6 +118,16 @@ func TestListingsAreBounded(t *testing.T) {
 		"state=running": 200, "colour=red": 400, "from=2026-03-01T00:00:00Z": 200} {
 		if got := w.call("officer", "GET", "/api/v1/sessions?"+query, ""); got.Code != want {
 			t.Errorf("%s: got %d %s, want %d", query, got.Code, got.Body, want)
+		}
+	}
+}
+
+func TestAListOfOneSiteHasNoOther(t *testing.T) {
+	w := newWorld(t)
+	for query, want := range map[string]int{"": 3, "?site=hall-south": 2, "?site=hall-north": 1, "?site=hall": 0} {
+		var got apitype.SessionPage
+		if err := json.Unmarshal(w.call("officer", "GET", "/api/v1/sessions"+query, "").Body.Bytes(), &got); err != nil || got.Total != want {
+			t.Errorf("%q: got %d sessions (%v), want %d", query, got.Total, err, want)
 		}
 	}
 }

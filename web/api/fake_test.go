@@ -360,7 +360,7 @@ func (s *fakeStore) Sessions(_ context.Context, f store.SessionFilter) ([]store.
 	var out []store.Session
 	for _, x := range s.sessions {
 		if sees(f.Sight, x) && (f.Principal.IsZero() || x.Principal == f.Principal) && (f.States == nil || slices.Contains(f.States, x.State)) &&
-			(f.User == "" || slices.Contains(f.Users, x.Principal)) {
+			(f.User == "" || slices.Contains(f.Users, x.Principal)) && (f.Sites == nil || slices.Contains(f.Sites, x.Site)) {
 			out = append(out, x)
 		}
 	}

@@ -39,6 +39,7 @@ type listSessions struct {
 	Mine   bool      `query:"mine" doc:"only one's own"`
 	Text   string    `query:"text" maxLength:"200" doc:"part of device, user, login, reason or ticket"`
 	Device string    `query:"device" maxLength:"63"`
+	Site   string    `query:"site" maxLength:"200" doc:"the customer's place that the device stood at, whole"`
 	User   string    `query:"user" maxLength:"200" doc:"a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one"`
 	State  string    `query:"state" maxLength:"200" doc:"one or more states, with commas between; running for all that have not ended"`
 	From   time.Time `query:"from" doc:"asked for at or after"`
@@ -54,6 +55,9 @@ var (
 
 func (in *listSessions) filter() (store.SessionFilter, error) {
 	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
+	if in.Site != "" {
+		f.Sites = []string{in.Site}
+	}
 	for _, s := range strings.Split(in.State, ",") {
 		switch {
 		case s == "":

@@ -2849,6 +2849,8 @@ export interface operations {
                 /** @description part of device, user, login, reason or ticket */
                 text?: string;
                 device?: string;
+                /** @description the customer's place that the device stood at, whole */
+                site?: string;
                 /** @description a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one */
                 user?: string;
                 /** @description one or more states, with commas between; running for all that have not ended */
