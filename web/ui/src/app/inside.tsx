@@ -20,6 +20,7 @@ const pages: Record<string, ComponentType<PageProps>> = {
   '/': lazy(() => import('./mywork')),
   '/sessions': lazy(() => import('./sessions')),
   '/machines': lazy(() => import('./machines')),
+  '/find': lazy(() => import('./find')),
   machine: lazy(() => import('./machine')),
   none: lazy(() => import('./notfound')),
 };

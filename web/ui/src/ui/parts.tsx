@@ -150,7 +150,7 @@ export function Dialog({ title, onClose, children, foot, onSubmit, sheet }: { ti
 }
 
 /** Stacked tables lose their table semantics in some browsers when display changes: this says it again. */
-export function StackTable({ kind, caption, children, label }: { kind: string; caption: string; children: ComponentChildren; label?: string }) {
+export function StackTable({ kind, caption, children, label, id }: { kind: string; caption: string; children: ComponentChildren; label?: string; id?: string }) {
   const ref = useRef<HTMLTableElement>(null);
   useEffect(() => {
     const t = ref.current!;
@@ -162,7 +162,7 @@ export function StackTable({ kind, caption, children, label }: { kind: string; c
     say('th', (e) => ((e as HTMLTableCellElement).scope === 'col' ? 'columnheader' : 'rowheader'));
   });
   return (
-    <table class={'tbl stack ' + kind} ref={ref} aria-label={label}>
+    <table class={'tbl stack ' + kind} ref={ref} id={id} aria-label={label}>
       <caption class="vh">{caption}</caption>
       {children}
     </table>

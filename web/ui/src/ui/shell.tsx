@@ -56,6 +56,9 @@ export function Shell({ me, at, counts, children, go, bare }: ShellProps) {
               )}
             </a>
           ))}
+          <a class="narrow" href="/find" aria-current={at === '/find' ? 'page' : undefined}>
+            Find
+          </a>
         </nav>
         <button class="btn find" type="button" onClick={() => setOpen('find')}>
           Find a machine {!bare && <kbd>Ctrl K</kbd>}
