@@ -4,16 +4,18 @@ import { body, client, Failure } from '../api/client';
 import type { Device, Me, Right, Session } from '../api/types';
 import { deviceShown, recordShown, stateShown } from '../base/session';
 import { lengthText, sinceText } from '../base/time';
-import { count, plural, sentence } from '../base/words';
+import { agentVersion, count, plural, sentence, upper } from '../base/words';
+import { whyNot } from '../base/work';
 import { now } from '../ui/clock';
 import { useData } from '../ui/data';
 import { lazy } from '../ui/lazy';
 import { useListKeys } from '../ui/keyboard';
 import { OfflineBanner, useOnline } from '../ui/online';
-import { Empty, Failed, Loading, Shows, St, Time } from '../ui/parts';
+import { Empty, Failed, Loading, Shows, St, StackTable, Time } from '../ui/parts';
 import { useTitle } from '../ui/title';
 import type { PageProps } from './inside';
 import { Labels } from './machines';
+import { Reason } from './reason';
 
 const Admit = lazy(() => import('./admit'));
 const Revoke = lazy(() => import('./revoke'));
@@ -119,7 +121,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
     <section class="part" aria-labelledby="may">
       <header>
         <h2 id="may">You may, here</h2>
-        {mine?.refused && <St shape="bad">{mine.refused}</St>}
+        {mine?.refused && (d.online ? <St shape="bad">{mine.refused}</St> : <span class="small muted">{whyNot(mine)}</span>)}
       </header>
       {work.failure && <Failed failure={work.failure} what="Your rights could not be read." retry={work.reload} />}
       {!work.data && !work.failure && <Loading />}
@@ -134,7 +136,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
           {mine.can_ask.map((r) => (
             <li class="row" key={'ask' + r.action}>
               <span>
-                {r.text}
+                {upper(r.text)}
                 <span class="sub">{['by request', ...(r.open ?? []), `rule ${r.rule}`].join('; ')}</span>
               </span>
             </li>
@@ -149,7 +151,7 @@ function OpenLine({ r, d, refused }: { r: Right; d: Device; refused?: string }) 
   return (
     <li class="row">
       <span>
-        {r.text}
+        {upper(r.text)}
         <span class="sub">
           {[r.role, `rule ${r.rule}`].filter(Boolean).join(', ')}
           {r.until && (
@@ -185,8 +187,7 @@ function OnIt({ name }: { name: string }) {
       {list.data && !list.data.sessions.length && <p class="muted">Nobody whose sessions you see.</p>}
       {!!list.data?.sessions.length && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Sessions on this machine">
-          <table class="tbl">
-            <caption class="vh">Sessions on this machine, newest first</caption>
+          <StackTable kind="s" caption="Sessions on this machine, newest first">
             <thead>
               <tr>
                 <th scope="col">Person</th>
@@ -199,7 +200,7 @@ function OnIt({ name }: { name: string }) {
             <tbody>
               {list.data.sessions.map((s: Session) => (
                 <tr key={s.id}>
-                  <th scope="row">
+                  <th scope="row" class="c1 r1">
                     <a class="t" href={`/sessions/${s.id}`} data-row>
                       {s.user}
                     </a>
@@ -207,20 +208,22 @@ function OnIt({ name }: { name: string }) {
                       as <code>{s.login || 'none'}</code>
                     </span>
                   </th>
-                  <td class="nowrap">
+                  <td class="c2 r1">
                     <Time at={s.started ?? s.asked} />
                   </td>
-                  <td>{s.purpose || <span class="muted">none given</span>}</td>
-                  <td>
+                  <td class="why">
+                    <Reason s={s} />
+                  </td>
+                  <td class="c1">
                     <Shows of={stateShown(s)} />
                   </td>
-                  <td>
+                  <td class="c2">
                     <Shows of={recordShown(s)} />
                   </td>
                 </tr>
               ))}
             </tbody>
-          </table>
+          </StackTable>
         </div>
       )}
     </section>
@@ -246,7 +249,7 @@ function Facts({ d }: { d: Device }) {
         {row('Serial', d.serial)}
         {row('Calls itself', d.host_name)}
         {row('System', d.os)}
-        {row('Agent', d.agent)}
+        {row('Agent', d.agent && agentVersion(d.agent))}
         {row('Address', d.address && <span class="mono">{d.address}</span>)}
         {row('Enrolled', d.enrolled_at && <Time at={d.enrolled_at} />)}
         {row(

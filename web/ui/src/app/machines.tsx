@@ -4,7 +4,7 @@ import { body, client } from '../api/client';
 import type { Device } from '../api/types';
 import { deviceShown, needsLook, places } from '../base/session';
 import { agoText, sinceText } from '../base/time';
-import { count, keyDigits, matches, plural } from '../base/words';
+import { agentVersion, count, keyDigits, matches, plural } from '../base/words';
 import { now } from '../ui/clock';
 import { useData } from '../ui/data';
 import { lazy } from '../ui/lazy';
@@ -246,12 +246,12 @@ function inState(d: Device, state: string): boolean {
 function FleetRow({ d }: { d: Device }) {
   return (
     <tr>
-      <th scope="row">
+      <th scope="row" class="c1 r1">
         <a class="t" href={`/machines/${encodeURIComponent(d.name)}`} data-row>
           {d.name}
         </a>
       </th>
-      <td>
+      <td class="c2 r1">
         <Shows of={deviceShown(d, (t) => sinceText(new Date(t), now()))} />
         {d.problems?.map((p) => (
           <span class="sub warn-ink" key={p}>
@@ -263,8 +263,8 @@ function FleetRow({ d }: { d: Device }) {
       <td>
         <Labels labels={d.labels} />
       </td>
-      <td data-l="agent">{d.agent || <span class="muted">unknown</span>}</td>
-      <td data-l="on it now">{d.live ? <St shape="rec">{plural(d.live, 'session')}</St> : <span class="muted">nobody</span>}</td>
+      <td data-l="agent" class="c1">{d.agent ? agentVersion(d.agent) : <span class="muted">unknown</span>}</td>
+      <td data-l="on it" class="c2">{d.live ? <St shape="rec">{plural(d.live, 'session')}</St> : <span class="muted">nobody</span>}</td>
     </tr>
   );
 }

@@ -4,6 +4,7 @@ import { body, client } from '../api/client';
 import type { Me, Right, Session, Work } from '../api/types';
 import { deviceShown, isLive } from '../base/session';
 import { lengthText, sinceText, untilText } from '../base/time';
+import { asking, whyNot } from '../base/work';
 import { matches, plural } from '../base/words';
 import { now } from '../ui/clock';
 import { useData } from '../ui/data';
@@ -168,9 +169,7 @@ function Logins({ rights }: { rights: Right[] }) {
 const roleText = (rights: Right[]) => [...new Set(rights.map((r) => (r.role ? `${r.role}, rule ${r.rule}` : `rule ${r.rule}`)))].join('; ');
 
 function OpenRow({ w }: { w: Work }) {
-  const online = useOnline();
   const until = w.can_open.map((r) => r.until).filter(Boolean).sort()[0];
-  const terminals = w.can_open.filter((r) => r.login);
   return (
     <tr>
       <Name w={w} />
@@ -181,28 +180,31 @@ function OpenRow({ w }: { w: Work }) {
         <Logins rights={w.can_open} />
         <span class="sub">{roleText(w.can_open)}</span>
       </td>
-      <td class="nowrap">{until ? <Time at={until} as={untilText} /> : <span class="muted">{w.can_open[0]?.max_seconds ? `${lengthText(w.can_open[0].max_seconds * 1000)} a session` : 'no end set'}</span>}</td>
-      <td class="act">
-        {w.refused ? (
-          <span class="small muted">{w.refused}</span>
-        ) : !w.device.online ? (
-          <span class="small muted">opens when it is online</span>
-        ) : !online ? (
-          <span class="small muted">{offlineReason}</span>
-        ) : (
-          terminals.map((r) => (
-            <a class="btn" href={`/live/new?device=${encodeURIComponent(w.device.name)}&login=${encodeURIComponent(r.login!)}`} aria-label={`${terminals.length > 1 ? `Open as ${r.login}` : 'Open terminal'} on ${w.device.name}`} key={r.action}>
-              {terminals.length > 1 ? `Open as ${r.login}` : 'Open terminal'}
-            </a>
-          ))
-        )}
-      </td>
+      <td>{until ? <Time at={until} as={untilText} /> : <span class="muted">{w.can_open[0]?.max_seconds ? `${lengthText(w.can_open[0].max_seconds * 1000)} a session` : 'no end set'}</span>}</td>
+      <Open w={w} />
     </tr>
   );
 }
 
+/** The buttons, or why there is none now. */
+function Open({ w }: { w: Work }) {
+  const online = useOnline();
+  const no = whyNot(w) || (online ? '' : offlineReason);
+  if (no) return <td class="act says small muted">{no}</td>;
+  const terminals = w.can_open.filter((r) => r.login);
+  return (
+    <td class="act">
+      {terminals.map((r) => (
+        <a class="btn" href={`/live/new?device=${encodeURIComponent(w.device.name)}&login=${encodeURIComponent(r.login!)}`} aria-label={`${terminals.length > 1 ? `Open as ${r.login}` : 'Open terminal'} on ${w.device.name}`} key={r.action}>
+          {terminals.length > 1 ? `Open as ${r.login}` : 'Open terminal'}
+        </a>
+      ))}
+    </td>
+  );
+}
+
 function AskRow({ w }: { w: Work }) {
-  const wants = [...new Set(w.can_ask.flatMap((r) => r.open ?? []))];
+  const { most, wants } = asking(w.can_ask);
   return (
     <tr>
       <Name w={w} />
@@ -211,14 +213,13 @@ function AskRow({ w }: { w: Work }) {
       </td>
       <td>
         <Logins rights={w.can_ask} />
-        <span class="sub">{wants.length ? wants.join('; ') : w.can_ask[0]!.text}</span>
+        <span class="sub">{wants || w.can_ask[0]!.text}</span>
       </td>
       <td>
-        <span class="muted">{roleText(w.can_ask)}</span>
+        {most}
+        <span class="sub">{roleText(w.can_ask)}</span>
       </td>
-      <td class="act">
-        <span class="small muted">by request</span>
-      </td>
+      <td class="act small muted">by request</td>
     </tr>
   );
 }
@@ -231,8 +232,8 @@ function ClosedRow({ w }: { w: Work }) {
         <Shows of={state(w)} />
       </td>
       <td>{w.refused || 'Nothing now'}</td>
-      <td />
-      <td class="act" />
+      <td class="less" />
+      <td class="act says" />
     </tr>
   );
 }

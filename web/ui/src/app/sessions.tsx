@@ -1,18 +1,18 @@
 // Sessions: a list with filters. Everybody sees their own; who reviews, approves or administers sees all.
 import { body, client } from '../api/client';
 import type { Session } from '../api/types';
-import { isLive, recordShown, stateShown } from '../base/session';
+import { isLive, places, recordShown, stateShown } from '../base/session';
 import { lengthText } from '../base/time';
 import { bytes, count, plural } from '../base/words';
 import { now } from '../ui/clock';
 import { useData } from '../ui/data';
 import { typing, useKeys, useListKeys } from '../ui/keyboard';
 import { OfflineBanner } from '../ui/online';
-import { Empty, Failed, Loading, Shows, Time } from '../ui/parts';
+import { Empty, Failed, Loading, Shows, StackTable, Time } from '../ui/parts';
 import { useTitle } from '../ui/title';
 import type { PageProps } from './inside';
+import { Reason } from './reason';
 import { go } from './router';
-import { places } from '../base/session';
 
 const size = 25;
 const spans: [string, string][] = [
@@ -35,7 +35,7 @@ export default function Sessions({ me, at }: PageProps) {
   useTitle(title);
   useListKeys();
   const q = at.searchParams;
-  const ask = { text: q.get('text') ?? '', device: q.get('device') ?? '', user: q.get('user') ?? '', state: q.get('state') ?? '', days: q.get('days') ?? '', page: Number(q.get('page') ?? 1) || 1 };
+  const ask = { text: q.get('text') ?? '', device: q.get('device') ?? '', user: q.get('user') ?? '', site: q.get('site') ?? '', state: q.get('state') ?? '', days: q.get('days') ?? '', page: Number(q.get('page') ?? 1) || 1 };
   const list = useData(() => body(client.GET('/api/v1/sessions', { params: { query: query(ask) } })), [at.search], 5000);
   const turn = (by: number) => list.data && ask.page + by >= 1 && ask.page + by <= pages(list.data.total) && go(address({ ...ask, page: ask.page + by }));
   useKeys(
@@ -49,7 +49,7 @@ export default function Sessions({ me, at }: PageProps) {
     },
     [at.search, list.data?.total],
   );
-  const filtered = !!(ask.text || ask.device || ask.user || ask.state || ask.days);
+  const filtered = !!(ask.text || ask.device || ask.user || ask.site || ask.state || ask.days);
   const wide = title !== 'My sessions';
   return (
     <main id="main" class="page">
@@ -60,14 +60,18 @@ export default function Sessions({ me, at }: PageProps) {
           <p>{!list.data ? ' ' : filtered ? `${plural(list.data.total, 'session')} match.` : `${plural(list.data.total, 'session')}${wide ? ' on the machines you see' : ' of yours'}.`}</p>
         </div>
       </header>
-      <Filters ask={ask} wide={wide} key={at.search} />
+      <Filters ask={ask} wide={wide} known={list.data?.sessions ?? []} key={at.search} />
       {list.failure && <Failed failure={list.failure} what="Sessions could not be read." retry={list.reload} />}
       {!list.data && !list.failure && <Loading lines={8} />}
-      {list.data && (list.data.sessions.length ? <Table list={list.data.sessions} /> : <None filtered={filtered} wide={wide} />)}
+      {list.data && (list.data.sessions.length ? <Table list={list.data.sessions} wide={wide} /> : <None filtered={filtered} wide={wide} />)}
       {list.data && list.data.total > 0 && (
         <div class="pager">
           <span>
-            {count((ask.page - 1) * size + 1)} to {count((ask.page - 1) * size + list.data.sessions.length)} of {count(list.data.total)} · <kbd>J</kbd> <kbd>K</kbd> move · <kbd>Enter</kbd> open
+            {count((ask.page - 1) * size + 1)} to {count((ask.page - 1) * size + list.data.sessions.length)} of {count(list.data.total)}
+            <span class="keys">
+              {' '}
+              · <kbd>J</kbd> <kbd>K</kbd> move · <kbd>Enter</kbd> open
+            </span>
           </span>
           <nav aria-label="Pages">
             <div class="btns">
@@ -89,6 +93,7 @@ interface Ask {
   text: string;
   device: string;
   user: string;
+  site: string;
   state: string;
   days: string;
   page: number;
@@ -102,6 +107,7 @@ function query(a: Ask) {
     ...(a.text && { text: a.text }),
     ...(a.device && { device: a.device }),
     ...(a.user && { user: a.user }),
+    ...(a.site && { site: a.site }),
     ...(a.state && { state: a.state }),
     ...(days > 0 && { from: new Date(now().getTime() - days * day).toISOString() }),
     page: a.page,
@@ -115,12 +121,23 @@ function address(a: Ask): string {
   return '/sessions' + (p.size ? '?' + p : '');
 }
 
-function Filters({ ask, wide }: { ask: Ask; wide: boolean }) {
+/** Names seen in lists so far, to choose from: nobody reads the names of all people and customers here. */
+const seen = { user: new Set<string>(), site: new Set<string>() };
+
+function remember(list: Session[]) {
+  for (const s of list) {
+    seen.user.add(s.user);
+    if (s.site) seen.site.add(s.site);
+  }
+}
+
+function Filters({ ask, wide, known }: { ask: Ask; wide: boolean; known: Session[] }) {
+  remember(known);
   const submit = (e: Event & { currentTarget: HTMLFormElement }) => {
     e.preventDefault();
     const f = new FormData(e.currentTarget);
     const get = (k: string) => String(f.get(k) ?? '').trim();
-    go(address({ text: get('text'), device: get('device'), user: get('user'), state: get('state'), days: get('days'), page: 1 }));
+    go(address({ text: get('text'), device: get('device'), user: get('user'), site: get('site'), state: get('state'), days: get('days'), page: 1 }));
   };
   const pick = (name: string, label: string, options: [string, string][], value: string) => (
     <div class="field">
@@ -134,8 +151,19 @@ function Filters({ ask, wide }: { ask: Ask; wide: boolean }) {
       </select>
     </div>
   );
+  const name = (of: 'site' | 'user', label: string, all: string) => (
+    <div class="field">
+      <label for={'f-' + of}>{label}</label>
+      <input id={'f-' + of} name={of} list={'seen-' + of} placeholder={all} autocomplete="off" defaultValue={ask[of]} onChange={(e) => e.currentTarget.form!.requestSubmit()} />
+      <datalist id={'seen-' + of}>
+        {[...seen[of]].sort().map((n) => (
+          <option value={n} key={n} />
+        ))}
+      </datalist>
+    </div>
+  );
   return (
-    <form class="filters" role="search" aria-label="Sessions" onSubmit={submit}>
+    <form class={wide ? 'filters many' : 'filters'} role="search" aria-label="Sessions" onSubmit={submit}>
       <div class="field grow">
         <label for="q">Machine, person, login, reason or ticket</label>
         <input id="q" name="text" type="search" defaultValue={ask.text} />
@@ -146,12 +174,8 @@ function Filters({ ask, wide }: { ask: Ask; wide: boolean }) {
           <input id="f-device" name="device" defaultValue={ask.device} />
         </div>
       )}
-      {wide && ask.user && (
-        <div class="field">
-          <label for="f-user">Person</label>
-          <input id="f-user" name="user" defaultValue={ask.user} />
-        </div>
-      )}
+      {wide && name('site', 'Customer', 'All customers')}
+      {wide && name('user', 'Person', 'Everyone')}
       {pick('state', 'State', states, ask.state)}
       {pick('days', 'When', spans, ask.days)}
       <button class="btn" type="submit">
@@ -165,7 +189,7 @@ function None({ filtered, wide }: { filtered: boolean; wide: boolean }) {
   if (filtered) {
     return (
       <Empty title="No session matches.">
-        <p>Looked in machine, person, login, reason and ticket of the sessions you see.</p>
+        <p>Looked in machine, person, login, reason and ticket of the sessions you see.{wide && ' A customer is a whole name, a person the name or its beginning.'}</p>
         <a class="btn" href="/sessions">
           Show all
         </a>
@@ -184,21 +208,23 @@ function None({ filtered, wide }: { filtered: boolean; wide: boolean }) {
   );
 }
 
-function Table({ list }: { list: Session[] }) {
+function Table({ list, wide }: { list: Session[]; wide: boolean }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Sessions found">
-      <table class="tbl" id="sessions">
-        <caption class="vh">Sessions, newest first</caption>
+      <StackTable kind={wide ? 's' : 's own'} id="sessions" caption="Sessions, newest first">
         <thead>
           <tr>
             <th scope="col">Machine</th>
-            <th scope="col">Person</th>
+            <th scope="col">{wide ? 'Person' : 'As'}</th>
             <th scope="col">Started</th>
             <th scope="col" class="num">
               Took
             </th>
             <th scope="col" class="num">
-              Typed / shown
+              Typed
+            </th>
+            <th scope="col" class="num">
+              Shown
             </th>
             <th scope="col">Reason given</th>
             <th scope="col">State</th>
@@ -207,40 +233,65 @@ function Table({ list }: { list: Session[] }) {
         </thead>
         <tbody>
           {list.map((s) => (
-            <tr key={s.id}>
-              <th scope="row">
-                <a class="t" href={`/sessions/${s.id}`} data-row>
-                  {s.device}
-                </a>
-                <span class="sub">{s.site || 'no site'}</span>
-              </th>
-              <td>
-                {s.user}
-                <span class="sub">
-                  as <code>{s.login || 'none'}</code>
-                  {s.via === 'token' && ', by API token'}
-                </span>
-              </td>
-              <td class="nowrap">
-                <Time at={s.started ?? s.asked} />
-              </td>
-              <td class="num nowrap">{tookText(s)}</td>
-              <td class="num nowrap">{s.started ? `${bytes(s.bytes_in)} / ${bytes(s.bytes_out)}` : ''}</td>
-              <td>
-                {s.purpose || (s.argv?.length ? <code>{s.argv.join(' ')}</code> : <span class="muted">none given</span>)}
-                {s.ticket && <span class="sub">{s.ticket}</span>}
-              </td>
-              <td>
-                <Shows of={stateShown(s)} />
-              </td>
-              <td>
-                <Shows of={recordShown(s)} />
-              </td>
-            </tr>
+            <SessionRow s={s} wide={wide} key={s.id} />
           ))}
         </tbody>
-      </table>
+      </StackTable>
     </div>
+  );
+}
+
+function SessionRow({ s, wide }: { s: Session; wide: boolean }) {
+  return (
+    <tr>
+      <th scope="row" class="c1 r1">
+        <a class="t" href={`/sessions/${s.id}`} data-row>
+          {s.device}
+        </a>
+        <span class="sub">{s.site || 'no site'}</span>
+      </th>
+      <td class="c1 r2">
+        <Who s={s} wide={wide} />
+      </td>
+      <td class="c2 r1">
+        <Time at={s.started ?? s.asked} />
+      </td>
+      <td class="c2 r2 num">{tookText(s)}</td>
+      <td class="less num">{s.started ? bytes(s.bytes_in) : ''}</td>
+      <td class="less num">{s.started ? bytes(s.bytes_out) : ''}</td>
+      <td class="why">
+        <Reason s={s} />
+        {s.ticket && <span class="sub">{s.ticket}</span>}
+      </td>
+      <td class="c1">
+        <Shows of={stateShown(s)} />
+      </td>
+      <td class="c2">
+        <Shows of={recordShown(s)} />
+      </td>
+    </tr>
+  );
+}
+
+/** Of one's own sessions only the login says something new. */
+function Who({ s, wide }: { s: Session; wide: boolean }) {
+  const by = s.via === 'token' && 'API token';
+  if (!wide) {
+    return (
+      <>
+        <code>{s.login || 'none'}</code>
+        {by && <span class="sub">{by}</span>}
+      </>
+    );
+  }
+  return (
+    <>
+      {s.user}
+      <span class="sub">
+        as <code>{s.login || 'none'}</code>
+        {by && `, ${by}`}
+      </span>
+    </>
   );
 }
 

@@ -32,9 +32,14 @@ export function commandLine(argv: string[]): string {
   return argv.map((a) => (/^[\w@%+=:,./-]+$/.test(a) ? a : `'${a.replace(/'/g, `'\\''`)}'`)).join(' ');
 }
 
-/** First letter as at the beginning of a sentence. */
+/** The version of an agent, without the program's own name. */
+export const agentVersion = (agent: string) => agent.replace(/^sallyport-agent\s+/, '');
+
+export const upper = (s: string) => s.charAt(0).toUpperCase() + s.slice(1);
+
+/** First letter as at the beginning of a sentence, and its full stop. */
 export const sentence = (s: string) => {
-  const t = s.charAt(0).toUpperCase() + s.slice(1);
+  const t = upper(s);
   return t === '' || /[.!?…:]$/.test(t) ? t : t + '.';
 };
 

@@ -7,6 +7,7 @@ import { useData } from '../ui/data';
 import { St } from '../ui/parts';
 import { Seg } from '../ui/seg';
 import { set, setting } from '../ui/settings';
+import { Here } from './here';
 import type { Live } from './session';
 
 export function About({ live }: { live: Live }) {
@@ -52,20 +53,7 @@ export function About({ live }: { live: Live }) {
           )}
         </dl>
       </section>
-      <section class="part gap-s">
-        <header>
-          <h2>You may, here</h2>
-        </header>
-        <ul class="lines tight small">
-          <li class="row">
-            <span>
-              Terminal as <code>{live.login || '…'}</code>
-              {live.rule && <span class="sub">rule {live.rule}</span>}
-            </span>
-            {live.until && <span class="muted">until {clockTime(live.until)}</span>}
-          </li>
-        </ul>
-      </section>
+      <Here live={live} />
       {live.notice.length > 0 && (
         <section class="part gap-s">
           <header>

@@ -4,7 +4,7 @@ import { text } from '../api/client';
 import type { SessionDetail, Timeline } from '../api/types';
 import type { Row } from '../base/script';
 import { clockTime } from '../base/time';
-import { count } from '../base/words';
+import { count, upper } from '../base/words';
 import { useData } from '../ui/data';
 import { Failed, Loading, St } from '../ui/parts';
 import '../styles/tabs.css';
@@ -69,7 +69,7 @@ function Rows({ rows, t, find, current, onSeek }: { rows: Row[]; t: Timeline; fi
 
 function What({ r }: { r: Row }) {
   if (r.kind === 'typed' || r.kind === 'command') return <code>{r.text}</code>;
-  return <span class={r.kind === 'refused' || r.kind === 'sealed' ? undefined : 'n'}>{r.text}</span>;
+  return <span class={r.kind === 'refused' || r.kind === 'sealed' ? undefined : 'n'}>{upper(r.text)}</span>;
 }
 
 function Right({ r }: { r: Row }) {

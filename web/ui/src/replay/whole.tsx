@@ -25,7 +25,7 @@ export function Whole({ s }: { s: SessionDetail }) {
     setBusy(false);
   };
   return (
-    <section class="part gap-s half" aria-labelledby="whole" id="verify">
+    <section class="part gap-s" aria-labelledby="whole" id="verify">
       <header>
         <h2 id="whole">Is this record whole?</h2>
         {v && <St shape={shape(v.verdict)}>{v.verdict.summary}</St>}
