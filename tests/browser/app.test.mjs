@@ -1,7 +1,7 @@
 // The web app in a real browser against a real gateway, from sign-in to the check of a record.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
+import { bothThemes, launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
 import { gateway } from './gateway.mjs';
 
 let gw;
@@ -72,6 +72,32 @@ describe('My work', () => {
     assert.match(await row.locator('a.btn').first().getAttribute('href'), new RegExp(`/live/new\\?device=${gw.devices[0].name}`));
     await shot(page, 'mywork');
   }));
+
+  test('at 390 shows the name of a machine that is offline, and beside it nothing over it', as('technician', async (page) => {
+    await page.route('**/api/v1/work', async (route) => {
+      const work = await (await route.fetch()).json();
+      for (const w of work.devices) {
+        Object.assign(w.device, { online: false, last_seen: new Date(Date.now() - 3 * 3600_000).toISOString() });
+        w.refused = `${w.device.name} is offline since this morning`;
+      }
+      await route.fulfill({ json: work });
+    });
+    await page.goto(gw.url + '/');
+    const row = page.locator('tbody tr', { hasText: 'opens when it is online' }).first();
+    await row.waitFor();
+    await shot(page, 'mywork-offline');
+    const boxes = await row.evaluate((tr) => {
+      const box = (n) => {
+        const r = document.createRange();
+        r.selectNodeContents(n);
+        return r.getBoundingClientRect().toJSON();
+      };
+      return [...tr.cells].flatMap((c) => [...c.childNodes].map(box)).filter((x) => x.width);
+    });
+    const over = boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1));
+    assert.ok(boxes.length > 3);
+    assert.deepEqual(over, []);
+  }, { viewport: narrow }));
 
   test('answers to the keyboard', as('technician', async (page) => {
     await page.goto(gw.url + '/');
@@ -333,6 +359,35 @@ describe('lists', () => {
     await page.waitForURL(/\/sessions\/\w{26}$/);
   }));
 
+  test('are of one person and one customer when asked', as('officer', async (page) => {
+    if (gw.mock) return;
+    await page.goto(gw.url + '/sessions');
+    const name = (await page.locator('#sessions tbody tr td').first().evaluate((td) => td.firstChild.textContent)).trim();
+    const site = await page.locator('#sessions tbody th .sub').first().textContent();
+    assert.ok((await page.locator('#seen-site option').evaluateAll((all) => all.map((o) => o.value))).includes(site));
+    await page.fill('#f-site', site);
+    await page.press('#f-site', 'Enter');
+    await page.waitForURL((u) => u.searchParams.get('site') === site);
+    await page.fill('#f-user', name);
+    await page.press('#f-user', 'Enter');
+    await page.waitForURL((u) => u.searchParams.get('site') === site && u.searchParams.get('user') === name);
+    await page.waitForSelector('#sessions [data-row]');
+    assert.equal(await page.inputValue('#f-site'), site);
+    await page.fill('#f-user', 'Nobody At All');
+    await page.press('#f-user', 'Enter');
+    await page.getByText('No session matches.').waitFor();
+  }));
+
+  test('are rows of two lines at most, and entries at 390', as('officer', async (page) => {
+    await page.goto(gw.url + '/sessions');
+    await page.waitForSelector('#sessions [data-row]');
+    const high = () => page.evaluate(() => Math.max(...[...document.querySelectorAll('#sessions tbody tr')].map((r) => r.offsetHeight)));
+    assert.ok((await high()) <= 56, `got a row of ${await high()} px`);
+    await page.setViewportSize(narrow);
+    const clipped = await page.evaluate(() => document.querySelector('.scroll').scrollWidth - document.querySelector('.scroll').clientWidth);
+    assert.ok(clipped <= 0, `the list is ${clipped} px wider than what is shown of it`);
+  }));
+
   test('say what to do when nothing matches', as('officer', async (page) => {
     if (gw.mock) return;
     await page.goto(gw.url + '/sessions?text=nothing-is-called-this');
@@ -367,6 +422,16 @@ describe('Machines', () => {
     await shot(page, 'machine');
   }));
 
+  test('are found at 390 by a page of its own', as('technician', async (page) => {
+    await page.goto(gw.url + '/');
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Find' }).click();
+    await page.waitForURL(/\/find$/);
+    await page.fill('#find', gw.devices[0].name);
+    await page.locator('.found li', { hasText: gw.devices[0].name }).first().waitFor();
+    await page.press('#find', 'Enter');
+    await page.waitForURL(new RegExp(`/machines/${gw.devices[0].name}$`));
+  }, { viewport: narrow }));
+
   test('that are not there and not visible read the same', as('technician', async (page) => {
     await page.goto(gw.url + '/machines/no-such-machine');
     await page.getByText('No machine of this name is visible to you.').waitFor();
@@ -382,6 +447,7 @@ describe('accessibility: axe finds nothing', () => {
     ['machine', 'admin', () => '/machines/' + gw.devices[0].name, '#onit'],
     ['before', 'technician', () => `/live/new?device=${gw.devices[0].name}&login=${gw.devices[0].login}`, '#notice li'],
     ['session', 'officer', () => new URL(recorded).pathname, '#play'],
+    ['find', 'technician', () => '/find', '.found li'],
     ['missing', 'technician', () => '/nothing/here', '.empty'],
   ];
   for (const [name, who, path, ready] of pages) {
@@ -402,13 +468,13 @@ describe('accessibility: axe finds nothing', () => {
     test(`live, ${look}`, as('technician', async (page) => {
       await openTerminal(page, gw);
       await shot(page, `live-${look}`);
-      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(await bothThemes(page), []);
       await page.click('#end');
       await page.getByRole('dialog').waitFor();
-      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(await bothThemes(page), []);
       await page.click('#end-now');
       await page.waitForSelector('#ended');
-      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(await bothThemes(page), []);
     }, { viewport }));
   }
 
