@@ -55,11 +55,12 @@ export async function violations(page) {
   return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')} (${v.help})`));
 }
 
-/** The same page, light and dark: cheaper than a page for each. */
+/** The same page, light and dark: cheaper than a page for each. Colours may fade into each other first. */
 export async function bothThemes(page) {
   const found = [];
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(Promise.all(document.getAnimations().map((a) => a.finished)))))));
     found.push(...(await violations(page)).map((v) => `${colorScheme}: ${v}`));
   }
   return found;
