@@ -338,7 +338,7 @@ describe('the Session page', () => {
     await page.waitForSelector('h1');
     if (gw.mock) return;
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
-    assert.match(download.suggestedFilename(), /\.bundle$/);
+    assert.match(download.suggestedFilename(), /\.slyb$/);
   }));
 
   test('of somebody else reads as one that does not exist', as('technician', async (page) => {
