@@ -14,13 +14,16 @@ func FuzzForwarded(f *testing.F) {
 	f.Add("203.0.113.7:1", "192.0.2.1", "192.0.2.2")
 	f.Add("[::1]:1", "::ffff:10.0.0.1,", "fe80::1%eth0")
 	f.Add("127.0.0.1:1", "10.0.0.1,x,10.0.0.2", "")
+	f.Add("[::1]:1", "::ffff:10.0.0.17", "0::1%ethf")
 	trusted := netip.MustParsePrefix("10.0.0.0/8")
 	of := forwarded([]string{"127.0.0.0/8", "::1/128", trusted.String()})
 	f.Fuzz(func(t *testing.T, remote, one, two string) {
 		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {one, two}}}
 		ap, _ := netip.ParseAddrPort(remote)
 		peer, got := ap.Addr().Unmap(), of(r)
-		ours := func(a netip.Addr) bool { return a.IsLoopback() && a.Unmap() == a || trusted.Contains(a) }
+		ours := func(a netip.Addr) bool { // no network holds an address with a zone
+			return a.Zone() == "" && (a.IsLoopback() && a.Unmap() == a || trusted.Contains(a))
+		}
 		hops := strings.Split(one+","+two, ",")
 		hop := func(i int) netip.Addr { // the zero address: it cannot be read, or there is none
 			if i < 0 {

@@ -240,6 +240,9 @@ func (t *timeline) note(m Moment) {
 	text := caret([]byte(n.Text))
 	if n.Kind == recorder.NoteNoVerdict && text == "" {
 		text = fmt.Sprintf("no verdict on %d bytes of input, which stay sealed", n.N)
+		if n.N == 1 {
+			text = "no verdict on a byte of input, which stays sealed"
+		}
 	}
 	t.Notes = append(t.Notes, Mark{At: seconds(m.At), Kind: caret([]byte(n.Kind)), Text: text})
 }
