@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -141,44 +138,4 @@ func anyReads(group int) bool {
 		}
 	}
 	return false
-}
-
-type syscallKind int
-
-const (
-	otherCall syscallKind = iota
-	readsTerminal
-	waitsChild
-)
-
-// inSyscall says what a sleeping process waits in. Of programs with other rights only root may ask.
-func inSyscall(pid int) syscallKind {
-	raw, err := readProc(pid, "syscall")
-	if err != nil {
-		return otherCall
-	}
-	f := strings.Fields(string(raw))
-	if len(f) < 2 {
-		return otherCall
-	}
-	nr, err := strconv.ParseInt(f[0], 10, 64)
-	if err != nil {
-		return otherCall
-	}
-	switch {
-	case polls(nr):
-		return readsTerminal
-	case nr == unix.SYS_WAIT4 || nr == unix.SYS_WAITID:
-		return waitsChild
-	case nr != unix.SYS_READ:
-		return otherCall
-	}
-	fd, err := strconv.ParseUint(strings.TrimPrefix(f[1], "0x"), 16, 32)
-	if err != nil {
-		return otherCall
-	}
-	if target, _ := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.FormatUint(fd, 10)); strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty") {
-		return readsTerminal
-	}
-	return otherCall
 }
