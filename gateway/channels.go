@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,7 +18,7 @@ import (
 const channel uint32 = 1
 
 // openChannels opens the device's events beside the terminal or the command: far away, each answer is worth not waiting for.
-func (s *Session) openChannels() error {
+func (s *Session) openChannels(ctx context.Context) error {
 	events := beside(func() error {
 		ch, reqs, err := s.line.Conn.OpenChannel(wire.EventsChannel, nil)
 		if err != nil {
@@ -38,6 +39,9 @@ func (s *Session) openChannels() error {
 	kind, payload := "shell", []byte(nil)
 	if len(s.ask.Argv) > 0 {
 		kind, payload = "exec", ssh.Marshal(struct{ Command string }{shellQuote(s.ask.Argv)})
+	}
+	if err := ctx.Err(); err != nil { // ended meanwhile: nothing starts any more
+		return err
 	}
 	ok, err := ch.SendRequest(kind, true, payload)
 	if err != nil {

@@ -106,8 +106,11 @@ func (s *Session) stillAllowed(snap *authz.Snapshot, who authz.Person, dev store
 		return ended(ByWithdrawal, err.Error())
 	}
 	now := s.b.cfg.Now()
+	s.b.mu.Lock()
+	began := s.started
+	s.b.mu.Unlock()
 	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, dev), Action: action, Ticket: s.ask.Ticket,
-		LiveSessions: others, Opened: s.started}, now)
+		LiveSessions: others, Opened: began}, now)
 	if d.Allowed {
 		return nil
 	}

@@ -86,6 +86,7 @@ func (s *Session) announceClose(typ string, f closeFacts, record string) []func(
 			leaf, err = s.b.appendClose(ctx, typ, s.id, 0, *s.leaf, f)
 			return err
 		},
+		s.keepBeginning,
 		func(ctx context.Context) error {
 			if s.leaf == nil {
 				return s.b.keepUnannounced(ctx, s.id, f, record)
@@ -93,6 +94,30 @@ func (s *Session) announceClose(typ string, f closeFacts, record string) []func(
 			return s.b.keepClose(ctx, leaf, s.id, 0, f, record)
 		},
 	}
+}
+
+// keepBeginning completes the row of a part whose beginning could not be written when it was announced: without it, the record
+// could be neither exported nor checked.
+func (s *Session) keepBeginning(ctx context.Context) error {
+	if s.leaf == nil {
+		return nil
+	}
+	if err := s.b.ground(); err != nil {
+		return err
+	}
+	p, err := s.b.cfg.Store.Part(ctx, s.id, 0)
+	switch {
+	case err != nil || p.OpenLeaf != nil:
+		return err
+	case s.opened.Body == nil: // the answer did not come
+		p.OpenLeaf = s.leaf
+		return s.b.keepOpen(ctx, p)
+	}
+	_, err = s.b.cfg.Store.ChangePart(ctx, s.id, 0, func(p *store.Part) error {
+		s.begun(p)
+		return nil
+	})
+	return err
 }
 
 type closeFacts struct {

@@ -108,14 +108,23 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	if err != nil {
 		return opened, err
 	}
-	s.leaf, s.until = &opened.Index, opened.Until
+	s.leaf, s.opened = &opened.Index, opened
+	s.b.mu.Lock()
+	s.until = opened.Until
+	s.b.mu.Unlock()
 	noted := beside(func() error { return s.rec.Notice(noticeBody(opened)) })
 	err = b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
 		row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule
-		p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass = &opened.Index, opened.Nonce, opened.Body, opened.Pass
+		s.begun(p)
 		return nil
 	})
 	return opened, errors.Join(noted(), err)
+}
+
+// begun writes into a part what its open leaf commits to.
+func (s *Session) begun(p *store.Part) {
+	o := &s.opened
+	p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass = &o.Index, o.Nonce, o.Body, o.Pass
 }
 
 // exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
@@ -165,24 +174,33 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 		return errors.Join(err, stored())
 	}
 	s.line = line
-	if err := errors.Join(stored(), s.begin(ctx)); err != nil {
-		line.Conn.Close()
-		return err
+	if err = stored(); err == nil {
+		err = s.begin(ctx)
 	}
-	return nil
+	if err != nil {
+		line.Conn.Close()
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s took longer than %d s to start", s.ask.Device, openTime/time.Second)).Because(err)
+	}
+	return err
 }
 
-// begin opens the channels on the session line, while the row learns that the session runs.
+// begin opens the channels on the session line, while the row learns that the session runs. A machine that does not answer holds up
+// neither an end nor the time that an opening has.
 func (s *Session) begin(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { s.line.Conn.Close() })()
 	go refuseChannels(s.line.Channels)
 	go ssh.DiscardRequests(s.line.Requests)
 	began := s.b.cfg.Now()
 	stored := beside(func() error {
 		return s.change(ctx, func(row *store.Session) { row.State, row.Started, row.Record = store.Live, began, store.RecordRunning })
 	})
-	err := errors.Join(s.openChannels(), stored())
+	err := errors.Join(s.openChannels(ctx), stored())
 	if err == nil {
+		s.b.mu.Lock()
 		s.started = began
+		s.b.mu.Unlock()
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
 )
@@ -24,8 +25,9 @@ type Session struct {
 	device  store.Device
 	action  string
 	sink    Sink
-	started time.Time
-	until   time.Time // hard stop: the pass's
+	started time.Time     // as until, under b.mu while it opens: others look at it
+	until   time.Time     // hard stop: the pass's
+	opened  signer.Opened // what announced it
 
 	ctx    context.Context // cancelled with the reason why the session ends
 	cancel context.CancelCauseFunc
@@ -59,7 +61,11 @@ type Outcome struct {
 func (s *Session) ID() id.Session { return s.id }
 
 // Until is the hard stop.
-func (s *Session) Until() time.Time { return s.until }
+func (s *Session) Until() time.Time {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	return s.until
+}
 
 // Wait returns once the session is closed: all output was given to the sink, the record is closed and announced.
 func (s *Session) Wait() Outcome {
