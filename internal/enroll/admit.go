@@ -52,15 +52,11 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
-	out, err := o.Store.ChangeDevice(ctx, d.FP, func(row *store.Device) error {
-		if row.State == store.Revoked {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("%s was revoked meanwhile", name))
-		}
+	out, err := o.change(ctx, actor, d, func(row *store.Device) {
 		now := o.now().UTC()
 		row.Name, row.Site, row.Labels, row.Dispute = next.Name, next.Site, next.Labels, nil
 		row.State, row.StateAt, row.StateBy, row.StateWhy = store.OK, now, actor.Name, "admitted"
 		row.AdmittedBy, row.AdmittedAt = actor.Name, now
-		return nil
 	})
 	if err != nil {
 		return d, err
@@ -135,7 +131,7 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
-	out, err := o.Store.ChangeDevice(ctx, d.FP, func(row *store.Device) error { row.Labels = d.Labels; return nil })
+	out, err := o.change(ctx, actor, d, func(row *store.Device) { row.Labels = d.Labels })
 	if err != nil {
 		return d, err
 	}
@@ -166,14 +162,8 @@ func (o *Office) Revoke(ctx context.Context, actor Actor, name id.Device, why st
 	if err != nil {
 		return d, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // whoever asked may leave; this goes on
-	defer cancel()
-	out, err := o.Store.ChangeDevice(ctx, d.FP, func(row *store.Device) error {
-		if row.State != store.Revoked {
-			row.State, row.StateAt, row.StateBy, row.StateWhy = store.Revoked, o.now().UTC(), actor.Name, why
-		}
-		return nil
-	})
+	ctx = context.WithoutCancel(ctx) // whoever asked may leave; this goes on
+	out, err := o.revokeRow(ctx, actor, d, why)
 	if o.Lines != nil {
 		o.Lines.Cut(d.FP, "revoked by "+actor.Name)
 	}
@@ -183,9 +173,29 @@ func (o *Office) Revoke(ctx context.Context, actor Actor, name id.Device, why st
 	return out, errors.Join(o.restrict(ctx, d, actor, why), err)
 }
 
-// restrict tells the signer. A device that was never admitted is not there: then the leaf is written from here.
+// revokeTime is for the database, and again for the signer.
+const revokeTime = 10 * time.Second
+
+func (o *Office) revokeRow(ctx context.Context, actor Actor, d store.Device, why string) (store.Device, error) {
+	ctx, cancel := context.WithTimeout(ctx, revokeTime)
+	defer cancel()
+	return o.Store.ChangeDevice(ctx, d.FP, func(row *store.Device) error {
+		if row.State != store.Revoked {
+			row.State, row.StateAt, row.StateBy, row.StateWhy = store.Revoked, o.now().UTC(), actor.Name, why
+		}
+		return nil
+	})
+}
+
+// restrict tells the signer, at once: what it knows as revoked it never admits again. A device that it does not know may be on
+// its way there in an admission; once that is over it is known, or was never admitted, and then the leaf is written from here.
 func (o *Office) restrict(ctx context.Context, d store.Device, actor Actor, why string) error {
-	leaf, err := o.Signer.Restrict(ctx, d.FP, wire.StateRevoked, why+" (by "+actor.Name+", "+actor.ID+")")
+	leaf, err := o.revokeAtSigner(ctx, d, actor, why)
+	if errkind.KindOf(err) == errkind.NotFound {
+		o.changing.Lock()
+		defer o.changing.Unlock()
+		leaf, err = o.revokeAtSigner(ctx, d, actor, why)
+	}
 	if errkind.KindOf(err) == errkind.NotFound {
 		return o.Audit.Record(ctx, audit.Event{Type: "revoked", Actor: actor.ID, Subject: string(d.Name), Fields: map[string]string{"fp": wire.Hash(d.FP).String(), "why": why}})
 	}
@@ -194,4 +204,10 @@ func (o *Office) restrict(ctx context.Context, d store.Device, actor Actor, why 
 			WithHint("Revoke it again once the signer answers.").Because(err)
 	}
 	return o.Audit.Index(ctx, leaf.Index, "revoked", actor.ID, string(d.Name))
+}
+
+func (o *Office) revokeAtSigner(ctx context.Context, d store.Device, actor Actor, why string) (signer.Appended, error) {
+	ctx, cancel := context.WithTimeout(ctx, revokeTime)
+	defer cancel()
+	return o.Signer.Restrict(ctx, d.FP, wire.StateRevoked, why+" (by "+actor.Name+", "+actor.ID+")")
 }

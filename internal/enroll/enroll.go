@@ -12,6 +12,7 @@
 //
 // The database row says what the gateway shows; the signer's copy decides. Admitting and labelling go to the signer first and to the
 // row after. Revoking goes to both and to the line, whichever of them fails: what takes away must not wait for what is broken.
+// An admission that finds its device revoked or disputed meanwhile is refused, and taken back at the signer.
 package enroll
 
 import (

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,11 +40,23 @@ type house struct {
 	db          *sqlite.DB
 	signer      *signer.Service
 	clock       time.Time
+	told        sync.Mutex  // guards cut
 	cut, drop   []wire.Hash // what the control lines were told
 	admin, tech signer.Evidence
 }
 
-func (h *house) Cut(device wire.Hash, _ string)  { h.cut = append(h.cut, device) }
+func (h *house) Cut(device wire.Hash, _ string) {
+	h.told.Lock()
+	defer h.told.Unlock()
+	h.cut = append(h.cut, device)
+}
+
+func (h *house) cuts() []wire.Hash {
+	h.told.Lock()
+	defer h.told.Unlock()
+	return h.cut
+}
+
 func (h *house) Drop(device wire.Hash, _ string) { h.drop = append(h.drop, device) }
 func (h *house) Refresh(wire.Hash)               {}
 
