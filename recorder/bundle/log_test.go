@@ -207,6 +207,35 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	wantRule(t, "with old progress", err, RuleEnd)
 }
 
+func TestProgressKeepsASessionOpenForNoLongerThanItsPassCanBeGood(t *testing.T) {
+	s := newTimes()
+	at := s.now.Add(-40 * 24 * time.Hour)
+	event := func() { s.saw(0, ledger.Leaf{Type: "viewed"}, must(ledger.EventBody{AtMS: at.UnixMilli()}.Marshal())(t)) }
+	progress := func() {
+		s.saw(2, ledger.Leaf{Type: "progress", Ref: []uint64{1}}, must(ledger.ProgressBody{Open: 1, AtMS: at.UnixMilli()}.Marshal())(t))
+	}
+	event()
+	at = at.Add(3 * 24 * time.Hour) // nothing happens for days, then a session begins
+	s.saw(1, ledger.Leaf{Type: "open"}, nil)
+	progress()
+	for began := at; at.Sub(began) < longest*time.Second; at = at.Add(fresh) {
+		progress()
+	}
+	progress()
+	event()
+	if !s.couldRun(1) {
+		t.Error("at the end of the longest pass it cannot run")
+	}
+	for range 30 * 24 * time.Hour / fresh {
+		at = at.Add(fresh)
+		progress()
+		event()
+	}
+	if s.couldRun(1) {
+		t.Error("30 days later it can still run")
+	}
+}
+
 func TestATimeThatIsStillToComeKeepsNothingOpen(t *testing.T) {
 	h := newHouse(t)
 	body := must(ledger.EventBody{AtMS: time.Now().Add(1000 * time.Hour).UnixMilli()}.Marshal())(t)

@@ -15,18 +15,20 @@ const fresh = 15 * time.Minute
 type times struct {
 	now    time.Time // of whoever checks
 	newest time.Time
-	began  map[uint64]time.Time // by open leaf
+	began  map[uint64]time.Time // by open leaf: not before
+	behind map[uint64]time.Time // and not after, being the first time behind it
+	unseen []uint64             // open leaves that no time stands behind yet
 	last   map[uint64]time.Time // progress, by open leaf
 }
 
 func newTimes() times {
-	return times{now: time.Now(), began: map[uint64]time.Time{}, last: map[uint64]time.Time{}}
+	return times{now: time.Now(), began: map[uint64]time.Time{}, behind: map[uint64]time.Time{}, last: map[uint64]time.Time{}}
 }
 
 // saw takes an entry's time. One that is still to come proves nothing: with it a session could be kept open for ever.
 func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
 	if l.Type == "open" {
-		t.began[i] = t.newest
+		t.began[i], t.unseen = t.newest, append(t.unseen, i)
 		return
 	}
 	ms := timeOf(l.Type, body)
@@ -37,6 +39,10 @@ func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
 	if at.After(t.newest) {
 		t.newest = at
 	}
+	for _, open := range t.unseen {
+		t.behind[open] = t.newest
+	}
+	t.unseen = nil
 	if l.Type == "progress" && len(l.Ref) == 1 {
 		t.last[l.Ref[0]] = at
 	}
@@ -57,13 +63,15 @@ func timeOf(typ string, body []byte) int64 {
 }
 
 // couldRun reports whether a session part without an end could still run when the log's newest entry was written: its pass
-// could still be good, or it was recording not long before. Where the log says no time it could not.
+// could still be good, or it was recording not long before. Where the log says no time it could not. Before a beginning there
+// may have been nothing for days, so that progress counts for more than the entry before; but no session outlives its pass,
+// and whoever keeps writing progress cannot keep one open. Its end may have been about to be written.
 func (t *times) couldRun(open uint64) bool {
 	if began := t.began[open]; !began.IsZero() && t.newest.Sub(began) <= longest*time.Second {
 		return true
 	}
 	last, ok := t.last[open]
-	return ok && t.newest.Sub(last) <= fresh
+	return ok && t.newest.Sub(last) <= fresh && t.newest.Sub(t.behind[open]) <= longest*time.Second+fresh
 }
 
 func (t *times) cannotRun() string {
