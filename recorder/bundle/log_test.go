@@ -210,7 +210,9 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 func TestProgressKeepsASessionOpenForNoLongerThanItsPassCanBeGood(t *testing.T) {
 	s := newTimes()
 	at := s.now.Add(-40 * 24 * time.Hour)
-	event := func() { s.saw(0, ledger.Leaf{Type: "viewed"}, must(ledger.EventBody{AtMS: at.UnixMilli()}.Marshal())(t)) }
+	event := func() {
+		s.saw(0, ledger.Leaf{Type: "viewed"}, must(ledger.EventBody{AtMS: at.UnixMilli()}.Marshal())(t))
+	}
 	progress := func() {
 		s.saw(2, ledger.Leaf{Type: "progress", Ref: []uint64{1}}, must(ledger.ProgressBody{Open: 1, AtMS: at.UnixMilli()}.Marshal())(t))
 	}
