@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -328,6 +330,53 @@ func TestPingsAreAnsweredOnTheirNonceAndTellTheOwnersFreeze(t *testing.T) {
 	}
 	if n := len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze", Limit: 100}))(t)); n < 5 || n > flipBurst+2 {
 		t.Errorf("got %d events of a device that freezes and thaws without end, want about %d", n, flipBurst)
+	}
+}
+
+func TestADeviceThatFreezesAndThawsOnLineAfterLineIsSlowedAllTheSame(t *testing.T) {
+	var late atomic.Int64
+	h := newHouse(t, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) } })
+	m := h.admitted("press-1")
+	events := func() int {
+		return len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze", Limit: 1000}))(t))
+	}
+	flip := func() {
+		c, frozen := h.up(m), m.row().Frozen
+		for i := range flipBurst {
+			c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: make([]byte, 16), Size: 3, Frozen: (i%2 == 0) != frozen}, time.Second)
+		}
+		for range flipBurst {
+			next[wire.Pong](t, c, wire.TypePong)
+		}
+		c.ws.Close()
+		within(t, 2*time.Second, "gone", func() bool { return !h.Online(m.fp()) })
+	}
+	for range 5 {
+		flip()
+	}
+	if n := events(); n < 5 || n > flipBurst+5 {
+		t.Errorf("got %d events over five lines, want about %d", n, flipBurst)
+	}
+	before := events()
+	late.Store(int64(flipBurst * flipEvery))
+	flip()
+	if n := events() - before; n < 5 {
+		t.Errorf("got %d events after a while of quiet, want about %d", n, flipBurst)
+	}
+}
+
+func TestOnlyDevicesThatHaveBeenQuietAreForgottenInTheirFreezing(t *testing.T) {
+	f, now := newFlips(), time.Now()
+	for i := range mostFlips {
+		if !f.allow(wire.Sum(fmt.Append(nil, i)), now) {
+			t.Fatalf("device %d waits", i)
+		}
+	}
+	if f.allow(wire.Sum([]byte("one more")), now) || len(f.all) != mostFlips {
+		t.Errorf("got %d devices, want no more than %d", len(f.all), mostFlips)
+	}
+	if now = now.Add(flipEvery); !f.allow(wire.Sum([]byte("one more")), now) || len(f.all) != 1 {
+		t.Errorf("later: got %d devices, want the one that is new", len(f.all))
 	}
 }
 

@@ -38,7 +38,6 @@ type line struct {
 	size      uint64 // of the log, as the device last accepted it; 0: not known
 	epoch     uint64
 	frozen    bool
-	flips     *rate.Limiter // of frozen: each is an event in the log
 	witnessed time.Time     // when it was last given a head of the log
 	heard     chan struct{} // closed at the next message; nil: nobody waits
 }
@@ -149,12 +148,6 @@ func (l *line) ping(m wire.Ping) {
 	l.r.witness(ctx, l, false)
 }
 
-// An owner who freezes, looks and thaws is heard each time; a device that does nothing else waits for later pings.
-const (
-	flipBurst = 10
-	flipEvery = 5 * time.Second
-)
-
 // take keeps what a ping tells and reports whether the owner froze or thawed the device.
 func (l *line) take(m wire.Ping) (changed bool) {
 	l.mu.Lock()
@@ -165,7 +158,7 @@ func (l *line) take(m wire.Ping) (changed bool) {
 	case l.moved <- struct{}{}:
 	default:
 	}
-	if l.frozen == m.Frozen || !l.flips.AllowN(now, 1) {
+	if l.frozen == m.Frozen || !l.r.flips.allow(l.fp, now) {
 		return false
 	}
 	l.frozen = m.Frozen

@@ -105,6 +105,7 @@ const (
 type Registry struct {
 	cfg     Config
 	sources *sources
+	flips   *flips
 	count   counters
 
 	noise  *wire.Responder // since Run
@@ -144,7 +145,7 @@ func New(cfg Config) *Registry {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = remoteAddr
 	}
-	r := &Registry{cfg: cfg, sources: newSources(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
+	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
 		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, tickets: map[[sha256.Size]byte]*call{},
 		changed: map[[32]byte]store.Presence{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
