@@ -2,6 +2,7 @@ package idp
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,12 +12,24 @@ import (
 // backoff slows guessing. A few slips are free; then each failure doubles the wait. What counts most is a name from one
 // address: there the wait grows long, and nobody else feels it, not even who sits behind the same address. A name from
 // anywhere, and an address with any names, wait for a minute at most: enough against many guessers and against one who tries
-// many names, and a flood of guesses only delays others and locks nobody out.
+// many names.
+//
+// An attempt during a wait is refused and costs nothing. So whoever asks without a pause takes each moment in which an attempt
+// is free, and people who come only now and then find none for as long as that lasts. Therefore a name has a lane of its own
+// where it has signed in lately: there only what was tried with that name from that address counts. Who is new at an address,
+// who comes after a restart, and who shares an address with one who guesses at that very name, may be kept out.
 type backoff struct {
 	now func() time.Time
 
-	mu  sync.Mutex // guards all
-	all map[tried]slips
+	mu    sync.Mutex // guards what follows
+	all   map[tried]slips
+	lanes map[string][]lane // by name; only of people who are known, so there are few
+}
+
+// lane is where a name has signed in.
+type lane struct {
+	from string
+	last time.Time
 }
 
 // tried is what attempts are counted of: a name from an address, or of either any.
@@ -35,10 +48,12 @@ const (
 	longestHere = 15 * time.Minute // a name from one address
 	slipsFade   = time.Hour
 	mostSlips   = 20_000
+	laneTime    = 30 * 24 * time.Hour
+	mostLanes   = 8 // of a name; the newest
 )
 
 func newBackoff(now func() time.Time) *backoff {
-	return &backoff{now: now, all: map[tried]slips{}}
+	return &backoff{now: now, all: map[tried]slips{}, lanes: map[string][]lane{}}
 }
 
 func keysOf(addr netip.Addr, user string) [3]tried {
@@ -63,7 +78,11 @@ func (b *backoff) attempt(addr netip.Addr, user string) (wait time.Duration) {
 	defer b.mu.Unlock()
 	now := b.now()
 	keys := keysOf(addr, user)
-	for _, k := range keys {
+	felt := keys[:]
+	if b.hasLane(keys[0], now) {
+		felt = keys[:1]
+	}
+	for _, k := range felt {
 		wait = max(wait, b.all[k].until.Sub(now))
 	}
 	if wait > 0 {
@@ -100,6 +119,20 @@ func (b *backoff) forgive(addr netip.Addr, user string) {
 	} else {
 		delete(b.all, from)
 	}
+}
+
+// remember gives a name its lane at an address. It is for a whole sign-in: half of one would let a guesser push others' out.
+func (b *backoff) remember(addr netip.Addr, user string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from := pending.Network(addr)
+	all := slices.DeleteFunc(b.lanes[user], func(l lane) bool { return l.from == from })
+	all = append(all, lane{from, b.now()})
+	b.lanes[user] = all[max(0, len(all)-mostLanes):]
+}
+
+func (b *backoff) hasLane(here tried, now time.Time) bool {
+	return slices.ContainsFunc(b.lanes[here.user], func(l lane) bool { return l.from == here.addr && now.Sub(l.last) <= laneTime })
 }
 
 // fade makes room: what is old first, then all that waits for nothing.

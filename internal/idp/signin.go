@@ -128,6 +128,9 @@ func (p *Provider) askSecond(w http.ResponseWriter, r *http.Request, s step, wro
 	p.pages.Write(w, page.Page{Name: "second", Status: status, Title: "Second factor", Data: f, FormTo: p.formTo(s.back)})
 }
 
+// otpSlips makes a name under which wrong codes are counted apart from wrong passwords.
+const otpSlips = " otp"
+
 // serveSecond takes the code. Each page carries a step of its own, so nothing is tried twice from one.
 func (p *Provider) serveSecond(w http.ResponseWriter, r *http.Request) {
 	name := r.PostFormValue("step")
@@ -136,7 +139,7 @@ func (p *Provider) serveSecond(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, errkind.New(errkind.Signin, "this sign-in took too long, or was finished already").WithHint("Start again where you came from."))
 		return
 	}
-	if wait := p.backoff.attempt(p.cfg.Addr(r), s.user+" otp"); wait > 0 {
+	if wait := p.backoff.attempt(p.cfg.Addr(r), s.user+otpSlips); wait > 0 {
 		p.askSecond(w, r, s, fmt.Sprintf("There were too many attempts. Wait %d s, then try again.", seconds(wait)))
 		return
 	}
@@ -149,7 +152,7 @@ func (p *Provider) serveSecond(w http.ResponseWriter, r *http.Request) {
 		p.askSecond(w, r, s, "This code is wrong, or was used already. Take the one that is shown now; the clock of your phone must be right.")
 		return
 	}
-	p.backoff.forgive(p.cfg.Addr(r), s.user+" otp")
+	p.backoff.forgive(p.cfg.Addr(r), s.user+otpSlips)
 	u, ok := p.users.byName(s.user)
 	if !ok || u.Disabled {
 		p.showError(w, errkind.New(errkind.Signin, "this user is no longer known"))
@@ -176,6 +179,9 @@ func (p *Provider) complete(w http.ResponseWriter, r *http.Request, u User, back
 		p.sendLogouts(o)
 	}
 	p.setCookie(w, cookie, SessionTime)
+	for _, what := range []string{u.Name, u.Name + otpSlips} {
+		p.backoff.remember(p.cfg.Addr(r), what)
+	}
 	if to.Path == p.path+"/device" {
 		http.Redirect(w, r, to.RequestURI(), http.StatusSeeOther)
 		return

@@ -111,6 +111,80 @@ func TestGuessingANameIsSlowedFromEverywhere(t *testing.T) {
 	}
 }
 
+func TestWhoHasSignedInFromAnAddressIsNotKeptOutByGuessersWithoutAPause(t *testing.T) {
+	home := netip.MustParseAddr("203.0.113.9")
+	for what, guess := range map[string]func(i int) (netip.Addr, string){
+		"at names, from her own address": func(i int) (netip.Addr, string) { return home, fmt.Sprint("n", i) },
+		"at her name, from everywhere": func(i int) (netip.Addr, string) {
+			return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), "tess"
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := &clock{}
+			c.ns.Store(time.Now().UnixNano())
+			b := newBackoff(c.now)
+			tries := func() (in int) {
+				for i := range 3600 { // an hour; the guesser asks each second, she each minute
+					c.forward(time.Second)
+					b.attempt(guess(i))
+					if i%60 == 59 && b.attempt(home, "tess") == 0 {
+						in++
+						b.forgive(home, "tess")
+					}
+				}
+				return in
+			}
+			if in := tries(); in > 10 {
+				t.Errorf("new at her address she got in %d times of 60: the guesser does not guess enough", in)
+			}
+			b.remember(home, "tess")
+			if in := tries(); in != 60 {
+				t.Errorf("known at her address she got in %d times of 60", in)
+			}
+			c.forward(laneTime)
+			if in := tries(); in > 10 {
+				t.Errorf("after a month away she got in %d times of 60", in)
+			}
+		})
+	}
+}
+
+func TestALaneIsForOneNameAtOneAddressAndSlowsGuessingThere(t *testing.T) {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	b := newBackoff(c.now)
+	home, away := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("198.51.100.1")
+	b.remember(home, "tess")
+	for range freeSlips + 1 {
+		b.attempt(home, "tess")
+	}
+	if b.attempt(home, "tess") == 0 {
+		t.Error("guesses in the lane are free")
+	}
+	if b.attempt(away, "tess") == 0 {
+		t.Error("the name is free elsewhere, as if it had its lane there")
+	}
+	for i := range mostLanes {
+		b.remember(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), "tess")
+	}
+	if n := len(b.lanes["tess"]); n != mostLanes || b.hasLane(tried{home.String(), "tess"}, c.now()) {
+		t.Errorf("got %d lanes, want the newest %d", n, mostLanes)
+	}
+}
+
+func TestOnlyAWholeSignInMakesALane(t *testing.T) {
+	s := newSite(t)
+	b := s.browser().Open(s.ask())
+	b.Submit("username", "anna", "password", "wrong password wrong")
+	if len(s.backoff.lanes) != 0 {
+		t.Errorf("after a wrong password: got %v", s.backoff.lanes)
+	}
+	b.Submit("username", "anna", "password", password)
+	if b.At.Query().Get("code") == "" || len(s.backoff.lanes["anna"]) != 1 {
+		t.Errorf("after a sign-in: got %s, %v", b.At, s.backoff.lanes)
+	}
+}
+
 func TestManyGuessesAtOnceGainNothing(t *testing.T) {
 	b := newBackoff(time.Now)
 	var wg sync.WaitGroup
@@ -193,11 +267,17 @@ func TestASecondFactorIsAskedAndCountsOnce(t *testing.T) {
 	if !has(b.Body, `autocomplete="one-time-code"`) || b.At.Query().Get("code") != "" {
 		t.Fatalf("no second page: %s", b.Body)
 	}
+	if n := len(s.backoff.lanes); n != 0 {
+		t.Errorf("half a sign-in makes %d lanes", n)
+	}
 	stale := b.Body
 	if b.Submit("code", "000000"); b.Status != http.StatusUnauthorized || !has(b.Body, "code is wrong") {
 		t.Errorf("a wrong code: got %d %s", b.Status, b.Body)
 	}
 	b.Submit("code", code[:3]+" "+code[3:])
+	if n := len(s.backoff.lanes["anna"+otpSlips]); n != 1 {
+		t.Errorf("a whole one makes %d lanes for codes, want 1", n)
+	}
 	c := s.read(s.redeem(b.At.Query().Get("code")).ID)
 	if amr, _ := c["amr"].([]any); len(amr) != 3 || amr[2] != "mfa" {
 		t.Errorf("amr: got %v", c["amr"])
