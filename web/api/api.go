@@ -145,6 +145,8 @@ type API struct {
 	rates *limit.Rates // by sign-in and token
 	asks  *limit.Rates // by person: what is an entry of the log each time
 	views views
+
+	verifying verifying
 }
 
 // New makes the API.

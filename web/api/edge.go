@@ -30,6 +30,15 @@ func (p *Problem) Error() string { return p.Detail }
 // GetStatus implements huma.StatusError.
 func (p *Problem) GetStatus() int { return p.Status }
 
+// GetHeaders implements huma.HeadersError: what may work later says so, as in package problem.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if problem.Later(p.Problem) {
+		h.Set("Retry-After", problem.LaterSeconds)
+	}
+	return h
+}
+
 // ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return problem.ContentType }
 

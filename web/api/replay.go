@@ -205,6 +205,11 @@ func (a *API) getCast(ctx context.Context, who *Asker, in *struct {
 }
 
 func (a *API) verifySession(ctx context.Context, who *Asker, in *SessionID) (*answer[apitype.Verdict], error) {
+	done, err := a.verifying.begin(who.Person.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s, parts, err := a.open(ctx, who, in.ID, "verify")
 	if err != nil {
 		return nil, err

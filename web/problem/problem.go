@@ -38,6 +38,14 @@ func Of(log *slog.Logger, err error) apitype.Problem {
 // Write answers a request with an error's problem document.
 func Write(w http.ResponseWriter, log *slog.Logger, err error) { Send(w, Of(log, err)) }
 
+// LaterSeconds is when to try again where nobody knows better.
+const LaterSeconds = "5"
+
+// Later reports whether the same request may work later.
+func Later(p apitype.Problem) bool {
+	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+}
+
 // Send writes a problem document.
 func Send(w http.ResponseWriter, p apitype.Problem) {
 	h := w.Header()
@@ -47,8 +55,8 @@ func Send(w http.ResponseWriter, p apitype.Problem) {
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 	}
-	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable) && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "5")
+	if Later(p) && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", LaterSeconds)
 	}
 	w.WriteHeader(p.Status)
 	var b strings.Builder

@@ -1,5 +1,5 @@
 // Package records reads a session's record for the API: it asks the archive for what was recorded and the log for what was
-// announced. It keeps nothing, and holds no key: the archive has the reading key, nobody here has the unsealing one.
+// announced. It keeps nothing but where in the log it has found things, and holds no key: the archive has the reading key, nobody here has the unsealing one.
 //
 // # Its word and an outsider's
 //
@@ -44,6 +44,8 @@ type Records struct {
 	Archive *archive.Archive
 	Log     Log
 	Bundler Bundler
+
+	passed passed
 }
 
 func parts(in []store.Part) []archive.Part {

@@ -165,6 +165,46 @@ func (r *recorded) write(t *testing.T, node *recorder.Node, pub ed25519.PublicKe
 	r.parts = []store.Part{part}
 }
 
+// countedLog counts the entries that are asked for.
+type countedLog struct {
+	logs
+	entries int
+}
+
+func (c *countedLog) Entry(ctx context.Context, index uint64) (signer.Entry, error) {
+	c.entries++
+	return c.logs.Entry(ctx, index)
+}
+
+func TestARecordThatIsVerifiedAgainDoesNotReadTheWholeLogAgain(t *testing.T) {
+	r := record(t)
+	for range 300 {
+		body, err := ledger.EventBody{AtMS: 1}.Marshal()
+		r.log.add(t, "viewed", body, err)
+	}
+	r.closeAgain(t)
+	c := &countedLog{logs: r.log}
+	r.Records.Log = c
+	first, err := r.Verify(t.Context(), r.session, r.parts)
+	if err != nil || c.entries < 300 {
+		t.Fatalf("got %v after %d entries, want all read", err, c.entries)
+	}
+	c.entries = 0
+	again, err := r.Verify(t.Context(), r.session, r.parts)
+	if err != nil || !again.OK || !slices.Equal(first.Checks, again.Checks) {
+		t.Errorf("got %v, %v, want the same checks as before, %v", err, again, first)
+	}
+	if c.entries > 10 {
+		t.Errorf("%d entries were read again, want its own few", c.entries)
+	}
+	for i := range mostPassed + 5 {
+		r.passed.keep([2]uint64{uint64(i), 1 << 20}, nil)
+	}
+	if len(r.passed.all) != mostPassed {
+		t.Errorf("%d parts are remembered, want %d at most", len(r.passed.all), mostPassed)
+	}
+}
+
 func TestAWholeRecordIsProvenCheckByCheck(t *testing.T) {
 	r := record(t)
 	v, err := r.Verify(t.Context(), r.session, r.parts)

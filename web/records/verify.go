@@ -158,30 +158,47 @@ func (r *Records) progress(ctx context.Context, v *verdict, log ledger.Checkpoin
 		end = most
 		v.ok("log", "progress", "only the %d entries after the beginning of part %d were looked through for its progress", mostRead, p.Part)
 	}
-	for at := *p.OpenLeaf + 1; at < end; at++ {
-		e, err := r.Log.Entry(ctx, at)
+	span := [2]uint64{*p.OpenLeaf, end}
+	among, known := r.passed.of(span)
+	if !known {
+		among = between(span)
+	}
+	var found []uint64
+	for at := range among {
+		h, ok, err := r.progressAt(ctx, v, log, p, at)
 		if err != nil {
 			return err
 		}
-		l, err := ledger.ParseLeaf(e.Leaf)
-		if err != nil {
-			v.bad("log", "progress leaf", "leaf %d: %v", at, err)
-			return errWrong
+		if ok {
+			found, opt.Heads = append(found, at), append(opt.Heads, h)
 		}
-		h, ok, err := bundle.ProgressOf(l, e.Body, *p.OpenLeaf, p.Session, p.Part)
-		if err != nil {
-			v.bad("log", "progress leaf", "leaf %d: %v", at, err)
-			return errWrong
-		}
-		if !ok {
-			continue
-		}
-		if _, err := r.leaf(ctx, v, log, at, "progress"); err != nil {
-			return err
-		}
-		opt.Heads = append(opt.Heads, h)
+	}
+	if p.CloseLeaf != nil && !known {
+		r.passed.keep(span, found)
 	}
 	return nil
+}
+
+// progressAt reads one entry: ok if it is a progress leaf of the part, and proven.
+func (r *Records) progressAt(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, at uint64) (h recorder.Head, ok bool, err error) {
+	e, err := r.Log.Entry(ctx, at)
+	if err != nil {
+		return h, false, err
+	}
+	l, err := ledger.ParseLeaf(e.Leaf)
+	if err != nil {
+		v.bad("log", "progress leaf", "leaf %d: %v", at, err)
+		return h, false, errWrong
+	}
+	h, ok, err = bundle.ProgressOf(l, e.Body, *p.OpenLeaf, p.Session, p.Part)
+	if err != nil {
+		v.bad("log", "progress leaf", "leaf %d: %v", at, err)
+		return h, false, errWrong
+	}
+	if ok {
+		_, err = r.leaf(ctx, v, log, at, "progress")
+	}
+	return h, ok && err == nil, err
 }
 
 // leaf reads a leaf's body after proving that the log includes it.
