@@ -11,7 +11,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// person turns evidence into who asks, believing nothing but the evidence itself.
+// person turns evidence into who asks, believing nothing but the evidence itself. The address alone is the asking data plane's
+// word: nothing shows it here.
 func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) {
 	addr, _ := netip.ParseAddr(e.ClientAddr)
 	switch {
