@@ -212,6 +212,7 @@ func eventually(t *testing.T, most time.Duration, what string, ok func() bool) t
 }
 
 func works(d *testenv.Demo) bool {
+	time.Sleep(400 * time.Millisecond) // a person may ask for two sessions a second for ever
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	out, err := d.Command(ctx, "technician", "shell", "press-1", "--", "echo", "works").Output()
