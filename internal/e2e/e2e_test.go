@@ -2,7 +2,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -56,6 +55,7 @@ func TestOneTechniciansSession(t *testing.T) {
 		}
 	})
 	t.Run("signals to the client reach the command", func(t *testing.T) { signalsReachIt(t, d) })
+	t.Run("a signal that is ignored stays so", func(t *testing.T) { ignoredStaysIgnored(t, d) })
 	t.Run("arguments arrive as they were", func(t *testing.T) {
 		got := d.Run(t, "technician", "shell", "press-1", "--", "printf", "%s|", "a b", "$HOME", "it's", "")
 		if got.Out != "a b|$HOME|it's||" {
@@ -102,31 +102,6 @@ func TestOneTechniciansSession(t *testing.T) {
 	t.Run("a flipped byte of the evidence is found", func(t *testing.T) { flippedByte(t, d) })
 	t.Run("the log's copy and the recordings are complete", func(t *testing.T) { census(t, d) })
 	t.Run("a revoked device is cut at once", func(t *testing.T) { revoked(t, d) })
-}
-
-// signalsReachIt sends each to the client itself, as kill, a closing window or a supervisor does.
-func signalsReachIt(t *testing.T, d *testenv.Demo) {
-	for sig, name := range map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT", syscall.SIGHUP: "HUP"} {
-		script := `trap "echo got ` + name + `; exit 9" ` + name + `; echo ready; i=0; while [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done`
-		cmd := d.Command(t.Context(), "technician", "shell", "press-1", "-T", "--", "sh", "-c", script)
-		out, err := cmd.StdoutPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewReader(out)
-		if line, err := lines.ReadString('\n'); line != "ready\n" {
-			t.Errorf("%s: got %q, %v, want that the command runs", name, line, err)
-		}
-		cmd.Process.Signal(sig)
-		rest, _ := io.ReadAll(lines)
-		cmd.Wait()
-		if got := cmd.ProcessState.ExitCode(); string(rest) != "got "+name+"\n" || got != 9 {
-			t.Errorf("%s: got %q and exit %d, want that the command got it and said 9", name, rest, got)
-		}
-	}
 }
 
 func twentyAtOnce(t *testing.T, d *testenv.Demo) {
