@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -101,10 +102,26 @@ func (c *devicesShowCmd) Run(a *app) error {
 
 func deviceFields(d apitype.Device) []field {
 	return []field{
-		{"device", string(d.Name)}, {"state", stateText(d)}, {"why", d.Why}, {"line", lineText(d)}, {"last seen", at(d.LastSeen)}, {"tunnel", d.Tunnel},
+		{"device", string(d.Name)}, {"state", stateText(d)}, {"why", d.Why}, {"line", lineText(d)}, {"last seen", at(d.LastSeen)}, {"tunnel", d.Tunnel}, {"clock", skewText(d.ClockSkewMS)},
 		{"site", d.Site}, {"labels", labels(d.Labels)}, {"problems", strings.Join(d.Problems, "; ")}, {"fingerprint", d.Fingerprint}, {"serial", d.Serial},
 		{"host name", d.HostName}, {"system", d.OS}, {"agent", d.Agent}, {"address", d.Address}, {"enrolled", at(d.EnrolledAt)}, {"admitted", at(d.AdmittedAt)},
 		{"admitted by", d.AdmittedBy}, {"live sessions", fmt.Sprint(d.Live)},
+	}
+}
+
+// skewText says how far the machine's own clock is off, if it is worth a word.
+func skewText(ms int64) string {
+	which := "ahead"
+	if ms < 0 {
+		which = "behind"
+	}
+	switch seconds := max(ms/1000, -(ms / 1000)); {
+	case seconds <= 5:
+		return ""
+	case seconds >= 2*24*3600:
+		return fmt.Sprintf("%d days %s", seconds/(24*3600), which)
+	default:
+		return (time.Duration(seconds) * time.Second).String() + " " + which
 	}
 }
 

@@ -2,6 +2,7 @@ package rendezvous
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,32 @@ func TestARenewalCountsFromTheFirstLineWithIt(t *testing.T) {
 	}
 	if d := m.row(); d.Generation != 1 || d.Renewing || d.State != store.OK {
 		t.Errorf("got generation %d, renewing %v, state %s", d.Generation, d.Renewing, d.State)
+	}
+}
+
+func TestAMachinesOwnClockIsShownHoweverWrong(t *testing.T) {
+	h := newHouse(t)
+	for name, c := range map[string]struct {
+		wall        int64
+		least, most time.Duration
+	}{
+		"untold":  {0, 0, 0},
+		"right":   {time.Now().UnixMilli(), -time.Minute, time.Minute},
+		"ahead":   {time.Now().Add(time.Hour).UnixMilli(), 59 * time.Minute, time.Hour},
+		"battery": {1, -math.MaxInt64, -50 * 365 * 24 * time.Hour},
+		"liar":    {math.MaxInt64, 200 * 365 * 24 * time.Hour, math.MaxInt64},
+		"liar-2":  {math.MinInt64, math.MinInt64, -200 * 365 * 24 * time.Hour},
+	} {
+		m := h.admitted(name)
+		m.wall = c.wall
+		h.up(m)
+		within(t, 2*time.Second, name+" is online", func() bool { d := m.row(); return d.Online() })
+		if d := m.row(); d.ClockSkew < c.least || d.ClockSkew > c.most {
+			t.Errorf("%s: got a skew of %s, want between %s and %s", name, d.ClockSkew, c.least, c.most)
+		}
+	}
+	if got := h.Metrics().ClockSkew; got != math.MaxInt64 {
+		t.Errorf("the most: got %s", got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -86,7 +87,7 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 		reply.Bundle = &b.signed
 	}
 	now := g.r.cfg.Now()
-	l := &line{r: g.r, ws: g.ws, fp: h.Device, name: d.Name, addr: g.addr.String(), boot: h.Boot, agent: h.Agent, gen: h.Gen, since: now.UTC(),
+	l := &line{r: g.r, ws: g.ws, fp: h.Device, name: d.Name, addr: g.addr.String(), boot: h.Boot, agent: h.Agent, gen: h.Gen, since: now.UTC(), skew: skewOf(h.Wall, now),
 		tunnel: tunnelOf(g.r.cfg.NoTLS, reply.TLS, h.TLS), seen: g.seen, rate: rate.NewLimiter(messageRate, messageRate), gone: make(chan struct{}), turn: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		nonce: h.Nonce, nonceAt: now, epoch: h.Epoch, frozen: d.Frozen, witnessed: now}
 	if h.Log.Origin == b.parsed.Log.Origin {
@@ -97,6 +98,14 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 	}
 	g.line = l
 	return g.generation(d, h.Gen)
+}
+
+// skewOf is how far ahead the machine's own clock is. The way here is counted in; an absent value is no skew.
+func skewOf(wallMS int64, now time.Time) time.Duration {
+	if wallMS == 0 {
+		return 0
+	}
+	return time.UnixMilli(wallMS).Sub(now) // ends at 292 years, whatever it says
 }
 
 // tunnelOf compares the exporter values of both ends. An inspecting proxy leaves both ends with one, and different ones.

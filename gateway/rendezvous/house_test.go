@@ -169,6 +169,7 @@ type machine struct {
 	boot   string
 	bundle uint64
 	tls    func([]byte) []byte // what it says about its exporter; nil: the truth
+	wall   int64               // what its own clock says
 	name   id.Device
 	silent *atomic.Bool // its session lines answer nothing
 }
@@ -218,7 +219,7 @@ func (m *machine) hello(ws *wire.WS, part *wire.EnrolPart) []byte {
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
 	return must(wire.Encode(wire.Hello{V: []int{1}, Device: m.fp(), Gen: m.gen, TLS: x, Bundle: m.bundle, Log: wire.TreeHead{Origin: "test/log"},
-		Boot: m.boot, Agent: "0.1", Nonce: nonce, Enrol: part}))(m.h.t)
+		Boot: m.boot, Agent: "0.1", Nonce: nonce, Wall: m.wall, Enrol: part}))(m.h.t)
 }
 
 // greet runs the handshake only.

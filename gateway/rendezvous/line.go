@@ -26,7 +26,8 @@ type line struct {
 	tunnel string
 	gen    uint32
 	since  time.Time
-	seen   uint64 // Registry.cuts when its handshake began
+	skew   time.Duration // of the machine's own clock when the line came up
+	seen   uint64        // Registry.cuts when its handshake began
 	rate   *rate.Limiter
 	gone   chan struct{} // closed when nothing of it is left
 	turn   chan struct{} // held by what moves the device's head of the log on

@@ -1,6 +1,9 @@
 package rendezvous
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 type counters struct {
 	handshakes, refused, limited, enrolled, enrolRefused       atomic.Uint64
@@ -12,6 +15,7 @@ type counters struct {
 type Metrics struct {
 	Connected        int            // devices with a control line
 	Agents           map[string]int // those, by the version that their agent names
+	ClockSkew        time.Duration  // the most that one's own clock is off, by its amount
 	Opening          int            // sessions that are being opened
 	Sessions         int            // session lines
 	Handshakes       uint64         // proven control lines
@@ -46,6 +50,7 @@ func (r *Registry) Metrics() Metrics {
 		if len(d.lines) > 0 {
 			m.Connected++
 			m.Agents[d.lines[0].agent]++
+			m.ClockSkew = max(m.ClockSkew, d.lines[0].skew.Abs())
 		}
 		m.Sessions += len(d.sessions)
 	}

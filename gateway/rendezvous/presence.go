@@ -14,7 +14,7 @@ import (
 func (r *Registry) note(l *line, connected bool) {
 	l.mu.Lock()
 	p := store.Presence{At: r.cfg.Now().UTC(), Connected: connected, Addr: l.addr, Node: r.cfg.Node, Boot: l.boot, Agent: l.agent, Tunnel: l.tunnel,
-		Frozen: l.frozen, Epoch: l.epoch, LogSize: l.size}
+		Frozen: l.frozen, ClockSkew: l.skew, Epoch: l.epoch, LogSize: l.size}
 	l.mu.Unlock()
 	if connected {
 		p.At = l.since

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,7 +141,7 @@ func (a *Agent) hello(tls, nonce []byte) wire.Hello {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return wire.Hello{V: []int{1}, Device: a.keys.FP(), Gen: a.device.Gen, TLS: tls, Bundle: a.bundle.Serial, Epoch: a.trust.Epoch(), Log: a.trust.Head(),
-		Boot: boot(), Agent: Version(), Nonce: nonce}
+		Boot: boot(), Agent: Version(), Nonce: nonce, Wall: cmp.Or(state.Wall().UnixMilli(), 1)}
 }
 
 func pingEvery(seconds int) time.Duration {

@@ -105,7 +105,7 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		}, []string{"1 ", "answered 404 Not Found, which is not how a gateway answers", "Check the address"}},
 		{"1 wrong address: not whole", func(t *testing.T) string { return b.enrol(t, "new", b.code[:40]) },
 			[]string{"2 ", "this is not a whole join code", "copy it again"}},
-		{"2 the clock stands at 1970", b.clock, []string{"0 ", "reach", "gateway key", "online, tunnel tls", "which does no harm here: the time that the gateway signs counts"}},
+		{"2 the clock stands at 1970", b.clock, []string{"0 ", "reach", "gateway key", "online, tunnel tls", "which does no harm here: the time that the gateway signs counts", "clock          20", " days behind"}},
 		{"3 a proxy wants a password", func(t *testing.T) string {
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+passwordProxy(t), "--ca", b.CA())
 		}, []string{"1 ", "the proxy wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
@@ -180,7 +180,7 @@ func (b *beginner) clock(t *testing.T) string {
 	p := testenv.Launch(t, b.Path("press-3.log"), prepare("run"))
 	defer p.End(syscall.SIGTERM)
 	b.WaitOnline(b.admin, p, "press-3")
-	return fmt.Sprintf("%d %s%s", got.Status, got.Out, testenv.Finish(t, prepare("doctor")).Out)
+	return fmt.Sprintf("%d %s%s", got.Status, got.Out, testenv.Finish(t, prepare("doctor")).Out+b.admin.Must("devices", "show", "press-3"))
 }
 
 // intercepted enrols through a proxy that opens TLS, whose authority the machine was told to trust.

@@ -38,7 +38,8 @@ type Hello struct {
 	Log    TreeHead   `json:"log"`
 	Boot   string     `json:"boot"`
 	Agent  string     `json:"agent"`
-	Nonce  []byte     `json:"nonce"` // for the status in the answer
+	Nonce  []byte     `json:"nonce"`         // for the status in the answer
+	Wall   int64      `json:"wall,omitzero"` // ms since 1970 by the machine's own clock: shown to people, decides nothing
 	Enrol  *EnrolPart `json:"enrol,omitempty"`
 }
 

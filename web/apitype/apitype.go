@@ -120,7 +120,7 @@ type Device struct {
 	AdmittedAt  *time.Time        `json:"admitted_at,omitempty"`
 	AdmittedBy  string            `json:"admitted_by,omitempty"`
 	Why         string            `json:"why,omitempty" doc:"why it is in this state"`
-	ClockSkewMS int64             `json:"clock_skew_ms,omitempty"`
+	ClockSkewMS int64             `json:"clock_skew_ms,omitempty" doc:"how far ahead its own clock was when its line came up; nothing is decided by it"`
 	Problems    []string          `json:"problems,omitempty" doc:"what its labels lack, one sentence each"`
 	Live        int               `json:"live" doc:"sessions running on it"`
 	LogSize     uint64            `json:"log_size,omitempty" doc:"of the log, as the device last accepted it"`

@@ -735,7 +735,10 @@ export interface components {
             admitted_at?: string;
             admitted_by?: string;
             agent?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description how far ahead its own clock was when its line came up; nothing is decided by it
+             */
             clock_skew_ms?: number;
             /** Format: date-time */
             enrolled_at?: string;
