@@ -70,7 +70,7 @@ fuzz:
 	@deploy/fuzz.sh
 
 soak: build
-	$(GO) test -tags '$(TAGS) soak' -timeout 60m -run Soak ./...
+	$(GO) test -tags '$(TAGS) soak' -timeout 60m -v -run Soak ./internal/e2e
 
 clean:
 	rm -rf $(OUT)
