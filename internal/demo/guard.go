@@ -300,10 +300,10 @@ func (g *guard) tell() {
 	p("\nLog key: %s", g.key)
 	p("Officer's token (export, verify): %s", g.s.User("officer").Token)
 	p("Everything is kept in %s. Ctrl-C ends the demo.", g.s.Dir())
-	if g.s.Login != "nobody" {
+	if os.Getuid() != 0 {
 		p("Not root: shells run as you, %s, beside the agents' own keys; a session could read them. As root they run as nobody.", g.s.Login)
 	} else if shut := closedTo(g.s.Dir()); shut != "" {
-		p("Shells run as nobody, who cannot pass %s: their homes are out of reach. Another --dir has them.", shut)
+		p("Shells run as %s, who cannot pass %s: their homes are out of reach. Another --dir has them.", g.s.Login, shut)
 	}
 	p("One process holds gateway, signer and archive here: whoever takes it has every key. `sallyport serve` can keep them apart.")
 }

@@ -366,6 +366,37 @@ func TestADemoStartsAgainWithEverythingKept(t *testing.T) {
 	}
 }
 
+// TestADemoRunsForAnOrdinaryUser: also for one whose name is that of root's own shells.
+func TestADemoRunsForAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	var become []string
+	if os.Getuid() == 0 {
+		become = []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := testenv.StartUnder(t, become, filepath.Join(dir, "demo"), "--devices", "1")
+	uid := func(pid int) uint32 {
+		info, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Uid
+	}
+	got := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "id -u; exit 3")
+	if mine := uid(d.Devices[0].PID); mine == 0 || got.Out != fmt.Sprintf("%d\n", mine) || got.Status != 3 || uid(d.GatewayPID) != mine {
+		t.Errorf("got %+v, want a command as user %d, whose the gateway is too", got, mine)
+	}
+	if out := d.Output(); !strings.Contains(out, "Not root: shells run as you, "+d.Devices[0].Login+", beside the agents' own keys") {
+		t.Errorf("it does not say what is weaker so:\n%s", out)
+	}
+	if err := d.Stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
 func TestKillingTheDemoLeavesNothing(t *testing.T) {
 	d := testenv.Start(t, "--devices", "1")
 	gateway, agent := d.GatewayPID, d.Devices[0].PID
