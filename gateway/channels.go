@@ -82,7 +82,7 @@ func (s *Session) notStarted(kind string) error {
 	if e.Source == wire.SourceExec {
 		return errkind.New(errkind.Unavailable, text).WithHint("Whoever looks after the machine can mend that; nothing here forbids it.")
 	}
-	return errkind.New(errkind.Denied, text)
+	return errkind.New(errkind.Denied, text).WithHint(askOwner)
 }
 
 // prepare sends what belongs before the start; a device that cannot do it refuses the start.
@@ -111,6 +111,12 @@ func (s *Session) prepare() error {
 	return err
 }
 
+// What to do about what a machine, or the size of a terminal, does not allow.
+const (
+	askOwner  = "The pass or the rules of the machine's owner do not allow it; ask them."
+	fitWindow = "Make the window smaller, or work without a terminal: `sallyport shell -T`."
+)
+
 // deviceSays turns a refused channel into what a person reads.
 func deviceSays(err error) error {
 	var refused *ssh.OpenChannelError
@@ -121,7 +127,7 @@ func deviceSays(err error) error {
 	if !wire.PlainText(text, wire.MaxGrantText) {
 		text = "no reason was given"
 	}
-	return errkind.New(errkind.Denied, "the machine refused: "+text)
+	return errkind.New(errkind.Denied, "the machine refused: "+text).WithHint(askOwner)
 }
 
 // Resize tells record and device about a new size.
@@ -130,7 +136,7 @@ func (s *Session) Resize(cols, rows int) error {
 		return nil
 	}
 	if cols < 1 || cols > 500 || rows < 1 || rows > 300 {
-		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows")
+		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
 	}
 	if err := s.rec.Resize(channel, uint16(cols), uint16(rows)); err != nil {
 		s.stop(err)

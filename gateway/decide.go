@@ -71,6 +71,8 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	return s, nil
 }
 
+const nameLogin = "Name a login of the machine with --login; `sallyport devices show` lists those that you may use."
+
 // checkAsk refuses what no policy could allow, in words.
 func checkAsk(a *Ask) error {
 	if _, err := id.ParseDevice(string(a.Device)); err != nil {
@@ -78,19 +80,19 @@ func checkAsk(a *Ask) error {
 	}
 	if a.Login != "" {
 		if _, err := authz.ParseAction("shell:" + a.Login); err != nil {
-			return errkind.New(errkind.Usage, err.Error())
+			return errkind.New(errkind.Usage, err.Error()).WithHint(nameLogin)
 		}
 	}
 	for what, text := range map[string]string{"reason": a.Purpose, "ticket": a.Ticket} {
 		if !wire.PlainText(text, wire.MaxGrantText) {
-			return errkind.New(errkind.Usage, fmt.Sprintf("the %s is longer than %d bytes or has control characters", what, wire.MaxGrantText))
+			return errkind.New(errkind.Usage, fmt.Sprintf("the %s is longer than %d bytes or has control characters", what, wire.MaxGrantText)).WithHint("Write it shorter, as one line of plain text.")
 		}
 	}
 	if len(a.Argv) > 0 && (strings.Contains(strings.Join(a.Argv, ""), "\x00") || len(shellQuote(a.Argv)) > 32<<10) {
-		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB")
+		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB").WithHint("Give the command what is long on its standard input.")
 	}
 	if p := a.PTY; p != nil && (p.Cols < 1 || p.Cols > 500 || p.Rows < 1 || p.Rows > 300) {
-		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows")
+		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func checkAsk(a *Ask) error {
 func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now time.Time) (string, authz.Decision, *errkind.Error) {
 	shell, err := authz.ParseAction("shell:" + a.Login)
 	if err != nil {
-		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error())
+		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error()).WithHint(nameLogin)
 	}
 	if !known || snap.Policy == nil || !snap.Visible(a.Person, target(a.Device, dev), now) {
 		e := authz.Invisible(a.Device)

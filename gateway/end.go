@@ -22,7 +22,7 @@ func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	s, ok := b.live[sid]
 	b.mu.Unlock()
 	if !ok {
-		return errkind.New(errkind.Conflict, "this session does not run any more")
+		return errkind.New(errkind.Conflict, "this session does not run any more").WithHint("`sallyport sessions list --state live` shows what runs.")
 	}
 	text := "the session was ended by " + by
 	if why != "" {

@@ -532,8 +532,9 @@ func TestBadQuestionsAreAnsweredInWords(t *testing.T) {
 			a := h.ask("press-1")
 			c.edit(&a)
 			_, err := h.Ask(context.Background(), a)
-			if errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), c.want) || h.dev.dials() != 0 {
-				t.Errorf("got %v and %d dials, want a usage error with %q and none", err, h.dev.dials(), c.want)
+			e, _ := errkind.Of(err)
+			if errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), c.want) || e.Hint == "" || h.dev.dials() != 0 {
+				t.Errorf("got %v and %d dials, want a usage error with %q and what to do, and none", err, h.dev.dials(), c.want)
 			}
 		})
 	}

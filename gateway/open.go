@@ -181,7 +181,8 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 		line.Conn.Close()
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s took longer than %d s to start", s.ask.Device, openTime/time.Second)).Because(err)
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s took longer than %d s to start", s.ask.Device, openTime/time.Second)).
+			WithHint("Try again; if it stays so, somebody at the machine can run `sallyport-agent doctor`.").Because(err)
 	}
 	return err
 }

@@ -93,7 +93,8 @@ func consent(args []string, out io.Writer) error {
 		return errkind.New(errkind.NotFound, fmt.Sprintf("no request %.40q waits for an answer", args[1])).
 			WithHint("This version refuses what the owner's rules set to ask; allow it in the rules to let it in.")
 	}
-	return errkind.New(errkind.Usage, "consent list, consent allow ID or consent deny ID")
+	return errkind.New(errkind.Usage, "consent is followed by list, by allow and an id, or by deny and an id").
+		WithHint("`sallyport-agent consent list` shows what waits.")
 }
 
 func doctor(ctx context.Context, cfg agent.Config, asJSON bool, out io.Writer) error {
@@ -119,7 +120,7 @@ func doctor(ctx context.Context, cfg agent.Config, asJSON bool, out io.Writer) e
 		}
 	}
 	if bad > 0 {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all)))
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all))).WithHint("Begin with the first line marked LOOK.")
 	}
 	return nil
 }

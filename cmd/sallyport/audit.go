@@ -31,7 +31,7 @@ type auditTailCmd struct {
 
 func (c *auditTailCmd) Run(a *app) error {
 	if c.Lines < 1 || c.Lines > 500 {
-		return usageError("-n wants a number from 1 to 500", "")
+		return usageError("-n wants a number from 1 to 500", "`sallyport audit export` writes all of them.")
 	}
 	rows, err := c.read(a, 0, c.Lines)
 	if err != nil {

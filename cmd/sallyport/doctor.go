@@ -97,7 +97,7 @@ func (c *doctorCmd) tell(a *app, all []finding) error {
 		}
 	}
 	if bad > 0 {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all)))
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%d of %d are not as they should be", bad, len(all))).WithHint("Begin with the first line marked LOOK.")
 	}
 	return nil
 }

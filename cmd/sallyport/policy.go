@@ -43,7 +43,7 @@ func (p policyFiles) read() ([]authz.File, error) {
 	for i, name := range p.Files {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, usageError("the policy cannot be read: "+err.Error(), "")
+			return nil, usageError("the policy cannot be read: "+err.Error(), "Name the TOML files that are the policy, one after the other.")
 		}
 		out[i] = authz.File{Name: name, Text: text}
 	}

@@ -29,9 +29,12 @@ the gateway then and is not taken as given, and the answer says so.
 Exit status: 0 it is allowed as things stand, 77 it is not, 2 the action is not written as one.`
 }
 
+// actionForms is said with an action that is none.
+const actionForms = "Write it as the policy does, such as shell:root or files.read:/var/log; `sallyport policy explain --help` lists the forms."
+
 func (c *policyExplainCmd) Run(a *app) error {
 	if _, err := authz.ParseAction(c.Action); err != nil {
-		return usageError(err.Error(), "")
+		return usageError(err.Error(), actionForms)
 	}
 	cl, err := a.client()
 	if err != nil {

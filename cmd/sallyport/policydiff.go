@@ -27,7 +27,7 @@ Exit status: 0 done, whether or not something differs; 1 something is wrong with
 
 func (c *policyDiffCmd) Run(a *app) error {
 	if len(c.Files) > 0 && c.To != 0 {
-		return usageError("files are compared with one version: leave out --to", "")
+		return usageError("files are compared with one version: leave out --to", "--from N compares them with version N, without it with the one in force.")
 	}
 	before, after, err := c.sides(a)
 	if err != nil {

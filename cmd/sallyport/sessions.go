@@ -246,7 +246,7 @@ func cutOff(err error) error {
 
 func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
 	if c.Speed <= 0 {
-		return usageError("--speed wants a number above 0", "")
+		return usageError("--speed wants a number above 0", "1 is as it happened, 2 twice as fast, 0.5 half as fast.")
 	}
 	fmt.Fprintln(a.stderr, "sallyport: these are the recorded bytes, unfiltered; they can drive your terminal. Ctrl-C stops.")
 	in, err := cl.Stream(a.context(), c.path("/cast"), url.Values{"version": {"2"}})

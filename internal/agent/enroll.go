@@ -53,7 +53,7 @@ func Enroll(ctx context.Context, cfg Config, j Joining) error {
 func (j Joining) check() error {
 	if strings.TrimSpace(j.Code) == "" {
 		return errkind.New(errkind.Usage, "the join code is missing").
-			WithHint("Write `sallyport-agent enroll sp1-…`: an administrator gets the code by `sallyport enroll-token create`, or in the browser by Add a machine.")
+			WithHint("Write `sallyport-agent enroll sp1-…`: an administrator gets the code by `sallyport enroll-token create`, or in the browser by Machines, New join code.")
 	}
 	if j.Preset != "" && !slices.Contains(authz.Presets, j.Preset) {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%.40q is not a preset of the owner's rules", j.Preset)).
@@ -98,7 +98,7 @@ func (e *enrolment) prepare(context.Context) error {
 	if e.cfg.CA != "" {
 		raw, err := os.ReadFile(e.cfg.CA)
 		if err != nil {
-			return errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", e.cfg.CA)).Because(err)
+			return errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", e.cfg.CA)).WithHint("It takes a certificate in PEM form.").Because(err)
 		}
 		if err := d.Write("ca.pem", raw); err != nil {
 			return err

@@ -77,7 +77,7 @@ func TestWhatIsAskedWronglyIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		words []string
 	}{
 		{[]string{g.code.String(), "--preset", "wrong"}, []string{`"wrong" is not a preset`, "The presets are locked, ask, office-hours, open."}},
-		{nil, []string{"the join code is missing", "sallyport enroll-token create"}},
+		{nil, []string{"the join code is missing", "sallyport enroll-token create", "Machines, New join code"}},
 		{[]string{""}, []string{"the join code is missing"}},
 		{[]string{"sp1-x"}, []string{"join code"}},
 		{[]string{g.code.String(), "sp1-x"}, []string{`"sp1-x"`, "one join code"}},

@@ -95,17 +95,20 @@ func loopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
+// wantPEM is what --ca takes.
+const wantPEM = "--ca takes the authority's certificate in PEM form; whoever runs the gateway has it."
+
 func withCA(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, errkind.New(errkind.Usage, "the file of the certificate authority cannot be read: "+err.Error())
+		return nil, errkind.New(errkind.Usage, "the file of the certificate authority cannot be read: "+err.Error()).WithHint(wantPEM)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errkind.New(errkind.Usage, file+" holds no certificate in PEM form")
+		return nil, errkind.New(errkind.Usage, file+" holds no certificate in PEM form").WithHint(wantPEM)
 	}
 	return pool, nil
 }

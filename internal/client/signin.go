@@ -60,7 +60,7 @@ func (c *Client) SignIn(ctx context.Context, provider string, visit func(address
 	case err != nil:
 		return out, err
 	case answer.problem != "":
-		return out, errkind.New(errkind.Signin, "the sign-in was not given: "+answer.problem)
+		return out, errkind.New(errkind.Signin, "the sign-in was not given: "+answer.problem).WithHint("Run `sallyport login` again.")
 	}
 	return out, c.Post(ctx, "/api/v1/login/cli/token", apitype.CLICode{Code: answer.code, Verifier: verifier}, &out)
 }

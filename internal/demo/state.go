@@ -234,7 +234,7 @@ func freePort() (string, error) {
 // CheckAddr refuses what would show a demo, whose passwords lie open, to anybody else.
 func CheckAddr(addr string, devices int) error {
 	if devices < 1 || devices > 100 {
-		return errkind.New(errkind.Usage, fmt.Sprintf("--devices %d: want 1 to 100", devices))
+		return errkind.New(errkind.Usage, fmt.Sprintf("--devices %d: want 1 to 100", devices)).WithHint("Leave it out for three.")
 	}
 	if addr == "" {
 		return nil

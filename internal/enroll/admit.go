@@ -37,7 +37,8 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, nam
 	}
 	switch d.State {
 	case store.OK:
-		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was admitted by %s on %s", name, d.AdmittedBy, when(d.AdmittedAt)))
+		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was admitted by %s on %s", name, d.AdmittedBy, when(d.AdmittedAt))).
+			WithHint("There is nothing to do; `sallyport devices label` changes its labels.")
 	case store.Revoked:
 		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was revoked on %s; a revoked key stays so", name, when(d.StateAt))).
 			WithHint("Remove the state directory on the device, so that it makes new keys, and enrol it again.")
@@ -94,7 +95,7 @@ func (o *Office) asAdmitted(ctx context.Context, d store.Device, a Admission) (s
 	other, err := o.Store.Device(ctx, name)
 	switch {
 	case err == nil && other.State != store.Revoked && other.FP != d.FP:
-		return d, errkind.New(errkind.Conflict, fmt.Sprintf("another device has the name %s", name))
+		return d, errkind.New(errkind.Conflict, fmt.Sprintf("another device has the name %s", name)).WithHint("Admit this one under another: `sallyport devices admit --name`.")
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return d, err
 	}

@@ -15,6 +15,7 @@
 package errkind
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 )
@@ -38,7 +39,7 @@ const (
 type Error struct {
 	Kind Kind
 	Text string // what happened and why; for people
-	Hint string // what to do next; may be empty
+	Hint string // what to do next; empty: what anybody can do about this kind
 	Err  error  // the cause; for the log only
 }
 
@@ -83,11 +84,11 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// ForPeople gives the text and hint to show. An unclassified error becomes a
+// ForPeople gives the text and hint to show; there is always something to do. An unclassified error becomes a
 // reference that stands beside the full chain in the log.
 func ForPeople(err error) (text, hint, reference string) {
 	if e, ok := Of(err); ok && e.Kind != Internal {
-		return e.Text, e.Hint, ""
+		return e.Text, cmp.Or(e.Hint, e.Kind.next()), ""
 	}
 	reference = rand.Text()[:6]
 	return "internal fault, reference " + reference, "Tell whoever runs the gateway this reference; its log says what happened.", reference

@@ -48,6 +48,6 @@ func (s *Users) useTOTP(name, code string, now time.Time) error {
 				return nil
 			}
 		}
-		return errkind.New(errkind.Signin, "this code is wrong, or it was used already")
+		return errkind.New(errkind.Signin, "this code is wrong, or it was used already").WithHint("Type what the authenticator shows now; it changes every 30 s.")
 	})
 }

@@ -97,7 +97,7 @@ func (s *Users) Add(u User, password string) (User, error) {
 	u.Password = hashPassword(password)
 	return u, s.change(func(all []User) ([]User, error) {
 		if slices.ContainsFunc(all, func(o User) bool { return o.Name == u.Name || o.Subject == u.Subject }) {
-			return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is already a user %s", u.Name))
+			return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is already a user %s", u.Name)).WithHint("Take another name, or `sallyport users passwd` for a new password.")
 		}
 		return append(all, u), nil
 	})
@@ -139,7 +139,7 @@ func (s *Users) SetPassword(name, password string, now time.Time) error {
 }
 
 func noUser(name string) error {
-	return errkind.New(errkind.NotFound, fmt.Sprintf("there is no user %s", name))
+	return errkind.New(errkind.NotFound, fmt.Sprintf("there is no user %s", name)).WithHint("`sallyport users list` shows who there is.")
 }
 
 func (s *Users) byName(name string) (User, bool) {

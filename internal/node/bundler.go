@@ -22,12 +22,12 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 	e := bundle.Export{Session: s.ID, Dir: b.g.path("recordings"), HostKey: dev.HostKey}
 	for _, p := range parts {
 		if p.OpenLeaf == nil {
-			return errkind.New(errkind.Conflict, "this session was never announced, so there is no evidence to export")
+			return errkind.New(errkind.Conflict, "this session was never announced, so there is no evidence to export").WithHint("`sallyport sessions show` says what became of it.")
 		}
 		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass})
 	}
 	if len(e.Parts) == 0 {
-		return errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export")
+		return errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")
 	}
 	if e.Policy, err = b.policy(ctx, s.PolicySHA); err != nil {
 		return err

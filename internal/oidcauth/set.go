@@ -38,7 +38,7 @@ func (s *Set) Named(name string) (*Provider, error) {
 			return p, nil
 		}
 	}
-	return nil, errkind.New(errkind.NotFound, fmt.Sprintf("there is no way to sign in of the name %q", clip(name)))
+	return nil, errkind.New(errkind.NotFound, fmt.Sprintf("there is no way to sign in of the name %q", clip(name))).WithHint("Open the sign-in page: it lists the ways there are.")
 }
 
 // VerifyIDToken implements signer.Identities. What the token says of its issuer only chooses who checks it.

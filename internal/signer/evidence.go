@@ -54,7 +54,8 @@ func (s *Service) token(text string, addr netip.Addr) (Token, error) {
 	if t.Network != "" {
 		n, err := netip.ParsePrefix(t.Network)
 		if err != nil || !n.Contains(addr.Unmap()) {
-			return Token{}, errkind.New(errkind.Signin, "this API token is not good from "+addr.String())
+			return Token{}, errkind.New(errkind.Signin, "this API token is not good from "+addr.String()).
+				WithHint("Use it from the network it was made for, or make one for this: `sallyport token create --network`.")
 		}
 	}
 	return t, nil
@@ -79,10 +80,11 @@ func (s *Service) allowed(ctx context.Context, e Evidence, duty authz.Duty) (aut
 			return who, err
 		}
 		if !p.ByToken(duty) {
-			return who, errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", duty))
+			return who, errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", duty)).WithHint("Sign in yourself with `sallyport login`.")
 		}
 		if !slices.Contains(t.Scopes, string(duty)) {
-			return who, errkind.New(errkind.Denied, fmt.Sprintf("this API token has not the scope %q", duty))
+			return who, errkind.New(errkind.Denied, fmt.Sprintf("this API token has not the scope %q", duty)).
+				WithHint("Make one that has it: `sallyport token create --scope`.")
 		}
 	}
 	return who, nil

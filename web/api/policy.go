@@ -88,7 +88,7 @@ type explainQuery struct {
 func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answer[apitype.Explanation], error) {
 	action, err := authz.ParseAction(in.Action)
 	if err != nil {
-		return nil, errkind.New(errkind.Usage, err.Error())
+		return nil, errkind.New(errkind.Usage, err.Error()).WithHint("Write it as the policy does, such as shell:root or files.read:/var/log.")
 	}
 	person, err := a.person(ctx, who, in.User)
 	if err != nil {

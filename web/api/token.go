@@ -108,7 +108,7 @@ func (a *API) newToken(who *Asker, in apitype.TokenNew) (store.APIToken, error) 
 	case len(in.Scopes) == 0:
 		return t, errkind.New(errkind.Usage, "a token without scopes can do nothing").WithHint("The scopes are " + strings.Join(scopes, ", ") + ".")
 	case !wire.PlainText(in.Name, 80) || !wire.PlainText(in.Machine, 80):
-		return t, errkind.New(errkind.Usage, "the name of a token or a machine is longer than 80 bytes or has control characters")
+		return t, errkind.New(errkind.Usage, "the name of a token or a machine is longer than 80 bytes or has control characters").WithHint("Write it shorter, as one line of plain text.")
 	case in.Network != "" && err != nil:
 		return t, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a network", in.Network)).WithHint("Write it as 198.51.100.0/24.")
 	case in.TTLSeconds < 60 || in.TTLSeconds > int64(signer.MaxTokenTime/time.Second):

@@ -50,12 +50,12 @@ func (d *Door) hello(l *line, r *http.Request, c Caller) (id.Session, error) {
 	l.readBy(time.Now().Add(d.cfg.HelloTime))
 	text, msg, err := l.read()
 	if err != nil {
-		return id.Session{}, errkind.New(errkind.Usage, "no ticket came in time").Because(err)
+		return id.Session{}, errkind.New(errkind.Usage, "no ticket came in time").WithHint("Open the session again.").Because(err)
 	}
 	l.readBy(time.Time{})
 	var h apitype.TerminalHello
 	if !text || wire.StrictJSON(msg, &h) != nil {
-		return id.Session{}, errkind.New(errkind.Usage, "the first message is not a ticket")
+		return id.Session{}, errkind.New(errkind.Usage, "the first message is not a ticket").WithHint("Open the session again; the page may be older than the gateway: load it again.")
 	}
 	sid, err := d.cfg.Tickets.Redeem(h.Ticket, c.Key)
 	if err == nil {

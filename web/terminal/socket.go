@@ -32,7 +32,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		HandshakeTimeout: d.cfg.HelloTime, ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: writeBuffers,
 		Subprotocols: []string{apitype.TerminalSubprotocol},
 		Error: func(w http.ResponseWriter, _ *http.Request, _ int, reason error) {
-			problem.Write(w, d.cfg.Log, errkind.New(errkind.Usage, "this address speaks WebSocket only").Because(reason))
+			problem.Write(w, d.cfg.Log, errkind.New(errkind.Usage, "this address speaks WebSocket only").WithHint("Open a session in the browser, or with `sallyport shell`.").Because(reason))
 		},
 	}
 	if caller.Cookie {
@@ -54,7 +54,7 @@ func (d *Door) admit(r *http.Request, c Caller) error {
 			WithHint("Open the gateway's address itself; a proxy before it must leave the Origin header as it is.")
 	}
 	if !slices.Contains(websocket.Subprotocols(r), apitype.TerminalSubprotocol) {
-		return errkind.New(errkind.Usage, "this address speaks "+apitype.TerminalSubprotocol+" only")
+		return errkind.New(errkind.Usage, "this address speaks "+apitype.TerminalSubprotocol+" only").WithHint("Is the program that asks as new as the gateway?")
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (d Dialer) roots() (*x509.CertPool, error) {
 	}
 	raw, err := os.ReadFile(d.CA)
 	if err != nil {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", d.CA)).Because(err)
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", d.CA)).WithHint("It takes a certificate in PEM form.").Because(err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
+// mendRules is for whoever cannot get in because of them.
+const mendRules = "The owner of the machine mends that file."
+
 // OwnerRules reads the owner's rules. Without a file nothing is allowed.
 func (d Dir) OwnerRules() (*authz.Owner, error) {
 	raw, err := os.ReadFile(d.Owner)
@@ -20,11 +23,11 @@ func (d Dir) OwnerRules() (*authz.Owner, error) {
 			WithHint("Enrol with --preset, or write the file: `format = 1` and `preset = \"ask\"`.")
 	}
 	if err != nil {
-		return nil, errkind.New(errkind.Denied, fmt.Sprintf("the owner's rules in %s cannot be read, so nothing is allowed", d.Owner)).Because(err)
+		return nil, errkind.New(errkind.Denied, fmt.Sprintf("the owner's rules in %s cannot be read, so nothing is allowed", d.Owner)).WithHint(mendRules).Because(err)
 	}
 	rules, problems := authz.LoadOwner(authz.File{Name: d.Owner, Text: raw})
 	if len(problems) > 0 {
-		return nil, errkind.New(errkind.Denied, "the owner's rules have a mistake, so nothing is allowed: "+problems[0].String())
+		return nil, errkind.New(errkind.Denied, "the owner's rules have a mistake, so nothing is allowed: "+problems[0].String()).WithHint(mendRules)
 	}
 	return rules, nil
 }
