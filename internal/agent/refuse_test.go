@@ -258,6 +258,25 @@ func TestALockedDeviceLosesItsSessionsAndAWithheldStatusEndsThem(t *testing.T) {
 	waitGone(t, p.expect(t, "\n"))
 }
 
+// TestAStatusOnAnOldNonceIsRefused: who kept a status from before a revocation cannot use it later.
+func TestAStatusOnAnOldNonceIsRefused(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t)
+	d.env = []string{"SALLYPORT_TEST_SPEED=450"} // a quarter of an hour in two seconds
+	d.enrol(g, "open")
+	g.online()
+	g.mu.Lock()
+	kept := g.status(g.nonce, nil)
+	g.mu.Unlock()
+	early := wish{open: func(o *wire.Open) { o.Status = kept }}
+	if m, ok := g.send(g.order(early)).(wire.Accepted); !ok {
+		t.Fatalf("its own nonce, still young: got %+v", m)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	g.refuses(d, "the same status a quarter of an hour later", g.order(early), "status")
+}
+
 func TestAPassEndsExactlyWhenItSays(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
