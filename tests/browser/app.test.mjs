@@ -27,6 +27,23 @@ const as = (name, fn, options) => async () => {
   }
 };
 
+/** Whatever is asked of the gateway there is refused, once; then it answers again. */
+async function fails(page, path, open) {
+  const detail = 'the database does not answer';
+  const refuse = (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Service Unavailable', status: 503, reason: 'unavailable', detail, hint: 'Look for what holds it.', reference: 'ABCDEF' }) });
+  const asked = (url) => url.pathname === path;
+  await page.route(asked, refuse);
+  await open();
+  const said = page.locator('.banner.bad', { hasText: 'The database does not answer' }).first();
+  await said.waitFor().catch(async () => assert.fail(`${path}: the page does not say it: ${await page.textContent('body')}`));
+  assert.match(await said.textContent(), /could not be (read|opened)\. The database does not answer\.? Look for what holds it\..*Reference ABCDEF\./, path);
+  const again = said.getByRole('button', { name: 'Try again' });
+  assert.ok(await again.isVisible(), `${path}: there is nothing to press`);
+  await page.unroute(asked, refuse);
+  await again.click({ timeout: 1000 }).catch(() => {}); // a page that asks by itself may have been quicker
+  await said.waitFor({ state: 'detached' });
+}
+
 /** Asks the API with the administrator's token. */
 async function asAdmin(method, path, body) {
   const token = gw.users.find((u) => u.role === 'admin').token;
@@ -487,6 +504,35 @@ describe('accessibility: axe finds nothing', () => {
     await page.click('.me');
     await page.getByRole('dialog').waitFor();
     assert.deepEqual(await violations(page), []);
+  }));
+});
+
+describe('What cannot be read', () => {
+  const open = (page, address) => () => page.goto(gw.url + address);
+  test('is said where it should stand, with why and what to do', as('admin', async (page) => {
+    if (gw.mock) return;
+    const machine = `/machines/${gw.devices[0].name}`;
+    for (const [address, asks] of [['/', '/api/v1/me'], ['/sessions', '/api/v1/sessions'], ['/machines', '/api/v1/devices'], ['/machines', '/api/v1/enroll-tokens'], ['/find', '/api/v1/devices'],
+      [machine, '/api/v1/devices/' + gw.devices[0].name], [machine, '/api/v1/work'], [machine, '/api/v1/sessions'], [machine, '/api/v1/policy/who-can']]) {
+      await fails(page, asks, open(page, address));
+    }
+  }));
+
+  test('of one\'s own work too, and beside the terminal', as('technician', async (page) => {
+    if (gw.mock) return;
+    await fails(page, '/api/v1/work', open(page, '/'));
+    await fails(page, '/api/v1/work', () => openTerminal(page, gw));
+  }));
+
+  test('of a record too', as('officer', async (page) => {
+    if (gw.mock) return;
+    for (const asks of ['', '/timeline', '/transcript']) {
+      const path = '/api/v1/sessions/' + new URL(recorded).pathname.split('/').pop() + asks;
+      await fails(page, path, async () => {
+        await page.goto(recorded);
+        if (asks === '/transcript') await page.getByRole('tab', { name: 'Output' }).click();
+      });
+    }
   }));
 });
 

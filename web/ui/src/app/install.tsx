@@ -4,21 +4,21 @@ import type { EnrollToken } from '../api/types';
 import { lengthText } from '../base/time';
 import { plural } from '../base/words';
 import { now } from '../ui/clock';
-import { asFailure } from '../ui/data';
-import { Copy, Empty } from '../ui/parts';
+import { asFailure, type Data } from '../ui/data';
+import { Copy, Empty, Failed } from '../ui/parts';
 import { useStore } from '../ui/store';
 import { toast } from '../ui/toast';
 import { made } from './made';
 
-export function Install({ tokens, onNew, onChange }: { tokens: EnrollToken[] | undefined; onNew: () => void; onChange: () => void }) {
+export function Install({ tokens, onNew }: { tokens: Data<EnrollToken[]>; onNew: () => void }) {
   const last = useStore(made);
-  const good = (tokens ?? []).filter((t) => !t.revoked && t.uses_left > 0 && +new Date(t.expires) > +now());
+  const good = (tokens.data ?? []).filter((t) => !t.revoked && t.uses_left > 0 && +new Date(t.expires) > +now());
   const still = last && good.find((t) => t.id === last.id);
   const withdraw = async (id: string) => {
     try {
       await body(client.DELETE('/api/v1/enroll-tokens/{id}', { params: { path: { id } } }));
       toast('The code is withdrawn.');
-      onChange();
+      tokens.reload();
     } catch (e) {
       toast(`The code is still good: ${asFailure(e).message}.`);
     }
@@ -47,6 +47,7 @@ export function Install({ tokens, onNew, onChange }: { tokens: EnrollToken[] | u
           </button>
         </Empty>
       )}
+      {tokens.failure && <Failed failure={tokens.failure} what="Join codes could not be read." retry={tokens.reload} />}
       {good.length > 0 && (
         <ul class="lines tight small" aria-label="Codes that are good">
           {good.map((t) => (

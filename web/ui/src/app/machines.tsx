@@ -60,7 +60,7 @@ export default function Machines({ me }: PageProps) {
       {admin && list.data && (
         <div class="two wide-l">
           <Queue list={waiting} onAdmit={(device) => open({ what: 'admit', device })} onRefuse={(device) => open({ what: 'refuse', device })} />
-          <Install tokens={tokens.data} onNew={() => open({ what: 'code' })} onChange={tokens.reload} />
+          <Install tokens={tokens} onNew={() => open({ what: 'code' })} />
         </div>
       )}
       {list.data && <Fleet list={fleet} admin={admin} />}

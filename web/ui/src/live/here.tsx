@@ -5,7 +5,7 @@ import { clockTime } from '../base/time';
 import { asking, others } from '../base/work';
 import { upper } from '../base/words';
 import { useData } from '../ui/data';
-import { St } from '../ui/parts';
+import { Failed, St } from '../ui/parts';
 import type { Live } from './session';
 
 export function Here({ live }: { live: Live }) {
@@ -33,6 +33,7 @@ export function Here({ live }: { live: Live }) {
           <Askable r={r} key={'ask' + r.action} />
         ))}
       </ul>
+      {work.failure && <Failed failure={work.failure} what="Your other rights could not be read." retry={work.reload} />}
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { sinceText } from '../base/time';
 import { matches } from '../base/words';
 import { now } from './clock';
 import { useData } from './data';
-import { Failed, Shows } from './parts';
+import { Failed, Loading, Shows } from './parts';
 
 const address = (name: string) => '/machines/' + encodeURIComponent(name);
 
@@ -38,6 +38,7 @@ export function Finder({ f }: { f: ReturnType<typeof useFinder> }) {
         <input id="find" ref={box} type="search" autocomplete="off" placeholder="Name, customer or label" value={f.text} onInput={(e) => f.look(e.currentTarget.value)} onKeyDown={f.keys} />
       </div>
       {f.list.failure && <Failed failure={f.list.failure} what="Machines could not be read." retry={f.list.reload} />}
+      {!f.list.data && !f.list.failure && <Loading />}
       <ul class="lines tight found" aria-label="Machines found">
         {f.found.map((d, i) => (
           <li class={i === f.at ? 'row at' : 'row'} key={d.name}>
