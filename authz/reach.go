@@ -55,6 +55,21 @@ func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 	return out
 }
 
+// Logins are those that somebody who names none may mean: of what is open, or else opens later, or else can be asked for.
+func (r Reach) Logins() []string {
+	for _, offers := range [][]Offer{r.Open, r.Later, r.Ask} {
+		var logins []string
+		for _, o := range offers {
+			logins = append(logins, o.Logins...)
+		}
+		if len(logins) > 0 {
+			slices.Sort(logins)
+			return slices.Compact(logins)
+		}
+	}
+	return nil
+}
+
 type reachBuilder struct {
 	s    *Snapshot
 	r    Request

@@ -175,21 +175,12 @@ func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now t
 		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
 	}
 	reach := snap.Reach(a.Person, target(a.Device, dev), now)
-	for _, offers := range [][]authz.Offer{reach.Open, reach.Later, reach.Ask} {
-		var logins []string
-		for _, o := range offers {
-			logins = append(logins, o.Logins...)
-		}
-		slices.Sort(logins)
-		logins = slices.Compact(logins)
-		if len(logins) == 1 {
-			return logins[0], nil
-		}
-		if len(logins) > 1 {
-			return "", errkind.New(errkind.Usage, fmt.Sprintf("there is more than one login for you on %s: %s", a.Device, strings.Join(logins, ", "))).WithHint("Say which with --login.")
-		}
-	}
-	if !reach.Visible {
+	switch logins := reach.Logins(); {
+	case len(logins) == 1:
+		return logins[0], nil
+	case len(logins) > 1:
+		return "", errkind.New(errkind.Usage, fmt.Sprintf("there is more than one login for you on %s: %s", a.Device, strings.Join(logins, ", "))).WithHint("Say which with --login.")
+	case !reach.Visible:
 		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
 	}
 	return "", errkind.New(errkind.Denied, fmt.Sprintf("You may not open a shell on %s.", a.Device)).WithHint("`sallyport devices show` lists what you may do there.")

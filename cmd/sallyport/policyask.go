@@ -13,7 +13,7 @@ import (
 type policyExplainCmd struct {
 	Who    string `placeholder:"U" help:"A name, or one word of it; a user name; a subject; machine:NAME for a service. Default: you."`
 	Device string `required:"" placeholder:"D" help:"The device's name."`
-	Action string `required:"" placeholder:"A" help:"What: shell:LOGIN, run:/bin/x a b, files.read:/path, files.write:/path, ports:HOST:PORT, web:PAGE, desktop.view, desktop.control."`
+	Action string `required:"" placeholder:"A" help:"What: shell, shell:LOGIN, run:/bin/x a b, files.read:/path, files.write:/path, ports:HOST:PORT, web:PAGE, desktop.view, desktop.control."`
 	Ticket string `placeholder:"T" help:"As if this ticket were named."`
 	JSON   bool   `name:"json" help:"Print JSON, for programs."`
 }
@@ -33,7 +33,7 @@ Exit status: 0 it is allowed as things stand, 77 it is not, 2 the action is not 
 const actionForms = "Write it as the policy does, such as shell:root or files.read:/var/log; `sallyport policy explain --help` lists the forms."
 
 func (c *policyExplainCmd) Run(a *app) error {
-	if _, err := authz.ParseAction(c.Action); err != nil {
+	if _, err := authz.ParseAction(c.Action); err != nil && c.Action != "shell" { // as the only login that there is
 		return usageError(err.Error(), actionForms)
 	}
 	cl, err := a.client()

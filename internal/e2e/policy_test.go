@@ -128,6 +128,9 @@ func policyCuts(t *testing.T, d *testenv.Demo) {
 	if got.Status != 77 || !strings.Contains(got.Out, "Nearest: R1 lets you ask for it: reason, one shift lead, up to 4 h.") {
 		t.Errorf("explain: got %+v, want 77 and R1", got)
 	}
+	if alone := d.Run(t, "technician", "policy", "explain", "--device", "press-1", "--action", "shell"); alone != got {
+		t.Errorf("explain without a login: got %+v, want as with the only one: %+v", alone, got)
+	}
 	done(t, d, "admin", "policy", "rollback", "1")
 	if got := done(t, d, "officer", "policy", "history"); !strings.Contains(got, "back to version 1") || !strings.Contains(got, "hall 2 now") || strings.Count(got, "\n") != 4 {
 		t.Errorf("history: got\n%s\nwant three versions", got)

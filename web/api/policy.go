@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -81,13 +82,13 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 type explainQuery struct {
 	User   string `query:"user" maxLength:"200" doc:"a name or a word of it, a user name, an address of mail or a subject; empty: oneself"`
 	Device string `query:"device" required:"true" maxLength:"63"`
-	Action string `query:"action" required:"true" maxLength:"500" doc:"an action word: shell:root"`
+	Action string `query:"action" required:"true" maxLength:"500" doc:"an action word: shell:root; shell alone means the only login there is for this person"`
 	Ticket string `query:"ticket" maxLength:"500"`
 }
 
 func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answer[apitype.Explanation], error) {
 	action, err := authz.ParseAction(in.Action)
-	if err != nil {
+	if err != nil && in.Action != anyShell {
 		return nil, errkind.New(errkind.Usage, err.Error()).WithHint("Write it as the policy does, such as shell:root or files.read:/var/log.")
 	}
 	person, err := a.person(ctx, who, in.User)
@@ -103,12 +104,33 @@ func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answe
 	case err != nil:
 		return nil, err
 	}
+	if in.Action == anyShell {
+		if action, err = onlyShell(snap, person, asked(dev), now); err != nil {
+			return nil, err
+		}
+	}
 	d := authz.Decide(snap, authz.Request{Person: person, Device: asked(dev), Action: action, LiveSessions: a.cfg.Broker.LiveOn(dev.Name), Ticket: in.Ticket}, now)
 	e, unknown := d.Explain(), []string(nil)
 	if person.ID != who.Person.ID || person.Machine != who.Person.Machine {
 		e, unknown = d.ExplainOf(or(person.Name, person.ID.Subject))
 	}
 	return body(apitype.Explanation{Allowed: d.Allowed, Text: e.Text, Nearest: e.Nearest, Rule: d.Rule, CanAsk: ways(e.CanAsk), Unknown: unknown})
+}
+
+// anyShell asks for a shell as the only login that there is for somebody, as a session does that names none.
+const anyShell = "shell"
+
+func onlyShell(snap *authz.Snapshot, who authz.Person, d authz.Device, now time.Time) (authz.Action, error) {
+	switch logins := snap.Reach(who, d, now).Logins(); len(logins) {
+	case 0:
+		return authz.Action{}, errkind.New(errkind.Denied, fmt.Sprintf("no rule gives %s a shell on %s, as any login", or(who.Name, who.ID.Subject), d.Name)).
+			WithHint("Ask for one login, such as shell:root, to read what is missing.")
+	case 1:
+		return authz.Action{Kind: authz.Shell, Arg: logins[0]}, nil
+	default:
+		return authz.Action{}, errkind.New(errkind.Usage, fmt.Sprintf("there is more than one login on %s: %s", d.Name, strings.Join(logins, ", "))).
+			WithHint("Say which, such as shell:" + logins[0] + ".")
+	}
 }
 
 // person gives whom a question is about. Others are known as they were when they last signed in.

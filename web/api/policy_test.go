@@ -101,6 +101,26 @@ func TestNothingIsAssumedOfWhomAQuestionIsAbout(t *testing.T) {
 	}
 }
 
+// TestAShellAloneIsTheOnlyLogin: a question may leave out what a session may leave out.
+func TestAShellAloneIsTheOnlyLogin(t *testing.T) {
+	w := newWorld(t)
+	const about = "/api/v1/policy/explain?user=technician&device=press-1&action=shell"
+	var one, named apitype.Explanation
+	decodeInto(t, w.call("admin", "GET", about, "").Body.Bytes(), &one)
+	decodeInto(t, w.call("admin", "GET", about+":svc", "").Body.Bytes(), &named)
+	if !one.Allowed || one.Text != named.Text || one.Rule != named.Rule {
+		t.Errorf("got %+v, want as for shell:svc: %+v", one, named)
+	}
+	w.apply(t, `as = ["svc"]`, `as = ["svc", "root"]`)
+	if got := w.call("admin", "GET", about, ""); got.Code != 400 || !strings.Contains(got.Body.String(), "there is more than one login on press-1: root, svc") {
+		t.Errorf("two logins: got %d %s", got.Code, got.Body)
+	}
+	w.apply(t, `shell = { as = ["svc"] }`, `run = [["/bin/true"]]`)
+	if got := w.call("admin", "GET", about, ""); got.Code != 403 || !strings.Contains(got.Body.String(), "a shell on press-1, as any login") {
+		t.Errorf("no login: got %d %s", got.Code, got.Body)
+	}
+}
+
 func TestPeopleAreFoundByWhatTheyAreCalled(t *testing.T) {
 	all := []store.Principal{{ID: id.Principal{Subject: "s1"}, Name: "Tess Technician", Username: "technician", Email: "tess@example"}, {ID: id.Principal{Subject: "s2"}, Name: "Tess", Email: "t2@example"},
 		{ID: id.Principal{Subject: "s3"}, Name: "Ada Admin", Email: "ada@example"}, {ID: id.Principal{Subject: "s4"}, Name: "Ada Archer", Username: "archer"}, {ID: id.Principal{Subject: "s5"}, Name: "Özlem  Öz", Username: "oeoez"}}

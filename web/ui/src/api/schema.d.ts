@@ -2442,7 +2442,7 @@ export interface operations {
                 /** @description a name or a word of it, a user name, an address of mail or a subject; empty: oneself */
                 user?: string;
                 device: string;
-                /** @description an action word: shell:root */
+                /** @description an action word: shell:root; shell alone means the only login there is for this person */
                 action: string;
                 ticket?: string;
             };
