@@ -45,6 +45,9 @@ BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked 
   --version           print the version
 `
 
+// seeHelp ends what is said to whoever asked wrongly.
+const seeHelp = "Run `sallyport-verify --help` for what it takes."
+
 const (
 	proven = 0
 	wrong  = 1
@@ -77,7 +80,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return proven
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "sallyport-verify: %v\n\n%s", err, usage)
+		fmt.Fprintf(errs, "sallyport-verify: %s\n%s\n", shown(err.Error()), seeHelp)
 		return asked
 	}
 	rep, err := q.check(ctx)
@@ -273,6 +276,9 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 		fmt.Fprintf(errs, "WRONG: %s, %s: %s: %s\n", shown(v.Fault.File), f.Place(), v.Fault.Rule, shown(v.Fault.Detail))
 	case v.Error != "":
 		fmt.Fprintf(errs, "sallyport-verify: %s\n", shown(v.Error))
+		if code == asked {
+			fmt.Fprintln(errs, seeHelp)
+		}
 	default:
 		fmt.Fprintln(out, "Nothing is wrong with what was checked.")
 	}

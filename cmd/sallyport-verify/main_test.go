@@ -144,7 +144,8 @@ func TestWhoAsksWronglyIsToldSo(t *testing.T) {
 		"a root that is none": {"--root", "SHA256:x", b}, "a root in another form": {"--root", strings.Repeat("A", 43), b}, "a root of no bundle": {"--root", "SHA256:" + strings.Repeat("A", 43), "--log-key", key, "--log", none},
 		"a root of a recording alone": {"--root", "SHA256:" + strings.Repeat("A", 43), file(t, "r.srec", []byte("SLYREC1\nx"))}} {
 		got := verify(t, args...)
-		if got.code != asked || got.errs == "" || strings.Contains(got.errs, "1SECRET") {
+		said, todo, _ := strings.Cut(got.errs, "\n")
+		if got.code != asked || !strings.HasPrefix(said, "sallyport-verify: ") || todo != seeHelp+"\n" || strings.Contains(got.errs, "1SECRET") {
 			t.Errorf("%s: got exit %d\n%s%s", what, got.code, got.out, got.errs)
 		}
 	}
