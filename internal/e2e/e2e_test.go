@@ -10,10 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -340,96 +338,5 @@ func wronglyAsked(t *testing.T, d *testenv.Demo) {
 	}
 	if got := d.Run(t, "admin", "enroll-token", "list", "--json"); strings.Contains(got.Out, "nosuchlabel") {
 		t.Errorf("got %s, want no code of these", got.Out)
-	}
-}
-
-func TestADemoStartsAgainWithEverythingKept(t *testing.T) {
-	dir := t.TempDir()
-	os.Chmod(filepath.Dir(dir), 0o755)
-	os.Chmod(dir, 0o711)
-	d := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
-	token, key := d.Token("technician"), d.LogKey
-	d.Run(t, "technician", "shell", "press-1", "--", "echo", "before")
-	sid := last(t, d)
-	if err := d.Stop(); err != nil {
-		t.Fatalf("stop: %v\n%s", err, d.Output())
-	}
-	again := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
-	if again.Token("technician") != token || again.LogKey != key || again.URL != d.URL {
-		t.Error("passwords, log or address are others than before")
-	}
-	if got := again.Run(t, "officer", "sessions", "replay", sid); !strings.Contains(got.Out, "before") {
-		t.Errorf("the session of before: %+v", got)
-	}
-	if got := again.Run(t, "technician", "shell", "press-1", "--", "echo", "after"); got.Out != "after\n" {
-		t.Errorf("a new session: %+v\n%s", got, again.Output())
-	}
-}
-
-// TestADemoRunsForAnOrdinaryUser: also for one whose name is that of root's own shells.
-func TestADemoRunsForAnOrdinaryUser(t *testing.T) {
-	t.Parallel()
-	dir := openDir(t)
-	var become []string
-	if os.Getuid() == 0 {
-		become = []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}
-		if err := os.Chown(dir, 65534, 65534); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d := testenv.StartUnder(t, become, filepath.Join(dir, "demo"), "--devices", "1")
-	uid := func(pid int) uint32 {
-		info, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Sys().(*syscall.Stat_t).Uid
-	}
-	got := d.Run(t, "technician", "shell", "press-1", "--", "sh", "-c", "id -u; exit 3")
-	if mine := uid(d.Devices[0].PID); mine == 0 || got.Out != fmt.Sprintf("%d\n", mine) || got.Status != 3 || uid(d.GatewayPID) != mine {
-		t.Errorf("got %+v, want a command as user %d, whose the gateway is too", got, mine)
-	}
-	if out := d.Output(); !strings.Contains(out, "Not root: shells run as you, "+d.Devices[0].Login+", beside the agents' own keys") {
-		t.Errorf("it does not say what is weaker so:\n%s", out)
-	}
-	if err := d.Stop(); err != nil {
-		t.Errorf("stop: %v", err)
-	}
-}
-
-func TestKillingTheDemoLeavesNothing(t *testing.T) {
-	d := testenv.Start(t, "--devices", "1")
-	gateway, agent := d.GatewayPID, d.Devices[0].PID
-	if limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", gateway)); err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
-		t.Errorf("a core of the gateway would hold its keys: %v\n%s", err, limits)
-	}
-	syscall.Kill(d.PID(), syscall.SIGKILL)
-	for end := time.Now().Add(20 * time.Second); alive(gateway) || alive(agent); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the gateway or an agent outlives a demo that was killed")
-		}
-	}
-}
-
-func alive(pid int) bool {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(raw), ") Z ")
-}
-
-func TestADemoSaysWhatIsInItsWay(t *testing.T) {
-	t.Parallel()
-	d := testenv.Start(t, "--devices", "1")
-	again := func(args ...string) testenv.Result {
-		return testenv.Finish(t, exec.Command(filepath.Join(d.Bin, "sallyport"), append([]string{"demo"}, args...)...))
-	}
-	if got := again("--dir", d.Dir, "--devices", "1"); got.Status != 1 || !strings.Contains(got.Err, "a demo runs in "+d.Dir+" already") || strings.Contains(got.Out, "http") {
-		t.Errorf("a second one in the same directory: got %+v", got)
-	}
-	addr := strings.Replace(strings.TrimPrefix(d.URL, "http://"), "localhost", "127.0.0.1", 1)
-	if got := again("--dir", filepath.Join(t.TempDir(), "demo"), "--http", addr); got.Status != 1 || !strings.Contains(got.Err, "cannot listen on "+addr+": address already in use") {
-		t.Errorf("an address that is taken: got %+v", got)
-	}
-	if got := d.Run(t, "technician", "shell", "press-1", "--", "true"); got.Status != 0 {
-		t.Errorf("the first one was harmed: got %+v", got)
 	}
 }
