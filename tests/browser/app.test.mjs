@@ -208,6 +208,21 @@ describe('the terminal', () => {
     await shows(page, /^pasted-from-the-clipboard/m);
   }));
 
+  test('copies what is selected, and the machine does not hear of it', as('technician', async (page) => {
+    if (gw.mock) return;
+    await openTerminal(page, gw);
+    await page.keyboard.type("echo take-''me-along; cat\n");
+    await shows(page, /^take-me-along/m);
+    const at = await page.locator('.xterm-rows > div', { hasText: /^take-me-along/ }).boundingBox();
+    await page.mouse.dblclick(at.x + 30, at.y + at.height / 2); // a word, as in other terminals
+    await page.keyboard.press('Control+Shift+C');
+    const copied = () => page.evaluate(() => navigator.clipboard.readText());
+    await until(async () => (await copied()) === 'take-me-along', copied);
+    await page.keyboard.type('still here\n');
+    const text = await shows(page, /^still here\nstill here/m);
+    assert.doesNotMatch(text, /\^C/);
+  }));
+
   test('finds, and can be left by keyboard', as('technician', async (page) => {
     await openTerminal(page, gw);
     await page.keyboard.type('echo needle\n');
