@@ -41,18 +41,25 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 		return store.Session{}, err
 	}
 	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
+	seen := known && snap.Policy != nil && snap.Visible(a.Person, target(a.Device, dev), now)
+	action, d, refusal := authz.Shell.Word(), authz.Decision{}, (*errkind.Error)(nil)
 	if a.Login == "" {
-		if a.Login, err = onlyLogin(snap, &a, dev, known, now); err != nil {
-			return store.Session{}, err
+		if a.Login, refusal = onlyLogin(snap, &a, dev, seen, now); refusal != nil && refusal.Kind != errkind.Denied {
+			return store.Session{}, refusal
 		}
 	}
-	action, d, refusal := b.decide(snap, &a, dev, known, now)
+	if refusal == nil {
+		action, d, refusal = b.decide(snap, &a, dev, seen, now)
+	}
 	if refusal != nil && refusal.Kind == errkind.Unavailable {
 		refusal = refusal.WithHint(refusal.Hint + b.neighbours(ctx, dev))
 	}
 	s := store.Session{ID: id.NewSession(), Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
 		Login: a.Login, Action: action, Argv: a.Argv, PTY: a.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
 		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
+	if !seen { // its asker reads this row: where the machine stands would say that there is one
+		s.DeviceFP, s.Site = [32]byte{}, ""
+	}
 	if a.ClientAddr.IsValid() {
 		s.ClientAddr = a.ClientAddr.String()
 	}
@@ -98,12 +105,12 @@ func checkAsk(a *Ask) error {
 }
 
 // decide asks the policy. A command is first looked for among the exact commands a role gives, then counts as a shell.
-func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now time.Time) (string, authz.Decision, *errkind.Error) {
+func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (string, authz.Decision, *errkind.Error) {
 	shell, err := authz.ParseAction("shell:" + a.Login)
 	if err != nil {
 		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error()).WithHint(nameLogin)
 	}
-	if !known || snap.Policy == nil || !snap.Visible(a.Person, target(a.Device, dev), now) {
+	if !seen {
 		e := authz.Invisible(a.Device)
 		return shell.String(), authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
@@ -169,19 +176,16 @@ func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 }
 
 // onlyLogin finds the login when the asker named none.
-func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, known bool, now time.Time) (string, error) {
-	invisible := authz.Invisible(a.Device)
-	if !known || snap.Policy == nil {
+func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (string, *errkind.Error) {
+	if !seen {
+		invisible := authz.Invisible(a.Device)
 		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
 	}
-	reach := snap.Reach(a.Person, target(a.Device, dev), now)
-	switch logins := reach.Logins(); {
+	switch logins := snap.Reach(a.Person, target(a.Device, dev), now).Logins(); {
 	case len(logins) == 1:
 		return logins[0], nil
 	case len(logins) > 1:
 		return "", errkind.New(errkind.Usage, fmt.Sprintf("there is more than one login for you on %s: %s", a.Device, strings.Join(logins, ", "))).WithHint("Say which with --login.")
-	case !reach.Visible:
-		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
 	}
 	return "", errkind.New(errkind.Denied, fmt.Sprintf("You may not open a shell on %s.", a.Device)).WithHint("`sallyport devices show` lists what you may do there.")
 }

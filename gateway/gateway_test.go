@@ -308,6 +308,29 @@ func TestWhatIsNotThereAndWhatIsNotVisibleReadTheSame(t *testing.T) {
 	}
 }
 
+// TestEveryRefusalIsKept: also one of a question that names no login. And its asker, who reads the row, learns nothing by it.
+func TestEveryRefusalIsKept(t *testing.T) {
+	h := newHouse(t)
+	for _, login := range []string{"", "svc"} {
+		for _, device := range []string{"press-1", "press-9"} { // one that is there, one that is not
+			a := h.ask(device)
+			a.Login, a.Person.Groups = login, nil
+			if _, err := h.Ask(context.Background(), a); errkind.KindOf(err) != errkind.Denied {
+				t.Errorf("%s as %q: got %v, want a denial", device, login, err)
+			}
+		}
+	}
+	rows, _, err := h.db.Sessions(context.Background(), store.SessionFilter{})
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("got %d rows, %v, want every refusal", len(rows), err)
+	}
+	for _, r := range rows {
+		if r.State != store.Refused || r.Site != "" || r.DeviceFP != [32]byte{} || !strings.Contains(r.EndReason, "No machine of the name "+string(r.Device)) {
+			t.Errorf("got %s as %q: %s, %q, site %q, key %x; want the same whether or not it is there", r.Device, r.Login, r.State, r.EndReason, r.Site, r.DeviceFP[:4])
+		}
+	}
+}
+
 func TestAnAnswerIsRedeemedOnce(t *testing.T) {
 	h := newHouse(t)
 	row := must(h.Ask(context.Background(), h.ask("press-1", "streams")))(t)

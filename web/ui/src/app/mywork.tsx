@@ -278,7 +278,7 @@ function RecentRow({ s }: { s: Session }) {
     <li class="row nw">
       <span>
         <a href={href}>{s.device}</a>
-        <span class="sub">{[s.purpose || `as ${s.login}`, s.ticket].filter(Boolean).join(', ')}</span>
+        <span class="sub">{[s.purpose || (s.login && `as ${s.login}`), s.ticket].filter(Boolean).join(', ')}</span>
       </span>
       <span class="small muted num nowrap">
         <Time at={s.started ?? s.asked} />
