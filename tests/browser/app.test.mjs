@@ -44,10 +44,14 @@ async function fails(page, path, open) {
   await said.waitFor({ state: 'detached' });
 }
 
-/** Asks the API with the administrator's token. */
+/** Asks the API with the token of a role. */
+function asRole(role, method, path, body) {
+  const token = gw.users.find((u) => u.role === role).token;
+  return fetch(gw.url + path, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+}
+
 async function asAdmin(method, path, body) {
-  const token = gw.users.find((u) => u.role === 'admin').token;
-  const answer = await fetch(gw.url + path, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  const answer = await asRole('admin', method, path, body);
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.text()}`);
 }
 
@@ -372,11 +376,6 @@ describe('the Session page', () => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
     assert.match(download.suggestedFilename(), /\.slyb$/);
   }));
-
-  test('of somebody else reads as one that does not exist', as('technician', async (page) => {
-    await page.goto(gw.url + '/sessions/zzzzzzzz');
-    await page.getByText('No session of this address is visible to you.').waitFor();
-  }));
 });
 
 describe('lists', () => {
@@ -410,6 +409,25 @@ describe('lists', () => {
     await page.getByText('No session matches.').waitFor();
   }));
 
+  test('turn pages by button and by key', as('officer', async (page) => {
+    if (gw.mock) return;
+    const refused = gw.devices[1].name;
+    for (let n = 0; n < 27; n++) assert.equal((await asRole('technician', 'POST', '/api/v1/sessions', { device: refused })).status, 403);
+    await page.goto(`${gw.url}/sessions?device=${refused}`);
+    const pager = page.locator('.pager span').first();
+    const shown = (text) => until(async () => (await pager.textContent()).startsWith(text), () => pager.textContent());
+    const of = (await pager.textContent()).match(/^1 to 25 of (\d+) /)?.[1];
+    assert.ok(Number(of) >= 27, of);
+    const newest = await page.locator('#sessions tbody a').first().getAttribute('href');
+    assert.equal(await page.getByRole('button', { name: 'Newer' }).isDisabled(), true);
+    await page.getByRole('button', { name: 'Older' }).click();
+    await shown(`26 to ${of} of ${of}`);
+    assert.match(page.url(), /page=2/);
+    assert.notEqual(await page.locator('#sessions tbody a').first().getAttribute('href'), newest);
+    await until(async () => (await page.keyboard.press('['), (await pager.textContent()).startsWith(`1 to 25 of ${of}`)), () => pager.textContent());
+    await until(async () => (await page.keyboard.press(']'), (await pager.textContent()).startsWith(`26 to ${of} of ${of}`)), () => pager.textContent());
+  }));
+
   test('are rows of two lines at most, and entries at 390', as('officer', async (page) => {
     await page.goto(gw.url + '/sessions');
     await page.waitForSelector('#sessions [data-row]');
@@ -424,6 +442,21 @@ describe('lists', () => {
     if (gw.mock) return;
     await page.goto(gw.url + '/sessions?text=nothing-is-called-this');
     await page.getByText('No session matches.').waitFor();
+  }));
+});
+
+describe('A session', () => {
+  test('of somebody else reads as one that does not exist', as('technician', async (page) => {
+    if (gw.mock) return;
+    assert.equal((await asRole('approver', 'POST', '/api/v1/sessions', { device: gw.devices[0].name })).status, 403);
+    const theirs = (await (await asRole('admin', 'GET', '/api/v1/sessions?user=approver')).json()).sessions[0].id;
+    const says = [];
+    for (const id of ['a'.repeat(26), theirs]) {
+      await page.goto(gw.url + '/sessions/' + id);
+      await page.getByText('No session of this address is visible to you.').waitFor();
+      says.push(await page.locator('main').innerText());
+    }
+    assert.equal(says[0], says[1]);
   }));
 });
 
