@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,23 @@ func FuzzParsePattern(f *testing.F) {
 		}
 		if both, ok := p.meet(again); !ok || both.String() != p.String() {
 			t.Errorf("%q does not meet itself: %+v", text, both)
+		}
+	})
+}
+
+// FuzzParseAction: questions come from the API and out of passes. What is read is written so that it reads as the same action.
+func FuzzParseAction(f *testing.F) {
+	for _, seed := range append(madeWords, "shell:root", "run:/bin/x 'a b' ''", `run:/bin/x it'\''s "q"`, "run:/bin/x {word} {number}", "ports:[2001:db8::1]:22", "files.write:/a//b", "desktop.view:", "desktop.control", "shell:-x", ":", "run:'") {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := ParseAction(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseAction(a.String())
+		if err != nil || again.Kind != a.Kind || again.Arg != a.Arg || !slices.Equal(again.Argv, a.Argv) {
+			t.Errorf("%q is written as %q, which is read as %+v, %v; want %+v", text, a.String(), again, err, a)
 		}
 	})
 }
