@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/testenv"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// TestCommandsThatScriptsUse: each by its own name and flags, against a gateway.
+func TestCommandsThatScriptsUse(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t, "--devices", "1")
+	t.Run("sessions end, and kill for it", func(t *testing.T) { endedByName(t, d) })
+	t.Run("sessions list, show, verify and export", func(t *testing.T) { lookedAt(t, d) })
+	t.Run("a code that was revoked, and one for another machine", func(t *testing.T) { codes(t, d) })
+}
+
+func endedByName(t *testing.T, d *testenv.Demo) {
+	for _, end := range []string{"end", "kill"} {
+		cmd := d.Command(t.Context(), "technician", "shell", "-v", "press-1", "--", "sh", "-c", "echo ready; sleep 100")
+		var out, errs screen
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		out.wait(t, "ready")
+		done(t, d, "approver", "sessions", end, "last", "--reason", "enough for today")
+		began := time.Now()
+		cmd.Wait()
+		t.Logf("%s: the command line was back after %s", end, time.Since(began))
+		if got := cmd.ProcessState.ExitCode(); got != 255 || !strings.Contains(errs.text(), "the session was ended by Alex Approver: enough for today") {
+			t.Errorf("%s: got %d, %s, want 255 and by whom and why", end, got, errs.text())
+		}
+		if got := d.Run(t, "approver", "sessions", end, last(t, d)); got.Status != 1 || !strings.Contains(got.Err, "does not run any more") {
+			t.Errorf("%s once more: got %+v", end, got)
+		}
+	}
+}
+
+func lookedAt(t *testing.T, d *testenv.Demo) {
+	list := func(role string, args ...string) (rows []apitype.Session) {
+		if err := json.Unmarshal([]byte(done(t, d, role, append([]string{"sessions", "list", "--json"}, args...)...)), &rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	done(t, d, "technician", "shell", "press-1", "--", "echo", "looked at")
+	sid := last(t, d)
+	all := list("officer")
+	for i := range all[1:] {
+		if all[i].Asked.Before(all[i+1].Asked) {
+			t.Errorf("the list is not newest first: %s before %s", all[i].Asked, all[i+1].Asked)
+		}
+	}
+	if one := list("officer", "--page", "2", "--size", "1"); len(one) != 1 || one[0].ID != all[1].ID {
+		t.Errorf("the second page of one: got %+v, want %s", one, all[1].ID)
+	}
+	if n := len(list("officer", "--mine")); n != 0 || len(list("technician", "--mine", "--since", "1h", "--device", "press-1")) != len(all) {
+		t.Errorf("got %d sessions of the officer's own, want none, and all of the technician's", n)
+	}
+	if n := len(list("officer", "--since", "2099-01-01")); n != 0 {
+		t.Errorf("got %d sessions since 2099", n)
+	}
+	if got := done(t, d, "officer", "sessions", "show", sid[:8]); !strings.Contains(got, sid) {
+		t.Errorf("by the beginning of its id: got %s", got)
+	}
+	var v apitype.Verdict
+	if err := json.Unmarshal([]byte(done(t, d, "officer", "sessions", "verify", "last", "--json")), &v); err != nil || !v.OK || len(v.Checks) == 0 {
+		t.Errorf("verify: %v, %+v", err, v)
+	}
+	if got := done(t, d, "officer", "sessions", "export", sid, "--transcript", "-o", "-"); got != "looked at\n" {
+		t.Errorf("transcript: got %q", got)
+	}
+	cast, _, _ := strings.Cut(done(t, d, "officer", "sessions", "export", sid, "--cast", "-o", "-"), "\n")
+	if head := map[string]any{}; json.Unmarshal([]byte(cast), &head) != nil || head["version"] == nil {
+		t.Errorf("cast: it begins with %q", cast)
+	}
+	file := filepath.Join(t.TempDir(), "piped.slyb")
+	if err := os.WriteFile(file, []byte(done(t, d, "officer", "sessions", "export", sid, "-o", "-")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Verify(t, "--log-key", d.LogKey, file); got.Status != 0 {
+		t.Errorf("the evidence through a pipe: got %+v", got)
+	}
+}
+
+func codes(t *testing.T, d *testenv.Demo) {
+	create := func(args ...string) (c apitype.EnrollToken) {
+		raw := done(t, d, "admin", append([]string{"enroll-token", "create", "--json", "--site", "plant-north", "--label", "kind=press", "--label", "hall=1"}, args...)...)
+		if err := json.Unmarshal([]byte(raw), &c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	enrol := func(state, code string, more ...string) testenv.Result {
+		args := append([]string{"enroll", code, "--state", filepath.Join(d.Dir, state), "--ephemeral", "--no-wait"}, more...)
+		return testenv.Finish(t, exec.Command(filepath.Join(d.Bin, "sallyport-agent"), args...))
+	}
+	gone := create()
+	done(t, d, "admin", "enroll-token", "revoke", gone.ID)
+	if got := enrol("gone", gone.Code); got.Status != 77 || !strings.Contains(got.Err, "revoked") {
+		t.Errorf("a code that was revoked: got %+v", got)
+	}
+	meant := create("--name", "press-meant", "--expect-serial", "SN-7")
+	if got := enrol("other", meant.Code, "--serial", "SN-8"); got.Status != 77 || !strings.Contains(got.Err, "serial") {
+		t.Errorf("another machine: got %+v", got)
+	}
+	if got := enrol("meant", meant.Code, "--serial", "SN-7"); got.Status != 0 {
+		t.Fatalf("the machine that was meant: got %+v", got)
+	}
+	var dev apitype.Device
+	if err := json.Unmarshal([]byte(done(t, d, "admin", "devices", "show", "press-meant", "--json")), &dev); err != nil || dev.State != "waiting" || dev.Serial != "SN-7" {
+		t.Errorf("%v, got %+v", err, dev)
+	}
+	if got := d.Run(t, "admin", "devices", "admit", "press-meant", "--fingerprint", "SHA256:"+strings.Repeat("A", 43)); got.Status == 0 {
+		t.Errorf("admitted by another fingerprint: %+v", got)
+	}
+	if got := done(t, d, "admin", "devices", "admit", "press-meant", "--fingerprint", dev.Fingerprint); !strings.Contains(got, "press-meant is admitted: "+dev.Fingerprint) {
+		t.Errorf("admitted by its own: got %s", got)
+	}
+}
