@@ -11,6 +11,10 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/web/apitype"
+	"github.com/sallyport/sallyport/web/problem"
 )
 
 //go:embed all:dist
@@ -91,10 +95,19 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
+// refuse answers whoever asks for what no page is.
+func refuse(w http.ResponseWriter, status int, detail, hint string) {
+	kind := errkind.FromHTTP(status)
+	if kind == errkind.Internal {
+		kind = errkind.Usage
+	}
+	problem.Send(w, apitype.Problem{Title: http.StatusText(status), Status: status, Reason: kind.Word(), Detail: detail, Hint: hint})
+}
+
 func (fs files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "This address can only be read.", http.StatusMethodNotAllowed)
+		refuse(w, http.StatusMethodNotAllowed, "this address can only be read", "What can be changed stands in /api/openapi.yaml.")
 		return
 	}
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
@@ -107,7 +120,7 @@ func (fs files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", cacheFor(name))
 		f.serve(w, r, http.StatusOK)
 	case path.Ext(name) != "":
-		http.NotFound(w, r)
+		refuse(w, http.StatusNotFound, "there is no such file", "A page that asks for it is of another version of the gateway: load it again.")
 	default:
 		document, status := documentFor(name)
 		fs.document(w, r, document, status)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sallyport/sallyport/web/apitype"
 )
 
 // newTestSite is a site at https://gw.example with a built app; did says which requests reached the API.
@@ -228,6 +231,21 @@ func TestAnAddressThatIsNoPageSaysSoToProgramsToo(t *testing.T) {
 	for _, p := range append(pages, []string{"", "/machines/press-1"}, []string{"", "/signin"}) {
 		if got := fetch(f, "GET", p[1]); got.Code != http.StatusOK {
 			t.Errorf("%s: got %d, though the app has it", p[1], got.Code)
+		}
+	}
+}
+
+func TestWhatIsNoPageIsRefusedAsAProblem(t *testing.T) {
+	f := built(t)
+	for _, c := range []struct {
+		method, path string
+		want         int
+		reason       string
+	}{{"POST", "/", 405, "usage"}, {"DELETE", "/machines", 405, "usage"}, {"GET", "/assets/nowhere.js", 404, "not-found"}, {"GET", "/index.html", 404, "not-found"}} {
+		got := fetch(f, c.method, c.path)
+		var p apitype.Problem
+		if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || got.Code != c.want || p.Status != c.want || p.Reason != c.reason || p.Detail == "" || p.Hint == "" || got.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: got %d %s %q, want a problem document", c.method, c.path, got.Code, got.Header().Get("Content-Type"), got.Body)
 		}
 	}
 }
