@@ -32,15 +32,36 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Session,
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel) // an end while opening
 	defer stop()
-	if err := s.open(opening); err != nil {
+	if err = b.stillMay(opening, s); err == nil {
+		err = s.open(opening)
+	}
+	if err != nil {
 		if cause := context.Cause(s.ctx); cause != nil {
 			err = cause
 		}
+		err = forPeople(err)
 		s.fail(err)
 		return nil, err
 	}
 	go s.run()
 	return s, nil
+}
+
+// stillMay refuses what was taken away since Ask: no session ran yet that it could have been taken from, and the signer decides by
+// the sign-in of then. From now on Revalidate sees to it.
+func (b *Broker) stillMay(ctx context.Context, s *Session) error {
+	if e := b.recheck(ctx, s); e != nil {
+		return e
+	}
+	return nil
+}
+
+// forPeople gives the end of a session that is still being opened the words that it has.
+func forPeople(err error) error {
+	if e, ok := errors.AsType[*ending](err); ok {
+		return errkind.New(errkind.Denied, e.text).Because(e)
+	}
+	return err
 }
 
 // take moves an answer to the live sessions, so that it counts from now on and can be ended.

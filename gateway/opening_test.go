@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // starter is a machine that counts what it is asked to start.
@@ -196,4 +197,48 @@ func TestSessionsMayBeLookedAtWhileTheyOpen(t *testing.T) {
 	}
 	close(stop)
 	<-done
+}
+
+// Who asks has half a minute to come for the answer. What is taken away from them meanwhile is taken from no session that runs
+// yet, and a token of the sign-in names the groups of before.
+func TestWhatIsTakenAwayBetweenAskingAndOpeningCounts(t *testing.T) {
+	for name, take := range map[string]func(h *house, b *gateway.Broker){
+		"a group": func(h *house, b *gateway.Broker) {
+			h.person("tess", "canteen")
+			b.Revalidate(context.Background())
+		},
+		"a group, of which nobody was told": func(h *house, _ *gateway.Broker) { h.person("tess", "canteen") },
+		"the machine": func(h *house, _ *gateway.Broker) {
+			fp := wire.Fingerprint(h.dev.host.PublicKey())
+			must(h.db.ChangeDevice(context.Background(), fp, func(d *store.Device) error { d.Frozen = true; return nil }))(h.t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, s := newHouse(t), &starter{}
+			h.person("tess", "technicians")
+			b, sid := h.opening(s, nil)
+			take(h, b)
+			if _, err := b.Open(context.Background(), sid, &screen{}); err == nil {
+				t.Error("a session was opened")
+			}
+			if s.asked.Load() > 0 {
+				t.Error("the machine was asked to start a program")
+			}
+			if p, err := h.db.Part(context.Background(), sid, 0); err == nil {
+				t.Errorf("a recording was begun: %s", p.File)
+			}
+			if got := h.row(sid); got.State != store.Refused {
+				t.Errorf("the row says %s: %s", got.State, got.EndReason)
+			}
+		})
+	}
+}
+
+// person is what the provider last said of somebody.
+func (h *house) person(sub string, groups ...string) {
+	h.t.Helper()
+	p := store.Principal{ID: id.Principal{Issuer: "https://idp.test", Subject: sub}, Name: sub, Groups: groups, SeenAt: time.Now()}
+	if err := h.db.PutPrincipal(context.Background(), p); err != nil {
+		h.t.Fatal(err)
+	}
 }
