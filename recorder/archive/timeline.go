@@ -12,7 +12,8 @@ import (
 // says so.
 const (
 	maxEntries = 10_000
-	maxText    = 4096 // bytes of text of one entry
+	maxText    = 4096    // bytes of text of one stretch of input
+	maxTexts   = 8 << 20 // of all entries: it is held in memory for everybody who looks
 )
 
 // idleAfter is the pause that counts as idle.
@@ -76,6 +77,7 @@ type timeline struct {
 	active  uint64          // time of the last thing that happened
 	sized   bool
 	full    bool
+	texts   int // bytes of text so far
 }
 
 type process struct {
@@ -141,20 +143,22 @@ func (t *timeline) add(m Moment) error {
 
 // pause notes what was idle before now.
 func (t *timeline) pause(at uint64) {
-	if at-t.active >= uint64(idleAfter.Microseconds()) && t.room(len(t.Idle)) {
+	if at-t.active >= uint64(idleAfter.Microseconds()) && t.room(len(t.Idle), 0) {
 		t.Idle = append(t.Idle, Span{seconds(t.active), seconds(at)})
 	}
 	t.active = at
 }
 
-// room keeps a list within its limit.
-func (t *timeline) room(n int) bool {
-	if n < maxEntries {
+// room keeps a list within its limit, and all text within that of all.
+func (t *timeline) room(n, text int) bool {
+	if n < maxEntries && t.texts+text <= maxTexts {
+		t.texts += text
 		return true
 	}
 	if !t.full {
 		t.full = true
-		t.Notes = append(t.Notes, Mark{At: seconds(t.active), Kind: "limit", Text: fmt.Sprintf("the timeline shows the first %d entries of a kind; the record has more", maxEntries)})
+		t.Notes = append(t.Notes, Mark{At: seconds(t.active), Kind: "limit",
+			Text: fmt.Sprintf("the timeline shows at most %d entries of a kind and %d MiB of text; the record has more", maxEntries, maxTexts>>20)})
 	}
 	return false
 }
@@ -180,15 +184,20 @@ func (t *timeline) keys(k Typed) error {
 		ends := len(last.Text) >= 2 && (last.Text[len(last.Text)-2:] == "^M" || last.Text[len(last.Text)-2:] == "^J")
 		if last.Ch == k.Ch && last.Sealed == k.Sealed && last.Offset+last.Bytes == k.Offset && !ends && at-last.At < sameLine && len(last.Text) < maxText {
 			last.Bytes += k.Bytes
-			last.Text += text
+			if t.room(0, len(text)) {
+				last.Text += text
+			}
 			return nil
 		}
 	}
-	if t.room(len(t.Input)) {
+	if t.room(len(t.Input), len(text)) {
 		t.Input = append(t.Input, Keys{At: at, Ch: k.Ch, Offset: k.Offset, Bytes: k.Bytes, Sealed: k.Sealed, Text: text})
 	}
 	return nil
 }
+
+// wordSize is what a word takes beside its text.
+const wordSize = 16
 
 func (t *timeline) command(m Moment) {
 	c, err := m.Command()
@@ -203,12 +212,13 @@ func (t *timeline) command(m Moment) {
 		}
 		return
 	}
-	if !t.room(len(t.Commands)) {
-		return
-	}
-	argv := make([]string, len(c.Argv))
+	argv, text := make([]string, len(c.Argv)), 0
 	for i, a := range c.Argv {
 		argv[i] = caret([]byte(a))
+		text += len(argv[i]) + wordSize
+	}
+	if !t.room(len(t.Commands), text) {
+		return
 	}
 	t.running[id] = len(t.Commands)
 	t.Commands = append(t.Commands, Command{At: seconds(m.At), Ch: c.Ch, Source: c.Source, Argv: argv, PID: c.PID})
@@ -222,7 +232,7 @@ func (t *timeline) ended(i int, at uint64, status int, signal string) {
 // exit ends a channel, and notes how.
 func (t *timeline) exit(m Moment) {
 	e, err := m.Exit()
-	if err != nil || !t.room(len(t.Notes)) {
+	if err != nil || !t.room(len(t.Notes), 0) {
 		return
 	}
 	text := fmt.Sprintf("channel %d ended with status %d", e.Ch, e.Status)
@@ -234,10 +244,10 @@ func (t *timeline) exit(m Moment) {
 
 func (t *timeline) note(m Moment) {
 	n, err := m.Note()
-	if err != nil || !t.room(len(t.Notes)) {
+	text := caret([]byte(n.Text))
+	if err != nil || !t.room(len(t.Notes), len(text)) {
 		return
 	}
-	text := caret([]byte(n.Text))
 	if n.Kind == recorder.NoteNoVerdict && text == "" {
 		text = fmt.Sprintf("no verdict on %d bytes of input, which stay sealed", n.N)
 		if n.N == 1 {
@@ -249,7 +259,7 @@ func (t *timeline) note(m Moment) {
 
 func (t *timeline) gap(m Moment) {
 	g, err := m.Gap()
-	if err != nil || !t.room(len(t.Gaps)) {
+	if err != nil || !t.room(len(t.Gaps), len(g.Reason)) {
 		return
 	}
 	at := seconds(m.At - m.T + g.From) // g's times are its part's

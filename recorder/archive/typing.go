@@ -6,10 +6,12 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// How many s frames, and bytes of input, wait for their reveal; the format lets none be revealed later.
+// How many s frames, and bytes of input, wait for their reveal; the format lets none be revealed later. Revealed pieces wait too
+// where something before them was not: a machine can call every second byte hidden.
 const (
 	typingWindow = 1 << 16
 	typingBytes  = 64 << 20
+	typingPieces = 1 << 16
 )
 
 // Typed is a stretch of input. Sealed stretches have no text.
@@ -29,6 +31,7 @@ type typing struct {
 	win  []keys
 	base int
 	size uint64 // bytes in win
+	bits int    // revealed pieces in win
 	byCh map[uint32][]int
 	part uint32
 }
@@ -40,6 +43,7 @@ type keys struct {
 	off   uint64
 	n     uint64
 	shown []Typed
+	open  uint64 // bytes in shown
 }
 
 func newTyping(fn func(Typed) error) *typing { return &typing{fn: fn, byCh: map[uint32][]int{}} }
@@ -56,7 +60,7 @@ func (t *typing) add(m Moment) error {
 		t.byCh[m.Ch] = append(t.byCh[m.Ch], t.base+len(t.win))
 		t.win = append(t.win, keys{at: m.At, ch: m.Ch, off: m.Frame.At, n: m.Len()})
 		t.size += m.Len()
-		for len(t.win) > typingWindow || t.size > typingBytes {
+		for len(t.win) > typingWindow || t.size > typingBytes || t.bits > typingPieces {
 			if err := t.settle(); err != nil {
 				return err
 			}
@@ -81,6 +85,8 @@ func (t *typing) reveal(m Moment) {
 	k.shown = append(k.shown, Typed{})
 	copy(k.shown[at+1:], k.shown[at:])
 	k.shown[at] = Typed{At: k.at, Ch: k.ch, Offset: m.Frame.At, Bytes: m.Len(), Text: append([]byte(nil), m.Data...)}
+	k.open += m.Len()
+	t.bits++
 }
 
 // settled gives out what is revealed whole, so that little has to be kept.
@@ -93,13 +99,7 @@ func (t *typing) settled() error {
 	return nil
 }
 
-func (k *keys) whole() bool {
-	var n uint64
-	for _, s := range k.shown {
-		n += s.Bytes
-	}
-	return n >= k.n
-}
+func (k *keys) whole() bool { return k.open >= k.n }
 
 // settle gives out the oldest s frame: what nobody revealed is sealed.
 func (t *typing) settle() error {
@@ -108,6 +108,7 @@ func (t *typing) settle() error {
 	t.win = t.win[1:]
 	t.base++
 	t.size -= k.n
+	t.bits -= len(k.shown)
 	if rest := t.byCh[k.ch][1:]; len(rest) == 0 {
 		delete(t.byCh, k.ch)
 	} else {

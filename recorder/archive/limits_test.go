@@ -1,0 +1,71 @@
+package archive
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// A hostile machine says what ran as often and as long as it likes. A timeline is held in memory, as often as somebody asks.
+func TestATimelineOfLongCommandsIsBounded(t *testing.T) {
+	r, s := newRecordings(t), id.NewSession()
+	k := r.begin(s, 0)
+	argv := []string{"/bin/x"}
+	for range 7 {
+		argv = append(argv, strings.Repeat("\x01", 4<<10))
+	}
+	for i := range 600 {
+		k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", Argv: argv, PID: uint32(i)}))
+	}
+	k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", Argv: []string{"/bin/last"}, PID: 7000}))
+	k.end()
+	tl, err := r.archive.Timeline(t.Context(), r.parts(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := 0
+	for _, c := range tl.Commands {
+		held += len(strings.Join(c.Argv, " "))
+	}
+	if held > 9<<20 || len(tl.Commands) < 100 {
+		t.Errorf("%d commands with %d MiB of text", len(tl.Commands), held>>20)
+	}
+	if last := tl.Commands[len(tl.Commands)-1]; last.Argv[0] != "/bin/last" {
+		t.Errorf("what there is room for is not shown after what there is not: %.40q", last.Argv)
+	}
+	if len(tl.Notes) != 1 || tl.Notes[0].Kind != "limit" {
+		t.Errorf("nothing says that some is missing: %+v", tl.Notes)
+	}
+}
+
+// And it judges every second byte as hidden, so that no stretch of input is ever revealed whole.
+func TestInputInManyPiecesIsReadInBoundedMemoryAndTime(t *testing.T) {
+	ty := newTyping(func(Typed) error { return nil })
+	data := []byte{'x'}
+	most, began := 0, time.Now()
+	for i := range uint64(300) {
+		sealed := &recorder.Frame{Kind: recorder.KindSealed, Ch: 1, At: i * 8192, Data: make([]byte, 8192), Opened: true}
+		if err := ty.add(Moment{Frame: sealed}); err != nil {
+			t.Fatal(err)
+		}
+		for j := range uint64(4096) {
+			if err := ty.add(Moment{Frame: &recorder.Frame{Kind: recorder.KindReveal, Ch: 1, At: sealed.At + 2*j, Data: data}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pieces := 0
+		for _, k := range ty.win {
+			pieces += len(k.shown)
+		}
+		most = max(most, pieces)
+	}
+	if most > 2*typingPieces {
+		t.Errorf("%d pieces are held at once", most)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
