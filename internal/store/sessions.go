@@ -1,7 +1,9 @@
 package store
 
 import (
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/internal/id"
 )
@@ -177,4 +179,35 @@ type AuditFilter struct {
 	To      time.Time
 	Before  int64 // keyset: ids below this
 	Limit   int
+}
+
+// Listed is a session as a listing has it: of what is long the beginning, and then an ellipsis.
+func (s Session) Listed() Session {
+	s.Action, _ = beginning(s.Action, MaxListed)
+	left := MaxListed
+	for i, word := range s.Argv {
+		cut, whole := beginning(word, left)
+		if i == mostWords {
+			cut, whole = "…", false
+		}
+		if !whole {
+			s.Argv = append(slices.Clone(s.Argv[:i]), cut)
+			break
+		}
+		left -= len(word)
+	}
+	return s
+}
+
+// mostWords of a command are listed whole.
+const mostWords = 64
+
+func beginning(text string, most int) (out string, whole bool) {
+	if len(text) <= most {
+		return text, true
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + "…", false
 }

@@ -61,6 +61,9 @@ func Broken(text, hint string, cause error) error {
 // MaxPage bounds what one listing returns.
 const MaxPage = 500
 
+// MaxListed bounds the bytes of a command in a row of a listing: of the longest there may be, 500 would be 16 MiB.
+const MaxListed = 1 << 10
+
 // Page is a window on a listing. Number counts from 1; zero values mean the first page of 50.
 type Page struct {
 	Number int

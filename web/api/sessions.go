@@ -140,7 +140,7 @@ func (a *API) find(ctx context.Context, who *Asker, name string) (store.Session,
 		if err != nil {
 			return store.Session{}, err
 		}
-		return rows[0], nil
+		return a.cfg.Store.Session(ctx, rows[0].ID) // whole
 	}
 	s, err := a.cfg.Store.SessionByPrefix(ctx, name)
 	switch kind := errkind.KindOf(err); {

@@ -15,7 +15,7 @@ type Session struct {
 	Subject    string     `json:"subject,omitempty"`
 	Login      string     `json:"login"`
 	Action     string     `json:"action"`
-	Argv       []string   `json:"argv,omitempty"`
+	Argv       []string   `json:"argv,omitempty" doc:"the command; in a list its first KiB, and then …"`
 	PTY        bool       `json:"pty"`
 	State      string     `json:"state" doc:"asked, decided, announced, dialled, live, held, ended, closed, archived, refused"`
 	Asked      time.Time  `json:"asked"`

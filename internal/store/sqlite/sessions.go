@@ -29,6 +29,12 @@ func scanSession(r scanner, s *store.Session) error {
 	return err
 }
 
+func scanListed(r scanner, s *store.Session) error {
+	err := scanSession(r, s)
+	*s = s.Listed()
+	return err
+}
+
 func sessionArgs(s store.Session) []any {
 	var exit any
 	if s.ExitStatus != nil {
@@ -192,7 +198,7 @@ func (db *DB) Sessions(ctx context.Context, f store.SessionFilter) ([]store.Sess
 		w.add("(asked,id) < (SELECT asked, id FROM sessions WHERE id=?)", f.Before.String())
 		skip = 0
 	}
-	out, err := list(ctx, db.read, "list sessions", scanSession, selectSession+w.String()+" ORDER BY asked DESC, id DESC LIMIT ? OFFSET ?", append(w.args, n, skip)...)
+	out, err := list(ctx, db.read, "list sessions", scanListed, selectSession+w.String()+" ORDER BY asked DESC, id DESC LIMIT ? OFFSET ?", append(w.args, n, skip)...)
 	return out, total, err
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -169,6 +170,31 @@ func sessionPaging(s *suite) {
 	list, _, err = s.Sessions(s.ctx, store.SessionFilter{Page: store.Page{Size: 1 << 30}})
 	s.ok(err)
 	s.same("a page that is too large", len(list) <= store.MaxPage, true)
+}
+
+// sessionLong: a page of the longest commands would be as large as all of them.
+func sessionLong(s *suite) {
+	long := session(1)
+	long.Argv = []string{"/bin/x", strings.Repeat("é", 16<<10), "y"}
+	long.Action = "run:" + strings.Repeat("é", 16<<10)
+	s.ok(s.AddSession(s.ctx, long))
+	list, _, err := s.Sessions(s.ctx, store.SessionFilter{})
+	s.ok(err)
+	text := strings.Repeat("é", (store.MaxListed-len("/bin/x"))/2)
+	s.same("the beginning of a long command", list[0].Argv, []string{"/bin/x", text + "…"})
+	s.same("and of what was decided on", len(list[0].Action) <= store.MaxListed+len("…"), true)
+	s.same("by itself", get[store.Session](s)(s.Session(s.ctx, long.ID)), long)
+	many := session(3)
+	many.Argv = make([]string, 10_000)
+	s.ok(s.AddSession(s.ctx, many))
+	list, _, err = s.Sessions(s.ctx, store.SessionFilter{})
+	s.ok(err)
+	s.same("of many words", len(list[0].Argv) < 100, true)
+	short := session(4)
+	s.ok(s.AddSession(s.ctx, short))
+	list, _, err = s.Sessions(s.ctx, store.SessionFilter{})
+	s.ok(err)
+	s.same("a short one", list[0], short)
 }
 
 func sessionSight(s *suite) {

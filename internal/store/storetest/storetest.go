@@ -108,6 +108,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"a session is found by prefix and as the last", sessionPrefix},
 		{"session lists are filtered by every field", sessionFilters},
 		{"session lists page by key while new ones arrive", sessionPaging},
+		{"a list has the beginning of long commands", sessionLong},
 		{"who may not see everything sees their own and their sites'", sessionSight},
 		{"parts read back and are listed in order", parts},
 		{"principals are stored as last seen", principals},

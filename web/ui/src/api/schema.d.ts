@@ -983,6 +983,7 @@ export interface components {
         Session: {
             action: string;
             address?: string;
+            /** @description the command; in a list its first KiB, and then … */
             argv?: string[];
             /** Format: date-time */
             asked: string;
@@ -1035,6 +1036,7 @@ export interface components {
         SessionDetail: {
             action: string;
             address?: string;
+            /** @description the command; in a list its first KiB, and then … */
             argv?: string[];
             /** Format: date-time */
             asked: string;
