@@ -147,6 +147,7 @@ type API struct {
 	views views
 
 	verifying verifying
+	underWay  underWay // by person
 }
 
 // New makes the API.

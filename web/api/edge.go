@@ -116,10 +116,15 @@ func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	if err == nil {
 		err = a.rate(w, who.Key)
 	}
+	done := func() {}
+	if err == nil {
+		done, err = a.underWay.begin(r.Context(), who.being())
+	}
 	if err != nil {
 		problem.Write(w, a.cfg.Log, err)
 		return
 	}
+	defer done()
 	who.policy = a.cfg.Rules.Snapshot().Policy
 	next(huma.WithValue(ctx, askerKey{}, &who))
 }
