@@ -38,6 +38,7 @@ type tried struct{ addr, user string }
 type slips struct {
 	n     int
 	until time.Time // no attempt before
+	was   time.Time // until, before the last attempt: one with a lane may be made while others wait
 	last  time.Time
 }
 
@@ -96,7 +97,7 @@ func (b *backoff) attempt(addr netip.Addr, user string) (wait time.Duration) {
 		if now.Sub(s.last) > slipsFade {
 			s.n = 0
 		}
-		s.n, s.last = s.n+1, now
+		s.n, s.last, s.was = s.n+1, now, s.until
 		if free, longest := k.limits(); s.n > free {
 			s.until = now.Add(min(longest, time.Second<<min(s.n-free-1, 20)))
 		}
@@ -114,7 +115,7 @@ func (b *backoff) forgive(addr netip.Addr, user string) {
 	delete(b.all, here)
 	delete(b.all, name)
 	if s := b.all[from]; s.n > 1 {
-		s.n, s.until = s.n-1, time.Time{}
+		s.n, s.until = s.n-1, s.was
 		b.all[from] = s
 	} else {
 		delete(b.all, from)

@@ -79,6 +79,29 @@ func TestManyNamesFromOneAddressAreSlowedToo(t *testing.T) {
 	}
 }
 
+// A lane is for the name that has it. Whoever has one must not buy guesses at others' names with sign-ins of their own.
+func TestSigningInOneselfGivesNoMoreGuessesAtOthers(t *testing.T) {
+	c := &clock{}
+	c.ns.Store(time.Now().UnixNano())
+	b := newBackoff(c.now)
+	here := netip.MustParseAddr("192.0.2.1")
+	b.remember(here, "mole")
+	guesses := 0
+	for i := range 3600 {
+		c.forward(time.Second)
+		if b.attempt(here, fmt.Sprint("user", i)) == 0 {
+			guesses++
+		}
+		if b.attempt(here, "mole") != 0 {
+			t.Fatal("the mole is kept out")
+		}
+		b.forgive(here, "mole")
+	}
+	if most := freeAtAddr + 70; guesses > most {
+		t.Errorf("%d names were guessed at in an hour, want %d at most", guesses, most)
+	}
+}
+
 func TestGuessingANameIsSlowedFromEverywhere(t *testing.T) {
 	c := &clock{}
 	c.ns.Store(time.Now().UnixNano())
