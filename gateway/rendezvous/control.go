@@ -81,6 +81,9 @@ func (r *Registry) greet(ws *wire.WS, addr netip.Addr, done func(proven bool)) {
 	if g.stale != "" {
 		r.quarantine(g.line.fp, g.stale)
 	}
+	if g.between {
+		r.intercepted(g.line)
+	}
 	r.lines.Add(1)
 	g.line.read(first)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // An owner who freezes, looks and thaws is heard each time; a device that does nothing else waits for later pings, since each
-// is an event in the log.
+// is an event in the log. So is each change of what a device says is between it and the gateway.
 const (
 	flipBurst = 10
 	flipEvery = 5 * time.Second
@@ -18,7 +18,7 @@ const (
 	mostFlips = 1 << 14 // with as many that have not, another one waits too
 )
 
-// flips are how often devices have frozen and thawed lately. It is a device's, not its line's: a new line is quickly made.
+// flips are how often devices have changed something to and fro lately. It is a device's, not its line's: a new line is quickly made.
 type flips struct {
 	mu    sync.Mutex // guards what follows
 	all   map[wire.Hash]*rate.Limiter

@@ -42,6 +42,7 @@ type greeting struct {
 
 	line    *line  // of a known device
 	stale   string // why its generation quarantines it
+	between bool   // something opens TLS, and did not before
 	refused bool   // a join code was not taken, or was before: that costs the source something
 }
 
@@ -93,10 +94,7 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 	if h.Log.Origin == b.parsed.Log.Origin {
 		l.size = h.Log.Size
 	}
-	if l.tunnel == tunnelIntercepted && d.Tunnel != tunnelIntercepted {
-		g.r.intercepted(g.ctx, l)
-	}
-	g.line = l
+	g.line, g.between = l, l.tunnel == tunnelIntercepted && d.Tunnel != tunnelIntercepted
 	return g.generation(d, h.Gen)
 }
 
@@ -119,8 +117,15 @@ func tunnelOf(noTLS bool, own, theirs []byte) string {
 	return tunnelIntercepted
 }
 
-func (r *Registry) intercepted(ctx context.Context, l *line) {
+// intercepted is called once the line has joined: what was heard before can be a replay, which no end of TLS fits. And half of it
+// is the device's word, so that one which takes it back and gives it again is not written down each time.
+func (r *Registry) intercepted(l *line) {
 	r.count.intercepted.Add(1)
+	if !r.tunnels.allow(l.fp, r.cfg.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
+	defer cancel()
 	r.record(ctx, audit.Event{Type: "intercepted", Subject: string(l.name), Addr: l.addr, Fields: map[string]string{"fp": l.fp.String(),
 		"why": "the two ends of the control line see different TLS connections"}})
 }

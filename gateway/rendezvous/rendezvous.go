@@ -105,7 +105,8 @@ const (
 type Registry struct {
 	cfg     Config
 	sources *sources
-	flips   *flips
+	flips   *flips // of freezing
+	tunnels *flips // of what is between
 	count   counters
 
 	noise  *wire.Responder // since Run
@@ -145,7 +146,7 @@ func New(cfg Config) *Registry {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = remoteAddr
 	}
-	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
+	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
 		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, tickets: map[[sha256.Size]byte]*call{},
 		changed: map[[32]byte]store.Presence{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
