@@ -144,6 +144,7 @@ type API struct {
 	huma  huma.API
 	rates *limit.Rates // by sign-in and token
 	asks  *limit.Rates // by person: what is an entry of the log each time
+	looks *limit.Rates // by person: at records
 	views views
 
 	verifying verifying
@@ -162,7 +163,7 @@ func New(cfg Config) *API {
 		cfg.AsksPerMinute = 120
 	}
 	a := &API{cfg: cfg, mux: http.NewServeMux(), rates: limit.New(20, 120, 50_000, cfg.Now), views: views{now: cfg.Now},
-		asks: limit.New(float64(cfg.AsksPerMinute)/60, cfg.AsksPerMinute, 50_000, cfg.Now)}
+		asks: limit.New(float64(cfg.AsksPerMinute)/60, cfg.AsksPerMinute, 50_000, cfg.Now), looks: limit.New(10, 300, 50_000, cfg.Now)}
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay,

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -194,6 +195,32 @@ func TestOnePersonCannotGrowTheLogWithoutEnd(t *testing.T) {
 	w.passed = 500 * time.Millisecond
 	if got := ask("technician"); got.Code != http.StatusForbidden {
 		t.Errorf("after the wait: got %d %s", got.Code, got.Body)
+	}
+}
+
+func TestOnePersonsLooksDoNotGrowTheLogWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	look := func(bearer string, n int) error { // by sign-ins of which one person can have many
+		who := people[bearer]
+		who.Key = fmt.Sprint("sign-in ", n)
+		return w.api.viewed(t.Context(), &who, sid(1), "replay")
+	}
+	var err error
+	for n := 0; n < 1000 && err == nil; n++ {
+		err = look("technician", n)
+	}
+	if got := w.events.count("viewed"); errkind.KindOf(err) != errkind.TooMany || got != 300 {
+		t.Errorf("%d entries, and then %v", got, err)
+	}
+	if err := look("technician", 0); err != nil {
+		t.Errorf("what was written down already: %v", err)
+	}
+	if err := look("officer", 0); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	w.passed = 100 * time.Millisecond
+	if err := look("technician", 2000); err != nil {
+		t.Errorf("after the wait: %v", err)
 	}
 }
 

@@ -123,6 +123,9 @@ func (a *API) viewed(ctx context.Context, who *Asker, s id.Session, how string) 
 	if a.views.fresh(k) {
 		return nil
 	}
+	if ok, _ := a.looks.Allow(who.being()); !ok {
+		return errkind.New(errkind.TooMany, "you look at records more often than this gateway writes it down").WithHint("Wait a few seconds.")
+	}
 	if err := a.record(ctx, who, "viewed", s.String(), map[string]string{"how": how}); err != nil {
 		return err
 	}
