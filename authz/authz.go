@@ -40,7 +40,7 @@ import (
 type Person struct {
 	ID             id.Principal
 	Name           string
-	Groups         []string  // as the policy names them
+	Groups         []string  // as the policy names them; of a machine its maker's, which open nothing to it
 	Machine        string    // the name of a service identity; empty for people
 	ViaToken       bool      // asks with an API token: no second factor, whatever else is known
 	SecondFactorAt time.Time // when a second factor was last proven; zero: never
@@ -208,6 +208,9 @@ func (p *Policy) NeverTogether(groups []string) []string {
 	}
 	return p.together(groups)
 }
+
+// torn reports whether a person is in groups that the policy never allows together. A machine is in none.
+func (p *Policy) torn(who *Person) bool { return who.Machine == "" && p.conflict(who.Groups) }
 
 // conflict is together without building the answer.
 func (p *Policy) conflict(groups []string) bool {

@@ -53,7 +53,7 @@ func (d *Decision) decide() Reason {
 		return NoPolicy
 	}
 	p := d.snap.Policy
-	if p.conflict(d.asked.Person.Groups) {
+	if p.torn(&d.asked.Person) {
 		return NeverTogether
 	}
 	if !p.reachable(&d.asked.Device) {

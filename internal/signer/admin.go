@@ -140,7 +140,6 @@ func (s *Service) PutToken(ctx context.Context, by Evidence, t Token) (Appended,
 		if _, err := s.allowed(ctx, by, authz.DutyAdminister); err != nil {
 			return Appended{}, err
 		}
-		t.Groups = nil
 	}
 	return s.storeToken(ctx, who.ID.String(), t)
 }

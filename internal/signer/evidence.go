@@ -21,7 +21,7 @@ func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) 
 	case e.APIToken != "" && e.IDToken == "":
 		t, err := s.token(e.APIToken, addr)
 		if t.Machine != "" {
-			t.Groups, t.Name = nil, authz.MachineName(t.Machine) // a service identity is neither its maker nor in their groups
+			t.Name = authz.MachineName(t.Machine) // a service identity is not its maker; their groups only close rules for it
 		}
 		return authz.Person{ID: t.Principal, Name: t.Name, Groups: t.Groups, Machine: t.Machine, ViaToken: true, Address: addr}, err
 	}

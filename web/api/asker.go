@@ -62,7 +62,7 @@ func (who *Asker) needs(d authz.Duty) error {
 	if d == authz.DutyExport {
 		of = authz.DutyReview
 	}
-	if who.Via == ViaToken && who.policy != nil && slices.Contains(who.policy.Duties(who.Person.Groups), of) {
+	if who.Via == ViaToken && who.Person.Machine == "" && who.policy != nil && slices.Contains(who.policy.Duties(who.Person.Groups), of) {
 		if d == authz.DutyUnseal {
 			return errkind.New(errkind.Denied, "no API token unseals what was typed at hidden prompts").WithHint("Sign in yourself with `sallyport login`: no setting gives this to a token.")
 		}

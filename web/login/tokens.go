@@ -28,8 +28,8 @@ type tokenUse struct {
 	asked time.Time // when the provider was last asked about its person
 }
 
-// token knows a machine, or somebody's own program. A program's groups are those of its person as last seen; a machine has
-// none, here as for the signer: it is not in the groups of whoever made its token.
+// token knows a machine, or somebody's own program. Groups are those of its person as last seen; to a machine those of whoever made
+// its token open nothing, but rules that close something to them close it to the machine too.
 func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Identity, error) {
 	t, err := s.cfg.Store.APITokenByHash(ctx, pending.Hash(secret))
 	if err != nil {
@@ -57,12 +57,8 @@ func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Id
 			s.cfg.Log.Warn("last use of an API token was not stored", slog.Any("error", err))
 		}
 	}
-	groups := who.Groups
-	if t.Machine != "" {
-		groups = nil
-	}
 	return Identity{
-		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: groups, Machine: t.Machine, ViaToken: true, Address: addr},
+		Person:   authz.Person{ID: t.Principal, Name: tokenName(who, t), Groups: who.Groups, Machine: t.Machine, ViaToken: true, Address: addr},
 		Evidence: signer.Evidence{APIToken: secret, ClientAddr: text(addr)}, Key: TokenKey(t.ID), Via: ViaToken, TokenID: t.ID, Scopes: t.Scopes, SignedInAt: t.Created, Expires: t.Expires,
 	}, nil
 }
