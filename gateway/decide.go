@@ -213,7 +213,12 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	}
 	err = b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
 		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}})
-	return errors.Join(stored(), err)
+	// Nobody can come for what the log has not got, so its row must not stay among those that run.
+	kept := stored()
+	if kept == nil && err != nil && refusal == nil {
+		kept = b.notOpened(context.WithoutCancel(ctx), s.ID, b.cfg.Now())
+	}
+	return errors.Join(kept, err)
 }
 
 // beside does something beside what goes on, and gives what waits for it: writes that do not depend on each other then wait for

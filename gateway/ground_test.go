@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
@@ -89,6 +90,21 @@ func (s *fullLog) Append(ctx context.Context, r signer.AppendRequest) (signer.Ap
 		return signer.Appended{}, errors.New("no space left")
 	}
 	return s.Signer.Append(ctx, r)
+}
+
+func TestWhatTheLogDoesNotTakeIsNoSessionThatRuns(t *testing.T) {
+	h := newHouse(t)
+	log := &fullLog{Signer: h.signer}
+	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.Audit = &audit.Log{Signer: log, Rows: h.db} })
+	log.on.Store(true)
+	for _, device := range []string{"press-1", "press-2"} { // one is allowed, the other refused
+		if _, err := h.Ask(t.Context(), h.ask(device)); err == nil {
+			t.Errorf("%s: what was not written down was answered", device)
+		}
+	}
+	if running, err := h.db.RunningSessions(t.Context()); err != nil || len(running) != 0 {
+		t.Errorf("%d sessions run, as the rows have it (%v)", len(running), err)
+	}
 }
 
 func TestAnEndThatTheProcessDidNotLiveToAnnounceIsAnnouncedAtTheNextStart(t *testing.T) {
