@@ -68,8 +68,9 @@ type verifier struct {
 	s     *Source
 	trust *trust
 	cp    ledger.Checkpoint
-	log   *census         // of the copy of the log; nil: none
-	ends  map[uint64]bool // leaves of the bundle that open or end a part
+	log   *census          // of the copy of the log; nil: none
+	ends  map[uint64]bool  // leaves of the bundle that open or end a part
+	came  map[uint64][]int // events that are progress of a part, by its open leaf; nil: not looked for yet
 
 	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends
 

@@ -47,8 +47,11 @@ func (v *verifier) events(context.Context) error {
 // progress gives the states of a part's chain that the log's progress leaves name. That the leaves are in the log is
 // checked with the other events.
 func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
+	if v.came == nil {
+		v.came = v.progressLeaves()
+	}
 	var out []recorder.Head
-	for i := range v.s.m.Events {
+	for _, i := range v.came[open] {
 		e := &v.s.m.Events[i]
 		l, err := ledger.ParseLeaf(e.Leaf)
 		if err != nil {
@@ -63,6 +66,18 @@ func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
 		}
 	}
 	return out, nil
+}
+
+// progressLeaves gives the events that are one, by the beginning that each refers to. There may be many parts and many events, so
+// all are read once.
+func (v *verifier) progressLeaves() map[uint64][]int {
+	out := map[uint64][]int{}
+	for i := range v.s.m.Events {
+		if l, err := ledger.ParseLeaf(v.s.m.Events[i].Leaf); err == nil && l.Type == "progress" && len(l.Ref) == 1 {
+			out[l.Ref[0]] = append(out[l.Ref[0]], i)
+		}
+	}
+	return out
 }
 
 // policy compares the policy's text with the hash in the passes. Between two parts the policy may have changed.
@@ -148,7 +163,7 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 		if e := proven[f.size]; e != nil && !bytes.Equal(e.Leaf, raw[2:n]) {
 			return bad(n, "entry %d is another leaf than the one that is proven to stand there", f.size)
 		}
-		if what := v.leftOut(f.size, l); what != "" {
+		if what := v.leftOut(f.size, l, proven[f.size] != nil); what != "" {
 			return bad(n, "entry %d %s, and the bundle has not got it", f.size, what)
 		}
 		f.add(ledger.LeafHash(raw[2:n]))
@@ -180,8 +195,8 @@ func (v *verifier) proven() map[uint64]*Entry {
 }
 
 // leftOut says what a leaf is to this session when the bundle should have it and has not. A part's open leaf refers to
-// that of the part before, an end to its beginning.
-func (v *verifier) leftOut(at uint64, l ledger.Leaf) string {
+// that of the part before, an end to its beginning. there: it has the leaf.
+func (v *verifier) leftOut(at uint64, l ledger.Leaf, there bool) string {
 	if v.ends[at] {
 		return ""
 	}
@@ -195,17 +210,12 @@ func (v *verifier) leftOut(at uint64, l ledger.Leaf) string {
 		case "close", "interrupted":
 			return fmt.Sprintf("ended the part that entry %d announced", ref)
 		case "progress":
-			if !v.has(at) {
+			if !there {
 				return fmt.Sprintf("says how far the part was that entry %d announced", ref)
 			}
 		}
 	}
 	return ""
-}
-
-// has reports whether an entry is among the bundle's events.
-func (v *verifier) has(at uint64) bool {
-	return slices.ContainsFunc(v.s.m.Events, func(e Entry) bool { return e.Index == at })
 }
 
 // held reads the checkpoints that others kept.
