@@ -149,10 +149,17 @@ func (s *Session) Resize(cols, rows int) error {
 // signals are the names of RFC 4254 section 6.10.
 const signals = " ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2 "
 
-// Signal sends a signal, named without SIG, to what runs.
+// Signal sends a signal, named without SIG, to what runs, once the record has it.
 func (s *Session) Signal(name string) error {
 	if name == "" || strings.Contains(name, " ") || !strings.Contains(signals, " "+name+" ") {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%.20q is not a signal; the names are%s", name, strings.TrimRight(signals, " ")))
+	}
+	if err := s.rec.Note(recorder.Note{Kind: "signal", Text: name + " was sent to what runs"}); err != nil {
+		s.stop(err)
+		return err
+	}
+	if err := context.Cause(s.ctx); err != nil { // ended while the disk was busy
+		return err
 	}
 	_, err := s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{name}))
 	return err

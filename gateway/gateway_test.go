@@ -25,6 +25,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/archive"
 )
 
 const policy = `
@@ -489,6 +490,44 @@ func TestEveryWayToEndASession(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A signal is an act on the machine as much as a key is.
+func TestASignalIsInTheRecordBeforeItIsSent(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1", "wait"))
+	if err := s.Signal("USR1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Signal("FROBNICATE"); err == nil {
+		t.Error("a signal that is none was sent")
+	}
+	s.End("done")
+	s.Wait()
+	if err := s.Signal("TERM"); err == nil {
+		t.Error("a signal was sent without a record")
+	}
+	if got := h.notes(s.ID()); !slices.Equal(got, []string{"signal: USR1 was sent to what runs"}) {
+		t.Errorf("the record has %q", got)
+	}
+}
+
+// notes reads the notes of a session's record.
+func (h *house) notes(s id.Session) (out []string) {
+	h.t.Helper()
+	arch := must(archive.Open(archive.Config{Dir: filepath.Join(h.dir, "rec"), Identity: []age.Identity{h.reader}}))(h.t)
+	_, err := arch.Frames(context.Background(), []archive.Part{{Session: s}}, func(m archive.Moment) error {
+		if m.Kind == recorder.KindNote {
+			n, err := m.Note()
+			out = append(out, n.Kind+": "+n.Text)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
 }
 
 func TestAFloodArrivesWholeAndInOrder(t *testing.T) {
