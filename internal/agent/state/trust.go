@@ -122,9 +122,14 @@ func (t *Trust) Begin() *Refusal {
 		return Refuse(ClauseRate, "this machine is asked for too many sessions at once; try again in a few seconds")
 	}
 	if t.dir.Frozen() {
-		return Refuse(ClauseFrozen, "the owner has frozen this machine: nothing new opens until it is thawed there")
+		return FrozenRefusal()
 	}
 	return nil
+}
+
+// FrozenRefusal is the answer of a device that its owner has frozen.
+func FrozenRefusal() *Refusal {
+	return Refuse(ClauseFrozen, "the owner has frozen this machine: nothing new opens until it is thawed there")
 }
 
 // TakeSession uses up a session id, once for ever: a pass that expires at until is good for one session only.

@@ -12,7 +12,7 @@ import (
 )
 
 // check goes through everything that must hold before this device agrees, in the order of the protocol. The first that
-// does not refuses, and nothing was dialled or started by then. Rate and freeze come before: the agent asks them before there is a supervisor.
+// does not refuses, and nothing was dialled or started by then. Rate and freeze come before: the agent asks them before there is a supervisor, and listen asks again about the freeze.
 func (s *session) check(k *keeper) *state.Refusal {
 	for _, step := range []func(*keeper) *state.Refusal{s.checkPass, s.checkUnused, s.checkStatus, s.checkPassTime, s.checkAnnounced, s.checkHost, s.checkOwner, s.checkLogin} {
 		if r := step(k); r != nil {

@@ -261,6 +261,11 @@ func (s *session) listen() (stop func(), r *state.Refusal) {
 		s.log.Error("the session's socket cannot be made", slog.Any("error", err))
 		return nil, state.Refuse(state.ClauseFault, "this machine cannot make the socket by which its owner ends a session")
 	}
+	if s.order.State.Frozen() { // since the agent looked; whoever freezes from here on finds the socket
+		closeListener(l)
+		s.order.State.Unlisten(state.SessionSocket(s.open.Session))
+		return nil, state.FrozenRefusal()
+	}
 	go state.Serve(l, s.answer)
 	return func() { closeListener(l) }, nil
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"log/slog"
+	"os"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -24,6 +27,32 @@ func newSigner(t *testing.T) ssh.Signer {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// An open that was asked before the owner froze the machine may have waited for others to be decided. Whoever freezes ends the sessions
+// that are there, and this one is not there yet.
+func TestWhatWasAskedBeforeAFreezeDoesNotBeginAfterIt(t *testing.T) {
+	s := &session{order: Order{State: state.Dir{Path: t.TempDir()}}, open: &wire.Open{Session: id.NewSession()}, log: slog.New(slog.DiscardHandler)}
+	if err := os.MkdirAll(s.order.State.RunDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.order.State.Freeze(true); err != nil {
+		t.Fatal(err)
+	}
+	stop, r := s.listen()
+	if r == nil || r.Clause != state.ClauseFrozen {
+		t.Errorf("got %v, want it refused as frozen", r)
+	}
+	if stop == nil && len(s.order.State.Sessions()) != 0 {
+		t.Error("a session that was refused can be seen")
+	}
+	if err := s.order.State.Freeze(false); err != nil {
+		t.Fatal(err)
+	}
+	if stop, r = s.listen(); r != nil {
+		t.Fatalf("thawed: %v", r)
+	}
+	stop()
 }
 
 // A gateway may hold back what it was told before a revocation and show it later, one word after the other.
