@@ -177,7 +177,8 @@ type AuditFilter struct {
 	Text    string // part of actor, subject or body
 	From    time.Time
 	To      time.Time
-	Before  int64 // keyset: ids below this
+	Before  int64  // keyset: ids below this
+	Leaf    uint64 // entries of the log below this; 0: any
 	Limit   int
 }
 

@@ -296,6 +296,7 @@ func (s *fakeSigner) Keys(context.Context) (signer.PublicKeys, error) {
 
 // fakeStore holds three devices and three sessions.
 type fakeStore struct {
+	audit    func(store.AuditFilter) []store.AuditEvent
 	devices  []store.Device
 	sessions []store.Session
 	tokens   []store.APIToken
@@ -415,7 +416,10 @@ func (s *fakeStore) Policy(_ context.Context, version int) (store.PolicyVersion,
 	}
 	return store.PolicyVersion{}, store.NotFound("policy version", "of that number")
 }
-func (s *fakeStore) AuditEvents(context.Context, store.AuditFilter) ([]store.AuditEvent, error) {
+func (s *fakeStore) AuditEvents(_ context.Context, f store.AuditFilter) ([]store.AuditEvent, error) {
+	if s.audit != nil {
+		return s.audit(f), nil
+	}
 	return []store.AuditEvent{{ID: 1, Type: "viewed", Leaf: 4}}, nil
 }
 

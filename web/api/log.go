@@ -44,25 +44,17 @@ func (a *API) listAudit(ctx context.Context, who *Asker, in *listAudit) (*answer
 			return nil, err
 		}
 	}
-	f := store.AuditFilter{Type: in.Type, Actor: in.Actor, Subject: in.Subject, Text: in.Text, From: in.From, To: in.To, Limit: in.Size}
+	rows, err := a.cfg.Store.AuditEvents(ctx, store.AuditFilter{Type: in.Type, Actor: in.Actor, Subject: in.Subject, Text: in.Text, From: in.From, To: in.To,
+		Leaf: in.Before, Limit: in.Size})
+	if err != nil {
+		return nil, err
+	}
 	out := []apitype.AuditEvent{}
-	for len(out) < in.Size {
-		rows, err := a.cfg.Store.AuditEvents(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range rows {
-			f.Before = e.ID
-			if in.After > 0 && e.Leaf <= in.After {
-				return body(out)
-			}
-			if (in.Before == 0 || e.Leaf < in.Before) && len(out) < in.Size {
-				out = append(out, shownEvent(e))
-			}
-		}
-		if len(rows) < in.Size {
+	for _, e := range rows {
+		if in.After > 0 && e.Leaf <= in.After {
 			break
 		}
+		out = append(out, shownEvent(e))
 	}
 	return body(out)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -120,6 +121,9 @@ func (db *DB) AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.Aud
 	}
 	if f.Before > 0 {
 		w.add("id<?", f.Before)
+	}
+	if f.Leaf > 0 {
+		w.add("leaf<?", int64(min(f.Leaf, math.MaxInt64)))
 	}
 	return list(ctx, db.read, "list audit events", scanAudit, "SELECT id, "+auditColumns+" FROM audit"+w.String()+" ORDER BY id DESC LIMIT ?",
 		append(w.args, limit(f.Limit))...)

@@ -58,7 +58,7 @@ func decisions(s *suite) {
 func auditEvents(s *suite) {
 	var all []store.AuditEvent
 	for n := 1; n <= 4; n++ {
-		e := store.AuditEvent{At: at(n), Type: "viewed", Phase: "done", Actor: "tess", Subject: "s1", Addr: "192.0.2.1", Leaf: 1 << 40, Body: []byte("\x01why\xff")}
+		e := store.AuditEvent{At: at(n), Type: "viewed", Phase: "done", Actor: "tess", Subject: "s1", Addr: "192.0.2.1", Leaf: 1<<40 + uint64(n), Body: []byte("\x01why\xff")}
 		switch n {
 		case 2:
 			e.Type = "exported"
@@ -83,6 +83,7 @@ func auditEvents(s *suite) {
 		{"by text in the actor", store.AuditFilter{Text: "ad"}, []int{3}},
 		{"by time", store.AuditFilter{From: at(2), To: at(4)}, []int{3, 2}},
 		{"a page", store.AuditFilter{Before: all[3].ID, Limit: 2}, []int{3, 2}},
+		{"a page by the log", store.AuditFilter{Leaf: all[2].Leaf, Limit: 5}, []int{2, 1}},
 		{"all at once", store.AuditFilter{Type: "viewed", Actor: "tess", Subject: "s1", Text: "why", From: at(1), To: at(2)}, []int{1}},
 	} {
 		want := []store.AuditEvent{}
