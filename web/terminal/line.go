@@ -59,14 +59,14 @@ func (l *line) Output(stream uint8, p []byte) error {
 
 var errGone = errkind.New(errkind.Unavailable, "the terminal was closed")
 
-// Notice implements gateway.Sink. It never waits behind output that the client does not read.
+// Notice implements gateway.Sink. It never waits for the client: whoever tells it to one session has others to tell.
 func (l *line) Notice(kind, text string) {
 	l.nmu.Lock()
 	if len(l.notices) < maxNotices {
 		l.notices = append(l.notices, apitype.TerminalControl{T: apitype.TermNotice, Kind: kind, Text: text})
 	}
 	l.nmu.Unlock()
-	l.flush()
+	go l.flush()
 }
 
 // flush sends the notices that wait, unless somebody else is writing, who will flush after that.
