@@ -31,7 +31,7 @@ type places struct {
 func (u *underWay) begin(ctx context.Context, who string) (done func(), err error) {
 	p, ok := u.ask(who)
 	if !ok {
-		return nil, tooBusy
+		return nil, errBusy
 	}
 	late := time.NewTimer(placeTime)
 	defer late.Stop()
@@ -41,13 +41,13 @@ func (u *underWay) begin(ctx context.Context, who string) (done func(), err erro
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-late.C:
-		err = tooBusy
+		err = errBusy
 	}
 	u.leave(who, p)
 	return nil, err
 }
 
-var tooBusy = errkind.New(errkind.TooMany, "too many of your requests are being answered").WithHint("Wait until some of them have their answer, and read those that are there.")
+var errBusy = errkind.New(errkind.TooMany, "too many of your requests are being answered").WithHint("Wait until some of them have their answer, and read those that are there.")
 
 func (u *underWay) ask(who string) (*places, bool) {
 	u.mu.Lock()

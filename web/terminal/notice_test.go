@@ -2,12 +2,12 @@ package terminal
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"testing"
 	"time"
 
@@ -27,7 +27,8 @@ func fullLine(t *testing.T) *line {
 		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 section 1.3
 		io.WriteString(theirs, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
 	}()
-	conn, _, err := websocket.NewClient(ours, &url.URL{Scheme: "ws", Host: "x", Path: "/"}, nil, 512, 512)
+	d := websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
+	conn, _, err := d.DialContext(t.Context(), "ws://x/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
