@@ -23,26 +23,45 @@ var errGround = errkind.New(errkind.Unavailable, "the gateway's database does no
 func (b *Broker) watchStore(ctx context.Context) {
 	answers := make(chan struct{}, 1)
 	go b.pings(ctx, answers)
-	good := time.Now()
-	tick := time.NewTicker(min(b.cfg.FreezeAfter, pingEvery) / 4)
+	every := min(b.cfg.FreezeAfter, pingEvery) / 4
+	silent := silence{most: 4 * every, last: time.Now()}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		answered := false
 		select {
 		case <-ctx.Done():
 			b.thaw()
 			return
 		case <-answers:
-			good = time.Now()
+			answered = true
 			b.thaw()
 		case <-tick.C:
 		}
-		switch silent := time.Since(good); {
-		case silent >= b.cfg.EndAfter:
+		switch length := silent.at(time.Now(), answered); {
+		case length >= b.cfg.EndAfter:
 			b.endAll(ended(ByStore, "the gateway's database did not answer for "+b.cfg.EndAfter.String()))
-		case silent >= b.cfg.FreezeAfter:
+		case length >= b.cfg.FreezeAfter:
 			b.freeze()
 		}
 	}
+}
+
+// silence is how long nothing has answered while this process ran. What it did not live through, because it was stopped or its
+// machine slept, counts as little: the answer may lie there already.
+type silence struct {
+	most   time.Duration // that one step counts for
+	last   time.Time
+	length time.Duration
+}
+
+func (s *silence) at(now time.Time, answered bool) time.Duration {
+	s.length += min(now.Sub(s.last), s.most)
+	s.last = now
+	if answered {
+		s.length = 0
+	}
+	return s.length
 }
 
 func (b *Broker) pings(ctx context.Context, answers chan<- struct{}) {
