@@ -1,16 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sallyport/sallyport/internal/client"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -48,91 +43,6 @@ func (s *oneSession) recorded(a *app, cl *client.Client) error {
 		s.Session = page.Sessions[0].ID.String()
 	}
 	return nil
-}
-
-type sessionsListCmd struct {
-	listing
-	Mine   bool   `help:"Only your own."`
-	Device string `placeholder:"D" help:"On this device."`
-	User   string `placeholder:"U" help:"By this person: a name or the beginning of its words, a user name, or a subject."`
-	State  string `placeholder:"S" help:"In this state: running, live, ended, closed, refused, …; several with commas between."`
-	Text   string `placeholder:"TEXT" help:"With this in device, user, login, reason or ticket."`
-	Since  string `placeholder:"TIME" help:"Asked for at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 24h ago as 24h."`
-	Page   int    `placeholder:"N" help:"Only this page. Default: everything."`
-	Size   int    `placeholder:"N" default:"50" help:"Sessions on a page."`
-}
-
-func (c *sessionsListCmd) query() (url.Values, error) {
-	q := url.Values{}
-	for k, v := range map[string]string{"device": c.Device, "user": c.User, "state": c.State, "text": c.Text} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	if c.Mine {
-		q.Set("mine", "true")
-	}
-	if c.Since != "" {
-		t, err := since(c.Since, time.Now())
-		if err != nil {
-			return nil, err
-		}
-		q.Set("from", t.UTC().Format(time.RFC3339))
-	}
-	return q, nil
-}
-
-// since reads a moment: a date, a time, or how long ago.
-func since(text string, now time.Time) (time.Time, error) {
-	if d, ok := parseSpan(text); ok {
-		return now.Add(-d.Abs()), nil
-	}
-	for _, form := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(form, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usageError(fmt.Sprintf("%q is not a time", text), "Write 2026-01-31, 2026-01-31T12:00:00Z, or 24h for a day ago.")
-}
-
-func (c *sessionsListCmd) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	q, err := c.query()
-	if err != nil {
-		return err
-	}
-	rows, err := listSessions(a.context(), cl, q, c.Page, c.Size)
-	if err != nil {
-		return err
-	}
-	return show(a, c.listing, rows, "ID DEVICE USER LOGIN STATE STARTED ENDED REASON", func(s apitype.Session) []string {
-		return []string{s.ID.String(), string(s.Device), s.User, s.Login, s.State, at(s.Started), at(s.Ended), s.Reason}
-	})
-}
-
-// listSessions reads one page, or all of them.
-func listSessions(ctx context.Context, cl *client.Client, q url.Values, page, size int) ([]apitype.Session, error) {
-	one := page > 0
-	if !one {
-		page, size = 1, 500
-	}
-	var out []apitype.Session
-	for {
-		var p apitype.SessionPage
-		q.Set("page", strconv.Itoa(page))
-		q.Set("size", strconv.Itoa(size))
-		if err := cl.Get(ctx, "/api/v1/sessions", q, &p); err != nil {
-			return nil, err
-		}
-		out = append(out, p.Sessions...)
-		if one || len(p.Sessions) < size {
-			return out, nil
-		}
-		page++
-	}
 }
 
 type sessionsShowCmd struct {
@@ -255,95 +165,4 @@ func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
 	}
 	defer in.Close()
 	return play(a.context(), in, a.stdout, c.Speed, c.Idle)
-}
-
-type sessionsExportCmd struct {
-	oneSession
-	Out        string `short:"o" type:"path" placeholder:"FILE" help:"Where to; \"-\" is stdout. Default: a file named after the session."`
-	Transcript bool   `xor:"form" help:"Output as plain text instead of the evidence."`
-	Cast       bool   `xor:"form" help:"The terminal as asciicast instead of the evidence."`
-}
-
-func (c *sessionsExportCmd) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	if err := c.recorded(a, cl); err != nil {
-		return err
-	}
-	var s apitype.SessionDetail
-	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
-		return err
-	}
-	form, ending := "/export", ".slyb"
-	switch {
-	case c.Transcript:
-		form, ending = "/transcript", ".txt"
-	case c.Cast:
-		form, ending = "/cast", ".cast"
-	}
-	in, err := cl.Stream(a.context(), "/api/v1/sessions/"+s.ID.String()+form, nil)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if c.Out == "-" || strings.HasSuffix(c.Out, string(filepath.Separator)+"-") {
-		_, err := io.Copy(a.stdout, in)
-		return cutOff(err)
-	}
-	out := c.Out
-	if out == "" {
-		out = s.ID.String() + ending
-	}
-	if err := saveFile(out, in); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.stderr, "saved "+out)
-	return nil
-}
-
-// saveFile writes a file whole or not at all, for its user only: it holds what was typed and shown.
-func saveFile(path string, in io.Reader) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".sallyport-*")
-	if err != nil {
-		return usageError("this cannot be saved: "+err.Error(), "Name another place with -o.")
-	}
-	defer os.Remove(f.Name()) // gone already where the rename went well
-	_, err = io.Copy(f, in)
-	if err := errors.Join(cutOff(err), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-type sessionsVerifyCmd struct {
-	oneSession
-	JSON bool `name:"json" help:"Print JSON, for programs."`
-}
-
-func (c *sessionsVerifyCmd) Run(a *app) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
-	}
-	if err := c.recorded(a, cl); err != nil {
-		return err
-	}
-	var v apitype.Verdict
-	if err := cl.Post(a.context(), c.path("/verify"), nil, &v); err != nil {
-		return err
-	}
-	if c.JSON {
-		err = a.json(v)
-	} else {
-		for _, k := range v.Checks {
-			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], cell(k.Level), cell(k.Name), cell(k.Text))
-		}
-		fmt.Fprintln(a.stdout, cell(v.Summary))
-	}
-	if err == nil && !v.OK {
-		return exitStatus(1)
-	}
-	return err
 }

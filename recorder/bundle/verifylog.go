@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/sallyport/sallyport/recorder"
@@ -216,105 +215,4 @@ func (v *verifier) leftOut(at uint64, l ledger.Leaf, there bool) string {
 		}
 	}
 	return ""
-}
-
-// held reads the checkpoints that others kept.
-func (v *verifier) held() ([]ledger.Checkpoint, error) {
-	var out []ledger.Checkpoint
-	key := v.opt.LogKey
-	if key == "" && v.trust != nil {
-		key = v.trust.key
-	}
-	for i, raw := range v.opt.Checkpoints {
-		cp, err := ledger.ParseCheckpoint(raw, key)
-		if err != nil {
-			return nil, &recorder.Fault{File: checkpointName(i), Rule: RuleCheckpoint, Detail: err.Error()}
-		}
-		out = append(out, cp)
-	}
-	return out, nil
-}
-
-// compare compares held checkpoints with the bundle's log where it gives their root. What it cannot give is left to a
-// copy of the log; without one it is said.
-func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) error {
-	for i, h := range held {
-		root, known := roots[h.Size]
-		known = known && h.Size >= v.s.m.Parts[0].Open.Index && h.Size > 0
-		if h.Size == v.cp.Size {
-			root, known = v.cp.Root, true
-		}
-		switch {
-		case h.Origin != v.cp.Origin:
-			return &recorder.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "it is of another log"}
-		case known && h.Size <= v.cp.Size && root != h.Root:
-			return &recorder.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "the log was rewritten or forked: its first entries are not those of this checkpoint"}
-		case known && h.Size <= v.cp.Size:
-			v.covered = max(v.covered, h.Size)
-			v.r.say("A", RuleLog, "the log extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)
-		case v.opt.LogDir != "": // the copy is compared below
-		case h.Size > v.cp.Size:
-			v.r.say("A", RuleLog, "checkpoint %d of %d entries is later than this export of %d: not compared; export again, or give a copy of the log with --log", i+1, h.Size, v.cp.Size)
-		default:
-			v.r.say("A", RuleLog, "checkpoint %d of %d entries is from before the session: not compared; give a copy of the log with --log", i+1, h.Size)
-		}
-	}
-	return nil
-}
-
-// witnessed says whether anybody but the log's owner vouches for the end of the session being there. The device keeps the
-// checkpoint that announced the session; it does not cosign a later one yet.
-func (v *verifier) witnessed() {
-	last := v.s.m.Parts[len(v.s.m.Parts)-1]
-	switch {
-	case last.End == nil:
-		v.r.say("A", RuleWitness, "not yet witnessed by the device: the session's end is not in the bundle")
-	case v.covered > last.End.Index:
-		v.r.say("A", RuleWitness, "the session's end, entry %d, is covered by a checkpoint of %d entries that somebody else kept", last.End.Index, v.covered)
-	default:
-		v.r.say("A", RuleWitness, "not yet witnessed by the device: no checkpoint kept by somebody else covers the session's end, entry %d; one can be given with --checkpoint", last.End.Index)
-	}
-}
-
-func checkpointName(i int) string { return fmt.Sprintf("checkpoint %d", i+1) }
-
-// others checks the copy of the log and the recordings.
-func (v *verifier) others(ctx context.Context) error {
-	if v.opt.LogDir == "" {
-		if v.opt.RecordingsDir != "" {
-			return fmt.Errorf("%w: recordings are compared with the log, so there must be a copy of it", ErrAsked)
-		}
-		return nil
-	}
-	if v.opt.LogKey == "" {
-		return fmt.Errorf("%w: a copy of the log is checked under the log's key, which must be given", ErrAsked)
-	}
-	if _, err := os.Stat(v.opt.LogDir); err != nil {
-		return err
-	}
-	c, err := ledger.OpenCopy(v.opt.LogDir, v.opt.LogKey)
-	if err != nil {
-		return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: err.Error()}
-	}
-	v.r.LogChecked = true
-	v.r.say("A", RuleLog, "the copy of the log gives its own checkpoint of %d entries", c.Head.Size)
-	if v.s != nil {
-		if err := c.Extends(v.cp); err != nil {
-			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against the bundle: " + err.Error()}
-		}
-		v.r.say("A", RuleLog, "it extends the bundle's checkpoint")
-	}
-	held, err := v.held()
-	if err != nil {
-		return err
-	}
-	for i, h := range held {
-		if err := c.Extends(h); err != nil {
-			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against " + checkpointName(i) + ": " + err.Error()}
-		}
-		v.covered = max(v.covered, h.Size)
-		v.r.say("A", RuleLog, "it extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)
-	}
-	v.log = &census{r: v.r, c: c, dir: v.opt.RecordingsDir, log: v.opt.LogDir}
-	return v.log.run(ctx)
 }

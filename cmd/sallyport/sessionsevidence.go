@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type sessionsExportCmd struct {
+	oneSession
+	Out        string `short:"o" type:"path" placeholder:"FILE" help:"Where to; \"-\" is stdout. Default: a file named after the session."`
+	Transcript bool   `xor:"form" help:"Output as plain text instead of the evidence."`
+	Cast       bool   `xor:"form" help:"The terminal as asciicast instead of the evidence."`
+}
+
+func (c *sessionsExportCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	if err := c.recorded(a, cl); err != nil {
+		return err
+	}
+	var s apitype.SessionDetail
+	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
+		return err
+	}
+	form, ending := "/export", ".slyb"
+	switch {
+	case c.Transcript:
+		form, ending = "/transcript", ".txt"
+	case c.Cast:
+		form, ending = "/cast", ".cast"
+	}
+	in, err := cl.Stream(a.context(), "/api/v1/sessions/"+s.ID.String()+form, nil)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if c.Out == "-" || strings.HasSuffix(c.Out, string(filepath.Separator)+"-") {
+		_, err := io.Copy(a.stdout, in)
+		return cutOff(err)
+	}
+	out := c.Out
+	if out == "" {
+		out = s.ID.String() + ending
+	}
+	if err := saveFile(out, in); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stderr, "saved "+out)
+	return nil
+}
+
+// saveFile writes a file whole or not at all, for its user only: it holds what was typed and shown.
+func saveFile(path string, in io.Reader) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".sallyport-*")
+	if err != nil {
+		return usageError("this cannot be saved: "+err.Error(), "Name another place with -o.")
+	}
+	defer os.Remove(f.Name()) // gone already where the rename went well
+	_, err = io.Copy(f, in)
+	if err := errors.Join(cutOff(err), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+type sessionsVerifyCmd struct {
+	oneSession
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+func (c *sessionsVerifyCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	if err := c.recorded(a, cl); err != nil {
+		return err
+	}
+	var v apitype.Verdict
+	if err := cl.Post(a.context(), c.path("/verify"), nil, &v); err != nil {
+		return err
+	}
+	if c.JSON {
+		err = a.json(v)
+	} else {
+		for _, k := range v.Checks {
+			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], cell(k.Level), cell(k.Name), cell(k.Text))
+		}
+		fmt.Fprintln(a.stdout, cell(v.Summary))
+	}
+	if err == nil && !v.OK {
+		return exitStatus(1)
+	}
+	return err
+}

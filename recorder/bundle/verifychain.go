@@ -1,0 +1,184 @@
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+func (v *verifier) parts(ctx context.Context) error {
+	v.ends = map[uint64]bool{}
+	c := &chain{v: v}
+	for i := range v.s.m.Parts {
+		if err := c.part(ctx, uint32(i), &v.s.m.Parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chain follows a session from part to part.
+type chain struct {
+	v        *verifier
+	prevOpen *uint64
+	prevHead [32]byte
+}
+
+func (c *chain) part(ctx context.Context, n uint32, p *part) error {
+	v, name := c.v, recorder.FileName(c.v.s.m.Session, n)
+	open, err := c.open(n, name, p)
+	if err != nil {
+		return err
+	}
+	if err := v.pass(n, name, p, open); err != nil {
+		return err
+	}
+	end, err := v.end(n, name, p, open)
+	if err != nil {
+		return err
+	}
+	gone, err := v.slots(n, name, p, open)
+	if err != nil {
+		return err
+	}
+	head := [32]byte{}
+	if end != nil {
+		head = end.HFinal
+	}
+	if !gone {
+		if head, err = v.recording(ctx, n, name, p, open, end, c.prevHead); err != nil {
+			return err
+		}
+	}
+	c.prevOpen, c.prevHead = &p.Open.Index, head
+	return nil
+}
+
+// open checks the open leaf, and that parts follow each other.
+func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
+	v, at := c.v, partPath(n, "open")
+	l, err := v.leaf(at, name+": open leaf", &p.Open)
+	if err != nil {
+		return ledger.OpenBody{}, err
+	}
+	open, err := ledger.ParseOpenBody(p.Open.Body)
+	switch {
+	case err != nil:
+		return open, v.fault(at+".body", RuleLeaf, "%s: %v", name, err)
+	case l.Type != "open":
+		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
+	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
+		return open, v.fault(at+".leaf "+at+".body", RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
+	case open.Session != v.s.m.Session: // what is proven is right
+		return open, v.fault("session", RuleLeaf, "%s: the open leaf is of session %s", name, open.Session)
+	case open.Part != n:
+		return open, v.fault(at, RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
+	case (open.PrevOpen == nil) != (c.prevOpen == nil) || open.PrevOpen != nil && *open.PrevOpen != *c.prevOpen:
+		return open, v.fault(at+".body", RuleLeaf, "%s: the open leaf does not name that of the part before", name)
+	case len(open.GatewayPub) != 32 || recorder.KeyID(open.GatewayPub) != open.GatewayKey:
+		return open, v.fault(at+".body", RuleLeaf, "%s: the record key is not the one whose fingerprint stands beside it", name)
+	}
+	v.ends[p.Open.Index] = true
+	v.r.say("A", RuleLeaf, "%s: announced as entry %d; kept until %s at least", name, p.Open.Index, day(open.RetainUntil))
+	return open, nil
+}
+
+func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) error {
+	if sha256.Sum256(p.HostKey) != open.DeviceFP {
+		return v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
+	}
+	got, err := parsePass(p.Pass, open.Pass, v.trust.ca)
+	if err != nil {
+		return v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
+	}
+	if got.grant.Session != open.Session || got.grant.Device != open.DeviceFP {
+		return v.fault(partPath(n, "pass"), RulePass, "%s: the pass is for another session or device", name)
+	}
+	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
+	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
+		got.grant.Subject.Display, got.grant.Login, fingerprint(p.HostKey), got.grant.Actions, got.from.Format(time.RFC3339), got.until.Format(time.RFC3339))
+	return nil
+}
+
+// end checks the close or interrupted leaf; nil: the bundle has none.
+func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
+	if p.End == nil {
+		v.r.say("A", RuleEnd, "%s: no end in the log: when this was exported it still ran, or a crash cut it off and nobody had found it yet", name)
+		return nil, nil
+	}
+	at := partPath(n, "end")
+	l, err := v.leaf(at, name+": end", p.End)
+	if err != nil {
+		return nil, err
+	}
+	b, err := ledger.ParseCloseBody(p.End.Body)
+	switch {
+	case err != nil:
+		return nil, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
+	case l.Type != "close" && l.Type != "interrupted":
+		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is no end but %s", name, p.End.Index, l.Type)
+	case b.Open != p.Open.Index || !slices.Equal(l.Ref, []uint64{b.Open}) || p.End.Index <= p.Open.Index:
+		return nil, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
+	case b.Session != open.Session || b.Part != open.Part:
+		return nil, v.fault(at+".body", RuleEnd, "%s: the end is of session %s part %d", name, b.Session, b.Part)
+	case b.Bytes != p.Recording && p.Recording != 0:
+		return nil, v.fault(partPath(n, "recording"), RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
+	}
+	v.ends[p.End.Index] = true
+	v.r.say("A", RuleEnd, "%s: %s as entry %d (%s); %d chunks, %d bytes, %d gaps", name, map[string]string{"close": "closed", "interrupted": "interrupted"}[l.Type],
+		p.End.Index, b.Reason, b.Seq, b.Bytes, b.Gaps)
+	return &b, nil
+}
+
+// recording checks the container against both leaves and, with identities, what is in it.
+func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev [32]byte) ([32]byte, error) {
+	opt := recorder.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0}
+	if end != nil {
+		opt.HFinal = &end.HFinal
+	}
+	var err error
+	if opt.Heads, err = v.progress(p.Open.Index, n); err != nil {
+		return prev, err
+	}
+	if err := v.unlock(n, name, p, &opt); err != nil {
+		return prev, err
+	}
+	rep, err := recorder.Verify(ctx, v.s.pieces[name], p.Recording, opt)
+	if err != nil {
+		return prev, err
+	}
+	v.r.Parts = append(v.r.Parts, rep)
+	for _, l := range rep.Lines {
+		v.r.say(l.Level, l.Rule, "%s: %s", name, l.Text)
+	}
+	return rep.Head, v.agrees(name, p, end, rep)
+}
+
+// agrees compares what the recording is with what its end in the log says.
+func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *recorder.Report) error {
+	var what string
+	switch {
+	case end == nil && rep.Closed:
+		what = "the recording is closed, but the bundle has no end from the log"
+	case end == nil:
+	case rep.Seq != end.Seq:
+		what = fmt.Sprintf("the last chunk is %d, the end in the log says %d", rep.Seq, end.Seq)
+	case rep.Bytes != p.Recording:
+		what = fmt.Sprintf("%d bytes follow the last whole chunk", p.Recording-rep.Bytes)
+	case rep.Closed && rep.Reason != end.Reason:
+		what = fmt.Sprintf("the recording was closed with %q, the end in the log says %q", rep.Reason, end.Reason)
+	default:
+		if l, _ := ledger.ParseLeaf(p.End.Leaf); l.Type == "close" && !rep.Closed {
+			what = "the log says that it was closed, and it is cut"
+		}
+	}
+	if what != "" {
+		return &recorder.Fault{File: v.file(name), Offset: rep.Bytes, Rule: RuleEnd, Detail: what}
+	}
+	return nil
+}

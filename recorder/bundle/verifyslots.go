@@ -1,0 +1,108 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// slots compares the slot files that are there with the open leaf. One that is not there, and a container that is gone, were
+// shredded, and the log says so.
+func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (gone bool, err error) {
+	rk, sk := recorder.SlotNames(v.s.m.Session, n)
+	at, shredded := uint64(0), false
+	if p.SlotRK == 0 || p.SlotSK == 0 || p.Recording == 0 {
+		at, shredded = v.shredded(p, open)
+	}
+	if p.Recording == 0 && !shredded {
+		return false, v.fault(partPath(n, "recording"), RuleRecordings, "%s is missing, and no leaf says that it was shredded after its time", name)
+	}
+	for _, s := range []struct {
+		name string
+		size int64
+		want [32]byte
+	}{{rk, p.SlotRK, open.SlotRK}, {sk, p.SlotSK, open.SlotSK}} {
+		if s.size == 0 && shredded {
+			continue
+		}
+		if err := v.slotFile(s.name, s.size, s.want); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case !shredded:
+		v.r.say("A", RuleSlot, "%s: both slot files are those that the open leaf names", name)
+	case p.Recording == 0:
+		v.r.say("A", RuleSlot, "%s: shredded, as entry %d says", name, at)
+	default:
+		v.r.say("A", RuleSlot, "%s: its keys were shredded, as entry %d says; the recording is there all the same, and is checked as any other", name, at)
+	}
+	return p.Recording == 0, nil
+}
+
+func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
+	raw, err := v.read(name)
+	switch {
+	case err != nil:
+		return err
+	case size == 0:
+		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
+	case sha256.Sum256(raw) != want:
+		return &recorder.Fault{File: v.file(name), Length: size, Rule: RuleSlot,
+			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
+	}
+	return nil
+}
+
+func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
+	for i := range v.s.m.Events {
+		e := &v.s.m.Events[i]
+		l, err := v.leaf(eventPath(i), "shredded", e)
+		b, berr := ledger.ParseEventBody(e.Body)
+		if err == nil && berr == nil && l.Type == "shredded" && mayShred(open, b.AtMS) && (slices.Contains(l.Ref, p.Open.Index) || p.End != nil && slices.Contains(l.Ref, p.End.Index)) {
+			return e.Index, true
+		}
+	}
+	return 0, false
+}
+
+// unlock opens the slots with what identities there are.
+func (v *verifier) unlock(n uint32, name string, p *part, opt *recorder.VerifyOptions) error {
+	if len(v.opt.Identities) == 0 {
+		v.r.say("B", RuleSlot, "%s: not read: no --identity was given", name)
+		return nil
+	}
+	if p.SlotRK == 0 {
+		v.r.say("B", RuleSlot, "%s: not read: its keys were shredded", name)
+		return nil
+	}
+	rkName, skName := recorder.SlotNames(v.s.m.Session, n)
+	rk, err := v.slot(rkName)
+	if err != nil {
+		return &recorder.Fault{File: v.file(rkName), Rule: RuleSlot, Detail: "none of the identities opens the reader's slot: " + err.Error()}
+	}
+	opt.RK = &rk
+	if p.SlotSK == 0 {
+		v.r.say("C", RuleSlot, "%s: sealed input not opened: its key was shredded", name)
+		return nil
+	}
+	sk, err := v.slot(skName)
+	if err != nil {
+		v.r.say("C", RuleSlot, "%s: sealed input not opened: none of the identities is an unsealing officer's", name)
+		return nil
+	}
+	opt.SK = &sk
+	return nil
+}
+
+func (v *verifier) slot(name string) ([32]byte, error) {
+	raw, err := v.read(name)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return recorder.Unlock(bytes.NewReader(raw), v.opt.Identities...)
+}

@@ -1,0 +1,158 @@
+package recorder
+
+import (
+	"context"
+	"fmt"
+)
+
+// Output records bytes on their way to the technician.
+func (r *Recording) Output(ctx context.Context, ch uint32, stream uint8, p []byte) error {
+	if stream != StreamOut && stream != StreamErr {
+		return fmt.Errorf("output on stream %d", stream)
+	}
+	return r.streams(ctx, item{kind: KindOutput, ch: ch, stream: stream}, p, true)
+}
+
+// Input records bytes on their way to the device. They are sealed until a Verdict says that the terminal
+// showed them.
+func (r *Recording) Input(ctx context.Context, ch uint32, actor uint64, p []byte) error {
+	return r.streams(ctx, item{kind: KindSealed, ch: ch, stream: StreamIn, actor: actor}, p, len(p) > keystroke)
+}
+
+// streams records p in pieces and waits for the last of them.
+func (r *Recording) streams(ctx context.Context, it item, p []byte, patient bool) error {
+	if len(p) == 0 {
+		return r.Err()
+	}
+	if it.kind == KindSealed {
+		if err := r.awaitVerdicts(ctx, len(p)); err != nil {
+			return err
+		}
+		defer r.arm() // nobody can judge what was not forwarded yet
+	}
+	var last receipt
+	for len(p) > 0 {
+		it.body = p[:min(len(p), piece)]
+		p = p[len(it.body):]
+		if err := r.spare(); err != nil {
+			return err
+		}
+		if err := r.afford(ctx, len(it.body), patient); err != nil {
+			return err
+		}
+		at, err := r.take(ctx, it)
+		if err != nil {
+			return err
+		}
+		last = at
+	}
+	return r.wait(ctx, last)
+}
+
+// spare ends the session where a full disk has just enough left to end it well.
+func (r *Recording) spare() error {
+	if !r.n.vol.full.Load() || !r.n.vol.tight(r.n.count()) {
+		return nil
+	}
+	return r.end(errFull("the disk that keeps the recordings is full, so the session ends"))
+}
+
+// Resize records a new size of the terminal.
+func (r *Recording) Resize(ch uint32, cols, rows uint16) error {
+	return r.event(KindResize, appendResize(nil, ch, cols, rows))
+}
+
+// Exit records the end of a channel's program.
+func (r *Recording) Exit(e Exit) error {
+	if !signalName(e.Signal) {
+		e.Signal = "UNKNOWN" // devices send what they like
+	}
+	return r.event(KindExit, appendExit(nil, e))
+}
+
+// maxText bounds what a device can put into one event.
+const maxText = 4 << 10
+
+// Command records that a program started or ended.
+func (r *Recording) Command(c Command) error {
+	argv, left := make([]string, 0, len(c.Argv)), 32<<10
+	for _, a := range c.Argv {
+		short := clip(a, min(left, maxText))
+		c.Truncated = c.Truncated || short != a
+		left -= len(short) + 8
+		if argv = append(argv, short); left <= 8 || len(argv) == maxArgs {
+			c.Truncated = c.Truncated || len(argv) < len(c.Argv)
+			break
+		}
+	}
+	c.Argv = argv
+	c.Source, c.Exe, c.Signal = clip(c.Source, 64), clip(c.Exe, maxText), clip(c.Signal, 16)
+	return r.encoded(KindCommand, c)
+}
+
+// maxArgs is well inside what the readers' CBOR decoder takes for one array.
+const maxArgs = 1024
+
+// Note records a marker, or a remark on the record itself.
+func (r *Recording) Note(n Note) error {
+	n.Kind, n.Text = clip(n.Kind, 64), clip(n.Text, maxText)
+	return r.encoded(KindNote, n)
+}
+
+// Gap records that something is missing, and what is known of it.
+func (r *Recording) Gap(g Gap) error {
+	g.Reason = clip(g.Reason, maxText)
+	return r.encoded(KindGap, g)
+}
+
+// Notice records the log's answer to the open leaf.
+func (r *Recording) Notice(b []byte) error { return r.event(KindNotice, b) }
+
+// Attest records one of the device's statement keys. The one for hidden ranges is sealed.
+func (r *Recording) Attest(a Attest) error {
+	if len(a.Key) != 32 {
+		return fmt.Errorf("statement key of %d bytes, want 32", len(a.Key))
+	}
+	if !a.Hidden {
+		return r.event(KindAttest, append([]byte{0}, a.Key...))
+	}
+	return r.record(item{kind: KindAttest, fields: []byte{1}, body: a.Key})
+}
+
+// Statement records a device statement with its signature, readable without a key.
+func (r *Recording) Statement(body, sig []byte) error {
+	b := lp(lp(nil, body), sig)
+	if len(b) > maxStatement {
+		return fmt.Errorf("statement of %d bytes, at most %d", len(b), maxStatement)
+	}
+	return r.event(kindStatement, b)
+}
+
+func (r *Recording) encoded(k Kind, v any) error {
+	b, err := encMode.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode frame %q: %w", byte(k), err)
+	}
+	return r.event(k, b)
+}
+
+func (r *Recording) event(k Kind, data []byte) error {
+	if len(data) > maxFrame {
+		return fmt.Errorf("frame %q of %d bytes, at most %d", byte(k), len(data), maxFrame)
+	}
+	return r.record(item{kind: k, body: data})
+}
+
+// record takes an event in and waits for it. Commands and notes wait for the budget: a device that
+// reports them without end is slowed down like one that prints without end.
+func (r *Recording) record(it item) error {
+	ctx := context.Background()
+	if err := r.afford(ctx, len(it.body), it.kind == KindCommand || it.kind == KindNote); err != nil && !it.late() {
+		return err
+	}
+	at, err := r.take(ctx, it)
+	if err != nil {
+		return err
+	}
+	return r.wait(ctx, at)
+}
