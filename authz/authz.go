@@ -209,9 +209,6 @@ func (p *Policy) NeverTogether(groups []string) []string {
 	return p.together(groups)
 }
 
-// torn reports whether a person is in groups that the policy never allows together. A machine is in none.
-func (p *Policy) torn(who *Person) bool { return who.Machine == "" && p.conflict(who.Groups) }
-
 // conflict is together without building the answer.
 func (p *Policy) conflict(groups []string) bool {
 	for _, set := range p.never {

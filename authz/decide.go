@@ -53,7 +53,7 @@ func (d *Decision) decide() Reason {
 		return NoPolicy
 	}
 	p := d.snap.Policy
-	if p.torn(&d.asked.Person) {
+	if p.conflict(d.asked.Person.Groups) {
 		return NeverTogether
 	}
 	if !p.reachable(&d.asked.Device) {

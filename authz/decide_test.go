@@ -110,6 +110,7 @@ func TestTheExampleDecides(t *testing.T) {
 		{"the job gets no shell", job("inventory-job"), press, "shell:svc-ro", office, NoRule, ""},
 		{"another job gets nothing", job("other-job"), press, "run:/usr/bin/dpkg-query -W", night, NoRule, ""},
 		{"a job does not inherit the groups of who made it", with(job("x"), func(p *Person) { p.Groups = []string{"technicians"} }), press, "shell:svc-ro", office, NoRule, ""},
+		{"a job may nothing where who made it may nothing", with(job("inventory-job"), func(p *Person) { p.Groups = []string{"technicians", "compliance"} }), press, "run:/usr/bin/dpkg-query -W", night, NeverTogether, ""},
 		{"a person cannot pass as a job by a group's name", person("machine:inventory-job"), press, "run:/opt/press/bin/version", office, NoRule, ""},
 		{"nothing is written to a payment terminal", tech, device("till-1", "kind", "payment-terminal"), "files.write:/opt", office, DeniedByRule, ""},
 		{"a safety machine needs somebody beside it", tech, device("press-9", "safety", "sil2"), "shell:svc-ro", office, RequirementOpen, "A1"},

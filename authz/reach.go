@@ -45,7 +45,7 @@ type Right struct {
 // Reach lists what is open, what opens later and what can be asked for.
 func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 	out := Reach{Device: d.Name, Visible: s.Visible(who, d, now)}
-	if !out.Visible || !s.Policy.reachable(&d) || s.Policy.torn(&who) {
+	if !out.Visible || !s.Policy.reachable(&d) || s.Policy.conflict(who.Groups) {
 		return out
 	}
 	b := reachBuilder{s: s, r: Request{Person: who, Device: d}, now: now, out: &out, seen: map[string]bool{}}

@@ -159,7 +159,7 @@ func also(texts []string, text string) []string {
 // groups takes it away.
 func (s *Snapshot) Holds(e *Access, who Person, d Device) bool {
 	switch {
-	case s.Policy.torn(&who) || !e.Person.IsZero() && e.Person != who.ID:
+	case s.Policy.conflict(who.Groups) || !e.Person.IsZero() && e.Person != who.ID:
 		return false
 	case who.Machine != "" && e.Who != machinePrefix+who.Machine, who.Machine == "" && e.Who != everyone && !slices.Contains(who.Groups, e.Who):
 		return false
