@@ -25,7 +25,8 @@ type edit struct {
 var (
 	noBudget = []edit{{"recorder/node.go", `or\(&c\.Burst, 64<<20\)`, `or(&c.Burst, 1<<50)`}}
 	noRecord = []edit{
-		{"recorder/recording.go", `(?m)^func \(r \*Recording\) (Input|Output)\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
+		{"recorder/record.go", `(?m)^func \(r \*Recording\) Input\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
+		{"recorder/record.go", `(?m)^func \(r \*Recording\) Output\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
 		{"recorder/verdict.go", `(?m)^func \(r \*Recording\) Verdict\(.*\{$`, "$0\n\tif true {\n\t\treturn\n\t}"},
 	}
 )
@@ -40,10 +41,7 @@ func (b *bench) program(variant string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	edits := noBudget
-	if variant == unrecorded {
-		edits = append(edits[:len(edits):len(edits)], noRecord...)
-	}
+	edits := editsOf(variant)
 	overlay, err := b.overlay(dir, edits)
 	if err != nil {
 		return "", err
@@ -59,6 +57,13 @@ func (b *bench) program(variant string) (string, error) {
 	}
 	b.built[variant] = dir
 	return out, nil
+}
+
+func editsOf(variant string) []edit {
+	if variant == unrecorded {
+		return append(noBudget[:len(noBudget):len(noBudget)], noRecord...)
+	}
+	return noBudget
 }
 
 func (b *bench) gobuild(args ...string) error {
