@@ -61,8 +61,8 @@ const (
 	to   = "<!-- end of table -->\n"
 )
 
-// publish prints the table, or puts it between the marks of a page whose other words stay. Where only some rows were measured
-// the others keep what they say, and so does the line on the machine.
+// publish prints the table, or puts it between the marks of a page whose other words stay. Where only some sections were measured
+// the other rows keep what they say, and so does the line on the machine.
 func publish(b *bench, rows []row, page string) error {
 	if page == "" {
 		_, err := fmt.Print(from, machine(b), "\n\n", head, lined(rows, ""), to)
@@ -79,7 +79,7 @@ func publish(b *bench, rows []row, page string) error {
 	}
 	where, old, _ := strings.Cut(table, head)
 	if !b.some || where == "" {
-		where = machine(b) + "\n\n"
+		where, old = machine(b)+"\n\n", ""
 	}
 	return os.WriteFile(page, []byte(before+from+where+head+lined(rows, old)+to+after), 0o644)
 }
