@@ -1,5 +1,9 @@
 // The web app in a real browser against a real gateway, from sign-in to the check of a record.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { bothThemes, launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
 import { gateway } from './gateway.mjs';
@@ -42,6 +46,13 @@ async function fails(page, path, open) {
   await page.unroute(asked, refuse);
   await again.click({ timeout: 1000 }).catch(() => {}); // a page that asks by itself may have been quicker
   await said.waitFor({ state: 'detached' });
+}
+
+/** A machine that has run its enroll line, and its key as it shows it, without the name of the hash. */
+function waitingMachine(code) {
+  const state = mkdtempSync(join(tmpdir(), 'sallyport-machine-'));
+  const said = execFileSync(join(import.meta.dirname, '../../bin/sallyport-agent'), ['enroll', code, '--preset', 'locked', '--state', state, '--ephemeral', '--no-wait'], { encoding: 'utf8' });
+  return { key: said.match(/SHA256:(\S+)/)[1], forget: () => rmSync(state, { recursive: true, force: true }) };
 }
 
 /** Asks the API with the token of a role. */
@@ -485,6 +496,42 @@ describe('Machines', () => {
     await page.getByRole('heading', { name: 'Who can reach it' }).waitFor();
     await page.getByRole('heading', { name: 'Who was on it' }).waitFor();
     await shot(page, 'machine');
+  }));
+
+  test('that wait are let in under the key that they show, labelled and revoked', as('admin', async (page) => {
+    if (gw.mock) return;
+    await page.goto(gw.url + '/machines');
+    await page.click('#new-code');
+    await page.fill('#jc-site', gw.devices[0].site ?? 'plant-north');
+    await page.getByRole('button', { name: 'Make the code' }).click();
+    const line = page.locator('.copy code', { hasText: 'sallyport-agent enroll sp1-' });
+    await line.waitFor();
+    const machine = waitingMachine((await line.textContent()).split(' ').at(-1));
+    try {
+      const row = page.getByRole('row', { name: machine.key.slice(0, 4) });
+      await row.waitFor();
+      assert.equal((await row.locator('code').textContent()).replaceAll(' ', ''), machine.key.slice(0, 16));
+      const waits = page.getByRole('navigation', { name: 'Main' }).locator('.count');
+      await waits.waitFor();
+      assert.equal((await waits.textContent()).match(/\d+/)[0], '1');
+      await row.getByRole('button', { name: /^Admit/ }).click();
+      await page.fill('#ad-name', 'browser-1');
+      await page.getByRole('button', { name: 'Admit with this key' }).click();
+      await page.getByText('browser-1 is admitted.').waitFor();
+      await waits.waitFor({ state: 'detached', timeout: 5000 }); // it would be counted again after 15 s
+      await page.goto(gw.url + '/machines/browser-1');
+      await page.getByText('The label "kind" is missing, and the policy needs it.').waitFor();
+      await page.getByRole('button', { name: 'Labels…' }).click();
+      await page.fill('#rl-labels', 'kind=press, hall=2');
+      await page.getByRole('button', { name: 'Set labels' }).click();
+      await page.getByText('The label "kind" is missing').waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Revoke…' }).click();
+      await page.getByRole('button', { name: 'Revoke browser-1' }).click();
+      await page.getByText('browser-1 is revoked.').waitFor();
+      await page.getByRole('button', { name: 'Revoke…' }).waitFor({ state: 'detached' });
+    } finally {
+      machine.forget();
+    }
   }));
 
   test('are found at 390 by a page of its own', as('technician', async (page) => {

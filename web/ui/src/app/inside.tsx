@@ -14,6 +14,8 @@ import { go } from './router';
 export interface PageProps {
   me: Me;
   at: URL;
+  /** Reads again how many machines wait, once one of them does so no more. */
+  recount: () => void;
 }
 
 const pages: Record<string, ComponentType<PageProps>> = {
@@ -44,15 +46,15 @@ export function Inside({ at, known }: { at: URL; known: boolean }) {
   const path = at.pathname;
   const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : pages[path])!;
   return (
-    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting }}>
-      <Page me={me.data} at={at} />
+    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting.count }}>
+      <Page me={me.data} at={at} recount={waiting.reload} />
     </Shell>
   );
 }
 
 /** How many machines wait to be admitted, for those who can. */
-function useWaiting(me: Me | undefined): number {
+function useWaiting(me: Me | undefined) {
   const can = !!me?.duties.includes('administer');
   const list = useData(() => (can ? body(client.GET('/api/v1/devices')) : Promise.resolve([])), [can], can ? 15_000 : 0);
-  return (list.data ?? []).filter((d) => d.state === 'waiting').length;
+  return { count: (list.data ?? []).filter((d) => d.state === 'waiting').length, reload: list.reload };
 }

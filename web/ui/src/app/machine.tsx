@@ -21,7 +21,7 @@ const Admit = lazy(() => import('./admit'));
 const Revoke = lazy(() => import('./revoke'));
 const Relabel = lazy(() => import('./relabel'));
 
-export default function Machine({ me, at }: PageProps) {
+export default function Machine({ me, at, recount }: PageProps) {
   const name = decodeURIComponent(at.pathname.split('/')[2] ?? '');
   useTitle(name);
   useListKeys();
@@ -32,6 +32,7 @@ export default function Machine({ me, at }: PageProps) {
   const done = () => {
     open(undefined);
     d.reload();
+    recount();
   };
   if (!d.data) {
     return (

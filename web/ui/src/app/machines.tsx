@@ -22,7 +22,7 @@ const Refuse = lazy(() => import('./revoke'));
 const rowsAtOnce = 50;
 const byName = (a: Device, b: Device) => a.name.localeCompare(b.name, undefined, { numeric: true }); // press-2 before press-10
 
-export default function Machines({ me }: PageProps) {
+export default function Machines({ me, recount }: PageProps) {
   const title = places(me).find((p) => p.href === '/machines')!.text;
   useTitle(title);
   useListKeys();
@@ -38,6 +38,7 @@ export default function Machines({ me }: PageProps) {
     open(undefined);
     list.reload();
     tokens.reload();
+    recount();
   };
   return (
     <main id="main" class="page">
