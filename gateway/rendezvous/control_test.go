@@ -138,15 +138,7 @@ func TestOfManyUsesAtOnceOfAOneUseCodeExactlyOneWins(t *testing.T) {
 func TestAReplayedHandshakeIsNoSecondLine(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")
-	ws := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
-	tap := &tapped{WS: ws}
-	line, _, err := wire.Initiate(t.Context(), tap, m.noise, h.noise.Public, m.hello(ws, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &ctl{m: m, line: line, ws: ws, got: make(chan []byte, 16), ended: make(chan error, 1)}
-	c.ping()
-	go c.read()
+	tap := m.overheard()
 	within(t, 2*time.Second, "online", func() bool { return h.Online(m.fp()) })
 
 	h.handshake = 400 * time.Millisecond
@@ -162,6 +154,22 @@ func TestAReplayedHandshakeIsNoSecondLine(t *testing.T) {
 	if d := m.row(); d.State != store.OK || h.Metrics().Disputed != 0 || !h.Online(m.fp()) {
 		t.Errorf("a replay changed the device: %s", d.State)
 	}
+}
+
+// overheard is online, and somebody has its first message.
+func (m *machine) overheard() *tapped {
+	t := m.h.t
+	t.Helper()
+	ws := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
+	tap := &tapped{WS: ws}
+	line, _, err := wire.Initiate(t.Context(), tap, m.noise, m.h.noise.Public, m.hello(ws, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &ctl{m: m, line: line, ws: ws, got: make(chan []byte, 16), ended: make(chan error, 1)}
+	c.ping()
+	go c.read()
+	return tap
 }
 
 // tapped keeps the first message that a device sends.

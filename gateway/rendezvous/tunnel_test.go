@@ -19,15 +19,7 @@ func (h *house) interceptions() int {
 func TestAReplayedHandshakeIsNoInterceptedLine(t *testing.T) {
 	h := newHouseTLS(t, true)
 	m := h.admitted("press-1")
-	ws := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
-	tap := &tapped{WS: ws}
-	line, _, err := wire.Initiate(t.Context(), tap, m.noise, h.noise.Public, m.hello(ws, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &ctl{m: m, line: line, ws: ws, got: make(chan []byte, 16), ended: make(chan error, 1)}
-	c.ping()
-	go c.read()
+	tap := m.overheard()
 	within(t, 2*time.Second, "online", func() bool { return m.row().Tunnel == tunnelTLS })
 	h.handshake = 400 * time.Millisecond
 	for range 3 {
