@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -98,6 +99,10 @@ func TestTheSignerApart(t *testing.T) {
 		}
 	}
 	t.Run("a session starts", works)
+	t.Run("a browser signs in and opens a terminal", a.browses)
+	t.Run("no answer carries a header twice", func(t *testing.T) {
+		headersOnce(t, a.Server, "/", "/signin", "/login/guests", "/idp/.well-known/openid-configuration", "/idp/authorize", "/idp/nothing", "/api/v1/me", "/readyz")
+	})
 	t.Run("the gateway's user reads no key of the signer's", a.readsNothing)
 	t.Run("forged evidence gets no pass", a.forged)
 	t.Run("a sign-out at the provider reaches the gateway", func(t *testing.T) { a.signsOut(t, a.Person("tess")) })
@@ -133,6 +138,46 @@ func TestTheSignerApart(t *testing.T) {
 			t.Errorf("got %d %q", status, text)
 		}
 	})
+}
+
+// browses does what a technician does, in a real Chromium: it enforces the policies that come with the sign-in page.
+func (a *apart) browses(t *testing.T) {
+	known, err := json.Marshal(map[string]any{
+		"url":     a.URL,
+		"users":   []map[string]string{{"name": "tess", "password": testenv.Password}},
+		"devices": []map[string]string{{"name": "press-1", "login": a.Login}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "signin.mjs", string(known))
+	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	if got := testenv.Finish(t, cmd); got.Status != 0 || !strings.Contains(got.Out, "in42out") {
+		t.Errorf("got %d %s%s\n%s", got.Status, got.Out, got.Err, a.gateway.Output())
+	}
+}
+
+// headersOnce asks for pages and wants each header once. Redirects are answers too.
+func headersOnce(t *testing.T, s *testenv.Server, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.Client().Transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		for name, values := range resp.Header {
+			if len(values) != 1 && name != "Set-Cookie" {
+				t.Errorf("%s (%d): %s is sent %d times: %q", path, resp.StatusCode, name, len(values), values)
+			}
+		}
+	}
 }
 
 func (a *apart) waits(t *testing.T) {
