@@ -42,8 +42,8 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	}
 	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
 	seen := known && snap.Policy != nil && snap.Visible(a.Person, target(a.Device, dev), now)
-	action, d, refusal := authz.Shell.Word(), authz.Decision{}, (*errkind.Error)(nil)
-	if a.Login == "" {
+	action, d, refusal := authz.Shell.Word(), authz.Decision{}, b.draining()
+	if refusal == nil && a.Login == "" {
 		if a.Login, refusal = onlyLogin(snap, &a, dev, seen, now); refusal != nil && refusal.Kind != errkind.Denied {
 			return store.Session{}, refusal
 		}
@@ -51,7 +51,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if refusal == nil {
 		action, d, refusal = b.decide(snap, &a, dev, seen, now)
 	}
-	if refusal != nil && refusal.Kind == errkind.Unavailable {
+	if refusal != nil && refusal.Kind == errkind.Unavailable && refusal != errDraining {
 		refusal = refusal.WithHint(refusal.Hint + b.neighbours(ctx, dev))
 	}
 	s := store.Session{ID: id.NewSession(), Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
@@ -73,6 +73,10 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 		return s, refusal
 	}
 	if err := b.remember(s.ID, asked{ask: a, device: dev, action: action, until: now.Add(b.cfg.AskTime)}); err != nil {
+		if errors.Is(err, errDraining) { // the drain began while this was decided
+			b.drained(ctx, s.ID)
+			return store.Session{}, err
+		}
 		return store.Session{}, errors.Join(err, b.notOpened(ctx, s.ID, now))
 	}
 	return s, nil
@@ -232,6 +236,9 @@ func beside(do func() error) (wait func() error) {
 func (b *Broker) remember(sid id.Session, a asked) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.drain {
+		return errDraining
+	}
 	now, mine := b.cfg.Now(), 0
 	for _, old := range b.asked {
 		if !now.After(old.until) && old.ask.Key == a.ask.Key {

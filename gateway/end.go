@@ -117,33 +117,6 @@ func (s *Session) stillAllowed(snap *authz.Snapshot, who authz.Person, dev store
 	return ended(ByWithdrawal, "the policy, your groups or the machine's labels changed while you worked. "+d.Explain().Text)
 }
 
-// Quiet starts nothing new any more, and tells those who work now.
-func (b *Broker) Quiet(text string) {
-	b.mu.Lock()
-	b.drain = true
-	b.mu.Unlock()
-	for _, s := range b.sessions() {
-		s.sink.Notice("drain", text)
-	}
-}
-
-// Drain ends what runs, with notice, and starts nothing new. It returns when every session is closed or ctx ends.
-func (b *Broker) Drain(ctx context.Context) {
-	b.mu.Lock()
-	b.drain = true
-	b.mu.Unlock()
-	for _, s := range b.sessions() {
-		s.cancel(ended(ByDrain, "the gateway restarts"))
-	}
-	all := make(chan struct{})
-	go func() { b.ended.Wait(); close(all) }()
-	select {
-	case <-all:
-	case <-ctx.Done():
-	}
-	b.settleRest(ctx)
-}
-
 // revalidateEvery is how often live sessions are decided again without an event: a window of hours that closes is one.
 const revalidateEvery = 15 * time.Second
 

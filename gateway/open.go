@@ -70,10 +70,10 @@ func (b *Broker) take(sid id.Session, sink Sink) (*Session, error) {
 	defer b.mu.Unlock()
 	a, ok := b.asked[sid]
 	switch {
+	case b.drain:
+		return nil, errDraining
 	case !ok || b.cfg.Now().After(a.until):
 		return nil, errkind.New(errkind.Conflict, "this permission to open a session was used already or is older than 30 s").WithHint("Open the session again.")
-	case b.drain:
-		return nil, errkind.New(errkind.Unavailable, "the gateway is about to restart and starts no new sessions").WithHint("Try again in a minute.")
 	}
 	delete(b.asked, sid) // what is too late is left to sweep, which says so in its row
 	s := &Session{b: b, id: sid, ask: a.ask, device: a.device, action: a.action, sink: sink, done: make(chan struct{}), started: b.cfg.Now()}

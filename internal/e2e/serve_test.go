@@ -237,7 +237,7 @@ func (p *plant) drains(t *testing.T, manager *manager) {
 		t.Fatal(err)
 	}
 	reasons := map[string]bool{rows[0].Reason: true, rows[1].Reason: true, rows[2].Reason: true}
-	if !reasons["exit"] || !reasons["drain"] {
+	if !reasons["exit"] || !reasons["drain"] || !reasons["the gateway is about to restart and starts no new sessions"] {
 		t.Errorf("got %+v", rows[:3])
 	}
 	p.WaitOnline(p.admin, p.agent, "press-1")

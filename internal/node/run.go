@@ -66,7 +66,7 @@ func (g *Gateway) finishWork(ctx context.Context) {
 	if most == 0 {
 		text = "the gateway restarts"
 	}
-	g.broker.Quiet(text)
+	g.broker.Quiet(ctx, text)
 	live := g.broker.Live()
 	g.opt.Log.Info("draining", slog.Int("sessions", len(live)), slog.String("at_most", most.String()))
 	ctx, cancel := context.WithTimeout(ctx, most)

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+var errDraining = errkind.New(errkind.Unavailable, "the gateway is about to restart and starts no new sessions").
+	WithHint("Try again in a minute.")
+
+// draining refuses a question once the drain has begun; nil before.
+func (b *Broker) draining() *errkind.Error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drain {
+		return errDraining
+	}
+	return nil
+}
+
+// Quiet begins the drain: no session starts from now on, sessions that were allowed and not opened yet are closed, and
+// running ones get text as a notice. ctx bounds the writes to the database.
+func (b *Broker) Quiet(ctx context.Context, text string) {
+	b.refuseNew(ctx)
+	for _, s := range b.sessions() {
+		s.sink.Notice("drain", text)
+	}
+}
+
+// Drain ends the running sessions with the reason "drain" and starts no new ones. It returns when every session is
+// closed or ctx ends.
+func (b *Broker) Drain(ctx context.Context) {
+	b.refuseNew(ctx)
+	for _, s := range b.sessions() {
+		s.cancel(ended(ByDrain, "the gateway restarts"))
+	}
+	all := make(chan struct{})
+	go func() { b.ended.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-ctx.Done():
+	}
+	b.settleRest(ctx)
+}
+
+// refuseNew takes no more questions and closes the rows of answers that can no longer be redeemed. A row that is left
+// open reads as a session that was running when the gateway stopped, so the next start would call it "gateway crashed".
+func (b *Broker) refuseNew(ctx context.Context) {
+	b.mu.Lock()
+	b.drain = true
+	left := b.asked
+	b.asked = map[id.Session]asked{}
+	b.mu.Unlock()
+	for sid := range left {
+		b.drained(ctx, sid)
+	}
+}
+
+// drained writes into the row of a session that was allowed and never opened that the drain refused it. A write that
+// fails is tried again, at the latest when Drain ends.
+func (b *Broker) drained(ctx context.Context, sid id.Session) {
+	now := b.cfg.Now()
+	log := b.cfg.Log.With(slog.String("session", sid.String()))
+	b.settle(context.WithoutCancel(ctx), chain{log, "that the drain refused a session", []func(context.Context) error{
+		func(ctx context.Context) error {
+			if err := b.ground(); err != nil {
+				return err
+			}
+			_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
+				row.State, row.Ended, row.EndReason = store.Refused, now, ByDrain
+				return nil
+			})
+			return err
+		}}})
+}
