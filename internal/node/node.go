@@ -24,6 +24,8 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -165,8 +167,19 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 
 // SignerConfig is the signer's part of a configuration.
 func SignerConfig(c *config.Config, host string, noise wire.Hash, ids signer.Identities, log *slog.Logger) signer.Config {
-	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: append([]string{host}, c.Site.Hosts...), NoiseKey: noise,
+	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: agentHosts(host, c.Site.Hosts), NoiseKey: noise,
 		Identities: ids, SecondCopy: c.Ledger.SecondCopy, PassTime: sessionTime, SignInAge: signInAge, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
+}
+
+// agentHosts are the host:port under which agents dial, each once: an operator may list the site's own name again.
+func agentHosts(own string, more []string) []string {
+	var out []string
+	for _, h := range append([]string{own}, more...) {
+		if h = strings.ToLower(h); !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 func (g *Gateway) openRecorder(ctx context.Context) error {
