@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -137,6 +139,9 @@ func (n *Node) refuse(err error) error {
 	}
 	if isFull(err) {
 		return errFull("the disk that keeps the recordings is full, so no new session starts").Because(err)
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return unwritable(err)
 	}
 	return errDisk.Because(err)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 )
@@ -70,6 +71,7 @@ type volume struct {
 	ballast  int64
 	log      *slog.Logger
 	full     atomic.Bool // a write found no space; until the ballast is back
+	probe    probe
 
 	mu    sync.Mutex // guards armed and the ballast file
 	armed bool
@@ -196,7 +198,7 @@ func (v *volume) ready() error {
 		return errFull(fmt.Sprintf("the disk that keeps the recordings has %s free, less than the %s that must stay free, so no new session starts",
 			sizeText(free), sizeText(v.lowWater)))
 	}
-	return nil
+	return v.writable(time.Now())
 }
 
 // tight says, on a disk that was found full, whether what is left is needed to end the open sessions.

@@ -75,6 +75,9 @@ func (r *Registry) greet(ws *wire.WS, addr netip.Addr, done func(proven bool)) {
 		return
 	}
 	r.count.handshakes.Add(1)
+	if g.again {
+		r.count.reconnects.Add(1)
+	}
 	if !r.join(g.line) {
 		return
 	}

@@ -43,6 +43,7 @@ type greeting struct {
 	line    *line  // of a known device
 	stale   string // why its generation quarantines it
 	between bool   // something opens TLS, and did not before
+	again   bool   // the device has had a control line before
 	refused bool   // a join code was not taken, or was before: that costs the source something
 }
 
@@ -94,6 +95,7 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 	if h.Log.Origin == b.parsed.Log.Origin {
 		l.size = h.Log.Size
 	}
+	g.again = !d.LastSeen.IsZero() || g.r.metBefore(h.Device)
 	g.line, g.between = l, l.tunnel == tunnelIntercepted && d.Tunnel != tunnelIntercepted
 	return g.generation(d, h.Gen)
 }

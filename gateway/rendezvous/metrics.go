@@ -6,7 +6,7 @@ import (
 )
 
 type counters struct {
-	handshakes, refused, limited, enrolled, enrolRefused       atomic.Uint64
+	handshakes, reconnects, refused, limited, enrolled, enrolRefused       atomic.Uint64
 	disputed, intercepted, delayed, unknown, malformed, pings  atomic.Uint64
 	opens, opensRefused, ticketsWrong, ticketsFailed, sessions atomic.Uint64
 }
@@ -19,6 +19,7 @@ type Metrics struct {
 	Opening          int            // sessions that are being opened
 	Sessions         int            // session lines
 	Handshakes       uint64         // proven control lines
+	Reconnects       uint64         // of those, lines of devices that were online before, also under an earlier process
 	Refused          uint64         // handshakes that failed, of unknown or revoked devices too
 	Limited          uint64         // sent away before a handshake
 	Enrolled         uint64
@@ -39,7 +40,7 @@ type Metrics struct {
 // Metrics gives the counts.
 func (r *Registry) Metrics() Metrics {
 	c := &r.count
-	m := Metrics{Handshakes: c.handshakes.Load(), Refused: c.refused.Load(), Limited: c.limited.Load(), Enrolled: c.enrolled.Load(), EnrolRefused: c.enrolRefused.Load(),
+	m := Metrics{Handshakes: c.handshakes.Load(), Reconnects: c.reconnects.Load(), Refused: c.refused.Load(), Limited: c.limited.Load(), Enrolled: c.enrolled.Load(), EnrolRefused: c.enrolRefused.Load(),
 		Disputed: c.disputed.Load(), Intercepted: c.intercepted.Load(), Delayed: c.delayed.Load(), UnknownMessages: c.unknown.Load(), Malformed: c.malformed.Load(),
 		Pings: c.pings.Load(), Opens: c.opens.Load(), OpensRefused: c.opensRefused.Load(), TicketsWrong: c.ticketsWrong.Load(), TicketsFailed: c.ticketsFailed.Load(),
 		SessionsAnswered: c.sessions.Load(), Agents: map[string]int{}}

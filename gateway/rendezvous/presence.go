@@ -83,6 +83,14 @@ func (r *Registry) storePresence(ctx context.Context) bool {
 	return false
 }
 
+// metBefore reports whether a device is or was online here and the database may not know it yet.
+func (r *Registry) metBefore(fp wire.Hash) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, unwritten := r.changed[fp]
+	return unwritten || r.devices[fp] != nil
+}
+
 // Online reports whether a control line of the device is up here.
 func (r *Registry) Online(fp wire.Hash) bool {
 	r.mu.Lock()

@@ -1,0 +1,31 @@
+package rendezvous
+
+import (
+	"testing"
+	"time"
+)
+
+// TestOnlyAReturnCountsAsAReconnect: two devices come for the first time, one of them returns, also after its row was
+// written.
+func TestOnlyAReturnCountsAsAReconnect(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	first := h.up(m)
+	h.up(h.admitted("press-2"))
+	h.counted(t, 2, 0)
+	first.ws.Close()
+	within(t, 10*time.Second, "the line to end", func() bool { return !h.Online(m.fp()) })
+	second := h.up(m)
+	h.counted(t, 3, 1)
+	second.ws.Close()
+	within(t, 10*time.Second, "the row to be written", func() bool { return !m.row().Online() && !m.row().LastSeen.IsZero() })
+	h.up(m)
+	h.counted(t, 4, 2)
+}
+
+func (h *house) counted(t *testing.T, handshakes, reconnects uint64) {
+	t.Helper()
+	if got := h.Metrics(); got.Handshakes != handshakes || got.Reconnects != reconnects {
+		t.Errorf("got %d handshakes and %d reconnects, want %d and %d", got.Handshakes, got.Reconnects, handshakes, reconnects)
+	}
+}
