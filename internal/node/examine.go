@@ -31,14 +31,17 @@ const (
 	Weak = "weak"
 )
 
-// Examine looks at a deployment from its configuration, whether or not it runs. It changes nothing.
+// Examine looks at a deployment from its configuration, whether or not it runs. What runs is asked, not guessed from
+// files. It changes nothing; among the recordings it creates a file and removes it.
 func Examine(ctx context.Context, c *config.Config) []Finding {
 	e := &examination{c: c}
+	e.site = e.ask(ctx)
 	e.add("data directory", e.data)
 	e.add("clock", e.clock)
 	e.add("disk", e.disk)
+	e.add("recordings", e.recordings)
 	e.add("certificate", func() (string, error) { return e.certificate(ctx) })
-	e.add("gateway", func() (string, error) { return e.gateway(ctx) })
+	e.add("gateway", e.gateway)
 	e.add("public address", func() (string, error) { return e.public(ctx) })
 	e.add("policy", e.policy)
 	e.add("log", e.ledger)
@@ -48,8 +51,9 @@ func Examine(ctx context.Context, c *config.Config) []Finding {
 }
 
 type examination struct {
-	c   *config.Config
-	out []Finding
+	c    *config.Config
+	site answer // of the running gateway
+	out  []Finding
 }
 
 func (e *examination) add(what string, look func() (string, error)) {
@@ -178,18 +182,32 @@ func (e *examination) identities(ctx context.Context) {
 	defer cancel()
 	for _, i := range e.c.Identity {
 		if i.Builtin {
-			e.add("identity "+i.Name, e.people)
+			e.add("identity "+i.Name, func() (string, error) { return e.asGatewaySees(i.Name, e.people) })
 			continue
 		}
 		e.add("identity "+i.Name, func() (string, error) {
-			redirect := siteBase(e.c) + "/callback/" + i.Name
-			p, err := oidcauth.New(oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID, RedirectURL: redirect})
-			if err == nil {
-				err = p.Check(ctx)
-			}
-			return i.Issuer + " answers; registered there must be exactly " + redirect, err
+			return e.asGatewaySees(i.Name, func() (string, error) { return e.provider(ctx, i) })
 		})
 	}
+}
+
+// asGatewaySees adds what the running gateway says of a provider: it may have another way out than doctor.
+func (e *examination) asGatewaySees(name string, look func() (string, error)) (string, error) {
+	text, err := look()
+	if why := e.site.warned("identity " + name); err == nil && why != "" {
+		return "", odd("answers here, but not when the gateway last asked: "+why, "The gateway asks every 20 s. Look at its user's way out: firewall, proxy, DNS.")
+	}
+	return text, err
+}
+
+// provider asks one and says what must be registered there.
+func (e *examination) provider(ctx context.Context, i config.Identity) (string, error) {
+	redirect := siteBase(e.c) + "/callback/" + i.Name
+	p, err := oidcauth.New(oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID, RedirectURL: redirect})
+	if err == nil {
+		err = p.Check(ctx)
+	}
+	return i.Issuer + " answers; registered there must be exactly " + redirect, err
 }
 
 func (e *examination) people() (string, error) {

@@ -14,84 +14,183 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // soon is how long before its end a certificate is worth a word.
 const soon = 21 * 24 * time.Hour
 
-func (e *examination) certificate(ctx context.Context) (string, error) {
-	end, err := certEnd(e.c)
-	if e.c.TLS.Mode == "behind-proxy" {
-		end, err = e.proxyCertEnd(ctx)
-	}
+// answer is what the running gateway said on its own listener.
+type answer struct {
+	status int
+	text   string            // of /readyz
+	served *x509.Certificate // nil without TLS
+	err    error             // it does not answer
+}
+
+// ask goes to the process itself. The certificate is taken as it comes: certificate and public address judge it.
+func (e *examination) ask(ctx context.Context) (a answer) {
+	host, port, err := net.SplitHostPort(e.c.Listen.HTTPS)
 	if err != nil {
-		return "", err
+		return answer{err: err}
 	}
-	text := "good until " + end.UTC().Format("2006-01-02")
-	if left := time.Until(end); left < 0 {
-		return "", odd("ended on "+end.UTC().Format("2006-01-02"), "Renew it: no browser and no device comes in.")
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "https"
+	if e.c.TLS.Mode == "behind-proxy" {
+		scheme = "http"
+	}
+	return e.get(ctx, scheme, net.JoinHostPort(host, port), &tls.Config{InsecureSkipVerify: true})
+}
+
+// warned gives what the running gateway warns of, at /readyz, in one of its parts.
+func (a answer) warned(part string) string {
+	for line := range strings.Lines(a.text) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), warning+part+": "); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// unready gives the lines that are no warnings.
+func (a answer) unready() string {
+	var out []string
+	for line := range strings.Lines(a.text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, warning) {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// certificate judges what is served, and compares it with the files: a renewal that the gateway could not load leaves
+// the old certificate in use until it ends.
+func (e *examination) certificate(ctx context.Context) (string, error) {
+	if e.c.TLS.Mode == "behind-proxy" {
+		leaf, err := e.proxyCertificate(ctx)
+		if err != nil {
+			return "", err
+		}
+		return e.dated(leaf, "")
+	}
+	cert, key := certificateFiles(e.c)
+	pair, err := readPair(cert, key)
+	served := e.site.served
+	if served == nil { // nothing is served, so only the files can be looked at
+		if err != nil {
+			return "", err
+		}
+		return e.dated(pair.Leaf, "in the files: ")
+	}
+	good := "served until " + served.NotAfter.UTC().Format(time.DateOnly) + ": "
+	const then = "The old one is served meanwhile, and the gateway would not start again with these files."
+	switch why := e.site.warned("certificate"); {
+	case why != "":
+		return "", odd(good+"an older one, as the gateway cannot use the files in "+cert+" and "+key+": "+why, then)
+	case err != nil:
+		text, hint, _ := errkind.ForPeople(err)
+		return "", odd(good+text, hint)
+	case !served.Equal(pair.Leaf):
+		return "", odd(good+"not the one in "+cert+", which ends on "+pair.Leaf.NotAfter.UTC().Format(time.DateOnly),
+			"The gateway looks at its files every ten seconds. If this stays, another process answers at "+e.c.Listen.HTTPS+".")
+	}
+	return e.dated(served, "")
+}
+
+// dated says how long a certificate is good for the site.
+func (e *examination) dated(leaf *x509.Certificate, where string) (string, error) {
+	day := leaf.NotAfter.UTC().Format(time.DateOnly)
+	if left := time.Until(leaf.NotAfter); left < 0 {
+		return "", odd(where+"ended on "+day, "Renew it: no browser and no device can connect.")
 	} else if left < soon {
-		return "", odd(text+", which is near", "Renew it; the new file is used without a restart.")
+		return "", odd(where+"good until "+day+", which is near", "Renew it; the new files are used without a restart.")
 	}
+	if u, err := url.Parse(e.c.Site.URL); err == nil && leaf.VerifyHostname(u.Hostname()) != nil {
+		return "", odd(where+"it does not name "+u.Hostname(), "Have it made for the host of [site] url.")
+	}
+	text := where + "good until " + day
 	if e.c.TLS.Mode == "self" {
 		text += ", of the gateway's own authority (" + filepath.Join(e.c.Site.DataDir, "tls", "ca.pem") + "): for trials"
 	}
 	return text, nil
 }
 
-func (e *examination) proxyCertEnd(ctx context.Context) (time.Time, error) {
+func (e *examination) proxyCertificate(ctx context.Context) (*x509.Certificate, error) {
 	u, err := url.Parse(e.c.Site.URL)
 	if err != nil || u.Scheme != "https" {
-		return time.Time{}, errors.New("TLS ends nowhere: site.url is plain http on a loopback name")
+		return nil, errors.New("TLS ends nowhere: site.url is plain http on a loopback name")
 	}
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}} // only its date is read; the next steps verify
 	c, err := d.DialContext(ctx, "tcp", hostPort(u))
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
 	defer c.Close()
-	return c.(*tls.Conn).ConnectionState().PeerCertificates[0].NotAfter, nil
+	return c.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
 }
 
-// gateway asks the process itself, on its listener.
-func (e *examination) gateway(ctx context.Context) (string, error) {
-	host, port, err := net.SplitHostPort(e.c.Listen.HTTPS)
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	status, text, err := e.get(ctx, net.JoinHostPort(host, port), e.c.TLS.Mode != "behind-proxy")
-	switch {
-	case err != nil:
-		return "", odd("does not answer at "+e.c.Listen.HTTPS+": "+short(err), "Start it: systemctl start sallyport; its log says what it lacks.")
-	case status != http.StatusOK:
-		return "", odd("runs and is not ready: "+strings.ReplaceAll(text, "\n", "; "), "New sessions are refused until that is so again.")
+// gateway says what the process itself answered.
+func (e *examination) gateway() (string, error) {
+	switch a := e.site; {
+	case a.err != nil:
+		return "", odd("does not answer at "+e.c.Listen.HTTPS+": "+short(a.err), "Start it: systemctl start sallyport; its log says what it lacks.")
+	case a.status != http.StatusOK:
+		return "", odd("runs and is not ready: "+a.unready(), "New sessions are refused until that is so again.")
 	}
 	return "runs and is ready", nil
 }
 
 // public goes the way that people and devices go.
 func (e *examination) public(ctx context.Context) (string, error) {
-	status, _, err := e.get(ctx, "", true)
-	switch {
-	case err != nil:
-		return "", odd(e.c.Site.URL+" cannot be reached from here: "+short(err), "Look at the name in DNS, the firewall and, behind a proxy, at its certificate.")
+	scheme, _, _ := strings.Cut(e.c.Site.URL, ":")
+	a := e.get(ctx, scheme, "", &tls.Config{RootCAs: e.roots()})
+	switch status := a.status; {
+	case a.err != nil:
+		return "", odd(e.c.Site.URL+" cannot be reached from here: "+short(a.err), "Look at the name in DNS, the firewall and, behind a proxy, at its certificate.")
 	case status == http.StatusMisdirectedRequest:
 		return "", odd(e.c.Site.URL+" is answered, but under another Host", "The proxy must pass the Host header on unchanged.")
 	case status != http.StatusOK && status != http.StatusServiceUnavailable:
-		return "", odd(fmt.Sprintf("%s answers %d, which is not how a gateway answers", e.c.Site.URL, status), "Something else listens there, or the proxy does not pass requests on.")
+		return "", odd(fmt.Sprintf("%s answers %d, which is not how a gateway answers", e.c.Site.URL, a.status), "Something else listens there, or the proxy does not pass requests on.")
 	}
 	return e.c.Site.URL + " leads here", nil
 }
 
 // get asks for /readyz under the site's name; at says where to connect instead of where the name leads.
-func (e *examination) get(ctx context.Context, at string, https bool) (int, string, error) {
+func (e *examination) get(ctx context.Context, scheme, at string, conf *tls.Config) (a answer) {
 	u, err := url.Parse(e.c.Site.URL)
 	if err != nil {
-		return 0, "", err
+		return answer{err: err}
 	}
+	t := &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if at != "" {
+			addr = at
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+"/readyz", nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
+	a = answer{status: resp.StatusCode, text: strings.TrimSpace(string(raw)), err: err}
+	if resp.TLS != nil {
+		a.served = resp.TLS.PeerCertificates[0]
+	}
+	return a
+}
+
+// roots are those that people's machines have, and the gateway's own authority where it made its certificate.
+func (e *examination) roots() *x509.CertPool {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
@@ -99,29 +198,7 @@ func (e *examination) get(ctx context.Context, at string, https bool) (int, stri
 	if raw, err := os.ReadFile(filepath.Join(e.c.Site.DataDir, "tls", "ca.pem")); err == nil && e.c.TLS.Mode == "self" {
 		roots.AppendCertsFromPEM(raw)
 	}
-	t := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if at != "" {
-			addr = at
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
-	scheme := u.Scheme
-	if !https {
-		scheme = "http"
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+"/readyz", nil)
-	if err != nil {
-		return 0, "", err
-	}
-	resp, err := t.RoundTrip(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
-	return resp.StatusCode, strings.TrimSpace(string(raw)), err
+	return roots
 }
 
 func short(err error) string {

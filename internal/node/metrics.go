@@ -103,7 +103,8 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge("sessions", "Sessions by state.", float64(m.Opening), "state", "opening")
 	gauge("sessions", "Sessions by state.", float64(max(0, len(g.broker.Live())-m.Opening)), "state", "live")
-	count("control_reconnects_total", "Control lines that proved themselves.", m.Handshakes)
+	count("control_handshakes_total", "Control lines that proved themselves.", m.Handshakes)
+	count("control_reconnects_total", "Of those, lines of devices that had been online before.", m.Reconnects)
 	count("control_refused_total", "Control lines that did not.", m.Refused+m.Limited)
 	count("two_lines_one_key_total", "Disputes: two lines show one key and both answer, or a generation that nobody gave out.", m.Disputed)
 	count("intercepted_total", "Control lines with something inside TLS.", m.Intercepted)
@@ -124,11 +125,13 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	if g.own != nil {
 		gauge("ledger_copy_behind", "Whether a copy of the log lacks something.", yes(g.own.Behind() != nil))
 	}
-	for _, i := range g.set.All() {
-		gauge("idp_up", "Whether the provider's metadata can be read.", yes(i.Check(ctx) == nil), "provider", i.Name())
+	for name, err := range g.providers.results() {
+		gauge("idp_up", "Whether the provider answered when it was last asked, within the last half minute.", yes(err == nil), "provider", name)
 	}
-	if end, err := certEnd(g.opt.Config); err == nil {
-		gauge("cert_expiry_seconds", "Until the certificate ends.", time.Until(end).Seconds())
+	if g.cert != nil {
+		leaf, err := g.cert.Served()
+		gauge("cert_expiry_seconds", "Until the certificate that is served ends.", time.Until(leaf.NotAfter).Seconds())
+		gauge("cert_reload_failed", "Whether the certificate's files hold something else that cannot be served.", yes(err != nil))
 	}
 	v := g.rules.Version()
 	gauge("policy_hash_info", "The policy in force.", 1, "version", strconv.FormatUint(v.Version, 10), "sha256", hex.EncodeToString(v.SHA256[:]))

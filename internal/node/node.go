@@ -54,6 +54,9 @@ type Options struct {
 	Demo   bool
 	Log    *slog.Logger
 
+	// Certificate is what is served; nil where TLS does not end here.
+	Certificate *Certificate
+
 	// Waiting is told what the start waits for; empty: it goes on. May be nil.
 	Waiting func(why string)
 }
@@ -72,25 +75,28 @@ type Gateway struct {
 	Users  *idp.Users // nil without the built-in provider
 	Issuer string     // of the built-in provider
 
-	opt      Options
-	url      *url.URL
-	host     string
-	own      *signer.Service // nil: the signer is another process
-	apart    *apart          // which this is
-	idp      *idp.Provider
-	set      *oidcauth.Set
-	record   *recorder.Node
-	key      ed25519.PrivateKey
-	rules    *gateway.Rules
-	broker   *gateway.Broker
-	lines    *rendezvous.Registry
-	login    *login.Service
-	door     *terminal.Door
-	audit    *audit.Log
-	meters   *meters
-	handler  http.Handler
-	identity identities
-	draining atomic.Bool
+	opt       Options
+	url       *url.URL
+	host      string
+	own       *signer.Service // nil: the signer is another process
+	apart     *apart          // which this is
+	idp       *idp.Provider
+	set       *oidcauth.Set
+	record    *recorder.Node
+	key       ed25519.PrivateKey
+	rules     *gateway.Rules
+	broker    *gateway.Broker
+	lines     *rendezvous.Registry
+	login     *login.Service
+	door      *terminal.Door
+	audit     *audit.Log
+	meters    *meters
+	needs     []*condition
+	providers *providers
+	cert      *Certificate // nil: TLS does not end here
+	handler   http.Handler
+	identity  identities
+	draining  atomic.Bool
 }
 
 // New opens everything. What it returns runs nothing yet.
@@ -98,7 +104,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	if err := noCoreDumps(o.Demo); err != nil {
 		return nil, err
 	}
-	g := &Gateway{opt: o, host: o.Host, meters: newMeters()}
+	g := &Gateway{opt: o, host: o.Host, meters: newMeters(), cert: o.Certificate}
 	var err error
 	if g.url, err = url.Parse(o.Config.Site.URL); err != nil {
 		return nil, fmt.Errorf("site address: %w", err)
@@ -112,6 +118,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 			return nil, err
 		}
 	}
+	g.needs, g.providers = g.conditions(), newProviders(g.set, o.Log)
 	return g, nil
 }
 

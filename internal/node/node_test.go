@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"maps"
 	"net"
@@ -9,11 +8,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sallyport/sallyport/internal/config"
 )
 
 func TestOnlyTrustedProxiesSayWhereARequestIsFrom(t *testing.T) {
@@ -44,51 +42,6 @@ func TestOnlyTrustedProxiesSayWhereARequestIsFrom(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
-	}
-}
-
-func TestACertificateThatWasRenewedIsShownWithoutARestart(t *testing.T) {
-	dir := t.TempDir()
-	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
-	renew := func(when time.Time) {
-		t.Helper()
-		fresh := filepath.Join(dir, "fresh")
-		os.RemoveAll(fresh)
-		if err := selfSigned(fresh, "https://localhost"); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"key.pem", "cert.pem"} {
-			if err := os.Rename(filepath.Join(fresh, name), filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		os.Chtimes(c.TLS.Cert, when, when)
-	}
-	now := time.Now()
-	renew(now)
-	conf, err := TLS(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := func() string {
-		cert, err := conf.GetCertificate(&tls.ClientHelloInfo{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(cert.Certificate[0])
-	}
-	first := shown()
-	renew(now.Add(time.Hour))
-	second := shown()
-	if second == first {
-		t.Error("the old certificate is still shown")
-	}
-	os.WriteFile(c.TLS.Cert, []byte("half a fi"), 0o600)
-	if shown() != second {
-		t.Error("a broken file took the certificate away")
-	}
-	if end, err := certEnd(c); err == nil {
-		t.Errorf("a broken file ends at %s", end)
 	}
 }
 
@@ -128,6 +81,14 @@ func TestAClockAt1970StartsNothing(t *testing.T) {
 	}
 	if err := clockStands(time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAgentsAreGivenEachHostOnce(t *testing.T) {
+	got := agentHosts("access.example:443", []string{"ACCESS.example:443", "10.0.0.1:443", "access.example:8443", "10.0.0.1:443"})
+	want := []string{"access.example:443", "10.0.0.1:443", "access.example:8443"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

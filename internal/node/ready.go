@@ -7,69 +7,119 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
+// readyTime bounds an answer at /readyz. A load balancer and a person both take a late answer for none.
+const readyTime = 2 * time.Second
+
 // condition is one thing that a new session needs.
 type condition struct {
 	name string
 	look func(context.Context) error
+
+	mu      sync.Mutex // guards what follows
+	running *look      // one that has not returned; nil: none
 }
 
-func (g *Gateway) conditions() []condition {
-	return []condition{
-		{"gateway", func(context.Context) error {
+// look is one look at a condition. Several callers may wait for it.
+type look struct {
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// conditions are all of them, made once so that looks that hang are shared and do not pile up.
+func (g *Gateway) conditions() []*condition {
+	return []*condition{
+		{name: "gateway", look: func(context.Context) error {
 			if g.draining.Load() {
 				return errkind.New(errkind.Unavailable, "it is about to stop and starts no new sessions")
 			}
 			return nil
 		}},
-		{"database", g.DB.Ping},
-		{"recorder", func(context.Context) error { return g.record.Ready() }},
-		{"signer", func(ctx context.Context) error { _, err := g.Signer.Head(ctx); return err }},
-		{"log", func(context.Context) error {
-			if g.own == nil {
+		{name: "database", look: g.DB.Ping},
+		{name: "recorder", look: func(context.Context) error { return g.record.Ready() }},
+		{name: "signer", look: func(ctx context.Context) error { _, err := g.Signer.Head(ctx); return err }},
+		{name: "log", look: func(context.Context) error {
+			if g.own == nil { // another process says so when it is asked to append
 				return nil
 			}
 			return g.own.Ready()
 		}},
-		{"log", func(context.Context) error {
-			if r, ok := g.Signer.(interface{ Ready() error }); ok { // of this process; another one says so when it is asked to append
-				return r.Ready()
-			}
-			return nil
-		}},
 	}
 }
 
-// unready names what keeps new sessions from starting, one line each.
-func (g *Gateway) unready(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// within gives the result of a look, or an error when ctx ends first. A database that is locked, or a disk that hangs,
+// does not return because a context ends: the look goes on and the next caller waits for the same one.
+func (c *condition) within(ctx context.Context, most time.Duration) error {
+	c.mu.Lock()
+	l := c.running
+	if l == nil {
+		l = &look{done: make(chan struct{})}
+		c.running = l
+		go c.run(context.WithoutCancel(ctx), l)
+	}
+	c.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("does not answer within %v", most))
+	}
+}
+
+func (c *condition) run(ctx context.Context, l *look) {
+	ctx, cancel := context.WithTimeout(ctx, 5*readyTime)
 	defer cancel()
+	l.err = c.look(ctx)
+	c.mu.Lock()
+	c.running = nil
+	c.mu.Unlock()
+	close(l.done)
+}
+
+// unready names what keeps new sessions from starting, one line each, within readyTime.
+func (g *Gateway) unready(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	lines := make([]string, len(g.needs))
+	var all sync.WaitGroup
+	for i, c := range g.needs {
+		all.Go(func() {
+			if err := c.within(ctx, readyTime); err != nil {
+				lines[i] = c.name + ": " + g.readyText(c.name, err)
+			}
+		})
+	}
+	all.Wait()
 	var out []string
-	for _, c := range g.conditions() {
-		err := c.look(ctx)
-		if err == nil {
-			continue
+	for _, l := range lines {
+		if l != "" {
+			out = append(out, l)
 		}
-		text, _, reference := errkind.ForPeople(err)
-		if reference != "" {
-			g.opt.Log.Error("not ready", slog.String("part", c.name), slog.String("reference", reference), slog.Any("error", err))
-		}
-		out = append(out, c.name+": "+text)
 	}
 	return out
 }
 
-// ready says whether new sessions can start, and if not, why.
+func (g *Gateway) readyText(part string, err error) string {
+	text, _, reference := errkind.ForPeople(err)
+	if reference != "" {
+		g.opt.Log.Error("not ready", slog.String("part", part), slog.String("reference", reference), slog.Any("error", err))
+	}
+	return text
+}
+
+// ready says whether new sessions can start, and if not, why. Warnings follow in either case.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	if why := g.unready(r.Context()); len(why) > 0 {
-		http.Error(w, strings.Join(why, "\n"), http.StatusServiceUnavailable)
+	why, warn := g.unready(r.Context()), g.warnings()
+	if len(why) > 0 {
+		http.Error(w, strings.Join(append(why, warn...), "\n"), http.StatusServiceUnavailable)
 		return
 	}
-	fmt.Fprintln(w, "ready")
+	fmt.Fprintln(w, strings.Join(append([]string{"ready"}, warn...), "\n"))
 }
 
 // Alive is for a watchdog: the process does its work when its database answers. What else is not ready is no reason to

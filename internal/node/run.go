@@ -31,6 +31,10 @@ func (g *Gateway) Run(ctx context.Context, f *Front) error {
 	begin("memory", func(ctx context.Context) error { return lean(ctx, g.lines.Lines) })
 	begin("sessions", g.broker.Run)
 	begin("sign-in", g.login.Run)
+	begin("identity providers", g.providers.Run)
+	if g.cert != nil {
+		begin("certificate", g.cert.watch)
+	}
 	if g.idp != nil {
 		begin("built-in provider", g.idp.Run)
 	}

@@ -25,7 +25,11 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	if err := clockStands(time.Now()); err != nil {
 		return err
 	}
-	l, err := listen(c)
+	cert, err := openCertificate(c, log)
+	if err != nil {
+		return err
+	}
+	l, err := listen(c, cert)
 	if err != nil {
 		return err
 	}
@@ -36,7 +40,7 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	tell("READY=1\nSTATUS=starting") // it answers, and says at /readyz what is missing
 	health := &watchdog{}
 	go health.run(ctx, tell)
-	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Log: log, Waiting: func(why string) {
+	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Certificate: cert, Log: log, Waiting: func(why string) {
 		f.Waiting(why)
 		tell("STATUS=" + why)
 	}})
@@ -70,19 +74,13 @@ func clockStands(now time.Time) error {
 		WithHint("Set the clock and let chrony or systemd-timesyncd keep it: sign-ins, passes and the log's times rest on it.")
 }
 
-func listen(c *config.Config) (net.Listener, error) {
-	var conf *tls.Config
-	if c.TLS.Mode != "behind-proxy" {
-		var err error
-		if conf, err = TLS(c); err != nil {
-			return nil, err
-		}
-	}
+// listen opens the site's listener; without a certificate it speaks no TLS.
+func listen(c *config.Config, cert *Certificate) (net.Listener, error) {
 	l, err := listenAt("[listen] https", c.Listen.HTTPS)
-	if err != nil || conf == nil {
+	if err != nil || cert == nil {
 		return l, err
 	}
-	return tls.NewListener(l, conf), nil
+	return tls.NewListener(l, cert.TLS()), nil
 }
 
 func listenAt(key, addr string) (net.Listener, error) {

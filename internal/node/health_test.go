@@ -1,0 +1,118 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/oidcauth"
+)
+
+// TestAProviderThatStopsIsNoticedWithMetadataAtHand: the relying party believes metadata for an hour, and what it
+// remembers must not answer for the provider.
+func TestAProviderThatStopsIsNoticedWithMetadataAtHand(t *testing.T) {
+	mux := http.NewServeMux()
+	srv := httptest.NewServer(mux)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"issuer":%[1]q,"authorization_endpoint":"%[2]s/a","token_endpoint":"%[2]s/t","jwks_uri":"%[2]s/k"}`, srv.URL, srv.URL)
+	})
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	var all []*oidcauth.Provider
+	for name, issuer := range map[string]string{"acme": srv.URL, "hangs": "http://" + silent.Addr().String()} {
+		p, err := oidcauth.New(oidcauth.Config{Name: name, Issuer: issuer, ClientID: "c", RedirectURL: "https://gw.example/callback/" + name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	set, err := oidcauth.NewSet(all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme, err := set.Named("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	p := newProviders(set, slog.New(slog.NewTextHandler(&said, nil)))
+	p.wait = 200 * time.Millisecond
+	if got := p.results(); len(got) != 0 {
+		t.Errorf("before the first question: got %v", got)
+	}
+	p.ask(t.Context())
+	if got := p.results(); got["acme"] != nil || got["hangs"] == nil {
+		t.Errorf("one answers and one hangs: got %v", got)
+	}
+	if err := acme.Check(t.Context()); err != nil { // now its metadata is remembered
+		t.Fatal(err)
+	}
+	srv.Close()
+	for range 3 {
+		p.ask(t.Context())
+	}
+	if err := p.results()["acme"]; err == nil || acme.Check(t.Context()) != nil {
+		t.Errorf("it stopped: got %v, with metadata %v", err, acme.Check(t.Context()))
+	}
+	if n := strings.Count(said.String(), "provider=acme"); n != 1 {
+		t.Errorf("that it stopped is logged %d times, want once:\n%s", n, said.String())
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if p.ask(ended); p.results()["acme"] == nil {
+		t.Error("the end of the gateway counts as an answer")
+	}
+}
+
+// TestReadyAnswersWithinItsBound: a database that is locked does not heed the end of a context.
+func TestReadyAnswersWithinItsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locked, looks := make(chan struct{}), 0
+		g := &Gateway{opt: Options{Log: slog.New(slog.DiscardHandler)}, needs: []*condition{
+			{name: "gateway", look: func(context.Context) error { return nil }},
+			{name: "database", look: func(context.Context) error { looks++; <-locked; return nil }},
+			{name: "recorder", look: func(context.Context) error { return errkind.New(errkind.Unavailable, "is full") }},
+		}}
+		for range 3 {
+			began := time.Now()
+			got := strings.Join(g.unready(t.Context()), "\n")
+			if want := "database: does not answer within 2s\nrecorder: is full"; got != want || time.Since(began) != readyTime {
+				t.Errorf("got %q after %s, want %q after %s", got, time.Since(began), want, readyTime)
+			}
+		}
+		if looks != 1 {
+			t.Errorf("%d looks hang, want 1 that all callers share", looks)
+		}
+		close(locked)
+		synctest.Wait()
+		if got := g.unready(t.Context()); len(got) != 1 || looks != 2 {
+			t.Errorf("afterwards: got %q after %d looks", got, looks)
+		}
+	})
+}
+
+func TestWarningsAreNoReasonToBeUnready(t *testing.T) {
+	a := answer{text: "database: does not answer\nwarning: certificate: it ended\nwarning: identity acme: it does not answer\nrecorder: is full"}
+	if got := a.unready(); got != "database: does not answer; recorder: is full" {
+		t.Errorf("got %q", got)
+	}
+	if a.warned("certificate") != "it ended" || a.warned("identity acme") != "it does not answer" || a.warned("identity ac") != "" {
+		t.Error("the warnings of a part are not found")
+	}
+	if got := (answer{err: errors.New("refused")}).warned("certificate"); got != "" {
+		t.Errorf("a gateway that does not answer warns: %q", got)
+	}
+}
