@@ -92,6 +92,8 @@ func TestARealServer(t *testing.T) {
 	t.Run("metrics answer on their own listener and to the token", p.metrics)
 	t.Run("the log is JSON", p.jsonLog)
 	t.Run("killed and started again it has everything", p.killed)
+	t.Run("a copy of the log that falls behind shows", p.copyBehind)
+	t.Run("a log that cannot be written shows", p.logFails)
 	t.Run("SIGTERM drains while sessions run", func(t *testing.T) { p.drains(t, manager) })
 	t.Run("a log that was rolled back does not go on", p.rolledBack)
 }
@@ -151,7 +153,7 @@ func (p *plant) metrics(t *testing.T) {
 		t.Fatalf("got %d", status)
 	}
 	for _, want := range []string{"sallyport_devices_connected 1", `sallyport_sessions{state="live"} 0`, `sallyport_decisions_total{reason="A1",result="allowed"} 1`,
-		"sallyport_session_start_seconds_count 1", `sallyport_agent_version{version="`, "sallyport_record_commit_seconds_bucket{le=", "sallyport_control_reconnects_total 1", "sallyport_record_pending_bytes 0", "sallyport_record_refused_total 0",
+		"sallyport_session_start_seconds_count 1", `sallyport_agent_version{version="`, "sallyport_record_commit_seconds_bucket{le=", "sallyport_control_handshakes_total 1", "sallyport_control_reconnects_total 0", "sallyport_cert_reload_failed 0", "sallyport_record_pending_bytes 0", "sallyport_record_refused_total 0",
 		"sallyport_journal_bytes 3.3554432e+07", "sallyport_disk_free_bytes ", "sallyport_ledger_size ", "sallyport_two_lines_one_key_total 0", "sallyport_cert_expiry_seconds ",
 		`sallyport_idp_up{provider="guests"} 1`, "sallyport_signer_up 1", "sallyport_policy_hash_info{sha256=", "sallyport_ledger_copy_behind 0"} {
 		if !strings.Contains(text, want) {
@@ -167,6 +169,57 @@ func (p *plant) metrics(t *testing.T) {
 		if status, _ := get(p.URL+"/metrics", bearer); status != want {
 			t.Errorf("token %q: got %d, want %d", bearer, status, want)
 		}
+	}
+}
+
+// scraped is what the listener of [listen] metrics gives.
+func (p *plant) scraped(t *testing.T) string {
+	t.Helper()
+	_, addr, _ := strings.Cut(p.Text, `metrics = "`)
+	addr, _, _ = strings.Cut(addr, `"`)
+	resp, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// copyBehind takes the second copy's directory away for a while.
+func (p *plant) copyBehind(t *testing.T) {
+	away := p.Path("copy.away")
+	if err := os.Rename(p.Path("copy"), away); err != nil {
+		t.Fatal(err)
+	}
+	behind := func(want string) func() error {
+		return func() error {
+			p.tess.Run("shell", "press-1", "--", "true") // which the log must have
+			text := p.scraped(t)
+			if !strings.Contains(text, "sallyport_ledger_copy_behind "+want) {
+				_, after, _ := strings.Cut(text, "sallyport_ledger_copy_behind ")
+				return fmt.Errorf("got %.1s, want %s", after, want)
+			}
+			return nil
+		}
+	}
+	p.Eventually("the copy is behind", p.gateway, behind("1"))
+	if err := os.Rename(away, p.Path("copy")); err != nil {
+		t.Fatal(err)
+	}
+	p.Eventually("the copy has everything again", p.gateway, behind("0"))
+}
+
+// logFails lets the disk refuse an entry of the log. Until a restart nothing is known of what it lost.
+func (p *plant) logFails(t *testing.T) {
+	eio := testenv.Attach(t, p.gateway.Process.Pid, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "-P", p.Path("data", "signer", "log", "log.data"))
+	p.tess.Run("shell", "press-1", "--", "true")
+	eio.Stop()
+	if status, text, _ := p.Ask("/readyz"); status != http.StatusServiceUnavailable || !hasLine(text, "log: ", "") {
+		t.Errorf("readyz: got %d %q", status, text)
 	}
 }
 

@@ -92,6 +92,11 @@ func (e *examination) clock() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return clockText(state, t)
+}
+
+// clockText words what the kernel says of its clock (adjtimex(2)).
+func clockText(state int, t unix.Timex) (string, error) {
 	if state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0 {
 		return "", odd("nothing keeps this machine's clock right: "+time.Now().UTC().Format("2006-01-02 15:04:05 UTC"), "Run chrony or systemd-timesyncd: sign-ins, passes and the log's times rest on the clock.")
 	}

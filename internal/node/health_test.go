@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,10 +81,10 @@ func TestAProviderThatStopsIsNoticedWithMetadataAtHand(t *testing.T) {
 // TestReadyAnswersWithinItsBound: a database that is locked does not heed the end of a context.
 func TestReadyAnswersWithinItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		locked, looks := make(chan struct{}), 0
+		locked, looks := make(chan struct{}), atomic.Int32{}
 		g := &Gateway{opt: Options{Log: slog.New(slog.DiscardHandler)}, needs: []*condition{
 			{name: "gateway", look: func(context.Context) error { return nil }},
-			{name: "database", look: func(context.Context) error { looks++; <-locked; return nil }},
+			{name: "database", look: func(context.Context) error { looks.Add(1); <-locked; return nil }},
 			{name: "recorder", look: func(context.Context) error { return errkind.New(errkind.Unavailable, "is full") }},
 		}}
 		for range 3 {
@@ -93,13 +94,13 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 				t.Errorf("got %q after %s, want %q after %s", got, time.Since(began), want, readyTime)
 			}
 		}
-		if looks != 1 {
-			t.Errorf("%d looks hang, want 1 that all callers share", looks)
+		if n := looks.Load(); n != 1 {
+			t.Errorf("%d looks hang, want 1 that all callers share", n)
 		}
 		close(locked)
 		synctest.Wait()
-		if got := g.unready(t.Context()); len(got) != 1 || looks != 2 {
-			t.Errorf("afterwards: got %q after %d looks", got, looks)
+		if got := g.unready(t.Context()); len(got) != 1 || looks.Load() != 2 {
+			t.Errorf("afterwards: got %q after %d looks", got, looks.Load())
 		}
 	})
 }
