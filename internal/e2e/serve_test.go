@@ -199,9 +199,9 @@ func (p *plant) copyBehind(t *testing.T) {
 		return func() error {
 			p.tess.Run("shell", "press-1", "--", "true") // which the log must have
 			text := p.scraped(t)
-			if !strings.Contains(text, "sallyport_ledger_copy_behind "+want) {
-				_, after, _ := strings.Cut(text, "sallyport_ledger_copy_behind ")
-				return fmt.Errorf("got %.1s, want %s", after, want)
+			_, now, _ := strings.Cut(text, "\nsallyport_ledger_copy_behind ")
+			if !strings.HasPrefix(now, want) {
+				return fmt.Errorf("got %.1s, want %s", now, want)
 			}
 			return nil
 		}

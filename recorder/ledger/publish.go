@@ -80,6 +80,11 @@ func (p *publisher) write() {
 }
 
 func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashReader) error {
+	// What was written before must still be there. Where a disk was unmounted, the rest of the log would otherwise go
+	// into a new directory below its mount point, and nothing would say that the copy is incomplete.
+	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); from > 0 && err != nil {
+		return fmt.Errorf("what was written there is gone; is its disk mounted? %w", err)
+	}
 	for _, t := range tlog.NewTiles(tileHeight, from, int64(head.Size)) {
 		data, err := tlog.ReadTileData(t, hashes)
 		if err != nil {
