@@ -11,6 +11,9 @@ need sshd openssh-server
 need sudo sudo
 need strace strace
 need age age
+need nginx nginx-light
+need haproxy haproxy
+need tinyproxy tinyproxy-bin
 need ip iproute2
 need make make
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -57,6 +57,7 @@ func (c *doctorCmd) Run(a *app) error {
 			return "by " + signedInBy(), err
 		}},
 		{"gateway", func() (string, error) { return reach(a, cl) }},
+		{"terminal", func() (string, error) { return "WebSockets reach the gateway", cl.TryTerminal(a.context()) }},
 		{"who you are", func() (string, error) {
 			err := cl.Get(a.context(), "/api/v1/me", nil, &me)
 			return fmt.Sprintf("%s, by %s until %s", me.Name, me.Via, at(&me.Expires)), err

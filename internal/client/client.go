@@ -13,10 +13,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -25,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -35,7 +34,8 @@ const maxAnswer = 64 << 20
 type Client struct {
 	base   *url.URL
 	bearer string
-	tls    *tls.Config
+	tls    *tls.Config // never given to http.Transport itself, which would add h2 to it
+	dial   reach.Dialer
 	http   *http.Client
 }
 
@@ -58,9 +58,10 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	c.dial = reach.Dialer{Proxy: http.ProxyFromEnvironment, Scheme: base.Scheme, TLS: c.tls}
 	c.http = &http.Client{
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.tls, ForceAttemptHTTP2: true, ResponseHeaderTimeout: time.Minute,
-			TLSHandshakeTimeout: 15 * time.Second, DialContext: (&net.Dialer{Timeout: 15 * time.Second}).DialContext},
+		Transport: &http.Transport{DialContext: c.dial.DialContext, TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true,
+			ResponseHeaderTimeout: time.Minute, TLSHandshakeTimeout: 15 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
@@ -192,34 +193,13 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, reach.Explain(c.base.Host, err)
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, c.refusal(resp)
-}
-
-func (c *Client) unreachable(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	var cert *tls.CertificateVerificationError
-	if errors.As(err, &cert) {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s shows a certificate that is not trusted: %v", c.base.Host, cert.Err)).
-			WithHint("Name its authority with --ca FILE. If you did not expect this, somebody may sit in between.").Because(err)
-	}
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)) {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("the proxy wants a password, so %s cannot be reached", c.base.Host)).
-			WithHint("Set HTTPS_PROXY=http://user:password@host:port.").Because(err)
-	}
-	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s cannot be reached: %v", c.base.Host, err)).
-		WithHint("Check the address, the network and a proxy (HTTPS_PROXY).")
+	return nil, c.refusal(resp, false)
 }
 
 // Refusal is an error that the gateway told. Its problem document says more than the text.
@@ -227,12 +207,13 @@ type Refusal struct{ Problem apitype.Problem }
 
 func (r *Refusal) Error() string { return r.Problem.Detail }
 
-func (c *Client) refusal(resp *http.Response) error {
+// refusal makes an error of an answer that refuses. Only a problem document's text is the gateway's own; all other answers are
+// another server's, which reach describes by their status.
+func (c *Client) refusal(resp *http.Response, webSocket bool) error {
 	var p apitype.Problem
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if json.Unmarshal(raw, &p) != nil || p.Detail == "" {
-		p = apitype.Problem{Detail: fmt.Sprintf("%s answered %s, which is not how a gateway answers", c.base.Host, resp.Status),
-			Hint: "Check the address, and that a proxy in front of the gateway passes requests on to it."}
+		return reach.Explain(c.base.Host, reach.AnswerOf(resp, webSocket))
 	}
 	kind := errkind.FromHTTP(resp.StatusCode)
 	if kind == errkind.Internal && resp.StatusCode < 500 {

@@ -14,13 +14,15 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
 // Terminal is a live session, seen from the technician's side. Its methods may be called by several goroutines.
 type Terminal struct {
-	conn  *websocket.Conn
-	Ready apitype.TerminalControl // names the session and its hard stop
+	conn   *websocket.Conn
+	client *Client
+	Ready  apitype.TerminalControl // names the session and its hard stop
 
 	mu sync.Mutex // guards writes
 }
@@ -42,21 +44,11 @@ func (c *Client) Open(ctx context.Context, ask apitype.SessionNew) (apitype.Sess
 
 // Terminal connects a session that Open gave a ticket for, and returns once its program runs.
 func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*Terminal, error) {
-	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.tls, HandshakeTimeout: 20 * time.Second, Subprotocols: []string{apitype.TerminalSubprotocol},
-		ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
-	u := *c.base
-	u.Path = apitype.TerminalPath
-	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
-	conn, resp, err := d.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + c.bearer}})
+	conn, err := c.socket(ctx)
 	if err != nil {
-		if resp != nil {
-			defer resp.Body.Close()
-			return nil, c.refusal(resp)
-		}
-		return nil, c.unreachable(err)
+		return nil, err
 	}
-	conn.SetReadLimit(apitype.MaxTerminalMessage + 1)
-	t := &Terminal{conn: conn}
+	t := &Terminal{conn: conn, client: c}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := t.begin(ticket.Ticket); err != nil {
@@ -66,19 +58,47 @@ func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*T
 	return t, nil
 }
 
+// socket opens the terminal socket.
+func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
+	d := websocket.Dialer{NetDialContext: c.dial.DialContext, TLSClientConfig: reach.WebSocketTLS(c.tls), HandshakeTimeout: 20 * time.Second,
+		Subprotocols: []string{apitype.TerminalSubprotocol}, ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
+	u := *c.base
+	u.Path = apitype.TerminalPath
+	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
+	conn, resp, err := d.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + c.bearer}})
+	if err != nil {
+		if resp != nil {
+			return nil, c.refusal(resp, true)
+		}
+		return nil, reach.Explain(c.base.Host, err)
+	}
+	conn.SetReadLimit(apitype.MaxTerminalMessage + 1)
+	return conn, nil
+}
+
+// TryTerminal opens the terminal socket and closes it again, for `sallyport doctor`. A proxy may pass requests and not WebSockets.
+func (c *Client) TryTerminal(ctx context.Context) error {
+	conn, err := c.socket(ctx)
+	if err != nil {
+		return err
+	}
+	conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	return conn.Close()
+}
+
 func (t *Terminal) begin(ticket string) error {
 	if err := t.text(apitype.TerminalHello{Ticket: ticket}); err != nil {
-		return lost(err)
+		return t.lost(err)
 	}
 	t.conn.SetReadDeadline(time.Now().Add(openTime))
 	for {
 		kind, msg, err := t.conn.ReadMessage()
 		if err != nil {
-			return lost(err)
+			return t.lost(err)
 		}
 		var c apitype.TerminalControl
 		if kind != websocket.TextMessage || json.Unmarshal(msg, &c) != nil {
-			return lost(errors.New("bytes before the session was ready"))
+			return t.lost(errors.New("bytes before the session was ready"))
 		}
 		switch c.T {
 		case apitype.TermReady:
@@ -100,10 +120,6 @@ func told(c apitype.TerminalControl) error {
 	return errkind.New(kind, c.Text).WithHint(c.Hint)
 }
 
-func lost(err error) error {
-	return errkind.New(errkind.Unavailable, "the connection to the gateway broke off").WithHint("What ran was ended with it; `sallyport sessions show last` says how.").Because(err)
-}
-
 // Run shows the session until it ends, and says how. Notices are the gateway's, never the device's.
 func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string)) (apitype.TerminalControl, error) {
 	defer t.conn.Close()
@@ -111,7 +127,7 @@ func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string))
 	for {
 		kind, msg, err := t.next(buf)
 		if err != nil {
-			return apitype.TerminalControl{}, lost(err)
+			return apitype.TerminalControl{}, t.lost(err)
 		}
 		buf = msg[:0]
 		if kind == websocket.BinaryMessage {
@@ -122,7 +138,7 @@ func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string))
 		}
 		var c apitype.TerminalControl
 		if err := json.Unmarshal(msg, &c); err != nil {
-			return c, lost(err)
+			return c, t.lost(err)
 		}
 		switch c.T {
 		case apitype.TermNotice:

@@ -89,16 +89,16 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 	}{
 		{"1 wrong address: nothing listens there", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "http://"+testenv.FreePort(t)))
-		}, []string{"1 ", "nothing listens at 127.0.0.1:", "Check the address and that the gateway runs."}},
+		}, []string{"1 ", "nothing listens at 127.0.0.1:", "Check the address and the port, and that the gateway runs."}},
 		{"1 wrong address: the name is not known", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "https://gateway.invalid"))
-		}, []string{"1 ", "the name gateway.invalid:443 is not known here", "Check the address in the join code and this machine's DNS."}},
+		}, []string{"1 ", "the name gateway.invalid is not known in DNS", "Check the address for typing errors, and this machine's DNS settings."}},
 		{"1 wrong address: something else answers", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, b.elsewhere.URL))
-		}, []string{"1 ", "answered 404, which is not how a gateway answers", "Check the address"}},
+		}, []string{"1 ", "answered 404 Not Found, which is not how a gateway answers", "Check the address"}},
 		{"1 wrong address: the certificate is another's", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "https://access.example"), "--proxy", "http://"+plainProxy(t, b.Listen), "--ca", b.CA())
-		}, []string{"1 ", "the certificate at access.example:443 is for another name", "Check the address in the join code."}},
+		}, []string{"1 ", "the certificate at access.example:443 is for other names (localhost)", "Check the address."}},
 		{"1 wrong address: a person's", func(t *testing.T) string {
 			got := b.tess.Run("login", "--gateway", b.elsewhere.URL, "--device")
 			return fmt.Sprintf("%d %s", got.Status, got.Err)
@@ -108,17 +108,17 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"2 the clock stands at 1970", b.clock, []string{"0 ", "reach", "gateway key", "online, tunnel tls", "which does no harm here: the time that the gateway signs counts", "clock          20", " days behind"}},
 		{"3 a proxy wants a password", func(t *testing.T) string {
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+passwordProxy(t), "--ca", b.CA())
-		}, []string{"1 ", "the proxy wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
+		}, []string{"1 ", "wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
 		{"3 a proxy wants a password: a person's", func(t *testing.T) string {
 			cmd := b.tess.Command(t.Context(), "whoami", "--gateway", "https://access.invalid") // a loopback name would not go by it
 			cmd.Env = append(cmd.Env, "SALLYPORT_TOKEN=spt_x", "HTTPS_PROXY=http://"+passwordProxy(t))
 			got := testenv.Finish(t, cmd)
 			return fmt.Sprintf("%d %s", got.Status, got.Err)
-		}, []string{"1 ", "the proxy wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
+		}, []string{"1 ", "wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
 		{"3 a proxy opens TLS", func(t *testing.T) string {
 			addr, _ := openingProxy(t, b.Listen)
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+addr, "--ca", b.CA())
-		}, []string{"1 ", "is signed by somebody this machine does not know", "A proxy that opens TLS, or a private CA: give its certificate with --ca FILE."}},
+		}, []string{"1 ", "is signed by an authority that this machine does not trust", "or a proxy here opens TLS, give that authority's certificate with --ca FILE."}},
 		{"3 a proxy opens TLS and is trusted: shown", b.intercepted, []string{`"tunnel": "intercepted"`}},
 		{"4 the code was used already", func(t *testing.T) string {
 			code := b.newCode("press-4")

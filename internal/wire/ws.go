@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/sallyport/sallyport/internal/reach"
 )
 
 // Dial says how to reach a gateway.
@@ -29,14 +31,7 @@ type Dial struct {
 }
 
 // DialError is a handshake that got an HTTP answer other than 101.
-type DialError struct {
-	Status     int
-	RetryAfter time.Duration // zero when the answer names none
-}
-
-func (e *DialError) Error() string {
-	return fmt.Sprintf("the gateway answered %d %s", e.Status, http.StatusText(e.Status))
-}
+type DialError = reach.Answer
 
 // WS carries binary messages over a WebSocket.
 type WS struct {
@@ -64,24 +59,25 @@ func buffers(limit int64) (int, *sync.Pool) {
 	return writeBuffer, writeBuffers
 }
 
-// DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere.
+// DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere. Errors are for reach.Explain.
 func DialWS(ctx context.Context, d Dial) (*WS, error) {
 	size, pool := buffers(d.Limit)
+	out := reach.Dialer{Proxy: d.Proxy, Scheme: strings.Replace(Scheme(d.Host), "ws", "http", 1), Net: d.NetDial}
 	dialer := websocket.Dialer{
-		Proxy: d.Proxy, NetDialContext: d.NetDial, TLSClientConfig: d.TLS, HandshakeTimeout: HandshakeTime,
+		NetDialContext: out.DialContext, TLSClientConfig: reach.WebSocketTLS(d.TLS), HandshakeTimeout: HandshakeTime,
 		Subprotocols: []string{d.Subprotocol}, ReadBufferSize: 4096, WriteBufferPool: pool, WriteBufferSize: size,
 	}
 	conn, resp, err := dialer.DialContext(ctx, Scheme(d.Host)+"://"+d.Host+d.Path, d.Header)
 	if err != nil {
 		if resp != nil {
 			resp.Body.Close()
-			return nil, &DialError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+			return nil, reach.AnswerOf(resp, true)
 		}
 		return nil, fmt.Errorf("reach %s: %w", d.Host, err)
 	}
 	if conn.Subprotocol() != d.Subprotocol {
 		conn.Close()
-		return nil, fmt.Errorf("reach %s: it does not speak %s", d.Host, d.Subprotocol)
+		return nil, &DialError{Status: http.StatusSwitchingProtocols, WebSocket: true}
 	}
 	conn.SetReadLimit(d.Limit)
 	tune(conn.NetConn())
@@ -119,17 +115,6 @@ func offers(r *http.Request, want string) bool {
 		}
 	}
 	return false
-}
-
-// retryAfter reads seconds or an HTTP date (RFC 9110 section 10.2.3), at most an hour.
-func retryAfter(v string) time.Duration {
-	var d time.Duration
-	if s, err := strconv.Atoi(v); err == nil {
-		d = time.Duration(s) * time.Second
-	} else if t, err := http.ParseTime(v); err == nil {
-		d = time.Until(t)
-	}
-	return max(0, min(d, time.Hour))
 }
 
 // ReadMessage reads one binary message.

@@ -32,7 +32,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		HandshakeTimeout: d.cfg.HelloTime, ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: writeBuffers,
 		Subprotocols: []string{apitype.TerminalSubprotocol},
 		Error: func(w http.ResponseWriter, _ *http.Request, _ int, reason error) {
-			problem.Write(w, d.cfg.Log, errkind.New(errkind.Usage, "this address speaks WebSocket only").WithHint("Open a session in the browser, or with `sallyport shell`.").Because(reason))
+			problem.Write(w, d.cfg.Log, upgradeLost.Because(reason))
 		},
 	}
 	if caller.Cookie {
@@ -46,6 +46,11 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	again := &http.Request{Header: r.Header, RemoteAddr: r.RemoteAddr} // as much of it as says who calls
 	d.open.Go(func() { d.serve(ctx, newLine(newSocket(conn), d.cfg), again.WithContext(ctx), caller) })
 }
+
+// upgradeLost is for a request that names our subprotocol and is no WebSocket upgrade: the client sent one, and a proxy took
+// the Upgrade header out, as proxies do by default.
+var upgradeLost = errkind.New(errkind.Usage, "the request for a terminal arrived without its WebSocket headers").
+	WithHint("The proxy in front of the gateway must pass WebSockets: the headers Upgrade and Connection.")
 
 // admit refuses a cookie from a page that is not ours, before anything else is said.
 func (d *Door) admit(r *http.Request, c Caller) error {

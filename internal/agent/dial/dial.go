@@ -9,9 +9,9 @@
 //
 // # What it refuses
 //
-// To follow a redirect, to dial what the caller did not name, and to keep a first failure to itself: most first contacts
-// fail by a proxy, a firewall or a certificate, and explain says which and what to do. The agent and its supervisors use
-// it, and nobody else may: it knows the state directory.
+// It follows no redirect and dials no host that the caller did not name. Every failure is classified by package reach: most
+// first contacts fail by a proxy, a firewall or a certificate. Only the agent and its supervisors may import this package,
+// because it knows the state directory.
 package dial
 
 import (
@@ -24,12 +24,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -58,7 +57,7 @@ func (d Dialer) Dial(ctx context.Context, host, path, subprotocol string, limit 
 	defer cancel()
 	ws, err := wire.DialWS(ctx, wire.Dial{Host: host, Path: path, Subprotocol: subprotocol, Header: header, TLS: conf, Proxy: proxy, Limit: limit})
 	if err != nil {
-		return nil, explain(host, err)
+		return nil, reach.Explain(host, err)
 	}
 	return ws, nil
 }
@@ -148,37 +147,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// explain says what, why and what to do for the ways in which a first contact usually fails.
-func explain(host string, err error) error {
-	say := func(text, hint string) error {
-		return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(err)
-	}
-	var answered *wire.DialError
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &answered):
-		return say(fmt.Sprintf("%s answered %d, which is not how a gateway answers", host, answered.Status),
-			"Check the address, and that the proxy or load balancer in front passes WebSockets to the gateway.")
-	case errors.As(err, &dns):
-		return say(fmt.Sprintf("the name %s is not known here", host), "Check the address in the join code and this machine's DNS.")
-	case errors.As(err, &authority):
-		return say(fmt.Sprintf("the certificate of %s is signed by somebody this machine does not know", host),
-			"A proxy that opens TLS, or a private CA: give its certificate with --ca FILE.")
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return say(fmt.Sprintf("the certificate of %s has expired or is not valid yet", host), "Renew it at the gateway.")
-	case errors.As(err, &hostname):
-		return say(fmt.Sprintf("the certificate at %s is for another name", host), "Check the address in the join code.")
-	case strings.Contains(err.Error(), "Proxy Authentication Required"):
-		return say("the proxy wants a password", "Set HTTPS_PROXY=http://user:password@host:port, or use --proxy.")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return say(fmt.Sprintf("nothing listens at %s", host), "Check the address and that the gateway runs.")
-	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
-		return say(fmt.Sprintf("%s does not answer", host), "A firewall may drop outgoing connections: port 443 to the gateway must be open.")
-	}
-	return say(fmt.Sprintf("%s cannot be reached", host), "`sallyport-agent doctor` tries each step.")
 }

@@ -96,7 +96,7 @@ func TestAProxyWithAPasswordIsPassedAndWithoutSaysSo(t *testing.T) {
 		t.Errorf("got %v, %d through", err, *through)
 	}
 	err := try(Dialer{Proxy: "http://" + addr}, host, wire.ControlPath)
-	if err == nil || !strings.Contains(err.Error(), "the proxy wants a password") {
+	if err == nil || !strings.Contains(err.Error(), "wants a password") {
 		t.Errorf("got %v", err)
 	}
 	if err := try(Dialer{Proxy: "ftp://x"}, host, wire.ControlPath); errkind.KindOf(err) != errkind.Usage {

@@ -1,0 +1,78 @@
+package reach
+
+import (
+	"net/http"
+	"strings"
+)
+
+// ProxyError is a proxy that did not open the way.
+type ProxyError struct {
+	Proxy       string // host:port
+	Setting     bool   // its address cannot be used
+	Dial        bool   // it could not be reached
+	Status      int    // of its answer; 0: none that an HTTP or SOCKS5 proxy gives
+	Credentials bool   // it was sent a user name
+	Schemes     []string
+	Socks       bool
+	Err         error
+}
+
+func (e *ProxyError) Error() string { return "proxy " + e.Proxy + ": " + e.Err.Error() }
+
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+func (e *ProxyError) classify(host string) (Cause, string, string) {
+	proxy := "the proxy " + e.Proxy
+	switch {
+	case e.Setting:
+		return ProxyAddress, "the address of the proxy cannot be used: " + words(e.Err), "Write it as " + proxySetting + ", or as socks5://host:port."
+	case e.Dial:
+		_, text, _ := classify(e.Proxy, e.Err)
+		return ProxyUnreachable, proxy + " cannot be reached: " + text, "Check the proxy's address in " + proxySetting + ", and that the proxy runs."
+	case e.Status == 0 && timeout(e.Err):
+		return ProxyTarget, proxy + " does not answer when asked for " + host, "The proxy does not reach " + host + ", or another kind of server listens at its address."
+	case e.Status == 0:
+		return NotProxy, e.Proxy + " does not answer as a proxy does", "Check the proxy's address in " + proxySetting + "."
+	case e.Status == http.StatusProxyAuthRequired, e.Status == http.StatusUnauthorized: // tinyproxy answers a wrong password 401
+		return e.password(proxy)
+	case e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound || e.Status == http.StatusNotImplemented || e.Status == http.StatusBadRequest:
+		return NotProxy, e.Proxy + " does not answer as a proxy does" + e.answer(), "Check the proxy's address in " + proxySetting + ": another kind of web server listens there."
+	case e.Status == http.StatusForbidden:
+		return ProxyForbids, proxy + " does not allow a connection to " + host + e.answer(),
+			"Whoever runs the proxy must allow CONNECT to " + host + "."
+	case e.Status >= 500:
+		return ProxyTarget, proxy + " cannot reach " + host + e.answer(),
+			"Check the address. If it is right, whoever runs the proxy must look at its DNS and its way out."
+	}
+	return ProxyForbids, proxy + " refuses to connect to " + host + e.answer(), "Whoever runs the proxy can say why. It must allow CONNECT to " + host + "."
+}
+
+// password tells a password that is missing from one that is wrong, and from a kind of sign-in that we do not have.
+func (e *ProxyError) password(proxy string) (Cause, string, string) {
+	if !e.Socks && len(e.Schemes) > 0 && !e.offers("basic") {
+		return ProxyScheme, proxy + " wants a kind of sign-in that this program does not have", "It must accept a user name and a password (Basic), or let this machine pass without."
+	}
+	if e.Credentials {
+		return ProxyWrongPassword, proxy + " does not accept the user name and password that it was given",
+			"Correct them in " + proxySetting + ". Characters such as @ : / % are written as %40 %3A %2F %25."
+	}
+	return ProxyPassword, proxy + " wants a password", "Set " + proxySetting + "."
+}
+
+// offers reports whether the proxy's challenges (RFC 9110 section 11.6.1) name a scheme. One header line may hold several.
+func (e *ProxyError) offers(scheme string) bool {
+	for challenge := range strings.SplitSeq(strings.Join(e.Schemes, ","), ",") {
+		if first, _, _ := strings.Cut(strings.TrimSpace(challenge), " "); strings.EqualFold(first, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// answer is the status of an HTTP proxy for a text; SOCKS5 has none that people know.
+func (e *ProxyError) answer() string {
+	if e.Socks {
+		return ""
+	}
+	return " (" + status(e.Status) + ")"
+}

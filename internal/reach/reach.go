@@ -1,0 +1,148 @@
+// Package reach classifies every network failure in one place, for the command line, the agent and both doctors.
+//
+// A failed connection has a cause: the name is unknown, a proxy asks for a password, a certificate has expired. Each
+// cause has one text, one hint and one answer to "may a retry help?" in this package, so two programs never explain the
+// same failure differently. Callers pass the error of the dial as it came, and show what they get back.
+//
+// # Proxies
+//
+// The libraries that speak to proxies reduce an answer to its status text, which the proxy chooses. So this package opens the
+// way through HTTP and SOCKS5 proxies itself (Dialer) and keeps the status code.
+//
+// # What is shown
+//
+// No text of another server reaches the terminal: answers are described by their status code alone, and what a library
+// says of a failure is cut and stripped of control characters. The cause itself stays in the chain, for logs.
+//
+// It stands at the bottom of the graph and imports errkind only.
+package reach
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// Cause is why a host could not be reached.
+type Cause int
+
+// The causes, in the order in which a connection meets them.
+const (
+	Other Cause = iota
+
+	NameUnknown // DNS has no such name
+	NameServer  // DNS does not answer
+	NoRoute     // this machine has no way there
+	Blocked     // this machine forbids the connection
+	Refused     // nothing listens
+	Silent      // no answer in time
+	Closed      // closed before an answer
+
+	ProxyAddress       // the setting cannot be read
+	ProxyUnreachable   // the proxy itself cannot be reached
+	NotProxy           // something else listens at its address
+	ProxyPassword      // it asks for a password and got none
+	ProxyWrongPassword // it does not accept the one it got
+	ProxyScheme        // it asks for a kind of sign-in that we do not have
+	ProxyForbids       // it does not allow this target
+	ProxyTarget        // it cannot reach the target itself
+
+	Authority   // signed by an unknown authority
+	Expired     // the certificate has expired
+	NotYet      // the certificate is not valid yet
+	WrongName   // the certificate is for other names
+	Certificate // the certificate is unacceptable in another way
+	NotTLS      // the other side does not speak TLS
+	TLSRefused  // the other side ended the TLS handshake
+	HTTP2Only   // the other side has no HTTP/1.1, which WebSockets need
+
+	NotHTTP      // the answer is not HTTP
+	WrongHost    // 421: the server does not serve this name
+	NoGateway    // 404, or another answer that a gateway does not give
+	Upstream     // 502, 503, 504 of a proxy in front of the gateway
+	Redirected   // 3xx
+	SignInFirst  // 401, 403 of something in front of the gateway
+	TooMany      // 429
+	NoWebSocket  // an HTTP answer, but no upgrade to WebSocket
+	NoGatewayNow // the gateway's own 503: not ready, or no room
+
+	Stopping // the gateway said that it stops
+	Lost     // an established connection broke
+)
+
+// retried are the causes that may pass without anybody changing a setting.
+var retried = map[Cause]bool{NameServer: true, NoRoute: true, Refused: true, Silent: true, Closed: true, ProxyUnreachable: true, ProxyTarget: true,
+	Upstream: true, TooMany: true, NoGatewayNow: true, Stopping: true, Lost: true, Other: true}
+
+// Failure is a classified network failure; Explain puts it into the chain of what it returns.
+type Failure struct {
+	Cause Cause
+	Err   error // as the network gave it; for logs
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Retry reports whether trying again may help without a change of settings on either side.
+func (f *Failure) Retry() bool { return retried[f.Cause] }
+
+// Of gives the cause of an error that Explain or Broken returned; false for other errors.
+func Of(err error) (Cause, bool) {
+	var f *Failure
+	if !errors.As(err, &f) {
+		return Other, false
+	}
+	return f.Cause, true
+}
+
+// Explain turns a failed dial, handshake or request to host (host:port) into an error for people. It returns context.Canceled and
+// errors that are classified already unchanged. An *Answer in err's chain is explained by its status.
+func Explain(host string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if _, done := Of(err); done {
+		return err
+	}
+	if e, ok := errkind.Of(err); ok { // a refusal in its own words, as of a setting that is wrong
+		return e
+	}
+	c, text, hint := classify(host, err)
+	return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(&Failure{c, err})
+}
+
+// Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section 7.4.1), 0 for none.
+func Broken(host string, code int, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if code == closeGoingAway || code == closeRestart || code == closeTryLater {
+		return Stopped(host, err)
+	}
+	text := "the connection to " + host + " was lost"
+	switch c, _, _ := classify(host, err); c {
+	case Silent:
+		text += ": no answer came any more"
+	case NoRoute:
+		text += ": this machine has no network route to it"
+	case Closed:
+		text += ": it was closed without notice"
+	}
+	return errkind.New(errkind.Unavailable, text).
+		WithHint("The network or a proxy in between cut it, or the gateway ended. Try again.").Because(&Failure{Lost, err})
+}
+
+// Close codes (RFC 6455 section 7.4.1 and the IANA registry) of a server that goes away.
+const (
+	closeGoingAway = 1001
+	closeRestart   = 1012
+	closeTryLater  = 1013
+)
+
+// Stopped is the error of a connection to a gateway that stops or restarts.
+func Stopped(host string, err error) error {
+	return errkind.New(errkind.Unavailable, "the gateway "+host+" is stopping or restarting").
+		WithHint("Try again in a minute.").Because(&Failure{Stopping, err})
+}
