@@ -67,21 +67,25 @@ const (
 	byTerminal = "technician"      // its terminal was closed, here by the network
 )
 
-// ended waits until the session's row has a reason. A gateway that is starting is asked again, and so is one that has not
-// noticed yet that its client is gone.
-func (t *Terminal) ended(ctx context.Context) (row apitype.Session, err error) {
-	for err = context.DeadlineExceeded; ctx.Err() == nil; {
-		err = t.client.Get(ctx, "/api/v1/sessions/"+t.Ready.Session.String(), nil, &row)
+// ended waits until the session's row has an end. A gateway that is starting is asked again, and so is one that has not
+// noticed yet that its client is gone. When the time is up, the last answer counts.
+func (t *Terminal) ended(ctx context.Context) (row apitype.Session, last error) {
+	last = context.DeadlineExceeded
+	for {
+		err := t.client.Get(ctx, "/api/v1/sessions/"+t.Ready.Session.String(), nil, &row)
+		if err != nil && ctx.Err() != nil {
+			return row, last
+		}
+		last = err
 		if err == nil && row.Ended != nil || err != nil && !restarting(err) {
 			return row, err
 		}
 		select {
 		case <-ctx.Done():
-			return row, err
+			return row, last
 		case <-time.After(askEvery):
 		}
 	}
-	return row, err
 }
 
 // restarting reports whether an error is one of a gateway that is down or starting, alone or behind a proxy.

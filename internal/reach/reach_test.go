@@ -113,7 +113,11 @@ func TestWhatIsNotTLSOrNotHTTPIsNamedWithoutItsBytes(t *testing.T) {
 	expect(t, addr, get(t, Dialer{}, nil, "https://"+addr), NotTLS, addr+" does not speak TLS")
 	mail := listener(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
 	expect(t, mail, get(t, Dialer{}, nil, "https://"+mail), NotTLS, "does not speak TLS")
-	noise := listener(t, func(c net.Conn) { c.Read(make([]byte, 1000)); io.WriteString(c, "\x1b]0;gotcha\x07\x00\xff\x1b[2J\n\n"); io.Copy(io.Discard, c) })
+	noise := listener(t, func(c net.Conn) {
+		c.Read(make([]byte, 1000))
+		io.WriteString(c, "\x1b]0;gotcha\x07\x00\xff\x1b[2J\n\n")
+		io.Copy(io.Discard, c)
+	})
 	early := listener(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
 	expect(t, early, get(t, Dialer{}, nil, "http://"+early), NotHTTP, "is not HTTP")
 	expect(t, noise, get(t, Dialer{}, nil, "http://"+noise), NotHTTP, "is not HTTP")
