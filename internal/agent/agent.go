@@ -27,6 +27,7 @@ import (
 	"github.com/sallyport/sallyport/internal/agent/dial"
 	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -147,4 +148,7 @@ func (a *Agent) failed(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.why = err.Error()
+	if e, ok := errkind.Of(err); ok {
+		a.why = e.Text // the cause behind it is in the log
+	}
 }

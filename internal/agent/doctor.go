@@ -56,7 +56,7 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 		if slices.Contains(bundle.Hosts[:i], host) { // as gateways before this release signed them
 			continue
 		}
-		add("reach "+host, "a gateway answers", reach(ctx, cfg, host))
+		add("reach "+host, "a gateway answers", tryHost(ctx, cfg, host))
 	}
 	var o Online
 	if err = d.Call(state.AgentSocket, state.Ask{Op: "status"}, &o); err != nil {
@@ -83,8 +83,8 @@ func clockText(skew string) string {
 	return fmt.Sprintf("off by %s, which does no harm here: the time that the gateway signs counts. Set it all the same, for other programs", d)
 }
 
-// reach opens the door and closes it again, without showing who is there.
-func reach(ctx context.Context, cfg Config, host string) error {
+// tryHost opens a WebSocket to a host and closes it again, without showing who is there.
+func tryHost(ctx context.Context, cfg Config, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	ws, err := dial.Dialer{CA: cfg.State.CA(), Proxy: cfg.Proxy}.Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)

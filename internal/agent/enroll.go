@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/agent/dial"
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -151,6 +152,9 @@ func (e *enrolment) redeem(ctx context.Context) error {
 		return fmt.Errorf("hello: %w", err)
 	}
 	_, raw, err := wire.Initiate(ctx, ws, e.keys.Noise, e.code.Noise, hello)
+	if code := wire.CloseCode(err); err != nil && reach.Interrupted(code, err) {
+		return reach.Broken(e.host, code, err)
+	}
 	if err != nil {
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is the gateway of the join code", e.host)).
 			WithHint("Something else answers at that address, or the gateway was set up anew: ask for a new join code.").Because(err)

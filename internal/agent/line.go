@@ -15,6 +15,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -125,7 +126,8 @@ func (a *Agent) connect(ctx context.Context, try int) error {
 	if err := l.welcome(reply); err != nil {
 		return err
 	}
-	return l.hold(ctx)
+	err = l.hold(ctx)
+	return reach.Broken(host, wire.CloseCode(err), err)
 }
 
 func unproven(host string, err error) error {
@@ -133,8 +135,11 @@ func unproven(host string, err error) error {
 		return errkind.New(errkind.Denied, fmt.Sprintf("the gateway %s does not know this machine, or has revoked it", host)).
 			WithHint("An administrator can say why; to start again, remove the state directory and enrol with a new join code.").Because(err)
 	}
+	if code := wire.CloseCode(err); reach.Interrupted(code, err) {
+		return reach.Broken(host, code, err)
+	}
 	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is this machine's gateway", host)).
-		WithHint("Something else answers at that address, or the gateway was set up anew.").Because(err)
+		WithHint("Something else answers at that address, or the gateway was set up anew. A gateway that was just stopping looks the same: try again.").Because(err)
 }
 
 func (a *Agent) hello(tls, nonce []byte) wire.Hello {

@@ -110,7 +110,7 @@ func Explain(host string, err error) error {
 		return e
 	}
 	c, text, hint := classify(host, err)
-	return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(&Failure{c, err})
+	return unavailable(c, text, hint, err)
 }
 
 // Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section 7.4.1), 0 for none.
@@ -118,31 +118,41 @@ func Broken(host string, code int, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if code == closeGoingAway || code == closeRestart || code == closeTryLater {
-		return Stopped(host, err)
+	switch code {
+	case closeGoingAway, closeRestart:
+		return unavailable(Stopping, "the gateway "+host+" is stopping or restarting", "Try again in a minute.", err)
+	case closeTryLater:
+		return unavailable(NoGatewayNow, "the gateway "+host+" is not ready", "Try again in a minute.", err)
 	}
-	text := "the connection to " + host + " was lost"
-	switch c, _, _ := classify(host, err); c {
-	case Silent:
-		text += ": no answer came any more"
-	case NoRoute:
-		text += ": this machine has no network route to it"
-	case Closed:
-		text += ": it was closed without notice"
+	text := "the connection to " + host + " was lost: "
+	switch c, _, _ := classify(host, err); {
+	case c == Silent:
+		text += "no answer came any more"
+	case c == NoRoute:
+		text += "this machine has no network route to it"
+	case c == Closed, code == closeAbnormal:
+		text += "it was closed without notice"
+	default:
+		text += words(err)
 	}
-	return errkind.New(errkind.Unavailable, text).
-		WithHint("The network or a proxy in between cut it, or the gateway ended. Try again.").Because(&Failure{Lost, err})
+	return unavailable(Lost, text, "The network or a proxy in between cut it, or the gateway ended. Try again.", err)
+}
+
+// Interrupted reports whether a handshake on an established connection failed for a reason that is surely the network's or a stopping
+// gateway's. A connection that was closed without a word is not one: a peer that does not accept what it was sent closes it so.
+func Interrupted(code int, err error) bool {
+	c, _, _ := classify("", err)
+	return code == closeGoingAway || code == closeRestart || code == closeTryLater || c == Silent || c == NoRoute
+}
+
+func unavailable(c Cause, text, hint string, err error) error {
+	return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(&Failure{c, err})
 }
 
 // Close codes (RFC 6455 section 7.4.1 and the IANA registry) of a server that goes away.
 const (
 	closeGoingAway = 1001
+	closeAbnormal  = 1006 // never sent: the library's word for an end without a close frame
 	closeRestart   = 1012
 	closeTryLater  = 1013
 )
-
-// Stopped is the error of a connection to a gateway that stops or restarts.
-func Stopped(host string, err error) error {
-	return errkind.New(errkind.Unavailable, "the gateway "+host+" is stopping or restarting").
-		WithHint("Try again in a minute.").Because(&Failure{Stopping, err})
-}

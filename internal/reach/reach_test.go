@@ -168,12 +168,16 @@ func TestAnswersOfOtherServersAreTheirStatusAlone(t *testing.T) {
 }
 
 func TestABrokenConnectionSaysHow(t *testing.T) {
-	for code, want := range map[int]Cause{1001: Stopping, 1012: Stopping, 1013: Stopping, 1006: Lost, 0: Lost} {
+	for code, want := range map[int]Cause{1001: Stopping, 1012: Stopping, 1013: NoGatewayNow, 1006: Lost, 0: Lost} {
 		if got, ok := Of(Broken("gw", code, io.ErrUnexpectedEOF)); !ok || got != want {
 			t.Errorf("close code %d: got cause %d, want %d", code, got, want)
 		}
 	}
-	for err, want := range map[error]string{io.ErrUnexpectedEOF: "it was closed without notice", syscall.ECONNRESET: "it was closed without notice",
+	if Interrupted(0, errors.New("a message does not decrypt")) || Interrupted(0, io.EOF) || Interrupted(1006, io.EOF) || !Interrupted(1012, io.EOF) ||
+		!Interrupted(0, os.ErrDeadlineExceeded) {
+		t.Error("a handshake that was interrupted and one that failed are not told apart")
+	}
+	for err, want := range map[error]string{errors.New("no pong\x1b"): "was lost: no pong", io.ErrUnexpectedEOF: "it was closed without notice", syscall.ECONNRESET: "it was closed without notice",
 		os.ErrDeadlineExceeded: "no answer came any more", syscall.EHOSTUNREACH: "no network route"} {
 		if text, _, _ := errkind.ForPeople(Broken("gw:443", 0, err)); !strings.Contains(text, "the connection to gw:443 was lost: ") || !strings.Contains(text, want) {
 			t.Errorf("%v: got %q, want …%s…", err, text, want)
