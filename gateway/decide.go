@@ -164,8 +164,19 @@ func unfit(d store.Device) *errkind.Error {
 	return nil
 }
 
-// neighbours says of a device that is offline whether its site is, which is another errand.
+// presenceSlack is how long the clearing of the last process's presence may take after a start; it is what LastSeen says then.
+const presenceSlack = 5 * time.Second
+
+// comeBack is how long devices may take to connect again after the gateway started. Their waits are drawn at random, up to
+// 3 minutes, so that not all of them come at once.
+const comeBack = 5 * time.Minute
+
+// neighbours says where the fault is when a device is offline: at the gateway, which has just started, at the device, or at
+// its whole site.
 func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
+	if since := b.cfg.Now().Sub(b.started); since < comeBack && dev.LastSeen.Before(b.started.Add(presenceSlack)) {
+		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.", since.Round(time.Second))
+	}
 	if dev.Site == "" {
 		return ""
 	}
@@ -174,9 +185,9 @@ func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 	case err != nil || len(rows) < 2:
 		return ""
 	case slices.ContainsFunc(rows, store.Device.Online):
-		return " Other machines at its site are online, so it is this machine or its cable."
+		return " Other devices at its site are online, so the fault is this device, its cable or its network."
 	}
-	return " No machine at its site is online, so it is the site's own network or its way out."
+	return " No device at its site is online, so the fault is the site's network or its way out."
 }
 
 // onlyLogin finds the login when the asker named none.

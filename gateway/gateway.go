@@ -84,8 +84,9 @@ type Config struct {
 
 // Broker is the only way to start a session.
 type Broker struct {
-	cfg    Config
-	frozen atomic.Pointer[chan struct{}] // closed when input may pass again; nil: it may
+	cfg     Config
+	started time.Time
+	frozen  atomic.Pointer[chan struct{}] // closed when input may pass again; nil: it may
 
 	mu        sync.Mutex // guards what follows
 	asked     map[id.Session]asked
@@ -145,7 +146,7 @@ func New(cfg Config) *Broker {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Broker{cfg: cfg, asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
+	return &Broker{cfg: cfg, started: cfg.Now(), asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
 }
 
 // Live is one running session, as others may see it.

@@ -138,7 +138,7 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"6 too many groups", func(t *testing.T) string {
 			return b.page(t, nil, map[string]any{"_claim_names": map[string]string{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]string{"endpoint": "https://graph.example/groups"}}})
 		}, []string{"403 ", "did not send your groups because there are too many of them", "only the groups that are assigned to this application"}},
-		{"7 the device is offline", b.offline, []string{"255 ", "press-2 is offline since 20", "UTC, so no session can start.", "Other machines at its site are online, so it is this machine or its cable."}},
+		{"7 the device is offline", b.offline, []string{"255 ", "press-2 is offline since 20", "UTC, so no session can start.", "Other devices at its site are online, so the fault is this device, its cable or its network."}},
 		{"8 no grant", func(t *testing.T) string { return b.shell(t, b.admin, "press-1") },
 			[]string{"77 ", "No machine of the name press-1 is visible to you", "`sallyport devices list` shows what you can reach and what you can ask for."}},
 		{"8 no grant, and a way in", func(t *testing.T) string { return b.shell(t, b.Person("ola"), "press-1") }, []string{"77 ", "You may not open a shell", "R1 lets you ask for it"}},
