@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,9 +18,6 @@ const askTime = 5 * time.Second
 
 // askEvery is the pause between two of them.
 const askEvery = 250 * time.Millisecond
-
-// lastWord is the hint for a session whose end is not known here.
-const lastWord = "The gateway ends the session when it notices. `sallyport sessions show last` says how it ended."
 
 // lost explains why the terminal socket broke. The error of the socket alone cannot tell a gateway that was killed from a
 // network that was cut, so the gateway is asked: whether it answers, and how the session ended.
@@ -37,26 +35,25 @@ func (t *Terminal) lost(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	row, asked := t.ended(ctx)
-	cause, network := reach.Of(asked)
+	say := func(c reach.Cause, text, hint string) error {
+		return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(&reach.Failure{Cause: c, Err: err})
+	}
 	switch {
 	case asked == nil && row.Reason == crashed:
-		return errkind.New(errkind.Unavailable, "the gateway "+host+" was restarted, which ended the session").
-			WithHint("Open a new session. What was recorded until then is kept.").Because(err)
+		return say(reach.Stopping, "the gateway "+host+" was restarted, which ended the session", "Open a new session. What was recorded until then is kept.")
 	case asked == nil && row.Reason == byTerminal:
-		return errkind.New(errkind.Unavailable, "the connection to "+host+" was lost, and the gateway ended the session").
-			WithHint("The network or a proxy in between cut it. Open a new session.").Because(err)
+		return say(reach.Lost, "the connection to "+host+" was lost, and the gateway ended the session", "The network or a proxy in between cut it. Open a new session.")
 	case asked == nil && row.Reason != "":
-		return errkind.New(errkind.Unavailable, "the connection to "+host+" was lost; the session ended: "+row.Reason).
-			WithHint(lastWord).Because(err)
+		return say(reach.Lost, "the connection to "+host+" was lost; the session ended: "+row.Reason, "`sallyport sessions show last` says more.")
 	case asked != nil && restarting(asked):
-		return errkind.New(errkind.Unavailable, "the gateway "+host+" has stopped or is restarting, which ended the session").
-			WithHint("Try again in a minute; then `sallyport sessions show last` says how the session ended.").Because(err)
-	case network && cause != reach.Silent:
+		return say(reach.Stopping, "the gateway "+host+" has stopped or is restarting, which ended the session",
+			"Try again in a minute; then `sallyport sessions show last` says how the session ended.")
+	case unreachable(asked):
 		text, hint, _ := errkind.ForPeople(asked)
-		return errkind.New(errkind.Unavailable, "the connection to "+host+" was lost: "+text).WithHint(hint).Because(err)
+		return say(reach.Lost, "the connection to "+host+" was lost: "+text, hint)
 	}
 	if e, ok := errkind.Of(broken); ok {
-		return e.WithHint("The network or a proxy in between cut it. " + lastWord)
+		return e.WithHint("The network or a proxy in between cut it. The gateway ends the session when it notices; `sallyport sessions show last` says how.")
 	}
 	return broken
 }
@@ -96,4 +93,10 @@ func restarting(err error) bool {
 	default: // in the gateway's own words
 		return errkind.KindOf(err) == errkind.Unavailable
 	}
+}
+
+// unreachable reports whether an error says why nothing on the way to the gateway can be reached any more.
+func unreachable(err error) bool {
+	cause, network := reach.Of(err)
+	return network && slices.Contains([]reach.Cause{reach.NoRoute, reach.NameUnknown, reach.NameServer, reach.ProxyUnreachable, reach.ProxyTarget}, cause)
 }
