@@ -238,10 +238,10 @@ func (p *plant) killed(t *testing.T) {
 	s := p.shell(t, "echo begun; sleep 100")
 	s.out.wait(t, "begun")
 	p.gateway.End(syscall.SIGKILL)
-	if status := s.end(t); status != 255 {
-		t.Errorf("the session's own failure: got status %d, want 255\n%s", status, s.errs.text())
-	}
 	p.gateway = p.Serve()
+	if status := s.end(t); status != 255 || !strings.Contains(s.errs.text(), "restart") || !strings.Contains(s.errs.text(), ", which ended the session") {
+		t.Errorf("the session's own failure: got status %d, want 255 and that the gateway restarted\n%s", status, s.errs.text())
+	}
 	p.WaitOnline(p.admin, p.agent, "press-1")
 	p.works(t)
 	if got := p.admin.Must("log", "consistency", checkpoint); !strings.Contains(got, "holds everything of your checkpoint") {

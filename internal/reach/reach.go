@@ -113,6 +113,17 @@ func Explain(host string, err error) error {
 	return unavailable(c, text, hint, err)
 }
 
+// Text is what Explain says of err in one line, for lists such as a doctor's. It is empty for nil.
+func Text(host string, err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errkind.Of(Explain(host, err)); ok {
+		return e.Text
+	}
+	return words(err)
+}
+
 // Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section 7.4.1), 0 for none.
 func Broken(host string, code int, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {

@@ -167,6 +167,16 @@ func TestAnswersOfOtherServersAreTheirStatusAlone(t *testing.T) {
 	}
 }
 
+func TestTextIsWhatExplainSays(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for want, err := range map[string]error{"": nil, "nothing listens at gw:443 (connection refused)": refused, "the file is missing": errkind.New(errkind.Usage, "the file is missing"),
+		"context canceled": context.Canceled} {
+		if got := Text("gw:443", err); got != want {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
+	}
+}
+
 func TestABrokenConnectionSaysHow(t *testing.T) {
 	for code, want := range map[int]Cause{1001: Stopping, 1012: Stopping, 1013: NoGatewayNow, 1006: Lost, 0: Lost} {
 		if got, ok := Of(Broken("gw", code, io.ErrUnexpectedEOF)); !ok || got != want {
