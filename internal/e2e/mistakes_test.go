@@ -115,6 +115,15 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 			got := testenv.Finish(t, cmd)
 			return fmt.Sprintf("%d %s", got.Status, got.Err)
 		}, []string{"1 ", "wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
+		{"3 a proxy does not accept the password", func(t *testing.T) string {
+			return b.enrol(t, "new", b.code, "--proxy", "http://plant:wrong@"+passwordProxy(t), "--ca", b.CA())
+		}, []string{"1 ", "does not accept the user name and password that it was given", "Correct them"}},
+		{"3 a proxy does not accept the password: a person's", func(t *testing.T) string {
+			cmd := b.tess.Command(t.Context(), "whoami", "--gateway", "https://access.invalid")
+			cmd.Env = append(cmd.Env, "SALLYPORT_TOKEN=spt_x", "HTTPS_PROXY=http://ada:wrong@"+passwordProxy(t))
+			got := testenv.Finish(t, cmd)
+			return fmt.Sprintf("%d %s", got.Status, got.Err)
+		}, []string{"1 ", "does not accept the user name and password that it was given", "Correct them"}},
 		{"3 a proxy opens TLS", func(t *testing.T) string {
 			addr, _ := openingProxy(t, b.Listen)
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+addr, "--ca", b.CA())
