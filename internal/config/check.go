@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -51,6 +50,12 @@ func (c *Config) defaults() {
 	for i := range c.Identity {
 		set(&c.Identity[i].GroupsClaim, "groups")
 		set(&c.Identity[i].ShownAs, c.Identity[i].Name)
+		if c.Identity[i].NoRefresh == 0 {
+			c.Identity[i].NoRefresh = Duration(time.Hour)
+		}
+		if !c.Identity[i].Builtin {
+			set(&c.Identity[i].Prompt, "auto")
+		}
 	}
 	if u, err := url.Parse(c.Site.URL); err == nil && c.Ledger.Origin == "" {
 		c.Ledger.Origin = u.Host + "/log"
@@ -163,35 +168,6 @@ func (c *Config) Logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
-}
-
-var shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
-
-func (c *Config) checkIdentities() error {
-	if len(c.Identity) == 0 {
-		return errors.New("[[identity]] is missing: nobody could sign in")
-	}
-	seen, builtin := map[string]bool{}, 0
-	for _, p := range c.Identity {
-		switch {
-		case !shortName.MatchString(p.Name):
-			return fmt.Errorf("[[identity]] name = %q: write 1 to 31 characters of a-z, 0-9 and -", p.Name)
-		case seen[p.Name]:
-			return fmt.Errorf("[[identity]] name = %q occurs twice", p.Name)
-		case p.Builtin && (p.Issuer != "" || p.ClientID != "" || p.SecretFile != ""):
-			return fmt.Errorf("[[identity]] %s: builtin has neither issuer nor client", p.Name)
-		case !p.Builtin && (p.Issuer == "" || p.ClientID == ""):
-			return fmt.Errorf("[[identity]] %s: issuer and client_id are missing; or write builtin = true", p.Name)
-		}
-		seen[p.Name] = true
-		if p.Builtin {
-			builtin++
-		}
-	}
-	if builtin > 1 {
-		return errors.New("[[identity]] builtin = true stands twice; there is one built-in provider")
-	}
-	return nil
 }
 
 func (c *Config) checkRecording() error {

@@ -73,7 +73,11 @@ type Identity struct {
 	Issuer       string            `toml:"issuer" doc:"Issuer URL, exactly as in the provider's discovery document. Not with builtin."`
 	ClientID     string            `toml:"client_id" doc:"Not with builtin."`
 	SecretFile   string            `toml:"client_secret_file" doc:"File with the client secret. Not with builtin."`
-	GroupsClaim  string            `toml:"groups_claim" doc:"Claim of the id token that lists groups." default:"groups"`
+	CAFile       string            `toml:"ca_file" doc:"PEM file of the authorities that sign the provider's certificate, such as the company's own. Only these are then trusted for it. Empty: the system's. Not with builtin."`
+	Scopes       Words             `toml:"scopes" doc:"Scopes to ask for, sent exactly as written; openid is required. Empty: openid, profile, email, offline_access and groups, each only where the provider's discovery document lists it. A document without a list gets the first four. Not with builtin."`
+	Prompt       string            `toml:"prompt" doc:"When prompt=consent is sent, without which many providers give no refresh token. auto: once a sign-in has brought none. always: at every sign-in. never. Not with builtin." default:"auto"`
+	NoRefresh    Duration          `toml:"no_refresh_at_most" doc:"How long a sign-in lasts that the provider cannot be asked about again, because it gave no refresh token. The signer accepts no id token that is older, so a provider that is down for longer keeps people from opening sessions. 1s to 12h." default:"1h"`
+	GroupsClaim  string            `toml:"groups_claim" doc:"Claim that lists groups, in the id token or at the userinfo endpoint." default:"groups"`
 	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do. The provider is then asked for auth_time, from which the factor counts; a sign-in without it is refused."`
 	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist."`
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/idp"
-	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
@@ -194,6 +193,7 @@ func (e *examination) identities(ctx context.Context) {
 			return e.asGatewaySees(i.Name, func() (string, error) { return e.provider(ctx, i) })
 		})
 	}
+	e.withoutRefresh(ctx)
 }
 
 // asGatewaySees adds what the running gateway says of a provider: it may have another way out than doctor.
@@ -203,16 +203,6 @@ func (e *examination) asGatewaySees(name string, look func() (string, error)) (s
 		return "", odd("answers here, but not when the gateway last asked: "+why, "The gateway asks every 20 s. Look at its user's way out: firewall, proxy, DNS.")
 	}
 	return text, err
-}
-
-// provider asks one and says what must be registered there.
-func (e *examination) provider(ctx context.Context, i config.Identity) (string, error) {
-	redirect := siteBase(e.c) + "/callback/" + i.Name
-	p, err := oidcauth.New(oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID, RedirectURL: redirect})
-	if err == nil {
-		err = p.Check(ctx)
-	}
-	return i.Issuer + " answers; registered there must be exactly " + redirect, err
 }
 
 func (e *examination) people() (string, error) {

@@ -128,6 +128,7 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	for name, err := range g.providers.results() {
 		gauge("idp_up", "Whether the provider answered when it was last asked, within the last half minute.", yes(err == nil), "provider", name)
 	}
+	g.withoutRefresh(ctx, gauge)
 	if g.cert != nil {
 		leaf, err := g.cert.Served()
 		gauge("cert_expiry_seconds", "Until the certificate that is served ends.", time.Until(leaf.NotAfter).Seconds())

@@ -44,6 +44,9 @@ func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) 
 		if len(i.SecondFactor.AMR)+len(i.SecondFactor.ACR) > 0 { // it counts from auth_time, which must come back when this is asked
 			p.MaxAge = signInAge
 		}
+		if err := howAsked(i, &p); err != nil {
+			return nil, err
+		}
 		if err := each(i, &p); err != nil {
 			return nil, err
 		}
@@ -139,7 +142,8 @@ func (g *Gateway) openSite(context.Context) error {
 		site.Providers = append(site.Providers, apitype.Provider{Name: p.Name(), ShownAs: p.ShownAs(), Start: "/login/" + p.Name()})
 	}
 	g.login, err = login.New(login.Config{URL: g.opt.Config.Site.URL, Site: site.Name, Providers: g.set, Store: g.DB, Audit: g.audit, Addr: g.addr(),
-		OnSignedOut: func(key, why string) { go g.broker.EndAllOf(key, why) }, OnChanged: g.revalidated, InUse: g.broker.InUse, RevokeToken: g.revokeToken, Log: g.opt.Log})
+		OnSignedOut: func(key, why string) { go g.broker.EndAllOf(key, why) }, OnChanged: g.revalidated, InUse: g.broker.InUse, RevokeToken: g.revokeToken,
+		Identify: g.Signer.Identify, Log: g.opt.Log})
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func (c claims) texts(name string) ([]string, bool) {
 
 func (c claims) has(name string) bool { _, ok := c[name]; return ok }
 
+// says reports a claim with a value.
+func (c claims) says(name string) bool { return c.has(name) && string(c[name]) != "null" }
+
 // time reads seconds since 1970.
 func (c claims) time(name string) (time.Time, bool) {
 	var n float64

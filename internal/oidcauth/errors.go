@@ -14,14 +14,22 @@ import (
 var ErrEnded = errors.New("the provider has ended this sign-in")
 
 // refused says that an answer did not pass a check. Why is for the log: whoever forges tokens learns nothing from us.
-func (p *Provider) refused(why string) error {
+func (p *Provider) refused(why string) error { return p.refusedFor(errors.New(why)) }
+
+func (p *Provider) refusedFor(why error) error {
 	return errkind.New(errkind.Signin, fmt.Sprintf("the answer of %s did not pass our checks, so you are not signed in", p.cfg.ShownAs)).
-		WithHint("Sign in again. If it stays so, tell whoever runs the gateway: the log says which check it was.").Because(errors.New(why))
+		WithHint("Sign in again. If it stays so, tell whoever runs the gateway: the log says which check it was.").Because(why)
 }
 
 func (p *Provider) unreachable(cause error) error {
 	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s cannot be reached, so nobody can sign in with it now", p.cfg.ShownAs)).
 		WithHint("Try again in a minute, or sign in another way.").Because(cause)
+}
+
+// noAnswer says that claims could not be asked for.
+func (p *Provider) noAnswer(cause error) error {
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("the id token of %s lacks your groups, and its userinfo endpoint does not say them now", p.cfg.ShownAs)).
+		WithHint("Try again in a minute. If it stays so, the gateway's administrator finds the cause in the log.").Because(cause)
 }
 
 func (p *Provider) misconfigured(what, hint string) error {
@@ -48,6 +56,9 @@ func (p *Provider) answered(code, description string) error {
 		return p.unreachable(because)
 	case strings.Contains(description, "redirect"):
 		return p.wrongRedirect().Because(because)
+	}
+	if code == "invalid_scope" {
+		return p.misconfigured("it answered invalid_scope to one of the scopes that were asked for", "Write scopes in [[identity]] without the one that it refuses: docs/identity.md.")
 	}
 	return p.misconfigured("it answered "+knownCode(code), "Compare client id, redirect URI and scopes at the provider with the configuration.")
 }

@@ -20,6 +20,7 @@ type Flow struct {
 	Nonce    string
 	Verifier string
 	MaxAge   time.Duration
+	Consent  bool // prompt=consent was sent
 }
 
 // Start gives a new flow and the address at which it begins. Fresh asks the provider to see the person again, also when
@@ -29,15 +30,27 @@ func (p *Provider) Start(ctx context.Context, fresh bool) (Flow, string, error) 
 	if err != nil {
 		return Flow{}, "", err
 	}
-	f := Flow{Provider: p.cfg.Name, State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(), MaxAge: p.cfg.MaxAge}
+	f := Flow{Provider: p.cfg.Name, State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(), MaxAge: p.cfg.MaxAge, Consent: p.AsksConsent()}
 	opts := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
 	if f.MaxAge > 0 {
 		opts = append(opts, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(f.MaxAge.Seconds()))))
 	}
-	if fresh {
-		opts = append(opts, oauth2.SetAuthURLParam("prompt", "login"))
+	if prompt := prompts(fresh, f.Consent); prompt != "" {
+		opts = append(opts, oauth2.SetAuthURLParam("prompt", prompt))
 	}
 	return f, p.oauth(m).AuthCodeURL(f.State, opts...), nil
+}
+
+func prompts(login, consent bool) string {
+	switch {
+	case login && consent:
+		return "login consent"
+	case login:
+		return "login"
+	case consent:
+		return "consent"
+	}
+	return ""
 }
 
 // Finish takes what the provider sent back through the browser.
@@ -47,6 +60,9 @@ func (p *Provider) Finish(ctx context.Context, f Flow, q url.Values) (SignIn, er
 		return SignIn{}, err
 	}
 	if err := p.fromUs(m, f, q); err != nil {
+		if f.Consent && q.Get("error") != "" && q.Get("error") != "access_denied" { // prompt=consent may be what it refuses
+			p.learnConsent(m, f, false)
+		}
 		return SignIn{}, err
 	}
 	t, err := p.oauth(m).Exchange(p.with(ctx), q.Get("code"), oauth2.VerifierOption(f.Verifier))
@@ -67,9 +83,13 @@ func (p *Provider) Finish(ctx context.Context, f Flow, q url.Values) (SignIn, er
 	if err := p.fits(v, f.Nonce, t.AccessToken, f.MaxAge); err != nil {
 		return SignIn{}, err
 	}
-	s, err := p.who(v.claims, raw)
+	s, err := p.completeWho(ctx, v, raw, t.AccessToken)
+	if err != nil {
+		return SignIn{}, err
+	}
 	s.RefreshToken = t.RefreshToken
-	return s, err
+	p.learnConsent(m, f, t.RefreshToken != "")
+	return s, nil
 }
 
 // fromUs checks the answer's own parameters. With several providers, iss is what keeps one from passing another's code

@@ -191,7 +191,7 @@ func TestGroupsThatAreMissingAreADenial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLiar(t)
-			l.claims = c.claims
+			l.claims, l.meta = c.claims, map[string]any{"userinfo_endpoint": ""}
 			_, err := l.signIn(l.party())
 			if errkind.KindOf(err) != errkind.Denied || !strings.Contains(chain(err), c.want) {
 				t.Errorf("got %v, want a denial …%s…", err, c.want)

@@ -138,7 +138,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		k := newKeySet(issuer+"/jwks", client(Inside(pages{"/jwks": doc})), time.Minute, p.clock.now)
+		k := newKeySet(issuer+"/jwks", client(Inside(pages{"/jwks": doc}), nil), time.Minute, p.clock.now)
 		keys, err := k.get(t.Context())
 		if err != nil {
 			return

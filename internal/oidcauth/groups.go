@@ -1,6 +1,7 @@
 package oidcauth
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +10,19 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 )
+
+// completeWho reads somebody out of a token that was just given to us, and of userinfo for what it lacks.
+func (p *Provider) completeWho(ctx context.Context, v verified, raw, access string) (SignIn, error) {
+	c, err := p.complete(ctx, v, raw, access, forPeople...)
+	if err != nil {
+		return SignIn{}, err
+	}
+	s, err := p.who(c.claims, raw)
+	if c.asked {
+		s.AccessToken = access
+	}
+	return s, err
+}
 
 // who reads somebody out of claims that have been checked.
 func (p *Provider) who(c claims, raw string) (SignIn, error) {
@@ -24,9 +38,10 @@ func (p *Provider) who(c claims, raw string) (SignIn, error) {
 		}
 	}
 	s.AMR, _ = c.texts("amr")
+	s.IssuedAt, _ = c.time("iat")
 	at, ok := c.time("auth_time")
 	if !ok {
-		at, _ = c.time("iat")
+		at = s.IssuedAt
 	}
 	s.SignedInAt = at
 	if ok { // without auth_time nobody says when it was: the provider may remember it since last week
@@ -52,7 +67,7 @@ func (p *Provider) groups(c claims) ([]string, error) {
 	sent, ok := c.texts(p.cfg.GroupsClaim)
 	if !ok {
 		return nil, errkind.New(errkind.Denied, fmt.Sprintf("%s sent no list of groups (claim %q), so nothing can be decided about you", p.cfg.ShownAs, p.cfg.GroupsClaim)).
-			WithHint("Whoever runs the provider adds the groups claim to the id token of this application; groups_claim in the configuration is its name.")
+			WithHint("The provider's administrator lets it send this claim in the id token or at its userinfo endpoint. [[identity]] groups_claim and scopes must fit: docs/identity.md.")
 	}
 	mapped := []string{}
 	for _, g := range sent {

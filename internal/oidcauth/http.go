@@ -2,6 +2,8 @@ package oidcauth
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,11 +27,13 @@ const (
 var errTooLong = errors.New("the provider's answer is longer than 512 KiB")
 
 // client has a deadline, reads bounded bodies and follows no redirects: a token request must go where it was sent.
-func client(t http.RoundTripper) *http.Client {
+// Roots, unless nil, are the only authorities that it trusts.
+func client(t http.RoundTripper, roots *x509.CertPool) *http.Client {
 	if t == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()
 		own.ResponseHeaderTimeout = requestTime
 		own.MaxResponseHeaderBytes = 64 << 10
+		own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 		t = own
 	}
 	return &http.Client{Transport: bounded{t}, Timeout: requestTime,
@@ -61,20 +65,31 @@ func (s *shortBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// getJSON reads one document. Errors say the status and never the body.
-func getJSON(ctx context.Context, c *http.Client, addr string, into any) error {
+// statusError is an answer other than 200.
+type statusError struct {
+	addr string
+	code int
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("%s answered %d", e.addr, e.code) }
+
+// getJSON reads one document, with an access token unless that is empty. Errors say the status and never the body.
+func getJSON(ctx context.Context, c *http.Client, addr, access string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, addr, nil)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Accept", "application/json")
+	if access != "" {
+		req.Header.Set("Authorization", "Bearer "+access)
+	}
 	res, err := c.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d", addr, res.StatusCode)
+		return statusError{addr, res.StatusCode}
 	}
 	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || !(kind == "application/json" || strings.HasSuffix(kind, "+json")) {
 		return fmt.Errorf("%s answered something that is not JSON", addr)

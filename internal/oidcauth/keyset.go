@@ -123,7 +123,7 @@ func (k *keySet) get(ctx context.Context) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := getJSON(ctx, k.http, k.url, &set); err != nil {
+	if err := getJSON(ctx, k.http, k.url, "", &set); err != nil {
 		return nil, err
 	}
 	var out []jose.JSONWebKey

@@ -26,7 +26,7 @@ func TestForgedKeyIDsCostOneFetchAnInterval(t *testing.T) {
 		for i := range 40 {
 			wg.Go(func() {
 				raw := l.signed("JWT", fmt.Sprintf("forged-%d", i), l.honest())
-				if _, err := p.VerifyIDToken(context.Background(), raw); err == nil {
+				if _, err := p.VerifyIDToken(context.Background(), raw, ""); err == nil {
 					t.Errorf("a token of a key that nobody publishes was believed")
 				}
 			})
@@ -59,7 +59,7 @@ func TestANewKeyIsFoundAndAnOldOneForgotten(t *testing.T) {
 	if _, err := l.signIn(p); err != nil {
 		t.Errorf("sign-in with the new key: %v", err)
 	}
-	if _, err := p.VerifyIDToken(t.Context(), old); err == nil {
+	if _, err := p.VerifyIDToken(t.Context(), old, ""); err == nil {
 		t.Errorf("a token of a key that was withdrawn was believed")
 	}
 }
@@ -78,13 +78,13 @@ func TestAHungKeyFetchStopsOnlyThoseWhoNeedNewKeys(t *testing.T) {
 	l.clock.forward(time.Minute)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		p.VerifyIDToken(context.Background(), l.signed("JWT", "forged", map[string]any{"iss": l.srv.URL}))
+		p.VerifyIDToken(context.Background(), l.signed("JWT", "forged", map[string]any{"iss": l.srv.URL}), "")
 	})
 	for l.jwks.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	done := make(chan error, 1)
-	go func() { _, err := p.VerifyIDToken(context.Background(), good); done <- err }()
+	go func() { _, err := p.VerifyIDToken(context.Background(), good, ""); done <- err }()
 	select {
 	case err := <-done:
 		if err != nil {

@@ -43,8 +43,11 @@ type liar struct {
 	forms    []url.Values
 	jwksHang chan struct{}
 
+	userinfo http.HandlerFunc // answers /userinfo
+
 	jwks  atomic.Int32
 	token atomic.Int32
+	asked atomic.Int32 // userinfo
 }
 
 type clock struct{ ns atomic.Int64 }
@@ -54,20 +57,21 @@ func (c *clock) forward(d time.Duration) { c.ns.Add(int64(d)) }
 
 func newLiar(t testing.TB) *liar {
 	t.Helper()
-	l := &liar{t: t, kid: "k1", clock: &clock{}, refresh: "refresh-1"}
+	l := &liar{t: t, kid: "k1", clock: &clock{}, refresh: "refresh-1", userinfo: http.NotFound}
 	l.clock.ns.Store(time.Now().Truncate(time.Second).UnixNano())
 	l.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", l.serveMeta)
 	mux.HandleFunc("GET /jwks", l.serveKeys)
 	mux.HandleFunc("POST /token", l.serveToken)
+	mux.HandleFunc("GET /userinfo", func(w http.ResponseWriter, r *http.Request) { l.asked.Add(1); l.userinfo(w, r) })
 	l.srv = httptest.NewServer(mux)
 	t.Cleanup(l.srv.Close)
 	return l
 }
 
 func (l *liar) serveMeta(w http.ResponseWriter, _ *http.Request) {
-	m := map[string]any{"issuer": l.srv.URL, "authorization_endpoint": l.srv.URL + "/auth", "token_endpoint": l.srv.URL + "/token", "jwks_uri": l.srv.URL + "/jwks",
+	m := map[string]any{"issuer": l.srv.URL, "authorization_endpoint": l.srv.URL + "/auth", "token_endpoint": l.srv.URL + "/token", "jwks_uri": l.srv.URL + "/jwks", "userinfo_endpoint": l.srv.URL + "/userinfo",
 		"end_session_endpoint": l.srv.URL + "/end", "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"}, "authorization_response_iss_parameter_supported": true}
 	l.mu.Lock()
 	maps.Copy(m, l.meta)

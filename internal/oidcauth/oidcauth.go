@@ -8,7 +8,9 @@
 //	the token request           PKCE S256, one way of client authentication, no redirects, bounded body     http.go
 //	the signature               algorithms allowed by us, keys fetched at most once an interval             keyset.go
 //	the claims                  iss, aud and azp, sub, exp, iat, nbf, nonce, at_hash, auth_time, kind        claims.go
+//	claims that are not there   userinfo: the same sub, JSON, bounded, once for each id token                userinfo.go
 //	who it is                   groups mapped explicitly; an overage is a denial                             groups.go
+//	how fresh it is             an id token is evidence for no_refresh_at_most                               evidence.go
 //	refresh                     same sub, same nonce, auth_time not later                                    refresh.go
 //	logout tokens               their own kind, events, no nonce, fresh, each once                           logout.go
 //	who has left                asked where the provider can be asked                                        account.go
@@ -22,7 +24,9 @@
 package oidcauth
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +51,14 @@ type Config struct {
 	GroupsClaim  string            // default "groups"
 	Groups       map[string]string // left: as the provider sends it; right: as policy names it
 	AMR, ACR     []string          // which sign-ins count as a second factor
-	Scopes       []string          // default openid profile email offline_access, as far as the provider knows them
+	Scopes       []string          // sent as they are; empty: the usual ones that the provider knows, see scopes.go
+	Prompt       string            // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
+
+	// NoRefreshAtMost is how long an id token is evidence, counted from its iat; default DefaultNoRefresh. A refresh brings a
+	// later one.
+	NoRefreshAtMost time.Duration
+	// Roots are the authorities that are trusted for the provider's addresses; nil: the system's.
+	Roots *x509.CertPool
 
 	// MaxAge asks for a sign-in that is no older, and then auth_time must come back. Zero: not asked.
 	MaxAge time.Duration
@@ -70,9 +81,11 @@ type SignIn struct {
 	AMR            []string
 	ACR            string
 	SignedInAt     time.Time
+	IssuedAt       time.Time // of the id token
 	SecondFactorAt time.Time // zero: no second factor
 	IDToken        string
 	RefreshToken   string
+	AccessToken    string // kept only where the userinfo endpoint was asked: the signer asks there itself
 }
 
 // Provider is one OpenID provider. Its metadata is read when it is first needed, so a provider that is down does not
@@ -81,12 +94,14 @@ type Provider struct {
 	cfg   Config
 	http  *http.Client
 	jtis  *replays
+	said  *answers   // of the userinfo endpoint
 	learn sync.Mutex // held while metadata is read
 
-	mu    sync.Mutex // guards what follows
-	meta  *metadata
-	keys  *keySet
-	until time.Time // metadata is read again after
+	mu      sync.Mutex // guards what follows
+	meta    *metadata
+	keys    *keySet
+	until   time.Time // metadata is read again after
+	consent consent
 }
 
 // metadata is what discovery says, as far as it is used here.
@@ -95,6 +110,7 @@ type metadata struct {
 	Auth        string   `json:"authorization_endpoint"`
 	Token       string   `json:"token_endpoint"`
 	Keys        string   `json:"jwks_uri"`
+	UserInfo    string   `json:"userinfo_endpoint"`
 	EndSession  string   `json:"end_session_endpoint"`
 	Account     string   `json:"sallyport_account_endpoint"` // the built-in provider's alone
 	Algorithms  []string `json:"id_token_signing_alg_values_supported"`
@@ -126,10 +142,9 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.KeyInterval == 0 {
 		cfg.KeyInterval = 30 * time.Second
 	}
-	if len(cfg.Scopes) == 0 {
-		cfg.Scopes = []string{oidc.ScopeOpenID, "profile", "email", oidc.ScopeOfflineAccess}
-	}
-	return &Provider{cfg: cfg, http: client(cfg.Transport), jtis: newReplays(cfg.Now)}, nil
+	cfg.NoRefreshAtMost = cmp.Or(cfg.NoRefreshAtMost, DefaultNoRefresh)
+	cfg.Prompt = cmp.Or(cfg.Prompt, PromptAuto)
+	return &Provider{cfg: cfg, http: client(cfg.Transport, cfg.Roots), jtis: newReplays(cfg.Now), said: newAnswers(cfg.Now)}, nil
 }
 
 // Name is the short one, in addresses.
@@ -188,7 +203,7 @@ func (p *Provider) known() (metadata, *keySet, bool) {
 func (p *Provider) readMetadata(ctx context.Context) (metadata, error) {
 	var m metadata
 	addr := strings.TrimSuffix(p.cfg.Issuer, "/") + "/.well-known/openid-configuration"
-	if err := getJSON(ctx, p.http, addr, &m); err != nil {
+	if err := getJSON(ctx, p.http, addr, "", &m); err != nil {
 		return m, p.unreachable(err)
 	}
 	if m.Issuer != p.cfg.Issuer {
@@ -237,21 +252,4 @@ func (p *Provider) authStyle(m metadata) oauth2.AuthStyle {
 		return oauth2.AuthStyleInParams
 	}
 	return oauth2.AuthStyleInHeader
-}
-
-// scopes leaves out what the provider says it does not know; openid is always asked for.
-func (p *Provider) scopes(m metadata) []string {
-	if len(m.Scopes) == 0 {
-		return p.cfg.Scopes
-	}
-	var out []string
-	for _, s := range p.cfg.Scopes {
-		for _, has := range m.Scopes {
-			if s == has || s == oidc.ScopeOpenID {
-				out = append(out, s)
-				break
-			}
-		}
-	}
-	return out
 }

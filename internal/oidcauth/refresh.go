@@ -6,14 +6,15 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // Refresh asks the provider whether a sign-in still stands and who the person is now. The refresh token is used up where
 // the provider rotates them. ErrEnded is in the chain when it does not stand any more; another error means that the
 // provider did not say.
 //
-// A provider that sends no new id token says only that the sign-in stands: the SignIn is the old one.
+// A provider that sends no new id token says only that the sign-in stands: the SignIn is the old one. Where the refresh succeeded and
+// userinfo could not be asked, the SignIn beside the error has the new refresh token: the old one is used up.
 func (p *Provider) Refresh(ctx context.Context, old SignIn) (SignIn, error) {
 	m, _, err := p.discover(ctx)
 	if err != nil {
@@ -36,7 +37,11 @@ func (p *Provider) Refresh(ctx context.Context, old SignIn) (SignIn, error) {
 	if err != nil {
 		return SignIn{}, ended(err)
 	}
-	s, err := p.who(v.claims, raw)
+	s, err := p.completeWho(ctx, v, raw, t.AccessToken)
+	if errkind.KindOf(err) == errkind.Unavailable {
+		old.RefreshToken = t.RefreshToken
+		return old, err
+	}
 	s.RefreshToken = t.RefreshToken
 	if s.SID == "" {
 		s.SID = old.SID
@@ -72,30 +77,4 @@ func ended(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrEnded, err)
-}
-
-// VerifyIDToken is the signer's: signature, issuer, audience, groups. Expiry is judged as it was at sign-in, because the
-// token is the evidence of a sign-in that lasts longer; the signer limits its age by SignedInAt.
-func (p *Provider) VerifyIDToken(ctx context.Context, raw string) (signer.Identity, error) {
-	v, err := p.signed(ctx, raw)
-	if err != nil {
-		return signer.Identity{}, err
-	}
-	iat, hasIat := v.time("iat")
-	exp, hasExp := v.time("exp")
-	at, _ := v.time("auth_time")
-	now := p.cfg.Now()
-	switch {
-	case !hasIat || !hasExp || exp.Before(iat) || exp.Sub(iat) > longest:
-		return signer.Identity{}, p.refused("id token: exp or iat")
-	case iat.Sub(now) > early || at.Sub(now) > early:
-		return signer.Identity{}, p.clock("from the future")
-	case v.text("nonce") == "" && v.claims.has("nonce"):
-		return signer.Identity{}, p.refused("id token: nonce")
-	}
-	s, err := p.who(v.claims, raw)
-	if err != nil {
-		return signer.Identity{}, err
-	}
-	return signer.Identity{Principal: s.Principal, Name: s.Name, Groups: s.Groups, SignedInAt: s.SignedInAt, SecondFactorAt: s.SecondFactorAt}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/internal/signer"
 )
 
 func TestARefreshRotatesAndReadsGroupsAnew(t *testing.T) {
@@ -79,7 +81,7 @@ func TestARefusedRefreshEndsAndAProviderThatIsDownDoesNot(t *testing.T) {
 	}
 }
 
-func TestTheSignerBelievesATokenLongAfterItExpired(t *testing.T) {
+func TestAnIDTokenIsEvidenceForNoRefreshAtMostAndNoLonger(t *testing.T) {
 	l := newLiar(t)
 	l.claims = map[string]any{"amr": []string{"mfa"}}
 	p := l.party()
@@ -91,13 +93,25 @@ func TestTheSignerBelievesATokenLongAfterItExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.clock.forward(8 * time.Hour)
-	who, err := set.VerifyIDToken(t.Context(), in.IDToken)
+	l.clock.forward(DefaultNoRefresh) // its exp was 55 minutes ago
+	who, err := set.VerifyIDToken(t.Context(), in.IDToken, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if who.Principal != in.Principal || !slices.Equal(who.Groups, in.Groups) || !who.SignedInAt.Equal(in.SignedInAt) || !who.SecondFactorAt.Equal(in.SignedInAt) {
 		t.Errorf("got %+v", who)
+	}
+	l.clock.forward(time.Second)
+	if who, err := set.VerifyIDToken(t.Context(), in.IDToken, ""); !errors.Is(err, signer.ErrUnconfirmed) {
+		t.Errorf("a second later: got %+v, %v", who, err)
+	}
+	l.claims = map[string]any{"auth_time": in.SignedInAt.Unix(), "nonce": nil}
+	next, err := p.Refresh(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, err := set.VerifyIDToken(t.Context(), next.IDToken, ""); err != nil || !who.SignedInAt.Equal(in.SignedInAt) {
+		t.Errorf("refreshed: got %+v, %v", who, err)
 	}
 }
 
@@ -119,7 +133,7 @@ func TestTheSignerRefusesWhatIsNoSignIn(t *testing.T) {
 		"nothing":                        "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if who, err := set.VerifyIDToken(t.Context(), raw); err == nil {
+			if who, err := set.VerifyIDToken(t.Context(), raw, ""); err == nil {
 				t.Errorf("believed: %+v", who)
 			}
 		})

@@ -42,11 +42,11 @@ func (s *Set) Named(name string) (*Provider, error) {
 }
 
 // VerifyIDToken implements signer.Identities. What the token says of its issuer only chooses who checks it.
-func (s *Set) VerifyIDToken(ctx context.Context, raw string) (signer.Identity, error) {
+func (s *Set) VerifyIDToken(ctx context.Context, raw, access string) (signer.Identity, error) {
 	iss := claimsOf(raw).text("iss")
 	for _, p := range s.all {
 		if p.cfg.Issuer == iss {
-			return p.VerifyIDToken(ctx, raw)
+			return p.VerifyIDToken(ctx, raw, access)
 		}
 	}
 	return signer.Identity{}, errkind.New(errkind.Signin, "this sign-in is of no provider that is configured here").WithHint("Sign in again.")

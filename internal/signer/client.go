@@ -135,3 +135,9 @@ func (c *Client) RevokeToken(ctx context.Context, tokenID, why string) (Appended
 func (c *Client) Keys(ctx context.Context) (PublicKeys, error) {
 	return ask[PublicKeys](ctx, c, "keys", none{})
 }
+
+// Identify implements Signer.
+func (c *Client) Identify(ctx context.Context, by Evidence) error {
+	_, err := ask[none](ctx, c, "identify", by)
+	return err
+}

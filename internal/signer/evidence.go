@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,7 +18,7 @@ func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) 
 	addr, _ := netip.ParseAddr(e.ClientAddr)
 	switch {
 	case e.IDToken != "" && e.APIToken == "":
-		return s.signedIn(ctx, e.IDToken, addr)
+		return s.signedIn(ctx, e, addr)
 	case e.APIToken != "" && e.IDToken == "":
 		t, err := s.token(e.APIToken, addr)
 		if t.Machine != "" {
@@ -28,12 +29,22 @@ func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) 
 	return authz.Person{}, errkind.New(errkind.Signin, "nothing shows who asks").WithHint("Sign in first.")
 }
 
-func (s *Service) signedIn(ctx context.Context, raw string, addr netip.Addr) (authz.Person, error) {
+// Identify implements Signer.
+func (s *Service) Identify(ctx context.Context, by Evidence) error {
+	_, err := s.person(ctx, by)
+	return err
+}
+
+func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (authz.Person, error) {
 	if s.cfg.Identities == nil {
 		return authz.Person{}, errkind.New(errkind.Signin, "no identity provider is configured")
 	}
-	who, err := s.cfg.Identities.VerifyIDToken(ctx, raw)
-	if err != nil {
+	who, err := s.cfg.Identities.VerifyIDToken(ctx, e.IDToken, e.AccessToken)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrUnconfirmed), errkind.KindOf(err) == errkind.Unavailable, errkind.KindOf(err) == errkind.Denied:
+		return authz.Person{}, err
+	default: // whoever forges tokens is not told which check it was
 		return authz.Person{}, errkind.New(errkind.Signin, "the sign-in does not hold").WithHint("Sign in again.").Because(err)
 	}
 	if age := s.cfg.Now().Sub(who.SignedInAt); age > s.cfg.SignInAge || age < -60e9 {

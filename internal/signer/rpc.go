@@ -72,8 +72,9 @@ func calls(s Signer) map[string]call {
 		"consistency": method(func(ctx context.Context, c spanCall) ([]wire.Hash, error) {
 			return s.ProveConsistency(ctx, c.From, c.To)
 		}),
-		"entry":  method(func(ctx context.Context, i uint64) (Entry, error) { return s.Entry(ctx, i) }),
-		"device": method(func(ctx context.Context, c deviceCall) (Appended, error) { return s.PutDevice(ctx, c.By, c.Device) }),
+		"entry":    method(func(ctx context.Context, i uint64) (Entry, error) { return s.Entry(ctx, i) }),
+		"identify": method(func(ctx context.Context, by Evidence) (none, error) { return none{}, s.Identify(ctx, by) }),
+		"device":   method(func(ctx context.Context, c deviceCall) (Appended, error) { return s.PutDevice(ctx, c.By, c.Device) }),
 		"restrict": method(func(ctx context.Context, c restrictCall) (Appended, error) {
 			return s.Restrict(ctx, c.Device, c.State, c.Why)
 		}),

@@ -18,6 +18,7 @@ package signer
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -26,12 +27,15 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Evidence is proof of who asks: exactly one of the two tokens. It is passed on as received, because a data plane's word
+// Evidence is proof of who asks: exactly one of id token and API token. It is passed on as received, because a data plane's word
 // on it would be worth nothing. Only where it came from is the data plane's word: the signer has nobody else to ask.
+//
+// AccessToken goes with an id token that lacks groups or name: the signer asks the provider's userinfo endpoint with it.
 type Evidence struct {
-	IDToken    string `json:"id_token,omitempty"`
-	APIToken   string `json:"api_token,omitempty"`
-	ClientAddr string `json:"client_addr,omitempty"`
+	IDToken     string `json:"id_token,omitempty"`
+	AccessToken string `json:"access_token,omitempty"`
+	APIToken    string `json:"api_token,omitempty"`
+	ClientAddr  string `json:"client_addr,omitempty"`
 }
 
 // OpenRequest asks for a pass.
@@ -152,6 +156,9 @@ type Signer interface {
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Entry(ctx context.Context, index uint64) (Entry, error)
 
+	// Identify checks an id token and asks userinfo while the access token is fresh: access tokens may end within minutes.
+	Identify(ctx context.Context, by Evidence) error
+
 	// PutDevice and ApplyPolicy widen: they need an administrator's evidence. Restrict only tightens.
 	PutDevice(ctx context.Context, by Evidence, d Device) (Appended, error)
 	Restrict(ctx context.Context, device wire.Hash, state, why string) (Appended, error)
@@ -180,9 +187,12 @@ type Identity struct {
 	SecondFactorAt time.Time // zero: no second factor
 }
 
-// Identities verifies id tokens: signature, issuer and audience always; expiry as it was at sign-in.
+// ErrUnconfirmed is in the chain when an id token is too old to be evidence.
+var ErrUnconfirmed = errors.New("the id token is older than no_refresh_at_most")
+
+// Identities verifies id tokens: signature, issuer, audience and age always; expiry as it was at sign-in. The access token may be empty.
 type Identities interface {
-	VerifyIDToken(ctx context.Context, raw string) (Identity, error)
+	VerifyIDToken(ctx context.Context, raw, access string) (Identity, error)
 }
 
 func sshKey(raw []byte) (ssh.PublicKey, error) { return ssh.ParsePublicKey(raw) }

@@ -31,6 +31,9 @@ type WebSession struct {
 	SID            string // the provider's name of its session, for back-channel logout
 	IDToken        string
 	RefreshToken   string
+	AccessToken    string    // empty unless the signer needs it for the userinfo endpoint
+	NoRefresh      bool      // the provider cannot be asked again about this sign-in
+	ConfirmedAt    time.Time // iat of IDToken
 	AuthTime       time.Time
 	SecondFactorAt time.Time
 	AMR            []string

@@ -198,7 +198,7 @@ func TestAForeignLogoutTokenCountsOnceAndIsNoSignIn(t *testing.T) {
 		t.Errorf("after sign-out: got %s, want %s", b.At, p.back)
 	}
 	raw := p.told()
-	if _, err := p.VerifyIDToken(t.Context(), raw); err == nil {
+	if _, err := p.VerifyIDToken(t.Context(), raw, ""); err == nil {
 		t.Error("a logout token passes for an id token")
 	}
 	out, err := p.VerifyLogout(t.Context(), raw)

@@ -100,6 +100,10 @@ func (s *Service) serveCallback(w http.ResponseWriter, r *http.Request) {
 		s.showError(w, err, back)
 		return
 	}
+	if in.RefreshToken == "" && !f.Consent && p.AsksConsent() { // with the person's consent there may be one
+		s.start(w, r, f.Provider, f.next, false)
+		return
+	}
 	if old := s.cfg.Now().Sub(in.SignedInAt) >= s.cfg.Life; old && !f.again { // the provider remembers longer than we do
 		s.start(w, r, f.Provider, f.next, true)
 		return

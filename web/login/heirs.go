@@ -13,13 +13,11 @@ import (
 // browser's session it came of holds for it too, and when the browser's ends before the day is over, it takes the
 // refresh token over. Otherwise nobody would ask the provider about a command line for the rest of its life.
 
-// eachOf calls f with the command lines that came of a browser's sign-in and know nothing newer. Where the provider names
-// no session, the moment of the sign-in names it.
+// eachOf calls f with the command lines that came of a browser's sign-in and know nothing newer.
 func (s *Service) eachOf(ctx context.Context, web store.WebSession, f func(store.WebSession) error) error {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, web.Principal)
 	for _, row := range all {
-		if row.Kind != store.KindCLI || row.Provider != web.Provider || row.SID != web.SID || row.RefreshToken != "" || row.IDHash == web.IDHash ||
-			web.SID == "" && !row.AuthTime.Equal(web.AuthTime) {
+		if row.Kind != store.KindCLI || row.RefreshToken != "" || row.IDHash == web.IDHash || !sameSignIn(row, web) {
 			continue
 		}
 		if e := f(row); errkind.KindOf(e) != errkind.NotFound { // ended meanwhile
@@ -49,7 +47,7 @@ func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
 			return nil
 		}
 		given = true
-		cli.RefreshToken, cli.IDToken = web.RefreshToken, web.IDToken
+		cli.RefreshToken, cli.IDToken, cli.AccessToken, cli.ConfirmedAt = web.RefreshToken, web.IDToken, web.AccessToken, web.ConfirmedAt
 		return s.put(ctx, cli)
 	})
 }

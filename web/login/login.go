@@ -30,11 +30,14 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/page"
 	"github.com/sallyport/sallyport/internal/pending"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -79,6 +82,8 @@ type Config struct {
 	OnChanged func(id.Principal)
 	// InUse says whether something is open under a key: then its browser is not idle.
 	InUse func(key string) bool
+	// Identify shows evidence to the signer while its access token is fresh; nil: the signer needs none.
+	Identify func(ctx context.Context, by signer.Evidence) error
 	// RevokeToken lets the signer know that an API token is no longer good.
 	RevokeToken func(ctx context.Context, tokenID string) error
 
@@ -96,7 +101,8 @@ type Service struct {
 	devices *pending.Codes[asking, [32]byte]
 	starts  *meter
 	guesses *meter
-	asks    sync.WaitGroup // one for each question to a provider that Run has begun
+	asks    sync.WaitGroup     // one for each question to a provider that Run has begun
+	flight  singleflight.Group // one question at a time about a sign-in: a refresh token that is used twice ends it
 
 	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity
@@ -161,6 +167,9 @@ func (c *Config) defaults() {
 	}
 	if c.InUse == nil {
 		c.InUse = func(string) bool { return false }
+	}
+	if c.Identify == nil {
+		c.Identify = func(context.Context, signer.Evidence) error { return nil }
 	}
 	if c.RevokeToken == nil {
 		c.RevokeToken = func(context.Context, string) error { return nil }

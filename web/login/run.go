@@ -72,7 +72,8 @@ func (s *Service) sweep(ctx context.Context) {
 // atOnce bounds how many questions to providers are under way.
 const atOnce = 8
 
-// askAgain asks the provider about sessions that were used since it was asked last, or have something open.
+// askAgain asks the provider about sessions that were used since it was asked last, or have something open. A command line is asked
+// about through the sign-in that has its refresh token.
 func (s *Service) askAgain(ctx context.Context) {
 	now := s.cfg.Now()
 	var due []store.WebSession
@@ -84,22 +85,25 @@ func (s *Service) askAgain(ctx context.Context) {
 		}
 	}
 	for _, a := range s.active {
-		if under+len(due) < atOnce && !a.asking && a.row.RefreshToken != "" && now.Sub(a.asked) >= s.cfg.Refresh {
+		if under+len(due) < atOnce && !a.asking && (a.row.RefreshToken != "" || a.row.Kind == store.KindCLI) && now.Sub(a.asked) >= s.cfg.Refresh {
 			a.asking = true
 			due = append(due, a.row)
 		}
 	}
 	s.mu.Unlock()
 	for _, row := range due {
-		s.asks.Go(func() { s.ask(ctx, row.IDHash, now) })
+		s.asks.Go(func() { s.ask(ctx, row, now) })
 	}
 }
 
-func (s *Service) ask(ctx context.Context, hash [32]byte, now time.Time) {
-	s.refresh(ctx, hash)
+func (s *Service) ask(ctx context.Context, row store.WebSession, now time.Time) {
+	if asked := s.refreshOf(ctx, row, now.Add(-s.cfg.Refresh/2)); !asked && !row.NoRefresh && now.Sub(row.ConfirmedAt) > s.noRefreshAtMost(row.Provider) {
+		s.end(ctx, row.IDHash, unasked)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a := s.active[hash]; a != nil {
+	if a := s.active[row.IDHash]; a != nil {
 		a.asking, a.asked = false, now
 	}
 }
@@ -117,7 +121,18 @@ func (s *Service) refresh(ctx context.Context, hash [32]byte) {
 		s.cfg.Log.Error("a sign-in could not be checked again", slog.Any("error", errors.Join(err, perr)))
 		return
 	}
-	in, err := p.Refresh(ctx, oidcauth.SignIn{Principal: row.Principal, Provider: row.Provider, SID: row.SID, IDToken: row.IDToken, RefreshToken: row.RefreshToken})
+	in, err := p.Refresh(ctx, oidcauth.SignIn{
+		Principal:    row.Principal,
+		Provider:     row.Provider,
+		SID:          row.SID,
+		IDToken:      row.IDToken,
+		IssuedAt:     row.ConfirmedAt,
+		AccessToken:  row.AccessToken,
+		RefreshToken: row.RefreshToken,
+	})
+	if err != nil && in.RefreshToken != "" { // the refresh token that is stored is used up
+		s.rotate(ctx, row, in.RefreshToken)
+	}
 	switch {
 	case errors.Is(err, oidcauth.ErrEnded):
 		s.cfg.Log.Warn("sign-in ended by the provider", slog.String("provider", row.Provider), slog.Any("error", err))
@@ -136,14 +151,18 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 		if err := s.remember(ctx, in, s.cfg.Now()); err != nil {
 			return err
 		}
-		row.IDToken = in.IDToken
+		row.IDToken, row.AccessToken, row.ConfirmedAt = in.IDToken, in.AccessToken, in.IssuedAt
+	} else { // it confirms the sign-in and says nothing about the person, and the signer has no newer evidence
+		s.withoutRefresh(&row)
 	}
 	row.RefreshToken = in.RefreshToken
 	if err := s.put(ctx, row); err != nil {
 		return err
 	}
+	s.identify(ctx, row)
 	return s.eachOf(ctx, row, func(cli store.WebSession) error {
-		cli.IDToken = row.IDToken
+		cli.IDToken, cli.AccessToken, cli.ConfirmedAt = row.IDToken, row.AccessToken, row.ConfirmedAt
+		cli.NoRefresh, cli.Expires = row.NoRefresh, row.Expires
 		return s.put(ctx, cli)
 	})
 }

@@ -36,6 +36,7 @@ type Identity struct {
 	Scopes     []string // of an API token
 	SignedInAt time.Time
 	Expires    time.Time
+	NoRefresh  bool // the provider cannot be asked again about this sign-in
 
 	hash [32]byte
 }
@@ -81,15 +82,18 @@ func (s *Service) session(ctx context.Context, secret, kind string, addr netip.A
 		s.end(ctx, row.IDHash, why)
 		return Identity{}, errOver
 	}
+	s.seen(ctx, row, now)
+	if row, err = s.confirmed(ctx, row, now); err != nil {
+		return Identity{}, missing(err, errOver)
+	}
 	who, err := s.cfg.Store.Principal(ctx, row.Principal)
 	if err != nil {
 		return Identity{}, missing(err, errOver)
 	}
-	s.seen(ctx, row, now)
 	return Identity{
 		Person:   authz.Person{ID: row.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: row.SecondFactorAt, Address: addr},
-		Evidence: signer.Evidence{IDToken: row.IDToken, ClientAddr: text(addr)}, Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb, Provider: row.Provider,
-		SignedInAt: row.AuthTime, Expires: row.Expires, hash: row.IDHash,
+		Evidence: evidence(row, text(addr)), Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb, Provider: row.Provider,
+		SignedInAt: row.AuthTime, Expires: row.Expires, NoRefresh: row.NoRefresh, hash: row.IDHash,
 	}, nil
 }
 
@@ -130,6 +134,7 @@ type activity struct {
 	row    store.WebSession // as last read
 	seen   time.Time
 	asked  time.Time // when the provider was last asked
+	tried  time.Time // when the provider was last asked because evidence had become old
 	asking bool
 	keys   []string // every key it has had
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"net/url"
+	"os"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
@@ -37,17 +39,19 @@ func (db *DB) Principals(ctx context.Context) ([]store.Principal, error) {
 }
 
 const webSessionColumns = `id_hash, issuer, sub, provider, sid, id_token, refresh_token, auth_time, second_factor_at,
-	amr, acr, kind, addr, created, last_seen, expires`
+	amr, acr, kind, addr, created, last_seen, expires, access_token, no_refresh, confirmed_at`
 
 func scanWebSession(r scanner, s *store.WebSession) error {
 	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID, &s.IDToken, &s.RefreshToken,
-		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created), at(&s.LastSeen), at(&s.Expires))
+		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created), at(&s.LastSeen), at(&s.Expires),
+		&s.AccessToken, &s.NoRefresh, at(&s.ConfirmedAt))
 }
 
 func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
-	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
-		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created), micros(s.LastSeen), micros(s.Expires))
+		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created), micros(s.LastSeen), micros(s.Expires),
+		s.AccessToken, s.NoRefresh, micros(s.ConfirmedAt))
 	return err
 }
 
@@ -121,3 +125,33 @@ func (db *DB) SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebS
 }
 
 func short(hash [32]byte) string { return hex.EncodeToString(hash[:4]) }
+
+// SignInsWithoutRefresh counts by provider the sign-ins of browsers that the provider cannot be asked about again.
+func (db *DB) SignInsWithoutRefresh(ctx context.Context, now time.Time) (map[string]int, error) {
+	type row struct {
+		provider string
+		n        int
+	}
+	rows, err := list(ctx, db.read, "count sign-ins", func(r scanner, c *row) error { return r.Scan(&c.provider, &c.n) },
+		"SELECT provider, count(*) FROM web_sessions WHERE no_refresh AND kind=? AND expires>? GROUP BY provider", store.KindWeb, now.UnixMicro())
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.provider] = r.n
+	}
+	return out, err
+}
+
+// CountSignIns gives SignInsWithoutRefresh of a database that another process has open. It changes no file: without a running gateway
+// there is no write-ahead log, and the error is fs.ErrNotExist.
+func CountSignIns(ctx context.Context, path string, now time.Time) (map[string]int, error) {
+	if _, err := os.Stat(path + "-wal"); err != nil {
+		return nil, err
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro&_query_only=true&_busy_timeout=2000"}
+	read, err := sql.Open("sqlite3", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	return (&DB{read: read}).SignInsWithoutRefresh(ctx, now)
+}

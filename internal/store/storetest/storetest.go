@@ -65,6 +65,7 @@ type DB interface {
 	EndWebSessionsBySID(ctx context.Context, issuer, sid string) ([]store.WebSession, error)
 	EndWebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error)
 	SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebSession, error)
+	SignInsWithoutRefresh(ctx context.Context, now time.Time) (map[string]int, error)
 	AddAPIToken(ctx context.Context, t store.APIToken) error
 	APIToken(ctx context.Context, tokenID string) (store.APIToken, error)
 	APITokenByHash(ctx context.Context, hash [32]byte) (store.APIToken, error)

@@ -1,0 +1,80 @@
+package oidcauth
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+)
+
+// DefaultNoRefresh is how long an id token is evidence where the configuration does not say.
+const DefaultNoRefresh = time.Hour
+
+// NoRefreshAtMost is how long an id token of this provider is evidence, counted from its iat.
+func (p *Provider) NoRefreshAtMost() time.Duration { return p.cfg.NoRefreshAtMost }
+
+// VerifyIDToken is the signer's: signature, issuer, audience, age, groups. Expiry is judged as it was at sign-in, because the token
+// is the evidence of a sign-in that lasts longer.
+//
+// The age of the token itself is bounded as well, by no_refresh_at_most. Whether there is a refresh token only the data plane knows,
+// and its word is not taken: whoever has one can show a later id token, and whoever cannot has nothing from the provider that is
+// newer.
+//
+// The access token is used where the id token lacks groups or name: the userinfo endpoint is then asked from here, with the
+// at_hash, where there is one, proving that both tokens are of one sign-in.
+func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signer.Identity, error) {
+	v, err := p.signed(ctx, raw)
+	if err != nil {
+		return signer.Identity{}, err
+	}
+	if err := p.stillGood(v); err != nil {
+		return signer.Identity{}, err
+	}
+	if access != "" && v.has("at_hash") && v.token.VerifyAccessToken(access) != nil {
+		return signer.Identity{}, p.refused("evidence: the access token is not that of the id token (at_hash)")
+	}
+	c, err := p.complete(ctx, v, raw, access, "name")
+	if err != nil {
+		return signer.Identity{}, err
+	}
+	s, err := p.who(c.claims, raw)
+	if err != nil {
+		return signer.Identity{}, err
+	}
+	return signer.Identity{
+		Principal:      s.Principal,
+		Name:           s.Name,
+		Groups:         s.Groups,
+		SignedInAt:     s.SignedInAt,
+		SecondFactorAt: s.SecondFactorAt,
+	}, nil
+}
+
+// stillGood checks the times of a token that was given to us earlier.
+func (p *Provider) stillGood(v verified) error {
+	iat, hasIat := v.time("iat")
+	exp, hasExp := v.time("exp")
+	at, _ := v.time("auth_time")
+	now := p.cfg.Now()
+	switch {
+	case !hasIat || !hasExp || exp.Before(iat) || exp.Sub(iat) > longest:
+		return p.refused("id token: exp or iat")
+	case iat.Sub(now) > early || at.Sub(now) > early:
+		return p.clock("from the future")
+	case v.text("nonce") == "" && v.claims.has("nonce"):
+		return p.refused("id token: nonce")
+	case now.Sub(iat) > p.cfg.NoRefreshAtMost:
+		return p.unconfirmed()
+	}
+	return nil
+}
+
+// unconfirmed says that evidence is too old.
+func (p *Provider) unconfirmed() error {
+	most := strings.TrimSuffix(strings.TrimSuffix(p.cfg.NoRefreshAtMost.String(), "0s"), "0m")
+	return errkind.New(errkind.Signin, fmt.Sprintf("%s has not confirmed your sign-in for more than %s", p.cfg.ShownAs, most)).
+		WithHint("Sign in again. If the provider cannot be reached, wait until it can, or sign in another way.").Because(signer.ErrUnconfirmed)
+}

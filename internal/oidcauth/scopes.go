@@ -1,0 +1,41 @@
+package oidcauth
+
+import (
+	"context"
+	"slices"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// scopeGroups is no scope of OpenID Connect Core, but dex, Okta, GitLab, Authelia and others send groups only for it.
+const scopeGroups = "groups"
+
+// scopes are the configured ones exactly as they are written, or the usual ones.
+//
+// A provider may know scopes that its discovery document does not list, so the list does not limit what an operator wrote. It does
+// limit the usual ones: "scope values that are not understood SHOULD be ignored" (OpenID Connect Core 3.1.2.1), but Google answers
+// offline_access with invalid_scope, lists only openid, email and profile, and nobody could sign in. Where there is no list at all,
+// the four scopes of the specification are sent, and groups, which is not of it, is not.
+func (p *Provider) scopes(m metadata) []string {
+	if len(p.cfg.Scopes) > 0 {
+		return p.cfg.Scopes
+	}
+	all := []string{oidc.ScopeOpenID, "profile", "email", oidc.ScopeOfflineAccess}
+	if len(m.Scopes) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(append(all, scopeGroups), func(s string) bool {
+		return s != oidc.ScopeOpenID && !slices.Contains(m.Scopes, s)
+	})
+}
+
+// Offline reads the metadata and reports whether sign-ins ask for a refresh token.
+func (p *Provider) Offline(ctx context.Context) (bool, error) {
+	m, _, err := p.discover(ctx)
+	return err == nil && p.asksOffline(m), err
+}
+
+// asksOffline reports whether a refresh token is asked for at all.
+func (p *Provider) asksOffline(m metadata) bool {
+	return slices.Contains(p.scopes(m), oidc.ScopeOfflineAccess)
+}

@@ -1,0 +1,159 @@
+package oidcauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// forPeople are the claims of the standard scopes that are shown to people. Nothing is decided by them.
+var forPeople = []string{"name", "email", "preferred_username"}
+
+// overageClaims say that groups are elsewhere: they count wherever they are.
+var overageClaims = []string{"_claim_names", "hasgroups"}
+
+// completed are an id token's claims with those of the userinfo endpoint that were missing.
+type completed struct {
+	claims
+	asked bool // the userinfo endpoint was needed
+}
+
+// complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: by the letter of section
+// 5.4, claims of a scope are only there when an access token is issued. The id token is signed and wins wherever both say something.
+// Nothing else is taken from userinfo, least of all amr, acr or auth_time: it says who somebody is and not how they signed in.
+//
+// Without groups nothing can be decided, so that failure is returned; a name that could not be asked for is only left out. An answer
+// about another person is refused in either case.
+func (p *Provider) complete(ctx context.Context, v verified, raw, access string, wished ...string) (completed, error) {
+	groups := p.cfg.GroupsClaim
+	needed := !v.says(groups) && !overage(v.claims, groups)
+	if !needed && !slices.ContainsFunc(wished, func(n string) bool { return !v.says(n) }) {
+		return completed{claims: v.claims}, nil
+	}
+	said, err := p.userInfo(ctx, v, raw, access)
+	switch {
+	case errors.Is(err, errNoUserInfo), err != nil && !needed && !errors.Is(err, errOtherSub):
+		return completed{claims: v.claims}, nil
+	case err != nil:
+		return completed{}, err
+	}
+	all := maps.Clone(v.claims)
+	for _, n := range slices.Concat([]string{groups}, overageClaims, forPeople) {
+		if !all.says(n) && said.says(n) {
+			all[n] = said[n]
+		}
+	}
+	return completed{all, true}, nil
+}
+
+var (
+	errNoUserInfo = errors.New("the provider has no userinfo endpoint")
+	errOtherSub   = errors.New("userinfo: another sub than that of the id token")
+)
+
+// userInfo gives what the endpoint says of an id token's person. It is asked once for each id token, however often the token is
+// shown: the answer is kept for as long as the token is evidence.
+func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string) (claims, error) {
+	key := sha256.Sum256([]byte(raw))
+	if c, ok := p.said.get(key); ok {
+		return c, nil
+	}
+	m, _, err := p.discover(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.UserInfo == "":
+		return nil, errNoUserInfo
+	case !allowedURL(m.UserInfo):
+		return nil, p.misconfigured(fmt.Sprintf("its address %q is neither https nor loopback", clip(m.UserInfo)), "Look at the provider's discovery document.")
+	case access == "" || len(access) > maxAccess:
+		return nil, p.refused("userinfo: no access token, or one that is too long")
+	}
+	iat, _ := v.time("iat")
+	return p.said.once(key, access, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
+		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, v.text("sub")) // others may wait for this answer too
+	})
+}
+
+// maxAccess bounds an access token. It is opaque to us; those that are JWTs with many groups have some KiB.
+const maxAccess = 64 << 10
+
+// askUserInfo makes the request. The sub must be the id token's (section 5.3.2), or somebody else's groups would count.
+func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (claims, error) {
+	c := claims{}
+	err := getJSON(ctx, p.http, addr, access, &c)
+	var status statusError
+	switch {
+	case errors.As(err, &status) && (status.code == 401 || status.code == 403):
+		return nil, p.refused(err.Error())
+	case err != nil:
+		return nil, p.noAnswer(fmt.Errorf("userinfo: %w", err))
+	case c.text("sub") == "" || c.text("sub") != sub:
+		return nil, p.refusedFor(errOtherSub)
+	}
+	return c, nil
+}
+
+// answers keeps what the userinfo endpoint said, by the id token that it was asked for. Memory alone holds it: after a restart the
+// endpoint is asked again.
+type answers struct {
+	now    func() time.Time
+	flight singleflight.Group
+
+	mu   sync.Mutex // guards what follows
+	kept map[[32]byte]answered
+}
+
+type answered struct {
+	claims claims
+	until  time.Time
+}
+
+// mostAnswers bounds memory: as many sign-ins at once as nobody has.
+const mostAnswers = 10_000
+
+func newAnswers(now func() time.Time) *answers {
+	return &answers{now: now, kept: map[[32]byte]answered{}}
+}
+
+func (a *answers) get(key [32]byte) (claims, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	got, ok := a.kept[key]
+	return got.claims, ok && a.now().Before(got.until)
+}
+
+// once asks, unless the same question is being asked already. Failures are not kept.
+func (a *answers) once(key [32]byte, access string, until time.Time, ask func() (claims, error)) (claims, error) {
+	token := sha256.Sum256([]byte(access))
+	got, err, _ := a.flight.Do(string(key[:])+string(token[:]), func() (any, error) {
+		c, err := ask()
+		if err == nil {
+			a.put(key, answered{c, until})
+		}
+		return c, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got.(claims), nil
+}
+
+func (a *answers) put(key [32]byte, what answered) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.kept) >= mostAnswers {
+		now := a.now()
+		maps.DeleteFunc(a.kept, func(_ [32]byte, old answered) bool { return !now.Before(old.until) })
+	}
+	if len(a.kept) < mostAnswers {
+		a.kept[key] = what
+	}
+}

@@ -1,0 +1,146 @@
+package login
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// The signer accepts an id token for no_refresh_at_most after it was issued, whatever we say. So a sign-in without a refresh token
+// ends here at that time too, and one with a refresh token is refreshed before its evidence is too old, also where nothing has used it
+// since the gateway started.
+
+// evidence is what the signer is shown.
+func evidence(row store.WebSession, addr string) signer.Evidence {
+	return signer.Evidence{IDToken: row.IDToken, AccessToken: row.AccessToken, ClientAddr: addr}
+}
+
+// identify lets the signer ask userinfo now: an access token may be over in minutes. What it cannot learn now it asks again when
+// somebody opens a session.
+func (s *Service) identify(ctx context.Context, row store.WebSession) {
+	if row.AccessToken == "" {
+		return
+	}
+	if err := s.cfg.Identify(ctx, evidence(row, row.Addr)); err != nil {
+		s.cfg.Log.Warn("the signer could not learn who signed in", slog.String("provider", row.Provider), slog.Any("error", err))
+	}
+}
+
+// withoutRefresh bounds a sign-in that the provider will say nothing new about.
+func (s *Service) withoutRefresh(row *store.WebSession) {
+	row.NoRefresh = true
+	if end := row.ConfirmedAt.Add(s.noRefreshAtMost(row.Provider)); end.Before(row.Expires) {
+		row.Expires = end
+	}
+}
+
+// noRefreshAtMost is the provider's, and zero for one that is configured no more.
+func (s *Service) noRefreshAtMost(provider string) time.Duration {
+	p, err := s.cfg.Providers.Named(provider)
+	if err != nil {
+		return 0
+	}
+	return p.NoRefreshAtMost()
+}
+
+// retryConfirm is how long a provider that did not answer is not asked again while somebody waits.
+const retryConfirm = time.Minute
+
+// unasked is why a sign-in ends whose refresh token is gone.
+const unasked = "the provider cannot be asked about it any more"
+
+// confirmed gives a session whose evidence the signer accepts for a while, as far as the provider can be asked. One that it can no
+// longer be asked about has ended.
+func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.Time) (store.WebSession, error) {
+	most := s.noRefreshAtMost(row.Provider)
+	if now.Sub(row.ConfirmedAt) < most-most/4 || row.NoRefresh || !s.mayTry(row.IDHash, now) {
+		return row, nil
+	}
+	asked := s.refreshOf(ctx, row, now.Add(-most/2))
+	row, err := s.cfg.Store.WebSession(ctx, row.IDHash)
+	if err == nil && !asked && now.Sub(row.ConfirmedAt) > most {
+		s.end(ctx, row.IDHash, unasked)
+		return row, errOver
+	}
+	return row, err
+}
+
+// mayTry lets one question through in retryConfirm.
+func (s *Service) mayTry(hash [32]byte, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.active[hash]
+	if a == nil || now.Sub(a.tried) < retryConfirm {
+		return false
+	}
+	a.tried = now
+	return true
+}
+
+// refreshOf refreshes the sign-in that a session belongs to, unless it was confirmed after since. It reports whether there is a refresh
+// token at all.
+func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since time.Time) bool {
+	holder, ok, err := s.holder(ctx, row)
+	if err != nil || !ok {
+		return err != nil // not known is not no
+	}
+	ask := context.WithoutCancel(ctx) // whoever leaves now must not lose the new refresh token
+	s.flight.Do(hex.EncodeToString(holder.IDHash[:]), func() (any, error) {
+		now, err := s.cfg.Store.WebSession(ask, holder.IDHash)
+		if err == nil && now.ConfirmedAt.After(since) {
+			return nil, nil
+		}
+		s.refresh(ask, holder.IDHash)
+		return nil, nil
+	})
+	return true
+}
+
+// holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the one that it came of. A
+// browser that has been idle for too long ends here, which hands its refresh token on.
+func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
+	if row.RefreshToken != "" || row.Kind != store.KindCLI {
+		return row, row.RefreshToken != "", nil
+	}
+	all, err := s.cfg.Store.WebSessionsOf(ctx, row.Principal)
+	for _, h := range all {
+		if h.RefreshToken == "" || !sameSignIn(h, row) {
+			continue
+		}
+		if why := s.over(h, s.cfg.Now()); why != "" {
+			s.end(ctx, h.IDHash, why)
+			return s.heir(ctx, row)
+		}
+		return h, true, nil
+	}
+	return row, false, err
+}
+
+// heir finds who has taken a refresh token over.
+func (s *Service) heir(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
+	all, err := s.cfg.Store.WebSessionsOf(ctx, row.Principal)
+	for _, h := range all {
+		if h.RefreshToken != "" && h.Kind == store.KindCLI && sameSignIn(h, row) {
+			return h, true, nil
+		}
+	}
+	return row, false, err
+}
+
+// sameSignIn reports whether two sessions came of one sign-in. Where the provider names no session, its moment does.
+func sameSignIn(a, b store.WebSession) bool {
+	return a.Provider == b.Provider && a.SID == b.SID && (a.SID != "" || a.AuthTime.Equal(b.AuthTime))
+}
+
+// rotate stores a new refresh token and nothing else.
+func (s *Service) rotate(ctx context.Context, row store.WebSession, token string) {
+	row.RefreshToken = token
+	if err := s.put(ctx, row); err != nil && errkind.KindOf(err) != errkind.NotFound {
+		s.cfg.Log.Error("a new refresh token could not be stored", slog.Any("error", err))
+	}
+}
