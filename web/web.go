@@ -87,7 +87,7 @@ func Asker(s *login.Service) func(*http.Request) (api.Asker, error) {
 	return func(r *http.Request) (api.Asker, error) {
 		i, err := s.Who(r)
 		return api.Asker{Person: i.Person, Evidence: i.Evidence, Key: i.Key, Via: i.Via, Provider: i.Provider, Token: i.TokenID, Scopes: i.Scopes,
-			SignedInAt: i.SignedInAt, Expires: i.Expires}, err
+			SignedInAt: i.SignedInAt, Expires: i.Expires, NoRefresh: i.NoRefresh}, err
 	}
 }
 

@@ -139,7 +139,15 @@ func (c *whoamiCmd) Run(a *app) error {
 	}
 	return page(a.stdout, []field{{"name", me.Name}, {"subject", me.Subject}, {"issuer", me.Issuer}, {"groups", strings.Join(me.Groups, ", ")},
 		{"roles", strings.Join(me.Roles, ", ")}, {"duties", strings.Join(me.Duties, ", ")}, {"by", me.Via}, {"second factor", at(me.SecondFactorAt)},
-		{"until", at(&me.Expires)}, {"gateway", cl.Gateway()}})
+		{"until", until(me)}, {"gateway", cl.Gateway()}})
+}
+
+// until says when a sign-in ends, and why it is short.
+func until(me apitype.Me) string {
+	if me.NoRefresh {
+		return at(&me.Expires) + " (short: " + me.Provider + " gave no refresh token)"
+	}
+	return at(&me.Expires)
 }
 
 // signedInBy says how this command line shows who it is, for doctor.

@@ -34,6 +34,7 @@ type Asker struct {
 	Scopes     []string
 	SignedInAt time.Time
 	Expires    time.Time
+	NoRefresh  bool // the provider cannot be asked again about this sign-in
 
 	policy *authz.Policy
 }

@@ -862,6 +862,8 @@ export interface components {
             groups: string[];
             issuer: string;
             name: string;
+            /** @description the provider gave no refresh token, so the sign-in is short */
+            no_refresh?: boolean;
             provider: string;
             /** @description technician, approver, owner, officer, admin */
             roles: string[];
