@@ -42,7 +42,7 @@ for dir in web/ui tests/oidc tests/browser; do
 done
 
 stamp="$(go env GOMODCACHE)/cache/download"
-for dir in . tests/cedar; do
+for dir in . tests/cedar tests/dex; do
   if [ ! -d "$stamp" ] || ! go -C "$dir" list -deps -test -tags sqlite_fts5 ./... >/dev/null 2>&1; then
     echo "setup: go mod download in $dir"
     go -C "$dir" mod download

@@ -20,7 +20,7 @@ suite() { # name, file for "passed failed", command…: tests that count themsel
 }
 formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
 units() { (cd web/ui && npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$tmp/units.json"); node -p 'const r=JSON.parse(require("fs").readFileSync(process.argv[1]));`${r.numPassedTests} ${r.numFailedTests+r.numFailedTestSuites}`' "$tmp/units.json" >"$tmp/units"; }
-each() { for dir in . tests/cedar; do (cd "$dir" && "$@") || return 1; done; } # module
+each() { for dir in . tests/cedar tests/dex; do (cd "$dir" && "$@") || return 1; done; } # module
 gotests() { # directory of a module: its tests, counted one by one
   local p f
   go -C "$1" test -json -tags "$tags" -timeout 20m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
@@ -42,6 +42,7 @@ suite "web: units" "$tmp/units" units
 
 gotests .
 gotests tests/cedar
+gotests tests/dex
 
 suite "browser: real Chromium against a demo" "$tmp/browser" browser
 

@@ -58,10 +58,11 @@ var (
 	errOtherSub   = errors.New("userinfo: another sub than that of the id token")
 )
 
-// userInfo gives what the endpoint says of an id token's person. It is asked once for each id token, however often the token is
-// shown: the answer is kept for as long as the token is evidence.
+// userInfo gives what the endpoint says of an id token's person. It is asked once for each pair of tokens, however often they are
+// shown: the answer is kept for as long as the id token is evidence. The id token alone is not enough to find it by: where the
+// signature is deterministic, two of one second may be the same bytes.
 func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string) (claims, error) {
-	key := sha256.Sum256([]byte(raw))
+	key := sha256.Sum256([]byte(raw + "\x00" + access))
 	if c, ok := p.said.get(key); ok {
 		return c, nil
 	}
@@ -77,7 +78,7 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 		return nil, p.refused("userinfo: no access token, or one that is too long")
 	}
 	iat, _ := v.time("iat")
-	return p.said.once(key, access, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
+	return p.said.once(key, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
 		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, v.text("sub")) // others may wait for this answer too
 	})
 }
@@ -101,7 +102,7 @@ func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (c
 	return c, nil
 }
 
-// answers keeps what the userinfo endpoint said, by the id token that it was asked for. Memory alone holds it: after a restart the
+// answers keeps what the userinfo endpoint said, by the tokens that it was asked for. Memory alone holds it: after a restart the
 // endpoint is asked again.
 type answers struct {
 	now    func() time.Time
@@ -131,9 +132,8 @@ func (a *answers) get(key [32]byte) (claims, bool) {
 }
 
 // once asks, unless the same question is being asked already. Failures are not kept.
-func (a *answers) once(key [32]byte, access string, until time.Time, ask func() (claims, error)) (claims, error) {
-	token := sha256.Sum256([]byte(access))
-	got, err, _ := a.flight.Do(string(key[:])+string(token[:]), func() (any, error) {
+func (a *answers) once(key [32]byte, until time.Time, ask func() (claims, error)) (claims, error) {
+	got, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
 		c, err := ask()
 		if err == nil {
 			a.put(key, answered{c, until})

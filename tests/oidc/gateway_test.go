@@ -48,6 +48,8 @@ type site struct {
 	url string
 	dir string
 	bin string
+
+	socket string // of a signer of its own
 }
 
 // newSite chooses the address; providers must know it before they start, and the gateway must know them.
@@ -101,7 +103,11 @@ func (s *site) serve(identities string) {
 	config := fmt.Sprintf("[site]\nurl = %q\ndata_dir = %q\n[listen]\nhttps = %q\n[tls]\nmode = \"behind-proxy\"\n[policy]\nfiles = [%q]\n"+
 		"[recording]\nreaders_files = [%q]\nunsealers_files = [%q]\njournal = \"64MiB\"\nballast = \"16MiB\"\nlow_water = \"256MiB\"\n%s",
 		s.url, s.path("data"), strings.TrimPrefix(s.url, "http://"), policy, recipients, recipients, identities)
-	s.program("sallyport", "serve", "--config", s.write("gateway.toml", config))
+	file := s.write("gateway.toml", config)
+	if s.socket != "" {
+		s.program("sallyport", "signer", "--config", file)
+	}
+	s.program("sallyport", "serve", "--config", file)
 	eventually(s.t, "the gateway is ready", func() bool {
 		res, err := http.Get(s.url + "/readyz")
 		if err == nil {
@@ -134,7 +140,7 @@ func (s *site) machine(admin *testenv.Person) {
 // program runs one of ours until the test ends.
 func (s *site) program(name string, args ...string) {
 	s.t.Helper()
-	log, err := os.Create(s.path(name + ".log"))
+	log, err := os.Create(s.path(name + "-" + args[0] + ".log"))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -44,8 +44,8 @@ server.listen(0, '127.0.0.1', () => {
     claims: { openid: ['sub'], profile: ['name', 'groups'] },
     conformIdTokenClaims: !!given.groupsInUserInfo, // by the letter of the specification, claims of a scope are not in the id token
     findAccount: account,
-    loadExistingGrant: agreed,
-    issueRefreshToken: async () => !given.noRefresh,
+    // The library's own way asks the person, and gives a refresh token only for prompt=consent.
+    ...(given.asksConsent ? {} : { loadExistingGrant: agreed, issueRefreshToken: async () => !given.noRefresh }),
     rotateRefreshToken: true,
     pkce: { required: () => true },
     cookies: { keys: ['a key of this test'], names: { session: given.client + '_session', interaction: given.client + '_it', resume: given.client + '_resume' } },

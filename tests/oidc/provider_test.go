@@ -32,6 +32,7 @@ type foreign struct {
 	Alg              string            `json:"alg"`
 	NoRefresh        bool              `json:"noRefresh"`
 	GroupsInUserInfo bool              `json:"groupsInUserInfo"`
+	AsksConsent      bool              `json:"asksConsent"`
 	People           map[string]person `json:"people"`
 }
 
@@ -178,12 +179,17 @@ func TestARefreshAtAForeignProviderSpeaksOfTheSamePersonAsOfNow(t *testing.T) {
 	}
 }
 
-func TestAProviderThatKeepsGroupsFromTheIDTokenIsADenialInWords(t *testing.T) {
+func TestGroupsThatAForeignProviderKeepsForUserInfoCount(t *testing.T) {
 	p := newParty(t, foreign{Alg: "RS256", GroupsInUserInfo: true})
 	in, err := p.signIn(testenv.NewBrowser(t), false, nil)
-	e, ok := errkind.Of(err)
-	if !ok || e.Kind != errkind.Denied || !strings.Contains(e.Hint, "id token") {
-		t.Errorf("got %+v, %v", in, err)
+	if err != nil || !slices.Equal(in.Groups, []string{"technicians"}) || in.Name != "Tess T." || in.AccessToken == "" {
+		t.Fatalf("got %+v, %v", in, err)
+	}
+	p.run.tell(map[string]person{"tess": {"Tess T.", []string{"canteen"}}})
+	var taken struct{ People []string }
+	p.run.next(&taken)
+	if again, err := p.Refresh(t.Context(), in); err != nil || len(again.Groups) != 0 {
+		t.Errorf("refreshed: got %+v, %v", again, err)
 	}
 }
 

@@ -48,6 +48,7 @@ type me struct {
 	Name, Issuer, Subject, Via string
 	Groups                     []string
 	Duties                     []string
+	NoRefresh                  bool `json:"no_refresh"`
 }
 
 func whoami(t *testing.T, p *testenv.Person) me {

@@ -63,6 +63,9 @@ func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.
 	}
 	asked := s.refreshOf(ctx, row, now.Add(-most/2))
 	row, err := s.cfg.Store.WebSession(ctx, row.IDHash)
+	if now.Sub(row.ConfirmedAt) < most-most/4 {
+		s.mayTryAgain(row.IDHash)
+	}
 	if err == nil && !asked && now.Sub(row.ConfirmedAt) > most {
 		s.end(ctx, row.IDHash, unasked)
 		return row, errOver
@@ -80,6 +83,14 @@ func (s *Service) mayTry(hash [32]byte, now time.Time) bool {
 	}
 	a.tried = now
 	return true
+}
+
+func (s *Service) mayTryAgain(hash [32]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.active[hash]; a != nil {
+		a.tried = time.Time{}
+	}
 }
 
 // refreshOf refreshes the sign-in that a session belongs to, unless it was confirmed after since. It reports whether there is a refresh

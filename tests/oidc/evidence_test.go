@@ -1,0 +1,116 @@
+package oidc
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/testenv"
+)
+
+// apart gives the configuration of a signer of its own, which serve starts first.
+func (s *site) apart() string {
+	s.socket = s.path("signer.sock")
+	for _, dir := range []string{"signer", "data"} {
+		if err := os.Mkdir(s.path(dir), 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("[signer]\nsocket = %q\ndir = %q\ngateway_user = \"%d\"\n", s.socket, s.path("signer"), os.Getuid())
+}
+
+// signIns reads somebody's sign-ins as the gateway has stored them: what a taken data plane would have.
+func (s *site) signIns(issuer, sub string) []store.WebSession {
+	s.t.Helper()
+	db, err := sqlite.Open(s.t.Context(), filepath.Join(s.path("data"), "gateway.db"), sqlite.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.WebSessionsOf(s.t.Context(), id.Principal{Issuer: issuer, Subject: sub})
+	if err != nil || len(rows) == 0 {
+		s.t.Fatalf("no sign-in of %s: %v", sub, err)
+	}
+	return rows
+}
+
+// agrees answers the pages of a provider that asks for consent.
+func agrees(name string) func(*testenv.Browser) {
+	return func(b *testenv.Browser) {
+		for as(name)(b); strings.Contains(b.Body, `name="prompt" value="consent"`); {
+			b.Submit()
+		}
+	}
+}
+
+// TestASignerOfItsOwnWantsEvidenceThatIsFresh lets two providers answer by the letter of the specification: groups at userinfo alone,
+// and a refresh token for consent alone, which the second is never asked for.
+func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
+	s := newSite(t)
+	f := foreign{Alg: "ES256", GroupsInUserInfo: true, AsksConsent: true, People: map[string]person{"tess": {"Tess", []string{"service"}}}}
+	_, acme, a := s.provider("acme", f, "", `"service" = "technicians"`)
+	_, beta, b := s.provider("beta", f, "prompt = \"never\"\nno_refresh_at_most = \"10s\"", `"service" = "technicians"`)
+	s.serve(a + b + s.apart())
+	own := signer.NewClient(s.socket)
+
+	tess := testenv.NewPerson(t, s.url)
+	if got := tess.Login(agrees("tess"), "allow", "--provider", "acme"); got.Status != 0 {
+		t.Fatalf("login: %+v", got)
+	}
+	if m := whoami(t, tess); m.NoRefresh || strings.Join(m.Groups, " ") != "technicians" {
+		t.Errorf("consent was not requested after a sign-in without a refresh token: got %+v", m)
+	}
+	short := testenv.NewPerson(t, s.url)
+	if got := short.Login(agrees("tess"), "allow", "--provider", "beta"); got.Status != 0 {
+		t.Fatalf("login: %+v", got)
+	}
+	if m := whoami(t, short); !m.NoRefresh {
+		t.Errorf("prompt = never: got %+v", m)
+	}
+	if text := short.Must("whoami"); !strings.Contains(text, "beta gave no refresh token") {
+		t.Errorf("whoami says %q", text)
+	}
+	if text := s.doctor(); !strings.Contains(text, "1 sign-ins now without a refresh token") {
+		t.Errorf("doctor says:\n%s", text)
+	}
+
+	one, other := s.signIns(acme, "tess")[0], s.signIns(beta, "tess")[0]
+	good := signer.Evidence{IDToken: other.IDToken, AccessToken: other.AccessToken}
+	if err := own.Identify(t.Context(), good); err != nil {
+		t.Errorf("evidence of now: %v", err)
+	}
+	for what, e := range map[string]signer.Evidence{
+		"no access token, where groups are at userinfo": {IDToken: one.IDToken},
+		"an access token of another provider":           {IDToken: one.IDToken, AccessToken: other.AccessToken},
+		"an access token that nobody gave":              {IDToken: one.IDToken, AccessToken: "made-up"},
+	} {
+		if err := own.Identify(t.Context(), e); errkind.KindOf(err) != errkind.Signin {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	time.Sleep(time.Until(other.ConfirmedAt.Add(11 * time.Second)))
+	if err := own.Identify(t.Context(), good); errkind.KindOf(err) != errkind.Signin || !strings.Contains(err.Error(), "has not confirmed") {
+		t.Errorf("an id token that is older than no_refresh_at_most: got %v", err)
+	}
+	if got := short.Run("whoami"); got.Status != 1 {
+		t.Errorf("the sign-in without a refresh token goes on: %+v", got)
+	}
+	if m := whoami(t, tess); strings.Join(m.Groups, " ") != "technicians" {
+		t.Errorf("the other one: got %+v", m)
+	}
+}
+
+// doctor gives what it says of this gateway, whatever it thinks of the rest.
+func (s *site) doctor() string {
+	out, _ := exec.Command(filepath.Join(s.bin, "sallyport"), "doctor", "--config", s.path("gateway.toml")).CombinedOutput()
+	return string(out)
+}
