@@ -18,7 +18,7 @@ func (p *Provider) completeWho(ctx context.Context, v verified, raw, access stri
 		return SignIn{}, err
 	}
 	s, err := p.who(c.claims, raw)
-	if c.asked {
+	if c.signer {
 		s.AccessToken = access
 	}
 	return s, err

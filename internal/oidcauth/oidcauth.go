@@ -85,7 +85,7 @@ type SignIn struct {
 	SecondFactorAt time.Time // zero: no second factor
 	IDToken        string
 	RefreshToken   string
-	AccessToken    string // kept only where the userinfo endpoint was asked: the signer asks there itself
+	AccessToken    string // kept only where groups or name are at the userinfo endpoint: the signer asks there itself
 }
 
 // Provider is one OpenID provider. Its metadata is read when it is first needed, so a provider that is down does not

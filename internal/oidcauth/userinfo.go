@@ -22,7 +22,7 @@ var overageClaims = []string{"_claim_names", "hasgroups"}
 // completed are an id token's claims with those of the userinfo endpoint that were missing.
 type completed struct {
 	claims
-	asked bool // the userinfo endpoint was needed
+	signer bool // the signer has to ask as well: groups or name are not in the id token
 }
 
 // complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: by the letter of section
@@ -50,7 +50,7 @@ func (p *Provider) complete(ctx context.Context, v verified, raw, access string,
 			all[n] = said[n]
 		}
 	}
-	return completed{all, true}, nil
+	return completed{all, needed || !v.says("name")}, nil
 }
 
 var (

@@ -150,7 +150,7 @@ func TestAnotherSubAtUserInfoIsRefusedEvenWhereOnlyANameIsMissing(t *testing.T) 
 		t.Errorf("got %+v, %v", in, err)
 	}
 	l.userinfo = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
-	if in, err := l.signIn(l.party()); err != nil || in.Email != "" || !slices.Equal(in.Groups, []string{"technicians"}) {
+	if in, err := l.signIn(l.party()); err != nil || in.Email != "" || in.AccessToken != "" || !slices.Equal(in.Groups, []string{"technicians"}) {
 		t.Errorf("userinfo that is down: got %+v, %v", in, err)
 	}
 }

@@ -70,7 +70,7 @@ func (s *site) Record(_ context.Context, e audit.Event) error {
 	return nil
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 	t.Helper()
 	s := &site{t: t, clock: newClock(), ended: map[string]string{}, inUse: map[string]bool{}}
 	mux := http.NewServeMux()
@@ -90,8 +90,12 @@ func newSite(t *testing.T) *site {
 			t.Fatal(err)
 		}
 	}
-	p, err := oidcauth.New(oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport", ClientSecret: "shared",
-		RedirectURL: s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"}, AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now})
+	c := oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport", ClientSecret: "shared",
+		RedirectURL: s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"}, AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now}
+	for _, e := range edit {
+		e(&c)
+	}
+	p, err := oidcauth.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
