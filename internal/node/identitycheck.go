@@ -38,7 +38,7 @@ func (g *Gateway) withoutRefresh(ctx context.Context, gauge func(name, help stri
 		return // unknown, which is not zero
 	}
 	for _, p := range g.set.All() {
-		gauge("sign_ins_without_refresh", "Browser sign-ins now that brought no refresh token: a group withdrawn at the provider counts until they end.",
+		gauge("sign_ins_without_refresh", "Browser sign-ins now that the provider cannot be asked about again: a group withdrawn there counts until they end.",
 			float64(counts[p.Name()]), "provider", p.Name())
 	}
 }

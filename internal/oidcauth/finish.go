@@ -60,7 +60,7 @@ func (p *Provider) Finish(ctx context.Context, f Flow, q url.Values) (SignIn, er
 		return SignIn{}, err
 	}
 	if err := p.fromUs(m, f, q); err != nil {
-		if f.Consent && q.Get("error") != "" && q.Get("error") != "access_denied" { // prompt=consent may be what it refuses
+		if f.Consent && q.Get("state") == f.State && q.Get("error") != "" { // consent may be what provider or person refuses
 			p.learnConsent(m, f, false)
 		}
 		return SignIn{}, err

@@ -61,7 +61,7 @@ func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.
 	if now.Sub(row.ConfirmedAt) < most-most/4 || row.NoRefresh || !s.mayTry(row.IDHash, now) {
 		return row, nil
 	}
-	asked := s.refreshOf(ctx, row, now.Add(-most/2))
+	asked := s.refreshOf(context.WithoutCancel(ctx), row, now.Add(-most/2)) // a caller who leaves must not lose the new refresh token
 	row, err := s.cfg.Store.WebSession(ctx, row.IDHash)
 	if now.Sub(row.ConfirmedAt) < most-most/4 {
 		s.mayTryAgain(row.IDHash)
@@ -100,13 +100,12 @@ func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since tim
 	if err != nil || !ok {
 		return err != nil // not known is not no
 	}
-	ask := context.WithoutCancel(ctx) // whoever leaves now must not lose the new refresh token
 	s.flight.Do(hex.EncodeToString(holder.IDHash[:]), func() (any, error) {
-		now, err := s.cfg.Store.WebSession(ask, holder.IDHash)
+		now, err := s.cfg.Store.WebSession(ctx, holder.IDHash)
 		if err == nil && now.ConfirmedAt.After(since) {
 			return nil, nil
 		}
-		s.refresh(ask, holder.IDHash)
+		s.refresh(ctx, holder.IDHash)
 		return nil, nil
 	})
 	return true

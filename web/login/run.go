@@ -130,15 +130,15 @@ func (s *Service) refresh(ctx context.Context, hash [32]byte) {
 		AccessToken:  row.AccessToken,
 		RefreshToken: row.RefreshToken,
 	})
-	if err != nil && in.RefreshToken != "" { // the refresh token that is stored is used up
-		s.rotate(ctx, row, in.RefreshToken)
-	}
 	switch {
 	case errors.Is(err, oidcauth.ErrEnded):
 		s.cfg.Log.Warn("sign-in ended by the provider", slog.String("provider", row.Provider), slog.Any("error", err))
 		s.endWithHeirs(ctx, row, "the provider no longer confirms it")
 	case err != nil:
 		s.cfg.Log.Warn("the provider did not say whether a sign-in stands", slog.String("provider", row.Provider), slog.Any("error", err))
+		if in.RefreshToken != "" && in.RefreshToken != row.RefreshToken { // the stored one is used up
+			s.rotate(ctx, row, in.RefreshToken)
+		}
 	default:
 		if err := s.keep(ctx, row, in); err != nil {
 			s.cfg.Log.Error("a sign-in that was checked again could not be stored", slog.Any("error", err))
@@ -152,6 +152,7 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 			return err
 		}
 		row.IDToken, row.AccessToken, row.ConfirmedAt = in.IDToken, in.AccessToken, in.IssuedAt
+		row.NoRefresh, row.Expires = false, row.AuthTime.Add(s.cfg.Life)
 	} else { // it confirms the sign-in and says nothing about the person, and the signer has no newer evidence
 		s.withoutRefresh(&row)
 	}

@@ -144,7 +144,7 @@ func (s *Service) note(row store.WebSession, now time.Time) {
 	defer s.mu.Unlock()
 	a := s.active[row.IDHash]
 	if a == nil {
-		a = &activity{asked: now, keys: []string{Key(row)}}
+		a = &activity{asked: row.ConfirmedAt, keys: []string{Key(row)}}
 		s.active[row.IDHash] = a
 	}
 	a.row, a.seen = row, now
