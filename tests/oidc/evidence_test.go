@@ -43,15 +43,6 @@ func (s *site) signIns(issuer, sub string) []store.WebSession {
 	return rows
 }
 
-// agrees answers the pages of a provider that asks for consent.
-func agrees(name string) func(*testenv.Browser) {
-	return func(b *testenv.Browser) {
-		for as(name)(b); strings.Contains(b.Body, `name="prompt" value="consent"`); {
-			b.Submit()
-		}
-	}
-}
-
 // TestASignerOfItsOwnWantsEvidenceThatIsFresh lets two providers answer by the letter of the specification: groups at userinfo alone,
 // and a refresh token for consent alone, which the second is never asked for.
 func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
@@ -63,14 +54,14 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	own := signer.NewClient(s.socket)
 
 	tess := testenv.NewPerson(t, s.url)
-	if got := tess.Login(agrees("tess"), "allow", "--provider", "acme"); got.Status != 0 {
+	if got := tess.Login(as("tess"), "allow", "--provider", "acme"); got.Status != 0 {
 		t.Fatalf("login: %+v", got)
 	}
 	if m := whoami(t, tess); m.NoRefresh || strings.Join(m.Groups, " ") != "technicians" {
 		t.Errorf("consent was not requested after a sign-in without a refresh token: got %+v", m)
 	}
 	short := testenv.NewPerson(t, s.url)
-	if got := short.Login(agrees("tess"), "allow", "--provider", "beta"); got.Status != 0 {
+	if got := short.Login(as("tess"), "allow", "--provider", "beta"); got.Status != 0 {
 		t.Fatalf("login: %+v", got)
 	}
 	if m := whoami(t, short); !m.NoRefresh {

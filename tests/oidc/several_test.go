@@ -30,9 +30,13 @@ func newForeigners(t *testing.T) *foreigners {
 	return s
 }
 
-// as answers a foreign provider's page.
+// as answers a foreign provider's pages, also those that ask for consent.
 func as(name string) func(*testenv.Browser) {
-	return func(b *testenv.Browser) { b.Submit("login", name, "password", "any") }
+	return func(b *testenv.Browser) {
+		for b.Submit("login", name, "password", "any"); strings.Contains(b.Body, `name="prompt" value="consent"`); {
+			b.Submit()
+		}
+	}
 }
 
 func (s *foreigners) person(t *testing.T, provider, name string) *testenv.Person {
