@@ -155,7 +155,7 @@ func (p *plant) metrics(t *testing.T) {
 	for _, want := range []string{"sallyport_devices_connected 1", `sallyport_sessions{state="live"} 0`, `sallyport_decisions_total{reason="A1",result="allowed"} 1`,
 		"sallyport_session_start_seconds_count 1", `sallyport_agent_version{version="`, "sallyport_record_commit_seconds_bucket{le=", "sallyport_control_handshakes_total 1", "sallyport_control_reconnects_total 0", "sallyport_cert_reload_failed 0", "sallyport_record_pending_bytes 0", "sallyport_record_refused_total 0",
 		"sallyport_journal_bytes 3.3554432e+07", "sallyport_disk_free_bytes ", "sallyport_ledger_size ", "sallyport_two_lines_one_key_total 0", "sallyport_cert_expiry_seconds ",
-		`sallyport_idp_up{provider="guests"} 1`, "sallyport_signer_up 1", "sallyport_policy_hash_info{sha256=", "sallyport_ledger_copy_behind 0"} {
+		`sallyport_idp_up{provider="guests"} 1`, `sallyport_sign_ins_without_refresh{provider="guests"} 0`, "sallyport_signer_up 1", "sallyport_policy_hash_info{sha256=", "sallyport_ledger_copy_behind 0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
 		}

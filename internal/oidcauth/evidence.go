@@ -16,15 +16,15 @@ const DefaultNoRefresh = time.Hour
 // NoRefreshAtMost is how long an id token of this provider is evidence, counted from its iat.
 func (p *Provider) NoRefreshAtMost() time.Duration { return p.cfg.NoRefreshAtMost }
 
-// VerifyIDToken is the signer's: signature, issuer, audience, age, groups. Expiry is judged as it was at sign-in, because the token
-// is the evidence of a sign-in that lasts longer.
+// VerifyIDToken is the signer's: signature, issuer, audience, age, groups. Expiry is judged as it was at sign-in,
+// because the token is the evidence of a sign-in that lasts longer.
 //
-// The age of the token itself is bounded as well, by no_refresh_at_most. Whether there is a refresh token only the data plane knows,
-// and its word is not taken: whoever has one can show a later id token, and whoever cannot has nothing from the provider that is
-// newer.
+// The age of the token itself is bounded as well, by no_refresh_at_most. Whether there is a refresh token only the
+// data plane knows, and its word is not taken: whoever has one can show a later id token, and whoever cannot has
+// nothing from the provider that is newer.
 //
-// The access token is used where the id token lacks groups or name: the userinfo endpoint is then asked from here, with the
-// at_hash, where there is one, proving that both tokens are of one sign-in.
+// The access token is used where the id token lacks groups or name: the userinfo endpoint is then asked from here,
+// with the at_hash, where there is one, proving that both tokens are of one sign-in.
 func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signer.Identity, error) {
 	v, err := p.signed(ctx, raw)
 	if err != nil {

@@ -54,8 +54,8 @@ type Config struct {
 	Scopes       []string          // sent as they are; empty: the usual ones that the provider knows, see scopes.go
 	Prompt       string            // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
 
-	// NoRefreshAtMost is how long an id token is evidence, counted from its iat; default DefaultNoRefresh. A refresh brings a
-	// later one.
+	// NoRefreshAtMost is how long an id token is evidence, counted from its iat; default DefaultNoRefresh. A refresh
+	// brings a later one.
 	NoRefreshAtMost time.Duration
 	// Roots are the authorities that are trusted for the provider's addresses; nil: the system's.
 	Roots *x509.CertPool

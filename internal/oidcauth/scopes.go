@@ -12,10 +12,11 @@ const scopeGroups = "groups"
 
 // scopes are the configured ones exactly as they are written, or the usual ones.
 //
-// A provider may know scopes that its discovery document does not list, so the list does not limit what an operator wrote. It does
-// limit the usual ones: "scope values that are not understood SHOULD be ignored" (OpenID Connect Core 3.1.2.1), but Google answers
-// offline_access with invalid_scope, lists only openid, email and profile, and nobody could sign in. Where there is no list at all,
-// the four scopes of the specification are sent, and groups, which is not of it, is not.
+// A provider may know scopes that its discovery document does not list, so the list does not limit what an operator
+// wrote. It does limit the usual ones: "scope values that are not understood SHOULD be ignored" (OpenID Connect Core
+// 3.1.2.1), but Google answers offline_access with invalid_scope, lists only openid, email and profile, and nobody
+// could sign in. Where there is no list at all, the four scopes of the specification are sent, and groups, which is
+// not of it, is not.
 func (p *Provider) scopes(m metadata) []string {
 	if len(p.cfg.Scopes) > 0 {
 		return p.cfg.Scopes

@@ -25,12 +25,13 @@ type completed struct {
 	signer bool // the signer has to ask as well: groups or name are not in the id token
 }
 
-// complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: by the letter of section
-// 5.4, claims of a scope are only there when an access token is issued. The id token is signed and wins wherever both say something.
-// Nothing else is taken from userinfo, least of all amr, acr or auth_time: it says who somebody is and not how they signed in.
+// complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: by the
+// letter of section 5.4, claims of a scope are only there when an access token is issued. The id token is signed and
+// wins wherever both say something. Nothing else is taken from userinfo, least of all amr, acr or auth_time: it says
+// who somebody is and not how they signed in.
 //
-// Without groups nothing can be decided, so that failure is returned; a name that could not be asked for is only left out. An answer
-// about another person is refused in either case.
+// Without groups nothing can be decided, so that failure is returned; a name that could not be asked for is only left
+// out. An answer about another person is refused in either case.
 func (p *Provider) complete(ctx context.Context, v verified, raw, access string, wished ...string) (completed, error) {
 	groups := p.cfg.GroupsClaim
 	needed := !v.says(groups) && !overage(v.claims, groups)
@@ -58,9 +59,9 @@ var (
 	errOtherSub   = errors.New("userinfo: another sub than that of the id token")
 )
 
-// userInfo gives what the endpoint says of an id token's person. It is asked once for each pair of tokens, however often they are
-// shown: the answer is kept for as long as the id token is evidence. The id token alone is not enough to find it by: where the
-// signature is deterministic, two of one second may be the same bytes.
+// userInfo gives what the endpoint says of an id token's person. It is asked once for each pair of tokens, however
+// often they are shown: the answer is kept for as long as the id token is evidence. The id token alone is not enough
+// to find it by: where the signature is deterministic, two of one second may be the same bytes.
 func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string) (claims, error) {
 	key := sha256.Sum256([]byte(raw + "\x00" + access))
 	if c, ok := p.said.get(key); ok {
@@ -102,8 +103,8 @@ func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (c
 	return c, nil
 }
 
-// answers keeps what the userinfo endpoint said, by the tokens that it was asked for. Memory alone holds it: after a restart the
-// endpoint is asked again.
+// answers keeps what the userinfo endpoint said, by the tokens that it was asked for. Memory alone holds it: after a
+// restart the endpoint is asked again.
 type answers struct {
 	now    func() time.Time
 	flight singleflight.Group

@@ -27,10 +27,12 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Evidence is proof of who asks: exactly one of id token and API token. It is passed on as received, because a data plane's word
-// on it would be worth nothing. Only where it came from is the data plane's word: the signer has nobody else to ask.
+// Evidence is proof of who asks: exactly one of id token and API token. It is passed on as received, because a data
+// plane's word on it would be worth nothing. Only where it came from is the data plane's word: the signer has nobody
+// else to ask.
 //
-// AccessToken goes with an id token that lacks groups or name: the signer asks the provider's userinfo endpoint with it.
+// AccessToken goes with an id token that lacks groups or name: the signer asks the provider's userinfo endpoint with
+// it.
 type Evidence struct {
 	IDToken     string `json:"id_token,omitempty"`
 	AccessToken string `json:"access_token,omitempty"`
@@ -156,7 +158,8 @@ type Signer interface {
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Entry(ctx context.Context, index uint64) (Entry, error)
 
-	// Identify checks an id token and asks userinfo while the access token is fresh: access tokens may end within minutes.
+	// Identify checks an id token and asks userinfo while the access token is fresh: access tokens may end within
+	// minutes.
 	Identify(ctx context.Context, by Evidence) error
 
 	// PutDevice and ApplyPolicy widen: they need an administrator's evidence. Restrict only tightens.
@@ -190,7 +193,8 @@ type Identity struct {
 // ErrUnconfirmed is in the chain when an id token is too old to be evidence.
 var ErrUnconfirmed = errors.New("the id token is older than no_refresh_at_most")
 
-// Identities verifies id tokens: signature, issuer, audience and age always; expiry as it was at sign-in. The access token may be empty.
+// Identities verifies id tokens: signature, issuer, audience and age always; expiry as it was at sign-in. The access
+// token may be empty.
 type Identities interface {
 	VerifyIDToken(ctx context.Context, raw, access string) (Identity, error)
 }

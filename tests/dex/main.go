@@ -1,11 +1,12 @@
-// Command dex is a real dex (dexidp/dex as a library) for tests and rehearsals: one OAuth client, people whom nobody asks for a
-// password, everything in memory, one loopback listener.
+// Command dex is a real dex (dexidp/dex as a library) for tests and rehearsals: one OAuth client, people whom nobody
+// asks for a password, everything in memory, one loopback listener.
 //
 //	go -C tests/dex build -o BIN .
 //	BIN -listen 127.0.0.1:5556 -client sallyport -secret-file FILE -redirect https://access.example/callback/dex -person tess=service,night
 //
-// It prints {"issuer":"…"} once it serves. With one person, signing in asks nothing; with several, dex's page has a link for each. A line
-// NAME=GROUP,GROUP on standard input replaces somebody's groups, and counts from the next sign-in or refresh.
+// It prints {"issuer":"…"} once it serves. With one person, signing in asks nothing; with several, dex's page has a
+// link for each. A line NAME=GROUP,GROUP on standard input replaces somebody's groups, and counts from the next
+// sign-in or refresh.
 package main
 
 import (

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
@@ -115,8 +116,8 @@ func follows(name string) func(*testenv.Browser) {
 	}
 }
 
-// TestPeopleOfDexUseTheGateway is a whole life with a signer of its own: groups come with the scope that dex lists, a session opens, and
-// a group that is withdrawn is noticed in gateway and signer.
+// TestPeopleOfDexUseTheGateway is a whole life with a signer of its own: groups come with the scope that dex lists, a
+// session opens, and a group that is withdrawn is noticed in gateway and signer.
 func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	s := newSite(t)
 	d := s.dex("ada=it", "tess=service")
@@ -133,6 +134,12 @@ func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	tess := people["tess"]
 	if m := whoami(t, tess); strings.Join(m.Groups, " ") != "technicians" || m.Name != "tess" || m.NoRefresh {
 		t.Errorf("got %+v", m)
+	}
+	own, row := signer.NewClient(s.socket), s.signIns(d.issuer, whoami(t, tess).Subject)[0]
+	for access, want := range map[string]bool{"": true, "that of another sign-in": false} {
+		if err := own.Identify(t.Context(), signer.Evidence{IDToken: row.IDToken, AccessToken: access}); (err == nil) != want {
+			t.Errorf("at_hash and the access token %q: got %v", access, err)
+		}
 	}
 	s.machine(people["ada"])
 	if out := tess.Must("shell", "press-1", "--", "echo", "here"); !strings.Contains(out, "here") {

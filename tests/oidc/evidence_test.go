@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,8 +44,8 @@ func (s *site) signIns(issuer, sub string) []store.WebSession {
 	return rows
 }
 
-// TestASignerOfItsOwnWantsEvidenceThatIsFresh lets two providers answer by the letter of the specification: groups at userinfo alone,
-// and a refresh token for consent alone, which the second is never asked for.
+// TestASignerOfItsOwnWantsEvidenceThatIsFresh lets two providers answer by the letter of the specification: groups at
+// userinfo alone, and a refresh token for consent alone, which the second is never asked for.
 func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	s := newSite(t)
 	f := foreign{Alg: "ES256", GroupsInUserInfo: true, AsksConsent: true, People: map[string]person{"tess": {"Tess", []string{"service"}}}}
@@ -74,6 +75,11 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 		t.Errorf("doctor says:\n%s", text)
 	}
 
+	if text := s.metrics(); !strings.Contains(text, `sallyport_sign_ins_without_refresh{provider="acme"} 0`) ||
+		!strings.Contains(text, `sallyport_sign_ins_without_refresh{provider="beta"} 1`) {
+		t.Errorf("metrics say:\n%s", text)
+	}
+
 	one, other := s.signIns(acme, "tess")[0], s.signIns(beta, "tess")[0]
 	good := signer.Evidence{IDToken: other.IDToken, AccessToken: other.AccessToken}
 	if err := own.Identify(t.Context(), good); err != nil {
@@ -98,6 +104,16 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	if m := whoami(t, tess); strings.Join(m.Groups, " ") != "technicians" {
 		t.Errorf("the other one: got %+v", m)
 	}
+}
+
+func (s *site) metrics() string {
+	s.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, s.url+"/metrics", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+clientSecret)
+	return testenv.NewBrowser(s.t).Took(http.DefaultClient.Do(r)).Body
 }
 
 // doctor gives what it says of this gateway, whatever it thinks of the rest.

@@ -11,17 +11,17 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// The signer accepts an id token for no_refresh_at_most after it was issued, whatever we say. So a sign-in without a refresh token
-// ends here at that time too, and one with a refresh token is refreshed before its evidence is too old, also where nothing has used it
-// since the gateway started.
+// The signer accepts an id token for no_refresh_at_most after it was issued, whatever we say. So a sign-in without a
+// refresh token ends here at that time too, and one with a refresh token is refreshed before its evidence is too old,
+// also where nothing has used it since the gateway started.
 
 // evidence is what the signer is shown.
 func evidence(row store.WebSession, addr string) signer.Evidence {
 	return signer.Evidence{IDToken: row.IDToken, AccessToken: row.AccessToken, ClientAddr: addr}
 }
 
-// identify lets the signer ask userinfo now: an access token may be over in minutes. What it cannot learn now it asks again when
-// somebody opens a session.
+// identify lets the signer ask userinfo now: an access token may be over in minutes. What it cannot learn now it asks
+// again when somebody opens a session.
 func (s *Service) identify(ctx context.Context, row store.WebSession) {
 	if row.AccessToken == "" {
 		return
@@ -54,8 +54,8 @@ const retryConfirm = time.Minute
 // unasked is why a sign-in ends whose refresh token is gone.
 const unasked = "the provider cannot be asked about it any more"
 
-// confirmed gives a session whose evidence the signer accepts for a while, as far as the provider can be asked. One that it can no
-// longer be asked about has ended.
+// confirmed gives a session whose evidence the signer accepts for a while, as far as the provider can be asked. One
+// that it can no longer be asked about has ended.
 func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.Time) (store.WebSession, error) {
 	most := s.noRefreshAtMost(row.Provider)
 	if now.Sub(row.ConfirmedAt) < most-most/4 || row.NoRefresh || !s.mayTry(row.IDHash, now) {
@@ -93,8 +93,8 @@ func (s *Service) mayTryAgain(hash [32]byte) {
 	}
 }
 
-// refreshOf refreshes the sign-in that a session belongs to, unless it was confirmed after since. It reports whether there is a refresh
-// token at all.
+// refreshOf refreshes the sign-in that a session belongs to, unless it was confirmed after since. It reports whether
+// there is a refresh token at all.
 func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since time.Time) bool {
 	holder, ok, err := s.holder(ctx, row)
 	if err != nil || !ok {
@@ -111,8 +111,8 @@ func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since tim
 	return true
 }
 
-// holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the one that it came of. A
-// browser that has been idle for too long ends here, which hands its refresh token on.
+// holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the one
+// that it came of. A browser that has been idle for too long ends here, which hands its refresh token on.
 func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
 	if row.RefreshToken != "" || row.Kind != store.KindCLI {
 		return row, row.RefreshToken != "", nil

@@ -72,8 +72,8 @@ func (s *Service) sweep(ctx context.Context) {
 // atOnce bounds how many questions to providers are under way.
 const atOnce = 8
 
-// askAgain asks the provider about sessions that were used since it was asked last, or have something open. A command line is asked
-// about through the sign-in that has its refresh token.
+// askAgain asks the provider about sessions that were used since it was asked last, or have something open. A command
+// line is asked about through the sign-in that has its refresh token.
 func (s *Service) askAgain(ctx context.Context) {
 	now := s.cfg.Now()
 	var due []store.WebSession

@@ -141,8 +141,8 @@ func (db *DB) SignInsWithoutRefresh(ctx context.Context, now time.Time) (map[str
 	return out, err
 }
 
-// CountSignIns gives SignInsWithoutRefresh of a database that another process has open. It changes no file: without a running gateway
-// there is no write-ahead log, and the error is fs.ErrNotExist.
+// CountSignIns gives SignInsWithoutRefresh of a database that another process has open. It changes no file: without a
+// running gateway there is no write-ahead log, and the error is fs.ErrNotExist.
 func CountSignIns(ctx context.Context, path string, now time.Time) (map[string]int, error) {
 	if _, err := os.Stat(path + "-wal"); err != nil {
 		return nil, err
