@@ -11,19 +11,18 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Close codes of control lines beside wire.CloseUnknown (RFC 6455 section 7.4).
+// Close codes of control lines beside those of package wire (RFC 6455 section 7.4).
 const (
-	closeRestart  = 1012 // come back after the seconds that the text names
+	closeRestart  = 1012 // the gateway goes away for a moment; come back after the seconds that the text names
 	closeTryLater = 1013 // something here is broken; nothing was said about the device
 	closeEnrolled = 1000 // the answer to a join code was given
-	closeReplaced = 4409 // another line of this device took over
 )
 
 // Control is the door of control lines (wire.ControlPath). It ignores cookies and Origin: what counts is the handshake
 // inside. It returns once the connection is a WebSocket.
 func (r *Registry) Control(w http.ResponseWriter, req *http.Request) {
 	if !r.enter() {
-		busy(w)
+		r.away(w)
 		return
 	}
 	addr := r.cfg.ClientAddr(req)

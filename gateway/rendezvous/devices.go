@@ -31,7 +31,7 @@ func (r *Registry) join(l *line) bool {
 		case first == nil:
 			return true
 		case !first.answers(r.probe):
-			first.close(closeReplaced, "replaced")
+			first.close(wire.CloseReplaced, "replaced")
 			<-first.gone
 		case r.joinDisputed(first, l):
 			r.count.disputed.Add(1)

@@ -61,8 +61,8 @@ func TestALineThatNoLongerAnswersIsReplaced(t *testing.T) {
 	old := must(m.connect(true))(t)
 	within(t, 2*time.Second, "online", func() bool { return h.Online(m.fp()) })
 	must(m.connect())(t)
-	if code := old.end(3 * time.Second); code != closeReplaced {
-		t.Errorf("got close code %d, want %d", code, closeReplaced)
+	if code := old.end(3 * time.Second); code != wire.CloseReplaced {
+		t.Errorf("got close code %d, want %d", code, wire.CloseReplaced)
 	}
 	within(t, 2*time.Second, "online again", func() bool { return h.Online(m.fp()) && h.Metrics().Connected == 1 })
 	if d := m.row(); d.State != store.OK || h.Metrics().Disputed != 0 {

@@ -65,8 +65,9 @@ func (l *line) wait() {
 	l.r.lines.Done()
 }
 
-// patience is how long a line may be silent: as many pings as may be missed, and the time for one to arrive.
-func (l *line) patience() time.Duration { return missed*l.r.cfg.Ping + 5*time.Second }
+// patience is how long a line may be silent: one and a half intervals, so that a ping which is due has half an
+// interval to arrive. TCP has resent a lost segment several times by then.
+func (l *line) patience() time.Duration { return max(leastSilence, l.r.cfg.Ping+l.r.cfg.Ping/2) }
 
 // slow delays the reading of a device that sends too much. It is never closed for it: what it sends may matter.
 func (l *line) slow() {
@@ -125,7 +126,8 @@ func (l *line) send(msg any) error {
 
 func (l *line) close(code int, why string) { l.ws.CloseWith(code, why) }
 
-// ping answers with a fresh status on the ping's nonce.
+// ping answers with a fresh status on the ping's nonce. If the signer gives none, the answer says only that the gateway
+// is there: without it every device would drop its line while the signer restarts, and all would reconnect at once.
 func (l *line) ping(m wire.Ping) {
 	if len(m.Nonce) < 16 || len(m.Nonce) > 32 {
 		l.r.count.malformed.Add(1)
@@ -135,8 +137,9 @@ func (l *line) ping(m wire.Ping) {
 	ctx, cancel := context.WithTimeout(l.r.ctx, sendTime)
 	defer cancel()
 	st, err := l.r.cfg.Signer.Status(ctx, l.fp, m.Nonce)
-	if err != nil { // no pong: the device counts it as missed
+	if err != nil {
 		l.r.cfg.Log.Warn("a status could not be signed", slog.String("device", string(l.name)), slog.Any("error", err))
+		l.send(wire.Pong{T: wire.TypePong})
 		return
 	}
 	thawed := l.take(m)

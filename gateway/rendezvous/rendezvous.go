@@ -87,7 +87,8 @@ type Config struct {
 // Times and limits of the protocol.
 const (
 	defaultPing   = 30 * time.Second
-	missed        = 3                // pings that may stay out before a line is dead
+	leastSilence  = 45 * time.Second // before a silent control line is closed, at the default interval
+	missed        = 3                // keepalives of a session line that may stay unanswered
 	sendTime      = 10 * time.Second // for one message to leave
 	probeTime     = 3 * time.Second  // for the first line of a key to answer when a second comes up
 	maxLines      = 4                // of one key, while it is disputed
@@ -126,6 +127,7 @@ type Registry struct {
 	devices map[wire.Hash]*device
 	cuts    uint64               // counts Cut, so that a handshake which began before one does not survive it
 	cutAt   map[wire.Hash]uint64 // by device: the value of cuts then
+	fleet   int                  // devices that were here when it stopped serving; 0: not known
 	calls   map[id.Session]*call
 	tickets map[[sha256.Size]byte]*call
 	changed map[[32]byte]store.Presence // to be stored
@@ -194,10 +196,11 @@ func (r *Registry) begin(ctx context.Context) error {
 	return nil
 }
 
-// drain closes all lines. Devices come back after a time that each draws for itself.
+// drain closes all lines and tells each device when to come back: within a few seconds, later in a large fleet.
 func (r *Registry) drain() {
 	r.mu.Lock()
-	r.open = false
+	r.open, r.fleet = false, len(r.devices)
+	within := spread(r.fleet)
 	var all []*line
 	for _, d := range r.devices {
 		all = append(all, d.lines...)
@@ -209,7 +212,7 @@ func (r *Registry) drain() {
 	for part := range closers {
 		wg.Go(func() {
 			for i := part; i < len(all); i += closers {
-				all[i].close(closeRestart, fmt.Sprintf("retry-after=%d", retryAfter()))
+				all[i].close(closeRestart, fmt.Sprintf("retry-after=%d", retryAfter(within)))
 			}
 		})
 	}

@@ -20,7 +20,7 @@ import (
 // SSH handshake inside says whether it is the device.
 func (r *Registry) Session(w http.ResponseWriter, req *http.Request) {
 	if !r.enter() {
-		busy(w)
+		r.away(w)
 		return
 	}
 	addr := r.cfg.ClientAddr(req)

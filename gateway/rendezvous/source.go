@@ -103,11 +103,34 @@ func remoteAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
-// retryAfter spreads those who are sent away.
-func retryAfter() int { return 1 + rand.IntN(15) }
+// Seconds in which devices come back. A core of a small server takes about 900 new lines a second, so half of that
+// leaves room for what else starts with it.
+const (
+	leastSpread  = 3
+	mostSpread   = 30
+	comeBackRate = 500 // devices a second
+	busySpread   = 15  // of those who are turned away because too many handshakes are under way
+)
 
-func busy(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", strconv.Itoa(retryAfter()))
+// spread is how many seconds a fleet of so many devices comes back in.
+func spread(fleet int) int { return min(max(leastSpread, fleet/comeBackRate), mostSpread) }
+
+// retryAfter draws a number of seconds, at least 1 and at most within, for one of those who are sent away.
+func retryAfter(within int) int { return 1 + rand.IntN(within) }
+
+// busy turns away a connection for which there is no place.
+func busy(w http.ResponseWriter) { sendAway(w, busySpread) }
+
+// away turns away a connection while the gateway stops or starts.
+func (r *Registry) away(w http.ResponseWriter) {
+	r.mu.Lock()
+	within := spread(r.fleet)
+	r.mu.Unlock()
+	sendAway(w, within)
+}
+
+func sendAway(w http.ResponseWriter, within int) {
+	w.Header().Set("Retry-After", strconv.Itoa(retryAfter(within)))
 	w.Header().Set("Connection", "close") // or whoever is turned away keeps a connection for the idle time
 	http.Error(w, "too busy", http.StatusServiceUnavailable)
 }

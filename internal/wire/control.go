@@ -17,6 +17,7 @@ const (
 	TicketHeader       = "Sallyport-Ticket"
 	MaxControl         = 16 << 10 // bytes of one message on a control line
 	CloseUnknown       = 4401     // WebSocket close code: unknown or revoked device, no detail
+	CloseReplaced      = 4409     // WebSocket close code: another line of the device took over
 )
 
 // TreeHead is the log as a device last accepted it.
@@ -151,10 +152,10 @@ type Ping struct {
 	Frozen bool   `json:"frozen"` // the owner has frozen the device
 }
 
-// Pong answers a ping with a fresh status.
+// Pong answers a ping with a fresh status. Without one the gateway is there, and its signer gives none now.
 type Pong struct {
 	T      string `json:"t"`
-	Status Signed `json:"status"`
+	Status Signed `json:"status,omitzero"`
 }
 
 // BundleMsg brings a newer trust bundle.

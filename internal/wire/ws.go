@@ -151,10 +151,11 @@ func (w *WS) CloseWith(code int, why string) error {
 	return w.conn.Close()
 }
 
-// CloseCode gives the close code behind a read error, or 0.
+// CloseCode gives the close code that the other end sent, behind a read error, or 0. The library says 1006 of a connection
+// that ended without one; that code is never sent (RFC 6455 section 7.4.1).
 func CloseCode(err error) int {
 	var c *websocket.CloseError
-	if errors.As(err, &c) {
+	if errors.As(err, &c) && c.Code != websocket.CloseAbnormalClosure {
 		return c.Code
 	}
 	return 0
@@ -183,6 +184,9 @@ func (w *WS) Exporter() []byte {
 	}
 	return x
 }
+
+// LocalAddr is this end's address.
+func (w *WS) LocalAddr() net.Addr { return w.conn.LocalAddr() }
 
 // RemoteAddr is the other end's address.
 func (w *WS) RemoteAddr() net.Addr { return w.conn.RemoteAddr() }
@@ -234,8 +238,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *stream) Close() error        { return s.CloseWith(websocket.CloseNormalClosure, "") }
-func (s *stream) LocalAddr() net.Addr { return s.conn.LocalAddr() }
+func (s *stream) Close() error { return s.CloseWith(websocket.CloseNormalClosure, "") }
 func (s *stream) SetDeadline(t time.Time) error {
 	return errors.Join(s.conn.SetReadDeadline(t), s.conn.SetWriteDeadline(t))
 }
