@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ type device struct {
 	dir  string
 	cmd  *exec.Cmd
 	env  []string
+	wrap []string // before the program: a network namespace, say
 	args []string // of run
 	log  *syncBuffer
 }
@@ -68,8 +70,7 @@ func newDevice(t *testing.T) *device {
 // run runs a command of the agent to its end.
 func (d *device) run(args ...string) (out string, code int) {
 	d.t.Helper()
-	cmd := exec.Command(agentBinary, append(args, "--state", d.dir)...)
-	cmd.Env = append(os.Environ(), d.env...)
+	cmd := d.command(append(args, "--state", d.dir)...)
 	raw, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		d.t.Fatal(err)
@@ -77,10 +78,18 @@ func (d *device) run(args ...string) (out string, code int) {
 	return string(raw), cmd.ProcessState.ExitCode()
 }
 
+func (d *device) command(args ...string) *exec.Cmd {
+	all := append(append(slices.Clone(d.wrap), agentBinary), args...)
+	cmd := exec.Command(all[0], all[1:]...)
+	cmd.Env = append(os.Environ(), d.env...)
+	return cmd
+}
+
 // enrol makes the device known and starts its agent.
-func (d *device) enrol(g *gate, preset string) *device {
+func (d *device) enrol(g *gate, preset string, args ...string) *device {
 	d.t.Helper()
-	if out, code := d.run("enroll", g.code.String(), "--preset", preset, "--ephemeral"); code != 0 {
+	args = append([]string{"enroll", g.code.String(), "--preset", preset, "--ephemeral"}, args...)
+	if out, code := d.run(args...); code != 0 {
 		d.t.Fatalf("enroll: exit %d: %s", code, out)
 	}
 	for end := time.Now().Add(10 * time.Second); g.reading.Load() > 0; time.Sleep(5 * time.Millisecond) { // or that line would be taken for the agent's
@@ -95,8 +104,7 @@ func (d *device) enrol(g *gate, preset string) *device {
 
 func (d *device) start() {
 	d.t.Helper()
-	d.cmd = exec.Command(agentBinary, append([]string{"run", "--state", d.dir, "--ephemeral"}, d.args...)...)
-	d.cmd.Env = append(os.Environ(), d.env...)
+	d.cmd = d.command(append([]string{"run", "--state", d.dir, "--ephemeral"}, d.args...)...)
 	d.cmd.Stderr = d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	d.cmd.WaitDelay = 100 * time.Millisecond // supervisors hold the log open
@@ -147,4 +155,13 @@ func waitGone(t *testing.T, pid string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("process %s is still there", pid)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -69,6 +73,7 @@ type gate struct {
 	t        *testing.T
 	srv      *httptest.Server
 	host     string
+	url      string
 	root, ca ssh.Signer
 	noise    wire.NoiseKey
 	log      *ledger.Log
@@ -81,6 +86,7 @@ type gate struct {
 	serial  uint64
 	epoch   uint64
 	state   string
+	ping    int  // seconds
 	mute    bool // pings get no answer
 	hostKey ssh.PublicKey
 	fp      wire.Hash
@@ -96,11 +102,20 @@ type gate struct {
 	reports []wire.Report
 }
 
+var errUnknown = errors.New("unknown device")
+
 const logOrigin = "test.example/log"
 
+// newGate is one on loopback without TLS.
 func newGate(t *testing.T) *gate {
 	t.Helper()
-	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, joined: make(chan struct{}),
+	return newGateOn(t, "127.0.0.1", "", nil)
+}
+
+// newGateOn listens at an address. With a certificate it speaks TLS, and is known by the name.
+func newGateOn(t *testing.T, addr, name string, cert *tls.Certificate) *gate {
+	t.Helper()
+	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5, joined: make(chan struct{}),
 		answers: map[id.Session]chan any{}, dials: map[string]chan *wire.WS{}}
 	var err error
 	if g.noise, err = wire.NewNoiseKey(); err != nil {
@@ -110,16 +125,35 @@ func newGate(t *testing.T) *gate {
 	mux := http.NewServeMux()
 	mux.HandleFunc(wire.ControlPath, g.control)
 	mux.HandleFunc(wire.SessionPath, g.session)
-	g.srv = httptest.NewServer(mux)
-	g.host = strings.TrimPrefix(g.srv.URL, "http://")
+	g.listen(addr, name, cert, mux)
 	t.Cleanup(func() { g.srv.CloseClientConnections(); g.cut(); g.srv.Close() })
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.bundle = g.makeBundle(nil)
-	g.code = wire.JoinCode{URL: g.srv.URL, Bundle: wire.Sum(g.bundle.Body), Noise: g.noise.Public}
+	g.code = wire.JoinCode{URL: g.url, Bundle: wire.Sum(g.bundle.Body), Noise: g.noise.Public}
 	rand.Read(g.code.ID[:])
 	rand.Read(g.code.Secret[:])
 	return g
+}
+
+func (g *gate) listen(addr, name string, cert *tls.Certificate, mux *http.ServeMux) {
+	g.t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.srv = httptest.NewUnstartedServer(mux)
+	g.srv.Listener.Close()
+	g.srv.Listener, g.srv.Config.ErrorLog = l, stdlog.New(io.Discard, "", 0)
+	g.host, g.url = l.Addr().String(), "http://"+l.Addr().String()
+	if cert == nil {
+		g.srv.Start()
+		return
+	}
+	g.host = net.JoinHostPort(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	g.url = "https://" + g.host
+	g.srv.TLS = &tls.Config{Certificates: []tls.Certificate{*cert}}
+	g.srv.StartTLS()
 }
 
 func newLogKey(t *testing.T) (*ledger.Log, note.Signer, string) {
@@ -206,13 +240,15 @@ func (g *gate) status(nonce []byte, change func(*wire.Status)) wire.Signed {
 }
 
 func (g *gate) control(w http.ResponseWriter, r *http.Request) {
-	g.reading.Add(1)
-	defer g.reading.Add(-1)
 	ws, err := wire.UpgradeWS(w, r, wire.ControlSubprotocol, wire.MaxControl)
 	if err != nil {
 		return
 	}
-	go g.greet(ws)
+	g.reading.Add(1)
+	go func() {
+		defer g.reading.Add(-1)
+		g.greet(ws)
+	}()
 }
 
 func (g *gate) greet(ws *wire.WS) {
@@ -229,7 +265,7 @@ func (g *gate) greet(ws *wire.WS) {
 		if err := wire.StrictJSON(raw, &h); err != nil {
 			return nil, err
 		}
-		reply := wire.HelloReply{V: 1, Node: "test", NoTLS: true, Ping: 5, Name: "press-1"}
+		reply := wire.HelloReply{V: 1, Node: "test", NoTLS: true, Ping: g.ping, Name: "press-1"}
 		if p := h.Enrol; p != nil {
 			enrol = true
 			if string(p.Secret) != string(g.code.Secret[:]) || wire.Verify(p.HostKey, wire.PurposeEnrol, wire.EnrolProof(peer[:], p.ID, p.Secret), p.Proof) != nil {
@@ -241,7 +277,7 @@ func (g *gate) greet(ws *wire.WS) {
 			return json.Marshal(reply)
 		}
 		if h.Device != g.fp || g.fp.IsZero() {
-			return nil, fmt.Errorf("unknown")
+			return nil, errUnknown
 		}
 		g.hello, g.nonce, g.ack = h, h.Nonce, h.Log.Size
 		st := g.status(h.Nonce, nil)
@@ -251,8 +287,12 @@ func (g *gate) greet(ws *wire.WS) {
 		}
 		return json.Marshal(reply)
 	})
-	if err != nil {
+	if errors.Is(err, errUnknown) {
 		ws.CloseWith(wire.CloseUnknown, "")
+		return
+	}
+	if err != nil {
+		ws.Close()
 		return
 	}
 	if enrol {
@@ -277,8 +317,10 @@ func (g *gate) read(l *wire.Line) {
 		if !counts {
 			counts = true
 			g.mu.Lock()
+			if g.line == nil { // otherwise it takes the place of one that was lost without a word
+				close(g.joined)
+			}
 			g.line = l
-			close(g.joined)
 			g.mu.Unlock()
 		}
 		kind, _ := wire.Kind(raw)
@@ -306,8 +348,10 @@ func (g *gate) read(l *wire.Line) {
 		}
 	}
 	g.mu.Lock()
-	g.line, g.joined = nil, make(chan struct{})
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	if g.line == l {
+		g.line, g.joined = nil, make(chan struct{})
+	}
 }
 
 func (g *gate) answer(sid id.Session, m any) {
