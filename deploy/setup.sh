@@ -15,6 +15,7 @@ need nginx nginx-light
 need haproxy haproxy
 need tinyproxy tinyproxy-bin
 need ip iproute2
+need nsenter util-linux
 need make make
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then

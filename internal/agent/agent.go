@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -48,6 +49,7 @@ type Agent struct {
 	trust *state.Trust
 
 	deciding sync.Mutex // held while a supervisor decides on an open
+	changed  chan bool  // there is no line, and reason to try again now; true: the owner asked for it
 
 	mu     sync.Mutex // guards what follows
 	bundle *wire.Bundle
@@ -56,7 +58,8 @@ type Agent struct {
 	line   *line  // nil: not connected
 	gate   string // what the gateway last said of this device
 	since  time.Time
-	why    string // the last failure, for status
+	why    string     // the last failure, for status
+	peer   netip.Addr // where the last connection went
 
 	children sync.WaitGroup // goroutines that wait for supervisors and answer them
 }
@@ -101,7 +104,7 @@ func open(cfg Config) (*Agent, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &Agent{cfg: cfg, since: time.Now()}
+	a := &Agent{cfg: cfg, since: time.Now(), changed: make(chan bool, 1)}
 	a.keys, err = cfg.State.Keys()
 	if err == nil {
 		a.bundle, err = cfg.State.Bundle()

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"strconv"
-	"strings"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,18 +17,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Times of the control line.
 const (
-	firstRetry  = time.Second
-	longestWait = 3 * time.Minute
-	unknownWait = 2 * time.Minute // at least, after the gateway said it does not know this device
-	steady      = time.Minute     // a line that held so long begins the back-off anew
-	leastPing   = 5 * time.Second
-	mostPing    = 10 * time.Minute
-	usualPing   = 30 * time.Second
-	livePing    = 45 * time.Second // while sessions run: each wants a fresh status within its three minutes
-	missedPings = 3
-	sendTime    = 10 * time.Second
+	sendTime     = 10 * time.Second // for one message to leave
 )
 
 // line is one control line.
@@ -39,107 +27,148 @@ type line struct {
 	noise *wire.Line
 	ping  time.Duration
 	host  string
-	tls   string // as far as this end can tell
+	tls   string     // as far as this end can tell
+	local netip.Addr // of the connection; an address that the device may lose
 
 	kick chan struct{} // ping now
+	sent chan struct{} // a ping was sent from elsewhere
+	end  context.CancelCauseFunc
 
-	mu       sync.Mutex // guards what follows
-	pending  map[string]time.Duration
-	unpinged int // pings without an answer
+	mu    sync.Mutex // guards what follows
+	asked time.Time  // when the oldest ping was sent that nothing came after; zero: none
+	good  bool       // something came
 }
 
-// reconnect holds a line as long as ctx lives. Each wait is drawn from all of its range, so that ten thousand devices
-// that lost one gateway do not come back together.
+// giveUp ends the line with a reason.
+func (l *line) giveUp(why error) { l.end(why) }
+
+// reconnect holds a line as long as ctx lives.
 func (a *Agent) reconnect(ctx context.Context) {
-	for try := 0; ctx.Err() == nil; try++ {
-		began := time.Now()
-		err := a.connect(ctx, try)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.watchNetwork(watching)
+	var t tries
+	said := map[string]string{}
+	for ctx.Err() == nil {
+		host, at := t.next(a.currentBundle().Hosts)
+		if !a.waitFor(ctx, &t, at) {
+			continue
+		}
+		e := a.try(ctx, host)
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > steady {
-			try = 0
+		t.end(host, e, time.Now())
+		_, next := t.next(a.currentBundle().Hosts)
+		a.failed(e.err)
+		level := slog.LevelWarn
+		if text := e.err.Error(); text == said[host] { // an outage of a day is one line, not thousands
+			level = slog.LevelDebug
+		} else {
+			said[host] = text
 		}
-		a.failed(err)
-		wait := pause(try, err)
-		a.cfg.Log.Warn("no line to the gateway", slog.Any("error", err), slog.Duration("next", wait.Round(time.Millisecond)))
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		a.cfg.Log.Log(ctx, level, "no line to the gateway", slog.String("host", host), slog.Any("error", e.err),
+			slog.Duration("next_try", max(0, time.Until(next)).Round(time.Millisecond)))
+		if e.good {
+			clear(said)
 		}
 	}
 }
 
-// pause is full jitter up to a bound that doubles. What the gateway asks for is a lower bound.
-func pause(try int, err error) time.Duration {
-	bound := min(firstRetry<<min(try, 10), longestWait)
-	wait := time.Duration(rand.Int64N(int64(bound)))
-	var d *wire.DialError
-	switch {
-	case errors.As(err, &d) && d.RetryAfter > 0:
-		return d.RetryAfter + wait
-	case wire.CloseCode(err) == wire.CloseUnknown:
-		return unknownWait + time.Duration(rand.Int64N(int64(longestWait)))
+// waitFor waits for a time, and reports whether it has come. A change of the network may bring it forward.
+func (a *Agent) waitFor(ctx context.Context, t *tries, at time.Time) bool {
+	late := time.NewTimer(time.Until(at))
+	defer late.Stop()
+	select {
+	case <-late.C:
+		return true
+	case asked := <-a.changed:
+		if t.networkChanged(time.Now(), asked) {
+			a.cfg.Log.Info("the network of this device changed, trying again")
+		}
+	case <-ctx.Done():
 	}
-	if after := retryAfter(err); after > 0 {
-		return after + time.Duration(rand.Int64N(int64(time.Second)))
-	}
-	return wait
+	return false
 }
 
-// retryAfter reads the wish of a gateway that restarts, out of the text of its close frame.
-func retryAfter(err error) time.Duration {
-	_, rest, ok := strings.Cut(wire.CloseText(err), "retry-after=")
-	n, convErr := strconv.Atoi(strings.TrimSpace(rest))
-	if !ok || convErr != nil || n < 0 {
-		return 0
+// try dials a host and holds the line until it breaks. A bundle may name two keys while the gateway changes its own.
+func (a *Agent) try(ctx context.Context, host string) (e ended) {
+	for i, key := range a.currentBundle().Gateway {
+		var foreign bool
+		if e, foreign = a.connect(ctx, host, key); !foreign || ctx.Err() != nil || i > 0 {
+			break
+		}
 	}
-	return min(time.Duration(n)*time.Second, time.Hour)
+	return e
 }
 
-// connect dials one of the bundle's hosts and holds the line until it breaks.
-func (a *Agent) connect(ctx context.Context, try int) error {
-	b := a.currentBundle()
-	host := b.Hosts[try%len(b.Hosts)]
+// connect dials a host, proves both ends and holds the line. With foreign, the other end does not hold this key.
+func (a *Agent) connect(ctx context.Context, host string, key wire.Hash) (e ended, foreign bool) {
+	fail := func(err error) (ended, bool) { return ended{err: err}, false }
 	ws, err := a.dialer().Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	defer ws.Close()
-	nonce := a.trust.NewNonce()
-	hello, err := json.Marshal(a.hello(ws.Exporter(), nonce))
+	a.dialled(ws)
+	hello, err := json.Marshal(a.hello(ws.Exporter(), a.trust.NewNonce()))
 	if err != nil {
-		return fmt.Errorf("hello: %w", err)
+		return fail(fmt.Errorf("hello: %w", err))
 	}
-	noise, raw, err := wire.Initiate(ctx, ws, a.keys.Noise, b.Gateway[try/len(b.Hosts)%len(b.Gateway)], hello)
+	noise, raw, err := wire.Initiate(ctx, ws, a.keys.Noise, key, hello)
 	if err != nil {
-		return unproven(host, err)
+		return ended{err: unproven(host, err)}, wire.CloseCode(err) == 0
 	}
 	var reply wire.HelloReply
 	if err := wire.LooseJSON(raw, &reply); err != nil {
-		return fmt.Errorf("answer of the gateway: %w", err)
+		return fail(fmt.Errorf("answer of the gateway: %w", err))
 	}
-	l := &line{a: a, noise: noise, host: host, ping: pingEvery(reply.Ping), kick: make(chan struct{}, 1), pending: map[string]time.Duration{}, tls: tunnel(reply, ws.Exporter())}
-	if sent, r := a.trust.SentAt(nonce); r == nil {
-		l.pending[string(nonce)] = sent
-	}
+	l := newLine(a, host, noise, reply)
+	l.tls, l.local = tunnel(reply, ws.Exporter()), addrOf(ws.LocalAddr())
 	if err := l.welcome(reply); err != nil {
-		return err
+		return fail(err)
 	}
-	err = l.hold(ctx)
-	return reach.Broken(host, wire.CloseCode(err), err)
+	e = l.hold(ctx)
+	e.err = lost(host, e.err)
+	return e, false
 }
 
+func newLine(a *Agent, host string, noise *wire.Line, reply wire.HelloReply) *line {
+	return &line{
+		a:     a,
+		host:  host,
+		noise: noise,
+		ping:  pingEvery(reply.Ping),
+		kick:  make(chan struct{}, 1),
+		sent:  make(chan struct{}, 1),
+	}
+}
+
+// unproven explains a handshake that failed.
 func unproven(host string, err error) error {
-	if wire.CloseCode(err) == wire.CloseUnknown {
-		return errkind.New(errkind.Denied, fmt.Sprintf("the gateway %s does not know this machine, or has revoked it", host)).
-			WithHint("An administrator can say why; to start again, remove the state directory and enrol with a new join code.").Because(err)
+	code := wire.CloseCode(err)
+	if code == wire.CloseUnknown || code == wire.CloseReplaced || reach.Interrupted(code, err) {
+		return lost(host, err)
 	}
-	if code := wire.CloseCode(err); reach.Interrupted(code, err) {
-		return reach.Broken(host, code, err)
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is this device's gateway", host)).
+		WithHint("Another server answers at that address, or the gateway was set up anew. " +
+			"A gateway that is stopping looks the same: try again.").Because(err)
+}
+
+// lost explains why a line ended. What the gateway says by a close code of its own goes before what the network says.
+func lost(host string, err error) error {
+	code := wire.CloseCode(err)
+	switch code {
+	case wire.CloseUnknown:
+		return errkind.New(errkind.Denied, fmt.Sprintf("the gateway %s does not know this device, or has revoked it", host)).
+			WithHint("An administrator can say why; to start again, remove the state directory and enrol with a new join code.").
+			Because(err)
+	case wire.CloseReplaced:
+		return errkind.New(errkind.Conflict, "another line with this device's key took over").
+			WithHint("If it stays so, a copy of the state directory is in use elsewhere: tell an administrator.").
+			Because(err)
 	}
-	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is this machine's gateway", host)).
-		WithHint("Something else answers at that address, or the gateway was set up anew. A gateway that was just stopping looks the same: try again.").Because(err)
+	return reach.Broken(host, code, err)
 }
 
 func (a *Agent) hello(tls, nonce []byte) wire.Hello {
@@ -147,13 +176,6 @@ func (a *Agent) hello(tls, nonce []byte) wire.Hello {
 	defer a.mu.Unlock()
 	return wire.Hello{V: []int{1}, Device: a.keys.FP(), Gen: a.device.Gen, TLS: tls, Bundle: a.bundle.Serial, Epoch: a.trust.Epoch(), Log: a.trust.Head(),
 		Boot: boot(), Agent: Version(), Nonce: nonce, Wall: cmp.Or(state.Wall().UnixMilli(), 1)}
-}
-
-func pingEvery(seconds int) time.Duration {
-	if seconds == 0 {
-		return usualPing
-	}
-	return max(leastPing, min(time.Duration(seconds)*time.Second, mostPing))
 }
 
 // tunnel compares what both ends see of TLS. An inspecting proxy leaves both with a value, and different ones.
@@ -183,21 +205,22 @@ func (l *line) welcome(r wire.HelloReply) error {
 	if r.Name != "" && r.Name != l.a.device.Name {
 		l.a.device.Name = r.Name
 		if err := l.a.cfg.State.WriteJSON("device.json", l.a.device); err != nil {
-			l.a.cfg.Log.Warn("the machine's name could not be stored", slog.Any("error", err))
+			l.a.cfg.Log.Warn("the device's name could not be stored", slog.Any("error", err))
 		}
 	}
 	return nil
 }
 
 // hold reads until the line breaks, and pings.
-func (l *line) hold(ctx context.Context) error {
+func (l *line) hold(ctx context.Context) ended {
+	began := time.Now()
+	ctx, l.end = context.WithCancelCause(ctx)
 	l.a.mu.Lock()
-	l.a.line, l.a.since, l.a.why = l, time.Now(), ""
+	l.a.line, l.a.since, l.a.why = l, began, ""
 	l.a.mu.Unlock()
 	l.a.cfg.Log.Info("online", slog.String("host", l.host), slog.String("tunnel", l.tls))
-	ctx, cancel := context.WithCancelCause(ctx)
 	defer func() {
-		cancel(nil)
+		l.end(nil)
 		l.a.mu.Lock()
 		l.a.line, l.a.since = nil, time.Now()
 		l.a.mu.Unlock()
@@ -205,11 +228,12 @@ func (l *line) hold(ctx context.Context) error {
 	context.AfterFunc(ctx, func() { l.noise.Close() })
 	l.sendPing() // a recorded first message could be sent again by anybody; the first one under the line's own keys could not
 	var pinging sync.WaitGroup
-	pinging.Go(func() { l.pings(ctx, cancel) })
-	err := l.read()
-	cancel(err)
+	pinging.Go(func() { l.pings(ctx) })
+	l.end(l.read())
 	pinging.Wait()
-	return context.Cause(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ended{good: l.good, lasted: time.Since(began), err: context.Cause(ctx)}
 }
 
 func (l *line) read() error {
@@ -218,6 +242,7 @@ func (l *line) read() error {
 		if err != nil {
 			return err
 		}
+		l.heard()
 		kind, err := wire.Kind(raw)
 		if err != nil {
 			continue
@@ -230,49 +255,4 @@ func (l *line) send(msg any) {
 	if err := l.noise.SendMsg(msg, sendTime); err != nil {
 		l.noise.Close()
 	}
-}
-
-// pings asks for a status now and then, and gives up a line that does not answer.
-func (l *line) pings(ctx context.Context, cancel context.CancelCauseFunc) {
-	for {
-		every := l.ping
-		if len(l.a.cfg.State.Sessions()) > 0 {
-			every = min(every, livePing)
-		}
-		// A little earlier or later each time, so that devices that came back together do not stay together.
-		t := time.NewTimer(every - time.Duration(rand.Int64N(int64(every/10))))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-l.kick:
-			t.Stop()
-		case <-t.C:
-		}
-		l.mu.Lock()
-		l.unpinged++
-		dead := l.unpinged > missedPings
-		l.mu.Unlock()
-		if dead {
-			cancel(errors.New("the gateway no longer answers"))
-			return
-		}
-		l.sendPing()
-	}
-}
-
-func (l *line) pingNow() {
-	select {
-	case l.kick <- struct{}{}:
-	default:
-	}
-}
-
-func (l *line) sendPing() {
-	n := l.a.trust.NewNonce()
-	head := l.a.trust.Head()
-	l.mu.Lock()
-	l.pending[string(n)] = state.Boot()
-	l.mu.Unlock()
-	l.send(wire.Ping{T: wire.TypePing, Nonce: n, Size: head.Size, Root: head.Root, Frozen: l.a.cfg.State.Frozen()})
 }

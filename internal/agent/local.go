@@ -66,6 +66,9 @@ func (a *Agent) answer(ask state.Ask) any {
 			l.pingNow()
 		}
 		return true
+	case "network": // the owner set another proxy
+		a.networkChanged(true)
+		return true
 	case "report":
 		if l != nil && ask.Report != nil {
 			l.send(*ask.Report)

@@ -17,7 +17,7 @@ func (l *line) handle(kind string, raw []byte) {
 			go l.a.endSession(m)
 		}
 	case wire.TypePong, wire.TypeStatus:
-		if m, err := wire.Decode[wire.Pong](raw); err == nil {
+		if m, err := wire.Decode[wire.Pong](raw); err == nil && m.Status.Body != nil {
 			if err := l.takeStatus(m.Status); err != nil {
 				l.a.cfg.Log.Warn("a status does not hold", slog.Any("error", err))
 			}
@@ -73,7 +73,7 @@ func (l *line) takeStatus(s wire.Signed) error {
 		return err
 	}
 	if st.Device != l.a.keys.FP() {
-		return errors.New("status: of another machine")
+		return errors.New("status: of another device")
 	}
 	sent, r := l.a.trust.SentAt(st.Nonce)
 	if r != nil {
@@ -82,12 +82,6 @@ func (l *line) takeStatus(s wire.Signed) error {
 	if r := l.a.trust.Raise(st.Epoch, st.Time); r != nil {
 		return r
 	}
-	l.mu.Lock()
-	if _, mine := l.pending[string(st.Nonce)]; mine {
-		clear(l.pending)
-		l.unpinged = 0
-	}
-	l.mu.Unlock()
 	l.a.mu.Lock()
 	changed := l.a.gate != st.State
 	l.a.clock, l.a.gate = state.NewClock(st, sent), st.State

@@ -343,6 +343,7 @@ func (h *house) makeSmall() {
 		"message-refuse":       wire.Refuse{T: wire.TypeRefuse, Session: h.sid, Clause: "frozen", Text: "the owner has frozen this machine"},
 		"message-end":          wire.End{T: wire.TypeEnd, Session: h.sid, Reason: "grant ended"},
 		"message-pong":         wire.Pong{T: wire.TypePong, Status: h.status},
+		"message-pong-alone":   wire.Pong{T: wire.TypePong},
 		"message-report":       wire.Report{T: wire.TypeReport, Kind: "checkpoint", Text: "the checkpoint was refused"},
 		"message-gateway-ping": map[string]string{"t": wire.TypePing},
 	} {

@@ -20,7 +20,7 @@ import (
 // Ask is a question over a socket of the run directory: to the agent, or to a supervisor. One question and one answer a
 // connection, so that whoever was restarted has nothing to take up again.
 type Ask struct {
-	Op     string        `json:"op"` // info, end, status; of the agent: status, report, changed
+	Op     string        `json:"op"` // info, end, status; of the agent: status, report, changed, network
 	Reason string        `json:"reason,omitempty"`
 	Status *wire.Signed  `json:"status,omitempty"`
 	Sent   time.Duration `json:"sent,omitempty"` // boot time at which the status' nonce was sent

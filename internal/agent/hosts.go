@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Waits between tries. docs/decisions/0020 says what they mean for a gateway with thousands of devices.
+const (
+	firstRetry  = time.Second      // bound of the first wait; it doubles with each failure
+	longestWait = 30 * time.Second // bound of every later one
+	unknownWait = 2 * time.Minute  // at least, after a gateway said that it does not know this device
+	unknownMore = 3 * time.Minute  // and up to this on top
+	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it,
+	mostFlaps   = 3                // so often at most
+	changeWait  = 2 * time.Second  // bound of the wait after a change of the network
+	resetEvery  = 10 * time.Second // a network that changes all the time resets the waits so often
+)
+
+// tries decides which host of the trust bundle is dialled next, and when. Each host has a back-off of its own, and each
+// that is not backing off is dialled before anything is waited for: while one gateway is down, another may be up.
+type tries struct {
+	hosts map[string]*hostTries
+	last  string    // host of the last good line: the first to be dialled again
+	flaps int       // good lines one after the other that ended soon
+	pause time.Time // before it nothing is dialled
+	asked bool      // a gateway asked for the pause
+	reset time.Time // when a change of the network last reset the waits
+}
+
+type hostTries struct {
+	failures int
+	due      time.Time // not before this
+	held     bool      // the gateway's answer set it, so that a change of the network leaves it
+}
+
+// ended is how a try ended. A line is good once it is proven and a message has come on it after the first ping.
+type ended struct {
+	good   bool
+	lasted time.Duration // of a good line
+	err    error
+}
+
+// below draws a wait from all of its range, so that devices which lost one gateway do not come back together.
+func below(bound time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(bound))) }
+
+func (t *tries) of(host string) *hostTries {
+	if t.hosts == nil {
+		t.hosts = map[string]*hostTries{}
+	}
+	if t.hosts[host] == nil {
+		t.hosts[host] = &hostTries{}
+	}
+	return t.hosts[host]
+}
+
+// next gives the host to dial and the earliest time for it: the one that has been due for longest. Of hosts that have
+// not been tried the one with the last good line comes first, then the bundle's order.
+func (t *tries) next(hosts []string) (host string, at time.Time) {
+	maps.DeleteFunc(t.hosts, func(h string, _ *hostTries) bool { return !slices.Contains(hosts, h) })
+	host = hosts[0]
+	if slices.Contains(hosts, t.last) {
+		host = t.last
+	}
+	for _, h := range hosts {
+		if t.of(h).due.Before(t.of(host).due) {
+			host = h
+		}
+	}
+	if at = t.of(host).due; at.Before(t.pause) {
+		at = t.pause
+	}
+	return host, at
+}
+
+// end takes the end of a try. After a line that was good only the pause holds, for all hosts: whichever gateway takes
+// the devices of one that restarts gets all of them.
+func (t *tries) end(host string, e ended, now time.Time) {
+	h := t.of(host)
+	code := wire.CloseCode(e.err)
+	if !e.good || code == wire.CloseUnknown || code == wire.CloseReplaced {
+		h.fail(e.err, now)
+		return
+	}
+	*h = hostTries{}
+	t.last = host
+	if after, ok := retryAfter(e.err); ok {
+		t.pause, t.asked, t.flaps = now.Add(after+below(time.Second)), true, 0
+		return
+	}
+	t.flaps++
+	if e.lasted >= steady {
+		t.flaps = 0
+	}
+	t.pause, t.asked = now.Add(below(firstRetry<<min(t.flaps, mostFlaps))), false
+}
+
+// fail backs off. What the gateway asks for is a lower bound.
+func (h *hostTries) fail(err error, now time.Time) {
+	bound := min(firstRetry<<min(h.failures, 10), longestWait)
+	h.failures++
+	var d *wire.DialError
+	asked, ok := retryAfter(err)
+	switch {
+	case wire.CloseCode(err) == wire.CloseUnknown:
+		h.due, h.held = now.Add(unknownWait+below(unknownMore)), true
+	case errors.As(err, &d) && d.RetryAfter > 0:
+		h.due, h.held = now.Add(d.RetryAfter+below(bound)), true
+	case ok:
+		h.due, h.held = now.Add(asked+below(time.Second)), true
+	default:
+		h.due, h.held = now.Add(below(bound)), false
+	}
+}
+
+// networkChanged ends the waits that this device imposed on itself, and reports whether it did: what failed over the
+// old network may work over the new one. What a gateway asked for stays. The owner may ask for it at any time.
+func (t *tries) networkChanged(now time.Time, asked bool) bool {
+	if !asked && now.Sub(t.reset) < resetEvery {
+		return false
+	}
+	t.reset = now
+	for _, h := range t.hosts {
+		if !h.held {
+			*h = hostTries{}
+		}
+	}
+	if !t.asked || t.pause.Before(now) {
+		t.pause, t.asked = now.Add(below(changeWait)), false
+	}
+	return true
+}
+
+// retryAfter reads the seconds in which a gateway that restarts wants the device back: its close frame's text has them.
+func retryAfter(err error) (time.Duration, bool) {
+	_, rest, ok := strings.Cut(wire.CloseText(err), "retry-after=")
+	n, convErr := strconv.Atoi(strings.TrimSpace(rest))
+	if !ok || convErr != nil || n < 0 {
+		return 0, false
+	}
+	return time.Duration(min(n, 3600)) * time.Second, true
+}
