@@ -16,6 +16,7 @@ need haproxy haproxy
 need tinyproxy tinyproxy-bin
 need ip iproute2
 need nsenter util-linux
+need tinyproxy tinyproxy-bin # the program alone: the package tinyproxy starts a service
 need make make
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then

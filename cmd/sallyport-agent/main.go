@@ -26,27 +26,32 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-const usage = `sallyport-agent: this machine's side of Sallyport
+const usage = `sallyport-agent: this device's side of Sallyport
 
   enroll CODE [--preset locked|ask|office-hours|open] [--ca FILE] [--no-wait]
-                         make this machine known to a gateway with a join code
+                         enrol this device at a gateway with a join code
   run                    hold the line to the gateway; sessions outlive a restart of it
-  status [--json]        who this machine is, whether it is online, what the owner allows
-  sessions [--json]      who is on this machine now
+  status [--json]        who this device is, whether it is online, what the owner allows
+  sessions [--json]      who is on this device now
   freeze | thaw          end every session and let nothing new open | lift that
   consent list           requests that wait for the owner (allow ID | deny ID answers them)
   doctor [--json]        try each thing that a session needs
+  proxy [show]           the proxy to the gateway, without its password
+  proxy set [URL] | off  keep another one (read from standard input without URL) | none
   --version              print the version
 
 Every command takes --state DIR (default ` + state.DefaultDir + `, with the owner's
 rules in ` + state.DefaultOwner + `; with --state they are DIR/owner.toml).
-enroll and run take --ephemeral (the state may lie in memory) and --proxy URL; run takes
---shell FILE and --home DIR for accounts that have no shell or home of their own.
+enroll and run take --ephemeral (the state may lie in memory); run takes --shell FILE and
+--home DIR for accounts that have no shell or home of their own.
+enroll, run and doctor take --proxy URL or --proxy-file FILE, and enroll keeps it for run.
+Without one HTTPS_PROXY and NO_PROXY count. A password belongs in a file or on standard
+input: other users can see a command line until the program has hidden it.
 Exit status: 0 done, 1 failed, 2 usage, 77 denied.
 `
 
 func main() {
-	code := run(os.Args[1:], os.Stdout, os.Stderr)
+	code := run(hidePasswords(os.Args[1:]), os.Stdout, os.Stderr)
 	os.Exit(code)
 }
 
@@ -93,9 +98,10 @@ func explain(err error, errs io.Writer) int {
 
 // options are the flags of all commands.
 type options struct {
-	state, ca, preset, proxy, serial, shell, home string
-	ephemeral, json, noWait, verbose              bool
-	rest                                          []string
+	state, ca, preset, serial, shell, home string
+	proxy, proxyFile                       string
+	ephemeral, json, noWait, verbose       bool
+	rest                                   []string
 }
 
 // parse reads flags before and after the arguments, since people write both.
@@ -107,20 +113,23 @@ func parse(name string, args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.state, "state", "", "state directory")
 	f.BoolVar(&o.verbose, "v", false, "log more")
 	switch name {
+	case "enroll", "run", "doctor", "proxy", "status", "sessions":
+		f.StringVar(&o.proxy, "proxy", "", "proxy to the gateway")
+		f.StringVar(&o.proxyFile, "proxy-file", "", "file with the proxy to the gateway")
+	}
+	switch name {
 	case "enroll":
 		f.StringVar(&o.preset, "preset", "", "owner's rules to begin with")
 		f.StringVar(&o.ca, "ca", "", "certificates to trust beside the system's")
-		f.StringVar(&o.serial, "serial", "", "the machine's serial number")
+		f.StringVar(&o.serial, "serial", "", "the device's serial number")
 		f.BoolVar(&o.noWait, "no-wait", false, "do not wait to be admitted")
 		fallthrough
 	case "run":
 		f.BoolVar(&o.ephemeral, "ephemeral", false, "the state may be forgotten")
-		f.StringVar(&o.proxy, "proxy", "", "proxy to the gateway")
 		f.StringVar(&o.shell, "shell", "", "shell of accounts without one")
 		f.StringVar(&o.home, "home", "", "home of accounts without one")
 	case "status", "sessions", "doctor":
 		f.BoolVar(&o.json, "json", false, "machine readable")
-		f.StringVar(&o.proxy, "proxy", "", "proxy to the gateway")
 	}
 	for {
 		if err := f.Parse(args); err != nil {
@@ -150,10 +159,10 @@ func command(ctx context.Context, name string, args []string, out, errs io.Write
 	if o.verbose {
 		level = slog.LevelDebug
 	}
-	cfg := agent.Config{State: state.At(o.state), Ephemeral: o.ephemeral, Proxy: o.proxy, CA: o.ca,
+	cfg := agent.Config{State: state.At(o.state), Ephemeral: o.ephemeral, Proxy: o.proxy, ProxyFile: o.proxyFile, CA: o.ca,
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))}
 	cfg.Fallback.Shell, cfg.Fallback.Home = o.shell, o.home
-	want := map[string]int{"enroll": 1, "consent": -1}[name]
+	want := map[string]int{"enroll": 1, "consent": -1, "proxy": -1}[name]
 	if name == "enroll" {
 		if len(o.rest) == 0 {
 			o.rest = []string{""} // what is missing is said where the code is read
@@ -181,6 +190,8 @@ func command(ctx context.Context, name string, args []string, out, errs io.Write
 		return consent(o.rest, out)
 	case "doctor":
 		return doctor(ctx, cfg, o.json, out)
+	case "proxy":
+		return proxy(cfg, o.rest, os.Stdin, out)
 	}
 	return errkind.New(errkind.Usage, fmt.Sprintf("%q is not a command", name)).WithHint("`sallyport-agent help` lists them.")
 }

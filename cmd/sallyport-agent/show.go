@@ -38,6 +38,9 @@ func status(d state.Dir, asJSON bool, out io.Writer) error {
 	} else {
 		row("owner's rules", fmt.Sprintf("preset %s, %s", or(st.Preset, "none"), d.Owner))
 	}
+	if st.Proxy != "" {
+		row("proxy", st.Proxy)
+	}
 	row("frozen", map[bool]string{true: "yes: nothing new opens", false: "no"}[st.Frozen])
 	row("log seen", fmt.Sprintf("%d entries", st.Log))
 	row("sessions", fmt.Sprint(len(st.Sessions)))
@@ -64,7 +67,7 @@ func sessions(d state.Dir, asJSON bool, out io.Writer) error {
 		return writeJSON(out, all)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(out, "Nobody is on this machine.")
+		fmt.Fprintln(out, "Nobody is on this device.")
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

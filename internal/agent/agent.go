@@ -36,7 +36,8 @@ import (
 type Config struct {
 	State     state.Dir
 	Ephemeral bool
-	Proxy     string
+	Proxy     string // of the command line
+	ProxyFile string // that holds one; read again for each connection
 	CA        string // for enrolling; the agent keeps its own copy
 	Fallback  proc.Fallback
 	Log       *slog.Logger
@@ -121,14 +122,18 @@ func open(cfg Config) (*Agent, func(), error) {
 	return a, func() { a.trust.Close(); lock.Close() }, nil
 }
 
-func (a *Agent) dialer() dial.Dialer {
-	d := dial.Dialer{CA: a.cfg.State.CA(), Proxy: a.cfg.Proxy, Floor: a.trust.Floor()}
+func (a *Agent) dialer() (dial.Dialer, error) {
+	proxy, err := a.cfg.proxy()
+	if err != nil {
+		return dial.Dialer{}, err
+	}
+	d := dial.Dialer{CA: a.cfg.State.CA(), Proxy: proxy.URL, Floor: a.trust.Floor()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.clock.Known() {
 		d.Time, _ = a.clock.Now()
 	}
-	return d
+	return d, nil
 }
 
 // boot names this start of the machine, so that two machines with one key can be told apart.

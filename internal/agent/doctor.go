@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -50,7 +51,10 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	_, err = d.OwnerRules()
 	add("owner's rules", d.Owner, err)
 	if d.Frozen() {
-		add("freeze", "", errkind.New(errkind.Denied, "the owner has frozen this machine").WithHint("`sallyport-agent thaw` lifts it."))
+		add("freeze", "", errkind.New(errkind.Denied, "the owner has frozen this device").WithHint("`sallyport-agent thaw` lifts it."))
+	}
+	if p, err := cfg.ProxyInForce(bundle.Hosts[0]); err != nil || p.URL != "" {
+		add("proxy", p.String(), cmp.Or(err, checkPrivate(cfg.ProxyFile)))
 	}
 	for i, host := range bundle.Hosts {
 		if slices.Contains(bundle.Hosts[:i], host) { // as gateways before this release signed them
@@ -64,7 +68,7 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	} else if !o.Online {
 		err = errkind.New(errkind.Unavailable, "the agent runs and has no line: "+o.Why)
 	} else if o.State != wire.StateOK {
-		err = errkind.New(errkind.Denied, "the gateway says: "+o.State).WithHint("An administrator admits the machine, or says why not.")
+		err = errkind.New(errkind.Denied, "the gateway says: "+o.State).WithHint("An administrator admits the device, or says why not.")
 	}
 	add("control line", fmt.Sprintf("online, tunnel %s", o.Tunnel), err)
 	if err == nil {
@@ -74,7 +78,7 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	return out
 }
 
-// clockText says how far this machine's clock is off, and that it does no harm here.
+// clockText says how far this device's clock is off, and that it does no harm here.
 func clockText(skew string) string {
 	d, err := time.ParseDuration(skew)
 	if err != nil || d.Abs() < time.Minute {
@@ -83,11 +87,29 @@ func clockText(skew string) string {
 	return fmt.Sprintf("off by %s, which does no harm here: the time that the gateway signs counts. Set it all the same, for other programs", d)
 }
 
+// checkPrivate complains about a file with a proxy's password that others can read.
+func checkPrivate(path string) error {
+	if path == "" || !readableByOthers(path) {
+		return nil
+	}
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s can be read by other users of this device", path)).
+		WithHint(fmt.Sprintf("It may hold a password: chmod 600 %s", path))
+}
+
 // tryHost opens a WebSocket to a host and closes it again, without showing who is there.
 func tryHost(ctx context.Context, cfg Config, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	ws, err := dial.Dialer{CA: cfg.State.CA(), Proxy: cfg.Proxy}.Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
+	proxy, err := cfg.proxy()
+	if err != nil {
+		return err
+	}
+	floor, err := cfg.State.RememberedFloor()
+	if err != nil {
+		return err
+	}
+	d := dial.Dialer{CA: cfg.State.CA(), Proxy: proxy.URL, Floor: floor}
+	ws, err := d.Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func Enroll(ctx context.Context, cfg Config, j Joining) error {
 		return errkind.New(errkind.Usage, err.Error())
 	}
 	e := &enrolment{cfg: cfg, j: j, code: code, host: host}
-	for _, step := range []func(context.Context) error{e.prepare, e.redeem, e.settle, e.wait} {
+	for _, step := range []func(context.Context) error{e.prepare, e.tellProxy, e.redeem, e.settle, e.wait} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -69,6 +69,7 @@ type enrolment struct {
 	code  wire.JoinCode
 	host  string
 	keys  state.Keys
+	proxy Proxy
 	reply wire.HelloReply
 	lock  *os.File
 }
@@ -88,7 +89,7 @@ func (e *enrolment) prepare(context.Context) error {
 		return err
 	}
 	if dev, err := d.Device(); err == nil && dev.URL != e.code.URL {
-		return errkind.New(errkind.Conflict, fmt.Sprintf("this machine is enrolled at %s already", dev.URL)).
+		return errkind.New(errkind.Conflict, fmt.Sprintf("this device is enrolled at %s already", dev.URL)).
 			WithHint("Remove the state directory to enrol it elsewhere, or name another one with --state.")
 	}
 	e.say("state directory", "%s%s", d.Path, map[bool]string{true: "  (does not outlive a restart: --ephemeral)"}[d.Volatile() != ""])
@@ -129,9 +130,29 @@ func (e *enrolment) rules() error {
 	return nil
 }
 
+// tellProxy says which proxy is used, and that one of the environment is not the service's.
+func (e *enrolment) tellProxy(context.Context) error {
+	var err error
+	if e.proxy, err = e.cfg.ProxyInForce(e.host); err != nil || e.proxy.URL == "" {
+		return err
+	}
+	e.say("proxy", "%s", e.proxy)
+	if !e.keepsProxy() {
+		e.say("", "not kept: the service needs it too, in its environment or by `sallyport-agent proxy set`")
+	}
+	return nil
+}
+
+// keepsProxy reports whether a proxy was named for this enrolment, and so for the device.
+func (e *enrolment) keepsProxy() bool { return e.cfg.Proxy != "" || e.cfg.ProxyFile != "" }
+
 // redeem shows the code to whoever holds the pinned gateway key, and to nobody else.
 func (e *enrolment) redeem(ctx context.Context) error {
-	d := dial.Dialer{CA: e.cfg.State.CA(), Proxy: e.cfg.Proxy}
+	proxy, err := e.cfg.proxy() // the environment's is the dialler's to find
+	if err != nil {
+		return err
+	}
+	d := dial.Dialer{CA: e.cfg.State.CA(), Proxy: proxy.URL}
 	ws, err := d.Dial(ctx, e.host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
 	if err != nil {
 		return err
@@ -186,6 +207,11 @@ func (e *enrolment) settle(context.Context) error {
 			return err
 		}
 		e.say("trust bundle", "serial %d, log %s", b.Serial, b.Log.Origin)
+	}
+	if e.keepsProxy() {
+		if err := d.KeepProxy(e.proxy.URL); err != nil {
+			return err
+		}
 	}
 	if err := d.WriteJSON("device.json", state.Device{Name: e.reply.Name, URL: e.code.URL}); err != nil {
 		return err

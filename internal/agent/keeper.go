@@ -46,6 +46,10 @@ func (a *Agent) open(l *line, raw []byte) {
 
 // supervise starts the process and answers it until it has decided. Waiting for its end is somebody else's.
 func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
+	dialer, err := a.dialer()
+	if err != nil {
+		return err
+	}
 	ours, cmd, err := a.spawn()
 	if err != nil {
 		return err
@@ -54,7 +58,7 @@ func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
 	go cmd.Wait() // it may outlive this agent; while it does not, it is reaped
 	ours.SetDeadline(time.Now().Add(decideTime))
 	enc, dec := json.NewEncoder(ours), json.NewDecoder(ours)
-	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: a.dialer(), Fallback: a.cfg.Fallback}); err != nil {
+	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer, Fallback: a.cfg.Fallback}); err != nil {
 		return err
 	}
 	for {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	sendTime     = 10 * time.Second // for one message to leave
+	sendTime = 10 * time.Second // for one message to leave
 )
 
 // line is one control line.
@@ -105,7 +105,11 @@ func (a *Agent) try(ctx context.Context, host string) (e ended) {
 // connect dials a host, proves both ends and holds the line. With foreign, the other end does not hold this key.
 func (a *Agent) connect(ctx context.Context, host string, key wire.Hash) (e ended, foreign bool) {
 	fail := func(err error) (ended, bool) { return ended{err: err}, false }
-	ws, err := a.dialer().Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
+	d, err := a.dialer()
+	if err != nil {
+		return fail(err)
+	}
+	ws, err := d.Dial(ctx, host, wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil)
 	if err != nil {
 		return fail(err)
 	}

@@ -86,14 +86,15 @@ type Online struct {
 	State   string    `json:"state,omitempty"`
 	Tunnel  string    `json:"tunnel,omitempty"`
 	Why     string    `json:"why,omitempty"`
-	Time    time.Time `json:"time"` // by the gateway's signed word; zero: none yet
+	Proxy   string    `json:"proxy,omitempty"` // without its password
+	Time    time.Time `json:"time"`            // by the gateway's signed word; zero: none yet
 	Skew    string    `json:"skew,omitempty"`
 }
 
 func (a *Agent) online() Online {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := Online{Online: a.line != nil, Since: a.since, State: a.gate, Why: a.why}
+	o := Online{Online: a.line != nil, Since: a.since, State: a.gate, Why: a.why, Proxy: a.cfg.shownProxy(a.bundle)}
 	if a.line != nil {
 		o.Gateway, o.Tunnel = a.line.host, a.line.tls
 	}
@@ -117,6 +118,7 @@ type Status struct {
 	Rules       string       `json:"rules,omitempty"` // what is wrong with them
 	Log         uint64       `json:"log"`             // entries of the log that this machine has seen
 	StateDir    string       `json:"state_dir"`
+	Proxy       string       `json:"proxy,omitempty"` // in force, without its password
 	Weakened    []string     `json:"weakened"`
 	Sessions    []state.Live `json:"sessions"`
 }
@@ -142,7 +144,9 @@ func Look(d state.Dir) (Status, error) {
 	}
 	var o Online
 	if d.Call(state.AgentSocket, state.Ask{Op: "status"}, &o) == nil {
-		st.Running, st.Line = true, &o
+		st.Running, st.Line, st.Proxy = true, &o, o.Proxy
+	} else if p, err := (Config{State: d}).proxy(); err == nil && p.URL != "" {
+		st.Proxy = p.String()
 	}
 	return st, nil
 }

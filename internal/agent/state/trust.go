@@ -251,3 +251,12 @@ func (d Dir) RememberedHead() (wire.TreeHead, error) {
 	err := d.readJSON("trust.json", &m)
 	return m.Head, err
 }
+
+// RememberedFloor reads the time on disk that has certainly passed; the zero time before the first status.
+func (d Dir) RememberedFloor() (time.Time, error) {
+	var m memory
+	if err := d.readJSON("trust.json", &m); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(m.Floor), nil
+}

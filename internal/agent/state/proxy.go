@@ -1,0 +1,64 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// proxyFile holds the proxy's URL with its password, for this user only.
+const proxyFile = "proxy"
+
+// ParseProxy reads the URL of a proxy: http or socks5, user and password allowed. The error never repeats the text,
+// which may hold a password.
+func ParseProxy(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "socks5" {
+		return nil, errkind.New(errkind.Usage, "the proxy is not a URL that this agent can use").
+			WithHint("Write http://user:password@host:port, or socks5://host:port. " +
+				"Special characters in the password are percent-encoded: @ is %40.")
+	}
+	return u, nil
+}
+
+// MaskProxy gives the URL of a proxy for people: its password is left out.
+func MaskProxy(text string) string {
+	u, err := ParseProxy(text)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	return u.Redacted()
+}
+
+// Proxy reads the proxy that is kept in the state directory; empty means that none is.
+func (d Dir) Proxy() (string, error) {
+	raw, err := os.ReadFile(d.file(proxyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", errkind.New(errkind.Unavailable, fmt.Sprintf("the proxy in %s cannot be read", d.file(proxyFile))).
+			WithHint("Run the command as the user the agent runs as.").Because(err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+// KeepProxy stores the proxy's URL durably, with mode 0600; empty removes it.
+func (d Dir) KeepProxy(text string) error {
+	if text == "" {
+		if err := os.Remove(d.file(proxyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove proxy: %w", err)
+		}
+		return SyncDir(d.Path)
+	}
+	u, err := ParseProxy(text)
+	if err != nil {
+		return err
+	}
+	return d.Write(proxyFile, []byte(u.String()+"\n"))
+}
