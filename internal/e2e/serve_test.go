@@ -25,6 +25,7 @@ type plant struct {
 	gateway     *testenv.Process
 	agent       *testenv.Process
 	admin, tess *testenv.Person
+	lineSince   time.Time // of the agent
 }
 
 func newPlant(t *testing.T, prepare func(*plant), start ...func(*exec.Cmd)) *plant {
