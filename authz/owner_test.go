@@ -177,3 +177,40 @@ func FuzzOwner(f *testing.F) {
 		}
 	})
 }
+
+// Owners copy the example of docs/agent.md, so it must say what it says there.
+func TestExampleForOwnersLoadsAndDecidesAsItSays(t *testing.T) {
+	page, err := os.ReadFile("../docs/agent.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```toml\n")
+	text, _, _ = strings.Cut(text, "```")
+	if !found {
+		t.Fatal("docs/agent.md has no example")
+	}
+	rules, problems := LoadOwner(File{Name: "docs/agent.md", Text: []byte(text)})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	day, night := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		kind  Kind
+		login string
+		at    time.Time
+		on    bool
+		want  OwnerAnswer
+	}{
+		{Shell, "svc", day, true, OwnerAllows},
+		{Shell, "root", day, true, OwnerDenies},
+		{Shell, "svc", night, true, OwnerDenies},
+		{Shell, "svc", day, false, OwnerDenies},
+		{FilesRead, "svc", day, true, OwnerAllows},
+		{FilesWrite, "svc", day, true, OwnerDenies},
+		{DesktopControl, "svc", day, true, OwnerDenies},
+	} {
+		if got := rules.Decide(Action{Kind: c.kind}, c.login, c.at, c.on); got.Answer != c.want {
+			t.Errorf("%v as %s at %s, switch %v: got %s (%s), want %s", c.kind, c.login, c.at, c.on, got.Answer, got.Text, c.want)
+		}
+	}
+}
