@@ -62,10 +62,9 @@ func (s *site) deviceAt(args ...string) (*gate, *device) {
 	return g, d.enrol(g, "open", append(args, "--ca", ca)...)
 }
 
-// promise bounds a wait at ten times what is promised, and logs what was measured.
-func promise(t *testing.T, what string, promised time.Duration, ok func() bool) {
+// promise bounds a wait at ten times what is promised, and logs what was measured since it began.
+func promise(t *testing.T, began time.Time, what string, promised time.Duration, ok func() bool) {
 	t.Helper()
-	began := time.Now()
 	for !ok() {
 		if time.Since(began) > 10*promised {
 			t.Fatalf("%s: not within %s, promised within %s", what, 10*promised, promised)
@@ -96,37 +95,35 @@ func TestANewAddressMakesANewLineAtOnce(t *testing.T) {
 	before := g.online()
 	s.inside("addr del " + s.device + "/24 dev " + s.far)
 	s.inside("addr add " + s.other + "/24 dev " + s.far)
-	promise(t, "a line from the new address", 3*time.Second, g.newLine(before))
+	promise(t, time.Now(), "a line from the new address", 3*time.Second, g.newLine(before))
 	if !strings.Contains(d.log.String(), "no longer has the address "+s.device) {
 		t.Error("the agent's log does not say why")
 	}
 }
 
-// The gateway is gone without a word and without a sign of it on the device: no carrier, address or route changes.
-func TestADeadPathIsNoticedByAPing(t *testing.T) {
+// Two devices lose their gateway. For one it is gone without a word and without a sign on the device: no carrier, address
+// or route changes. The other's cable is pulled, which is reason to ask, and may be put back in time.
+func TestDeadPathAndPulledCableAreNoticedAndTheirReturnToo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	g, d := s.deviceAt()
-	before := g.online()
-	s.ip("addr del " + s.gateway + "/24 dev " + s.near)
-	promise(t, "the agent says that it is offline", 20*time.Second, d.agentSays(false)) // an interval of 5 s and 15 s
-	s.ip("addr add " + s.gateway + "/24 dev " + s.near)
-	promise(t, "a new line", 30*time.Second, g.newLine(before))
-}
-
-// The cable is pulled. That is not the end of the line, which survives if it is put back soon; but it is reason to ask.
-func TestAPulledCableIsNoticedAndItsReturnToo(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	g, d := s.deviceAt()
-	before := g.online()
-	prog := g.start(wish{}).channel()
+	dead, pulled := newSite(t), newSite(t)
+	g1, d1 := dead.deviceAt()
+	g2, d2 := pulled.deviceAt()
+	before1, before2 := g1.online(), g2.online()
+	prog := g2.start(wish{}).channel()
 	prog.exec("while read -r line; do echo \"got $line\"; done")
-	s.ip("link set " + s.near + " down")
-	promise(t, "the agent says that it is offline", 16*time.Second, d.agentSays(false))
-	time.Sleep(3 * time.Second) // some tries fail
-	s.ip("link set " + s.near + " up")
-	promise(t, "a new line", 15*time.Second, g.newLine(before)) // what changed resets the wait; a dial may be under way
+
+	began := time.Now()
+	dead.ip("addr del " + dead.gateway + "/24 dev " + dead.near)
+	pulled.ip("link set " + pulled.near + " down")
+	promise(t, began, "cable pulled: offline", 16*time.Second, d2.agentSays(false))
+	promise(t, began, "path dead: offline", 20*time.Second, d1.agentSays(false)) // an interval of 5 s and 15 s
+	time.Sleep(time.Second)                                                      // some tries fail
+
+	began = time.Now()
+	dead.ip("addr add " + dead.gateway + "/24 dev " + dead.near)
+	pulled.ip("link set " + pulled.near + " up")
+	promise(t, began, "cable put back: new line", 15*time.Second, g2.newLine(before2)) // a dial may be under way
+	promise(t, began, "path back: new line", 30*time.Second, g1.newLine(before1))
 	prog.ch.Write([]byte("it\n"))
 	prog.expect(t, "got it") // the session has a connection of its own, which waits for 40 s
 }

@@ -37,12 +37,12 @@ func TestOfSeveralHostsTheOneThatAnswersIsReachedWithoutAWait(t *testing.T) {
 	before := g.online()
 	before.SendMsg(wire.BundleMsg{T: wire.TypeBundle, Bundle: next}, time.Second)
 	g.cut()
-	promise(t, "a new line after one was lost", 3*time.Second, g.newLine(before))
+	promise(t, time.Now(), "a new line after one was lost", 3*time.Second, g.newLine(before))
 	eventually(t, "the bundle is stored", func() bool { return stored(d) == 2 })
 	before = g.online()
 	d.kill(9)
 	d.start()
-	promise(t, "a line after a start", 3*time.Second, g.newLine(before))
+	promise(t, time.Now(), "a line after a start", 3*time.Second, g.newLine(before))
 }
 
 // A bundle names two keys while a gateway changes its own: the device tries both on one host before it waits.
@@ -64,7 +64,7 @@ func TestTheSecondKeyOfTheGatewayIsTriedAtOnce(t *testing.T) {
 	before = g.online()
 	d.kill(9)
 	d.start()
-	promise(t, "a line by the second key", 3*time.Second, g.newLine(before))
+	promise(t, time.Now(), "a line by the second key", 3*time.Second, g.newLine(before))
 }
 
 func stored(d *device) uint64 {
