@@ -100,5 +100,6 @@ func unwritable(err error) error {
 		why = errno.Error()
 	}
 	return errkind.New(errkind.Unavailable, "recordings cannot be written ("+why+"), so no new session starts").
-		WithHint("Whoever runs the gateway must look at the directory of the recordings: its owner, its rights, its disk.").Because(err)
+		WithHint("Whoever runs the gateway must look at the directory of the recordings: its owner, its rights, its disk.").
+		Because(err)
 }

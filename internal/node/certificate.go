@@ -56,7 +56,8 @@ func openCertificate(c *config.Config, log *slog.Logger) (*Certificate, error) {
 	}
 	if _, err := f.get(nil); err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("[tls] %s with %s: %v", cert, key, err)).
-			WithHint("Both in PEM form: cert the chain with the server's own certificate first, key the private key that belongs to it.")
+			WithHint("Both in PEM form: cert the chain with the server's own certificate first, " +
+				"key the private key that belongs to it.")
 	}
 	return f, nil
 }
@@ -139,7 +140,8 @@ func (f *Certificate) tell(err error) {
 		return // the start fails with it
 	}
 	f.log.Error("the certificate's files cannot be used, so the certificate loaded before is still served",
-		slog.String("cert", f.cert), slog.String("key", f.key), slog.Time("served_until", f.served.Leaf.NotAfter), slog.Any("error", err))
+		slog.String("cert", f.cert), slog.String("key", f.key),
+		slog.Time("served_until", f.served.Leaf.NotAfter), slog.Any("error", err))
 }
 
 // stamp tells two states of a file apart: another file, other contents, other rights.
@@ -181,19 +183,23 @@ func unreadable(what string, err error) error {
 		why = p.Err
 	}
 	return errkind.New(errkind.Usage, fmt.Sprintf("%s cannot be read (%v)", what, why)).
-		WithHint("Give it to the gateway's user, as with chown root:sallyport and chmod 0640, in the hook that renews it.").Because(err)
+		WithHint("Give it to the gateway's user, as with chown root:sallyport and chmod 0640, in the hook that renews it.").
+		Because(err)
 }
 
 // usable says why clients would refuse a certificate that names its host and time wrongly.
 func usable(leaf *x509.Certificate, host string, now time.Time) error {
-	hint := "Renew it for this host; until then the certificate loaded before is served."
+	why := ""
 	switch {
 	case now.After(leaf.NotAfter):
-		return errkind.New(errkind.Usage, "the certificate in the file ended on "+leaf.NotAfter.UTC().Format(time.DateOnly)).WithHint(hint)
+		why = "ended on " + leaf.NotAfter.UTC().Format(time.DateOnly)
 	case now.Before(leaf.NotBefore.Add(-time.Minute)):
-		return errkind.New(errkind.Usage, "the certificate in the file begins on "+leaf.NotBefore.UTC().Format(time.DateOnly)).WithHint(hint)
+		why = "begins on " + leaf.NotBefore.UTC().Format(time.DateOnly)
 	case host != "" && leaf.VerifyHostname(host) != nil:
-		return errkind.New(errkind.Usage, "the certificate in the file does not name "+host).WithHint(hint)
+		why = "does not name " + host
+	default:
+		return nil
 	}
-	return nil
+	return errkind.New(errkind.Usage, "the certificate in the file "+why).
+		WithHint("Renew it for this host; until then the certificate loaded before is served.")
 }

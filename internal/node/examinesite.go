@@ -123,7 +123,10 @@ func (e *examination) proxyCertificate(ctx context.Context) (*x509.Certificate, 
 	if err != nil || u.Scheme != "https" {
 		return nil, errors.New("TLS ends nowhere: site.url is plain http on a loopback name")
 	}
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}} // only its date is read; the next steps verify
+	d := tls.Dialer{
+		NetDialer: &net.Dialer{Timeout: 5 * time.Second},
+		Config:    &tls.Config{InsecureSkipVerify: true}, // only its date and name are read; the next steps verify
+	}
 	c, err := d.DialContext(ctx, "tcp", hostPort(u))
 	if err != nil {
 		return nil, err
@@ -136,7 +139,8 @@ func (e *examination) proxyCertificate(ctx context.Context) (*x509.Certificate, 
 func (e *examination) gateway() (string, error) {
 	switch a := e.site; {
 	case a.err != nil:
-		return "", odd("does not answer at "+e.c.Listen.HTTPS+": "+short(a.err), "Start it: systemctl start sallyport; its log says what it lacks.")
+		return "", odd("does not answer at "+e.c.Listen.HTTPS+": "+short(a.err),
+			"Start it: systemctl start sallyport; its log says what it lacks.")
 	case a.status != http.StatusOK:
 		return "", odd("runs and is not ready: "+a.unready(), "New sessions are refused until that is so again.")
 	}
@@ -149,11 +153,13 @@ func (e *examination) public(ctx context.Context) (string, error) {
 	a := e.get(ctx, scheme, "", &tls.Config{RootCAs: e.roots()})
 	switch status := a.status; {
 	case a.err != nil:
-		return "", odd(e.c.Site.URL+" cannot be reached from here: "+short(a.err), "Look at the name in DNS, the firewall and, behind a proxy, at its certificate.")
+		return "", odd(e.c.Site.URL+" cannot be reached from here: "+short(a.err),
+			"Look at the name in DNS, the firewall and, behind a proxy, at its certificate.")
 	case status == http.StatusMisdirectedRequest:
 		return "", odd(e.c.Site.URL+" is answered, but under another Host", "The proxy must pass the Host header on unchanged.")
 	case status != http.StatusOK && status != http.StatusServiceUnavailable:
-		return "", odd(fmt.Sprintf("%s answers %d, which is not how a gateway answers", e.c.Site.URL, a.status), "Something else listens there, or the proxy does not pass requests on.")
+		return "", odd(fmt.Sprintf("%s answers %d, which is not how a gateway answers", e.c.Site.URL, a.status),
+			"Something else listens there, or the proxy does not pass requests on.")
 	}
 	return e.c.Site.URL + " leads here", nil
 }
@@ -164,12 +170,13 @@ func (e *examination) get(ctx context.Context, scheme, at string, conf *tls.Conf
 	if err != nil {
 		return answer{err: err}
 	}
-	t := &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if at != "" {
 			addr = at
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
+	}
+	t := &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf, DialContext: dial}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+"/readyz", nil)
