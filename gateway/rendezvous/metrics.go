@@ -6,9 +6,9 @@ import (
 )
 
 type counters struct {
-	handshakes, reconnects, refused, limited, enrolled, enrolRefused       atomic.Uint64
-	disputed, intercepted, delayed, unknown, malformed, pings  atomic.Uint64
-	opens, opensRefused, ticketsWrong, ticketsFailed, sessions atomic.Uint64
+	handshakes, reconnects, refused, limited, enrolled, enrolRefused atomic.Uint64
+	disputed, intercepted, delayed, unknown, malformed, pings        atomic.Uint64
+	opens, opensRefused, ticketsWrong, ticketsFailed, sessions       atomic.Uint64
 }
 
 // Metrics are counts since the start; Connected, Opening and Sessions are of now.
