@@ -17,7 +17,7 @@ type doctorCmd struct {
 }
 
 func (*doctorCmd) Help() string {
-	return `Goes the way of every other command step by step: configuration, address, network, certificate, clock, sign-in, rights. It stops at
+	return `Goes the way of every other command step by step: configuration, address, network, certificate, clock, sign-in, WebSocket, rights. It stops at
 the first thing that is wrong and says what to do.
 
 With --config it looks at the gateway itself, as root or as its user: clock, disk, recordings, certificate, log, providers, and
@@ -58,11 +58,11 @@ func (c *doctorCmd) Run(a *app) error {
 			return "by " + signedInBy(), err
 		}},
 		{"gateway", func() (string, error) { return reach(a, cl) }},
-		{"terminal", func() (string, error) { return "WebSockets reach the gateway", cl.TryTerminal(a.context()) }},
 		{"who you are", func() (string, error) {
 			err := cl.Get(a.context(), "/api/v1/me", nil, &me)
 			return fmt.Sprintf("%s, by %s until %s", me.Name, me.Via, at(&me.Expires)), err
 		}},
+		{"terminal", func() (string, error) { return "WebSockets reach the gateway", cl.TryTerminal(a.context()) }},
 		{"devices", func() (string, error) { return visibleDevices(a, cl) }},
 	}
 	var all []finding

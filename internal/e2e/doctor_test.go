@@ -76,6 +76,7 @@ func TestDoctorOnATechniciansMachine(t *testing.T) {
 	got := read(t, p.Run("doctor", "--json"))
 	got.want(t, "gateway", "ok", s.URL+" (Test works) answers in ")
 	got.want(t, "who you are", "ok", "tess, by ")
+	got.want(t, "terminal", "ok", "WebSockets reach the gateway")
 	got.want(t, "devices", "ok", "you can reach 0, of which 0 now")
 	stranger := testenv.NewPerson(t, s.URL)
 	read(t, stranger.Run("doctor", "--json")).want(t, "sign-in", "look", "you are not signed in to "+s.URL)
