@@ -80,6 +80,6 @@ func lateNews(i config.Identity, n int, err error) error {
 	if err != nil {
 		return err
 	}
-	return odd(fmt.Sprintf("%d sign-ins now without a refresh token: each lasts %s, and a group withdrawn at %s counts that long", n, i.NoRefresh, i.Issuer),
+	return odd(fmt.Sprintf("sign-ins now without a refresh token: %d; each lasts %s, and a group withdrawn at %s counts that long", n, i.NoRefresh, i.Issuer),
 		"Let the provider give this client refresh tokens (scope offline_access, and consent where it wants that): docs/identity.md.")
 }

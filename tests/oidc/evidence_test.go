@@ -71,7 +71,7 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	if text := short.Must("whoami"); !strings.Contains(text, "beta gave no refresh token") {
 		t.Errorf("whoami says %q", text)
 	}
-	if text := s.doctor(); !strings.Contains(text, "1 sign-ins now without a refresh token") {
+	if text := s.doctor(); !strings.Contains(text, "sign-ins now without a refresh token: 1") {
 		t.Errorf("doctor says:\n%s", text)
 	}
 
