@@ -61,7 +61,7 @@ type Recorder interface {
 	Ready() error
 	Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error)
 	// Ended reads how a part was closed; recorder.ErrOpen where it was not.
-	Ended(sid id.Session, part uint32) (recorder.Closed, string, error)
+	Ended(sid id.Session, part uint32, start time.Time) (recorder.Closed, string, error)
 }
 
 // Config is what a broker is made of.

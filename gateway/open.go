@@ -117,7 +117,7 @@ func (s *Session) record(ctx context.Context) error {
 		return err
 	}
 	s.rec = rec
-	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, File: rec.File(), H0: rec.H0(), SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), Started: s.started, State: store.RecordRunning})
+	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, H0: rec.H0(), SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), Started: rec.Started(), State: store.RecordRunning})
 }
 
 // announce asks the signer for the open leaf, the checkpoint and the pass.

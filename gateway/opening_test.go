@@ -225,7 +225,7 @@ func TestWhatIsTakenAwayBetweenAskingAndOpeningCounts(t *testing.T) {
 				t.Error("the machine was asked to start a program")
 			}
 			if p, err := h.db.Part(context.Background(), sid, 0); err == nil {
-				t.Errorf("a recording was begun: %s", p.File)
+				t.Errorf("a recording was begun: %+v", p)
 			}
 			if got := h.row(sid); got.State != store.Refused {
 				t.Errorf("the row says %s: %s", got.State, got.EndReason)

@@ -89,7 +89,7 @@ func (b *Broker) closeParts(ctx context.Context) error {
 }
 
 func (b *Broker) closePart(ctx context.Context, p store.Part) error {
-	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part)
+	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
 	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
 		return nil // what was cut is settled already
 	}

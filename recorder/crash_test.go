@@ -200,14 +200,13 @@ func (a *acknowledged) take(t *testing.T, line string) {
 // containers reads all recordings of a directory.
 func containers(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*.srec"))
-	must(t, err)
 	out := map[string][]byte{}
-	for _, name := range names {
-		if out[name], err = os.ReadFile(name); err != nil {
-			t.Fatal(err)
+	must(t, Walk(dir, func(rel string) (err error) {
+		if filepath.Ext(rel) == ".srec" {
+			out[rel], err = os.ReadFile(filepath.Join(dir, rel))
 		}
-	}
+		return err
+	}))
 	return out
 }
 
@@ -242,7 +241,7 @@ func TestAPartThatWasCutIsReportedUntilItIsSettled(t *testing.T) {
 			}
 			return
 		}
-		want := Interrupted{Session: s, Part: 2, File: r.File(), H0: r.H0(), Head: at.HFinal, Seq: at.Seq, Bytes: at.Bytes}
+		want := Interrupted{Session: s, Part: 2, File: r.File(), Started: r.Started().Round(0).UTC(), H0: r.H0(), Head: at.HFinal, Seq: at.Seq, Bytes: at.Bytes}
 		if len(cut) != 1 || cut[0] != want {
 			t.Fatalf("start %d: got %+v, want %+v", start, cut, want)
 		}
@@ -275,7 +274,7 @@ func TestATornChunkIsCutOffAndADamagedFileHoldsUpNobody(t *testing.T) {
 	_, cut := openNode(t, nodeConfig(dir))
 	got := map[string]Interrupted{}
 	for _, i := range cut {
-		got[i.File] = i
+		got[filepath.Base(i.File)] = i
 	}
 	if len(got) != 4 {
 		t.Fatalf("got %d parts, want all 4: %+v", len(got), cut)
@@ -306,16 +305,16 @@ func TestHowAPartWasClosedCanBeReadForALogThatMissedIt(t *testing.T) {
 	n, _ := openNode(t, nodeConfig(dir))
 	s := id.NewSession()
 	r := create(t, n, PartConfig{Session: s})
-	if _, _, err := n.Ended(s, 0); !errors.Is(err, ErrOpen) {
+	if _, _, err := n.Ended(s, 0, r.Started()); !errors.Is(err, ErrOpen) {
 		t.Errorf("while it runs: got %v, want ErrOpen", err)
 	}
 	want, err := r.Close(t.Context(), "exit")
 	must(t, err)
-	got, reason, err := n.Ended(s, 0)
+	got, reason, err := n.Ended(s, 0, r.Started())
 	if err != nil || got != want || reason != "exit" {
 		t.Errorf("got %+v %q %v, want %+v exit", got, reason, err, want)
 	}
-	if _, _, err := n.Ended(id.NewSession(), 0); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := n.Ended(id.NewSession(), 0, r.Started()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a part that is not there: got %v", err)
 	}
 }

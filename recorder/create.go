@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -36,12 +37,13 @@ func (n *Node) create(ctx context.Context, cfg PartConfig, k *secrets) (*Recordi
 	if err := errors.Join(ctx.Err(), n.Ready()); err != nil {
 		return nil, err
 	}
-	name := FileName(cfg.Session, cfg.Part)
-	if err := n.claim(name); err != nil {
+	start := n.cfg.Now()
+	name := Place(cfg.Session, cfg.Part, start)
+	if err := n.claim(name, start); err != nil {
 		return nil, err
 	}
 	defer n.unclaim(name)
-	r, err := n.prepare(cfg, name, k)
+	r, err := n.prepare(cfg, name, start, k)
 	if err == nil {
 		err = n.admit(r)
 	}
@@ -51,27 +53,29 @@ func (n *Node) create(ctx context.Context, cfg PartConfig, k *secrets) (*Recordi
 	return r, nil
 }
 
-// claim makes sure that a part has one recording only, ever.
-func (n *Node) claim(name string) error {
+// claim makes sure that a part has one recording only. It does not look at days before yesterday: session ids are
+// random, and the database has one row for each part.
+func (n *Node) claim(name string, start time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	_, making := n.making[name]
-	if _, err := os.Lstat(n.vol.path(name)); making || !errors.Is(err, os.ErrNotExist) {
+	base := filepath.Base(name)
+	_, making := n.making[base]
+	if _, err := Locate(n.vol.dir, base, start); making || !errors.Is(err, os.ErrNotExist) {
 		return errkind.New(errkind.Conflict, "this part of the session has a recording already").Because(err)
 	}
-	n.making[name] = struct{}{}
+	n.making[base] = struct{}{}
 	return nil
 }
 
 func (n *Node) unclaim(name string) {
 	n.mu.Lock()
-	delete(n.making, name)
+	delete(n.making, filepath.Base(name))
 	n.mu.Unlock()
 }
 
 // prepare makes slots and container. The container gets its name last: one that bears its name has its
 // slots and a whole header.
-func (n *Node) prepare(cfg PartConfig, name string, k *secrets) (*Recording, error) {
+func (n *Node) prepare(cfg PartConfig, name string, start time.Time, k *secrets) (*Recording, error) {
 	rkSlot, err := wrap(&k.rk, n.cfg.Readers)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (n *Node) prepare(cfg PartConfig, name string, k *secrets) (*Recording, err
 	if err != nil {
 		return nil, err
 	}
-	r := n.newRecording(cfg, name)
+	r := n.newRecording(cfg, name, start)
 	hdr := Header{V: Version, Session: cfg.Session, Part: cfg.Part, PrevHead: cfg.PrevHead, LogOrigin: n.cfg.LogOrigin, Suite: suite,
 		DeviceFP: cfg.DeviceFP, GatewayKeyID: n.keyID, T0: r.t0.UnixNano(), ClockSync: clock()}
 	rand.Read(hdr.Salt[:])
@@ -92,15 +96,20 @@ func (n *Node) prepare(cfg PartConfig, name string, k *secrets) (*Recording, err
 	r.h0, r.slotRK, r.slotSK = r.s.h, sha256.Sum256(rkSlot), sha256.Sum256(skSlot)
 	r.last = Closed{HFinal: r.h0, Bytes: r.s.off}
 	rkName, skName := SlotNames(cfg.Session, cfg.Part)
-	if r.f, err = n.place([3]string{rkName, skName, name}, [3][]byte{rkSlot, skSlot, prefix}); err != nil {
+	day := filepath.Dir(name)
+	names := [3]string{filepath.Join(day, rkName), filepath.Join(day, skName), name}
+	if r.f, err = n.place(day, names, [3][]byte{rkSlot, skSlot, prefix}); err != nil {
 		return nil, n.refuse(err)
 	}
 	return r, nil
 }
 
-// place makes three files durable and gives the last of them, open. Their syncs run side by side: one
+// place makes three files of a day durable and gives the last of them, open. Their syncs run side by side: one
 // commit of the file system serves them all.
-func (n *Node) place(names [3]string, content [3][]byte) (file, error) {
+func (n *Node) place(day string, names [3]string, content [3][]byte) (file, error) {
+	if err := n.vol.ensureDay(day); err != nil {
+		return nil, err
+	}
 	var files [3]file
 	var errs [3]error
 	done := make(chan struct{})
@@ -163,14 +172,13 @@ func (n *Node) admit(r *Recording) error {
 	return nil
 }
 
-func (n *Node) newRecording(cfg PartConfig, name string) *Recording {
+func (n *Node) newRecording(cfg PartConfig, name string, now time.Time) *Recording {
 	limit := func(own, node int64) int64 {
 		if own == 0 {
 			return node
 		}
 		return own
 	}
-	now := n.cfg.Now()
 	r := &Recording{n: n, name: name, session: cfg.Session, part: cfg.Part, t0: now, offsets: map[streamID]uint64{},
 		stopped: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}), active: now,
 		budget: newBudget(limit(cfg.Burst, n.cfg.Burst), limit(cfg.Rate, n.cfg.Rate), limit(cfg.Most, n.cfg.Most), now)}

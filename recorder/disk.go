@@ -75,6 +75,10 @@ type volume struct {
 
 	mu    sync.Mutex // guards armed and the ballast file
 	armed bool
+
+	dayMu   sync.Mutex      // guards what follows
+	days    map[string]bool // directories of days whose names are durable
+	settled string          // the day in settledName
 }
 
 func (v *volume) path(name string) string { return filepath.Join(v.dir, name) }
@@ -101,15 +105,16 @@ func (v *volume) start(name string, content []byte) (file, error) {
 	return f, nil
 }
 
-// settle gives started files their names and makes the names durable.
+// settle gives started files of one directory their names and makes the names durable.
 func (v *volume) settle(names ...string) error {
 	for _, name := range names {
 		if err := os.Rename(v.path(name+startedSuffix), v.path(name)); err != nil {
 			return err
 		}
 	}
-	if err := v.layer.syncDir(v.dir); err != nil {
-		return &syncError{v.dir, err}
+	dir := filepath.Dir(v.path(names[0]))
+	if err := v.layer.syncDir(dir); err != nil {
+		return &syncError{dir, err}
 	}
 	return nil
 }

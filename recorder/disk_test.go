@@ -124,7 +124,7 @@ func TestWhereNothingIsLeftTheSessionFailsAndTheOthersGoOn(t *testing.T) {
 	must(t, stuck.Output(t.Context(), 0, StreamOut, []byte("first")))
 	disk.set(func() {
 		disk.write = func(name string, _ int64) error {
-			if name == stuck.File()+startedSuffix {
+			if name == filepath.Base(stuck.File())+startedSuffix {
 				return syscall.ENOSPC
 			}
 			return nil
@@ -227,7 +227,7 @@ func TestAJournalThatCannotBeCopiedIsKept(t *testing.T) {
 	dir := copied(t, cfg.Dir, journal, sizes)
 	again := nodeConfig(dir)
 	again.layer = &trouble{write: func(name string, _ int64) error {
-		if name == bad.File() {
+		if name == filepath.Base(bad.File()) {
 			return syscall.EIO
 		}
 		return nil

@@ -16,16 +16,18 @@ func copied(t *testing.T, from string, journal []byte, sizes map[string]int64) s
 	t.Helper()
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, journalName), journal, 0o600))
-	names, err := filepath.Glob(filepath.Join(from, "*.*"))
-	must(t, err)
-	for _, name := range names {
-		raw, err := os.ReadFile(name)
+	must(t, Walk(from, func(rel string) error {
+		if filepath.Ext(rel) == "" {
+			return nil
+		}
+		raw, err := os.ReadFile(filepath.Join(from, rel))
 		must(t, err)
-		if n, ok := sizes[filepath.Base(name)]; ok {
+		if n, ok := sizes[rel]; ok {
 			raw = raw[:n]
 		}
-		must(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), raw, 0o600))
-	}
+		must(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(rel)), 0o700))
+		return os.WriteFile(filepath.Join(dir, rel), raw, 0o600)
+	}))
 	return dir
 }
 
@@ -105,9 +107,9 @@ func replayDir(t *testing.T, dir string) []Interrupted {
 	cfg.layer = &trouble{gone: true}
 	cfg = cfg.withDefaults()
 	n := &Node{cfg: cfg, vol: &volume{dir: dir, layer: cfg.layer, log: cfg.Log}}
-	cut, _, err := n.recover(t.Context())
+	r, err := n.recover(t.Context())
 	must(t, err)
-	return cut
+	return r.cut
 }
 
 // journalPos is where the next batch goes. It may be read when nothing is under way.

@@ -123,8 +123,8 @@ func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []Interrupted, error)
 	n := &Node{cfg: cfg, bench: newWorkbench(), wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		batch: newBatch(), open: map[*Recording]struct{}{}, making: map[string]struct{}{},
 		keyID: KeyID(cfg.Key.Public().(ed25519.PublicKey)),
-		vol:   &volume{dir: cfg.Dir, layer: cfg.layer, lowWater: cfg.LowWater, ballast: cfg.Ballast, log: cfg.Log}}
-	cut, err := n.start(ctx)
+		vol:   &volume{dir: cfg.Dir, layer: cfg.layer, lowWater: cfg.LowWater, ballast: cfg.Ballast, log: cfg.Log, days: map[string]bool{}}}
+	cut, flat, err := n.start(ctx)
 	if err != nil {
 		if n.held != nil {
 			n.held.Close()
@@ -133,33 +133,34 @@ func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []Interrupted, error)
 	}
 	n.done.Go(n.commits)
 	n.done.Go(n.checkpoints)
+	n.done.Go(func() { n.move(flat) })
 	return n, cut, nil
 }
 
-// start does all that must be done before anything is recorded.
-func (n *Node) start(ctx context.Context) ([]Interrupted, error) {
+// start does all that must be done before anything is recorded. flat are the containers that lie in the directory
+// itself and can be moved.
+func (n *Node) start(ctx context.Context) (cut []Interrupted, flat []string, err error) {
 	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var err error
 	if n.held, err = os.OpenFile(n.vol.path("lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := lock(n.held); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cut, epoch, err := n.recover(ctx)
+	r, err := n.recover(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := makeJournal(n.vol, n.cfg.JournalBytes); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if n.jr, err = openJournal(n.vol, n.cfg.JournalBytes, epoch); err != nil {
-		return nil, err
+	if n.jr, err = openJournal(n.vol, n.cfg.JournalBytes, r.epoch); err != nil {
+		return nil, nil, err
 	}
 	n.vol.arm()
-	return cut, nil
+	return r.cut, r.flat, nil
 }
 
 // Ready says why no new session may start; nil when one may.

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -118,7 +119,7 @@ type content struct {
 
 func unlock(t testing.TB, dir, name string, who age.Identity) [32]byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join(dir, name))
+	f, err := OpenFile(dir, name, time.Time{})
 	must(t, err)
 	defer f.Close()
 	k, err := Unlock(f, who)
@@ -136,7 +137,9 @@ func readBack(t testing.TB, dir string, s id.Session, part uint32) content {
 func readWith(t testing.TB, dir string, s id.Session, part uint32, k secrets) content {
 	t.Helper()
 	name := FileName(s, part)
-	raw, err := os.ReadFile(filepath.Join(dir, name))
+	path, err := Locate(dir, name, time.Time{})
+	must(t, err)
+	raw, err := os.ReadFile(path)
 	must(t, err)
 	r, err := OpenReader(bytes.NewReader(raw), int64(len(raw)), name, k.rk, &k.sk)
 	must(t, err)
@@ -277,7 +280,7 @@ func TestASlotAndTheHeaderAreDurableAndTheKeysErasedWhenCreateReturns(t *testing
 		t.Error("the keys are still in memory")
 	}
 	rkName, skName := SlotNames(s, 0)
-	for _, name := range []string{rkName, skName, r.File()} {
+	for _, name := range []string{rkName, skName, FileName(s, 0)} {
 		if !synced[name+startedSuffix] {
 			t.Errorf("%s was not synced", name)
 		}
@@ -288,7 +291,7 @@ func TestASlotAndTheHeaderAreDurableAndTheKeysErasedWhenCreateReturns(t *testing
 	if got := unlock(t, dir, skName, site().officer); got != before.sk {
 		t.Errorf("officers' slot holds %x, want %x", got, before.sk)
 	}
-	slot, err := os.ReadFile(filepath.Join(dir, rkName))
+	slot, err := os.ReadFile(filepath.Join(dir, Day(r.Started()), rkName))
 	must(t, err)
 	if r.SlotRK() != sha256.Sum256(slot) {
 		t.Error("SlotRK is not the hash of the readers' slot")

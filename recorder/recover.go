@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ import (
 type Interrupted struct {
 	Session id.Session
 	Part    uint32
-	File    string
+	File    string    // relative to the node's directory
+	Started time.Time // as its header says; zero if that cannot be read
 	H0      [32]byte
 	Head    [32]byte // chain state after the last whole chunk
 	Seq     uint32   // of that chunk
@@ -29,65 +31,113 @@ type Interrupted struct {
 	Fault   string   // why the file does not hold beyond Bytes; then nothing was cut off
 }
 
-// recover brings the directory to what was acknowledged. One file that cannot be brought there does not
-// keep the others from it. It gives the journal's last epoch, too.
-func (n *Node) recover(ctx context.Context) ([]Interrupted, uint64, error) {
-	names, err := n.names()
-	if err != nil {
-		return nil, 0, err
-	}
-	faults := map[string]error{}
-	epoch, err := n.replayAll(ctx, faults)
-	if err != nil {
-		return nil, 0, err
-	}
-	var cut []Interrupted
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return nil, 0, err
-		}
-		i, err := n.inspect(name)
-		if err == nil {
-			err = faults[name]
-		}
-		if err != nil {
-			n.cfg.Log.Error("a recording is damaged", slog.String("file", name), slog.Any("error", err))
-			i = n.damaged(name, i, err)
-		}
-		if i != nil {
-			cut = append(cut, *i)
-		}
-	}
-	if err := n.vol.layer.syncDir(n.vol.dir); err != nil {
-		return nil, 0, &syncError{n.vol.dir, err}
-	}
-	return cut, epoch, nil
+// recovered is what a start found.
+type recovered struct {
+	cut   []Interrupted
+	flat  []string // containers in the directory itself that have their close or their marker
+	epoch uint64   // the journal's last
 }
 
-// names lists the containers that have no marker, and removes what never became durable.
-func (n *Node) names() ([]string, error) {
-	entries, err := os.ReadDir(n.vol.dir)
+// recover brings the recordings to what was acknowledged. One file that cannot be brought there does not keep the others
+// from it. It looks at the directory itself and at the days that no earlier start has found settled.
+func (n *Node) recover(ctx context.Context) (recovered, error) {
+	var r recovered
+	n.vol.settled = n.vol.settledBefore()
+	names, dirs, err := n.unsettled()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	have := map[string]bool{}
-	for _, e := range entries {
-		have[e.Name()] = true
+	faults := map[string]error{}
+	if r.epoch, err = n.replayAll(ctx, names, faults); err != nil {
+		return r, err
 	}
-	var out []string
-	for name := range have {
-		if strings.HasSuffix(name, startedSuffix) {
-			if err := os.Remove(n.vol.path(name)); err != nil {
-				return nil, err
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		i := n.look(name, faults[name])
+		switch {
+		case i != nil:
+			r.cut = append(r.cut, *i)
+		case filepath.Dir(name) == ".":
+			r.flat = append(r.flat, name)
+		}
+	}
+	for _, dir := range dirs {
+		if err := n.vol.layer.syncDir(n.vol.path(dir)); err != nil {
+			return r, &syncError{dir, err}
+		}
+	}
+	return r, n.settleDays(r.cut)
+}
+
+// look gives what a container without a close and without a marker holds; nil if it has one of them. failed is why the
+// journal's bytes could not be put into it, if so.
+func (n *Node) look(name string, failed error) *Interrupted {
+	if n.marked(name) {
+		return nil
+	}
+	i, err := n.inspect(name)
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		n.cfg.Log.Error("a recording is damaged", slog.String("file", name), slog.Any("error", err))
+		i = n.damaged(name, i, err)
+	}
+	return i
+}
+
+// settleDays lets the next start begin with today, or with the first day that has an interrupted part: until its
+// interruption is in the log, each start reports it.
+func (n *Node) settleDays(cut []Interrupted) error {
+	day := Day(n.cfg.Now())
+	for _, i := range cut {
+		if dir := filepath.Dir(i.File); dir != "." {
+			day = min(day, dir)
+		}
+	}
+	if day == n.vol.settled {
+		return nil
+	}
+	err := n.vol.setSettled(day)
+	if isFull(err) {
+		return nil // the next start looks at more than it must
+	}
+	return err
+}
+
+// unsettled lists the containers that a start must look at, and the directories that they are in. It removes what never
+// became durable.
+func (n *Node) unsettled() (names, dirs []string, err error) {
+	days, err := daysFrom(n.vol.dir, n.vol.settled)
+	if err != nil {
+		return nil, nil, err
+	}
+	dirs = append([]string{"."}, days...)
+	for _, dir := range dirs {
+		err := walkFiles(n.vol.dir, dir, func(rel string) error {
+			if strings.HasSuffix(rel, startedSuffix) {
+				return os.Remove(n.vol.path(rel))
 			}
-			continue
-		}
-		if _, ok := parseName(name); ok && !have[markerName(name)] {
-			out = append(out, name)
+			if _, ok := parseName(filepath.Base(rel)); ok {
+				names = append(names, rel)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
 		}
 	}
-	slices.Sort(out)
-	return out, nil
+	for _, day := range days { // an earlier process may have ended before it synced their names
+		if month := filepath.Dir(day); !slices.Contains(dirs, month) {
+			dirs = append(dirs, month)
+		}
+		if year := filepath.Dir(filepath.Dir(day)); !slices.Contains(dirs, year) {
+			dirs = append(dirs, year)
+		}
+	}
+	return names, dirs, nil
 }
 
 // parseName reads a container's name.
@@ -112,7 +162,7 @@ func parseName(name string) (partID, bool) {
 
 // replayAll copies the journal into the files. Where that fails for a file, the journal is kept aside: it
 // holds bytes that were acknowledged.
-func (n *Node) replayAll(ctx context.Context, faults map[string]error) (uint64, error) {
+func (n *Node) replayAll(ctx context.Context, names []string, faults map[string]error) (uint64, error) {
 	f, err := os.Open(n.vol.path(journalName))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
@@ -129,19 +179,26 @@ func (n *Node) replayAll(ctx context.Context, faults map[string]error) (uint64, 
 	if err != nil {
 		return 0, err
 	}
+	places := make(map[string]string, len(names))
+	for _, name := range names {
+		places[filepath.Base(name)] = name
+	}
 	for key, extents := range parts {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		name := FileName(key.session, key.part)
-		if _, err := os.Lstat(n.vol.path(markerName(name))); err == nil {
+		name, err := n.placeOf(key, places)
+		if err != nil {
+			return 0, err
+		}
+		if n.marked(name) {
 			continue // settled: it is not written again
 		}
-		err := n.replay(key, f, extents)
+		err = n.replay(name, f, extents)
 		if isFull(err) {
 			n.vol.release()
 			if os.Remove(n.vol.path(ballastName)) == nil {
-				err = n.replay(key, f, extents)
+				err = n.replay(name, f, extents)
 			}
 		}
 		var unsynced *syncError
@@ -159,6 +216,23 @@ func (n *Node) replayAll(ctx context.Context, faults map[string]error) (uint64, 
 		return epoch, n.keepJournal()
 	}
 	return epoch, nil
+}
+
+// placeOf gives where the container of a part lies that the journal has bytes of. That is among the places that were just
+// listed, unless the container is gone or somebody put it elsewhere: acknowledged bytes are worth a look at all days.
+func (n *Node) placeOf(key partID, places map[string]string) (string, error) {
+	base := FileName(key.session, key.part)
+	if name, ok := places[base]; ok {
+		return name, nil
+	}
+	path, err := search(n.vol.dir, base)
+	if errors.Is(err, os.ErrNotExist) {
+		return base, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(n.vol.dir, path)
 }
 
 // keepJournal puts the journal aside under a name of its own.
@@ -218,8 +292,8 @@ func cutAt(name string, f *os.File, size int64) (*Interrupted, error) {
 	for err == nil {
 		_, err = s.next()
 	}
-	i := &Interrupted{Session: s.hdr.Session, Part: s.hdr.Part, File: name, H0: s.h0, Head: s.h, Seq: s.seq, Bytes: s.off, Torn: s.torn}
-	if FileName(i.Session, i.Part) != name {
+	i := &Interrupted{Session: s.hdr.Session, Part: s.hdr.Part, File: name, Started: time.Unix(0, s.hdr.T0).UTC(), H0: s.h0, Head: s.h, Seq: s.seq, Bytes: s.off, Torn: s.torn}
+	if FileName(i.Session, i.Part) != filepath.Base(name) {
 		return nil, fmt.Errorf("%s holds the header of %s", name, FileName(i.Session, i.Part))
 	}
 	if errors.Is(err, errCut) {
@@ -231,7 +305,7 @@ func cutAt(name string, f *os.File, size int64) (*Interrupted, error) {
 // damaged reports a container as far as it could be read; i may be nil.
 func (n *Node) damaged(name string, i *Interrupted, why error) *Interrupted {
 	if i == nil {
-		key, _ := parseName(name)
+		key, _ := parseName(filepath.Base(name))
 		i = &Interrupted{Session: key.session, Part: key.part, File: name}
 	}
 	i.Torn, i.Fault = 0, why.Error()
@@ -244,7 +318,7 @@ func markerName(name string) string { return strings.TrimSuffix(name, ".srec") +
 // Settled makes durable that an interrupted part needs no more attention. It is not reported again, and
 // never written to again.
 func (n *Node) Settled(i Interrupted) error {
-	if _, ok := parseName(i.File); !ok {
+	if _, ok := parseName(filepath.Base(i.File)); !ok || !filepath.IsLocal(i.File) {
 		return fmt.Errorf("settle: %q is not the name of a recording", i.File)
 	}
 	marker := markerName(i.File)
@@ -258,11 +332,11 @@ func (n *Node) Settled(i Interrupted) error {
 	return nil
 }
 
-// Ended reads how a part was closed, for a log that has not heard of it: the node may have crashed between
-// the close of a recording and its leaf. A part without a close gives ErrOpen.
-func (n *Node) Ended(session id.Session, part uint32) (Closed, string, error) {
+// Ended reads how a part was closed that began at start, for a log that has not heard of it: the node may have crashed
+// between the close of a recording and its leaf. A part without a close gives ErrOpen.
+func (n *Node) Ended(session id.Session, part uint32, start time.Time) (Closed, string, error) {
 	name := FileName(session, part)
-	f, err := os.Open(n.vol.path(name))
+	f, err := OpenFile(n.vol.dir, name, start)
 	if err != nil {
 		return Closed{}, "", err
 	}

@@ -144,8 +144,7 @@ func (w *halfReader) entry(in *bufio.Reader, pos int64) (int64, error) {
 
 // replay copies a container's extents from the journal into its file, and cuts off what lies beyond the last
 // of them: bytes that no sync confirmed. Doing it again changes nothing.
-func (n *Node) replay(key partID, journal io.ReaderAt, extents []extent) error {
-	name := FileName(key.session, key.part)
+func (n *Node) replay(name string, journal io.ReaderAt, extents []extent) error {
 	f, err := n.vol.layer.open(n.vol.path(name), os.O_RDWR)
 	if err != nil {
 		return err

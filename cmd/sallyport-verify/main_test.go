@@ -94,7 +94,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", proven, "a recording alone", "every sealed input opens")
 	verify(t, rec, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording and the log", proven, "announced as entry ")
 	other := bundletest.New(t)
-	stranger := filepath.Join(other.Recordings(), other.Run([]byte("hello\n"), 1).SID.String()+".srec")
+	stranger := other.Find(other.Run([]byte("hello\n"), 1).SID.String() + ".srec")
 	verify(t, stranger, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording of another log", wrong, "no entry of the log announced it")
 
 	raw[len(raw)/2] ^= 1
@@ -103,7 +103,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	if strings.Contains(bad.out, "Nothing is wrong") {
 		t.Error("it says that nothing is wrong")
 	}
-	os.Remove(filepath.Join(h.Recordings(), sid.SID.String()+".1.srec"))
+	os.Remove(h.Find(sid.SID.String() + ".1.srec"))
 	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings()).want(t, "a removed recording", wrong, "recordings: the recording is missing")
 }
 

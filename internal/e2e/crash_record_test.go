@@ -18,7 +18,7 @@ func (c *crashes) compare(n int, s *crashed, victim string) {
 	t, d := c.t, c.d
 	t.Helper()
 	closed(t, d, s.sid)
-	k, err := testenv.Keep(filepath.Join(d.DataDir, "recordings", s.sid+".srec"), d.Identities["reader"], d.Identities["unsealer"])
+	k, err := testenv.Keep(recordingOf(t, d, s.sid), d.Identities["reader"], d.Identities["unsealer"])
 	if err != nil {
 		t.Fatalf("trial %d, %s killed: %v", n, victim, err)
 	}
@@ -60,9 +60,9 @@ func (c *crashes) verify(n int, s *crashed, victim string, crash bool) {
 // nonces goes over everything that was written: a chunk of one number must be the same wherever it stands.
 func (c *crashes) nonces() {
 	dir := filepath.Join(c.d.DataDir, "recordings")
-	files, err := filepath.Glob(filepath.Join(dir, "*.srec"))
-	if err != nil || len(files) == 0 {
-		c.t.Fatalf("no recordings: %v", err)
+	files, err := testenv.Recordings(dir)
+	if err != nil {
+		c.t.Fatal(err)
 	}
 	if err := c.chunks.Journal(filepath.Join(dir, "journal")); err != nil {
 		c.t.Error(err)
@@ -121,7 +121,7 @@ func TestTheEndOfWhatIsTypedIsInTheRecord(t *testing.T) {
 	if got := testenv.Finish(t, cmd); got.Status != 0 || !strings.HasSuffix(got.Out, "a line\r\n") {
 		t.Errorf("got %+v", got)
 	}
-	k, err := testenv.Keep(filepath.Join(d.DataDir, "recordings", last(t, d)+".srec"), d.Identities["reader"], d.Identities["unsealer"])
+	k, err := testenv.Keep(recordingOf(t, d, last(t, d)), d.Identities["reader"], d.Identities["unsealer"])
 	if err != nil || string(k.Typed) != "a line\n\x04" {
 		t.Errorf("typed, by the record: got %q %v", k.Typed, err)
 	}

@@ -291,7 +291,10 @@ func census(t *testing.T, d *testenv.Demo) {
 	if err := os.CopyFS(copied, os.DirFS(rec)); err != nil {
 		t.Fatal(err)
 	}
-	files, _ := filepath.Glob(filepath.Join(copied, "*.srec"))
+	files, err := testenv.Recordings(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
 	os.Remove(files[0])
 	if got := d.Verify(t, "--log-key", d.LogKey, "--log", log, "--recordings", copied); got.Status != 1 {
 		t.Errorf("a removed recording: got %+v, want status 1", got)

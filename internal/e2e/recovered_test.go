@@ -71,18 +71,22 @@ func TestWhatWasSyncedIsRecoveredAndWhatWasNotIsNowhere(t *testing.T) {
 func copyRecordings(t *testing.T, d *testenv.Demo) string {
 	t.Helper()
 	to := t.TempDir()
-	files, err := filepath.Glob(filepath.Join(d.DataDir, "recordings", "*.*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no recordings: %v", err)
-	}
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
+	from := filepath.Join(d.DataDir, "recordings")
+	err := recorder.Walk(from, func(rel string) error {
+		if filepath.Ext(rel) == "" {
+			return nil
+		}
+		raw, err := os.ReadFile(filepath.Join(from, rel))
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), raw, 0o600); err != nil {
-			t.Fatal(err)
+		if err := os.MkdirAll(filepath.Join(to, filepath.Dir(rel)), 0o700); err != nil {
+			return err
 		}
+		return os.WriteFile(filepath.Join(to, rel), raw, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return to
 }

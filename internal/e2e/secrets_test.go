@@ -128,10 +128,20 @@ func holds(raw []byte, text string) bool {
 	return slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Contains(raw, f) })
 }
 
+// recordingOf finds a session's container.
+func recordingOf(t *testing.T, d *testenv.Demo, sid string) string {
+	t.Helper()
+	path, err := testenv.RecordingOf(filepath.Join(d.DataDir, "recordings"), sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // archiveCannot: neither a reader nor any key that the gateway keeps opens what was sealed.
 func archiveCannot(t *testing.T, d *testenv.Demo, sid string, secrets []string) {
 	t.Helper()
-	path := filepath.Join(d.DataDir, "recordings", sid+".srec")
+	path := recordingOf(t, d, sid)
 	k, err := testenv.Keep(path, d.Identities["reader"])
 	if err != nil {
 		t.Fatal(err)

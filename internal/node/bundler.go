@@ -24,7 +24,7 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 		if p.OpenLeaf == nil {
 			return errkind.New(errkind.Conflict, "this session was never announced, so there is no evidence to export").WithHint("`sallyport sessions show` says what became of it.")
 		}
-		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass})
+		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Started: p.Started})
 	}
 	if len(e.Parts) == 0 {
 		return errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")

@@ -95,7 +95,6 @@ type Sight struct {
 type Part struct {
 	Session    id.Session
 	Part       uint32
-	File       string // relative to the recordings directory
 	H0         [32]byte
 	OpenLeaf   *uint64
 	OpenNonce  []byte

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -137,7 +138,10 @@ func CutToJournal(dir string) error {
 		if head := raw[e.at/half*half:]; string(head[:8]) != "SLYJNL1\n" || binary.LittleEndian.Uint64(head[8:]) != e.epoch {
 			continue // left from an earlier use of the half
 		}
-		name := filepath.Join(dir, recorder.FileName(e.session, e.part))
+		name, err := recorder.Locate(dir, recorder.FileName(e.session, e.part), time.Time{})
+		if err != nil {
+			return err
+		}
 		if at, ok := from[name]; !ok || e.offset < at {
 			from[name] = e.offset
 		}

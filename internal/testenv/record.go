@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -19,6 +21,26 @@ type Kept struct {
 	Revealed []byte // Typed as a reader without that key has it; what stayed sealed is zeros
 	Shown    []byte
 	Cut      bool // without its close
+}
+
+// Recordings lists the containers under a directory of recordings.
+func Recordings(dir string) ([]string, error) {
+	var out []string
+	err := recorder.Walk(dir, func(rel string) error {
+		if filepath.Ext(rel) == ".srec" {
+			out = append(out, filepath.Join(dir, rel))
+		}
+		return nil
+	})
+	if err == nil && len(out) == 0 {
+		err = fmt.Errorf("no recordings in %s", dir)
+	}
+	return out, err
+}
+
+// RecordingOf finds the container of a session's first part under a directory of recordings.
+func RecordingOf(dir, session string) (string, error) {
+	return recorder.Locate(dir, session+".srec", time.Time{})
 }
 
 // Keep reads a recording with the slot files beside it. Identities are files; without the unsealer's, Typed is zeros.

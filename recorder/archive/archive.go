@@ -16,14 +16,14 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -60,58 +60,36 @@ func Open(cfg Config) (*Archive, error) {
 type Part struct {
 	Session id.Session
 	Part    uint32
-	File    string // name in the archive's directory; empty: the usual one
-	Live    bool   // it is still being written, so that it has no end is no fault
+	Started time.Time // its files lie in the directory of that day; zero: they are searched
+	Live    bool      // it is still being written, so a missing end is no fault
 }
 
-// Parts finds the parts of a session, in order.
+// Parts finds the parts of a session, in order. It looks at all days; whoever knows when a part began need not.
 func (a *Archive) Parts(s id.Session) ([]Part, error) {
-	paths, err := filepath.Glob(filepath.Join(a.cfg.Dir, s.String()+"*.srec"))
+	all, err := a.All()
 	if err != nil {
-		return nil, fmt.Errorf("find recordings: %w", err)
+		return nil, err
 	}
-	var parts []Part
-	for _, path := range paths {
-		if p, ok := parseName(filepath.Base(path)); ok && p.Session == s {
-			parts = append(parts, p)
-		}
-	}
-	slices.SortFunc(parts, func(a, b Part) int { return int(int64(a.Part) - int64(b.Part)) })
-	return parts, nil
+	all = slices.DeleteFunc(all, func(p Part) bool { return p.Session != s })
+	slices.SortFunc(all, func(a, b Part) int { return cmp.Compare(a.Part, b.Part) })
+	return all, nil
 }
 
-// All lists every container of the directory, by name.
+// All lists every container, by day and name.
 func (a *Archive) All() ([]Part, error) {
-	entries, err := os.ReadDir(a.cfg.Dir)
+	var parts []Part
+	seen := map[Part]bool{}
+	err := recorder.Walk(a.cfg.Dir, func(rel string) error {
+		s, n, ok := recorder.ParseName(filepath.Base(rel))
+		if p := (Part{Session: s, Part: n}); ok && !seen[p] { // one that moves meanwhile is met twice
+			parts, seen[p] = append(parts, p), true
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list recordings: %w", err)
 	}
-	var parts []Part
-	for _, e := range entries {
-		if p, ok := parseName(e.Name()); ok && e.Type().IsRegular() {
-			parts = append(parts, p)
-		}
-	}
 	return parts, nil
-}
-
-// parseName reads `<session>[.N].srec`, in its one form.
-func parseName(name string) (Part, bool) {
-	stem, ok := strings.CutSuffix(name, ".srec")
-	if !ok {
-		return Part{}, false
-	}
-	sid, number, numbered := strings.Cut(stem, ".")
-	var n uint64
-	if numbered {
-		var err error
-		if n, err = strconv.ParseUint(number, 10, 32); err != nil {
-			return Part{}, false
-		}
-	}
-	s, err := id.ParseSession(sid)
-	p := Part{Session: s, Part: uint32(n), File: name}
-	return p, err == nil && recorder.FileName(s, p.Part) == name
 }
 
 var errNoRecord = errkind.New(errkind.NotFound, "the recording is not in the archive").
@@ -141,10 +119,7 @@ func (o *opened) Close() error {
 // open opens a part's slot and container, and demands that the container is the one its name says.
 func (a *Archive) open(p Part) (*opened, error) {
 	name := recorder.FileName(p.Session, p.Part)
-	if p.File != "" && p.File != name {
-		return nil, fmt.Errorf("recording %q is not named %s", p.File, name)
-	}
-	f, err := os.Open(filepath.Join(a.cfg.Dir, name))
+	f, err := recorder.OpenFile(a.cfg.Dir, name, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoRecord.Because(err)
 	}
@@ -180,7 +155,7 @@ func (a *Archive) load(o *opened, p Part, name string) error {
 // unlock opens a part's slot file for readers.
 func (a *Archive) unlock(p Part) ([32]byte, error) {
 	slot, _ := recorder.SlotNames(p.Session, p.Part)
-	f, err := os.Open(filepath.Join(a.cfg.Dir, slot))
+	f, err := recorder.OpenFile(a.cfg.Dir, slot, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return [32]byte{}, errNoKey.Because(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/sallyport/sallyport/recorder"
 )
@@ -14,7 +12,7 @@ import (
 // Verify checks one part against what is known of it from elsewhere, with the archive's reading key: levels A and B.
 func (a *Archive) Verify(ctx context.Context, p Part, opt recorder.VerifyOptions) (*recorder.Report, error) {
 	opt.File = recorder.FileName(p.Session, p.Part)
-	f, err := os.Open(filepath.Join(a.cfg.Dir, opt.File))
+	f, err := recorder.OpenFile(a.cfg.Dir, opt.File, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoRecord.Because(err)
 	}

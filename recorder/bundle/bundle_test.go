@@ -253,7 +253,7 @@ func TestARecordingThatACrashCutIsGoodUpToThere(t *testing.T) {
 		t.Errorf("the report does not say that it is cut:\n%s", text(rep))
 	}
 	// The crash tore the last chunk, and nobody has looked at it since.
-	path := filepath.Join(h.Recordings(), recorder.FileName(r.SID, 0))
+	path := h.Find(recorder.FileName(r.SID, 0))
 	whole := must(os.ReadFile(path))(t)
 	os.WriteFile(path, whole[:len(whole)-5], 0o600)
 	if rep, err = check(t, h.export(r), Options{LogKey: h.LogKey, Identities: h.both()}); err != nil || rep.Parts[0].Cut == nil {

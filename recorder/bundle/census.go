@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type census struct {
 	dir string // of recordings; empty: not looked at
 	log string
 
+	places   map[string]string // of containers in dir, by name; relative to dir
 	opens    []uint64
 	opened   map[uint64]bool
 	ends     map[uint64]uint64 // by open leaf
@@ -162,8 +164,49 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 	return nil
 }
 
+// find notes where each container lies: in the directory of its day, or in the directory itself, where earlier releases
+// put it. The log does not say when a part began, so that all are listed once.
+func (s *census) find() error {
+	s.places = map[string]string{}
+	return recorder.Walk(s.dir, func(rel string) error {
+		name := filepath.Base(rel)
+		if !strings.HasSuffix(name, ".srec") {
+			return nil
+		}
+		if other, ok := s.places[name]; ok && s.both(other, rel) {
+			return &recorder.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings, Detail: "the recording is there twice, also as " + other}
+		}
+		s.places[name] = rel
+		return nil
+	})
+}
+
+// both reports whether a file is in two places, and was not moved from one to the other by a gateway that is running.
+func (s *census) both(a, b string) bool {
+	_, errA := os.Lstat(filepath.Join(s.dir, a))
+	_, errB := os.Lstat(filepath.Join(s.dir, b))
+	return errA == nil && errB == nil
+}
+
+// open opens a container where it was found.
+func (s *census) open(name string) (path string, f *os.File, size int64, err error) {
+	for range 2 {
+		path = filepath.Join(s.dir, cmp.Or(s.places[name], name))
+		if f, size, err = openRegular(path); !errors.Is(err, fs.ErrNotExist) || s.places[name] == "" {
+			break
+		}
+		if err := s.find(); err != nil { // it was moved meanwhile
+			return path, nil, 0, err
+		}
+	}
+	return path, f, size, err
+}
+
 // recordings looks for the file of every end and checks its chain. No key is needed for that.
 func (s *census) recordings(ctx context.Context) error {
+	if err := s.find(); err != nil {
+		return err
+	}
 	known, whole, gone, open := map[string]bool{}, 0, 0, 0
 	for _, o := range s.opens {
 		at := s.shredded[o]
@@ -197,8 +240,7 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 		return "", false, err
 	}
 	name = recorder.FileName(open.Session, open.Part)
-	path := filepath.Join(s.dir, name)
-	f, size, err := openRegular(path)
+	path, f, size, err := s.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if mayShred(open, shreddedMS) {
 			return name, true, nil
@@ -254,15 +296,11 @@ func mayShred(open ledger.OpenBody, atMS int64) bool {
 	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
 
-// strangers names recordings that were never announced: nothing can have run under them, because the device demands the leaf.
+// strangers counts recordings that were never announced: nothing can have run under them, because the device demands the leaf.
 func (s *census) strangers(known map[string]bool) error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
 	n := 0
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".srec") && !known[e.Name()] {
+	for name := range s.places {
+		if strings.HasSuffix(name, ".srec") && !known[name] {
 			n++
 		}
 	}

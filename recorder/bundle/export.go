@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder"
@@ -29,15 +28,16 @@ type Log interface {
 
 // Part is one container of an export.
 type Part struct {
-	Open uint64  // index of its open leaf
-	End  *uint64 // of its close or interrupted leaf; nil: looked for among the newest
-	Pass []byte
+	Open    uint64  // index of its open leaf
+	End     *uint64 // of its close or interrupted leaf; nil: looked for among the newest
+	Pass    []byte
+	Started time.Time // its files lie in the directory of that day; zero: they are searched
 }
 
 // Export says what goes into a bundle.
 type Export struct {
 	Session id.Session
-	Dir     string // recordings and slot files
+	Dir     string // recordings and slot files, in directories of days
 	Parts   []Part
 	HostKey []byte   // of the device, in SSH wire form
 	Policy  [][]byte // texts of the files of the policy; left out where no pass names it
@@ -45,7 +45,7 @@ type Export struct {
 
 // Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
 func Write(ctx context.Context, w io.Writer, log Log, e Export) error {
-	x := &exporter{ctx: ctx, log: log, e: e}
+	x := &exporter{ctx: ctx, log: log, e: e, started: map[string]time.Time{}}
 	if err := x.collect(); err != nil {
 		return fmt.Errorf("export %s: %w", e.Session, err)
 	}
@@ -67,6 +67,7 @@ type exporter struct {
 	m       manifest
 	size    uint64 // of the log at the checkpoint
 	history []byte
+	started map[string]time.Time // by name of a file
 }
 
 func (x *exporter) collect() error {
@@ -209,13 +210,19 @@ func (x *exporter) part(n uint32, p Part) error {
 	}
 	rk, sk := recorder.SlotNames(x.e.Session, n)
 	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, recorder.FileName(x.e.Session, n): &out.Recording} {
-		info, err := os.Stat(filepath.Join(x.e.Dir, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // what is gone is missing in the bundle too, and the verifier says so
+		f, err := recorder.OpenFile(x.e.Dir, name, p.Started)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // what is gone is missing in the bundle too, and the verifier says so
+		}
+		if err != nil {
 			return err
 		}
-		if err == nil {
-			*size = info.Size()
+		x.started[name] = p.Started
+		info, err := f.Stat()
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
 		}
+		*size = info.Size()
 	}
 	if limit >= 0 && out.Recording > limit { // what stands behind an interruption belongs to nothing
 		out.Recording = limit
@@ -235,7 +242,7 @@ func (x *exporter) piece(w io.Writer, p piece) error {
 	if p.size == 0 {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(x.e.Dir, p.name))
+	f, err := recorder.OpenFile(x.e.Dir, p.name, x.started[p.name])
 	if err != nil {
 		return err
 	}

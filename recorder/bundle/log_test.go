@@ -41,7 +41,7 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, text(rep))
 		}
 	}
-	path := filepath.Join(h.Recordings(), recorder.FileName(r.SID, 1))
+	path := h.Find(recorder.FileName(r.SID, 1))
 	was := must(os.ReadFile(path))(t)
 	broken := func(what, rule string, raw []byte) {
 		t.Helper()
@@ -74,7 +74,7 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	}
 	rk, sk := recorder.SlotNames(r.SID, 0)
 	for _, name := range []string{rk, sk, recorder.FileName(r.SID, 0)} {
-		os.Remove(filepath.Join(h.Recordings(), name))
+		os.Remove(h.Find(name))
 	}
 	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
 	_, err := h.census(opt)
@@ -179,7 +179,7 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	holds("just begun")
 	later(longest*time.Second - time.Minute)
 	holds("while the pass can be good")
-	path := filepath.Join(h.Recordings(), recorder.FileName(ran.SID, 0))
+	path := h.Find(recorder.FileName(ran.SID, 0))
 	if rep, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil || !strings.Contains(text(rep), "still open at its newest entry") {
 		t.Errorf("the recording alone: got %v\n%s", err, text(rep))
 	}

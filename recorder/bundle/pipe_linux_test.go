@@ -83,7 +83,11 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 		if err := os.CopyFS(filepath.Join(recordings, "r"), os.DirFS(h.Recordings())); err != nil {
 			t.Fatal(err)
 		}
-		instead(t, filepath.Join(recordings, "r", name), put)
+		there, err := recorder.Locate(filepath.Join(recordings, "r"), name, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		instead(t, there, put)
 		promptly(t, in("recording of a census"), func() error {
 			_, err := h.census(Options{LogDir: h.LogDir(), RecordingsDir: filepath.Join(recordings, "r")})
 			return err

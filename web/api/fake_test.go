@@ -368,7 +368,7 @@ func (s *fakeStore) Sessions(_ context.Context, f store.SessionFilter) ([]store.
 	return out, len(out), s.broken
 }
 func (s *fakeStore) Parts(_ context.Context, want id.Session) ([]store.Part, error) {
-	return []store.Part{{Session: want, File: want.String() + ".srec"}}, nil
+	return []store.Part{{Session: want}}, nil
 }
 func (s *fakeStore) Decisions(context.Context, store.DecisionFilter) ([]store.Decision, error) {
 	return nil, nil

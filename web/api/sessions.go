@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -215,7 +217,7 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	}
 	out := apitype.SessionDetail{Session: shownSession(who, s), Parts: make([]apitype.Part, len(parts)), PolicySHA: hex(s.PolicySHA)}
 	for i, p := range parts {
-		out.Parts[i] = apitype.Part{Part: p.Part, File: p.File, Bytes: p.Bytes, Started: p.Started, Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
+		out.Parts[i] = apitype.Part{Part: p.Part, File: placeOf(p), Bytes: p.Bytes, Started: p.Started, Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
 	}
 	if out.Decision, err = a.decisionOn(ctx, s); err != nil {
 		return nil, err
@@ -226,6 +228,11 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	}
 	out.Rights = apitype.PageRights{End: slices.Contains(running, s.State) && mayEnd(who, s), Replay: replay, Export: who.has(authz.DutyExport)}
 	return body(out)
+}
+
+// placeOf gives where a part's container lies, as docs/recording-format.md says it.
+func placeOf(p store.Part) string {
+	return filepath.ToSlash(recorder.Place(p.Session, p.Part, p.Started))
 }
 
 func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {

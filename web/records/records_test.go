@@ -142,7 +142,7 @@ func (r *recorded) write(t *testing.T, node *recorder.Node, pub ed25519.PublicKe
 		t.Fatal(err)
 	}
 	open, err := ledger.OpenBody{Session: r.session.ID, DeviceFP: r.session.DeviceFP, H0: rec.H0(), SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), GatewayPub: pub}.Marshal()
-	part := store.Part{Session: r.session.ID, File: rec.File(), State: store.RecordComplete}
+	part := store.Part{Session: r.session.ID, Started: rec.Started(), State: store.RecordComplete}
 	part.OpenLeaf = r.log.add(t, "open", open, err)
 	must := func(err error) {
 		t.Helper()
@@ -234,7 +234,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		want  string
 	}{
 		"a changed byte": {func(t *testing.T, r *recorded) {
-			path := filepath.Join(r.dir, r.parts[0].File)
+			path := filepath.Join(r.dir, recorder.Place(r.session.ID, 0, r.parts[0].Started))
 			raw, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -289,7 +289,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 
 func TestARecordThatIsNotThereSaysSo(t *testing.T) {
 	r := record(t)
-	if err := os.Remove(filepath.Join(r.dir, r.parts[0].File)); err != nil {
+	if err := os.Remove(filepath.Join(r.dir, recorder.Place(r.session.ID, 0, r.parts[0].Started))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Verify(t.Context(), r.session, r.parts); errkind.KindOf(err) != errkind.NotFound {

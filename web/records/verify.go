@@ -97,7 +97,7 @@ func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s
 	if i > 0 {
 		opt.PrevHead = &ps[i-1].HFinal
 	}
-	rep, err := r.Archive.Verify(ctx, archive.Part{Session: p.Session, Part: p.Part, File: p.File}, opt)
+	rep, err := r.Archive.Verify(ctx, archive.Part{Session: p.Session, Part: p.Part, Started: p.Started}, opt)
 	if err != nil {
 		return v.fault(err, p)
 	}
@@ -242,6 +242,6 @@ func (v *verdict) fault(err error, p store.Part) error {
 		return err
 	}
 	offset := f.Offset
-	v.Checks = append(v.Checks, apitype.Check{Level: "A", Name: f.Rule, Text: f.Detail, File: p.File, Offset: &offset})
+	v.Checks = append(v.Checks, apitype.Check{Level: "A", Name: f.Rule, Text: f.Detail, File: recorder.FileName(p.Session, p.Part), Offset: &offset})
 	return errWrong
 }

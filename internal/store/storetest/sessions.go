@@ -231,9 +231,9 @@ func sessionSight(s *suite) {
 func parts(s *suite) {
 	open, end := uint64(7), uint64(9)
 	s.ok(s.AddSession(s.ctx, session(1)))
-	full := store.Part{Session: sid(1), Part: 1, File: "f", H0: key(1), OpenLeaf: &open, OpenNonce: []byte{1}, OpenBody: []byte{2}, Pass: []byte{3}, SlotRK: key(2), SlotSK: key(3),
+	full := store.Part{Session: sid(1), Part: 1, H0: key(1), OpenLeaf: &open, OpenNonce: []byte{1}, OpenBody: []byte{2}, Pass: []byte{3}, SlotRK: key(2), SlotSK: key(3),
 		CloseLeaf: &end, CloseNonce: []byte{4}, CloseBody: []byte{5}, HFinal: key(4), Seq: 1 << 27, Bytes: 1 << 40, Started: at(1), Ended: at(2), State: store.RecordComplete}
-	bare := store.Part{Session: sid(1), File: "g"}
+	bare := store.Part{Session: sid(1)}
 	s.ok(s.AddPart(s.ctx, full))
 	s.ok(s.AddPart(s.ctx, bare))
 	one := get[store.Part](s)
@@ -242,7 +242,7 @@ func parts(s *suite) {
 	s.same("in order", get[[]store.Part](s)(s.Parts(s.ctx, sid(1))), []store.Part{bare, full})
 	s.same("not closed", get[[]store.Part](s)(s.UnclosedParts(s.ctx)), []store.Part{bare})
 	s.taken("the same part", s.AddPart(s.ctx, full))
-	if err := s.AddPart(s.ctx, store.Part{Session: sid(2), File: "x"}); err == nil {
+	if err := s.AddPart(s.ctx, store.Part{Session: sid(2)}); err == nil {
 		s.Error("a part of no session was stored")
 	}
 	_, err := s.Part(s.ctx, sid(1), 2)

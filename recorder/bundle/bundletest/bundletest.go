@@ -115,6 +115,12 @@ func (h *House) Dir() string { return h.dir }
 // Recordings is the directory of recordings.
 func (h *House) Recordings() string { return filepath.Join(h.dir, "rec") }
 
+// Find gives where a file of a part lies among the recordings.
+func (h *House) Find(name string) string {
+	h.t.Helper()
+	return must(recorder.Locate(h.Recordings(), name, time.Time{}))(h.t)
+}
+
 // LogDir is the log's own directory.
 func (h *House) LogDir() string { return filepath.Join(h.dir, "signer", "log") }
 
@@ -126,9 +132,10 @@ type Ran struct {
 
 // Part is what the log and the signer gave for one container.
 type Part struct {
-	Open uint64
-	End  *uint64
-	Pass []byte
+	Open    uint64
+	End     *uint64
+	Pass    []byte
+	Started time.Time
 }
 
 // Run records a session: its output, and one line typed of which the second half stays hidden.
@@ -162,7 +169,7 @@ func (h *House) Run(output []byte, parts int) Ran {
 		head = closed.HFinal
 		body := must(ledger.CloseBody{Session: out.SID, Part: uint32(n), Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Gaps: closed.Totals.Gaps, Reason: "exit", AtMS: 1}.Marshal())(h.t)
 		end := must(h.Signer.Append(ctx, signer.AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: body}))(h.t)
-		out.Parts = append(out.Parts, Part{Open: o.Index, End: &end.Index, Pass: o.Pass})
+		out.Parts = append(out.Parts, Part{Open: o.Index, End: &end.Index, Pass: o.Pass, Started: rec.Started()})
 	}
 	h.Event("viewed", out.SID.String())
 	return out

@@ -1,0 +1,155 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// The files of a part lie in a directory for the day, in UTC, on which the part began: YYYY/MM/DD/<session>[.N].srec.
+// The time is that of the container's header. One directory for everything would hold four files a session for years,
+// and every start of a node would have to read all of it. Earlier releases did so, and what they left is moved at the
+// next start (move.go); until then a reader finds it in either place.
+
+// Day gives the directory of the parts that began at t, relative to the directory of recordings.
+func Day(t time.Time) string { return filepath.FromSlash(t.UTC().Format("2006/01/02")) }
+
+// Place gives where a part's container lies, relative to the directory of recordings.
+func Place(s id.Session, part uint32, start time.Time) string {
+	return filepath.Join(Day(start), FileName(s, part))
+}
+
+// ParseName reads a container's name, without a directory, in its one form.
+func ParseName(name string) (s id.Session, part uint32, ok bool) {
+	key, ok := parseName(name)
+	return key.session, key.part, ok
+}
+
+// Locate finds a file of a part (container or slot) under root and gives its path. start is when the part began, as the
+// gateway's database or the container's header says; both may differ by the time between two clock readings, so the days
+// beside it are tried last. A zero start means that it is not known: then everything is searched. A file that is in
+// none of these places is fs.ErrNotExist.
+func Locate(root, name string, start time.Time) (string, error) {
+	if start.IsZero() {
+		return search(root, name)
+	}
+	// A file only ever moves from the root into its day. Looking there a second time finds one that moved meanwhile.
+	for _, dir := range []string{Day(start), ".", Day(start), Day(start.AddDate(0, 0, -1)), Day(start.AddDate(0, 0, 1))} {
+		path := filepath.Join(root, dir, name)
+		if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return path, err
+		}
+	}
+	return "", &fs.PathError{Op: "open", Path: filepath.Join(root, Day(start), name), Err: fs.ErrNotExist}
+}
+
+// OpenFile opens a file of a part for reading, wherever it lies; see Locate.
+func OpenFile(root, name string, start time.Time) (*os.File, error) {
+	var err error
+	for range 3 { // it may be moved once between the two calls
+		var path string
+		if path, err = Locate(root, name, start); err != nil {
+			return nil, err
+		}
+		var f *os.File
+		if f, err = os.Open(path); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, err
+}
+
+var errFound = errors.New("found")
+
+// search looks for a file in all days.
+func search(root, name string) (path string, err error) {
+	for range 2 { // a file that moved from the root into a day that was already read is found the second time
+		err = Walk(root, func(rel string) error {
+			if filepath.Base(rel) != name {
+				return nil
+			}
+			path = filepath.Join(root, rel)
+			return errFound
+		})
+		if err != nil {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, errFound):
+		return path, nil
+	case err != nil:
+		return "", err
+	}
+	return "", &fs.PathError{Op: "open", Path: filepath.Join(root, name), Err: fs.ErrNotExist}
+}
+
+// Walk calls fn with the path, relative to root, of every file in root itself and in its days, the oldest day first. It
+// does not follow symbolic links. Of directories it reports only those that have the name of a container. A file that moves from root into its
+// day meanwhile is seen at least once.
+func Walk(root string, fn func(rel string) error) error {
+	if err := walkFiles(root, ".", fn); err != nil {
+		return err
+	}
+	days, err := daysFrom(root, "")
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		if err := walkFiles(root, day, fn); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func walkFiles(root, dir string, fn func(rel string) error) error {
+	entries, err := os.ReadDir(filepath.Join(root, dir))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() && filepath.Ext(e.Name()) != ".srec" { // a directory in a container's place must not go unnoticed
+			continue
+		}
+		if err := fn(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// daysFrom lists the directories of days under root, the oldest first, from a day on; "" means from the first. It reads
+// no directory of an earlier year or month.
+func daysFrom(root, from string) ([]string, error) {
+	dirs := []string{"."}
+	for depth, digits := range []int{4, 2, 2} {
+		var next []string
+		for _, dir := range dirs {
+			entries, err := os.ReadDir(filepath.Join(root, dir))
+			if err != nil {
+				return nil, fmt.Errorf("list recordings: %w", err)
+			}
+			for _, e := range entries {
+				sub := filepath.Join(dir, e.Name())
+				if e.IsDir() && isNumber(e.Name(), digits) && sub >= from[:min(len(from), []int{4, 7, 10}[depth])] {
+					next = append(next, sub)
+				}
+			}
+		}
+		dirs = next
+	}
+	return dirs, nil
+}
+
+func isNumber(s string, digits int) bool {
+	_, err := strconv.ParseUint(s, 10, 32)
+	return err == nil && len(s) == digits && !strings.ContainsAny(s, "+-")
+}
