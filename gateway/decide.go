@@ -218,18 +218,17 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	if err != nil {
 		return fmt.Errorf("store decision: %w", err)
 	}
-	stored := beside(func() error {
+	write := func(event ...store.AuditEvent) error {
 		return b.cfg.Store.AddDecided(ctx, s, store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: refusal == nil,
-			Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs})
-	})
+			Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs}, event...)
+	}
 	via := "sign-in"
 	if a.ViaToken != "" {
 		via = "token " + a.ViaToken
 	}
-	err = b.cfg.Audit.Record(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
-		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}})
-	// Nobody can come for what the log has not got, so its row must not stay among those that run.
-	kept := stored()
+	err, kept := b.cfg.Audit.Regardless(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
+		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}}, write)
+	// An unlogged decision can never be redeemed, so its row must not stay among those that run.
 	if kept == nil && err != nil && refusal == nil {
 		kept = b.notOpened(context.WithoutCancel(ctx), s.ID, b.cfg.Now())
 	}

@@ -42,7 +42,7 @@ type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
-	AddDecided(ctx context.Context, s store.Session, d store.Decision) error
+	AddDecided(ctx context.Context, s store.Session, d store.Decision, events ...store.AuditEvent) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
 	RunningSessions(ctx context.Context) ([]store.Session, error)

@@ -99,24 +99,45 @@ func (r *Registry) quarantine(fp wire.Hash, why string) {
 		}
 	}
 	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
-	defer cancel()
-	fresh := false
-	row, err := r.cfg.Store.ChangeDevice(ctx, fp, func(row *store.Device) error {
-		fresh = row.State != store.Disputed && row.State != store.Revoked
-		return dispute(row, why, lines, r.cfg.Now().UTC())
-	})
-	if err != nil {
+	if err := r.storeDispute(fp, why, lines); err != nil {
 		r.cfg.Log.Error("a dispute is not in the database", slog.String("device", fp.String()), slog.Any("error", err))
-		return
 	}
-	if fresh {
-		fields := map[string]string{"fp": fp.String(), "why": why}
-		for i, l := range lines {
-			fields[fmt.Sprintf("line.%d", i+1)] = fmt.Sprintf("%s boot %s generation %d", l.Addr, l.Boot, l.Generation)
-		}
-		r.record(ctx, audit.Event{Type: "disputed", Subject: string(row.Name), Fields: fields})
+}
+
+// disputeTime is for the log, and again for the database.
+const disputeTime = 10 * time.Second
+
+// storeDispute writes a new dispute into the log, and then its event and the device's row in one transaction. Lines that
+// come up later change the row alone. One at a time, or two lines could each find the device undisputed and log it twice.
+func (r *Registry) storeDispute(fp wire.Hash, why string, lines []store.Line) error {
+	r.disputing.Lock()
+	defer r.disputing.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), disputeTime)
+	defer cancel()
+	row, err := r.cfg.Store.DeviceByFP(ctx, fp)
+	if err != nil {
+		return err
 	}
+	write := func(event ...store.AuditEvent) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), disputeTime)
+		defer cancel()
+		_, err := r.cfg.Store.ChangeDevice(ctx, fp, func(row *store.Device) error {
+			return dispute(row, why, lines, r.cfg.Now().UTC())
+		}, event...)
+		return err
+	}
+	if row.State == store.Disputed || row.State == store.Revoked || r.cfg.Audit == nil {
+		return write()
+	}
+	fields := map[string]string{"fp": fp.String(), "why": why}
+	for i, l := range lines {
+		fields[fmt.Sprintf("line.%d", i+1)] = fmt.Sprintf("%s boot %s generation %d", l.Addr, l.Boot, l.Generation)
+	}
+	logged, written := r.cfg.Audit.Regardless(ctx, audit.Event{Type: "disputed", Subject: string(row.Name), Fields: fields}, write)
+	if logged != nil {
+		r.cfg.Log.Error("a dispute is not in the log", slog.String("device", string(row.Name)), slog.Any("error", logged))
+	}
+	return written
 }
 
 // dispute changes the row; lines that show up later in the same dispute are added.

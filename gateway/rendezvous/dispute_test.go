@@ -2,11 +2,13 @@ package rendezvous
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 )
@@ -148,5 +150,51 @@ func TestTheTunnelIsJudgedByBothEndsOfTLS(t *testing.T) {
 	within(t, 2*time.Second, "a missing value is an intercepted line", func() bool { return blind.row().Tunnel == tunnelIntercepted })
 	if ev := must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "intercepted"}))(t); len(ev) != 2 {
 		t.Errorf("got %d events, want 2", len(ev))
+	}
+}
+
+// heldAudit lets a test look at the moment when the event of a dispute is in the log and nothing is in the database.
+type heldAudit struct {
+	Auditor
+	logged func()
+}
+
+func (a heldAudit) Regardless(ctx context.Context, e audit.Event, write func(event ...store.AuditEvent) error) (logged, written error) {
+	return a.Auditor.Regardless(ctx, e, func(event ...store.AuditEvent) error {
+		a.logged()
+		return write(event...)
+	})
+}
+
+func TestWhoeverReadsADisputeFindsItsEvent(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	events := func() int {
+		return len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "disputed"}))(t))
+	}
+	calls := 0
+	h.Registry.cfg.Audit = heldAudit{h.Registry.cfg.Audit, func() {
+		calls++
+		if state := m.row().State; state != store.OK || events() != calls-1 {
+			t.Errorf("before the transaction the device is %s with %d events, want ok and %d", state, events(), calls-1)
+		}
+	}}
+	for range 20 { // as many lines as come at once, each of them sure that it is the first
+		done := make(chan error, 2)
+		for range cap(done) {
+			go func() { done <- h.storeDispute(m.fp(), twoLines, nil) }()
+		}
+		for range cap(done) {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := m.row(); d.State != store.Disputed || events() != calls {
+			t.Fatalf("got %s and %d events after %d disputes", d.State, events(), calls)
+		}
+		must(h.db.ChangeDevice(t.Context(), m.fp(), func(d *store.Device) error { d.State = store.OK; return nil }))(t)
+	}
+	if calls != 20 {
+		t.Errorf("20 disputes have %d events", calls)
 	}
 }

@@ -42,7 +42,7 @@ import (
 type Store interface {
 	DeviceByNoise(ctx context.Context, key [32]byte) (store.Device, error)
 	DeviceByFP(ctx context.Context, fp [32]byte) (store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
 	// SetPresences stores many at once: after a restart thousands of devices come back within seconds.
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error
 	DisconnectAll(ctx context.Context, node string, when time.Time) (int, error)
@@ -65,6 +65,7 @@ type Office interface {
 // Auditor writes events into the evidence. *audit.Log is one.
 type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
+	Regardless(ctx context.Context, e audit.Event, write func(event ...store.AuditEvent) error) (logged, written error)
 }
 
 // Config is what a registry is made of.
@@ -121,6 +122,8 @@ type Registry struct {
 	ctx   context.Context // of everything that outlives a request; ends when Run does
 	stop  context.CancelCauseFunc
 	lines sync.WaitGroup // one for each goroutine of a line or session line
+
+	disputing sync.Mutex // held while a dispute is logged and stored; taken without mu
 
 	mu      sync.Mutex // guards what follows
 	open    bool       // Run has begun and not ended

@@ -53,13 +53,13 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
-	out, err := o.change(ctx, actor, d, func(row *store.Device) {
+	out, err := o.change(ctx, actor, d, logged{leaf.Index, "admitted", next.Name}, func(row *store.Device) {
 		now := o.now().UTC()
 		row.Name, row.Site, row.Labels, row.Dispute = next.Name, next.Site, next.Labels, nil
 		row.State, row.StateAt, row.StateBy, row.StateWhy = store.OK, now, actor.Name, "admitted"
 		row.AdmittedBy, row.AdmittedAt = actor.Name, now
 	})
-	if err != nil {
+	if out.State != store.OK {
 		return d, err
 	}
 	if o.Lines != nil {
@@ -69,7 +69,7 @@ func (o *Office) Admit(ctx context.Context, by signer.Evidence, actor Actor, nam
 			o.Lines.Refresh(d.FP)
 		}
 	}
-	return out, o.Audit.Index(ctx, leaf.Index, "admitted", actor.ID, string(out.Name))
+	return out, err
 }
 
 // asAdmitted applies an admission to what is known of the device.
@@ -132,11 +132,11 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
-	out, err := o.change(ctx, actor, d, func(row *store.Device) { row.Labels = d.Labels })
+	out, err := o.change(ctx, actor, d, logged{leaf.Index, "label", name}, func(row *store.Device) { row.Labels = d.Labels })
 	if err != nil {
 		return d, err
 	}
-	return out, o.Audit.Index(ctx, leaf.Index, "label", actor.ID, string(name))
+	return out, nil
 }
 
 func merged(old, set map[string]string) map[string]string {

@@ -37,13 +37,13 @@ import (
 type Store interface {
 	AddBundle(ctx context.Context, b store.Bundle) error
 	BundleByHash(ctx context.Context, hash [32]byte) (store.Bundle, error)
-	AddJoinToken(ctx context.Context, t store.JoinToken) error
+	AddJoinToken(ctx context.Context, t store.JoinToken, events ...store.AuditEvent) error
 	JoinToken(ctx context.Context, tokenID [16]byte) (store.JoinToken, error)
 	JoinTokens(ctx context.Context) ([]store.JoinToken, error)
-	RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string) error
+	RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string, events ...store.AuditEvent) error
 	Redeem(ctx context.Context, tokenID [16]byte, fp, noise [32]byte, addr string, decide func(store.Joining) (store.Joined, error)) (store.Device, error)
 	Device(ctx context.Context, name id.Device) (store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
 }
 
 // Signer is the part of the signer that knows devices.
@@ -57,6 +57,9 @@ type Signer interface {
 type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
 	Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
+	Row(ctx context.Context, leaf uint64, typ, actor, subject string) (store.AuditEvent, error)
+	Together(ctx context.Context, e audit.Event, write func(event ...store.AuditEvent) error) error
+	Regardless(ctx context.Context, e audit.Event, write func(event ...store.AuditEvent) error) (logged, written error)
 }
 
 // Actor is who does something: as people read it, and as evidence names them, issuer and subject. Two people may have one

@@ -6,13 +6,27 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// change writes a row after the signer has taken the same. The lock keeps other changes of the office out, but not what takes
-// away: a revocation or a dispute that came since the row was read stands, and is carried to the signer.
-func (o *Office) change(ctx context.Context, actor Actor, read store.Device, set func(row *store.Device)) (store.Device, error) {
+// logged is the leaf that the signer wrote for a change of a device.
+type logged struct {
+	leaf    uint64
+	typ     string
+	subject id.Device
+}
+
+// change writes a row, and the event of its leaf in the same transaction, after the signer has taken the change. The lock
+// keeps other changes of the office out, but not what takes rights away: a revocation or a dispute that came since the row
+// was read stands, and is carried to the signer.
+func (o *Office) change(ctx context.Context, actor Actor, read store.Device, l logged, set func(row *store.Device)) (store.Device, error) {
+	var events []store.AuditEvent
+	event, lost := o.Audit.Row(ctx, l.leaf, l.typ, actor.ID, string(l.subject))
+	if lost == nil {
+		events = append(events, event)
+	}
 	var found store.Device
 	out, err := o.Store.ChangeDevice(ctx, read.FP, func(row *store.Device) error {
 		if found = *row; overtaken(read, found) {
@@ -21,11 +35,11 @@ func (o *Office) change(ctx context.Context, actor Actor, read store.Device, set
 		}
 		set(row)
 		return nil
-	})
+	}, events...)
 	if err != nil && overtaken(read, found) {
 		return found, errors.Join(o.takeBack(ctx, actor, found), err)
 	}
-	return out, err
+	return out, errors.Join(err, lost) // the change stands without the searchable copy of its leaf
 }
 
 // overtaken reports whether somebody else changed what a device may, also by more lines in the same dispute.

@@ -57,10 +57,13 @@ func (o *Office) CreateToken(ctx context.Context, actor Actor, s TokenSpec) (wir
 	for k, v := range s.Labels {
 		fields["label."+k] = v
 	}
-	if err := o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(t.ID), Fields: fields}); err != nil {
+	err = o.Audit.Together(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(t.ID), Fields: fields}, func(event ...store.AuditEvent) error {
+		return o.Store.AddJoinToken(ctx, t, event...)
+	})
+	if err != nil {
 		return wire.JoinCode{}, store.JoinToken{}, err
 	}
-	return code, t, o.Store.AddJoinToken(ctx, t)
+	return code, t, nil
 }
 
 func (s *TokenSpec) check() error {
@@ -174,10 +177,10 @@ func (o *Office) RevokeToken(ctx context.Context, actor Actor, token [16]byte) e
 	if _, err := o.Store.JoinToken(ctx, token); err != nil {
 		return err
 	}
-	if err := o.Store.RevokeJoinToken(ctx, token, o.now(), actor.Name); err != nil {
-		return err
-	}
-	return o.Audit.Record(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(token), Fields: map[string]string{"what": "code revoked"}})
+	e := audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(token), Fields: map[string]string{"what": "code revoked"}}
+	return errors.Join(o.Audit.Regardless(ctx, e, func(event ...store.AuditEvent) error {
+		return o.Store.RevokeJoinToken(ctx, token, o.now(), actor.Name, event...)
+	}))
 }
 
 // TokenID is a join code's name in listings; it is no secret.

@@ -168,7 +168,7 @@ type countedStore struct {
 	m *meters
 }
 
-func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store.Decision) error {
+func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store.Decision, events ...store.AuditEvent) error {
 	result, reason := "refused", d.Rule
 	if d.Allowed {
 		result = "allowed"
@@ -177,7 +177,7 @@ func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store
 		reason = "no rule"
 	}
 	s.m.decisions.WithLabelValues(result, reason).Inc()
-	return s.Store.AddDecided(ctx, row, d)
+	return s.Store.AddDecided(ctx, row, d, events...)
 }
 
 // countedRecorder counts what could not be recorded.

@@ -26,11 +26,16 @@ func scanJoinUse(r scanner, u *store.JoinUse) error {
 }
 
 // AddJoinToken stores a token with all its uses left.
-func (db *DB) AddJoinToken(ctx context.Context, t store.JoinToken) error {
-	_, err := db.exec(ctx, "store join token", insert("enroll_tokens", joinColumns),
-		t.SecretHash[:], t.Name, t.Site, asJSON(t.Labels), t.Uses, t.Uses, micros(t.Created), t.CreatedBy, micros(t.Expires),
-		t.Serial, t.BundleHash[:], micros(t.Revoked), t.RevokedBy, t.ID[:])
-	return err
+func (db *DB) AddJoinToken(ctx context.Context, t store.JoinToken, events ...store.AuditEvent) error {
+	return db.tx(ctx, "store join token", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, insert("enroll_tokens", joinColumns),
+			t.SecretHash[:], t.Name, t.Site, asJSON(t.Labels), t.Uses, t.Uses, micros(t.Created), t.CreatedBy, micros(t.Expires),
+			t.Serial, t.BundleHash[:], micros(t.Revoked), t.RevokedBy, t.ID[:])
+		if err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, events)
+	})
 }
 
 func joinToken(ctx context.Context, q querier, tokenID [16]byte) (store.JoinToken, error) {
@@ -53,10 +58,19 @@ func (db *DB) JoinTokens(ctx context.Context) ([]store.JoinToken, error) {
 }
 
 // RevokeJoinToken marks one; the first revocation stays.
-func (db *DB) RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string) error {
-	n, err := db.exec(ctx, "revoke join token", `UPDATE enroll_tokens SET revoked_by=CASE WHEN revoked IS NULL THEN ? ELSE revoked_by END,
-		revoked=coalesce(revoked,?) WHERE id=?`, by, when.UnixMicro(), tokenID[:])
-	return touched(n, err, "join code", hex.EncodeToString(tokenID[:4]))
+func (db *DB) RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string, events ...store.AuditEvent) error {
+	return db.tx(ctx, "revoke join token", func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE enroll_tokens SET revoked_by=CASE WHEN revoked IS NULL THEN ? ELSE revoked_by END,
+			revoked=coalesce(revoked,?) WHERE id=?`, by, when.UnixMicro(), tokenID[:])
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err := touched(n, err, "join code", hex.EncodeToString(tokenID[:4])); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, events)
+	})
 }
 
 // Redeem spends one use of a token and stores the device that decide makes of it, all or nothing. known says

@@ -102,6 +102,17 @@ func (db *DB) AddAudit(ctx context.Context, e store.AuditEvent) (int64, error) {
 	return res.LastInsertId()
 }
 
+// addEvents stores events beside the rows that they are about: whoever reads one of them finds the other.
+func addEvents(ctx context.Context, tx *sql.Tx, events []store.AuditEvent) error {
+	for _, e := range events {
+		_, err := tx.ExecContext(ctx, insert("audit", auditColumns), micros(e.At), e.Type, e.Phase, e.Actor, e.Subject, e.Addr, e.Leaf, e.Body)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AuditEvents lists, newest first.
 func (db *DB) AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error) {
 	var w where

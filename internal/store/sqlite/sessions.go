@@ -51,14 +51,16 @@ func (db *DB) AddSession(ctx context.Context, s store.Session) error {
 	return err
 }
 
-// AddDecided stores a session together with the decision about it, in one transaction.
-func (db *DB) AddDecided(ctx context.Context, s store.Session, d store.Decision) error {
+// AddDecided stores a session together with the decision about it and the events of the log, in one transaction.
+func (db *DB) AddDecided(ctx context.Context, s store.Session, d store.Decision, events ...store.AuditEvent) error {
 	return db.tx(ctx, "store decision", func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, insert("sessions", sessionColumns), sessionArgs(s)...); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, insert("decisions", decisionColumns), decisionArgs(d)...)
-		return err
+		if _, err := tx.ExecContext(ctx, insert("decisions", decisionColumns), decisionArgs(d)...); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, events)
 	})
 }
 

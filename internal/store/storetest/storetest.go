@@ -25,22 +25,22 @@ type DB interface {
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	AllDevices(ctx context.Context) ([]store.Device, error)
 	RevokedDevices(ctx context.Context) ([]store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
 	SetPresence(ctx context.Context, fp [32]byte, p store.Presence) error
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error
 	DisconnectAll(ctx context.Context, node string, when time.Time) (int, error)
 
-	AddJoinToken(ctx context.Context, t store.JoinToken) error
+	AddJoinToken(ctx context.Context, t store.JoinToken, events ...store.AuditEvent) error
 	JoinToken(ctx context.Context, tokenID [16]byte) (store.JoinToken, error)
 	JoinTokens(ctx context.Context) ([]store.JoinToken, error)
-	RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string) error
+	RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string, events ...store.AuditEvent) error
 	Redeem(ctx context.Context, tokenID [16]byte, fp, noise [32]byte, addr string, decide func(store.Joining) (store.Joined, error)) (store.Device, error)
 	AddBundle(ctx context.Context, b store.Bundle) error
 	BundleByHash(ctx context.Context, hash [32]byte) (store.Bundle, error)
 	LatestBundle(ctx context.Context) (store.Bundle, error)
 
 	AddSession(ctx context.Context, s store.Session) error
-	AddDecided(ctx context.Context, s store.Session, d store.Decision) error
+	AddDecided(ctx context.Context, s store.Session, d store.Decision, events ...store.AuditEvent) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	SessionByPrefix(ctx context.Context, prefix string) (store.Session, error)
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
