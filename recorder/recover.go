@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -267,20 +268,25 @@ func (n *Node) inspect(name string) (*Interrupted, error) {
 	return i, errors.Join(cutOff(w, name, i.Bytes), w.Close())
 }
 
-// closedFile says whether a file ends with a trailer that points at a close chunk before it. Whether the
-// record is good is Verify's question.
-func closedFile(f *os.File, size int64) bool {
+func closedFile(f io.ReaderAt, size int64) bool {
+	_, ok := CloseAt(f, size)
+	return ok
+}
+
+// CloseAt gives the offset of a container's close chunk, if it has one: if the file of size bytes ends with a trailer that
+// points at a close chunk before it. Whether the record is good is Verify's question.
+func CloseAt(f io.ReaderAt, size int64) (offset int64, ok bool) {
 	b := make([]byte, trailerLen)
 	if size < trailerLen || readAt(f, b, size-trailerLen) != nil || [8]byte(b[:8]) != trailerMagic {
-		return false
+		return 0, false
 	}
 	at := int64(binary.LittleEndian.Uint64(b[8:]))
 	var head [chunkHeaderLen]byte
 	if at < 0 || at > size-trailerLen-chunkHeaderLen || readAt(f, head[:], at) != nil {
-		return false
+		return 0, false
 	}
 	c, n, err := parseChunkHeader(&head)
-	return err == nil && c.Type == ChunkClose && at+chunkHeaderLen+int64(n)+trailerLen == size
+	return at, err == nil && c.Type == ChunkClose && at+chunkHeaderLen+int64(n)+trailerLen == size
 }
 
 // cutAt scans a container to the end of its last whole chunk.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -30,18 +31,24 @@ func (s oneSession) path(rest string) string {
 	return "/api/v1/sessions/" + url.PathEscape(s.Session) + rest
 }
 
-// recorded lets "last" mean the newest session that has a record: one that was refused has none to look into.
+// recorded lets "last" mean the newest session that has a recording. One that was refused has none, or one of nothing. Which
+// session it is goes to stderr: a newer one may have been passed over.
 func (s *oneSession) recorded(a *app, cl *client.Client) error {
 	if s.Session != "last" {
 		return nil
 	}
 	var page apitype.SessionPage
-	if err := cl.Get(a.context(), "/api/v1/sessions", url.Values{"state": {"running,closed"}, "size": {"1"}}, &page); err != nil {
+	q := url.Values{"state": {"running,ended,closed"}, "recorded": {"true"}, "size": {"1"}}
+	if err := cl.Get(a.context(), "/api/v1/sessions", q, &page); err != nil {
 		return err
 	}
-	if len(page.Sessions) > 0 {
-		s.Session = page.Sessions[0].ID.String()
+	if len(page.Sessions) == 0 {
+		return errkind.New(errkind.NotFound, "no session that you may see has a recording").
+			WithHint("`sallyport sessions list` shows all of them, and why those that were refused were.")
 	}
+	found := page.Sessions[0]
+	s.Session = found.ID.String()
+	fmt.Fprintf(a.stderr, "sallyport: last is session %s on %s\n", found.ID, cell(string(found.Device)))
 	return nil
 }
 

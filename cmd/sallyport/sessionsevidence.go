@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/sallyport/sallyport/internal/client"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -76,6 +79,41 @@ type sessionsVerifyCmd struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
+// notYet is the exit status where what is compared is still being written: EX_TEMPFAIL of sysexits.h.
+const notYet = 75
+
+func (*sessionsVerifyCmd) Help() string {
+	return `Exit status: 0 the record is complete and unaltered, 1 it is not, 75 the session is being opened and there is nothing to
+compare yet.`
+}
+
+// verify asks again for a moment while a session is being opened.
+func (c *sessionsVerifyCmd) verify(a *app, cl *client.Client) (v apitype.Verdict, err error) {
+	for range 10 {
+		v = apitype.Verdict{}
+		if err = cl.Post(a.context(), c.path("/verify"), nil, &v); err != nil || !v.NotYet {
+			break
+		}
+		select {
+		case <-a.context().Done():
+			return v, context.Cause(a.context())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return v, err
+}
+
+// checkWord is what a check reads as in the list.
+func checkWord(k apitype.Check) string {
+	switch {
+	case k.NotYet:
+		return "WAIT"
+	case k.OK:
+		return "ok  "
+	}
+	return "BAD "
+}
+
 func (c *sessionsVerifyCmd) Run(a *app) error {
 	cl, err := a.client()
 	if err != nil {
@@ -84,17 +122,20 @@ func (c *sessionsVerifyCmd) Run(a *app) error {
 	if err := c.recorded(a, cl); err != nil {
 		return err
 	}
-	var v apitype.Verdict
-	if err := cl.Post(a.context(), c.path("/verify"), nil, &v); err != nil {
+	v, err := c.verify(a, cl)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
 		err = a.json(v)
 	} else {
 		for _, k := range v.Checks {
-			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", map[bool]string{true: "ok  ", false: "BAD "}[k.OK], cell(k.Level), cell(k.Name), cell(k.Text))
+			fmt.Fprintf(a.stdout, "%s  %s  %s: %s\n", checkWord(k), cell(k.Level), cell(k.Name), cell(k.Text))
 		}
 		fmt.Fprintln(a.stdout, cell(v.Summary))
+	}
+	if err == nil && v.NotYet {
+		return exitStatus(notYet)
 	}
 	if err == nil && !v.OK {
 		return exitStatus(1)

@@ -78,6 +78,7 @@ type SessionFilter struct {
 	Sites     []string       // any of these; nil: any site. Empty but not nil: none
 	Sight     *Sight         // what the asker may see; nil: everything
 	States    []string
+	Recorded  bool      // only those that have a part
 	From      time.Time // asked at or after
 	To        time.Time // asked before
 	Before    id.Session

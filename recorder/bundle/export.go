@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,17 +219,30 @@ func (x *exporter) part(n uint32, p Part) error {
 			return err
 		}
 		x.started[name] = p.Started
-		info, err := f.Stat()
+		*size, err = sizeOfPiece(f, p.End == nil)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
-		*size = info.Size()
 	}
 	if limit >= 0 && out.Recording > limit { // what stands behind an interruption belongs to nothing
 		out.Recording = limit
 	}
 	x.m.Parts = append(x.m.Parts, out)
 	return nil
+}
+
+// sizeOfPiece gives how many bytes of a file go into the bundle. A container is closed a moment before the log says so. An
+// export in between takes what was recorded without the close: a closed recording without an end in the log is what a
+// verifier calls wrong.
+func sizeOfPiece(f *os.File, open bool) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if at, closed := recorder.CloseAt(f, info.Size()); open && closed {
+		return at, nil
+	}
+	return info.Size(), nil
 }
 
 func (x *exporter) piece(w io.Writer, p piece) error {

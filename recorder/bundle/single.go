@@ -64,7 +64,11 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 		v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
 		return v.r, nil
 	}
-	return v.r, v.announced(ctx, f, size, rep)
+	info, err := f.Stat() // the log was read after the recording, and may know more of it
+	if err != nil {
+		return v.r, err
+	}
+	return v.r, v.announced(ctx, f, info.Size(), rep)
 }
 
 // announced finds a recording in the copy of the log, by its first hash, and checks it against its beginning and end there. A

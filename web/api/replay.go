@@ -73,7 +73,11 @@ func (a *API) open(ctx context.Context, who *Asker, name, how string) (store.Ses
 
 func (a *API) withParts(ctx context.Context, s store.Session) (store.Session, []store.Part, error) {
 	parts, err := a.cfg.Store.Parts(ctx, s.ID)
-	if err == nil && len(parts) == 0 {
+	switch {
+	case err != nil || len(parts) > 0:
+	case slices.Contains(running, s.State):
+		err = errkind.New(errkind.Unavailable, "this session is being opened, and its recording has not begun").WithHint("Try again in a few seconds.")
+	default:
 		err = errkind.New(errkind.NotFound, "this session has no record: it was not started").WithHint("`sallyport sessions show` says what became of it.")
 	}
 	slices.SortFunc(parts, func(x, y store.Part) int { return int(x.Part) - int(y.Part) })

@@ -44,6 +44,7 @@ type listSessions struct {
 	Site   string    `query:"site" maxLength:"200" doc:"the customer's place that the device stood at, whole"`
 	User   string    `query:"user" maxLength:"200" doc:"a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one"`
 	State  string    `query:"state" maxLength:"200" doc:"one or more states, with commas between; running for all that have not ended"`
+	Record bool      `query:"recorded" doc:"only those of which a recording was begun"`
 	From   time.Time `query:"from" doc:"asked for at or after"`
 	To     time.Time `query:"to" doc:"asked for before"`
 	Page   int       `query:"page" minimum:"1" maximum:"100000" default:"1"`
@@ -56,7 +57,7 @@ var (
 )
 
 func (in *listSessions) filter() (store.SessionFilter, error) {
-	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
+	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, Recorded: in.Record, From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
 	if in.Site != "" {
 		f.Sites = []string{in.Site}
 	}

@@ -156,6 +156,7 @@ type Check struct {
 	Level  string `json:"level" doc:"A no key, B reading key, C unsealing key, log"`
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
+	NotYet bool   `json:"not_yet,omitempty" doc:"what it compares is not written yet: neither proven nor broken"`
 	Text   string `json:"text"`
 	File   string `json:"file,omitempty"`
 	Offset *int64 `json:"offset,omitempty"`
@@ -164,7 +165,8 @@ type Check struct {
 // Verdict is the outcome of verifying a session's record.
 type Verdict struct {
 	OK      bool    `json:"ok"`
-	Summary string  `json:"summary" doc:"in words: Yes. / Yes, with 1 gap. / No: …"`
+	NotYet  bool    `json:"not_yet,omitempty" doc:"the session is being opened: ask again in a moment. Nothing is wrong, and ok is false"`
+	Summary string  `json:"summary" doc:"in words: Yes. / Yes, with 1 gap. / Not yet: … / No: …"`
 	Checks  []Check `json:"checks"`
 	Levels  string  `json:"levels" doc:"which levels ran"`
 }

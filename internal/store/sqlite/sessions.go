@@ -168,6 +168,9 @@ func sessionWhere(f store.SessionFilter) *where {
 	if f.States != nil {
 		in(w, "state", f.States)
 	}
+	if f.Recorded {
+		w.add("EXISTS (SELECT 1 FROM parts WHERE parts.session=sessions.id)")
+	}
 	if !f.From.IsZero() {
 		w.add("asked>=?", f.From.UnixMicro())
 	}

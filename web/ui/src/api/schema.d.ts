@@ -707,6 +707,8 @@ export interface components {
             /** @description A no key, B reading key, C unsealing key, log */
             level: string;
             name: string;
+            /** @description what it compares is not written yet: neither proven nor broken */
+            not_yet?: boolean;
             /** Format: int64 */
             offset?: number;
             ok: boolean;
@@ -1221,8 +1223,10 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** @description which levels ran */
             levels: string;
+            /** @description the session is being opened: ask again in a moment. Nothing is wrong, and ok is false */
+            not_yet?: boolean;
             ok: boolean;
-            /** @description in words: Yes. / Yes, with 1 gap. / No: … */
+            /** @description in words: Yes. / Yes, with 1 gap. / Not yet: … / No: … */
             summary: string;
         };
         Way: {
@@ -2862,6 +2866,8 @@ export interface operations {
                 user?: string;
                 /** @description one or more states, with commas between; running for all that have not ended */
                 state?: string;
+                /** @description only those of which a recording was begun */
+                recorded?: boolean;
                 /** @description asked for at or after */
                 from?: string;
                 /** @description asked for before */

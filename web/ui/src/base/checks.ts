@@ -6,6 +6,7 @@ export interface Check {
   name: string;
   text: string;
   ok: boolean;
+  not_yet?: boolean;
 }
 
 // Rules that check two things are told apart by what they found.
@@ -28,5 +29,5 @@ const words: [level: string, name: string, found: RegExp, asked: string][] = [
 /** What a check answers; the rule's own name where there are no words for it. */
 export const asked = (c: Check): string => words.find(([level, name, found]) => c.level === level && c.name === name && found.test(c.text))?.[3] ?? c.name;
 
-/** What is not there is neither proven nor broken. */
-export const checkShape = (c: Check): Shape => (!c.ok ? 'bad' : c.name === 'statement' && c.text.startsWith('no ') ? 'none' : 'ok');
+/** What is not there, or not there yet, is neither proven nor broken. */
+export const checkShape = (c: Check): Shape => (c.not_yet ? 'wait' : !c.ok ? 'bad' : c.name === 'statement' && c.text.startsWith('no ') ? 'none' : 'ok');

@@ -60,7 +60,7 @@ export function Whole({ s }: { s: SessionDetail }) {
   );
 }
 
-const shape = (v: Verdict): Shape => (!v.ok ? 'bad' : /gap|cut/i.test(v.summary) ? 'warn' : 'ok');
+const shape = (v: Verdict): Shape => (v.not_yet ? 'wait' : !v.ok ? 'bad' : /gap|cut/i.test(v.summary) ? 'warn' : 'ok');
 
 function Checking() {
   const late = useLate(300);
