@@ -63,7 +63,7 @@ func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Sess
 // announceClose gives the steps that put the end into the log, unless the session was never announced, and then into
 // the row of the part.
 func (s *Session) announceClose(typ string, f closeFacts, record string) []func(context.Context) error {
-	var leaf closedLeaf
+	var leaf uint64
 	tried := false
 	return []func(context.Context) error{
 		func(ctx context.Context) (err error) {
@@ -129,29 +129,23 @@ type closeFacts struct {
 	at     time.Time
 }
 
-// closedLeaf is a close leaf that stands in the log.
-type closedLeaf struct {
-	signer.Appended
-	body []byte
-}
-
-// appendClose announces the end of a part.
-func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (closedLeaf, error) {
+// appendClose announces the end of a part and gives the index of its leaf.
+func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (uint64, error) {
 	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
 	if err != nil {
-		return closedLeaf{}, fmt.Errorf("%s leaf: %w", typ, err)
+		return 0, fmt.Errorf("%s leaf: %w", typ, err)
 	}
 	out, err := b.cfg.Signer.Append(ctx, signer.AppendRequest{Type: typ, Ref: []uint64{open}, Body: body})
-	return closedLeaf{out, body}, err
+	return out.Index, err
 }
 
-// keepClose keeps what a close leaf commits to.
-func (b *Broker) keepClose(ctx context.Context, leaf closedLeaf, sid id.Session, part uint32, f closeFacts, record string) error {
+// keepClose keeps where and how a part ended.
+func (b *Broker) keepClose(ctx context.Context, leaf uint64, sid id.Session, part uint32, f closeFacts, record string) error {
 	if err := b.ground(); err != nil {
 		return err
 	}
 	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
-		p.CloseLeaf, p.CloseNonce, p.CloseBody, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &leaf.Index, leaf.Nonce, leaf.body, f.head, f.seq, f.bytes, f.at, record
+		p.CloseLeaf, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &leaf, f.head, f.seq, f.bytes, f.at, record
 		return nil
 	})
 	return err
@@ -187,12 +181,12 @@ func (b *Broker) findOpen(ctx context.Context, h0 [32]byte, back uint64) (index 
 }
 
 // findClose looks for the end of an open leaf.
-func (b *Broker) findClose(ctx context.Context, open uint64, back uint64) (found *closedLeaf, err error) {
+func (b *Broker) findClose(ctx context.Context, open uint64, back uint64) (found *uint64, err error) {
 	err = b.newest(ctx, back, func(i uint64, leaf ledger.Leaf, e signer.Entry) bool {
 		if leaf.Type != "close" && leaf.Type != "interrupted" || !slices.Equal(leaf.Ref, []uint64{open}) {
 			return false
 		}
-		found = &closedLeaf{signer.Appended{Index: i, Nonce: e.Nonce}, e.Body}
+		found = &i
 		return true
 	})
 	return found, err

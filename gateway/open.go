@@ -117,7 +117,7 @@ func (s *Session) record(ctx context.Context) error {
 		return err
 	}
 	s.rec = rec
-	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, H0: rec.H0(), SlotRK: rec.SlotRK(), SlotSK: rec.SlotSK(), Started: rec.Started(), State: store.RecordRunning})
+	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning})
 }
 
 // announce asks the signer for the open leaf, the checkpoint and the pass.
@@ -142,11 +142,8 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	return opened, errors.Join(noted(), err)
 }
 
-// begun writes into a part what its open leaf commits to.
-func (s *Session) begun(p *store.Part) {
-	o := &s.opened
-	p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass = &o.Index, o.Nonce, o.Body, o.Pass
-}
+// begun writes into a part where it was announced, and its pass, of which the log has the hash alone.
+func (s *Session) begun(p *store.Part) { p.OpenLeaf, p.Pass = &s.opened.Index, s.opened.Pass }
 
 // exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
 func (s *Session) exact() []string {

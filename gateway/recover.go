@@ -59,12 +59,8 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 
 // keepOpen completes a part's row from the log.
 func (b *Broker) keepOpen(ctx context.Context, p store.Part) error {
-	e, err := b.cfg.Signer.Entry(ctx, *p.OpenLeaf)
-	if err != nil {
-		return err
-	}
-	_, err = b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
-		row.OpenLeaf, row.OpenNonce, row.OpenBody = p.OpenLeaf, e.Nonce, e.Body
+	_, err := b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
+		row.OpenLeaf = p.OpenLeaf
 		return nil
 	})
 	return err
@@ -113,10 +109,10 @@ func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 }
 
 // endOnce gives the end that stands in the log, if an earlier recovery or the process itself got that far, or writes it.
-func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (closedLeaf, error) {
+func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (uint64, error) {
 	found, err := b.findClose(ctx, open, 10_000)
 	if err != nil {
-		return closedLeaf{}, err
+		return 0, err
 	}
 	if found != nil {
 		return *found, nil
@@ -178,6 +174,10 @@ func (b *Broker) endOf(ctx context.Context, r store.Session) (reason, record str
 	if err != nil {
 		return "", "", err
 	}
-	body, err := ledger.ParseCloseBody(p.CloseBody)
+	e, err := b.cfg.Signer.Entry(ctx, *p.CloseLeaf)
+	if err != nil {
+		return "", "", err
+	}
+	body, err := ledger.ParseCloseBody(e.Body)
 	return body.Reason, p.State, err
 }

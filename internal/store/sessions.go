@@ -92,26 +92,21 @@ type Sight struct {
 	Sites     []string
 }
 
-// Part is one container of a session's recording.
+// Part is one container of a session's recording. What its leaves commit to (first hash of the slot files, reason of the
+// end, …) is in the log, and not stored a second time.
 type Part struct {
-	Session    id.Session
-	Part       uint32
-	H0         [32]byte
-	OpenLeaf   *uint64
-	OpenNonce  []byte
-	OpenBody   []byte
-	Pass       []byte
-	SlotRK     [32]byte
-	SlotSK     [32]byte
-	CloseLeaf  *uint64
-	CloseNonce []byte
-	CloseBody  []byte
-	HFinal     [32]byte
-	Seq        uint32
-	Bytes      int64
-	Started    time.Time
-	Ended      time.Time
-	State      string // as of a session's record
+	Session   id.Session
+	Part      uint32
+	H0        [32]byte
+	OpenLeaf  *uint64
+	Pass      []byte
+	CloseLeaf *uint64
+	HFinal    [32]byte
+	Seq       uint32
+	Bytes     int64
+	Started   time.Time
+	Ended     time.Time
+	State     string // as of a session's record
 }
 
 // Decision is one answer of authz with what it was made from.

@@ -9,20 +9,17 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-const partColumns = `h0, open_leaf, open_nonce, open_body, pass, slot_rk, slot_sk, close_leaf, close_nonce, close_body, h_final, seq, bytes,
-	started, ended, state`
+const partColumns = `h0, open_leaf, pass, close_leaf, h_final, seq, bytes, started, ended, state`
 
 const selectPart = "SELECT " + partColumns + ", session, part FROM parts"
 
 func scanPart(r scanner, p *store.Part) error {
-	return r.Scan(fixed(p.H0[:]), &p.OpenLeaf, &p.OpenNonce, &p.OpenBody, &p.Pass, fixed(p.SlotRK[:]), fixed(p.SlotSK[:]),
-		&p.CloseLeaf, &p.CloseNonce, &p.CloseBody, fixed(p.HFinal[:]), &p.Seq, &p.Bytes, at(&p.Started), at(&p.Ended), &p.State,
+	return r.Scan(fixed(p.H0[:]), &p.OpenLeaf, &p.Pass, &p.CloseLeaf, fixed(p.HFinal[:]), &p.Seq, &p.Bytes, at(&p.Started), at(&p.Ended), &p.State,
 		sessionColumn{&p.Session}, &p.Part)
 }
 
 func partArgs(p store.Part) []any {
-	return []any{p.H0[:], p.OpenLeaf, p.OpenNonce, p.OpenBody, p.Pass, p.SlotRK[:], p.SlotSK[:],
-		p.CloseLeaf, p.CloseNonce, p.CloseBody, p.HFinal[:], p.Seq, p.Bytes, micros(p.Started), micros(p.Ended), p.State,
+	return []any{p.H0[:], p.OpenLeaf, p.Pass, p.CloseLeaf, p.HFinal[:], p.Seq, p.Bytes, micros(p.Started), micros(p.Ended), p.State,
 		p.Session.String(), p.Part}
 }
 
