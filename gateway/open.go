@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // openTime bounds everything between the request and the prompt.
@@ -142,8 +143,20 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	return opened, errors.Join(noted(), err)
 }
 
-// begun writes into a part where it was announced, and its pass, of which the log has the hash alone.
-func (s *Session) begun(p *store.Part) { p.OpenLeaf, p.Pass = &s.opened.Index, s.opened.Pass }
+// begun writes into a part where it was announced, until when its leaf promises to keep it, and its pass, of which the log
+// has the hash alone.
+func (s *Session) begun(p *store.Part) {
+	p.OpenLeaf, p.Pass, p.Retain = &s.opened.Index, s.opened.Pass, promised(s.opened.Body)
+}
+
+// promised reads until when an open leaf promises to keep the recording; zero where its body cannot be read.
+func promised(body []byte) time.Time {
+	open, err := ledger.ParseOpenBody(body)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(open.RetainUntil, 0).UTC()
+}
 
 // exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
 func (s *Session) exact() []string {

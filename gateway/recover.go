@@ -59,8 +59,12 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 
 // keepOpen completes a part's row from the log.
 func (b *Broker) keepOpen(ctx context.Context, p store.Part) error {
-	_, err := b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
-		row.OpenLeaf = p.OpenLeaf
+	e, err := b.cfg.Signer.Entry(ctx, *p.OpenLeaf)
+	if err != nil {
+		return err
+	}
+	_, err = b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
+		row.OpenLeaf, row.Retain = p.OpenLeaf, promised(e.Body)
 		return nil
 	})
 	return err

@@ -106,7 +106,20 @@ type Part struct {
 	Bytes     int64
 	Started   time.Time
 	Ended     time.Time
-	State     string // as of a session's record
+	Retain    time.Time // what its open leaf promises: it is kept until then at least
+	State     string    // as of a session's record
+}
+
+// Retained sums up the recordings of one class whose retention time ends in one month.
+type Retained struct {
+	Class      string // routine, running or unannounced
+	Month      string // 2026-01; empty: nothing was promised
+	Recordings int
+	Bytes      int64
+	Oldest     time.Time // when the oldest began
+	First      time.Time // the earliest end of a retention time
+	Due        int       // whose retention time is over
+	DueBytes   int64
 }
 
 // Decision is one answer of authz with what it was made from.

@@ -85,6 +85,7 @@ type Store interface {
 	AddPolicy(ctx context.Context, p store.PolicyVersion) error
 	Policy(ctx context.Context, version int) (store.PolicyVersion, error)
 	Policies(ctx context.Context) ([]store.PolicyVersion, error)
+	Retained(ctx context.Context, now time.Time) ([]store.Retained, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
 }
 
@@ -167,7 +168,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay,
-		a.registerTokens, a.registerPolicy, a.registerLog} {
+		a.registerTokens, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

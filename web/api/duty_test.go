@@ -58,6 +58,7 @@ func TestWhoMayWhat(t *testing.T) {
 		{"a question about others is not", "GET", "/api/v1/policy/explain?user=technician&device=press-1&action=shell:svc", "", map[string]int{"admin": yes, "officer": yes, "other": no, "approver": no}},
 		{"who can do what is for administrators, reviewers and the owner", "GET", "/api/v1/policy/who-can?device=press-2", "", map[string]int{"admin": yes, "owner": yes, "technician": gone}},
 		{"events are read by reviewers and administrators", "GET", "/api/v1/audit", "", map[string]int{"officer": yes, "admin": yes, "audit-token": yes, "no-scope": no, "technician": no, "owner": no, "": anon}},
+		{"the retention report is for reviewers and administrators", "GET", "/api/v1/retention/report", "", map[string]int{"officer": yes, "admin": yes, "audit-token": yes, "no-scope": no, "technician": no, "owner": no, "": anon}},
 		{"the log's head is for everybody who is known", "GET", "/api/v1/log/checkpoint", "", map[string]int{"technician": yes, "nobody": yes, "": anon}},
 		{"a token is made by people, for what they may do", "POST", "/api/v1/tokens", `{"scopes":["session"],"ttl_seconds":3600}`, map[string]int{"technician": yes, "tech-token": no, "machine": no, "": anon}},
 		{"a token cannot be given a duty its maker has not", "POST", "/api/v1/tokens", `{"scopes":["administer"],"ttl_seconds":3600}`, map[string]int{"technician": no, "admin": yes}},

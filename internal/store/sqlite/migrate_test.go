@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 const policyOfThen = `
@@ -112,9 +113,13 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 			t.Fatal(err)
 		}
 	}
-	_, err := old.write.Exec(`INSERT INTO parts (session, part, file, h0, open_leaf, open_nonce, open_body, pass, slot_rk, slot_sk, close_leaf, close_nonce, close_body,
-		h_final, seq, bytes, started, ended, state) VALUES (?,0,'x.srec',?,5,x'01',x'02',x'03',zeroblob(32),zeroblob(32),6,x'04',x'05',?,9,1000,?,?,'complete')`,
-		sids[0].String(), make([]byte, 32), make([]byte, 32), at.UnixMicro(), at.UnixMicro())
+	leaf, err := ledger.OpenBody{Session: sids[0], GatewayPub: make([]byte, 32), RetainUntil: at.Add(400 * 24 * time.Hour).Unix()}.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = old.write.Exec(`INSERT INTO parts (session, part, file, h0, open_leaf, open_nonce, open_body, pass, slot_rk, slot_sk, close_leaf, close_nonce, close_body,
+		h_final, seq, bytes, started, ended, state) VALUES (?,0,'x.srec',?,5,x'01',?,x'03',zeroblob(32),zeroblob(32),6,x'04',x'05',?,9,1000,?,?,'complete')`,
+		sids[0].String(), make([]byte, 32), leaf, make([]byte, 32), at.UnixMicro(), at.UnixMicro())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +146,7 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 		}
 	}
 	open, end := uint64(5), uint64(6)
-	want := store.Part{Session: sids[0], OpenLeaf: &open, Pass: []byte{3}, CloseLeaf: &end, Seq: 9, Bytes: 1000, Started: at, Ended: at, State: "complete"}
+	want := store.Part{Session: sids[0], OpenLeaf: &open, Pass: []byte{3}, CloseLeaf: &end, Seq: 9, Bytes: 1000, Started: at, Ended: at, Retain: at.Add(400 * 24 * time.Hour), State: "complete"}
 	if got, err := db.Part(ctx, sids[0], 0); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v %v, want %+v", got, err, want)
 	}

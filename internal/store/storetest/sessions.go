@@ -232,7 +232,7 @@ func parts(s *suite) {
 	open, end := uint64(7), uint64(9)
 	s.ok(s.AddSession(s.ctx, session(1)))
 	full := store.Part{Session: sid(1), Part: 1, H0: key(1), OpenLeaf: &open, Pass: []byte{3},
-		CloseLeaf: &end, HFinal: key(4), Seq: 1 << 27, Bytes: 1 << 40, Started: at(1), Ended: at(2), State: store.RecordComplete}
+		CloseLeaf: &end, HFinal: key(4), Seq: 1 << 27, Bytes: 1 << 40, Started: at(1), Ended: at(2), Retain: at(3), State: store.RecordComplete}
 	bare := store.Part{Session: sid(1)}
 	s.ok(s.AddPart(s.ctx, full))
 	s.ok(s.AddPart(s.ctx, bare))
@@ -241,6 +241,12 @@ func parts(s *suite) {
 	s.same("with nothing set", one(s.Part(s.ctx, sid(1), 0)), bare)
 	s.same("in order", get[[]store.Part](s)(s.Parts(s.ctx, sid(1))), []store.Part{bare, full})
 	s.same("not closed", get[[]store.Part](s)(s.UnclosedParts(s.ctx)), []store.Part{bare})
+	retained := get[[]store.Retained](s)
+	s.same("retained", retained(s.Retained(s.ctx, at(2))), []store.Retained{{Class: "unannounced", Recordings: 1},
+		{Class: "routine", Month: at(3).Format("2006-01"), Recordings: 1, Bytes: 1 << 40, Oldest: at(1), First: at(3)}})
+	due := retained(s.Retained(s.ctx, at(3)))[1]
+	s.same("due", due.Due, 1)
+	s.same("bytes that are due", due.DueBytes, int64(1<<40))
 	s.taken("the same part", s.AddPart(s.ctx, full))
 	if err := s.AddPart(s.ctx, store.Part{Session: sid(2)}); err == nil {
 		s.Error("a part of no session was stored")

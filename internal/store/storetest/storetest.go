@@ -48,6 +48,7 @@ type DB interface {
 	RunningSessions(ctx context.Context) ([]store.Session, error)
 	AddPart(ctx context.Context, p store.Part) error
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
+	Retained(ctx context.Context, now time.Time) ([]store.Retained, error)
 	Parts(ctx context.Context, sid id.Session) ([]store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
 	ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error

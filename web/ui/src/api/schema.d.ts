@@ -359,6 +359,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which recordings may be deleted when
+         * @description With the duty review or administer. Nothing is deleted. The end of a retention time is what the log promised when the session began.
+         */
+        get: operations["get-retention-report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -966,6 +986,45 @@ export interface components {
         };
         Reason: {
             reason?: string;
+        };
+        Retained: {
+            /**
+             * Format: int64
+             * @description of containers, without their slot files
+             */
+            bytes: number;
+            /** @description routine, running or unannounced; more classes come with holds */
+            class: string;
+            /**
+             * Format: int64
+             * @description of them, whose retention time is over
+             */
+            due: number;
+            /** Format: int64 */
+            due_bytes: number;
+            /**
+             * Format: date-time
+             * @description the earliest end of a retention time
+             */
+            first_due?: string;
+            /** @description 2026-01, in UTC; absent where the log promises nothing */
+            month?: string;
+            /**
+             * Format: date-time
+             * @description when the oldest began
+             */
+            oldest?: string;
+            /** Format: int64 */
+            recordings: number;
+        };
+        Retention: {
+            /**
+             * Format: date-time
+             * @description due means due at this time
+             */
+            at: string;
+            /** @description by the month in which the retention time ends, the earliest first */
+            groups: components["schemas"]["Retained"][];
         };
         Right: {
             /** @description action word: shell:svc */
@@ -2825,6 +2884,80 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-retention-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
