@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -67,6 +68,13 @@ func (a *app) client() (*client.Client, error) {
 		}
 		o.Bearer = login.Bearer
 	}
+	return connect(o)
+}
+
+// connect makes a client. http.Transport writes bytes that a server sends before it is asked to the standard logger, which is this
+// person's terminal.
+func connect(o client.Options) (*client.Client, error) {
+	log.SetOutput(io.Discard)
 	return client.New(o)
 }
 

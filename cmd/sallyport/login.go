@@ -32,7 +32,7 @@ func (c *loginCmd) Run(a *app) error {
 	if a.commands.Gateway == "" {
 		a.commands.Gateway = cfg.Gateway
 	}
-	cl, err := client.New(client.Options{Gateway: a.commands.Gateway, CAFile: a.commands.CA})
+	cl, err := connect(client.Options{Gateway: a.commands.Gateway, CAFile: a.commands.CA})
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (*logoutCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "You are not signed in to "+u.String()+".")
 		return nil
 	}
-	cl, err := client.New(client.Options{Gateway: u.String(), Bearer: login.Bearer, CAFile: login.CAFile})
+	cl, err := connect(client.Options{Gateway: u.String(), Bearer: login.Bearer, CAFile: login.CAFile})
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,9 @@ type Door struct {
 	open sync.WaitGroup // one for each connection
 }
 
+// pingEvery keeps proxies from taking an idle terminal for a dead one.
+const pingEvery = 20 * time.Second
+
 // New makes a door.
 func New(cfg Config) *Door {
 	or := func(d *time.Duration, v time.Duration) {
@@ -94,7 +97,7 @@ func New(cfg Config) *Door {
 		}
 	}
 	or(&cfg.HelloTime, 10*time.Second)
-	or(&cfg.PingEvery, 20*time.Second)
+	or(&cfg.PingEvery, pingEvery)
 	or(&cfg.DeadAfter, time.Minute)
 	or(&cfg.StallTime, 10*time.Minute)
 	if cfg.Log == nil {
