@@ -53,9 +53,9 @@ type slowStore struct {
 	down    atomic.Bool
 }
 
-func (s *slowStore) AddDecided(ctx context.Context, row store.Session, d store.Decision) error {
+func (s *slowStore) AddDecided(ctx context.Context, row store.Session, d store.Decision, events ...store.AuditEvent) error {
 	defer s.written()
-	return s.DB.AddDecided(ctx, row, d)
+	return s.DB.AddDecided(ctx, row, d, events...)
 }
 
 func (s *slowStore) ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error) {
