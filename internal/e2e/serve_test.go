@@ -315,7 +315,7 @@ func (p *plant) rolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := p.Start("again", "serve")
-	if status := again.Wait(); status != 1 || !strings.Contains(again.Output(), "it was rolled back, perhaps by restoring a backup") {
+	if status := again.Wait(); status != 1 || !strings.Contains(again.Output(), "the log was rolled back, perhaps by restoring a backup") {
 		t.Errorf("got %d %s", status, again.Output())
 	}
 	os.RemoveAll(p.Path("copy"))

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // The data file: magic, then records of u32le length | u8 kind | u32le CRC-32C of kind and content | content. The CRC finds a
@@ -237,18 +239,28 @@ func (l *Log) agrees(dir string) error {
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
+	return l.has(dir, raw)
+}
+
+// has checks that the log goes on from a checkpoint that was found in dir.
+func (l *Log) has(dir string, raw []byte) error {
 	cp, err := openCheckpoint(raw, l.signer)
 	if err != nil {
 		return fmt.Errorf("log: %s/checkpoint: %w", dir, err)
 	}
 	if cp.Size > l.head.Size {
-		return fmt.Errorf("log: %s has entries up to %d, the log itself only %d: it was rolled back, perhaps by restoring a backup; it must not go on under this key", dir, cp.Size, l.head.Size)
+		return rolledBack(dir, cp.Size, l.head.Size)
 	}
 	root, err := rootAt(cp.Size, l.hashes)
 	if err == nil && root != cp.Root {
 		err = fmt.Errorf("log: %s shows another tree of size %d: %w", dir, cp.Size, errChanged)
 	}
 	return err
+}
+
+func rolledBack(dir string, has, own uint64) error {
+	return errkind.New(errkind.Conflict, fmt.Sprintf("the log was rolled back, perhaps by restoring a backup: %s has %d entries, the log itself only %d. It must not go on under this key", dir, has, own)).
+		WithHint("`sallyport restore --log --config FILE`, as the signer's user, sets the short log aside and puts the log back from [ledger] second_copy.")
 }
 
 // writeDurable writes a new file by rename and syncs it and its directory.

@@ -82,6 +82,9 @@ type waiter struct {
 
 // Create makes an empty log with a signed checkpoint of size 0. See Open for the copies.
 func Create(dir, origin string, s note.Signer, copies ...string) (*Log, error) {
+	if err := notShown(s, copies); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
@@ -101,7 +104,8 @@ func Create(dir, origin string, s note.Signer, copies ...string) (*Log, error) {
 }
 
 // Open opens a log and checks that its entries give its last checkpoint, and that what was published before, in its own
-// directory and in copies (further directories that get every tile), is not ahead of it or of another tree.
+// directory and in copies, is not ahead of it or of another tree. Copies are further directories that get every tile and the
+// data file itself, from which Restore makes the log again.
 func Open(dir string, s note.Signer, copies ...string) (*Log, error) {
 	l := &Log{dir: dir, signer: s}
 	l.idle = sync.NewCond(&l.mu)
@@ -114,12 +118,17 @@ func Open(dir string, s note.Signer, copies ...string) (*Log, error) {
 		return nil, err
 	}
 	dirs := append([]string{dir}, copies...)
-	for _, d := range dirs {
-		if err := l.agrees(d); err != nil {
+	same := make([]int64, len(dirs))
+	for i, d := range dirs {
+		err := l.agrees(d)
+		if err == nil && i > 0 {
+			same[i], err = l.mirrored(d)
+		}
+		if err != nil {
 			return nil, errors.Join(err, l.file.Close(), l.lock.Close())
 		}
 	}
-	l.pub = publish(dirs, l)
+	l.pub = publish(dirs, same, l)
 	return l, nil
 }
 

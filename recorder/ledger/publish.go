@@ -26,11 +26,12 @@ type publisher struct {
 
 	mu    sync.Mutex
 	wrote []int64 // per directory: size whose tiles are there
+	same  []int64 // per directory: bytes of the data file that are there; of the first nothing is copied
 	err   error   // of the last attempt
 }
 
-func publish(dirs []string, l *Log) *publisher {
-	p := &publisher{dirs: dirs, log: l, wake: make(chan struct{}, 1), wrote: make([]int64, len(dirs))}
+func publish(dirs []string, same []int64, l *Log) *publisher {
+	p := &publisher{dirs: dirs, log: l, wake: make(chan struct{}, 1), wrote: make([]int64, len(dirs)), same: same}
 	p.done.Go(p.run)
 	p.kick()
 	return p
@@ -64,13 +65,21 @@ func (p *publisher) run() {
 // write brings every directory up to the head. What fails stays behind, to be tried again at the next entry.
 func (p *publisher) write() {
 	p.log.mu.Lock()
-	head, hashes := p.log.head, hashReader(p.log.hashes)
+	head, hashes, end := p.log.head, hashReader(p.log.hashes), p.log.end
 	p.log.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
 	for i, dir := range p.dirs {
-		if err := p.bring(dir, p.wrote[i], head, hashes); err != nil {
+		var err error
+		if i > 0 { // before the checkpoint beside it: what is shown can then be made again
+			err = p.log.mirror(dir, p.same[i], end)
+		}
+		if err == nil {
+			p.same[i] = end
+			err = p.bring(dir, p.wrote[i], head, hashes)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("publish log to %s: %w", dir, err))
 			continue
 		}
