@@ -47,6 +47,8 @@ type Service struct {
 	state    *state
 	snapshot *authz.Snapshot
 
+	policySeen uint64 // newest version that the log names
+
 	unended *unended // guards itself
 }
 
@@ -54,6 +56,9 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if err := notLost(cfg.Dir, cfg.SecondCopy); err != nil {
+		return nil, err
 	}
 	k, err := openKeys(cfg.Dir+"/keys", cfg.Origin)
 	if err != nil {
@@ -67,23 +72,34 @@ func New(cfg Config) (*Service, error) {
 	if s.log, err = openLog(cfg.Dir+"/log", cfg.SecondCopy, cfg.Origin, k); err != nil {
 		return nil, err
 	}
-	if s.unended, err = readUnended(s.log); err != nil {
-		s.log.Close()
-		return nil, err
-	}
-	if len(st.policy.Files) > 0 {
-		p, err := LoadPolicy(st.policy.Files)
-		if err != nil {
-			s.log.Close()
-			return nil, fmt.Errorf("stored policy %d: %w", st.policy.Version, err)
-		}
-		s.snapshot = &authz.Snapshot{Policy: p}
-	}
-	if err := s.makeBundle(); err != nil {
+	if err := s.load(); err != nil {
 		s.log.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// load takes over what log and state say.
+func (s *Service) load() error {
+	var seen *relearned
+	var err error
+	if s.unended, seen, err = readLog(s.log); err != nil {
+		return err
+	}
+	if err := s.relearn(seen); err != nil {
+		return err
+	}
+	if st := s.state; len(st.policy.Files) > 0 {
+		p, err := LoadPolicy(st.policy.Files)
+		if err != nil {
+			return fmt.Errorf("stored policy %d: %w", st.policy.Version, err)
+		}
+		s.snapshot = &authz.Snapshot{Policy: p}
+	}
+	if err := s.makeBundle(); err != nil {
+		return err
+	}
+	return s.noteRestore(context.Background())
 }
 
 // Close closes the log.

@@ -2,10 +2,7 @@ package signer
 
 import (
 	"errors"
-	"fmt"
 	"sync"
-
-	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // unended are the open leaves that have no end yet. Each gets exactly one: a verifier takes a second for tampering, so
@@ -13,22 +10,6 @@ import (
 type unended struct {
 	mu   sync.Mutex
 	open map[uint64]bool // by index
-}
-
-func readUnended(log *ledger.Log) (*unended, error) {
-	u := &unended{open: map[uint64]bool{}}
-	for i := range log.Head().Size {
-		raw, _, _, err := log.Entry(i)
-		if err != nil {
-			return nil, err
-		}
-		leaf, err := ledger.ParseLeaf(raw)
-		if err != nil {
-			return nil, fmt.Errorf("log entry %d: %w", i, err)
-		}
-		u.saw(i, leaf.Type, leaf.Ref)
-	}
-	return u, nil
 }
 
 // saw notes what a leaf that stands in the log means.

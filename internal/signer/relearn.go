@@ -1,0 +1,104 @@
+package signer
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup, the state is:
+// what was taken away since the backup was made must not come back with it. Only restrictions are taken from the log; whatever
+// widens needs an administrator's evidence, as always.
+type relearned struct {
+	devices map[string]string // fingerprint: the restriction that was written last, empty after it was lifted
+	tokens  map[string]bool   // ids of revoked API tokens
+	policy  uint64            // newest version
+}
+
+// saw notes one leaf. Bodies that cannot be read are of types that no restriction has.
+func (r *relearned) saw(typ string, body []byte) {
+	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy"}, typ) {
+		return
+	}
+	b, err := ledger.ParseEventBody(body)
+	if err != nil {
+		return
+	}
+	fp := b.Fields["fp"]
+	switch typ {
+	case "revoked":
+		r.devices[fp] = wire.StateRevoked
+	case "locked":
+		if r.devices[fp] != wire.StateRevoked {
+			r.devices[fp] = wire.StateLocked
+		}
+	case "admitted", "label":
+		if r.devices[fp] != wire.StateRevoked {
+			delete(r.devices, fp)
+		}
+	case "token":
+		if b.Fields["revoked"] == "yes" {
+			r.tokens[b.Fields["id"]] = true
+		}
+	case "policy":
+		if n, err := strconv.ParseUint(b.Fields["version"], 10, 32); err == nil {
+			r.policy = max(r.policy, n)
+		}
+	}
+}
+
+// readLog walks the log once: which beginnings have no end yet, and what was taken away.
+func readLog(log *ledger.Log) (*unended, *relearned, error) {
+	u := &unended{open: map[uint64]bool{}}
+	r := &relearned{devices: map[string]string{}, tokens: map[string]bool{}}
+	for i := range log.Head().Size {
+		raw, _, body, err := log.Entry(i)
+		if err != nil {
+			return nil, nil, err
+		}
+		leaf, err := ledger.ParseLeaf(raw)
+		if err != nil {
+			return nil, nil, fmt.Errorf("log entry %d: %w", i, err)
+		}
+		u.saw(i, leaf.Type, leaf.Ref)
+		r.saw(leaf.Type, body)
+	}
+	return u, r, nil
+}
+
+// relearn applies what the log took away and the state does not know of, as after the restore of a backup, or after a crash
+// between a leaf and its file.
+func (s *Service) relearn(r *relearned) error {
+	log := cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler))
+	for _, d := range s.state.devices {
+		want := r.devices[d.FP.String()]
+		if want == "" || d.State == want || d.State == wire.StateRevoked {
+			continue
+		}
+		d.State, d.Epoch, d.Revision = want, nextEpoch(d.Epoch, s.cfg.Now()), d.Revision+1
+		if err := s.state.putDevice(d); err != nil {
+			return err
+		}
+		log.Warn("a device was restricted after this state was saved, and is restricted again", slog.String("device", string(d.Name)), slog.String("state", want))
+	}
+	for _, t := range s.state.tokens {
+		if t.Revoked || !r.tokens[t.ID] {
+			continue
+		}
+		t.Revoked = true
+		if err := s.state.putToken(t); err != nil {
+			return err
+		}
+		log.Warn("an API token was revoked after this state was saved, and is revoked again", slog.String("token", t.ID))
+	}
+	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
+		log.Error("the log names a newer policy than the one that is stored: apply it again with `sallyport policy apply`",
+			slog.Uint64("stored", s.state.policy.Version), slog.Uint64("newest", r.policy))
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package signer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// Restored says that a directory was put in place from a backup. It lies there as restored.json: the gateway keeps one too. The
+// log must never be shorter than the one that the backup saw.
+type Restored struct {
+	Made       time.Time `json:"made"`       // the backup
+	At         time.Time `json:"at"`         // the restore
+	Checkpoint []byte    `json:"checkpoint"` // signed head of the log when the backup was made
+	Leaf       *uint64   `json:"leaf,omitempty"`
+}
+
+const restoredName = "restored.json"
+
+// ReadRestored gives nil where nothing was restored.
+func ReadRestored(dir string) (*Restored, error) {
+	path := filepath.Join(dir, restoredName)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var r Restored
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &r, nil
+}
+
+// Write keeps r in a directory.
+func (r *Restored) Write(dir string) error {
+	raw, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeDurable(filepath.Join(dir, restoredName), append(raw, '\n'))
+}
+
+// noteRestore writes a restore into the log, once, so that whoever reads the log sees where it was.
+func (s *Service) noteRestore(ctx context.Context) error {
+	r, err := ReadRestored(s.cfg.Dir)
+	if err != nil || r == nil || r.Leaf != nil {
+		return err
+	}
+	leaf, err := s.event(ctx, "restore", "", map[string]string{"made": r.Made.UTC().Format(time.RFC3339), "at": r.At.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	r.Leaf = &leaf.Index
+	return r.Write(s.cfg.Dir)
+}
+
+// notLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and the log's
+// second copy know the old ones, and the file in the way would keep the right one from being put back.
+func notLost(dir, second string) error {
+	begun, signs := "", []string{filepath.Join(dir, "bundle.json"), filepath.Join(dir, "log", "log.data")}
+	if second != "" {
+		signs = append(signs, filepath.Join(second, "checkpoint"))
+	}
+	for _, path := range signs {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			begun = path
+		}
+	}
+	if begun == "" {
+		return nil
+	}
+	for _, name := range keyFiles {
+		path := filepath.Join(dir, "keys", name)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before: %s is there", path, begun)).
+				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. For a new installation name empty directories.")
+		}
+	}
+	return nil
+}
+
+// keyFiles are the names of all keys.
+var keyFiles = []string{"root.key", "session-ca.key", "log.key", "site.key"}

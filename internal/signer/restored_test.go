@@ -1,0 +1,92 @@
+package signer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+func TestAnOlderStateLearnsFromTheLogWhatWasTakenAway(t *testing.T) {
+	h := newHouse(t)
+	kept := filepath.Join(t.TempDir(), "state")
+	if err := os.CopyFS(kept, os.DirFS(filepath.Join(h.dir, "state"))); err != nil {
+		t.Fatal(err)
+	}
+	one, two := wire.Fingerprint(hostKey("press-1")), wire.Fingerprint(hostKey("press-2"))
+	for fp, state := range map[wire.Hash]string{one: wire.StateRevoked, two: wire.StateLocked} {
+		if _, err := h.Restrict(t.Context(), fp, state, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.RevokeToken(t.Context(), "robot", "test"); err != nil {
+		t.Fatal(err)
+	}
+	newer, err := h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: policy}}, "again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	if err := os.RemoveAll(filepath.Join(h.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(h.dir, "state"), os.DirFS(kept)); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	if a, b := h.state.devices[one].State, h.state.devices[two].State; a != wire.StateRevoked || b != wire.StateLocked {
+		t.Errorf("got %s and %s, want revoked and locked", a, b)
+	}
+	if _, err := h.Open(t.Context(), h.request(robot, "press-1")); errkind.KindOf(err) != errkind.Signin {
+		t.Errorf("a revoked token: got %v", err)
+	}
+	next, err := h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: policy}}, "once more")
+	if err != nil || next.Version != newer.Version+1 {
+		t.Errorf("got version %d, %v, want %d: a version that the log names is given again", next.Version, err, newer.Version+1)
+	}
+}
+
+func TestARestoreIsInTheLogOnce(t *testing.T) {
+	h := newHouse(t)
+	h.Close()
+	if err := (&Restored{Made: t0, At: t0.Add(time.Hour)}).Write(h.dir); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	at := h.log.Head().Size - 1
+	h.Close()
+	h.start()
+	if got := h.log.Head().Size - 1; got != at {
+		t.Errorf("the log grew from %d to %d at a further start", at, got)
+	}
+	e, err := h.Entry(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf, err := ledger.ParseLeaf(e.Leaf); err != nil || leaf.Type != "restore" {
+		t.Errorf("got %+v, %v, want a restore leaf", leaf, err)
+	}
+}
+
+func TestASignerThatHasRunMakesNoKeysAnew(t *testing.T) {
+	for _, name := range keyFiles {
+		h := newHouse(t)
+		h.Close()
+		path := filepath.Join(h.dir, "keys", name)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := New(h.cfg)
+		if errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was made anew", name)
+		}
+	}
+}
