@@ -67,7 +67,7 @@ func TestAPITokensOnTheCommandLine(t *testing.T) {
 			if err := users.Remove("technician"); err != nil {
 				t.Fatal(err)
 			}
-		}, "no longer known")
+		}, "removed or disabled")
 	})
 }
 

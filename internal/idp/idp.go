@@ -174,7 +174,7 @@ func (p *Provider) Run(ctx context.Context) error {
 func (p *Provider) sweep() {
 	gone, err := p.state.sweep(func(sub string, signedIn time.Time) bool {
 		u, ok := p.users.bySubject(sub)
-		return ok && u.mayStay(signedIn)
+		return !ok || u.mayStay(signedIn) // a person who is not in the file has not left
 	})
 	if err != nil {
 		p.cfg.Log.Error("sessions could not be stored", slog.Any("error", err))

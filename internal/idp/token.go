@@ -47,6 +47,9 @@ type tokens struct {
 	Scope   string `json:"scope"`
 }
 
+// errUnheard keeps a sign-in from being ended because a file is missing: the client asks again later.
+var errUnheard = errors.New("the person of this sign-in is not among the users, and was not removed")
+
 var errInvalidGrant = errors.New("this grant is unknown, used, expired or not yours")
 
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
@@ -85,6 +88,9 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, t)
 	case errors.As(err, &no):
 		wrong(w, http.StatusBadRequest, no.code, no.text)
+	case errors.Is(err, errUnheard):
+		p.cfg.Log.Error("a sign-in's person is not among the users, and was not removed: is users.json the right one?", slog.String("client", c.ID))
+		wrong(w, http.StatusServiceUnavailable, "temporarily_unavailable", errUnheard.Error())
 	case errors.Is(err, errInvalidGrant):
 		wrong(w, http.StatusBadRequest, "invalid_grant", errInvalidGrant.Error())
 	default:
@@ -159,7 +165,10 @@ func (p *Provider) revoke(sid, name string) error {
 func (p *Provider) makeTokens(i issue, form url.Values) (tokens, error) {
 	s, ok := p.state.bySID(i.sid)
 	u, known := p.users.bySubject(s.Subject)
-	if !ok || !known || !u.mayStay(i.authTime) {
+	switch {
+	case ok && !known:
+		return tokens{}, errUnheard
+	case !ok || !u.mayStay(i.authTime):
 		return tokens{}, errInvalidGrant
 	}
 	refresh := i.family + "." + pending.Secret()
@@ -205,7 +214,11 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	a, known := p.access.Get(bearer)
 	s, live := p.state.bySID(a.sid)
 	u, there := p.users.bySubject(a.subject)
-	if !ok || !known || !live || !there || !u.mayStay(s.AuthTime) {
+	if ok && known && live && !there {
+		wrong(w, http.StatusServiceUnavailable, "temporarily_unavailable", errUnheard.Error())
+		return
+	}
+	if !ok || !known || !live || !u.mayStay(s.AuthTime) {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		wrong(w, http.StatusUnauthorized, "invalid_token", "the access token is unknown or expired")
 		return

@@ -32,6 +32,10 @@ type User struct {
 	TOTPUsed int64     `json:"totp_used,omitempty"` // last time step that was used: a code counts once
 	Disabled bool      `json:"disabled,omitempty"`
 	Since    time.Time `json:"since"` // sign-ins before this are void
+
+	// Removed is set when somebody was removed; nothing but Subject is kept of them. Only this says that a person has left: one
+	// who is merely not in the file may be missing because the file is, as before it has been restored from a backup.
+	Removed time.Time `json:"removed,omitzero"`
 }
 
 // Title is how a person is shown.
@@ -44,8 +48,14 @@ func (u User) Title() string {
 
 // mayStay reports whether somebody who signed in then is still signed in.
 func (u User) mayStay(signedIn time.Time) bool {
-	return !u.Disabled && !signedIn.Before(u.Since)
+	return !u.left() && !signedIn.Before(u.Since)
 }
+
+// left says that somebody was disabled or removed.
+func (u User) left() bool { return u.Disabled || !u.Removed.IsZero() }
+
+// is reports whether this is the user of that name. Somebody who was removed has none.
+func (u User) is(name string) bool { return u.Removed.IsZero() && u.Name == name }
 
 // Users is the file of people. A command of another process may change it while a provider runs; every read looks
 // whether it did.
@@ -53,8 +63,9 @@ type Users struct {
 	path string
 
 	mu    sync.Mutex // guards what follows
-	known []User
+	known []User // those who were removed, too
 	stamp string
+	seen  bool // the file was there
 }
 
 // OpenUsers opens the file in a provider's directory.
@@ -74,7 +85,7 @@ func (s *Users) All() ([]User, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}
-	return slices.Clone(s.known), nil
+	return slices.DeleteFunc(slices.Clone(s.known), func(u User) bool { return !u.Removed.IsZero() }), nil
 }
 
 var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,63}$`)
@@ -96,29 +107,25 @@ func (s *Users) Add(u User, password string) (User, error) {
 	}
 	u.Password = hashPassword(password)
 	return u, s.change(func(all []User) ([]User, error) {
-		if slices.ContainsFunc(all, func(o User) bool { return o.Name == u.Name || o.Subject == u.Subject }) {
+		if slices.ContainsFunc(all, func(o User) bool { return o.is(u.Name) || o.Subject == u.Subject }) {
 			return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is already a user %s", u.Name)).WithHint("Take another name, or `sallyport users passwd` for a new password.")
 		}
 		return append(all, u), nil
 	})
 }
 
-// Remove forgets somebody; what they have open ends.
+// Remove removes a user; what they have open ends. Their subject is kept as removed, so that their API tokens are revoked.
 func (s *Users) Remove(name string) error {
-	return s.change(func(all []User) ([]User, error) {
-		n := len(all)
-		all = slices.DeleteFunc(all, func(u User) bool { return u.Name == name })
-		if len(all) == n {
-			return nil, noUser(name)
-		}
-		return all, nil
+	return s.Change(name, func(u *User) error {
+		*u = User{Subject: u.Subject, Groups: []string{}, Since: u.Since, Removed: time.Now().UTC()}
+		return nil
 	})
 }
 
 // Change edits one user. Sign-ins older than its Since end.
 func (s *Users) Change(name string, edit func(*User) error) error {
 	return s.change(func(all []User) ([]User, error) {
-		i := slices.IndexFunc(all, func(u User) bool { return u.Name == name })
+		i := slices.IndexFunc(all, func(u User) bool { return u.is(name) })
 		if i < 0 {
 			return nil, noUser(name)
 		}
@@ -143,7 +150,7 @@ func noUser(name string) error {
 }
 
 func (s *Users) byName(name string) (User, bool) {
-	return s.find(func(u User) bool { return u.Name == strings.ToLower(strings.TrimSpace(name)) })
+	return s.find(func(u User) bool { return u.is(strings.ToLower(strings.TrimSpace(name))) })
 }
 
 func (s *Users) bySubject(sub string) (User, bool) {
@@ -167,9 +174,13 @@ func (s *Users) find(is func(User) bool) (User, bool) {
 // read takes the file over if it changed. The caller holds mu.
 func (s *Users) read() error {
 	info, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !s.seen {
 		s.known, s.stamp = []User{}, ""
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return errkind.New(errkind.Unavailable, s.path+" is missing, so nobody's rights change").
+			WithHint("Put it back from the backup of the signer's directory.").Because(err)
 	}
 	if err != nil {
 		return fmt.Errorf("users: %w", err)
@@ -188,7 +199,7 @@ func (s *Users) read() error {
 	if err := d.Decode(&all); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	s.known, s.stamp = all, stamp
+	s.known, s.stamp, s.seen = all, stamp, true
 	return nil
 }
 

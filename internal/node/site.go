@@ -125,7 +125,7 @@ func (g *Gateway) notice() []string {
 }
 
 func (g *Gateway) revokeToken(ctx context.Context, tokenID string) error {
-	leaf, err := g.Signer.RevokeToken(ctx, tokenID, "its person is no longer known")
+	leaf, err := g.Signer.RevokeToken(ctx, tokenID, "its person was removed or disabled at the provider")
 	if err != nil {
 		return err
 	}

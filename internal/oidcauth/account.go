@@ -3,14 +3,19 @@ package oidcauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 )
 
-// Left reports that the provider knows somebody no more. Only providers whose metadata names an address for this question
-// can be asked, as the built-in one; of others, and of one that does not answer, nothing is known and nobody has left.
+// ErrUnknownPerson is in the chain when a provider that keeps a record of those who have left knows nothing of a person. That
+// may be because its own files are missing, so nothing may be revoked by it.
+var ErrUnknownPerson = errors.New("the provider has no record of this person, neither present nor removed")
+
+// Left reports that a person was removed or disabled at the provider. Only providers whose metadata names an address for this
+// question can be asked, as the built-in one; of others, and of one that does not answer, nothing is known and nobody has left.
 func (p *Provider) Left(ctx context.Context, sub string) (bool, error) {
 	m, _, err := p.discover(ctx)
 	if err != nil || m.Account == "" {
@@ -32,9 +37,13 @@ func (p *Provider) Left(ctx context.Context, sub string) (bool, error) {
 	defer res.Body.Close()
 	var said struct {
 		Known *bool `json:"known"`
+		Left  bool  `json:"left"`
 	}
 	if res.StatusCode != http.StatusOK || json.NewDecoder(res.Body).Decode(&said) != nil || said.Known == nil {
 		return false, p.unreachable(fmt.Errorf("the account address answered %d", res.StatusCode))
 	}
-	return !*said.Known, nil
+	if !*said.Known && !said.Left {
+		return false, ErrUnknownPerson
+	}
+	return said.Left, nil
 }

@@ -28,8 +28,9 @@ func TestNobodyHasLeftUnlessTheProviderSaysSo(t *testing.T) {
 		left, fail bool
 	}{
 		"known":               {200, map[string]bool{"known": true}, false, false},
-		"not known":           {200, map[string]bool{"known": false}, true, false},
-		"an error":            {500, map[string]bool{"known": false}, false, true},
+		"removed":             {200, map[string]bool{"known": false, "left": true}, true, false},
+		"not known":           {200, map[string]bool{"known": false}, false, true},
+		"an error":            {500, map[string]bool{"known": false, "left": true}, false, true},
 		"says nothing":        {200, map[string]bool{}, false, true},
 		"says something else": {200, "no", false, true},
 	} {

@@ -42,11 +42,12 @@ func (c *clock) forward(d time.Duration) { c.ns.Add(int64(d)) }
 // site is a gateway's front with the built-in provider behind it.
 type site struct {
 	*Service
-	t     *testing.T
-	url   string
-	idp   *idp.Provider
-	db    *sqlite.DB
-	clock *clock
+	t      *testing.T
+	url    string
+	people string // directory of the built-in provider
+	idp    *idp.Provider
+	db     *sqlite.DB
+	clock  *clock
 
 	mu      sync.Mutex
 	ended   map[string]string // key → why
@@ -72,7 +73,7 @@ func (s *site) Record(_ context.Context, e audit.Event) error {
 
 func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 	t.Helper()
-	s := &site{t: t, clock: newClock(), ended: map[string]string{}, inUse: map[string]bool{}}
+	s := &site{t: t, people: t.TempDir(), clock: newClock(), ended: map[string]string{}, inUse: map[string]bool{}}
 	mux := http.NewServeMux()
 	srv := httptest.NewUnstartedServer(mux)
 	s.url = "http://" + srv.Listener.Addr().String()
@@ -81,7 +82,7 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 		t.Fatal(err)
 	}
 	client := idp.Client{ID: "sallyport", Secret: "shared", Redirects: []string{s.url + "/callback/builtin"}, AfterLogout: []string{s.url + "/signin"}, BackChannel: s.url + "/backchannel/builtin"}
-	s.idp, err = idp.New(idp.Config{Issuer: s.url + "/idp", Dir: t.TempDir(), Clients: []idp.Client{client}, Now: s.clock.now, Log: s.log()})
+	s.idp, err = idp.New(idp.Config{Issuer: s.url + "/idp", Dir: s.people, Clients: []idp.Client{client}, Now: s.clock.now, Log: s.log()})
 	if err != nil {
 		t.Fatal(err)
 	}

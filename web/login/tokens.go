@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/pending"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
@@ -20,6 +22,10 @@ const unseen = 30 * 24 * time.Hour
 
 // askPerson is how old the provider's word on a token's person may be while the token is in use.
 const askPerson = 5 * time.Second
+
+// errUnheard refuses a token for now: that nothing is known of its person is no proof that they have left.
+var errUnheard = errkind.New(errkind.Unavailable, "nothing is known of the person of this API token, so it is refused for now; it is not revoked").
+	WithHint("Whoever runs the gateway looks whether the provider's people were restored. If the person has left, revoke the token.")
 
 // tokenUse is what is remembered of a token while it is used.
 type tokenUse struct {
@@ -47,7 +53,7 @@ func (s *Service) token(ctx context.Context, secret string, addr netip.Addr) (Id
 	}
 	who, err := s.cfg.Store.Principal(ctx, t.Principal)
 	if err != nil {
-		return Identity{}, missing(err, errToken)
+		return Identity{}, missing(err, errUnheard)
 	}
 	if err := s.stillThere(ctx, t, who, now); err != nil {
 		return Identity{}, err
@@ -93,9 +99,15 @@ func (s *Service) stillThere(ctx context.Context, t store.APIToken, who store.Pr
 	u.row, u.seen = t, now
 	ask := now.Sub(u.asked) >= askPerson
 	s.mu.Unlock()
-	if ask && s.left(ctx, t.Principal) {
-		s.dropTokens(ctx, t.Principal)
-		return errToken
+	if ask {
+		left, err := s.left(ctx, t.Principal)
+		if left {
+			s.dropTokens(ctx, t.Principal)
+			return errToken
+		}
+		if errors.Is(err, oidcauth.ErrUnknownPerson) {
+			return errUnheard
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +117,8 @@ func (s *Service) stillThere(ctx context.Context, t store.APIToken, who store.Pr
 	return nil
 }
 
-// left asks a person's provider whether they have left. When it does not say, they have not.
-func (s *Service) left(ctx context.Context, who id.Principal) bool {
+// left asks a person's provider whether they have left. Unless it says so, they have not.
+func (s *Service) left(ctx context.Context, who id.Principal) (bool, error) {
 	for _, p := range s.cfg.Providers.All() {
 		if p.Issuer() != who.Issuer {
 			continue
@@ -115,15 +127,21 @@ func (s *Service) left(ctx context.Context, who id.Principal) bool {
 		if err != nil {
 			s.cfg.Log.Warn("the provider did not say whether the person of an API token is still there", slog.String("provider", p.Name()), slog.Any("error", err))
 		}
-		return left
+		return left, err
 	}
-	return false
+	return false, nil
+}
+
+// leftForGood is left for what runs already: a provider that says nothing ends nothing.
+func (s *Service) leftForGood(ctx context.Context, who id.Principal) bool {
+	left, err := s.left(ctx, who)
+	return left && err == nil
 }
 
 // dropTokens lets a person's tokens die with them, and ends what they have open. What the signer cannot be told now is told
 // at the token's next use.
 func (s *Service) dropTokens(ctx context.Context, who id.Principal) {
-	const why = "its person is no longer known"
+	const why = "its person was removed or disabled at the provider"
 	ctx = context.WithoutCancel(ctx) // begun, it is done
 	all, err := s.cfg.Store.APITokens(ctx, who)
 	if err != nil {
@@ -166,7 +184,7 @@ func (s *Service) checkTokens(ctx context.Context) {
 			s.closeToken(u.row.ID, "the API token has expired")
 		case now.Sub(u.seen) > time.Minute && !s.cfg.InUse(TokenKey(u.row.ID)):
 			s.forgetToken(u.row.ID)
-		case s.left(ctx, u.row.Principal):
+		case s.leftForGood(ctx, u.row.Principal):
 			s.dropTokens(ctx, u.row.Principal)
 		}
 	}
