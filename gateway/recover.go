@@ -34,8 +34,7 @@ func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settle
 func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error {
 	p, err := b.cfg.Store.Part(ctx, i.Session, i.Part)
 	if errors.Is(err, store.ErrNotFound) {
-		b.cfg.Log.Warn("a recording of a session that was never announced", slog.String("file", i.File))
-		return nil
+		return b.recoverWithoutRow(ctx, i)
 	}
 	if err != nil || p.CloseLeaf != nil {
 		return err
@@ -55,6 +54,22 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 		return err
 	}
 	return b.keepClose(ctx, leaf, i.Session, i.Part, f, store.RecordCut)
+}
+
+// recoverWithoutRow ends, in the log, a recording that the database does not know: after the restore of a backup the log and the
+// recordings are newer than the rows.
+func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted) error {
+	open, err := b.findOpen(ctx, i.H0, 10_000)
+	if err != nil {
+		return err
+	}
+	if open == nil {
+		b.cfg.Log.Warn("a recording of a session that was never announced", slog.String("file", i.File))
+		return nil
+	}
+	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
+	_, err = b.endOnce(ctx, "interrupted", i.Session, i.Part, *open, f)
+	return err
 }
 
 // keepOpen completes a part's row from the log.

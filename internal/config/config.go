@@ -33,6 +33,7 @@ type Config struct {
 	Recording Recording  `toml:"recording"`
 	Signer    Signer     `toml:"signer"`
 	Ledger    Ledger     `toml:"ledger"`
+	Backup    Backup     `toml:"backup"`
 	Log       Log        `toml:"log"`
 }
 
@@ -116,7 +117,12 @@ type Signer struct {
 // Ledger says what else happens to the log.
 type Ledger struct {
 	Origin     string `toml:"origin" doc:"Name of the log, for ever. Empty: host of site.url + /log."`
-	SecondCopy string `toml:"second_copy" doc:"Directory that gets every tile as well; never restored from a backup."`
+	SecondCopy string `toml:"second_copy" doc:"Directory on another disk that gets the whole log as well: tiles for outsiders, and below private/ what they commit to. After the loss of the log's own disk the log goes on from here; it is never restored from a backup."`
+}
+
+// Backup says who can open backups.
+type Backup struct {
+	Recipients Words `toml:"recipients" doc:"Files with age recipients (one public key a line) who can open the keys, the database and the provider's people in a backup. Whoever holds one of their keys can be this gateway, so none of them may be a reader or an unsealer of recordings. Empty: sallyport backup refuses. See backup.md."`
 }
 
 // Log says what the programs write to stderr about themselves. It is not the evidence.

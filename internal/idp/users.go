@@ -63,7 +63,7 @@ type Users struct {
 	path string
 
 	mu    sync.Mutex // guards what follows
-	known []User // those who were removed, too
+	known []User     // those who were removed, too
 	stamp string
 	seen  bool // the file was there
 }

@@ -52,10 +52,10 @@ func (g *Gateway) checkLog(ctx context.Context) error {
 	for _, e := range seen {
 		if e.Leaf >= size {
 			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d: the log was rolled back, or it is another one, so the gateway does not serve", size, e.Leaf)).
-				WithHint("Put the log back that was there, from the signer's disk or the second copy. A log is never restored from a backup; a database may be.")
+				WithHint(putLogBack)
 		}
 	}
-	return nil
+	return g.checkRestored(ctx, head)
 }
 
 // headSize reads the size from a checkpoint's second line.

@@ -45,6 +45,7 @@ func Examine(ctx context.Context, c *config.Config) []Finding {
 	e.add("policy", e.policy)
 	e.add("log", e.ledger)
 	e.add("readers", e.readers)
+	e.restored()
 	e.identities(ctx)
 	return append(e.out, promises(c)...)
 }

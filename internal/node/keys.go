@@ -13,6 +13,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/sallyport/sallyport/internal/backup"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -43,6 +44,9 @@ func checkData(dir, key string, demo bool) error {
 	if info.Mode().Perm()&0o077 != 0 {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%s: others may read %s (mode %04o)", key, dir, info.Mode().Perm())).
 			WithHint("Run chmod 0700 on it, and think about who read the keys in it.")
+	}
+	if err := backup.Unfinished(dir); err != nil {
+		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "DEMO")); err == nil && !demo {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%s: %s is a demo's data, whose keys and passwords lie open", key, dir)).

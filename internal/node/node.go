@@ -141,7 +141,10 @@ func (g *Gateway) openStore(ctx context.Context) (err error) {
 	return err
 }
 
-func (g *Gateway) openKeys(context.Context) (err error) {
+func (g *Gateway) openKeys(ctx context.Context) (err error) {
+	if err := g.keysThere(ctx); err != nil {
+		return err
+	}
 	if socket := g.opt.Config.Signer.Socket; socket != "" {
 		g.apart = newApart(socket)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -16,10 +17,15 @@ import (
 // Restored says that a directory was put in place from a backup. It lies there as restored.json: the gateway keeps one too. The
 // log must never be shorter than the one that the backup saw.
 type Restored struct {
-	Made       time.Time `json:"made"`       // the backup
-	At         time.Time `json:"at"`         // the restore
-	Checkpoint []byte    `json:"checkpoint"` // signed head of the log when the backup was made
-	Leaf       *uint64   `json:"leaf,omitempty"`
+	Made       time.Time `json:"made"`           // the backup
+	At         time.Time `json:"at"`             // the restore
+	Checkpoint []byte    `json:"checkpoint"`     // signed head of the log when the backup was made
+	Leaf       *uint64   `json:"leaf,omitempty"` // the signer's: where the log says so
+
+	// The gateway's, of its first start: what only the log knows.
+	Examined uint64   `json:"examined,omitempty"` // size of the log then
+	Sessions []string `json:"sessions,omitempty"`
+	Devices  []string `json:"devices,omitempty"`
 }
 
 const restoredName = "restored.json"
@@ -91,3 +97,17 @@ func notLost(dir, second string) error {
 
 // keyFiles are the names of all keys.
 var keyFiles = []string{"root.key", "session-ca.key", "log.key", "site.key"}
+
+// LogKey gives the verifier key of the log of the signer in dir.
+func LogKey(dir string) (string, error) {
+	path := filepath.Join(dir, "keys", "log.key")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	_, verifier, ok := strings.Cut(strings.TrimSpace(string(raw)), "\n")
+	if !ok {
+		return "", fmt.Errorf("%s: want a signer key and a verifier key, a line each", path)
+	}
+	return verifier, nil
+}

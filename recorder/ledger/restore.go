@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Restore puts the log into dir from a copy that Open wrote, and gives its head. The copy is read from the root: signature of its
+// Restore puts the log into dir from a copy that Open wrote, or from a log's own old directory, and gives its head. The copy is read from the root: signature of its
 // last checkpoint under verifierKey, every entry, and what each entry commits to. It must go on from every checkpoint in atLeast,
 // and from the checkpoint that the copy itself has published. dir must hold no log.
 func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoint, error) {
@@ -40,9 +40,25 @@ func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoin
 	return head, place(f, c.end, dir)
 }
 
+// Check reads the log or the copy in dir as Restore would and gives its head.
+func Check(dir, verifierKey string) (Checkpoint, error) {
+	f, err := openCopyData(dir)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	defer f.Close()
+	_, head, err := checkCopyData(f, verifierKey)
+	return head, err
+}
+
 func openCopyData(copyDir string) (*os.File, error) {
 	path := mirrorPath(copyDir)
 	info, err := os.Lstat(path)
+	if own := filepath.Join(copyDir, dataFile); errors.Is(err, fs.ErrNotExist) {
+		if there, oerr := os.Lstat(own); oerr == nil {
+			path, info, err = own, there, nil
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is no %s, from which alone the log can go on", path)).

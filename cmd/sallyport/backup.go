@@ -1,0 +1,181 @@
+//go:build cgo && linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/term"
+
+	"github.com/sallyport/sallyport/internal/backup"
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+type backupCmd struct {
+	Config   string `type:"path" placeholder:"FILE" help:"The gateway's configuration."`
+	To       string `type:"path" placeholder:"DIR" help:"Where to write; on another disk. The gateway's archive is in DIR/gateway, the signer's in DIR/signer."`
+	Signer   bool   `help:"Back up the signer, as its user. Without a signer of its own one call makes both archives."`
+	Keep     int    `default:"14" placeholder:"N" help:"Complete sets that stay. Recordings are shared by all of them. Default 14."`
+	Check    string `type:"path" placeholder:"DIR" help:"Compare every file of the newest sets in DIR with their manifests instead."`
+	Identity string `type:"path" placeholder:"KEY" help:"With --check: age identity, to open what is sealed as well."`
+	JSON     bool   `name:"json" help:"Print a JSON array, one object for each archive."`
+}
+
+func (*backupCmd) Help() string {
+	return `Runs while the gateway runs, as the user whose files they are, or as root, who becomes that user. What is sealed opens with the keys of
+[backup] recipients only. A set appears under its name when it is whole and was read back. The log is never in a backup: it comes
+from [ledger] second_copy. docs/backup.md explains both archives and what to do after a loss.`
+}
+
+// Run makes the archives, or checks those that are there.
+func (c *backupCmd) Run(a *app) error {
+	if c.Check != "" {
+		return checkBackup(a, c.Check, c.Identity, "", c.JSON)
+	}
+	if c.Config == "" || c.To == "" {
+		return usageError("backup needs --config FILE and --to DIR, or --check DIR", "Run `sallyport backup --help` for what it takes.")
+	}
+	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
+	if err != nil {
+		return err
+	}
+	kinds, dir := archives(cfg, c.Signer)
+	if err := becomeOwner(dir); err != nil {
+		return err
+	}
+	var all []*backup.Result
+	for _, k := range kinds {
+		r, err := backup.Make(a.context(), cfg, k, backup.Options{To: c.To, Keep: c.Keep, Progress: a.progress(string(k))})
+		if err != nil {
+			return inWords(err)
+		}
+		all = append(all, r)
+	}
+	return c.tell(a, all)
+}
+
+// archives says which a call is about, and whose directory decides who it must run as.
+func archives(cfg *config.Config, signer bool) ([]backup.Kind, string) {
+	switch {
+	case cfg.Signer.Socket == "":
+		return []backup.Kind{backup.Gateway, backup.Signer}, cfg.Site.DataDir
+	case signer:
+		return []backup.Kind{backup.Signer}, cfg.Signer.Dir
+	}
+	return []backup.Kind{backup.Gateway}, cfg.Site.DataDir
+}
+
+func (c *backupCmd) tell(a *app, all []*backup.Result) error {
+	if c.JSON {
+		return a.json(all)
+	}
+	for _, r := range all {
+		fmt.Fprintf(a.stdout, "%s: %s, %d files", r.Kind, filepath.Join(r.Dir, "sets", r.Set), r.Files)
+		if r.Kind == backup.Gateway {
+			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of recordings that run), %d kept", r.Copied, r.Bytes, r.Running, r.Kept)
+		}
+		fmt.Fprintf(a.stdout, "; log size %d\n  fingerprint %s\n", r.LogSize, r.Fingerprint)
+		if len(r.Unnamed) > 0 {
+			fmt.Fprintf(a.stderr, "sallyport: not in the backup, because no rule names them: %s\n", safe(strings.Join(r.Unnamed, ", ")))
+		}
+	}
+	return nil
+}
+
+// progress shows how far something has come, on a terminal only.
+func (a *app) progress(what string) backup.Progress {
+	out, ok := a.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(out.Fd())) {
+		return nil
+	}
+	return func(doing string, n, of int) {
+		text := what + ": " + doing
+		if of > 0 {
+			text += fmt.Sprintf(" %d of %d", n, of)
+		}
+		end := ""
+		if of > 0 && n == of {
+			end = "\n"
+		}
+		fmt.Fprintf(out, "\r\x1b[K%s%s", text, end)
+	}
+}
+
+// checkedSet is what a check says of an archive.
+type checkedSet struct {
+	Kind        backup.Kind      `json:"kind"`
+	Set         string           `json:"set"`
+	Fingerprint string           `json:"fingerprint"`
+	Files       int              `json:"files"`
+	LogSize     uint64           `json:"log_size"`
+	Opened      bool             `json:"opened"` // what is sealed was opened
+	Problems    []backup.Problem `json:"problems"`
+}
+
+// checkBackup compares the archives in dir with their manifests.
+func checkBackup(a *app, dir, identity, set string, asJSON bool) error {
+	ids, err := identities(identity)
+	if err != nil {
+		return err
+	}
+	var all []checkedSet
+	for _, k := range []backup.Kind{backup.Gateway, backup.Signer} {
+		s, err := backup.Open(dir, k, set)
+		if errkind.KindOf(err) == errkind.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return inWords(err)
+		}
+		found, err := s.Check(a.context(), ids, a.progress(string(k)))
+		s.Close()
+		if err != nil {
+			return inWords(err)
+		}
+		all = append(all, checkedSet{k, s.Name(), s.Fingerprint, len(s.Manifest.Files), s.Checkpoint.Size, len(ids) > 0, append([]backup.Problem{}, found...)})
+	}
+	if len(all) == 0 {
+		return errkind.New(errkind.NotFound, "there is no complete backup in "+dir).WithHint("Name the directory that `sallyport backup --to` was given.")
+	}
+	return tellChecked(a, all, asJSON)
+}
+
+func tellChecked(a *app, all []checkedSet, asJSON bool) error {
+	bad := 0
+	for _, s := range all {
+		bad += len(s.Problems)
+	}
+	var err error
+	if asJSON {
+		err = a.json(all)
+	}
+	for _, s := range all {
+		if asJSON {
+			break
+		}
+		fmt.Fprintf(a.stdout, "%s: set %s, %d files, log size %d\n  fingerprint %s\n", s.Kind, s.Set, s.Files, s.LogSize, s.Fingerprint)
+		for _, p := range s.Problems {
+			fmt.Fprintf(a.stdout, "  DAMAGED %s: %s\n", safe(p.Path), safe(p.Text))
+		}
+		if !s.Opened && len(s.Problems) == 0 {
+			fmt.Fprintln(a.stdout, "  every file is as it was written; what is sealed was not opened (--identity)")
+		}
+	}
+	if bad > 0 {
+		return errors.Join(err, exitStatus(1))
+	}
+	return err
+}
+
+func identities(path string) ([]age.Identity, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return backup.ReadIdentities(path)
+}

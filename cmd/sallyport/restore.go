@@ -1,0 +1,143 @@
+//go:build cgo && linux
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/backup"
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+type restoreCmd struct {
+	Config      string `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
+	From        string `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
+	Identity    string `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
+	Signer      bool   `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
+	Set         string `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
+	Fingerprint string `placeholder:"HEX" help:"Refuse a set that is not the one that printed this fingerprint when it was made."`
+	Check       bool   `help:"Check the backup and put nothing in place."`
+	Log         bool   `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
+	LogFrom     string `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
+	JSON        bool   `name:"json" help:"Print JSON."`
+}
+
+func (*restoreCmd) Help() string {
+	return `Puts a backup into an empty data directory, as the user whose it is, or as root, who becomes that user. Manifest and files are checked
+first; nothing is in place until everything is. The log is not in a backup: the signer's restore puts it back from its second copy,
+checked from the root, and refuses one that is shorter than what the backup has seen.`
+}
+
+// Run restores, or checks.
+func (c *restoreCmd) Run(a *app) error {
+	if c.Check && c.From != "" {
+		return checkBackup(a, c.From, c.Identity, c.Set, c.JSON)
+	}
+	if c.Config == "" || c.From == "" && !c.Log {
+		return usageError("restore needs --config FILE and --from DIR, or --log", "Run `sallyport restore --help` for what it takes.")
+	}
+	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
+	if err != nil {
+		return err
+	}
+	target := backup.Target{Config: cfg, LogFrom: c.LogFrom}
+	kinds, dir := archives(cfg, c.Signer || c.Log)
+	ids, err := identities(c.Identity) // before becoming somebody who may not read them
+	if err != nil {
+		return err
+	}
+	if err := becomeOwner(dir); err != nil {
+		return err
+	}
+	if c.Log {
+		return c.logBack(a, target)
+	}
+	if len(ids) == 0 {
+		return usageError("a backup is sealed, and --identity is missing", "Give the private half of a key that [backup] recipients named.")
+	}
+	sets, err := c.open(kinds)
+	defer func() {
+		for _, s := range sets {
+			s.Close()
+		}
+	}()
+	if err != nil {
+		return inWords(err)
+	}
+	out, err := target.Restore(a.context(), ids, a.progress("restore"), sets...)
+	if err != nil {
+		return inWords(err)
+	}
+	return c.tell(a, cfg, out)
+}
+
+func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
+	known := c.Fingerprint == ""
+	for _, k := range kinds {
+		set := c.Set
+		if len(kinds) > 1 && k == backup.Signer { // sets of one call were made one after the other
+			set = ""
+		}
+		s, err := backup.Open(c.From, k, set)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, s)
+		known = known || s.Fingerprint == c.Fingerprint
+	}
+	if !known {
+		return all, errkind.New(errkind.Conflict, "the set in "+c.From+" has the fingerprint "+all[0].Fingerprint+", not the one that was given").
+			WithHint("Look with --set for the one that has; if none does, somebody changed the backup.")
+	}
+	return all, nil
+}
+
+func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) error {
+	if c.JSON {
+		return a.json(out)
+	}
+	for _, r := range out {
+		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %d files\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir, r.Files)
+		if r.Log > 0 {
+			fmt.Fprintf(a.stdout, "log: %d entries from %s; the backup was made at %d\n", r.Log, r.LogFrom, r.LogSize)
+		}
+	}
+	fmt.Fprint(a.stdout, nextSteps(cfg, out))
+	return nil
+}
+
+// nextSteps says what the next start will do.
+func nextSteps(cfg *config.Config, out []backup.Restored) string {
+	text := ""
+	if cfg.Signer.Socket != "" {
+		if out[0].Kind == backup.Gateway {
+			text = "Next: restore the signer too if it was lost (`sallyport restore --signer`), then start sallyport-signer and sallyport.\n"
+		} else {
+			text = "Next: restore the gateway too if it was lost (`sallyport restore`), then start sallyport-signer and sallyport.\n"
+		}
+	} else {
+		text = "Next: start sallyport.\n"
+	}
+	return text + `At the start the log is compared with the backup, its second copy and the database; if any of them is newer, the start is refused.
+What was revoked or locked after the backup is revoked and locked again from the log. Sessions that only the log knows are named.
+Devices come back by themselves. People sign in again. ` + "`sallyport doctor --config FILE`" + ` says what is missing.
+`
+}
+
+func (c *restoreCmd) logBack(a *app, target backup.Target) error {
+	back, err := target.RestoreLog()
+	if err != nil {
+		return inWords(err)
+	}
+	if c.JSON {
+		return a.json(back)
+	}
+	fmt.Fprintf(a.stdout, "log: %d entries from %s are in %s\n", back.Size, back.From, back.Dir)
+	if back.Aside != "" {
+		fmt.Fprintf(a.stdout, "the log that was there is in %s\n", back.Aside)
+	}
+	fmt.Fprintln(a.stdout, "Next: start sallyport-signer, or sallyport where it has no signer of its own.")
+	return nil
+}

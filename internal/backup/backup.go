@@ -1,0 +1,227 @@
+// Package backup makes backups of a gateway and of its signer, checks them, and puts them back.
+//
+// # Two archives
+//
+// The gateway's user makes one, the signer's user the other; where both are one process, one call makes both. Keys, secrets, the
+// database and the provider's people are sealed with age to [backup] recipients, and never lie in a backup in the clear. Recordings
+// are sealed already and are copied as they are.
+//
+// # What is not in it
+//
+// The log. A log from a backup would be shorter than what devices and outsiders have seen, and would sign a second history. It is
+// put back from [ledger] second_copy. Nor the journal, whose bytes belong to recordings that run, nor sign-ins: restored, they would
+// undo every sign-out since. rules.go names every file with what becomes of it; what no rule names is reported.
+//
+// # Against whom
+//
+// A crash: a set is written under another name and renamed when it is whole and checked. A thief of the backup, who must not be able to
+// open it. A reader of recordings, who must not become the gateway by the same key. Whoever writes to the place where backups lie:
+// at a restore every name, size and hash in it is untrusted input. Such a writer can still bring a set of their own making, because
+// public keys are public; the fingerprint that each backup prints, kept elsewhere, is what shows it.
+package backup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// Kind says whose archive it is.
+type Kind string
+
+// The two archives.
+const (
+	Gateway Kind = "gateway"
+	Signer  Kind = "signer"
+)
+
+// Names below an archive's directory.
+const (
+	setsDir       = "sets"
+	recordingsDir = "recordings"
+	openDir       = "open"
+	manifestName  = "manifest.json"
+	databaseName  = "database.age"
+	secretsName   = "secrets.age"
+	partSuffix    = ".part"
+	setTime       = "20060102T150405.000Z"
+)
+
+// Entry is one file of a set.
+type Entry struct {
+	Path     string    `json:"path"` // below the archive's directory, with slashes
+	Size     int64     `json:"size"`
+	SHA256   string    `json:"sha256"`
+	Modified time.Time `json:"modified,omitzero"` // of the source: a recording that is still the same is not copied again
+	Plain    int64     `json:"plain,omitempty"`   // bytes that open from a sealed file
+}
+
+// Manifest lists what a set consists of.
+type Manifest struct {
+	Format     int       `json:"format"` // 1
+	Kind       Kind      `json:"kind"`
+	Site       string    `json:"site"`   // address of the gateway
+	Origin     string    `json:"origin"` // name of the log
+	Made       time.Time `json:"made"`
+	Checkpoint []byte    `json:"checkpoint"` // signed head of the log after the snapshot
+	LogKey     string    `json:"log_key"`    // its verifier key
+	Files      []Entry   `json:"files"`
+}
+
+const format = 1
+
+// Limits on what is read of a backup, which is untrusted input.
+const (
+	maxManifest = 1 << 30
+	maxFiles    = 20_000_000
+	maxSecret   = 64 << 20 // one file of keys or state
+	maxSecrets  = 4 << 30  // all of them
+)
+
+// name is a set's directory.
+func (m *Manifest) name() string { return m.Made.UTC().Format(setTime) }
+
+// place says where the files of an archive come from and go to.
+type place struct {
+	kind  Kind
+	dir   string // data_dir, or the signer's directory
+	apart bool
+}
+
+func gatewayPlace(c *config.Config) place {
+	return place{Gateway, c.Site.DataDir, c.Signer.Socket != ""}
+}
+
+// signerPlace is where the signer's archive has its files: paths in it are relative to the signer's own directory, except for the
+// provider's people, which lie beside it where the signer is part of the gateway.
+func signerPlace(c *config.Config) place {
+	if c.Signer.Socket != "" {
+		return place{Signer, c.Signer.Dir, true}
+	}
+	return place{Signer, c.Site.DataDir, false}
+}
+
+// packed is the name of a file in a sealed archive: as where the signer is apart, so that the one can be restored as the other.
+func (p place) packed(name string) string {
+	if p.kind == Signer && !p.apart {
+		return strings.TrimPrefix(name, "signer/")
+	}
+	return name
+}
+
+// unpacked is the name below a place's directory.
+func (p place) unpacked(name string) string {
+	if p.kind == Signer && !p.apart && !strings.HasPrefix(name, "idp/") {
+		return "signer/" + name
+	}
+	return name
+}
+
+// signerDir is the signer's directory.
+func (p place) signerDir() string {
+	if p.apart {
+		return p.dir
+	}
+	return filepath.Join(p.dir, "signer")
+}
+
+// readManifest reads a set's manifest and checks its form.
+func readManifest(root *os.Root, set string) (*Manifest, []byte, error) {
+	raw, err := readRegular(root, setsDir+"/"+set+"/"+manifestName, maxManifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", manifestName, err)
+	}
+	if m.Format != format {
+		return nil, nil, fmt.Errorf("%s: format %d is not known; this program reads %d", manifestName, m.Format, format)
+	}
+	return &m, raw, m.check(set)
+}
+
+// openRegular opens a regular file and follows no link.
+func openRegular(root *os.Root, name string) (*os.File, int64, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+func readRegular(root *os.Root, name string, most int64) ([]byte, error) {
+	f, size, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > most {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, size, most)
+	}
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
+// sets lists the complete sets of an archive, the oldest first.
+func sets(root *os.Root) ([]string, error) {
+	dir, err := root.Open(setsDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if _, err := time.Parse(setTime, e.Name()); err == nil && e.IsDir() {
+			out = append(out, e.Name())
+		}
+	}
+	sortStrings(out)
+	return out, nil
+}
+
+func noBackup(dir string, kind Kind) error {
+	return errkind.New(errkind.NotFound, fmt.Sprintf("there is no complete backup of the %s in %s", kind, dir)).
+		WithHint("Name the directory that `sallyport backup --to` was given. A set whose name ends in .part was not finished.")
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// archiveDir is where an archive lies in the directory that commands name.
+func archiveDir(dir string, k Kind) string { return filepath.Join(dir, string(k)) }

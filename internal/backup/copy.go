@@ -1,0 +1,119 @@
+package backup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// recordings copies what is new of a gateway's recordings. A closed recording never changes, so it is copied once and shared by all
+// sets; one that still runs is copied into the set itself.
+type recordings struct {
+	from, to string // data_dir, archive
+	set      string // directory of the set that is being made, below to
+	name     string // of the finished set
+	before   map[string]Entry
+	result   *Result
+}
+
+// add brings one file into the backup and gives its entry.
+func (r *recordings) add(f found) (Entry, error) {
+	source := filepath.Join(r.from, filepath.FromSlash(f.name))
+	pooled := filepath.Join(r.to, filepath.FromSlash(f.name))
+	old, known := r.before[f.name]
+	if info, err := os.Lstat(pooled); known && err == nil && info.Mode().IsRegular() && info.Size() == old.Size &&
+		old.Size == f.info.Size() && old.Modified.Equal(f.info.ModTime()) {
+		r.result.Kept++
+		return old, nil
+	}
+	final, err := r.final(source)
+	if err != nil {
+		return Entry{}, err
+	}
+	to, name := pooled, f.name
+	if _, err := os.Lstat(pooled); err == nil && known { // it changed after all; sets that were made before keep theirs
+		final = false
+	}
+	if !final {
+		name = setsDir + "/" + r.name + "/" + openDir + "/" + f.name
+		to = filepath.Join(r.set, openDir, filepath.FromSlash(f.name))
+		r.result.Running++
+	}
+	e, err := copyFile(source, to)
+	e.Path, e.Modified = name, f.info.ModTime()
+	r.result.Copied++
+	r.result.Bytes += e.Size
+	return e, err
+}
+
+// final reports whether nothing is written to a file any more.
+func (r *recordings) final(source string) (bool, error) {
+	stem, container := strings.CutSuffix(source, ".srec")
+	if !container {
+		return true, nil
+	}
+	if _, err := os.Lstat(stem + ".cut"); err == nil {
+		return true, nil
+	}
+	return recorder.Finished(source)
+}
+
+// copyFile copies a file under another name, renames it, reads it again and gives its size and hash.
+func copyFile(from, to string) (Entry, error) {
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return Entry{}, err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return Entry{}, err
+	}
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, h), in)
+	if err == nil {
+		err = sameAgain(out, hex.EncodeToString(h.Sum(nil)))
+	}
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Rename(to+partSuffix, to)
+	}
+	return Entry{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}
+
+func sameAgain(f *os.File, want string) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if hex.EncodeToString(h.Sum(nil)) != want {
+		return errors.New(f.Name() + ": what was written does not read back")
+	}
+	return nil
+}
+
+// entryOf hashes a file that was just written.
+func entryOf(path, name string, plain int64) (Entry, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return Entry{Path: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil)), Plain: plain}, err
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,100 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// LogBack says what became of a log.
+type LogBack struct {
+	Dir   string `json:"dir"`
+	From  string `json:"from"`
+	Size  uint64 `json:"size"`
+	Was   uint64 `json:"was"`             // size of the log that was there
+	Aside string `json:"aside,omitempty"` // where that is now
+}
+
+// RestoreLog replaces a missing, short or damaged log by its second copy. The old one is set aside. The signer must not run.
+func (t Target) RestoreLog() (*LogBack, error) {
+	if t.logFrom() == "" {
+		return nil, errkind.New(errkind.Usage, "[ledger] second_copy is missing, so there is no copy of the log").
+			WithHint("Name one with --log-from: the second copy, or the `log` directory from the signer's old disk.")
+	}
+	root := signerPlace(t.Config).signerDir()
+	key, err := signer.LogKey(root)
+	if err != nil {
+		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("the log's key cannot be read: %v", err)).
+			WithHint("Run this as the signer's user. If the key is lost, restore the signer's backup, which puts the log back too.")
+	}
+	seen, err := stampOf(root, key)
+	if err != nil {
+		return nil, err
+	}
+	out := &LogBack{Dir: filepath.Join(root, "log"), From: t.logFrom()}
+	unlock, err := stopped(out.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	staged := filepath.Join(root, logStaged)
+	if err := os.RemoveAll(staged); err != nil { // of an attempt that was interrupted: the log itself is untouched
+		return nil, err
+	}
+	head, err := ledger.Restore(t.logFrom(), staged, key, seen...)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(staged))
+	}
+	own, err := ledger.Check(out.Dir, key)
+	if err == nil && own.Size >= head.Size {
+		return nil, errors.Join(errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries and its copy %d, so nothing was changed", own.Size, head.Size)), os.RemoveAll(staged))
+	}
+	out.Size, out.Was = head.Size, own.Size
+	return out, out.swap(staged, root)
+}
+
+func stampOf(dir, key string) ([]ledger.Checkpoint, error) {
+	r, err := signer.ReadRestored(dir)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	cp, err := ledger.ParseCheckpoint(r.Checkpoint, key)
+	return []ledger.Checkpoint{cp}, err
+}
+
+// stopped refuses a log that somebody writes to.
+func stopped(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errkind.New(errkind.Conflict, "the signer runs and writes to this log").WithHint("Stop it first: systemctl stop sallyport-signer (or sallyport, without a signer of its own).")
+	}
+	return func() { f.Close() }, nil
+}
+
+func (l *LogBack) swap(staged, root string) error {
+	if err := syncAll(staged); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(l.Dir); err == nil {
+		l.Aside = filepath.Join(root, shortLog+time.Now().UTC().Format(setTime))
+		if err := os.Rename(l.Dir, l.Aside); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Rename(staged, l.Dir), syncDir(root))
+}

@@ -1,0 +1,299 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+)
+
+// Options say where a backup goes.
+type Options struct {
+	To       string // directory; each archive has its own below it
+	Keep     int    // complete sets that stay, at least 1; recordings are shared by all
+	Progress Progress
+}
+
+// Result says what was done.
+type Result struct {
+	Kind        Kind     `json:"kind"`
+	Dir         string   `json:"dir"` // of the archive
+	Set         string   `json:"set"`
+	Fingerprint string   `json:"fingerprint"` // SHA-256 of the manifest, and by it of every file
+	Files       int      `json:"files"`
+	Copied      int      `json:"copied"`  // recordings' files
+	Kept        int      `json:"kept"`    // that an earlier set has already
+	Running     int      `json:"running"` // of those copied: not closed yet
+	Bytes       int64    `json:"bytes"`   // copied of recordings
+	LogSize     uint64   `json:"log_size"`
+	Unnamed     []string `json:"unnamed,omitempty"` // files that no rule names: not in the backup
+}
+
+// maker makes one set.
+type maker struct {
+	c     *config.Config
+	p     place
+	o     Options
+	to    []age.Recipient
+	dir   string // archive
+	set   string // being made
+	temp  string // below the source: never readable by others
+	m     Manifest
+	files []found
+	out   Result
+}
+
+// Make writes a new set of one archive and checks it. It is called as the user who owns the files, whether or not anything runs.
+func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result, error) {
+	to, err := Recipients(c)
+	if err != nil {
+		return nil, err
+	}
+	b := &maker{c: c, o: o, to: to, p: gatewayPlace(c), dir: archiveDir(o.To, kind)}
+	if kind == Signer {
+		b.p = signerPlace(c)
+	}
+	unlock, err := b.prepare()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	defer os.RemoveAll(b.temp)
+	for _, step := range []func(context.Context) error{b.secrets, b.database, b.stamp, b.recordings, b.finish} {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("backup of the %s: %w", kind, err)
+		}
+	}
+	return &b.out, b.prune()
+}
+
+// prepare makes the directories and removes what an interrupted backup left.
+func (b *maker) prepare() (unlock func(), err error) {
+	if rel, err := filepath.Rel(b.p.dir, b.dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("%s lies in %s, which is to be backed up", b.o.To, b.p.dir)).WithHint("Name a directory on another disk.")
+	}
+	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
+		return nil, errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
+	}
+	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
+	}
+	lock, err := os.OpenFile(filepath.Join(b.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
+	}
+	for _, pattern := range []string{filepath.Join(b.dir, setsDir, "*"+partSuffix), filepath.Join(b.p.dir, tempPrefix+"*")} {
+		left, _ := filepath.Glob(pattern) // only ever a malformed pattern
+		for _, path := range left {
+			if err := os.RemoveAll(path); err != nil {
+				return nil, errors.Join(err, lock.Close())
+			}
+		}
+	}
+	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin, Made: time.Now().UTC().Truncate(time.Millisecond)}
+	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
+	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
+	return func() { lock.Close() }, os.Mkdir(b.set, 0o700)
+}
+
+// secrets seals the keys, and of the signer its state and the provider's people.
+func (b *maker) secrets(context.Context) error {
+	unnamed, err := b.p.walk(func(f found) error {
+		if f.rule.Class == Sealed {
+			b.files = append(b.files, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(b.files) == 0 {
+		return errkind.New(errkind.NotFound, b.p.dir+" holds no keys of the "+string(b.p.kind)).WithHint("Start it once, and run this as its user.")
+	}
+	b.out.Unnamed = unnamed
+	return b.seal(secretsName, func(w io.Writer) error { return b.p.pack(w, b.files) })
+}
+
+func (b *maker) seal(name string, write func(io.Writer) error) error {
+	path := filepath.Join(b.set, name)
+	plain, err := seal(path, b.to, write)
+	if err != nil {
+		return err
+	}
+	e, err := entryOf(path, setsDir+"/"+b.m.name()+"/"+name, plain)
+	b.m.Files = append(b.m.Files, e)
+	return err
+}
+
+// database seals a snapshot, which lies in the clear beside the database for as long as that takes.
+func (b *maker) database(ctx context.Context) error {
+	if b.p.kind != Gateway {
+		return nil
+	}
+	b.o.Progress.say("database")
+	source := filepath.Join(b.p.dir, "gateway.db")
+	if err := b.roomFor(source); err != nil {
+		return err
+	}
+	var err error
+	if b.temp, err = os.MkdirTemp(b.p.dir, tempPrefix); err != nil {
+		return err
+	}
+	plain := filepath.Join(b.temp, "gateway.db")
+	if err := sqlite.Snapshot(ctx, source, plain); err != nil {
+		return err
+	}
+	return b.seal(databaseName, func(w io.Writer) error {
+		f, err := os.Open(plain)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	})
+}
+
+// roomFor refuses a snapshot that would take the space below which sessions are refused.
+func (b *maker) roomFor(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(b.p.dir, &st); err != nil {
+		return err
+	}
+	if free := int64(st.Bavail) * st.Bsize; free < info.Size()+int64(b.c.Recording.LowWater) {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("a snapshot of %d MiB would leave less free than [recording] low_water where data_dir lies", info.Size()>>20)).
+			WithHint("Free space there first.")
+	}
+	return nil
+}
+
+// recordings copies what is new of them. It comes after the snapshot, so that every session in it has its recording.
+func (b *maker) recordings(ctx context.Context) error {
+	if b.p.kind != Gateway {
+		return nil
+	}
+	r := &recordings{from: b.p.dir, to: b.dir, set: b.set, name: b.m.name(), before: b.earlier(), result: &b.out}
+	var all []found
+	if _, err := b.p.walk(func(f found) error {
+		if f.rule.Class == Recording {
+			all = append(all, f)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for i, f := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e, err := r.add(f)
+		if missing(err) { // moved or removed meanwhile
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		b.m.Files = append(b.m.Files, e)
+		b.o.Progress.count("recordings", i+1, len(all))
+	}
+	return nil
+}
+
+// earlier gives the recordings of the last complete set; those of one that cannot be read are copied again.
+func (b *maker) earlier() map[string]Entry {
+	out := map[string]Entry{}
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		return out
+	}
+	defer root.Close()
+	all, err := sets(root)
+	if err != nil || len(all) == 0 {
+		return out
+	}
+	m, _, err := readManifest(root, all[len(all)-1])
+	if err != nil {
+		return out
+	}
+	for _, e := range m.Files {
+		if strings.HasPrefix(e.Path, recordingsDir+"/") {
+			out[e.Path] = e
+		}
+	}
+	return out
+}
+
+// finish writes the manifest, makes everything durable and gives the set its name.
+func (b *maker) finish(context.Context) error {
+	raw, err := json.MarshalIndent(b.m, "", " ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(b.set, manifestName)
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		return err
+	}
+	if err := syncAll(b.dir); err != nil {
+		return err
+	}
+	if err := os.Rename(b.set, strings.TrimSuffix(b.set, partSuffix)); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(raw)
+	b.out.Fingerprint, b.out.Files = hex.EncodeToString(sum[:]), len(b.m.Files)
+	return syncDir(filepath.Join(b.dir, setsDir))
+}
+
+// syncAll makes all files of a file system durable: one call instead of one for each recording.
+func syncAll(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
+}
+
+// prune removes the oldest sets. Recordings stay: nothing deletes them at the gateway either.
+func (b *maker) prune() error {
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	all, err := sets(root)
+	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
+		err = root.RemoveAll(setsDir + "/" + all[0])
+	}
+	return err
+}
+
+func (p Progress) say(doing string) {
+	if p != nil {
+		p(doing, 0, 0)
+	}
+}

@@ -1,0 +1,106 @@
+package backup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// Recipients reads [backup] recipients and refuses one whose key opens recordings as well.
+func Recipients(c *config.Config) ([]age.Recipient, error) {
+	if len(c.Backup.Recipients) == 0 {
+		return nil, errkind.New(errkind.Usage, "[backup] recipients is missing: a backup holds keys and is written only sealed").
+			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the public half.")
+	}
+	var out []age.Recipient
+	own := map[string]string{} // public key: file
+	for _, path := range c.Backup.Recipients {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("[backup] recipients: %w", err)
+		}
+		rs, err := age.ParseRecipients(f)
+		f.Close()
+		if err != nil {
+			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v", path, err)).
+				WithHint("`age-keygen -y backup-key.txt` prints the public half.")
+		}
+		out = append(out, rs...)
+		for _, r := range rs {
+			own[fmt.Sprint(r)] = path
+		}
+	}
+	return out, keptApart(c, own)
+}
+
+// keptApart refuses a key that stands among the readers or unsealers, or is the archive's own.
+func keptApart(c *config.Config, own map[string]string) error {
+	lists := map[string]config.Words{"readers_files": c.Recording.ReadersFiles, "unsealers_files": c.Recording.UnsealersFiles}
+	for key, files := range lists {
+		for _, file := range files {
+			lines, err := publicKeys(file)
+			if err != nil {
+				return fmt.Errorf("[recording] %s must be readable, to see that no key of [backup] recipients is among them: %w", key, err)
+			}
+			for _, l := range lines {
+				if mine, ok := own[l]; ok {
+					return sharedKey(mine, "[recording] "+key+" ("+file+")")
+				}
+			}
+		}
+	}
+	path := c.Recording.ArchiveKey
+	if path == "" {
+		path = filepath.Join(c.Site.DataDir, "keys", "archive.txt")
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may not read it
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	ids, err := age.ParseIdentities(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, i := range ids {
+		if x, ok := i.(*age.X25519Identity); ok && own[x.Recipient().String()] != "" {
+			return sharedKey(own[x.Recipient().String()], "the archive's own identity "+path)
+		}
+	}
+	return nil
+}
+
+func sharedKey(mine, theirs string) error {
+	return errkind.New(errkind.Usage, fmt.Sprintf("a key in %s ([backup] recipients) is also %s", mine, theirs)).
+		WithHint("Give backups a key of their own. A backup holds the keys that sign the log and open sessions: who reads recordings must not be able " +
+			"to forge them, and who restores the gateway must not be able to read what people did.")
+}
+
+// publicKeys gives the lines of a file that are no comments.
+func publicKeys(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []string
+	in := bufio.NewScanner(f)
+	for in.Scan() {
+		if l := strings.TrimSpace(in.Text()); l != "" && !strings.HasPrefix(l, "#") {
+			out = append(out, l)
+		}
+	}
+	return out, in.Err()
+}

@@ -1,0 +1,247 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Restored says what was put in place.
+type Restored struct {
+	Kind        Kind      `json:"kind"`
+	Dir         string    `json:"dir"` // where it was put
+	Set         string    `json:"set"`
+	Fingerprint string    `json:"fingerprint"`
+	Made        time.Time `json:"made"`
+	Files       int       `json:"files"`
+	LogSize     uint64    `json:"log_size"`      // when the backup was made
+	Log         uint64    `json:"log,omitempty"` // of the log that was put in place
+	LogFrom     string    `json:"log_from,omitempty"`
+}
+
+// Target says where restores go.
+type Target struct {
+	Config  *config.Config
+	LogFrom string // copy of the log; empty: [ledger] second_copy
+}
+
+// Restore puts sets in place: the gateway's, the signer's, or both where they are one process. The directory must be empty.
+// Everything is checked before anything is written, and the files appear under their names last.
+func (t Target) Restore(ctx context.Context, ids []age.Identity, tell Progress, all ...*Set) ([]Restored, error) {
+	places := make([]place, len(all))
+	for i, s := range all {
+		if places[i] = gatewayPlace(t.Config); s.Manifest.Kind == Signer {
+			places[i] = signerPlace(t.Config)
+		}
+		if err := t.fits(s, places[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range all {
+		damaged := s.Manifest.verify(s.root, tell)
+		if err := problems(s.dir, damaged); err != nil {
+			return nil, err
+		}
+	}
+	dir := filepath.Join(places[0].dir, restoring)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	out := make([]Restored, len(all))
+	for i, s := range all {
+		var err error
+		if out[i], err = t.stage(ctx, s, places[i], dir, ids); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return out, settle(dir)
+}
+
+// fits refuses what cannot be put where the configuration says.
+func (t Target) fits(s *Set, p place) error {
+	m := s.Manifest
+	switch {
+	case m.Origin != t.Config.Ledger.Origin:
+		return errkind.New(errkind.Conflict, fmt.Sprintf("the backup is of the log %s, the configuration names %s", m.Origin, t.Config.Ledger.Origin)).
+			WithHint("Restore with the configuration of that gateway, or name its log in [ledger] origin.")
+	case m.Kind == Signer && t.logFrom() == "":
+		return errkind.New(errkind.Usage, "[ledger] second_copy is missing, and a log is never restored from a backup, so there is no log to go on with").
+			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old disk. Without any the log is lost; `log restart`, which begins another one that names it, follows in a later release.")
+	}
+	return empty(p.dir)
+}
+
+func (t Target) logFrom() string {
+	if t.LogFrom != "" {
+		return t.LogFrom
+	}
+	return t.Config.Ledger.SecondCopy
+}
+
+// empty refuses a directory that holds anything, and says what.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return errkind.New(errkind.Usage, dir+" does not exist").WithHint("Make it for the user that it will belong to: install -d -m 0700 -o USER " + dir)
+	}
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != "lost+found" {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	shown := names[:min(len(names), 8)]
+	return errkind.New(errkind.Conflict, fmt.Sprintf("%s is not empty: %s are in the way (%d in all)", dir, strings.Join(shown, ", "), len(names))).
+		WithHint("Stop what uses it, and move these away: a backup is restored into an empty directory only, never over newer data.")
+}
+
+// stage puts a set's files below dir.
+func (t Target) stage(ctx context.Context, s *Set, p place, dir string, ids []age.Identity) (Restored, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer root.Close()
+	out := Restored{Kind: p.kind, Dir: p.dir, Set: s.Name(), Fingerprint: s.Fingerprint, Made: s.Manifest.Made, LogSize: s.Checkpoint.Size}
+	secrets, _ := s.entry(secretsName)
+	err = s.unseal(secrets, ids, func(r io.Reader) error {
+		return s.names().unpack(r, func(name string, raw []byte) error {
+			out.Files++
+			return write(root, p.unpacked(name), strings.NewReader(string(raw)))
+		})
+	})
+	if err != nil {
+		return out, err
+	}
+	if p.kind == Gateway {
+		return out, s.stageGateway(ctx, root, dir, ids, &out)
+	}
+	return out, t.stageLog(s, p, dir, &out)
+}
+
+// stageGateway puts the database and the recordings in place.
+func (s *Set) stageGateway(ctx context.Context, root *os.Root, dir string, ids []age.Identity, out *Restored) error {
+	e, _ := s.entry(databaseName)
+	if err := s.unseal(e, ids, func(r io.Reader) error { return write(root, "gateway.db", r) }); err != nil {
+		return err
+	}
+	if err := sqlite.CheckFile(ctx, filepath.Join(dir, "gateway.db")); err != nil {
+		return err
+	}
+	out.Files++
+	for _, e := range s.Manifest.Files {
+		name, ok := recordingName(s.Name(), e.Path)
+		if !ok {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.copy(root, e, name); err != nil {
+			return err
+		}
+		out.Files++
+	}
+	return s.note(dir)
+}
+
+// copy puts one recording's file in place. It hashes again what it copies: the backup may change between two readings.
+func (s *Set) copy(root *os.Root, e Entry, name string) error {
+	f, _, err := openRegular(s.root, e.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if err := write(root, name, io.TeeReader(io.LimitReader(f, e.Size), h)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(h.Sum(nil)) != e.SHA256 {
+		return problems(s.dir, []Problem{{e.Path, "its bytes changed while it was restored"}})
+	}
+	return nil
+}
+
+// stageLog puts the log in place from a copy of it. The keys that were restored must have signed it.
+func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
+	staged := place{kind: Signer, dir: dir, apart: p.apart}.signerDir()
+	key, err := signer.LogKey(staged)
+	if err != nil {
+		return fmt.Errorf("the backup's keys: %w", err)
+	}
+	if key != s.Manifest.LogKey {
+		return errkind.New(errkind.Conflict, "the log key in the backup is not the one that its manifest names")
+	}
+	head, err := ledger.Restore(t.logFrom(), filepath.Join(staged, "log"), key, s.Checkpoint)
+	if err != nil {
+		return err
+	}
+	out.Log, out.LogFrom = head.Size, t.logFrom()
+	return s.note(staged)
+}
+
+// note leaves what the next start holds the log against.
+func (s *Set) note(dir string) error {
+	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second), Checkpoint: s.Manifest.Checkpoint}).Write(dir)
+}
+
+// write makes a new file and the directories that it lies in.
+func write(root *os.Root, name string, from io.Reader) error {
+	if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close())
+}
+
+// settle makes everything below dir durable and moves it up to where it belongs.
+func settle(dir string) error {
+	if err := syncAll(dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	up := filepath.Dir(dir)
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(dir, e.Name()), filepath.Join(up, e.Name())); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Remove(dir), syncDir(up))
+}
+
+// Unfinished refuses a directory in which a restore did not come to its end.
+func Unfinished(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, restoring)); err != nil {
+		return nil
+	}
+	return errkind.New(errkind.Conflict, fmt.Sprintf("a restore into %s did not finish", dir)).
+		WithHint("Empty the directory, its " + restoring + " too, and run `sallyport restore` again.")
+}

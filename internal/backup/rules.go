@@ -1,0 +1,178 @@
+package backup
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Class says what becomes of a file.
+type Class string
+
+// The classes.
+const (
+	Sealed    Class = "sealed"    // in secrets.age
+	Database  Class = "database"  // a snapshot, in database.age
+	Recording Class = "recording" // copied as it is: it is sealed, or says nothing
+	Never     Class = "never"     // not in a backup
+	Elsewhere Class = "elsewhere" // in the other archive
+)
+
+// Rule names files of a directory. In a pattern * is anything within one name, and ** at its end anything below.
+type Rule struct {
+	Pattern string
+	Class   Class
+	Why     string
+}
+
+// gatewayRules are for data_dir. The first that fits counts.
+var gatewayRules = []Rule{
+	{"keys/*.new", Never, "half-written"},
+	{"keys/idp-client.key", Sealed, "secret between the site and the built-in provider"},
+	{"keys/noise.key", Sealed, "devices know the gateway by it"},
+	{"keys/record.key", Sealed, "signs the close of recordings"},
+	{"keys/archive.txt", Sealed, "opens recordings for replay and search"},
+	{"tls/*.pem", Sealed, "the authority of [tls] mode \"self\", which devices and command lines trust"},
+	{"gateway.db", Database, "rows: people, devices, sessions, tokens, audit index"},
+	{"gateway.db-wal", Never, "in the snapshot"},
+	{"gateway.db-shm", Never, "in the snapshot"},
+	{"gateway.db-journal", Never, "in the snapshot"},
+	{"recordings/journal", Never, "bytes of recordings that run; they are in their files too"},
+	{"recordings/journal.*.kept", Recording, "bytes of a recording that could not be written, already sealed"},
+	{"recordings/lock", Never, "empty"},
+	{"recordings/ballast", Never, "space kept aside"},
+	{"recordings/**.new", Never, "half-written"},
+	{"recordings/**.srec", Recording, "a recording"},
+	{"recordings/**.rk.age", Recording, "its key, sealed to readers"},
+	{"recordings/**.sk.age", Recording, "its key of hidden input, sealed to unsealers"},
+	{"recordings/**.cut", Recording, "says that an interruption is in the log"},
+	{"restored.json", Never, "of this directory's own past"},
+	{tempPrefix + "**", Never, "a snapshot on its way"},
+	{restoring + "/**", Never, "a restore that did not finish"},
+	{"DEMO", Never, "marks a demo's data"},
+}
+
+// signerRules are for the signer's directory.
+var signerRules = []Rule{
+	{"keys/*.new", Never, "half-written"},
+	{"keys/*.key", Sealed, "root key, session CA, log key, pseudonyms; the provider's client secret where the signer is apart"},
+	{"bundle.json", Sealed, "the trust bundle, whose serial must never fall"},
+	{"bundle.json.new", Never, "half-written"},
+	{"state/**.new", Never, "half-written"},
+	{"state/devices/*.json", Sealed, "admitted devices"},
+	{"state/tokens/*.json", Sealed, "hashes of API tokens"},
+	{"state/policy*.json", Sealed, "every version of the policy"},
+	{"log/**", Never, "never from a backup: from [ledger] second_copy"},
+	{shortLog + "*/**", Never, "a log that was set aside"},
+	{logStaged + "/**", Never, "a log on its way from its copy"},
+	{"restored.json", Never, "of this directory's own past"},
+	{"restored.json.new", Never, "half-written"},
+	{restoring + "/**", Never, "a restore that did not finish"},
+}
+
+// peopleRules are for the built-in provider.
+var peopleRules = []Rule{
+	{"users.json", Sealed, "people, with hashes of their passwords and second factors"},
+	{"users.json.lock", Never, "empty"},
+	{"sessions.json", Never, "sign-ins: restored, they would undo sign-outs"},
+	{"keys/*.pem", Sealed, "signs the provider's tokens"},
+	{".new-*", Never, "half-written"},
+	{"keys/.new-*", Never, "half-written"},
+}
+
+const (
+	tempPrefix = ".backup-"
+	restoring  = ".restoring"
+	shortLog   = "log.short-"
+	logStaged  = "log.restoring"
+)
+
+// rules gives those of a place, in the words of its directory.
+func (p place) rules() []Rule {
+	below := func(dir string, rules []Rule, swap map[Class]Class) []Rule {
+		out := make([]Rule, len(rules))
+		for i, r := range rules {
+			if to, ok := swap[r.Class]; ok {
+				r.Class = to
+			}
+			r.Pattern = path.Join(dir, r.Pattern)
+			out[i] = r
+		}
+		return out
+	}
+	other := map[Class]Class{Sealed: Elsewhere}
+	switch {
+	case p.kind == Gateway && p.apart:
+		return gatewayRules
+	case p.kind == Gateway:
+		return append(append(below("signer", signerRules, other), below("idp", peopleRules, other)...), gatewayRules...)
+	case p.apart:
+		return append(below("idp", peopleRules, nil), signerRules...)
+	}
+	own := append(below("signer", signerRules, nil), below("idp", peopleRules, nil)...)
+	return append(own, below(".", gatewayRules, map[Class]Class{Sealed: Elsewhere, Database: Elsewhere, Recording: Elsewhere})...)
+}
+
+// classify gives the first rule for a path below a place's directory.
+func (p place) classify(name string) (Rule, bool) {
+	for _, r := range p.rules() {
+		if matches(r.Pattern, name) {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+func matches(pattern, name string) bool {
+	before, after, deep := strings.Cut(pattern, "**")
+	if !deep {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	}
+	if strings.Contains(before, "*") { // "log.short-*/**"
+		first, _, ok := strings.Cut(name, "/")
+		fits, err := path.Match(strings.TrimSuffix(before, "/"), first)
+		return ok && fits && err == nil
+	}
+	return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+}
+
+// found is a file below a place's directory.
+type found struct {
+	name string // with slashes
+	rule Rule
+	info fs.FileInfo
+}
+
+// walk shows every file of a place, and gives the names that no rule has or that are not regular files.
+func (p place) walk(see func(found) error) (unnamed []string, err error) {
+	err = filepath.WalkDir(p.dir, func(full string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if os.IsNotExist(err) {
+				return nil // it went away meanwhile
+			}
+			return err
+		}
+		rel, err := filepath.Rel(p.dir, full)
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name := filepath.ToSlash(rel)
+		rule, ok := p.classify(name)
+		if !ok || !d.Type().IsRegular() && rule.Class != Never {
+			unnamed = append(unnamed, name)
+			return nil
+		}
+		info, err := d.Info()
+		if os.IsNotExist(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return see(found{name, rule, info})
+	})
+	return unnamed, err
+}

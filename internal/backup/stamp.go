@@ -1,0 +1,70 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// stampWait bounds how long a published checkpoint may take to reach what the snapshot knows.
+const stampWait = 10 * time.Second
+
+// stamp writes the log's signed head into the manifest. It is read after the snapshot, so a log that is shorter than the stamp
+// lacks something that was signed.
+func (b *maker) stamp(ctx context.Context) error {
+	least := uint64(0)
+	if b.temp != "" {
+		var err error
+		if least, err = sqlite.NewestLeaf(ctx, filepath.Join(b.temp, "gateway.db")); err != nil {
+			return err
+		}
+	}
+	for end := time.Now().Add(stampWait); ; time.Sleep(50 * time.Millisecond) {
+		note, key, err := b.head(ctx)
+		if err != nil {
+			return err
+		}
+		cp, err := ledger.ParseCheckpoint(note, key)
+		if err != nil {
+			return err
+		}
+		if cp.Size >= least {
+			b.m.Checkpoint, b.m.LogKey, b.out.LogSize = note, key, cp.Size
+			return nil
+		}
+		if time.Now().After(end) {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d", cp.Size, least-1)).
+				WithHint("The log was rolled back, or its checkpoint cannot be published: `sallyport doctor --config FILE` says more.")
+		}
+	}
+}
+
+// head gives the log's newest checkpoint and its verifier key: of the signer, or from its files where they are ours.
+func (b *maker) head(ctx context.Context) (note []byte, key string, err error) {
+	if b.p.kind == Gateway && b.p.apart {
+		s := signer.NewClient(b.c.Signer.Socket)
+		keys, err := s.Keys(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		note, err := s.Head(ctx)
+		return note, keys.LogKey, err
+	}
+	dir := b.p.signerDir()
+	if key, err = signer.LogKey(dir); err != nil {
+		return nil, "", err
+	}
+	note, err = os.ReadFile(filepath.Join(dir, "log", "checkpoint"))
+	if err == nil && len(note) == 0 {
+		err = errors.New("the published checkpoint is empty; start the signer once")
+	}
+	return note, key, err
+}

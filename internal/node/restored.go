@@ -1,0 +1,205 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// putLogBack is the step after each refusal of a log that is too short.
+const putLogBack = "As the signer's user run `sallyport restore --log --config FILE`, which puts the log back from [ledger] second_copy, then start again. " +
+	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, follows in a later release."
+
+// checkRestored compares the log with the one that a backup has seen, after that was put in place. At the first start it takes over
+// from the log what happened since.
+func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
+	r, err := signer.ReadRestored(g.opt.Config.Site.DataDir)
+	if err != nil || r == nil {
+		return err
+	}
+	keys, err := g.Signer.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	seen, err := ledger.ParseCheckpoint(r.Checkpoint, keys.LogKey)
+	if err != nil {
+		return errkind.New(errkind.Conflict, "the backup that was restored here is of a gateway whose log has another key than the signer's").
+			WithHint("Restore the signer's backup of the same gateway, or start both with empty directories.").Because(err)
+	}
+	now, err := ledger.ParseCheckpoint(head, keys.LogKey)
+	if err != nil {
+		return err
+	}
+	if now.Size < seen.Size {
+		return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the backup that was restored here has seen %d: it is an older log, so the gateway does not serve", now.Size, seen.Size)).
+			WithHint(putLogBack)
+	}
+	if err := g.extends(ctx, seen, now); err != nil {
+		return err
+	}
+	if r.Examined > 0 {
+		return nil
+	}
+	return g.catchUp(ctx, r, seen.Size, now.Size)
+}
+
+func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) error {
+	var proof [][32]byte
+	if seen.Size > 0 && seen.Size < now.Size {
+		hashes, err := g.Signer.ProveConsistency(ctx, seen.Size, now.Size)
+		if err != nil {
+			return err
+		}
+		for _, h := range hashes {
+			proof = append(proof, h)
+		}
+	}
+	if err := ledger.CheckConsistency(seen.Size, seen.Root, now.Size, now.Root, proof); err != nil {
+		return errkind.New(errkind.Conflict, "the log does not go on from the one that the backup has seen, so the gateway does not serve").
+			WithHint(putLogBack).Because(err)
+	}
+	return nil
+}
+
+// catchUp walks what the log took in after the backup: restrictions hold again, and what only the log knows is named.
+func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint64) error {
+	for i := from; i < to; i++ {
+		e, err := g.Signer.Entry(ctx, i)
+		if err != nil {
+			return err
+		}
+		leaf, err := ledger.ParseLeaf(e.Leaf)
+		if err != nil {
+			return fmt.Errorf("log entry %d: %w", i, err)
+		}
+		if err := g.catchUpOn(ctx, r, leaf.Type, e.Body); err != nil {
+			return fmt.Errorf("log entry %d: %w", i, err)
+		}
+	}
+	r.Examined = to
+	if err := r.Write(g.opt.Config.Site.DataDir); err != nil {
+		return err
+	}
+	g.opt.Log.Warn("restored from a backup", slog.Time("made", r.Made), slog.Uint64("entries_since", to-from), slog.Int("sessions_lost", len(r.Sessions)), slog.Int("devices_lost", len(r.Devices)))
+	for _, s := range r.Sessions {
+		g.opt.Log.Warn("a session is in the log and not in the database", slog.String("session", s))
+	}
+	for _, d := range r.Devices {
+		g.opt.Log.Warn("a device was admitted after the backup and must be enrolled again", slog.String("device", d))
+	}
+	return nil
+}
+
+func (g *Gateway) catchUpOn(ctx context.Context, r *signer.Restored, typ string, raw []byte) error {
+	if typ == "open" {
+		body, err := ledger.ParseOpenBody(raw)
+		if err != nil {
+			return err
+		}
+		_, err = g.DB.Session(ctx, body.Session)
+		if errors.Is(err, store.ErrNotFound) && body.Part == 0 {
+			r.Sessions = append(r.Sessions, body.Session.String())
+			return nil
+		}
+		return notLost(err)
+	}
+	if typ != "token" && typ != "revoked" && typ != "locked" && typ != "admitted" {
+		return nil
+	}
+	body, err := ledger.ParseEventBody(raw)
+	if err != nil {
+		return err
+	}
+	if typ == "token" {
+		if body.Fields["revoked"] != "yes" {
+			return nil
+		}
+		return notLost(g.DB.RevokeAPIToken(ctx, body.Fields["id"], r.At))
+	}
+	return g.catchUpDevice(ctx, r, typ, body)
+}
+
+// catchUpDevice restricts a device again. One that was admitted meanwhile is not made known by this: that needs its enrolment.
+func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, typ string, body ledger.EventBody) error {
+	var fp wire.Hash
+	if err := fp.UnmarshalText([]byte(body.Fields["fp"])); err != nil {
+		return nil // no device
+	}
+	_, err := g.DB.ChangeDevice(ctx, fp, func(d *store.Device) error {
+		if d.State != store.Revoked && typ != "admitted" {
+			d.State, d.StateAt, d.StateBy, d.StateWhy = store.DeviceState(typ), r.At, "the log", body.Fields["why"]
+		}
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) && typ == "admitted" {
+		r.Devices = append(r.Devices, body.Fields["device"])
+	}
+	return notLost(err)
+}
+
+func notLost(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// keysThere refuses to make keys for a gateway that had some: devices would not know it, and its own recordings could not be opened.
+func (g *Gateway) keysThere(ctx context.Context) error {
+	_, known, err := g.DB.Devices(ctx, store.DeviceFilter{})
+	if err != nil || known == 0 {
+		return err
+	}
+	names := []string{"noise.key", "record.key"}
+	if g.opt.Config.Recording.ArchiveKey == "" {
+		names = append(names, "archive.txt")
+	}
+	for _, name := range names {
+		path := g.path("keys", name)
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although the database knows %d devices", path, known)).
+				WithHint("Put it back from the gateway's backup: `sallyport restore --config FILE --from DIR --identity KEY` into an empty data_dir.")
+		}
+	}
+	return nil
+}
+
+// restored says what a restore left to do.
+func (e *examination) restored() {
+	r, err := signer.ReadRestored(e.c.Site.DataDir)
+	if err != nil || r == nil {
+		return
+	}
+	e.add("restored", func() (string, error) {
+		text := "from the backup of " + r.Made.UTC().Format("2006-01-02 15:04:05 UTC")
+		if r.Examined == 0 {
+			return text + "; the gateway has not started since", nil
+		}
+		if len(r.Sessions)+len(r.Devices) == 0 {
+			return text + "; the log knows no session and no device that the database does not", nil
+		}
+		return "", odd(fmt.Sprintf("%s; the log knows %d session(s) that the database does not: %s; and %d device(s): %s", text,
+			len(r.Sessions), few(r.Sessions), len(r.Devices), few(r.Devices)),
+			"`sallyport audit export` has what the log says of these sessions. Enrol these devices again. "+filepath.Join(e.c.Site.DataDir, "restored.json")+" lists all of them.")
+	})
+}
+
+func few(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:5], ", ") + ", …"
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

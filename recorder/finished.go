@@ -1,0 +1,18 @@
+package recorder
+
+import "os"
+
+// Finished reports whether the container at path ends with its close. Nothing is written to it after that, so a copy of it stays
+// right. A container without a close is one that is being written, or was cut.
+func Finished(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	return closedFile(f, info.Size()), nil
+}
