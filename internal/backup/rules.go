@@ -5,7 +5,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 )
 
 // Class says what becomes of a file.
@@ -20,7 +22,8 @@ const (
 	Elsewhere Class = "elsewhere" // in the other archive
 )
 
-// Rule names files of a directory. In a pattern * is anything within one name, and ** at its end anything below.
+// Rule names files of a directory. In a pattern * is anything within one name, and ** anything, of one character or more,
+// across names.
 type Rule struct {
 	Pattern string
 	Class   Class
@@ -126,18 +129,18 @@ func (p place) classify(name string) (Rule, bool) {
 }
 
 func matches(pattern, name string) bool {
-	before, after, deep := strings.Cut(pattern, "**")
-	if !deep {
-		ok, err := path.Match(pattern, name)
-		return ok && err == nil
+	text := regexp.QuoteMeta(pattern)
+	text = strings.ReplaceAll(text, `\*\*`, `.+`)
+	text = strings.ReplaceAll(text, `\*`, `[^/]*`)
+	re, ok := patterns.Load(pattern)
+	if !ok {
+		re, _ = patterns.LoadOrStore(pattern, regexp.MustCompile(`^(?s:`+text+`)$`))
 	}
-	if strings.Contains(before, "*") { // "log.short-*/**"
-		first, _, ok := strings.Cut(name, "/")
-		fits, err := path.Match(strings.TrimSuffix(before, "/"), first)
-		return ok && fits && err == nil
-	}
-	return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+	return re.(*regexp.Regexp).MatchString(name)
 }
+
+// patterns are those that were compiled.
+var patterns sync.Map
 
 // found is a file below a place's directory.
 type found struct {
