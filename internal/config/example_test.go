@@ -60,6 +60,8 @@ func TestTheUnitsFitTheExample(t *testing.T) {
 	if signer["User"] == gateway["User"] || signer["User"] == "" || signer["User"] == "root" {
 		t.Errorf("the signer runs as %q, the gateway as %q: the signer's keys are then no secret", signer["User"], gateway["User"])
 	}
+	same("the backup's user", unit(t, "sallyport-backup.service")["User"], gateway["User"])
+	same("the signer's backup's user", unit(t, "sallyport-signer-backup.service")["User"], signer["User"])
 	stop, err := time.ParseDuration(gateway["TimeoutStopSec"] + "s")
 	if err != nil || stop < time.Duration(c.Site.DrainAtMost)+30*time.Second {
 		t.Errorf("systemd kills after %s, a drain takes %s and what follows", stop, c.Site.DrainAtMost)
