@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -106,7 +107,7 @@ func (b *Broker) closeParts(ctx context.Context) error {
 func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
 	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
-		return nil // what was cut is settled already
+		return b.closeFromLog(ctx, p) // what was cut is settled already; what is gone may have its end in the log
 	}
 	if err != nil {
 		return err
@@ -125,6 +126,23 @@ func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 		return err
 	}
 	return b.keepClose(ctx, leaf, p.Session, p.Part, f, recordOf(closed))
+}
+
+// closeFromLog takes over an end that the log has and the row does not, as after the restore of an older database.
+func (b *Broker) closeFromLog(ctx context.Context, p store.Part) error {
+	if p.OpenLeaf == nil {
+		return nil
+	}
+	found, err := b.findClose(ctx, *p.OpenLeaf, 10_000)
+	if err != nil || found == nil {
+		return err
+	}
+	body, err := ledger.ParseCloseBody(found.body)
+	if err != nil {
+		return err
+	}
+	f := closeFacts{head: body.HFinal, seq: body.Seq, bytes: body.Bytes, gaps: body.Gaps, reason: body.Reason, at: time.UnixMilli(body.AtMS)}
+	return b.keepClose(ctx, *found, p.Session, p.Part, f, store.RecordCut)
 }
 
 // endOnce gives the end that stands in the log, if an earlier recovery or the process itself got that far, or writes it.

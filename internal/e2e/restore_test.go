@@ -153,7 +153,7 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	if err := os.WriteFile(saved, []byte(k.admin.Must("log", "checkpoint")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ended := k.lasts(t)
+	ended, revoked := k.lasts(t), newToken(t, k.tess)
 	k.backup()
 	var again []struct{ Copied, Kept, Running int }
 	if err := json.Unmarshal([]byte(k.must(gatewayUID, "backup", "--to", k.Path("of-gateway"), "--json")), &again); err != nil {
@@ -167,6 +167,7 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	lost := k.sessions(t)[0]
+	k.tess.Must("token", "revoke", revoked.id)
 	k.lose()
 	ended()
 	t.Run("a damaged backup and a wrong identity are refused by name", k.refused)
@@ -177,6 +178,9 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 		k.WaitOnline(k.admin, k.agent, "press-1")
 		if got := k.job.run(t, "shell", "press-1", "--", "echo", "again"); got.Out != "again\n" {
 			t.Errorf("got %+v\n%s", got, k.gateway.Output())
+		}
+		if got := revoked.run(t, "whoami"); got.Status != 1 {
+			t.Errorf("a token that was revoked after the backup: got %+v", got)
 		}
 	})
 	t.Run("old evidence holds against a checkpoint of before", func(t *testing.T) {
@@ -338,6 +342,21 @@ func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T)
 	k.must(signerUID, "restore", "--log")
 	k.start()
 	k.WaitOnline(k.Person("ada"), k.agent, "press-1")
+
+	k.gateway.End(syscall.SIGTERM) // a gateway that has run makes no keys anew
+	for _, name := range []string{"noise.key", "record.key", "archive.txt"} {
+		path := k.Path("data", "keys", name)
+		if err := os.Rename(path, path+".moved"); err != nil {
+			t.Fatal(err)
+		}
+		p := k.Start("without-"+name, "serve", k.as(gatewayUID))
+		if status := p.Wait(); status != 1 || !strings.Contains(p.Output(), name+" is missing") {
+			t.Errorf("without %s: got %d %s", name, status, p.Output())
+		}
+		if err := os.Rename(path+".moved", path); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // own gives everything below a directory to a user.
