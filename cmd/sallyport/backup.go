@@ -39,7 +39,8 @@ func (c *backupCmd) Run(a *app) error {
 		return checkBackup(a, c.Check, c.Identity, "", c.JSON)
 	}
 	if c.Config == "" || c.To == "" {
-		return usageError("backup needs --config FILE and --to DIR, or --check DIR", "Run `sallyport backup --help` for what it takes.")
+		return usageError("backup needs --config FILE and --to DIR, or --check DIR",
+			"Run `sallyport backup --help` for what it takes.")
 	}
 	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
 	if err != nil {
@@ -78,11 +79,13 @@ func (c *backupCmd) tell(a *app, all []*backup.Result) error {
 	for _, r := range all {
 		fmt.Fprintf(a.stdout, "%s: %s, %d files", r.Kind, filepath.Join(r.Dir, "sets", r.Set), r.Files)
 		if r.Kind == backup.Gateway {
-			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of recordings that run), %d kept", r.Copied, r.Bytes, r.Running, r.Kept)
+			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of recordings that run), %d kept", r.Copied,
+				r.Bytes, r.Running, r.Kept)
 		}
 		fmt.Fprintf(a.stdout, "; log size %d\n  fingerprint %s\n", r.LogSize, r.Fingerprint)
 		if len(r.Unnamed) > 0 {
-			fmt.Fprintf(a.stderr, "sallyport: not in the backup, because no rule names them: %s\n", safe(strings.Join(r.Unnamed, ", ")))
+			fmt.Fprintf(a.stderr, "sallyport: not in the backup, because no rule names them: %s\n",
+				safe(strings.Join(r.Unnamed, ", ")))
 		}
 	}
 	return nil
@@ -138,10 +141,12 @@ func checkBackup(a *app, dir, identity, set string, asJSON bool) error {
 		if err != nil {
 			return inWords(err)
 		}
-		all = append(all, checkedSet{k, s.Name(), s.Fingerprint, len(s.Manifest.Files), s.Checkpoint.Size, len(ids) > 0, append([]backup.Problem{}, found...)})
+		all = append(all, checkedSet{k, s.Name(), s.Fingerprint, len(s.Manifest.Files), s.Checkpoint.Size, len(ids) > 0,
+			append([]backup.Problem{}, found...)})
 	}
 	if len(all) == 0 {
-		return errkind.New(errkind.NotFound, "there is no complete backup in "+dir).WithHint("Name the directory that `sallyport backup --to` was given.")
+		return errkind.New(errkind.NotFound, "there is no complete backup in "+dir).
+			WithHint("Name the directory that `sallyport backup --to` was given.")
 	}
 	return tellChecked(a, all, asJSON)
 }
@@ -159,7 +164,8 @@ func tellChecked(a *app, all []checkedSet, asJSON bool) error {
 		if asJSON {
 			break
 		}
-		fmt.Fprintf(a.stdout, "%s: set %s, %d files, log size %d\n  fingerprint %s\n", s.Kind, s.Set, s.Files, s.LogSize, s.Fingerprint)
+		fmt.Fprintf(a.stdout, "%s: set %s, %d files, log size %d\n  fingerprint %s\n", s.Kind, s.Set, s.Files, s.LogSize,
+			s.Fingerprint)
 		for _, p := range s.Problems {
 			fmt.Fprintf(a.stdout, "  DAMAGED %s: %s\n", safe(p.Path), safe(p.Text))
 		}

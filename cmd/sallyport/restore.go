@@ -36,7 +36,8 @@ func (c *restoreCmd) Run(a *app) error {
 		return checkBackup(a, c.From, c.Identity, c.Set, c.JSON)
 	}
 	if c.Config == "" || c.From == "" && !c.Log {
-		return usageError("restore needs --config FILE and --from DIR, or --log", "Run `sallyport restore --help` for what it takes.")
+		return usageError("restore needs --config FILE and --from DIR, or --log",
+			"Run `sallyport restore --help` for what it takes.")
 	}
 	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
 	if err != nil {
@@ -55,7 +56,8 @@ func (c *restoreCmd) Run(a *app) error {
 		return c.logBack(a, target)
 	}
 	if len(ids) == 0 {
-		return usageError("a backup is sealed, and --identity is missing", "Give the private half of a key that [backup] recipients named.")
+		return usageError("a backup is sealed, and --identity is missing",
+			"Give the private half of a key that [backup] recipients named.")
 	}
 	sets, err := c.open(kinds)
 	defer func() {
@@ -88,7 +90,8 @@ func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
 		known = known || s.Fingerprint == c.Fingerprint
 	}
 	if !known {
-		return all, errkind.New(errkind.Conflict, "the set in "+c.From+" has the fingerprint "+all[0].Fingerprint+", not the one that was given").
+		return all, errkind.New(errkind.Conflict,
+			"the set in "+c.From+" has the fingerprint "+all[0].Fingerprint+", not the one that was given").
 			WithHint("Look with --set for the one that has; if none does, somebody changed the backup.")
 	}
 	return all, nil
@@ -99,7 +102,8 @@ func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) err
 		return a.json(out)
 	}
 	for _, r := range out {
-		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %d files\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir, r.Files)
+		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %d files\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir,
+			r.Files)
 		if r.Log > 0 {
 			fmt.Fprintf(a.stdout, "log: %d entries from %s; the backup was made at %d\n", r.Log, r.LogFrom, r.LogSize)
 		}
@@ -113,9 +117,11 @@ func nextSteps(cfg *config.Config, out []backup.Restored) string {
 	text := ""
 	if cfg.Signer.Socket != "" {
 		if out[0].Kind == backup.Gateway {
-			text = "Next: restore the signer too if it was lost (`sallyport restore --signer`), then start sallyport-signer and sallyport.\n"
+			text = "Next: restore the signer too if it was lost (`sallyport restore --signer`), then start " +
+				"sallyport-signer and sallyport.\n"
 		} else {
-			text = "Next: restore the gateway too if it was lost (`sallyport restore`), then start sallyport-signer and sallyport.\n"
+			text = "Next: restore the gateway too if it was lost (`sallyport restore`), then start sallyport-signer and " +
+				"sallyport.\n"
 		}
 	} else {
 		text = "Next: start sallyport.\n"

@@ -2,22 +2,24 @@
 //
 // # Two archives
 //
-// The gateway's user makes one, the signer's user the other; where both are one process, one call makes both. Keys, secrets, the
-// database and the provider's people are sealed with age to [backup] recipients, and never lie in a backup in the clear. Recordings
-// are sealed already and are copied as they are.
+// The gateway's user makes one, the signer's user the other; where both are one process, one call makes both. Keys,
+// secrets, the database and the provider's people are sealed with age to [backup] recipients, and never lie in a
+// backup in the clear. Recordings are sealed already and are copied as they are.
 //
 // # What is not in it
 //
-// The log. A log from a backup would be shorter than what devices and outsiders have seen, and would sign a second history. It is
-// put back from [ledger] second_copy. Nor the journal, whose bytes belong to recordings that run, nor sign-ins: restored, they would
-// undo every sign-out since. rules.go names every file with what becomes of it; what no rule names is reported.
+// The log. A log from a backup would be shorter than what devices and outsiders have seen, and would sign a second
+// history. It is put back from [ledger] second_copy. Nor the journal, whose bytes belong to recordings that run, nor
+// sign-ins: restored, they would undo every sign-out since. rules.go names every file with what becomes of it; what
+// no rule names is reported.
 //
 // # Against whom
 //
-// A crash: a set is written under another name and renamed when it is whole and checked. A thief of the backup, who must not be able to
-// open it. A reader of recordings, who must not become the gateway by the same key. Whoever writes to the place where backups lie:
-// at a restore every name, size and hash in it is untrusted input. Such a writer can still bring a set of their own making, because
-// public keys are public; the fingerprint that each backup prints, kept elsewhere, is what shows it.
+// A crash: a set is written under another name and renamed when it is whole and checked. A thief of the backup, who
+// must not be able to open it. A reader of recordings, who must not become the gateway by the same key. Whoever
+// writes to the place where backups lie: at a restore every name, size and hash in it is untrusted input. Such a
+// writer can still bring a set of their own making, because public keys are public; the fingerprint that each backup
+// prints, kept elsewhere, is what shows it.
 package backup
 
 import (
@@ -101,8 +103,8 @@ func gatewayPlace(c *config.Config) place {
 	return place{Gateway, c.Site.DataDir, c.Signer.Socket != ""}
 }
 
-// signerPlace is where the signer's archive has its files: paths in it are relative to the signer's own directory, except for the
-// provider's people, which lie beside it where the signer is part of the gateway.
+// signerPlace is where the signer's archive has its files: paths in it are relative to the signer's own directory,
+// except for the provider's people, which lie beside it where the signer is part of the gateway.
 func signerPlace(c *config.Config) place {
 	if c.Signer.Socket != "" {
 		return place{Signer, c.Signer.Dir, true}
@@ -110,7 +112,8 @@ func signerPlace(c *config.Config) place {
 	return place{Signer, c.Site.DataDir, false}
 }
 
-// packed is the name of a file in a sealed archive: as where the signer is apart, so that the one can be restored as the other.
+// packed is the name of a file in a sealed archive: as where the signer is apart, so that the one can be restored as
+// the other.
 func (p place) packed(name string) string {
 	if p.kind == Signer && !p.apart {
 		return strings.TrimPrefix(name, "signer/")
@@ -211,7 +214,8 @@ func sets(root *os.Root) ([]string, error) {
 
 func noBackup(dir string, kind Kind) error {
 	return errkind.New(errkind.NotFound, fmt.Sprintf("there is no complete backup of the %s in %s", kind, dir)).
-		WithHint("Name the directory that `sallyport backup --to` was given. A set whose name ends in .part was not finished.")
+		WithHint("Name the directory that `sallyport backup --to` was given. A set whose name ends in .part was not " +
+			"finished.")
 }
 
 // syncDir makes the names in a directory durable.

@@ -46,7 +46,8 @@ func TestARestoreGivesBackEverythingButSignInsAndTakesTheLogFromItsCopy(t *testi
 	h.stop()
 	data, err := h.restore(h.ids)
 	must(t, err)
-	for _, name := range []string{"keys/noise.key", "keys/record.key", "signer/keys/root.key", "signer/keys/log.key", "signer/bundle.json", "signer/state/policy.json",
+	for _, name := range []string{"keys/noise.key", "keys/record.key", "signer/keys/root.key", "signer/keys/log.key",
+		"signer/bundle.json", "signer/state/policy.json",
 		"idp/users.json", "recordings/" + closed, "signer/log/log.data"} {
 		same(t, h.data(name), filepath.Join(data, name))
 	}
@@ -75,7 +76,8 @@ func rows(t *testing.T, path string) {
 	if _, err := db.APIToken(t.Context(), "t-1"); err != nil {
 		t.Errorf("the API token: %v", err)
 	}
-	if all, err := db.WebSessionsOf(t.Context(), id.Principal{Issuer: "https://idp.test", Subject: "ada"}); err != nil || len(all) != 0 {
+	if all, err := db.WebSessionsOf(t.Context(), id.Principal{Issuer: "https://idp.test", Subject: "ada"}); err != nil ||
+		len(all) != 0 {
 		t.Errorf("got %d sign-ins, %v: a restore would undo sign-outs", len(all), err)
 	}
 	raw, err := os.ReadFile(path)

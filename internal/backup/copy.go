@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// recordings copies what is new of a gateway's recordings. A closed recording never changes, so it is copied once and shared by all
-// sets; one that still runs is copied into the set itself.
+// recordings copies what is new of a gateway's recordings. A closed recording never changes, so it is copied once and
+// shared by all sets; one that still runs is copied into the set itself.
 type recordings struct {
 	from, to string // data_dir, archive
 	set      string // directory of the set that is being made, below to

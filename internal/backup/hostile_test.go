@@ -32,11 +32,12 @@ func TestADamagedBackupIsRefusedByName(t *testing.T) {
 		path  string
 		want  string
 	}{
-		"a flipped byte in a recording":    {flip, recording, file + ": its bytes are not those that were written"},
-		"a flipped byte in the database":   {flip, set(g, databaseName), databaseName + ": its bytes"},
-		"a flipped byte in the keys":       {flip, set(s, secretsName), secretsName + ": its bytes"},
-		"a missing recording":              {os.Remove, recording, file + ": it is missing"},
-		"a missing slot":                   {os.Remove, strings.TrimSuffix(recording, ".srec") + ".rk.age", ".rk.age: it is missing"},
+		"a flipped byte in a recording":  {flip, recording, file + ": its bytes are not those that were written"},
+		"a flipped byte in the database": {flip, set(g, databaseName), databaseName + ": its bytes"},
+		"a flipped byte in the keys":     {flip, set(s, secretsName), secretsName + ": its bytes"},
+		"a missing recording":            {os.Remove, recording, file + ": it is missing"},
+		"a missing slot": {os.Remove, strings.TrimSuffix(recording, ".srec") + ".rk.age",
+			".rk.age: it is missing"},
 		"missing keys":                     {os.Remove, set(s, secretsName), secretsName + ": it is missing"},
 		"a missing manifest":               {os.Remove, set(g, manifestName), manifestName},
 		"half a manifest":                  {half, set(g, manifestName), manifestName},
@@ -154,8 +155,10 @@ func TestALogThatIsOlderThanTheBackupIsNotPutInPlace(t *testing.T) {
 func TestASealedArchiveHoldsOnlyWhatARuleSeals(t *testing.T) {
 	p := place{kind: Signer, apart: true}
 	for _, h := range []tar.Header{
-		{Name: "../../etc/cron.d/x"}, {Name: "/etc/passwd"}, {Name: "keys/../../x"}, {Name: "keys/./root.key"}, {Name: "log/log.data"}, {Name: "idp/sessions.json"},
-		{Name: "keys/root.key", Typeflag: tar.TypeSymlink, Linkname: "/etc/shadow"}, {Name: "keys", Typeflag: tar.TypeDir}, {Name: "DEMO"}, {Name: "restored.json"},
+		{Name: "../../etc/cron.d/x"}, {Name: "/etc/passwd"}, {Name: "keys/../../x"}, {Name: "keys/./root.key"},
+		{Name: "log/log.data"}, {Name: "idp/sessions.json"},
+		{Name: "keys/root.key", Typeflag: tar.TypeSymlink, Linkname: "/etc/shadow"}, {Name: "keys", Typeflag: tar.TypeDir},
+		{Name: "DEMO"}, {Name: "restored.json"},
 		{Name: "state/devices/../../../x.json"}, {Name: "keys/a\\b.key"}, {Name: ""},
 	} {
 		var raw bytes.Buffer
@@ -198,15 +201,18 @@ func FuzzManifest(f *testing.F) {
 	hash := strings.Repeat("0", 64)
 	good := Manifest{Format: 1, Kind: Gateway, Made: time.Date(2026, 11, 29, 17, 0, 0, 0, time.UTC), Files: []Entry{
 		{Path: "sets/" + set + "/secrets.age", SHA256: hash}, {Path: "sets/" + set + "/database.age", SHA256: hash},
-		{Path: "recordings/2026/11/29/a.srec", SHA256: hash}, {Path: "sets/" + set + "/open/recordings/a.srec", SHA256: hash}}}
+		{Path: "recordings/2026/11/29/a.srec", SHA256: hash}, {Path: "sets/" + set + "/open/recordings/a.srec",
+			SHA256: hash}}}
 	raw, err := json.Marshal(good)
 	must(f, err)
 	f.Add(raw)
 	if err := good.check(set); err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range []string{"../x", "/etc/passwd", "recordings/../../x.srec", "recordings/./a.srec", "recordings//a.srec", "sets/x/open/recordings/a.srec",
-		"recordings/2026/11/29/a.srec" /* a second time */, "keys/noise.key", "gateway.db", "recordings/journal", "sets/" + set + "/open/../../x.srec"} {
+	for _, path := range []string{"../x", "/etc/passwd", "recordings/../../x.srec", "recordings/./a.srec",
+		"recordings//a.srec", "sets/x/open/recordings/a.srec",
+		"recordings/2026/11/29/a.srec" /* a second time */, "keys/noise.key", "gateway.db", "recordings/journal", "sets/" +
+			set + "/open/../../x.srec"} {
 		bad := good
 		bad.Files = append(append([]Entry{}, good.Files...), Entry{Path: path, SHA256: hash})
 		if err := bad.check(set); err == nil {

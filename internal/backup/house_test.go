@@ -69,7 +69,8 @@ func newHouse(t testing.TB) *house {
 	must(t, os.Mkdir(h.Ledger.SecondCopy, 0o700))
 	reader, officer, own := keyPair(t, h.dir, "reader"), keyPair(t, h.dir, "officer"), keyPair(t, h.dir, "backup")
 	h.ids = []age.Identity{own}
-	h.Recording.ReadersFiles, h.Recording.UnsealersFiles = config.Words{h.path("reader.age")}, config.Words{h.path("officer.age")}
+	h.Recording.ReadersFiles, h.Recording.UnsealersFiles = config.Words{h.path("reader.age")},
+		config.Words{h.path("officer.age")}
 	h.Backup.Recipients = config.Words{h.path("backup.age")}
 	for _, name := range []string{"noise.key", "record.key"} {
 		must(t, os.WriteFile(h.data("keys", name), []byte("secret of "+name), 0o600))
@@ -85,8 +86,9 @@ func newHouse(t testing.TB) *house {
 	h.fill()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
-	h.rec, _, err = recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.data("recordings"), Key: key, LogOrigin: h.Ledger.Origin,
-		Readers: []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{officer.Recipient()}, JournalBytes: 8 << 20})
+	h.rec, _, err = recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.data("recordings"), Key: key,
+		LogOrigin: h.Ledger.Origin,
+		Readers:   []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{officer.Recipient()}, JournalBytes: 8 << 20})
 	must(t, err)
 	t.Cleanup(h.stop)
 	return h
@@ -96,7 +98,8 @@ func newHouse(t testing.TB) *house {
 func (h *house) reopen() {
 	h.t.Helper()
 	var err error
-	h.sign, err = signer.New(signer.Config{Dir: h.data("signer"), Origin: h.Ledger.Origin, SecondCopy: h.Ledger.SecondCopy, Hosts: []string{"access.test:443"},
+	h.sign, err = signer.New(signer.Config{Dir: h.data("signer"), Origin: h.Ledger.Origin,
+		SecondCopy: h.Ledger.SecondCopy, Hosts: []string{"access.test:443"},
 		NoiseKey: wire.Sum([]byte("noise")), PassTime: time.Hour, SignInAge: time.Hour})
 	must(h.t, err)
 }
@@ -105,9 +108,11 @@ func (h *house) reopen() {
 func (h *house) fill() {
 	h.t.Helper()
 	ctx, who, now := h.t.Context(), id.Principal{Issuer: "https://idp.test", Subject: "ada"}, time.Now()
-	must(h.t, h.db.PutPrincipal(ctx, store.Principal{ID: who, Name: "Ada", Groups: []string{"administrators"}, SeenAt: now}))
+	must(h.t, h.db.PutPrincipal(ctx, store.Principal{ID: who, Name: "Ada", Groups: []string{"administrators"},
+		SeenAt: now}))
 	must(h.t, h.db.AddAPIToken(ctx, store.APIToken{ID: "t-1", Principal: who, Created: now, Expires: now.Add(time.Hour)}))
-	must(h.t, h.db.AddWebSession(ctx, store.WebSession{IDHash: [32]byte{1}, Principal: who, Provider: "p", IDToken: "SECRET-ID-TOKEN", Kind: store.KindWeb,
+	must(h.t, h.db.AddWebSession(ctx, store.WebSession{IDHash: [32]byte{1}, Principal: who, Provider: "p",
+		IDToken: "SECRET-ID-TOKEN", Kind: store.KindWeb,
 		AuthTime: now, Created: now, LastSeen: now, Expires: now.Add(time.Hour)}))
 }
 

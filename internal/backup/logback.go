@@ -23,7 +23,8 @@ type LogBack struct {
 	Aside string `json:"aside,omitempty"` // where that is now
 }
 
-// RestoreLog replaces a missing, short or damaged log by its second copy. The old one is set aside. The signer must not run.
+// RestoreLog replaces a missing, short or damaged log by its second copy. The old one is set aside. The signer must
+// not run.
 func (t Target) RestoreLog() (*LogBack, error) {
 	if t.logFrom() == "" {
 		return nil, errkind.New(errkind.Usage, "[ledger] second_copy is missing, so there is no copy of the log").
@@ -33,7 +34,8 @@ func (t Target) RestoreLog() (*LogBack, error) {
 	key, err := signer.LogKey(root)
 	if err != nil {
 		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("the log's key cannot be read: %v", err)).
-			WithHint("Run this as the signer's user. If the key is lost, restore the signer's backup, which puts the log back too.")
+			WithHint("Run this as the signer's user. If the key is lost, restore the signer's backup, which puts the log " +
+				"back too.")
 	}
 	seen, err := stampOf(root, key)
 	if err != nil {
@@ -55,7 +57,9 @@ func (t Target) RestoreLog() (*LogBack, error) {
 	}
 	own, err := ledger.Check(out.Dir, key)
 	if err == nil && own.Size >= head.Size {
-		return nil, errors.Join(errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries and its copy %d, so nothing was changed", own.Size, head.Size)), os.RemoveAll(staged))
+		return nil, errors.Join(errkind.New(errkind.Conflict,
+			fmt.Sprintf("the log has %d entries and its copy %d, so nothing was changed", own.Size, head.Size)),
+			os.RemoveAll(staged))
 	}
 	out.Size, out.Was = head.Size, own.Size
 	return out, out.swap(staged, root)
@@ -81,7 +85,8 @@ func stopped(dir string) (unlock func(), err error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, errkind.New(errkind.Conflict, "the signer runs and writes to this log").WithHint("Stop it first: systemctl stop sallyport-signer (or sallyport, without a signer of its own).")
+		return nil, errkind.New(errkind.Conflict, "the signer runs and writes to this log").
+			WithHint("Stop it first: systemctl stop sallyport-signer (or sallyport, without a signer of its own).")
 	}
 	return func() { f.Close() }, nil
 }

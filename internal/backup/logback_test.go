@@ -17,11 +17,13 @@ func TestAShortLogIsReplacedByItsCopyAndSetAside(t *testing.T) {
 	h.reopen()
 	h.grow(2)
 	target := Target{Config: h.Config}
-	if _, err := target.RestoreLog(); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), "the signer runs") {
+	if _, err := target.RestoreLog(); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(),
+		"the signer runs") {
 		t.Errorf("while the signer runs: got %v", err)
 	}
 	h.sign.Close()
-	if _, err := target.RestoreLog(); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), "nothing was changed") {
+	if _, err := target.RestoreLog(); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(),
+		"nothing was changed") {
 		t.Errorf("a log that is whole: got %v", err)
 	}
 	must(t, os.RemoveAll(h.data("signer", "log")))

@@ -57,7 +57,8 @@ type maker struct {
 	out   Result
 }
 
-// Make writes a new set of one archive and checks it. It is called as the user who owns the files, whether or not anything runs.
+// Make writes a new set of one archive and checks it. It is called as the user who owns the files, whether or not
+// anything runs.
 func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result, error) {
 	to, err := Recipients(c)
 	if err != nil {
@@ -87,13 +88,15 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 // prepare makes the directories and removes what an interrupted backup left.
 func (b *maker) prepare() (unlock func(), err error) {
 	if rel, err := filepath.Rel(b.p.dir, b.dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("%s lies in %s, which is to be backed up", b.o.To, b.p.dir)).WithHint("Name a directory on another disk.")
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("%s lies in %s, which is to be backed up", b.o.To, b.p.dir)).
+			WithHint("Name a directory on another disk.")
 	}
 	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
 		return nil, errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
 	}
 	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).
+			WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
 	}
 	lock, err := os.OpenFile(filepath.Join(b.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -103,7 +106,8 @@ func (b *maker) prepare() (unlock func(), err error) {
 		lock.Close()
 		return nil, errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
 	}
-	for _, pattern := range []string{filepath.Join(b.dir, setsDir, "*"+partSuffix), filepath.Join(b.p.dir, tempPrefix+"*")} {
+	for _, pattern := range []string{filepath.Join(b.dir, setsDir, "*"+partSuffix), filepath.Join(b.p.dir,
+		tempPrefix+"*")} {
 		left, _ := filepath.Glob(pattern) // only ever a malformed pattern
 		for _, path := range left {
 			if err := os.RemoveAll(path); err != nil {
@@ -111,7 +115,8 @@ func (b *maker) prepare() (unlock func(), err error) {
 			}
 		}
 	}
-	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin, Made: time.Now().UTC().Truncate(time.Millisecond)}
+	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
+		Made: time.Now().UTC().Truncate(time.Millisecond)}
 	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
 	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
 	return func() { lock.Close() }, os.Mkdir(b.set, 0o700)
@@ -129,7 +134,8 @@ func (b *maker) secrets(context.Context) error {
 		return err
 	}
 	if len(b.files) == 0 {
-		return errkind.New(errkind.NotFound, b.p.dir+" holds no keys of the "+string(b.p.kind)).WithHint("Start it once, and run this as its user.")
+		return errkind.New(errkind.NotFound, b.p.dir+" holds no keys of the "+string(b.p.kind)).
+			WithHint("Start it once, and run this as its user.")
 	}
 	b.out.Unnamed = unnamed
 	return b.seal(secretsName, func(w io.Writer) error { return b.p.pack(w, b.files) })
@@ -186,7 +192,9 @@ func (b *maker) roomFor(path string) error {
 		return err
 	}
 	if free := int64(st.Bavail) * st.Bsize; free < info.Size()+int64(b.c.Recording.LowWater) {
-		return errkind.New(errkind.Unavailable, fmt.Sprintf("a snapshot of %d MiB would leave less free than [recording] low_water where data_dir lies", info.Size()>>20)).
+		return errkind.New(errkind.Unavailable,
+			fmt.Sprintf("a snapshot of %d MiB would leave less free than [recording] low_water where data_dir lies",
+				info.Size()>>20)).
 			WithHint("Free space there first.")
 	}
 	return nil

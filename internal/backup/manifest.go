@@ -117,7 +117,9 @@ func problems(dir string, all []Problem) error {
 	if n := len(all) - 1; n > 0 {
 		text += fmt.Sprintf(", and %d more", n)
 	}
-	return errkind.New(errkind.Conflict, text).WithHint("Nothing was put in place. `sallyport backup --check DIR` lists every damaged file; an older set may be whole (--set).")
+	return errkind.New(errkind.Conflict, text).
+		WithHint("Nothing was put in place. `sallyport backup --check DIR` lists every damaged file; an older set may " +
+			"be whole (--set).")
 }
 
 // Progress is told how far something has come. A nil Progress hears nothing.

@@ -27,7 +27,8 @@ type Set struct {
 	root        *os.Root
 }
 
-// Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked, its files not.
+// Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked,
+// its files not.
 func Open(dir string, kind Kind, set string) (*Set, error) {
 	archive := archiveDir(dir, kind)
 	root, err := os.OpenRoot(archive)
@@ -56,7 +57,8 @@ func open(root *os.Root, dir string, kind Kind, set string) (*Set, error) {
 	case set == "":
 		set = all[len(all)-1]
 	case !slices.Contains(all, set):
-		return nil, errkind.New(errkind.NotFound, fmt.Sprintf("there is no complete set %.100q in %s", set, dir)).WithHint("Sets there: " + strings.Join(all, ", "))
+		return nil, errkind.New(errkind.NotFound, fmt.Sprintf("there is no complete set %.100q in %s", set, dir)).
+			WithHint("Sets there: " + strings.Join(all, ", "))
 	}
 	m, raw, err := readManifest(root, set)
 	if err == nil && m.Kind != kind {
@@ -129,7 +131,8 @@ func (s *Set) unseal(e Entry, ids []age.Identity, read func(io.Reader) error) er
 	var wrong *age.NoIdentityMatchError
 	if errors.As(err, &wrong) {
 		return errkind.New(errkind.Denied, fmt.Sprintf("the identity given does not open %s", e.Path)).
-			WithHint("Give the private half of a key that [backup] recipients named when the backup was made, with --identity.").Because(err)
+			WithHint("Give the private half of a key that [backup] recipients named when the backup was made, with " +
+				"--identity.").Because(err)
 	}
 	return err
 }
@@ -142,7 +145,8 @@ func ReadIdentities(path string) ([]age.Identity, error) {
 	}
 	ids, err := age.ParseIdentities(bytes.NewReader(raw))
 	if err != nil {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("--identity %s: %v", path, err)).WithHint("It holds lines that begin with AGE-SECRET-KEY-, as age-keygen writes them.")
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("--identity %s: %v", path, err)).
+			WithHint("It holds lines that begin with AGE-SECRET-KEY-, as age-keygen writes them.")
 	}
 	return ids, nil
 }

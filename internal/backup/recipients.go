@@ -18,8 +18,10 @@ import (
 // Recipients reads [backup] recipients and refuses one whose key opens recordings as well.
 func Recipients(c *config.Config) ([]age.Recipient, error) {
 	if len(c.Backup.Recipients) == 0 {
-		return nil, errkind.New(errkind.Usage, "[backup] recipients is missing: a backup holds keys and is written only sealed").
-			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the public half.")
+		return nil, errkind.New(errkind.Usage,
+			"[backup] recipients is missing: a backup holds keys and is written only sealed").
+			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the " +
+				"public half.")
 	}
 	var out []age.Recipient
 	own := map[string]string{} // public key: file
@@ -31,7 +33,8 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 		rs, err := age.ParseRecipients(f)
 		f.Close()
 		if err != nil {
-			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v", path, err)).
+			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v",
+				path, err)).
 				WithHint("`age-keygen -y backup-key.txt` prints the public half.")
 		}
 		out = append(out, rs...)
@@ -44,12 +47,14 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 
 // keptApart refuses a key that stands among the readers or unsealers, or is the archive's own.
 func keptApart(c *config.Config, own map[string]string) error {
-	lists := map[string]config.Words{"readers_files": c.Recording.ReadersFiles, "unsealers_files": c.Recording.UnsealersFiles}
+	lists := map[string]config.Words{"readers_files": c.Recording.ReadersFiles,
+		"unsealers_files": c.Recording.UnsealersFiles}
 	for key, files := range lists {
 		for _, file := range files {
 			lines, err := publicKeys(file)
 			if err != nil {
-				return fmt.Errorf("[recording] %s must be readable, to see that no key of [backup] recipients is among them: %w", key, err)
+				return fmt.Errorf("[recording] %s must be readable, to see that no key of [backup] recipients is among them: %w",
+					key, err)
 			}
 			for _, l := range lines {
 				if mine, ok := own[l]; ok {
@@ -84,7 +89,8 @@ func keptApart(c *config.Config, own map[string]string) error {
 
 func sharedKey(mine, theirs string) error {
 	return errkind.New(errkind.Usage, fmt.Sprintf("a key in %s ([backup] recipients) is also %s", mine, theirs)).
-		WithHint("Give backups a key of their own. A backup holds the keys that sign the log and open sessions: who reads recordings must not be able " +
+		WithHint("Give backups a key of their own. A backup holds the keys that sign the log and open sessions: who " +
+			"reads recordings must not be able " +
 			"to forge them, and who restores the gateway must not be able to read what people did.")
 }
 

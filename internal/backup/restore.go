@@ -40,8 +40,8 @@ type Target struct {
 	LogFrom string // copy of the log; empty: [ledger] second_copy
 }
 
-// Restore puts sets in place: the gateway's, the signer's, or both where they are one process. The directory must be empty.
-// Everything is checked before anything is written, and the files appear under their names last.
+// Restore puts sets in place: the gateway's, the signer's, or both where they are one process. The directory must be
+// empty. Everything is checked before anything is written, and the files appear under their names last.
 func (t Target) Restore(ctx context.Context, ids []age.Identity, tell Progress, all ...*Set) ([]Restored, error) {
 	places := make([]place, len(all))
 	for i, s := range all {
@@ -77,11 +77,14 @@ func (t Target) fits(s *Set, p place) error {
 	m := s.Manifest
 	switch {
 	case m.Origin != t.Config.Ledger.Origin:
-		return errkind.New(errkind.Conflict, fmt.Sprintf("the backup is of the log %s, the configuration names %s", m.Origin, t.Config.Ledger.Origin)).
+		return errkind.New(errkind.Conflict, fmt.Sprintf("the backup is of the log %s, the configuration names %s",
+			m.Origin, t.Config.Ledger.Origin)).
 			WithHint("Restore with the configuration of that gateway, or name its log in [ledger] origin.")
 	case m.Kind == Signer && t.logFrom() == "":
-		return errkind.New(errkind.Usage, "[ledger] second_copy is missing, and a log is never restored from a backup, so there is no log to go on with").
-			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old disk. Without any the log is lost; `log restart`, which begins another one that names it, follows in a later release.")
+		return errkind.New(errkind.Usage,
+			"[ledger] second_copy is missing, and a log is never restored from a backup, so there is no log to go on with").
+			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old disk. " +
+				"Without any the log is lost; `log restart`, which begins another one that names it, follows in a later release.")
 	}
 	return empty(p.dir)
 }
@@ -97,7 +100,8 @@ func (t Target) logFrom() string {
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return errkind.New(errkind.Usage, dir+" does not exist").WithHint("Make it for the user that it will belong to: install -d -m 0700 -o USER " + dir)
+		return errkind.New(errkind.Usage, dir+" does not exist").
+			WithHint("Make it for the user that it will belong to: install -d -m 0700 -o USER " + dir)
 	}
 	if err != nil {
 		return err
@@ -112,8 +116,10 @@ func empty(dir string) error {
 		return nil
 	}
 	shown := names[:min(len(names), 8)]
-	return errkind.New(errkind.Conflict, fmt.Sprintf("%s is not empty: %s are in the way (%d in all)", dir, strings.Join(shown, ", "), len(names))).
-		WithHint("Stop what uses it, and move these away: a backup is restored into an empty directory only, never over newer data.")
+	return errkind.New(errkind.Conflict, fmt.Sprintf("%s is not empty: %s are in the way (%d in all)", dir,
+		strings.Join(shown, ", "), len(names))).
+		WithHint("Stop what uses it, and move these away: a backup is restored into an empty directory only, never over " +
+			"newer data.")
 }
 
 // stage puts a set's files below dir.
@@ -123,7 +129,8 @@ func (t Target) stage(ctx context.Context, s *Set, p place, dir string, ids []ag
 		return Restored{}, err
 	}
 	defer root.Close()
-	out := Restored{Kind: p.kind, Dir: p.dir, Set: s.Name(), Fingerprint: s.Fingerprint, Made: s.Manifest.Made, LogSize: s.Checkpoint.Size}
+	out := Restored{Kind: p.kind, Dir: p.dir, Set: s.Name(), Fingerprint: s.Fingerprint, Made: s.Manifest.Made,
+		LogSize: s.Checkpoint.Size}
 	secrets, _ := s.entry(secretsName)
 	err = s.unseal(secrets, ids, func(r io.Reader) error {
 		return s.names().unpack(r, func(name string, raw []byte) error {
@@ -203,7 +210,8 @@ func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
 
 // note leaves what the next start holds the log against.
 func (s *Set) note(dir string) error {
-	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second), Checkpoint: s.Manifest.Checkpoint}).Write(dir)
+	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
+		Checkpoint: s.Manifest.Checkpoint}).Write(dir)
 }
 
 // write makes a new file and the directories that it lies in.

@@ -22,8 +22,8 @@ const (
 	Elsewhere Class = "elsewhere" // in the other archive
 )
 
-// Rule names files of a directory. In a pattern * is anything within one name, and ** anything, of one character or more,
-// across names.
+// Rule names files of a directory. In a pattern * is anything within one name, and ** anything, of one character or
+// more, across names.
 type Rule struct {
 	Pattern string
 	Class   Class
@@ -60,7 +60,8 @@ var gatewayRules = []Rule{
 // signerRules are for the signer's directory.
 var signerRules = []Rule{
 	{"keys/*.new", Never, "half-written"},
-	{"keys/*.key", Sealed, "root key, session CA, log key, pseudonyms; the provider's client secret where the signer is apart"},
+	{"keys/*.key", Sealed,
+		"root key, session CA, log key, pseudonyms; the provider's client secret where the signer is apart"},
 	{"bundle.json", Sealed, "the trust bundle, whose serial must never fall"},
 	{"bundle.json.new", Never, "half-written"},
 	{"state/**.new", Never, "half-written"},
@@ -115,7 +116,8 @@ func (p place) rules() []Rule {
 		return append(below("idp", peopleRules, nil), signerRules...)
 	}
 	own := append(below("signer", signerRules, nil), below("idp", peopleRules, nil)...)
-	return append(own, below(".", gatewayRules, map[Class]Class{Sealed: Elsewhere, Database: Elsewhere, Recording: Elsewhere})...)
+	return append(own, below(".", gatewayRules, map[Class]Class{Sealed: Elsewhere, Database: Elsewhere,
+		Recording: Elsewhere})...)
 }
 
 // classify gives the first rule for a path below a place's directory.

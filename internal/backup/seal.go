@@ -64,7 +64,8 @@ func unseal(f io.Reader, ids []age.Identity, plain int64, read func(io.Reader) e
 		return err
 	}
 	if rest, err := io.Copy(io.Discard, in); err != nil || in.N != 1 {
-		return fmt.Errorf("it opens to another length than the manifest says (%d more bytes read, %w)", rest, errors.Join(err, errLength))
+		return fmt.Errorf("it opens to another length than the manifest says (%d more bytes read, %w)", rest,
+			errors.Join(err, errLength))
 	}
 	return nil
 }
@@ -85,7 +86,8 @@ func (p place) pack(w io.Writer, files []found) error {
 		if len(raw) > maxSecret {
 			return fmt.Errorf("%s has %d bytes, more than %d", f.name, len(raw), maxSecret)
 		}
-		h := &tar.Header{Name: p.packed(f.name), Mode: 0o600, Size: int64(len(raw)), ModTime: f.info.ModTime(), Format: tar.FormatPAX, Typeflag: tar.TypeReg}
+		h := &tar.Header{Name: p.packed(f.name), Mode: 0o600, Size: int64(len(raw)), ModTime: f.info.ModTime(),
+			Format: tar.FormatPAX, Typeflag: tar.TypeReg}
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}

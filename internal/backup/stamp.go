@@ -17,8 +17,8 @@ import (
 // stampWait bounds how long a published checkpoint may take to reach what the snapshot knows.
 const stampWait = 10 * time.Second
 
-// stamp writes the log's signed head into the manifest. It is read after the snapshot, so a log that is shorter than the stamp
-// lacks something that was signed.
+// stamp writes the log's signed head into the manifest. It is read after the snapshot, so a log that is shorter than
+// the stamp lacks something that was signed.
 func (b *maker) stamp(ctx context.Context) error {
 	least := uint64(0)
 	if b.temp != "" {
@@ -41,8 +41,10 @@ func (b *maker) stamp(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d", cp.Size, least-1)).
-				WithHint("The log was rolled back, or its checkpoint cannot be published: `sallyport doctor --config FILE` says more.")
+			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d",
+				cp.Size, least-1)).
+				WithHint("The log was rolled back, or its checkpoint cannot be published: `sallyport doctor --config FILE` " +
+					"says more.")
 		}
 	}
 }

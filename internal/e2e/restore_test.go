@@ -31,7 +31,8 @@ func newRehearsal(t *testing.T) *rehearsal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, text := range map[string]string{k.Path("etc", "backup.age"): id.Recipient().String(), k.Path("etc", "backup.txt"): id.String()} {
+	for path, text := range map[string]string{k.Path("etc", "backup.age"): id.Recipient().String(), k.Path("etc",
+		"backup.txt"): id.String()} {
 		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +43,8 @@ func newRehearsal(t *testing.T) *rehearsal {
 			os.Chown(k.Path(dir), owner, owner)
 		}
 	}
-	k.Text += fmt.Sprintf("[ledger]\nsecond_copy = %q\n[backup]\nrecipients = [%q]\n", k.Path("copy"), k.Path("etc", "backup.age"))
+	k.Text += fmt.Sprintf("[ledger]\nsecond_copy = %q\n[backup]\nrecipients = [%q]\n", k.Path("copy"), k.Path("etc",
+		"backup.age"))
 	k.Write()
 	k.start()
 	k.AddUser("ada", "administrators")
@@ -78,8 +80,10 @@ func (k *rehearsal) must(uid uint32, args ...string) string {
 
 func (k *rehearsal) backup() {
 	k.t.Helper()
-	for _, out := range []string{k.must(gatewayUID, "backup", "--to", k.Path("of-gateway"), "--json"), k.must(signerUID, "backup", "--signer", "--to", k.Path("of-signer"), "--json")} {
-		if strings.Contains(out, "unnamed") { // a file that appears in a data directory needs a rule in internal/backup/rules.go
+	for _, out := range []string{k.must(gatewayUID, "backup", "--to", k.Path("of-gateway"), "--json"), k.must(signerUID,
+		"backup", "--signer", "--to", k.Path("of-signer"), "--json")} {
+		if strings.Contains(out,
+			"unnamed") { // a file that appears in a data directory needs a rule in internal/backup/rules.go
 			k.t.Errorf("files that no rule of the backup names: %s", out)
 		}
 	}
@@ -156,10 +160,12 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	ended, revoked := k.lasts(t), newToken(t, k.tess)
 	k.backup()
 	var again []struct{ Copied, Kept, Running int }
-	if err := json.Unmarshal([]byte(k.must(gatewayUID, "backup", "--to", k.Path("of-gateway"), "--json")), &again); err != nil {
+	if err := json.Unmarshal([]byte(k.must(gatewayUID, "backup", "--to", k.Path("of-gateway"), "--json")),
+		&again); err != nil {
 		t.Fatal(err)
 	}
-	if r := again[0]; r.Kept < 5 || r.Copied != 1 || r.Running != 1 { // two slots and a container of the old one, two slots of the one that runs
+	if r := again[0]; r.Kept < 5 || r.Copied != 1 ||
+		r.Running != 1 { // two slots and a container of the old one, two slots of the one that runs
 		t.Errorf("a second backup: got %+v, want what runs alone", r)
 	}
 	nothingClear(t, k)
@@ -189,13 +195,15 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 		}
 		evidence := filepath.Join(t.TempDir(), "evidence")
 		k.Person("otto").Must("sessions", "export", old, "--out", evidence)
-		cmd := exec.Command(filepath.Join(testenv.Binaries(t), "sallyport-verify"), "--log-key", key, "--checkpoint", saved, "--log", k.Path("copy"), evidence)
+		cmd := exec.Command(filepath.Join(testenv.Binaries(t), "sallyport-verify"), "--log-key", key, "--checkpoint", saved,
+			"--log", k.Path("copy"), evidence)
 		if got := testenv.Finish(t, cmd); got.Status != 0 {
 			t.Errorf("got %+v", got)
 		}
 	})
 	t.Run("what only the log knows is named", func(t *testing.T) {
-		if !strings.Contains(k.gateway.Output(), "a session is in the log and not in the database") || !strings.Contains(k.gateway.Output(), lost) {
+		if !strings.Contains(k.gateway.Output(), "a session is in the log and not in the database") ||
+			!strings.Contains(k.gateway.Output(), lost) {
 			t.Errorf("the session %s is not named:\n%s", lost, k.gateway.Output())
 		}
 		read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json"))).want(t, "restored", "look", lost)
@@ -263,7 +271,8 @@ func nothingClear(t *testing.T, k *rehearsal) {
 				return err
 			}
 			raw, err := os.ReadFile(path)
-			for _, secret := range []string{string(key[:32]), "PRIVATE KEY", "SECRET-KEY", "SQLite format", "argon2id", "\"tess\""} {
+			for _, secret := range []string{string(key[:32]), "PRIVATE KEY", "SECRET-KEY", "SQLite format", "argon2id",
+				"\"tess\""} {
 				if strings.Contains(string(raw), secret) {
 					t.Errorf("%s holds %q in the clear", path, secret)
 				}
@@ -307,7 +316,8 @@ func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T)
 	}
 	putOld()
 	refused := k.Start("refused", "signer", k.as(signerUID))
-	if status := refused.Wait(); status != 1 || !strings.Contains(refused.Output(), "the log was rolled back") || !strings.Contains(refused.Output(), "sallyport restore --log --config FILE") {
+	if status := refused.Wait(); status != 1 || !strings.Contains(refused.Output(), "the log was rolled back") ||
+		!strings.Contains(refused.Output(), "sallyport restore --log --config FILE") {
 		t.Fatalf("got %d %s", status, refused.Output())
 	}
 	k.must(signerUID, "restore", "--log")
@@ -330,7 +340,8 @@ func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T)
 	putOld()
 	k.startSigner()
 	alone := k.Start("alone", "serve", k.as(gatewayUID))
-	if status := alone.Wait(); status != 1 || !strings.Contains(alone.Output(), "so the gateway does not serve") || !strings.Contains(alone.Output(), "sallyport restore --log --config FILE") {
+	if status := alone.Wait(); status != 1 || !strings.Contains(alone.Output(), "so the gateway does not serve") ||
+		!strings.Contains(alone.Output(), "sallyport restore --log --config FILE") {
 		t.Fatalf("got %d %s", status, alone.Output())
 	}
 	k.signer.End(syscall.SIGTERM)

@@ -63,7 +63,8 @@ func TestSomebodyWhoWasRemovedHasLeftAndTheNameIsFree(t *testing.T) {
 	if all, err := again.All(); err != nil || len(all) != 0 && all[0].Name == "anna" {
 		t.Errorf("she is listed: %+v, %v", all, err)
 	}
-	if next, err := again.Add(User{Name: "anna", Groups: []string{}}, password); err != nil || next.Subject == anna.Subject {
+	if next, err := again.Add(User{Name: "anna", Groups: []string{}}, password); err != nil ||
+		next.Subject == anna.Subject {
 		t.Errorf("another anna: got %+v, %v", next, err)
 	}
 }

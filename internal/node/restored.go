@@ -17,11 +17,13 @@ import (
 )
 
 // putLogBack is the step after each refusal of a log that is too short.
-const putLogBack = "As the signer's user run `sallyport restore --log --config FILE`, which puts the log back from [ledger] second_copy, then start again. " +
-	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, follows in a later release."
+const putLogBack = "As the signer's user run `sallyport restore --log --config FILE`, which puts the log back " +
+	"from [ledger] second_copy, then start again. " +
+	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, follows in a later " +
+	"release."
 
-// checkRestored compares the log with the one that a backup has seen, after that was put in place. At the first start it takes over
-// from the log what happened since.
+// checkRestored compares the log with the one that a backup has seen, after that was put in place. At the first start
+// it takes over from the log what happened since.
 func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	r, err := signer.ReadRestored(g.opt.Config.Site.DataDir)
 	if err != nil || r == nil {
@@ -33,7 +35,8 @@ func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	}
 	seen, err := ledger.ParseCheckpoint(r.Checkpoint, keys.LogKey)
 	if err != nil {
-		return errkind.New(errkind.Conflict, "the backup that was restored here is of a gateway whose log has another key than the signer's").
+		return errkind.New(errkind.Conflict,
+			"the backup that was restored here is of a gateway whose log has another key than the signer's").
 			WithHint("Restore the signer's backup of the same gateway, or start both with empty directories.").Because(err)
 	}
 	now, err := ledger.ParseCheckpoint(head, keys.LogKey)
@@ -41,7 +44,9 @@ func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 		return err
 	}
 	if now.Size < seen.Size {
-		return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the backup that was restored here has seen %d: it is an older log, so the gateway does not serve", now.Size, seen.Size)).
+		return errkind.New(errkind.Conflict,
+			fmt.Sprintf("the log has %d entries, and the backup that was restored here has seen %d: it is an older log, so "+
+				"the gateway does not serve", now.Size, seen.Size)).
 			WithHint(putLogBack)
 	}
 	if err := g.extends(ctx, seen, now); err != nil {
@@ -65,7 +70,8 @@ func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) erro
 		}
 	}
 	if err := ledger.CheckConsistency(seen.Size, seen.Root, now.Size, now.Root, proof); err != nil {
-		return errkind.New(errkind.Conflict, "the log does not go on from the one that the backup has seen, so the gateway does not serve").
+		return errkind.New(errkind.Conflict,
+			"the log does not go on from the one that the backup has seen, so the gateway does not serve").
 			WithHint(putLogBack).Because(err)
 	}
 	return nil
@@ -90,7 +96,8 @@ func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint
 	if err := r.Write(g.opt.Config.Site.DataDir); err != nil {
 		return err
 	}
-	g.opt.Log.Warn("restored from a backup", slog.Time("made", r.Made), slog.Uint64("entries_since", to-from), slog.Int("sessions_lost", len(r.Sessions)), slog.Int("devices_lost", len(r.Devices)))
+	g.opt.Log.Warn("restored from a backup", slog.Time("made", r.Made), slog.Uint64("entries_since", to-from),
+		slog.Int("sessions_lost", len(r.Sessions)), slog.Int("devices_lost", len(r.Devices)))
 	for _, s := range r.Sessions {
 		g.opt.Log.Warn("a session is in the log and not in the database", slog.String("session", s))
 	}
@@ -129,7 +136,8 @@ func (g *Gateway) catchUpOn(ctx context.Context, r *signer.Restored, typ string,
 	return g.catchUpDevice(ctx, r, typ, body)
 }
 
-// catchUpDevice restricts a device again. One that was admitted meanwhile is not made known by this: that needs its enrolment.
+// catchUpDevice restricts a device again. One that was admitted meanwhile is not made known by this: that needs its
+// enrolment.
 func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, typ string, body ledger.EventBody) error {
 	var fp wire.Hash
 	if err := fp.UnmarshalText([]byte(body.Fields["fp"])); err != nil {
@@ -154,7 +162,8 @@ func notLost(err error) error {
 	return err
 }
 
-// keysThere refuses to make keys for a gateway that had some: devices would not know it, and its own recordings could not be opened.
+// keysThere refuses to make keys for a gateway that had some: devices would not know it, and its own recordings could
+// not be opened.
 func (g *Gateway) keysThere(ctx context.Context) error {
 	_, known, err := g.DB.Devices(ctx, store.DeviceFilter{})
 	if err != nil || known == 0 {
@@ -167,8 +176,10 @@ func (g *Gateway) keysThere(ctx context.Context) error {
 	for _, name := range names {
 		path := g.path("keys", name)
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although the database knows %d devices", path, known)).
-				WithHint("Put it back from the gateway's backup: `sallyport restore --config FILE --from DIR --identity KEY` into an empty data_dir.")
+			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although the database knows %d devices", path,
+				known)).
+				WithHint("Put it back from the gateway's backup: `sallyport restore --config FILE --from DIR --identity KEY` " +
+					"into an empty data_dir.")
 		}
 	}
 	return nil
@@ -188,9 +199,11 @@ func (e *examination) restored() {
 		if len(r.Sessions)+len(r.Devices) == 0 {
 			return text + "; the log knows no session and no device that the database does not", nil
 		}
-		return "", odd(fmt.Sprintf("%s; the log knows %d session(s) that the database does not: %s; and %d device(s): %s", text,
+		return "", odd(fmt.Sprintf("%s; the log knows %d session(s) that the database does not: %s; and %d device(s): %s",
+			text,
 			len(r.Sessions), few(r.Sessions), len(r.Devices), few(r.Devices)),
-			"`sallyport audit export` has what the log says of these sessions. Enrol these devices again. "+filepath.Join(e.c.Site.DataDir, "restored.json")+" lists all of them.")
+			"The log proves that these sessions were; their rows are lost. Enrol these devices again. "+
+				filepath.Join(e.c.Site.DataDir, "restored.json")+" lists all of them.")
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup, the state is:
-// what was taken away since the backup was made must not come back with it. Only restrictions are taken from the log; whatever
-// widens needs an administrator's evidence, as always.
+// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup,
+// the state is: what was taken away since the backup was made must not come back with it. Only restrictions are taken
+// from the log; whatever widens needs an administrator's evidence, as always.
 type relearned struct {
 	devices map[string]string // fingerprint: the restriction that was written last, empty after it was lifted
 	tokens  map[string]bool   // ids of revoked API tokens
@@ -71,8 +71,8 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	return u, r, nil
 }
 
-// relearn applies what the log took away and the state does not know of, as after the restore of a backup, or after a crash
-// between a leaf and its file.
+// relearn applies what the log took away and the state does not know of, as after the restore of a backup, or after a
+// crash between a leaf and its file.
 func (s *Service) relearn(r *relearned) error {
 	log := cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler))
 	for _, d := range s.state.devices {
@@ -84,7 +84,8 @@ func (s *Service) relearn(r *relearned) error {
 		if err := s.state.putDevice(d); err != nil {
 			return err
 		}
-		log.Warn("a device was restricted after this state was saved, and is restricted again", slog.String("device", string(d.Name)), slog.String("state", want))
+		log.Warn("a device was restricted after this state was saved, and is restricted again", slog.String("device",
+			string(d.Name)), slog.String("state", want))
 	}
 	for _, t := range s.state.tokens {
 		if t.Revoked || !r.tokens[t.ID] {

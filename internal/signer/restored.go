@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Restored says that a directory was put in place from a backup. It lies there as restored.json: the gateway keeps one too. The
-// log must never be shorter than the one that the backup saw.
+// Restored says that a directory was put in place from a backup. It lies there as restored.json: the gateway keeps
+// one too. The log must never be shorter than the one that the backup saw.
 type Restored struct {
 	Made       time.Time `json:"made"`           // the backup
 	At         time.Time `json:"at"`             // the restore
@@ -62,7 +62,8 @@ func (s *Service) noteRestore(ctx context.Context) error {
 	if err != nil || r == nil || r.Leaf != nil {
 		return err
 	}
-	leaf, err := s.event(ctx, "restore", "", map[string]string{"made": r.Made.UTC().Format(time.RFC3339), "at": r.At.UTC().Format(time.RFC3339)})
+	leaf, err := s.event(ctx, "restore", "", map[string]string{"made": r.Made.UTC().Format(time.RFC3339),
+		"at": r.At.UTC().Format(time.RFC3339)})
 	if err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func (s *Service) noteRestore(ctx context.Context) error {
 	return r.Write(s.cfg.Dir)
 }
 
-// notLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and the log's
-// second copy know the old ones, and the file in the way would keep the right one from being put back.
+// notLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and
+// the log's second copy know the old ones, and the file in the way would keep the right one from being put back.
 func notLost(dir, second string) error {
 	begun, signs := "", []string{filepath.Join(dir, "bundle.json"), filepath.Join(dir, "log", "log.data")}
 	if second != "" {
@@ -88,8 +89,10 @@ func notLost(dir, second string) error {
 	for _, name := range keyFiles {
 		path := filepath.Join(dir, "keys", name)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before: %s is there", path, begun)).
-				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. For a new installation name empty directories.")
+			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before: %s is there",
+				path, begun)).
+				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. " +
+					"For a new installation name empty directories.")
 		}
 	}
 	return nil

@@ -10,17 +10,18 @@ import (
 	"path/filepath"
 )
 
-// A copy of the log holds, beside the tiles for outsiders, a data file that is byte for byte the beginning of the log's own.
-// Leaves alone would not do: after the loss of the log's disk the log must go on, and it cannot without what its leaves commit
-// to. Unlike the tiles the data file is synced, or a power cut could leave the copy behind what devices have seen. It lies in a
-// directory of its own, so that the tiles can be served to outsiders without it.
+// A copy of the log holds, beside the tiles for outsiders, a data file that is byte for byte the beginning of the
+// log's own. Leaves alone would not do: after the loss of the log's disk the log must go on, and it cannot without
+// what its leaves commit to. Unlike the tiles the data file is synced, or a power cut could leave the copy behind
+// what devices have seen. It lies in a directory of its own, so that the tiles can be served to outsiders without it.
 const privateDir = "private"
 
 // mirrorPath is the data file of a copy.
 func mirrorPath(dir string) string { return filepath.Join(dir, privateDir, dataFile) }
 
-// mirrored compares the data file of a copy with the log's own and gives the length of their common beginning. It fails when the
-// copy holds signed entries that the log does not have; a damaged or half-written copy is written again from there.
+// mirrored compares the data file of a copy with the log's own and gives the length of their common beginning. It
+// fails when the copy holds signed entries that the log does not have; a damaged or half-written copy is written
+// again from there.
 func (l *Log) mirrored(dir string) (int64, error) {
 	path := mirrorPath(dir)
 	info, err := os.Lstat(path)
@@ -46,7 +47,8 @@ func (l *Log) mirrored(dir string) (int64, error) {
 	if err != nil {
 		return same, nil // no checkpoint in it is whole: it proves nothing
 	}
-	if l.signedBeyond(append(c.rest, 0), l.head.Size) { // the byte keeps a checkpoint at the very end from passing for a torn batch
+	if l.signedBeyond(append(c.rest, 0),
+		l.head.Size) { // the byte keeps a checkpoint at the very end from passing for a torn batch
 		return 0, rolledBack(dir, l.head.Size+1, l.head.Size)
 	}
 	return same, l.has(dir, c.last)

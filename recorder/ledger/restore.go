@@ -13,9 +13,10 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Restore puts the log into dir from a copy that Open wrote, or from a log's own old directory, and gives its head. The copy is read from the root: signature of its
-// last checkpoint under verifierKey, every entry, and what each entry commits to. It must go on from every checkpoint in atLeast,
-// and from the checkpoint that the copy itself has published. dir must hold no log.
+// Restore puts the log into dir from a copy that Open wrote, or from a log's own old directory, and gives its head.
+// The copy is read from the root: signature of its last checkpoint under verifierKey, every entry, and what each
+// entry commits to. It must go on from every checkpoint in atLeast, and from the checkpoint that the copy itself has
+// published. dir must hold no log.
 func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoint, error) {
 	f, err := openCopyData(copyDir)
 	if err != nil {
@@ -33,7 +34,8 @@ func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoin
 	whole := &Copy{Head: head, hashes: c.hashes}
 	for _, held := range append(shown, atLeast...) {
 		if err := whole.Extends(held); err != nil {
-			return Checkpoint{}, errkind.New(errkind.Conflict, fmt.Sprintf("the copy of the log in %s cannot be used: %v", copyDir, err)).
+			return Checkpoint{}, errkind.New(errkind.Conflict, fmt.Sprintf("the copy of the log in %s cannot be used: %v",
+				copyDir, err)).
 				WithHint("Look for a newer copy of the log: the signer's old disk, or a backup of the second copy's disk.")
 		}
 	}
@@ -62,7 +64,8 @@ func openCopyData(copyDir string) (*os.File, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is no %s, from which alone the log can go on", path)).
-			WithHint("Mount the disk that [ledger] second_copy names. A copy made by an older release holds leaves only, which verifiers read.")
+			WithHint("Mount the disk that [ledger] second_copy names. A copy made by an older release holds leaves only, " +
+				"which verifiers read.")
 	case err != nil:
 		return nil, fmt.Errorf("log copy: %w", err)
 	case !info.Mode().IsRegular():
@@ -83,7 +86,8 @@ func checkCopyData(f *os.File, verifierKey string) (*contents, Checkpoint, error
 	}
 	root, err := rootAt(uint64(len(c.offsets)), c.hashes)
 	if err != nil || uint64(len(c.offsets)) != head.Size || root != head.Root {
-		return nil, head, fmt.Errorf("its entries do not give its checkpoint of size %d: an entry was changed, added or taken away", head.Size)
+		return nil, head, fmt.Errorf("its entries do not give its checkpoint of size %d: an entry was changed, added or "+
+			"taken away", head.Size)
 	}
 	for i, at := range c.offsets {
 		if err := checkBody(f, at, c.end); err != nil {
@@ -157,8 +161,10 @@ func notShown(s note.Signer, copies []string) error {
 			if err != nil || info.Size() == 0 {
 				continue
 			}
-			return errkind.New(errkind.Conflict, fmt.Sprintf("there is no log here, but its copy in %s holds one of %s", dir, s.Name())).
-				WithHint("`sallyport restore --log --config FILE`, as the signer's user, puts the log back from that copy. For a new installation name an empty directory.")
+			return errkind.New(errkind.Conflict, fmt.Sprintf("there is no log here, but its copy in %s holds one of %s", dir,
+				s.Name())).
+				WithHint("`sallyport restore --log --config FILE`, as the signer's user, puts the log back from that copy. " +
+					"For a new installation name an empty directory.")
 		}
 	}
 	return nil

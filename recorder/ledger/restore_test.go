@@ -59,8 +59,10 @@ func TestACopyThatWasChangedIsNotRestored(t *testing.T) {
 		spoil func(t *testing.T, second string)
 		want  string
 	}{
-		"a flipped byte in a body": {func(t *testing.T, second string) { flip(t, mirrorPath(second), "a body") }, "it shrank"},
-		"no data file":             {func(t *testing.T, second string) { remove(t, mirrorPath(second)) }, "from which alone the log can go on"},
+		"a flipped byte in a body": {func(t *testing.T, second string) { flip(t, mirrorPath(second), "a body") },
+			"it shrank"},
+		"no data file": {func(t *testing.T, second string) { remove(t, mirrorPath(second)) },
+			"from which alone the log can go on"},
 		"a link": {func(t *testing.T, second string) {
 			path := mirrorPath(second)
 			if err := os.Rename(path, path+".x"); err != nil {

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// Snapshot writes a consistent copy of the database at from to the new file to, while a gateway may be running on it. Sign-ins are
-// left out: restored, they would undo every sign-out since, and they hold tokens of the provider. The copy is checked.
+// Snapshot writes a consistent copy of the database at from to the new file to, while a gateway may be running on it.
+// Sign-ins are left out: restored, they would undo every sign-out since, and they hold tokens of the provider. The
+// copy is checked.
 func Snapshot(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); err != nil {
 		return fmt.Errorf("snapshot of the database: %w", err)
@@ -35,7 +36,8 @@ func plainHandle(path, mode string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	dsn := (&url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"mode": {mode}, "_busy_timeout": {"30000"}}.Encode()}).String()
+	dsn := (&url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"mode": {mode},
+		"_busy_timeout": {"30000"}}.Encode()}).String()
 	db, err := sql.Open("sqlite3", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
