@@ -137,7 +137,11 @@ func (b *Broker) closeFromLog(ctx context.Context, p store.Part) error {
 	if err != nil || found == nil {
 		return err
 	}
-	body, err := ledger.ParseCloseBody(found.body)
+	e, err := b.cfg.Signer.Entry(ctx, *found)
+	if err != nil {
+		return err
+	}
+	body, err := ledger.ParseCloseBody(e.Body)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ var gatewayRules = []Rule{
 	{"recordings/journal", Never, "bytes of recordings that run; they are in their files too"},
 	{"recordings/journal.*.kept", Recording, "bytes of a recording that could not be written, already sealed"},
 	{"recordings/lock", Never, "empty"},
+	{"recordings/settled-before", Never, "the day before which a start reads nothing; without it the next start reads everything once"},
 	{"recordings/ballast", Never, "space kept aside"},
 	{"recordings/**.new", Never, "half-written"},
 	{"recordings/**.srec", Recording, "a recording"},
