@@ -136,7 +136,12 @@ func (h *house) record(text string) (file string, end func()) {
 	r, err := h.rec.Create(h.t.Context(), recorder.PartConfig{Session: sid})
 	must(h.t, err)
 	must(h.t, r.Output(h.t.Context(), 0, 1, []byte(text)))
-	return recorder.FileName(sid, 0), func() {
+	root := h.data("recordings")
+	path, err := recorder.Locate(root, recorder.FileName(sid, 0), time.Time{})
+	must(h.t, err)
+	file, err = filepath.Rel(root, path)
+	must(h.t, err)
+	return file, func() {
 		h.t.Helper()
 		_, err := r.Close(h.t.Context(), "exit")
 		must(h.t, err)
