@@ -78,7 +78,7 @@ var build = sync.OnceValues(func() (string, error) {
 		name string
 		env  string
 	}{{"sallyport", "CGO_ENABLED=1"}, {"sallyport-agent", "CGO_ENABLED=0"}, {"sallyport-verify", "CGO_ENABLED=0"}} {
-		cmd := exec.Command("go", "build", "-tags", "sqlite_fts5", "-o", filepath.Join(dir, p.name), "./cmd/"+p.name)
+		cmd := exec.Command("go", "build", "-tags", programTags, "-o", filepath.Join(dir, p.name), "./cmd/"+p.name)
 		cmd.Dir, cmd.Env = Root(), append(os.Environ(), p.env)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", p.name, err, out)
