@@ -17,6 +17,10 @@ need tinyproxy tinyproxy-bin
 need ip iproute2
 need nsenter util-linux
 need tinyproxy tinyproxy-bin # the program alone: the package tinyproxy starts a service
+need jq jq
+need curl curl
+need logrotate logrotate
+need systemd-sysusers systemd
 need make make
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then

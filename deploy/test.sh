@@ -44,6 +44,11 @@ gotests .
 gotests tests/cedar
 gotests tests/dex
 
+operations() { # needs users, mounts and networks of its own
+  COUNTS="$tmp/operations" deploy/operations/run.sh short
+}
+if [ "$(id -u)" -eq 0 ]; then suite "operations: the documents as a script" "$tmp/operations" operations
+else echo "not run: deploy/operations/run.sh needs root"; fi
 suite "browser: real Chromium against a demo" "$tmp/browser" browser
 
 echo "$passed passed, $failed failed"
