@@ -73,7 +73,7 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 		return nil, err
 	}
 	defer unlock()
-	defer os.RemoveAll(b.temp)
+	defer func() { os.RemoveAll(b.temp) }() // it is named while the backup is made
 	for _, step := range []func(context.Context) error{b.secrets, b.database, b.stamp, b.recordings, b.finish} {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
