@@ -50,7 +50,7 @@ clients:
 	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(OUT)/sallyport-$${t%/*}-$${t#*/} ./cmd/sallyport || exit 1; done
 
 lint:
-	for module in . tests/cedar; do (cd $$module && $(GO) vet -tags $(TAGS) ./... && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $(TAGS) ./... && \
+	for module in . tests/cedar tests/dex; do (cd $$module && $(GO) vet -tags $(TAGS) ./... && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $(TAGS) ./... && \
 	  $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...) || exit 1; done
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+PATH=$PATH:/usr/sbin:/sbin # where servers are, and an ordinary user's PATH may not look
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 missing=()
 need chromium chromium
@@ -13,7 +14,6 @@ need strace strace
 need age age
 need nginx nginx-light
 need haproxy haproxy
-need tinyproxy tinyproxy-bin
 need ip iproute2
 need nsenter util-linux
 need tinyproxy tinyproxy-bin # the program alone: the package tinyproxy starts a service
@@ -21,6 +21,9 @@ need jq jq
 need curl curl
 need logrotate logrotate
 need systemd-sysusers systemd
+need openssl openssl
+need update-ca-certificates ca-certificates
+need column bsdextrautils
 need make make
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ]; then
