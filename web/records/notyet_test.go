@@ -24,6 +24,10 @@ func TestARecordingThatIsNotAnnouncedYetIsNeitherProvenNorBroken(t *testing.T) {
 	if v, err = r.Verify(t.Context(), r.session, r.parts); err != nil || v.OK || v.NotYet {
 		t.Errorf("long after an opening has ended: got %+v %v, want no", v, err)
 	}
+	p.Started = time.Now().Add(openingTime + time.Hour)
+	if v, err = r.Verify(t.Context(), r.session, r.parts); err != nil || v.OK || v.NotYet {
+		t.Errorf("begins in the future: got %+v %v, want no", v, err)
+	}
 	p.Started, p.State = time.Now(), store.RecordComplete
 	if v, err = r.Verify(t.Context(), r.session, r.parts); err != nil || v.OK || v.NotYet {
 		t.Errorf("ended and never announced: got %+v %v, want no", v, err)

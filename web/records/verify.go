@@ -38,7 +38,8 @@ var errWrong = errors.New("the record is not whole")
 var errNotYet = errors.New("the record is being begun")
 
 // openingTime is how long a recording may be there before the log announces it: an opening ends within 30 s, and its end is
-// written within 20 s more. After that a missing announcement is a fault.
+// written within 20 s more. After that a missing announcement is a fault, and so is one of a recording that claims to begin
+// in the future: otherwise a row with a changed time would never be found wrong.
 const openingTime = 2 * time.Minute
 
 // Verify answers "is this record whole?", check by check, and stops at the first that fails. It is the gateway's own answer:
@@ -128,7 +129,7 @@ func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s
 func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *recorder.VerifyOptions) error {
 	if p.OpenLeaf == nil {
 		// A recording is durable before it is announced, and its row learns of the announcement last.
-		if p.State == store.RecordRunning && time.Since(p.Started) < openingTime {
+		if p.State == store.RecordRunning && time.Since(p.Started).Abs() < openingTime {
 			v.Checks = append(v.Checks, apitype.Check{Level: "log", Name: "open leaf", NotYet: true,
 				Text: "the session is being opened, and the log has not announced its recording"})
 			return errNotYet
