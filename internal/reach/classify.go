@@ -19,7 +19,7 @@ import (
 
 // Settings that hints name.
 const (
-	proxySetting = "HTTPS_PROXY=http://user:password@host:port (for an agent also --proxy)"
+	proxySetting = "HTTPS_PROXY=http://user:password@host:port (for an agent: `sallyport-agent proxy set`)"
 	caSetting    = "--ca FILE"
 )
 

@@ -1,8 +1,7 @@
 // Package reach classifies every network failure in one place, for the command line, the agent and both doctors.
 //
 // A failed connection has a cause: the name is unknown, a proxy asks for a password, a certificate has expired. Each
-// cause has one text, one hint and one answer to "may a retry help?" in this package, so two programs never explain the
-// same failure differently. Callers pass the error of the dial as it came, and show what they get back.
+// cause has one text and one hint in this package, so two programs never explain the same failure differently. Callers pass the error of the dial as it came, and show what they get back.
 //
 // # Proxies
 //
@@ -71,10 +70,6 @@ const (
 	Lost     // an established connection broke
 )
 
-// retried are the causes that may pass without anybody changing a setting.
-var retried = map[Cause]bool{NameServer: true, NoRoute: true, Refused: true, Silent: true, Closed: true, ProxyUnreachable: true, ProxyTarget: true,
-	Upstream: true, TooMany: true, NoGatewayNow: true, Stopping: true, Lost: true, Other: true}
-
 // Failure is a classified network failure; Explain puts it into the chain of what it returns.
 type Failure struct {
 	Cause Cause
@@ -84,9 +79,6 @@ type Failure struct {
 func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
-
-// Retry reports whether trying again may help without a change of settings on either side.
-func (f *Failure) Retry() bool { return retried[f.Cause] }
 
 // Of gives the cause of an error that Explain or Broken returned; false for other errors.
 func Of(err error) (Cause, bool) {

@@ -194,12 +194,3 @@ func TestABrokenConnectionSaysHow(t *testing.T) {
 		}
 	}
 }
-
-func TestRetriesHelpWhereNoSettingIsWrong(t *testing.T) {
-	for c, want := range map[Cause]bool{Refused: true, Silent: true, Upstream: true, Stopping: true, Lost: true, ProxyUnreachable: true,
-		NameUnknown: false, Authority: false, WrongName: false, ProxyWrongPassword: false, ProxyPassword: false, NoGateway: false, NotTLS: false} {
-		if got := (&Failure{Cause: c}).Retry(); got != want {
-			t.Errorf("cause %d: got %v, want %v", c, got, want)
-		}
-	}
-}

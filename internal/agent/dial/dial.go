@@ -69,7 +69,7 @@ func (d Dialer) proxy() (func(*http.Request) (*url.URL, error), error) {
 	u, err := url.Parse(d.Proxy)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "socks5" {
 		return nil, errkind.New(errkind.Usage, "the proxy is not an address this agent can use").
-			WithHint("Write --proxy http://user:password@host:port, or socks5://host:port.")
+			WithHint("Set it with `sallyport-agent proxy set`: http://user:password@host:port, or socks5://host:port.")
 	}
 	return http.ProxyURL(u), nil
 }
