@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/agent/supervise"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/plain"
 )
 
 const usage = `sallyport-agent: this device's side of Sallyport
@@ -56,6 +57,7 @@ func main() {
 }
 
 func run(args []string, out, errs io.Writer) int {
+	out, errs = plain.Text(out), plain.Text(errs) // causes of errors repeat what another server sent
 	if len(args) == 0 {
 		fmt.Fprint(errs, usage)
 		return errkind.Usage.Exit()

@@ -12,10 +12,11 @@ import (
 	"github.com/sallyport/sallyport/internal/agent"
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/plain"
 )
 
 func writeJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
+	enc := json.NewEncoder(plain.JSON(out))
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
