@@ -18,6 +18,7 @@ const (
 	longestWait = 30 * time.Second // bound of every later one
 	unknownWait = 2 * time.Minute  // at least, after a gateway said that it does not know this device
 	unknownMore = 3 * time.Minute  // and up to this on top
+	mostAsked   = 5 * time.Minute  // of what is asked for on a line that is not good: any server on the way can ask
 	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it,
 	mostFlaps   = 3                // so often at most
 	changeWait  = 2 * time.Second  // bound of the wait after a change of the network
@@ -102,7 +103,8 @@ func (t *tries) end(host string, e ended, now time.Time) {
 	t.pause, t.asked = now.Add(below(firstRetry<<min(t.flaps, mostFlaps))), false
 }
 
-// fail backs off. What the gateway asks for is a lower bound.
+// fail backs off. What the answer asks for is a lower bound, up to mostAsked: nothing proves that a gateway gave it, and
+// a server that was in the way for a second must not keep the device away for an hour.
 func (h *hostTries) fail(err error, now time.Time) {
 	bound := min(firstRetry<<min(h.failures, 10), longestWait)
 	h.failures++
@@ -112,27 +114,28 @@ func (h *hostTries) fail(err error, now time.Time) {
 	case wire.CloseCode(err) == wire.CloseUnknown:
 		h.due, h.held = now.Add(unknownWait+below(unknownMore)), true
 	case errors.As(err, &d) && d.RetryAfter > 0:
-		h.due, h.held = now.Add(d.RetryAfter+below(bound)), true
+		h.due, h.held = now.Add(min(d.RetryAfter, mostAsked)+below(bound)), true
 	case ok:
-		h.due, h.held = now.Add(asked+below(time.Second)), true
+		h.due, h.held = now.Add(min(asked, mostAsked)+below(time.Second)), true
 	default:
 		h.due, h.held = now.Add(below(bound)), false
 	}
 }
 
 // networkChanged ends the waits that this device imposed on itself, and reports whether it did: what failed over the
-// old network may work over the new one. What a gateway asked for stays. The owner may ask for it at any time.
+// old network may work over the new one. What a gateway asked for stays. The owner (asked) may end all waits at any
+// time: one device that comes early harms no gateway, and what asked for the wait may be what the owner has corrected.
 func (t *tries) networkChanged(now time.Time, asked bool) bool {
 	if !asked && now.Sub(t.reset) < resetEvery {
 		return false
 	}
 	t.reset = now
 	for _, h := range t.hosts {
-		if !h.held {
+		if !h.held || asked {
 			*h = hostTries{}
 		}
 	}
-	if !t.asked || t.pause.Before(now) {
+	if !t.asked || asked || t.pause.Before(now) {
 		t.pause, t.asked = now.Add(below(changeWait)), false
 	}
 	return true

@@ -37,6 +37,7 @@ func drawn(before int, e ended) (least, most time.Duration) {
 // gateway asks for comes on top.
 func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 	busy := fmt.Errorf("dial: %w", &wire.DialError{Status: 503, RetryAfter: 30 * time.Second})
+	hour := fmt.Errorf("dial: %w", &wire.DialError{Status: 503, RetryAfter: time.Hour})
 	good := func(err error) ended { return ended{good: true, lasted: time.Hour, err: err} }
 	for name, c := range map[string]struct {
 		failures    int
@@ -55,6 +56,8 @@ func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 		"restart, line not good": {5, ended{err: closed(1012, "retry-after=7")}, 7 * time.Second, 8 * time.Second},
 		"restart, no number":     {0, good(closed(1012, "retry-after=soon")), 0, time.Second},
 		"restart, for ever":      {0, good(closed(1012, "retry-after=99999999999")), time.Hour, time.Hour + time.Second},
+		"not good, for ever":     {0, ended{err: closed(1012, "retry-after=3600")}, mostAsked, mostAsked + time.Second},
+		"Retry-After, for ever":  {0, ended{err: hour}, mostAsked, mostAsked + time.Second},
 		"unknown":                {0, ended{err: closed(wire.CloseUnknown, "")}, 2 * time.Minute, 5 * time.Minute},
 		"revoked on a good line": {0, good(closed(wire.CloseUnknown, "")), 2 * time.Minute, 5 * time.Minute},
 		"replaced":               {3, good(closed(wire.CloseReplaced, "")), 0, 8 * time.Second},
@@ -235,6 +238,9 @@ func TestAChangeOfTheNetworkEndsOwnWaitsAndNotThoseThatAGatewayAskedFor(t *testi
 			t.Errorf("%s: the owner's wish does not count", name)
 		}
 		now = now.Add(2)
+		if _, at := tr.next([]string{"a"}); !at.Before(now.Add(changeWait)) {
+			t.Errorf("%s: waits until %s after the owner's wish", name, at.Sub(now))
+		}
 		if !tr.networkChanged(now.Add(resetEvery), false) {
 			t.Errorf("%s: a change after %s does not count", name, resetEvery)
 		}

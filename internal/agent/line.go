@@ -62,10 +62,10 @@ func (a *Agent) reconnect(ctx context.Context) {
 		_, next := t.next(a.currentBundle().Hosts)
 		a.failed(e.err)
 		level := slog.LevelWarn
-		if text := e.err.Error(); text == said[host] { // an outage of a day is one line, not thousands
+		if why := outage(e.err); why == said[host] { // an outage of a day is one line, not thousands
 			level = slog.LevelDebug
 		} else {
-			said[host] = text
+			said[host] = why
 		}
 		a.cfg.Log.Log(ctx, level, "no line to the gateway", slog.String("host", host), slog.Any("error", e.err),
 			slog.Duration("next_try", max(0, time.Until(next)).Round(time.Millisecond)))
@@ -73,6 +73,18 @@ func (a *Agent) reconnect(ctx context.Context) {
 			clear(said)
 		}
 	}
+}
+
+// outage names what is wrong, the same at each try. The text of an error is not: it may hold the time of day, or words
+// that another server chooses anew each time.
+func outage(err error) string {
+	if c, ok := reach.Of(err); ok {
+		return fmt.Sprint("cause ", int(c))
+	}
+	if e, ok := errkind.Of(err); ok {
+		return e.Text
+	}
+	return err.Error()
 }
 
 // waitFor waits for a time, and reports whether it has come. A change of the network may bring it forward.

@@ -134,6 +134,12 @@ func (a *Agent) networkChanged(asked bool) {
 	a.mu.Unlock()
 	switch {
 	case l == nil:
+		if asked { // it counts for more than a change that was noticed and not looked at yet
+			select {
+			case <-a.changed:
+			default:
+			}
+		}
 		select {
 		case a.changed <- asked:
 		default:
