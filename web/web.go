@@ -6,8 +6,8 @@
 // An exact list of Host names first: a page elsewhere can point its own name at our address (DNS rebinding), also at a
 // loopback one, and would then be same-origin with us. Then the rate of its address. Then, for everything that
 // changes something, CrossOriginProtection. Each answer carries a Content-Security-Policy that allows nothing but what its
-// document needs; a handler that serves documents of its own may set another, which then replaces the guard's. No answer
-// carries one of these headers twice: browsers enforce the intersection of all policies that they get.
+// document needs; a mounted handler that serves documents of its own may set another, which replaces the guard's and
+// beside which mountedPolicy holds. It cannot replace the guard's other headers, and no answer carries one of them twice.
 //
 // # Three documents
 //
@@ -62,7 +62,7 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Login.Register(mux)
 	}
 	for pattern, h := range cfg.More {
-		mux.Handle(pattern, replaced(h))
+		mux.Handle(pattern, mounted(h))
 	}
 	mux.Handle("/", files)
 	g := &guard{hosts: hostSet(u, cfg.Hosts), tls: u.Scheme == "https", rates: limit.New(60, 600, 50_000, cfg.Now), addr: cfg.Addr, log: cfg.Log}
