@@ -51,12 +51,16 @@ func (t Target) RestoreLog() (*LogBack, error) {
 	if err := os.RemoveAll(staged); err != nil { // of an attempt that was interrupted: the log itself is untouched
 		return nil, err
 	}
-	head, err := ledger.Restore(t.logFrom(), staged, key, seen...)
+	own, broken := ledger.Check(out.Dir, key)
+	shown, err := ledger.Shown(out.Dir, key) // a damaged log may have signed more than its copy has
+	if err != nil {
+		return nil, err
+	}
+	head, err := ledger.Restore(t.logFrom(), staged, key, append(seen, shown...)...)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(staged))
 	}
-	own, err := ledger.Check(out.Dir, key)
-	if err == nil && own.Size >= head.Size {
+	if broken == nil && own.Size >= head.Size {
 		return nil, errors.Join(errkind.New(errkind.Conflict,
 			fmt.Sprintf("the log has %d entries and its copy %d, so nothing was changed", own.Size, head.Size)),
 			os.RemoveAll(staged))

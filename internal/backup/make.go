@@ -51,7 +51,7 @@ type maker struct {
 	to    []age.Recipient
 	dir   string // archive
 	set   string // being made
-	temp  string // below the source: never readable by others
+	temp  temp   // below the source: never readable by others
 	m     Manifest
 	files []found
 	out   Result
@@ -73,7 +73,7 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 		return nil, err
 	}
 	defer unlock()
-	defer func() { os.RemoveAll(b.temp) }() // it is named while the backup is made
+	defer func() { b.temp.remove() }()
 	for _, step := range []func(context.Context) error{b.secrets, b.database, b.stamp, b.recordings, b.finish} {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -94,6 +94,9 @@ func (b *maker) prepare() (unlock func(), err error) {
 	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
 		return nil, errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
 	}
+	if err := Unfinished(b.p.dir); err != nil { // such a set would look complete, and an older one would go for it
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).
 			WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
@@ -106,14 +109,8 @@ func (b *maker) prepare() (unlock func(), err error) {
 		lock.Close()
 		return nil, errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
 	}
-	for _, pattern := range []string{filepath.Join(b.dir, setsDir, "*"+partSuffix), filepath.Join(b.p.dir,
-		tempPrefix+"*")} {
-		left, _ := filepath.Glob(pattern) // only ever a malformed pattern
-		for _, path := range left {
-			if err := os.RemoveAll(path); err != nil {
-				return nil, errors.Join(err, lock.Close())
-			}
-		}
+	if err := errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir)); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
 		Made: time.Now().UTC().Truncate(time.Millisecond)}
@@ -163,10 +160,10 @@ func (b *maker) database(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if b.temp, err = os.MkdirTemp(b.p.dir, tempPrefix); err != nil {
+	if b.temp, err = makeTemp(b.p.dir); err != nil {
 		return err
 	}
-	plain := filepath.Join(b.temp, "gateway.db")
+	plain := filepath.Join(b.temp.dir, "gateway.db")
 	if err := sqlite.Snapshot(ctx, source, plain); err != nil {
 		return err
 	}
@@ -232,7 +229,8 @@ func (b *maker) recordings(ctx context.Context) error {
 	return nil
 }
 
-// earlier gives the recordings of the last complete set; those of one that cannot be read are copied again.
+// earlier gives the recordings that complete sets share, as the newest of those sets names them. A set that cannot be
+// read counts for nothing; what only it names may be copied again.
 func (b *maker) earlier() map[string]Entry {
 	out := map[string]Entry{}
 	root, err := os.OpenRoot(b.dir)
@@ -241,16 +239,18 @@ func (b *maker) earlier() map[string]Entry {
 	}
 	defer root.Close()
 	all, err := sets(root)
-	if err != nil || len(all) == 0 {
-		return out
-	}
-	m, _, err := readManifest(root, all[len(all)-1])
 	if err != nil {
 		return out
 	}
-	for _, e := range m.Files {
-		if strings.HasPrefix(e.Path, recordingsDir+"/") {
-			out[e.Path] = e
+	for _, set := range all {
+		m, _, err := readManifest(root, set)
+		if err != nil {
+			continue
+		}
+		for _, e := range m.Files {
+			if strings.HasPrefix(e.Path, recordingsDir+"/") {
+				out[e.Path] = e
+			}
 		}
 	}
 	return out
@@ -295,7 +295,9 @@ func (b *maker) prune() error {
 	defer root.Close()
 	all, err := sets(root)
 	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
-		err = root.RemoveAll(setsDir + "/" + all[0])
+		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
+			err = root.RemoveAll(setsDir + "/" + all[0])
+		}
 	}
 	return err
 }

@@ -6,8 +6,11 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 // Class says what becomes of a file.
@@ -21,6 +24,9 @@ const (
 	Never     Class = "never"     // not in a backup
 	Elsewhere Class = "elsewhere" // in the other archive
 )
+
+// kept says that a file is in this archive.
+func (c Class) kept() bool { return c == Sealed || c == Database || c == Recording }
 
 // Rule names files of a directory. In a pattern * is anything within one name, and ** anything, of one character or
 // more, across names.
@@ -152,8 +158,24 @@ type found struct {
 	info fs.FileInfo
 }
 
-// walk shows every file of a place, and gives the names that no rule has or that are not regular files.
+// leadsTo reports whether files that belong into a backup lie below a name that is a link.
+func (p place) leadsTo(name string, rule Rule) bool {
+	return rule.Class != Never && slices.ContainsFunc(p.rules(), func(r Rule) bool {
+		return r.Class.kept() && strings.HasPrefix(r.Pattern, name+"/")
+	})
+}
+
+// irregular refuses what a backup would have to leave out: with it missing, the set would only look complete.
+func irregular(path string) error {
+	return errkind.New(errkind.Usage, path+" belongs into the backup, and is a link or another file that is not regular").
+		WithHint("Put the file or directory itself there. A disk of its own is mounted there, not linked.")
+}
+
+// walk shows every file of a place, and gives the names that no rule has.
 func (p place) walk(see func(found) error) (unnamed []string, err error) {
+	if p.dir, err = filepath.EvalSymlinks(p.dir); err != nil {
+		return nil, err
+	}
 	err = filepath.WalkDir(p.dir, func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if os.IsNotExist(err) {
@@ -167,7 +189,10 @@ func (p place) walk(see func(found) error) (unnamed []string, err error) {
 		}
 		name := filepath.ToSlash(rel)
 		rule, ok := p.classify(name)
-		if !ok || !d.Type().IsRegular() && rule.Class != Never {
+		if d.Type()&fs.ModeSymlink != 0 && p.leadsTo(name, rule) || ok && rule.Class.kept() && !d.Type().IsRegular() {
+			return irregular(full)
+		}
+		if !ok {
 			unnamed = append(unnamed, name)
 			return nil
 		}

@@ -21,9 +21,9 @@ const stampWait = 10 * time.Second
 // the stamp lacks something that was signed.
 func (b *maker) stamp(ctx context.Context) error {
 	least := uint64(0)
-	if b.temp != "" {
+	if b.temp.dir != "" {
 		var err error
-		if least, err = sqlite.NewestLeaf(ctx, filepath.Join(b.temp, "gateway.db")); err != nil {
+		if least, err = sqlite.NewestLeaf(ctx, filepath.Join(b.temp.dir, "gateway.db")); err != nil {
 			return err
 		}
 	}
