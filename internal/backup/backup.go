@@ -76,6 +76,7 @@ type Manifest struct {
 	Made       time.Time `json:"made"`
 	Checkpoint []byte    `json:"checkpoint"` // signed head of the log after the snapshot
 	LogKey     string    `json:"log_key"`    // its verifier key
+	Since      uint64    `json:"since"`      // index in the log: the database has every row of the entries before it
 	Files      []Entry   `json:"files"`
 }
 

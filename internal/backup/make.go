@@ -74,7 +74,7 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 	}
 	defer unlock()
 	defer func() { b.temp.remove() }()
-	for _, step := range []func(context.Context) error{b.secrets, b.database, b.stamp, b.recordings, b.finish} {
+	for _, step := range []func(context.Context) error{b.secrets, b.since, b.database, b.stamp, b.recordings, b.finish} {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -211,7 +211,7 @@ func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
 // note leaves what the next start holds the log against.
 func (s *Set) note(dir string) error {
 	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
-		Checkpoint: s.Manifest.Checkpoint}).Write(dir)
+		Checkpoint: s.Manifest.Checkpoint, Since: s.Manifest.Since}).Write(dir)
 }
 
 // write makes a new file and the directories that it lies in.

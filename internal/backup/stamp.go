@@ -17,9 +17,28 @@ import (
 // stampWait bounds how long a published checkpoint may take to reach what the snapshot knows.
 const stampWait = 10 * time.Second
 
+// rowsLate bounds how many entries the log may have got while the row of an earlier one was not stored yet.
+const rowsLate = 1000
+
+// since notes the log's size before the snapshot is made. What the log gets between snapshot and stamp is not in the
+// snapshot: a restore takes over from here on, or it would undo what was revoked while a backup was made.
+func (b *maker) since(ctx context.Context) error {
+	if b.p.kind != Gateway {
+		return nil
+	}
+	note, key, err := b.head(ctx)
+	if err != nil {
+		return err
+	}
+	cp, err := ledger.ParseCheckpoint(note, key)
+	b.m.Since = cp.Size - min(cp.Size, rowsLate)
+	return err
+}
+
 // stamp writes the log's signed head into the manifest. It is read after the snapshot, so a log that is shorter than
 // the stamp lacks something that was signed.
 func (b *maker) stamp(ctx context.Context) error {
+	b.o.Progress.say("log")
 	least := uint64(0)
 	if b.temp.dir != "" {
 		var err error

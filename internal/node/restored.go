@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
@@ -55,7 +57,7 @@ func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	if r.Examined > 0 {
 		return nil
 	}
-	return g.catchUp(ctx, r, seen.Size, now.Size)
+	return g.catchUp(ctx, r, min(r.Since, seen.Size), now.Size)
 }
 
 func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) error {
@@ -77,8 +79,10 @@ func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) erro
 	return nil
 }
 
-// catchUp walks what the log took in after the backup: restrictions hold again, and what only the log knows is named.
+// catchUp walks what the log took in since shortly before the snapshot: restrictions hold again, and what only the log
+// knows is named.
 func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint64) error {
+	devices := map[wire.Hash]lastOfDevice{}
 	for i := from; i < to; i++ {
 		e, err := g.Signer.Entry(ctx, i)
 		if err != nil {
@@ -88,10 +92,16 @@ func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint
 		if err != nil {
 			return fmt.Errorf("log entry %d: %w", i, err)
 		}
-		if err := g.catchUpOn(ctx, r, leaf.Type, e.Body); err != nil {
+		if err := g.catchUpOn(ctx, r, devices, leaf.Type, e.Body); err != nil {
 			return fmt.Errorf("log entry %d: %w", i, err)
 		}
 	}
+	for fp, last := range devices {
+		if err := g.catchUpDevice(ctx, r, fp, last); err != nil {
+			return fmt.Errorf("device %s: %w", fp, err)
+		}
+	}
+	slices.Sort(r.Devices)
 	r.Examined = to
 	if err := r.Write(g.opt.Config.Site.DataDir); err != nil {
 		return err
@@ -107,7 +117,9 @@ func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint
 	return nil
 }
 
-func (g *Gateway) catchUpOn(ctx context.Context, r *signer.Restored, typ string, raw []byte) error {
+func (g *Gateway) catchUpOn(
+	ctx context.Context, r *signer.Restored, devices map[wire.Hash]lastOfDevice, typ string, raw []byte,
+) error {
 	if typ == "open" {
 		body, err := ledger.ParseOpenBody(raw)
 		if err != nil {
@@ -120,37 +132,66 @@ func (g *Gateway) catchUpOn(ctx context.Context, r *signer.Restored, typ string,
 		}
 		return notLost(err)
 	}
-	if typ != "token" && typ != "revoked" && typ != "locked" && typ != "admitted" {
+	if !slices.Contains([]string{"join", "token", "revoked", "locked", "admitted", "label"}, typ) {
 		return nil
 	}
 	body, err := ledger.ParseEventBody(raw)
 	if err != nil {
 		return err
 	}
-	if typ == "token" {
-		if body.Fields["revoked"] != "yes" {
-			return nil
-		}
+	var fp wire.Hash
+	switch {
+	case typ == "token" && body.Fields["revoked"] == "yes":
 		return notLost(g.DB.RevokeAPIToken(ctx, body.Fields["id"], r.At))
+	case typ == "join" && body.Fields["what"] == "code revoked":
+		code, err := enroll.ParseTokenID(body.Fields["subject"])
+		if err != nil {
+			return err
+		}
+		return notLost(g.DB.RevokeJoinToken(ctx, code, r.At, "the log"))
+	case typ != "token" && typ != "join" && fp.UnmarshalText([]byte(body.Fields["fp"])) == nil:
+		devices[fp] = devices[fp].and(typ, body)
 	}
-	return g.catchUpDevice(ctx, r, typ, body)
+	return nil
 }
 
-// catchUpDevice restricts a device again. One that was admitted meanwhile is not made known by this: that needs its
-// enrolment.
-func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, typ string, body ledger.EventBody) error {
-	var fp wire.Hash
-	if err := fp.UnmarshalText([]byte(body.Fields["fp"])); err != nil {
-		return nil // no device
+// lastOfDevice is what the log says of a device.
+type lastOfDevice struct {
+	state  string            // "locked", "revoked", or "admitted" after it was admitted again
+	why    string            // of that state
+	name   string            // of the device
+	placed map[string]string // fields of its newest admission or labels; nil: none
+}
+
+func (l lastOfDevice) and(typ string, body ledger.EventBody) lastOfDevice {
+	l.name = body.Fields["device"]
+	if typ == "label" || typ == "admitted" {
+		l.placed = body.Fields
 	}
+	if typ != "label" && l.state != string(store.Revoked) {
+		l.state, l.why = typ, body.Fields["why"]
+	}
+	return l
+}
+
+// catchUpDevice restricts a device again and gives it the site and labels that it was given last: an older label may
+// give rights that were taken away. A device that was admitted after the backup is not made known by this: that needs
+// its enrolment.
+func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, fp wire.Hash, last lastOfDevice) error {
 	_, err := g.DB.ChangeDevice(ctx, fp, func(d *store.Device) error {
-		if d.State != store.Revoked && typ != "admitted" {
-			d.State, d.StateAt, d.StateBy, d.StateWhy = store.DeviceState(typ), r.At, "the log", body.Fields["why"]
+		if d.State == store.Revoked {
+			return nil
+		}
+		if last.placed != nil {
+			d.Site, d.Labels = last.placed["site"], signer.LabelsOf(last.placed)
+		}
+		if last.state == string(store.Locked) || last.state == string(store.Revoked) {
+			d.State, d.StateAt, d.StateBy, d.StateWhy = store.DeviceState(last.state), r.At, "the log", last.why
 		}
 		return nil
 	})
-	if errors.Is(err, store.ErrNotFound) && typ == "admitted" {
-		r.Devices = append(r.Devices, body.Fields["device"])
+	if errors.Is(err, store.ErrNotFound) && last.placed != nil && last.state != string(store.Revoked) {
+		r.Devices = append(r.Devices, last.name)
 	}
 	return notLost(err)
 }

@@ -53,7 +53,7 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	labels := slices.Sorted(maps.Keys(d.Labels))
 	fields := map[string]string{"device": string(d.Name), "fp": d.FP.String(), "site": d.Site}
 	for _, l := range labels {
-		fields["label."+l] = d.Labels[l]
+		fields[labelField+l] = d.Labels[l]
 	}
 	out, err := s.event(ctx, typ, who.ID.String(), fields)
 	if err != nil {

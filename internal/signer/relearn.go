@@ -4,20 +4,24 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup,
-// the state is: what was taken away since the backup was made must not come back with it. Only restrictions are taken
-// from the log; whatever widens needs an administrator's evidence, as always.
+// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup, the
+// state is: what was taken away since the backup was made must not come back with it. Restrictions are taken from the
+// log, and the site and labels that a device was given last: the signer wrote those leaves on an administrator's
+// evidence, and older labels may give rights that the newer ones took away. Nothing else that widens is taken over.
 type relearned struct {
-	devices map[string]string // fingerprint: the restriction that was written last, empty after it was lifted
-	tokens  map[string]bool   // ids of revoked API tokens
-	policy  uint64            // newest version
+	devices map[string]string            // fingerprint: the restriction that was written last, empty after it was lifted
+	placed  map[string]map[string]string // fingerprint: fields of the newest admission or labels
+	tokens  map[string]bool              // ids of revoked API tokens
+	policy  uint64                       // newest version
 }
 
 // saw notes one leaf. Bodies that cannot be read are of types that no restriction has.
@@ -38,6 +42,7 @@ func (r *relearned) saw(typ string, body []byte) {
 			r.devices[fp] = wire.StateLocked
 		}
 	case "admitted", "label":
+		r.placed[fp] = b.Fields
 		if r.devices[fp] != wire.StateRevoked {
 			delete(r.devices, fp)
 		}
@@ -55,7 +60,7 @@ func (r *relearned) saw(typ string, body []byte) {
 // readLog walks the log once: which beginnings have no end yet, and what was taken away.
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]bool{}}
-	r := &relearned{devices: map[string]string{}, tokens: map[string]bool{}}
+	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
 		if err != nil {
@@ -76,16 +81,9 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 func (s *Service) relearn(r *relearned) error {
 	log := cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler))
 	for _, d := range s.state.devices {
-		want := r.devices[d.FP.String()]
-		if want == "" || d.State == want || d.State == wire.StateRevoked {
-			continue
-		}
-		d.State, d.Epoch, d.Revision = want, nextEpoch(d.Epoch, s.cfg.Now()), d.Revision+1
-		if err := s.state.putDevice(d); err != nil {
+		if err := s.relearnDevice(d, r, log); err != nil {
 			return err
 		}
-		log.Warn("a device was restricted after this state was saved, and is restricted again", slog.String("device",
-			string(d.Name)), slog.String("state", want))
 	}
 	for _, t := range s.state.tokens {
 		if t.Revoked || !r.tokens[t.ID] {
@@ -103,3 +101,41 @@ func (s *Service) relearn(r *relearned) error {
 	}
 	return nil
 }
+
+func (s *Service) relearnDevice(d Device, r *relearned, log *slog.Logger) error {
+	if d.State == wire.StateRevoked {
+		return nil
+	}
+	fp := d.FP.String()
+	next := d
+	if want := r.devices[fp]; want != "" {
+		next.State = want
+	}
+	if fields := r.placed[fp]; fields != nil {
+		next.Site, next.Labels = fields["site"], LabelsOf(fields)
+	}
+	if next.State == d.State && next.Site == d.Site && maps.Equal(next.Labels, d.Labels) {
+		return nil
+	}
+	next.Epoch, next.Revision = nextEpoch(d.Epoch, s.cfg.Now()), d.Revision+1
+	if err := s.state.putDevice(next); err != nil {
+		return err
+	}
+	log.Warn("a device was changed after this state was saved, and is changed again as the log says", slog.String("device",
+		string(d.Name)), slog.String("state", next.State), slog.Any("labels", next.Labels))
+	return nil
+}
+
+// LabelsOf reads a device's labels from the fields of its admission, or of a change of its labels.
+func LabelsOf(fields map[string]string) map[string]string {
+	out := map[string]string{}
+	for key, value := range fields {
+		if name, ok := strings.CutPrefix(key, labelField); ok {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// labelField goes before a label's name in a leaf's fields.
+const labelField = "label."

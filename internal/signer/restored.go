@@ -20,6 +20,7 @@ type Restored struct {
 	Made       time.Time `json:"made"`           // the backup
 	At         time.Time `json:"at"`             // the restore
 	Checkpoint []byte    `json:"checkpoint"`     // signed head of the log when the backup was made
+	Since      uint64    `json:"since"`          // the gateway's: index of the first entry whose row the backup may lack
 	Leaf       *uint64   `json:"leaf,omitempty"` // the signer's: where the log says so
 
 	// The gateway's, of its first start: what only the log knows.
@@ -94,6 +95,12 @@ func notLost(dir, second string) error {
 				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. " +
 					"For a new installation name empty directories.")
 		}
+	}
+	data := filepath.Join(dir, "log", "log.data")
+	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) && begun == filepath.Join(dir, "bundle.json") {
+		return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before. Another log under "+
+			"the same key would be a second history", data)).
+			WithHint("`sallyport restore --log --config FILE`, as the signer's user, puts the log back from a copy.")
 	}
 	return nil
 }

@@ -90,3 +90,47 @@ func TestASignerThatHasRunMakesNoKeysAnew(t *testing.T) {
 		}
 	}
 }
+
+func TestASignerThatHasRunBeginsNoOtherLog(t *testing.T) {
+	h := newHouse(t)
+	h.Close()
+	if err := os.RemoveAll(filepath.Join(h.dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(h.cfg); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), "second history") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, "log")); err == nil {
+		t.Error("a log was begun")
+	}
+}
+
+func TestAnOlderStateLearnsFromTheLogWhichLabelsADeviceHas(t *testing.T) {
+	h := newHouse(t)
+	kept := filepath.Join(t.TempDir(), "state")
+	if err := os.CopyFS(kept, os.DirFS(filepath.Join(h.dir, "state"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Open(t.Context(), h.request(tess, "press-1")); err != nil {
+		t.Fatal(err)
+	}
+	h.admit("press-1", "2") // the rule is about hall 1
+	if _, err := h.Open(t.Context(), h.request(tess, "press-1")); errkind.KindOf(err) != errkind.Denied {
+		t.Fatalf("in hall 2: got %v", err)
+	}
+	epoch := h.state.devices[wire.Fingerprint(hostKey("press-1"))].Epoch
+	h.Close()
+	if err := os.RemoveAll(filepath.Join(h.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(h.dir, "state"), os.DirFS(kept)); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	if _, err := h.Open(t.Context(), h.request(tess, "press-1")); errkind.KindOf(err) != errkind.Denied {
+		t.Errorf("with an older state: got %v, want a refusal", err)
+	}
+	if got := h.state.devices[wire.Fingerprint(hostKey("press-1"))].Epoch; got < epoch {
+		t.Errorf("the device's epoch fell from %d to %d", epoch, got)
+	}
+}
