@@ -35,7 +35,7 @@ type NodeConfig struct {
 
 	Ballast     int64         // space kept aside for the end of what runs; zero: none
 	LowWater    int64         // free space below which no session starts; zero: none
-	VerdictWait time.Duration // until input that the device does not judge stays sealed; default 2 s
+	VerdictWait time.Duration // without a verdict on a channel, after which its input stays sealed; default 5 s
 	Log         *slog.Logger
 	Now         func() time.Time
 	Committed   func(took time.Duration) // told of every commit: sealed, and durable or failed
@@ -56,7 +56,7 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	or(&c.Rate, 1<<20)
 	or(&c.Most, 2<<30)
 	if c.VerdictWait == 0 {
-		c.VerdictWait = 2 * time.Second
+		c.VerdictWait = 5 * time.Second // the reference agent holds a line of a paste for 2 s
 	}
 	if c.Committed == nil {
 		c.Committed = func(time.Duration) {}

@@ -118,6 +118,17 @@ func (j *judge) hide(u unjudged) {
 	j.until[u.ch] = u.at + uint64(len(u.data))
 }
 
+// restart gives what is left of a channel's input a new deadline after a verdict: a device judges the lines of a paste one by
+// one, each when the program reads it, so the last of them may come long after the paste. judgeBytes bounds what a device
+// that takes its time keeps in memory here.
+func (j *judge) restart(ch uint32, deadline time.Time) {
+	for i := range j.items {
+		if u := &j.items[i]; u.ch == ch && !u.deadline.IsZero() {
+			u.deadline = deadline
+		}
+	}
+}
+
 // signal wakes those whom the bound on unjudged input holds up.
 func (j *judge) signal() {
 	if j.moved != nil {
@@ -153,7 +164,11 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 		r.n.cfg.Log.Warn("a device judges its input out of order; what is typed from here on stays sealed", slog.String("session", r.session.String()))
 		return
 	}
-	for _, u := range r.judge.cut(ch, offset, to) {
+	pieces := r.judge.cut(ch, offset, to)
+	if len(pieces) > 0 {
+		r.judge.restart(ch, r.n.cfg.Now().Add(r.n.cfg.VerdictWait))
+	}
+	for _, u := range pieces {
 		if hidden || !r.judge.show(u) {
 			r.judge.hide(u)
 		} else {

@@ -26,17 +26,30 @@ func (*sessionsUnsealCmd) Help() string {
 has signed in: no API token will do. That you asked is an event of the log before anything is sent. What comes is the evidence,
 still sealed: it is checked and opened here, and your key never leaves this machine.
 
-Each line: when, where in what was typed, and the text; control characters as ^X.`
+Each line: when, where in what was typed, and the text; control characters as ^X. A line marked [no verdict] may have been typed in the
+open: the device did not say in time whether the terminal showed it.`
 }
 
 // hiddenLine is one line of the answer for programs.
 type hiddenLine struct {
-	At      time.Time `json:"at"`
-	Part    uint32    `json:"part"`
-	Channel uint32    `json:"ch"`
-	Offset  uint64    `json:"offset"`
-	Bytes   []byte    `json:"bytes"` // base64
-	Text    string    `json:"text"`
+	At        time.Time `json:"at"`
+	Part      uint32    `json:"part"`
+	Channel   uint32    `json:"ch"`
+	Offset    uint64    `json:"offset"`
+	Bytes     []byte    `json:"bytes"` // base64
+	Text      string    `json:"text"`
+	NoVerdict int       `json:"no_verdict"` // bytes of it that the device did not judge in time
+}
+
+// mark tells a line typed at a hidden prompt from one that is sealed because no verdict came for it, or for some of it.
+func (l hiddenLine) mark() string {
+	switch l.NoVerdict {
+	case 0:
+		return ""
+	case len(l.Bytes):
+		return "[no verdict] "
+	}
+	return fmt.Sprintf("[no verdict on %d of %d bytes] ", l.NoVerdict, len(l.Bytes))
 }
 
 func (c *sessionsUnsealCmd) Run(a *app) error {
@@ -59,7 +72,7 @@ func (c *sessionsUnsealCmd) Run(a *app) error {
 		return a.json(lines)
 	}
 	for _, l := range lines {
-		fmt.Fprintf(a.stdout, "%s  %d+%d  %s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Channel, l.Offset, l.Text)
+		fmt.Fprintf(a.stdout, "%s  %d+%d  %s%s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Channel, l.Offset, l.mark(), l.Text)
 	}
 	if len(lines) == 0 {
 		fmt.Fprintln(a.stderr, "Nothing in this record stayed sealed.")
@@ -118,7 +131,7 @@ func unsealed(a *app, path string, ids []age.Identity) ([]hiddenLine, error) {
 	defer src.Close()
 	lines := []hiddenLine{}
 	err = src.Unseal(a.context(), ids, func(h bundle.Hidden) error {
-		lines = append(lines, hiddenLine{h.At, h.Part, h.Ch, h.Offset, h.Text, caret(h.Text)})
+		lines = append(lines, hiddenLine{h.At, h.Part, h.Ch, h.Offset, h.Text, caret(h.Text), h.NoVerdict})
 		return nil
 	})
 	switch {

@@ -201,7 +201,7 @@ func officerCan(t *testing.T, d *testenv.Demo, sid string, typed []string) {
 	if got := ola.Run("sessions", "unseal", sid, "--identity", d.Identities["reader"]); got.Status != 77 || got.Out != "" {
 		t.Errorf("with a reader's key: got %+v, want 77 and nothing", got)
 	}
-	if got := hiddenLines(t, ola, d, sid, "--reason", "case 7"); !slices.Equal(got, typed) {
+	if got := hiddenLines(t, ola, d, sid, typed, "--reason", "case 7"); !slices.Equal(got, typed) {
 		t.Errorf("unsealed: got %q, want %q", got, typed)
 	}
 	if text := ola.Must(unseal...); !strings.Contains(text, typed[0]+"^M\n") {
@@ -257,22 +257,33 @@ func TestAPasswordInThePasteIsSealed(t *testing.T) {
 	if got := ola.Login(signInAs(t, d, "officer"), "allow"); got.Status != 0 {
 		t.Fatalf("login: %+v", got)
 	}
-	if got := hiddenLines(t, ola, d, sid); !slices.Equal(got, typed) {
+	if got := hiddenLines(t, ola, d, sid, typed); !slices.Equal(got, typed) {
 		t.Errorf("unsealed: got %q, want %q", got, typed)
 	}
 }
 
-// hiddenLines is what an unsealing officer reads.
-func hiddenLines(t *testing.T, p *testenv.Person, d *testenv.Demo, sid string, more ...string) []string {
+// hiddenLines is what an unsealing officer reads, without the lines typed in the open: on a busy machine the device's verdict
+// on one may come too late, then it stays sealed and is marked as without a verdict. A password may be marked so too.
+func hiddenLines(t *testing.T, p *testenv.Person, d *testenv.Demo, sid string, passwords []string, more ...string) []string {
 	t.Helper()
-	var lines []struct{ Bytes []byte }
+	var lines []struct {
+		Bytes     []byte
+		NoVerdict int `json:"no_verdict"`
+	}
 	out := p.Must(append([]string{"sessions", "unseal", sid, "--json", "--identity", d.Identities["unsealer"]}, more...)...)
 	if err := json.Unmarshal([]byte(out), &lines); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
+	late := 0
 	for _, l := range lines {
-		got = append(got, strings.TrimSuffix(string(l.Bytes), "\r"))
+		text := strings.TrimSuffix(string(l.Bytes), "\r")
+		if l.NoVerdict == len(l.Bytes) && !slices.Contains(passwords, text) {
+			late++
+			continue
+		}
+		got = append(got, text)
 	}
+	t.Logf("%d lines typed in the open got no verdict in time", late)
 	return got
 }

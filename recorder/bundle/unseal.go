@@ -14,13 +14,14 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// Hidden is one line, or the rest of one, that was typed and that no reveal shows: at a hidden prompt, or unjudged.
+// Hidden is one line, or the rest of one, that was typed and that no reveal shows: at a hidden prompt, or without a verdict.
 type Hidden struct {
-	Part   uint32
-	At     time.Time // of its first byte
-	Ch     uint32
-	Offset uint64 // in what was typed on the channel
-	Text   []byte // as typed
+	Part      uint32
+	At        time.Time // of its first byte
+	Ch        uint32
+	Offset    uint64 // in what was typed on the channel
+	Text      []byte // as typed
+	NoVerdict int    // bytes of Text that the device did not judge in time; they may have been typed in the open
 }
 
 // Errors of identities that are not enough.
@@ -62,11 +63,10 @@ func (s *Source) unsealPart(ctx context.Context, n uint32, name string, ids []ag
 		}
 		return eachFrame(ctx, r, each)
 	}
-	shown := ranges{}
-	if err := frames(shown.reveal); err != nil {
+	l := liner{part: n, shown: ranges{}, unjudged: ranges{}, fn: fn}
+	if err := frames(l.judged); err != nil {
 		return err
 	}
-	l := liner{part: n, shown: shown, fn: fn}
 	if err := frames(l.frame); err != nil {
 		return err
 	}
@@ -101,27 +101,23 @@ func eachFrame(ctx context.Context, r *recorder.Reader, each func(*recorder.Fram
 	}
 }
 
-// ranges are what reveals show, by channel, neighbours joined.
+// ranges are parts of what was typed, by channel, neighbours joined.
 type ranges map[uint32][]stretch
 
 type stretch struct{ from, to uint64 }
 
-func (r ranges) reveal(f *recorder.Frame) error {
-	if f.Kind != recorder.KindReveal {
-		return nil
+func (r ranges) add(ch uint32, from, to uint64) {
+	all := r[ch]
+	if n := len(all); n > 0 && all[n-1].to == from {
+		all[n-1].to = to
+		return
 	}
-	all, now := r[f.Ch], stretch{f.At, f.At + f.Len()}
-	if n := len(all); n > 0 && all[n-1].to == now.from {
-		all[n-1].to = now.to
-		return nil
-	}
-	at, _ := slices.BinarySearchFunc(all, now.from, func(s stretch, from uint64) int { return int(int64(s.from - from)) })
-	r[f.Ch] = slices.Insert(all, at, now)
-	return nil
+	at, _ := slices.BinarySearchFunc(all, from, func(s stretch, from uint64) int { return int(int64(s.from - from)) })
+	r[ch] = slices.Insert(all, at, stretch{from, to})
 }
 
-// covered says how many bytes from off on are shown, or else how many are not, of at most n.
-func (r ranges) covered(ch uint32, off, n uint64) (shown bool, length uint64) {
+// covered says how many bytes from off on are in the ranges, or else how many are not, of at most n.
+func (r ranges) covered(ch uint32, off, n uint64) (in bool, length uint64) {
 	all := r[ch]
 	i, exact := slices.BinarySearchFunc(all, off, func(s stretch, off uint64) int { return int(int64(s.from - off)) })
 	if exact {
@@ -138,14 +134,32 @@ func (r ranges) covered(ch uint32, off, n uint64) (shown bool, length uint64) {
 
 // liner joins hidden bytes to lines.
 type liner struct {
-	part  uint32
-	shown ranges
-	fn    func(Hidden) error
-	line  Hidden
+	part     uint32
+	shown    ranges // by reveals
+	unjudged ranges // by notes
+	fn       func(Hidden) error
+	line     Hidden
 }
 
 // maxHiddenLine bounds what is joined.
 const maxHiddenLine = 64 << 10
+
+// judged collects what a frame says about the input: a range of it that is shown, or that no verdict came for.
+func (l *liner) judged(f *recorder.Frame) error {
+	switch f.Kind {
+	case recorder.KindReveal:
+		l.shown.add(f.Ch, f.At, f.At+f.Len())
+	case recorder.KindNote:
+		n, err := f.Note()
+		if err != nil {
+			return err
+		}
+		if n.Kind == recorder.NoteNoVerdict && n.Ch != nil && n.At < n.At+n.N {
+			l.unjudged.add(*n.Ch, n.At, n.At+n.N)
+		}
+	}
+	return nil
+}
 
 func (l *liner) frame(f *recorder.Frame) error {
 	if f.Kind != recorder.KindSealed {
@@ -194,6 +208,13 @@ func (l *liner) flush() error {
 	l.line = Hidden{}
 	if len(h.Text) == 0 {
 		return nil
+	}
+	for off, end := h.Offset, h.Offset+uint64(len(h.Text)); off < end; {
+		in, n := l.unjudged.covered(h.Ch, off, end-off)
+		if in {
+			h.NoVerdict += int(n)
+		}
+		off += n
 	}
 	return l.fn(h)
 }

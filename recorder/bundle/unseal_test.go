@@ -42,11 +42,14 @@ func TestWhatWasHiddenIsOpenedByWhoHoldsBothKeys(t *testing.T) {
 func TestHiddenStretchesAreWhatNoRevealCovers(t *testing.T) {
 	shown := ranges{}
 	for _, r := range [][2]uint64{{0, 3}, {10, 2}, {3, 2}, {7, 1}} { // a verdict may come late
-		shown.reveal(&recorder.Frame{Kind: recorder.KindReveal, Ch: 1, At: r[0], Data: make([]byte, r[1])})
+		shown.add(1, r[0], r[0]+r[1])
 	}
+	unjudged := ranges{}
+	unjudged.add(1, 6, 7)
+	unjudged.add(1, 12, 13)
 	var got []string
-	l := liner{shown: shown, fn: func(h Hidden) error {
-		got = append(got, fmt.Sprintf("%d %s", h.Offset, h.Text))
+	l := liner{shown: shown, unjudged: unjudged, fn: func(h Hidden) error {
+		got = append(got, fmt.Sprintf("%d %s %d", h.Offset, h.Text, h.NoVerdict))
 		return nil
 	}}
 	for _, f := range []struct {
@@ -60,7 +63,7 @@ func TestHiddenStretchesAreWhatNoRevealCovers(t *testing.T) {
 	if err := l.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"5 56", "8 89", "12 \r", "13 de"}; !slices.Equal(got, want) {
+	if want := []string{"5 56 1", "8 89 0", "12 \r 1", "13 de 0"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
