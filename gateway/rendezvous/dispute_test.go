@@ -24,7 +24,7 @@ func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.
 	clone := *m
 	clone.boot = "boot-2"
 	second := must(clone.connect())(t)
-	within(t, 3*time.Second, "disputed", func() bool { return m.row().State == store.Disputed })
+	within(t, "disputed", func() bool { return m.row().State == store.Disputed })
 	if got := <-pending; got.err == nil || !strings.Contains(got.err.Error(), "disputed") {
 		t.Errorf("a session being opened: got %v", got.err)
 	}
@@ -33,7 +33,7 @@ func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.
 	}
 	clone.boot = "boot-3"
 	third := must(clone.connect())(t)
-	within(t, 3*time.Second, "three lines in the dispute", func() bool { d := m.row(); return d.Dispute != nil && len(d.Dispute.Lines) == 3 })
+	within(t, "three lines in the dispute", func() bool { d := m.row(); return d.Dispute != nil && len(d.Dispute.Lines) == 3 })
 	if b := m.row().Dispute.Lines; b[0].Boot != "boot-1" || b[1].Boot != "boot-2" || b[2].Addr != "127.0.0.1" {
 		t.Errorf("got %+v", b)
 	}
@@ -43,7 +43,7 @@ func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.
 
 	h.admit(m)
 	for _, c := range []*ctl{first, second, third} {
-		if code := c.end(time.Second); code != closeRestart {
+		if code := c.end(); code != closeRestart {
 			t.Errorf("got close code %d, want %d", code, closeRestart)
 		}
 	}
@@ -54,23 +54,23 @@ func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.
 		t.Error(got.err)
 	}
 	must(clone.connect())(t)
-	within(t, 3*time.Second, "disputed again", func() bool { return m.row().State == store.Disputed })
+	within(t, "disputed again", func() bool { return m.row().State == store.Disputed })
 }
 
 func TestALineThatNoLongerAnswersIsReplaced(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")
 	old := must(m.connect(true))(t)
-	within(t, 2*time.Second, "online", func() bool { return h.Online(m.fp()) })
+	within(t, "online", func() bool { return h.Online(m.fp()) })
 	must(m.connect())(t)
-	if code := old.end(3 * time.Second); code != wire.CloseReplaced {
+	if code := old.end(); code != wire.CloseReplaced {
 		t.Errorf("got close code %d, want %d", code, wire.CloseReplaced)
 	}
-	within(t, 2*time.Second, "online again", func() bool { return h.Online(m.fp()) && h.Metrics().Connected == 1 })
+	within(t, "online again", func() bool { return h.Online(m.fp()) && h.Metrics().Connected == 1 })
 	if d := m.row(); d.State != store.OK || h.Metrics().Disputed != 0 {
 		t.Errorf("got state %s", d.State)
 	}
-	within(t, 2*time.Second, "stored as online", func() bool { d := m.row(); return d.Online() })
+	within(t, "stored as online", func() bool { d := m.row(); return d.Online() })
 }
 
 func TestAGenerationThatNobodyGaveOutQuarantinesTheDevice(t *testing.T) {
@@ -80,10 +80,10 @@ func TestAGenerationThatNobodyGaveOutQuarantinesTheDevice(t *testing.T) {
 	m.gen = 4
 	c := h.up(m)
 	c.ws.Close()
-	within(t, time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+	within(t, "offline", func() bool { return !h.Online(m.fp()) })
 	m.gen = 3
 	must(m.connect())(t)
-	within(t, 2*time.Second, "disputed", func() bool { return m.row().State == store.Disputed })
+	within(t, "disputed", func() bool { return m.row().State == store.Disputed })
 	if d := m.row(); !strings.Contains(d.StateWhy, "generation 3") || len(d.Dispute.Lines) != 1 {
 		t.Errorf("got %q, %+v", d.StateWhy, d.Dispute)
 	}
@@ -97,7 +97,7 @@ func TestARenewalCountsFromTheFirstLineWithIt(t *testing.T) {
 		m.gen = gen
 		c := h.up(m)
 		c.ws.Close()
-		within(t, time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+		within(t, "offline", func() bool { return !h.Online(m.fp()) })
 	}
 	if d := m.row(); d.Generation != 1 || d.Renewing || d.State != store.OK {
 		t.Errorf("got generation %d, renewing %v, state %s", d.Generation, d.Renewing, d.State)
@@ -120,7 +120,7 @@ func TestAMachinesOwnClockIsShownHoweverWrong(t *testing.T) {
 		m := h.admitted(name)
 		m.wall = c.wall
 		h.up(m)
-		within(t, 2*time.Second, name+" is online", func() bool { d := m.row(); return d.Online() })
+		within(t, name+" is online", func() bool { d := m.row(); return d.Online() })
 		if d := m.row(); d.ClockSkew < c.least || d.ClockSkew > c.most {
 			t.Errorf("%s: got a skew of %s, want between %s and %s", name, d.ClockSkew, c.least, c.most)
 		}
@@ -142,12 +142,12 @@ func TestTheTunnelIsJudgedByBothEndsOfTLS(t *testing.T) {
 		if len(c.reply.TLS) != 32 || c.reply.NoTLS {
 			t.Errorf("%s: the gateway says %d bytes, none=%v", name, len(c.reply.TLS), c.reply.NoTLS)
 		}
-		within(t, 2*time.Second, name, func() bool { return m.row().Tunnel == name })
+		within(t, name, func() bool { return m.row().Tunnel == name })
 	}
 	blind := h.admitted("blind")
 	blind.tls = func([]byte) []byte { return nil }
 	h.up(blind)
-	within(t, 2*time.Second, "a missing value is an intercepted line", func() bool { return blind.row().Tunnel == tunnelIntercepted })
+	within(t, "a missing value is an intercepted line", func() bool { return blind.row().Tunnel == tunnelIntercepted })
 	if ev := must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "intercepted"}))(t); len(ev) != 2 {
 		t.Errorf("got %d events, want 2", len(ev))
 	}

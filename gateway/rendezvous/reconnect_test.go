@@ -2,7 +2,6 @@ package rendezvous
 
 import (
 	"testing"
-	"time"
 )
 
 // TestOnlyAReturnCountsAsAReconnect: two devices come for the first time, one of them returns, also after its row was
@@ -14,11 +13,11 @@ func TestOnlyAReturnCountsAsAReconnect(t *testing.T) {
 	h.up(h.admitted("press-2"))
 	h.counted(t, 2, 0)
 	first.ws.Close()
-	within(t, 10*time.Second, "the line to end", func() bool { return !h.Online(m.fp()) })
+	within(t, "the line to end", func() bool { return !h.Online(m.fp()) })
 	second := h.up(m)
 	h.counted(t, 3, 1)
 	second.ws.Close()
-	within(t, 10*time.Second, "the row to be written", func() bool { return !m.row().Online() && !m.row().LastSeen.IsZero() })
+	within(t, "the row to be written", func() bool { return !m.row().Online() && !m.row().LastSeen.IsZero() })
 	h.up(m)
 	h.counted(t, 4, 2)
 }

@@ -36,7 +36,7 @@ func TestAStolenTicketDoesNotKeepTheRealDeviceOut(t *testing.T) {
 	if _, err := m.dialBack(o, m.host); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
 		t.Errorf("a used ticket: got %v, want 403", err)
 	}
-	within(t, 5*time.Second, "the counts of all that", func() bool {
+	within(t, "the counts of all that", func() bool {
 		n := h.Metrics()
 		return n.TicketsFailed == maxTries && n.TicketsWrong == 2 && n.SessionsAnswered == 1
 	})
@@ -99,7 +99,7 @@ func TestALineThatBreaksOffEndsWhatIsBeingOpened(t *testing.T) {
 	next[wire.Open](t, c, wire.TypeOpen)
 	began := time.Now()
 	c.ws.Close()
-	if got := <-out; errkind.KindOf(got.err) != errkind.Unavailable || time.Since(began) > time.Second {
+	if got := <-out; errkind.KindOf(got.err) != errkind.Unavailable || time.Since(began) > bound {
 		t.Errorf("got %v after %s", got.err, time.Since(began))
 	}
 	if _, err := h.Open(t.Context(), gateway0(m)); errkind.KindOf(err) != errkind.Unavailable {
@@ -131,7 +131,7 @@ func TestEndReachesTheDevice(t *testing.T) {
 
 func TestASessionLineThatFallsSilentIsLost(t *testing.T) {
 	h := newHouse(t)
-	h.keepAlive = 100 * time.Millisecond
+	h.keepAlive = 300 * time.Millisecond
 	m := h.admitted("press-1")
 	c := h.up(m)
 	out := h.opening(h.order(m))
@@ -145,12 +145,12 @@ func TestASessionLineThatFallsSilentIsLost(t *testing.T) {
 	select {
 	case <-gone:
 		t.Fatal("a line whose keepalives are answered ended")
-	case <-time.After(8 * h.keepAlive):
+	case <-time.After((2 + missed) * h.keepAlive):
 	}
 	m.silent.Store(true)
 	select {
 	case <-gone:
-	case <-time.After(3 * time.Second):
+	case <-time.After(bound):
 		t.Error("a silent line is still up")
 	}
 }

@@ -20,7 +20,7 @@ func TestAReplayedHandshakeIsNoInterceptedLine(t *testing.T) {
 	h := newHouseTLS(t, true)
 	m := h.admitted("press-1")
 	tap := m.overheard()
-	within(t, 2*time.Second, "online", func() bool { return m.row().Tunnel == tunnelTLS })
+	within(t, "online", func() bool { return m.row().Tunnel == tunnelTLS })
 	h.handshake = 400 * time.Millisecond
 	for range 3 {
 		again := must(m.dial(wire.ControlPath, wire.ControlSubprotocol, wire.MaxControl, nil))(t)
@@ -46,9 +46,9 @@ func TestADeviceCannotFillTheLogWithInterceptions(t *testing.T) {
 			want, m.tls = tunnelIntercepted, func(x []byte) []byte { y := bytes.Clone(x); y[0] ^= 1; return y }
 		}
 		c := h.up(m)
-		within(t, 2*time.Second, "the row", func() bool { return m.row().Tunnel == want })
+		within(t, "the row", func() bool { return m.row().Tunnel == want })
 		c.ws.Close()
-		within(t, 2*time.Second, "offline", func() bool { return !h.Online(m.fp()) })
+		within(t, "offline", func() bool { return !h.Online(m.fp()) })
 	}
 	if n := h.interceptions(); n < flipBurst || n > flipBurst+5 {
 		t.Errorf("got %d events of %d changes, want about %d", n, flipBurst+10, flipBurst)

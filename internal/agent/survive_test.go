@@ -28,7 +28,7 @@ func TestASessionWhoseAgentDiedHangsUpItsTerminalAndGivesGrace(t *testing.T) {
 	if raw, _ := os.ReadFile(told); string(raw) != "hangup\nsaved\n" {
 		t.Errorf("the program on the terminal was told %q, want a hang-up and time to save", raw)
 	}
-	for end := time.Now().Add(5 * time.Second); len(state.At(d.dir).Sessions()) > 0; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); len(state.At(d.dir).Sessions()) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("its supervisor is still there")
 		}
