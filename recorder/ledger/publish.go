@@ -71,8 +71,8 @@ func (p *publisher) write() {
 	defer p.mu.Unlock()
 	var errs []error
 	for i, dir := range p.dirs {
-		var err error
-		if i > 0 { // before the checkpoint beside it: what is shown can then be made again
+		err := stillThere(dir, p.wrote[i])
+		if err == nil && i > 0 { // before the checkpoint beside it: what is shown can then be made again
 			err = p.log.mirror(dir, p.same[i], end)
 		}
 		if err == nil {
@@ -88,12 +88,17 @@ func (p *publisher) write() {
 	p.err = errors.Join(errs...)
 }
 
-func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashReader) error {
-	// What was written before must still be there. Where a disk was unmounted, the rest of the log would otherwise go
-	// into a new directory below its mount point, and nothing would say that the copy is incomplete.
-	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); from > 0 && err != nil {
+// stillThere checks that what was written to a directory before is still there, before anything is written again. Where a
+// disk was unmounted, the log would otherwise go into a new directory below its mount point, and the disk could not be
+// mounted or moved back there.
+func stillThere(dir string, wrote int64) error {
+	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); wrote > 0 && err != nil {
 		return fmt.Errorf("what was written there is gone; is its disk mounted? %w", err)
 	}
+	return nil
+}
+
+func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashReader) error {
 	for _, t := range tlog.NewTiles(tileHeight, from, int64(head.Size)) {
 		data, err := tlog.ReadTileData(t, hashes)
 		if err != nil {

@@ -1,0 +1,48 @@
+package ledger
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestNothingIsWrittenWhereACopysDiskWasUnmounted moves the directory of the copy away, as an unmount does, and back.
+func TestNothingIsWrittenWhereACopysDiskWasUnmounted(t *testing.T) {
+	second := filepath.Join(t.TempDir(), "copy")
+	l, _, _, _ := newLog(t, second)
+	eventually := func(what string, behind bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); (l.Behind() != nil) != behind; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: got %v", what, l.Behind())
+			}
+		}
+	}
+	add(t, l, entry("viewed", "first"))
+	eventually("the copy has everything", false)
+	written := filepath.Join(second, "checkpoint")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(written); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(second, second+".away"); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "meanwhile"))
+	eventually("the copy is behind", true)
+	if _, err := os.Stat(second); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory was made anew: %v", err)
+	}
+	os.RemoveAll(second)
+	if err := os.Rename(second+".away", second); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "back"))
+	eventually("the copy has everything again", false)
+}
