@@ -13,14 +13,14 @@ import (
 // not look at it. Without the file, or with something else in it, a start looks at all days.
 const settledName = "settled-before"
 
-// settledBefore reads that day; "" if there is none.
-func (v *volume) settledBefore() string {
+// settledBefore reads that day; "" if there is none. One after today is not believed: the clock was wrong then or is now.
+func (v *volume) settledBefore(today string) string {
 	raw, err := os.ReadFile(v.path(settledName))
 	if err != nil {
 		return ""
 	}
 	t, err := time.Parse("2006-01-02", strings.TrimSpace(string(raw)))
-	if err != nil {
+	if err != nil || Day(t) > today {
 		return ""
 	}
 	return Day(t)

@@ -127,7 +127,8 @@ func walkFiles(root, dir string, fn func(rel string) error) error {
 }
 
 // daysFrom lists the directories of days under root, the oldest first, from a day on; "" means from the first. It reads
-// no directory of an earlier year or month.
+// no directory of an earlier year or month. A file or a symbolic link in the place of one is an error: writing follows the
+// link, so a start that passed over it would leave recordings there that were cut, and an auditor would miss all of them.
 func daysFrom(root, from string) ([]string, error) {
 	dirs := []string{"."}
 	for depth, digits := range []int{4, 2, 2} {
@@ -139,9 +140,13 @@ func daysFrom(root, from string) ([]string, error) {
 			}
 			for _, e := range entries {
 				sub := filepath.Join(dir, e.Name())
-				if e.IsDir() && isNumber(e.Name(), digits) && sub >= from[:min(len(from), []int{4, 7, 10}[depth])] {
-					next = append(next, sub)
+				if !isNumber(e.Name(), digits) || sub < from[:min(len(from), []int{4, 7, 10}[depth])] {
+					continue
 				}
+				if !e.IsDir() {
+					return nil, fmt.Errorf("list recordings: %s is not a directory", filepath.Join(root, sub))
+				}
+				next = append(next, sub)
 			}
 		}
 		dirs = next

@@ -324,3 +324,45 @@ func TestAFlatPartThatWasCutIsRecoveredFromTheJournalAndMovedOnceSettled(t *test
 		}
 	}
 }
+
+// A day that was moved to another disk and linked is written to. A start that passed over it would never say in the log
+// that a recording there was cut.
+func TestALinkInThePlaceOfADayIsNotPassedOver(t *testing.T) {
+	for _, sub := range []string{"2026", "2026/05", "2026/05/01"} {
+		dir, away := t.TempDir(), filepath.Join(t.TempDir(), "away")
+		n, _ := openNode(t, on(t, dir, "2026-05-01T12:00:00Z"))
+		cut := create(t, n, PartConfig{})
+		must(t, n.Close(t.Context()))
+		must(t, os.Rename(filepath.Join(dir, sub), away))
+		must(t, os.Symlink(away, filepath.Join(dir, sub)))
+		if n, got, err := OpenNode(t.Context(), on(t, dir, "2026-05-02T12:00:00Z")); err == nil {
+			n.Close(t.Context())
+			t.Errorf("%s: the node starts and reports %d parts as cut, want an error", sub, len(got))
+		} else if !strings.Contains(err.Error(), sub+" is not a directory") {
+			t.Errorf("%s: got %v", sub, err)
+		}
+		if err := Walk(dir, func(string) error { return nil }); err == nil {
+			t.Errorf("%s: a reader lists no recording and no error", sub)
+		}
+		must(t, os.Remove(filepath.Join(dir, sub)))
+		must(t, os.Rename(away, filepath.Join(dir, sub)))
+		if _, got := openNode(t, on(t, dir, "2026-05-02T12:00:00Z")); len(got) != 1 || got[0].File != cut.File() {
+			t.Errorf("%s: put back: got %+v, want the part that was cut", sub, got)
+		}
+	}
+}
+
+// The clock was ahead at a start, or somebody wrote the file: recordings of today are looked at all the same.
+func TestADayInTheFutureSettlesNothing(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := openNode(t, on(t, dir, "2026-05-01T12:00:00Z"))
+	cut := create(t, n, PartConfig{})
+	must(t, n.Close(t.Context()))
+	must(t, os.WriteFile(filepath.Join(dir, settledName), []byte("2030-01-01\n"), 0o600))
+	if _, got := openNode(t, on(t, dir, "2026-05-02T12:00:00Z")); len(got) != 1 || got[0].File != cut.File() {
+		t.Errorf("got %+v, want the part that was cut", got)
+	}
+	if raw, err := os.ReadFile(filepath.Join(dir, settledName)); err != nil || string(raw) != "2026-05-01\n" {
+		t.Errorf("got %q %v, want the day of the part that was cut", raw, err)
+	}
+}

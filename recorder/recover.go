@@ -43,7 +43,7 @@ type recovered struct {
 // from it. It looks at the directory itself and at the days that no earlier start has found settled.
 func (n *Node) recover(ctx context.Context) (recovered, error) {
 	var r recovered
-	n.vol.settled = n.vol.settledBefore()
+	n.vol.settled = n.vol.settledBefore(Day(n.cfg.Now()))
 	names, dirs, err := n.unsettled()
 	if err != nil {
 		return r, err
