@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -24,14 +26,25 @@ type publisher struct {
 	wake chan struct{}
 	done sync.WaitGroup
 
-	mu    sync.Mutex
+	// Only write uses these two, and it may hang with a disk: no lock is held over it.
 	wrote []int64 // per directory: size whose tiles are there
 	same  []int64 // per directory: bytes of the data file that are there; of the first nothing is copied
-	err   error   // of the last attempt
+
+	slow atomic.Int64 // nanoseconds after which writing to a directory is said to hang
+
+	mu    sync.Mutex // guards what follows
+	sizes []int64    // per directory: as wrote, for those who ask
+	now   string     // directory that is being written to; empty: none
+	since time.Time  // when that began
+	err   error      // of the last attempt
 }
 
+// slowCopy is how long one attempt to bring a copy up to the head may take before it is reported.
+const slowCopy = 30 * time.Second
+
 func publish(dirs []string, same []int64, l *Log) *publisher {
-	p := &publisher{dirs: dirs, log: l, wake: make(chan struct{}, 1), wrote: make([]int64, len(dirs)), same: same}
+	p := &publisher{dirs: dirs, log: l, wake: make(chan struct{}, 1), wrote: make([]int64, len(dirs)), same: same, sizes: make([]int64, len(dirs))}
+	p.slow.Store(int64(slowCopy))
 	p.done.Go(p.run)
 	p.kick()
 	return p
@@ -52,7 +65,24 @@ func (p *publisher) close() {
 func (p *publisher) behind() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if d := time.Since(p.since); p.now != "" && d > time.Duration(p.slow.Load()) {
+		return errors.Join(p.err, fmt.Errorf("publish log to %s: its disk has not answered for %s", p.now, d.Round(time.Second)))
+	}
 	return p.err
+}
+
+// size is how much of the log was brought to a directory.
+func (p *publisher) size(i int) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sizes[i]
+}
+
+// at notes which directory is being written to; empty: none.
+func (p *publisher) at(dir string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now, p.since = dir, time.Now()
 }
 
 func (p *publisher) run() {
@@ -67,35 +97,36 @@ func (p *publisher) write() {
 	p.log.mu.Lock()
 	head, hashes, end := p.log.head, hashReader(p.log.hashes), p.log.end
 	p.log.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var errs []error
 	for i, dir := range p.dirs {
-		err := stillThere(dir, p.wrote[i])
-		if err == nil && i > 0 { // before the checkpoint beside it: what is shown can then be made again
-			err = p.log.mirror(dir, p.same[i], end)
-		}
-		if err == nil {
-			p.same[i] = end
-			err = p.bring(dir, p.wrote[i], head, hashes)
-		}
-		if err != nil {
+		p.at(dir)
+		if err := p.writeTo(i, head, hashes, end); err != nil {
 			errs = append(errs, fmt.Errorf("publish log to %s: %w", dir, err))
 			continue
 		}
 		p.wrote[i] = int64(head.Size)
 	}
+	p.at("")
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.err = errors.Join(errs...)
+	copy(p.sizes, p.wrote)
 }
 
-// stillThere checks that what was written to a directory before is still there, before anything is written again. Where a
-// disk was unmounted, the log would otherwise go into a new directory below its mount point, and the disk could not be
-// mounted or moved back there.
-func stillThere(dir string, wrote int64) error {
-	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); wrote > 0 && err != nil {
+func (p *publisher) writeTo(i int, head Checkpoint, hashes hashReader, end int64) error {
+	dir := p.dirs[i]
+	// What was written before must still be there. Where a disk was unmounted, the rest of the log would otherwise go
+	// into a new directory below its mount point, and nothing would say that the copy is incomplete.
+	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); p.wrote[i] > 0 && err != nil {
 		return fmt.Errorf("what was written there is gone; is its disk mounted? %w", err)
 	}
-	return nil
+	if i > 0 { // before the checkpoint beside it: what is shown can then be made again
+		if err := p.log.mirror(dir, p.same[i], end); err != nil {
+			return err
+		}
+		p.same[i] = end
+	}
+	return p.bring(dir, p.wrote[i], head, hashes)
 }
 
 func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashReader) error {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
@@ -175,5 +177,67 @@ func flip(t *testing.T, path, text string) {
 	raw[at] ^= 1
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A copy's disk that hangs, as a network file system does, must not hang those who ask how the copies are.
+func TestACopyThatHangsIsSaidToBeBehind(t *testing.T) {
+	s, _ := newKey(t)
+	second := filepath.Join(t.TempDir(), "second")
+	l, err := Create(filepath.Join(t.TempDir(), "log"), origin, s, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "before"))
+	for end := time.Now().Add(30 * time.Second); l.pub.size(1) < 1 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	pipe := filepath.Join(second, "checkpoint.new")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "after"))
+	l.pub.slow.Store(int64(time.Millisecond))
+	asked := make(chan error, 1)
+	go func() {
+		err := l.Behind()
+		for ; err == nil && t.Context().Err() == nil; err = l.Behind() {
+			time.Sleep(time.Millisecond)
+		}
+		asked <- err
+	}()
+	select {
+	case err = <-asked:
+	case <-time.After(30 * time.Second):
+	}
+	if err == nil || !strings.Contains(err.Error(), second) {
+		t.Errorf("got %v, want it said of %s", err, second)
+	}
+	// Close would wait for the disk, so the log stays open until the test process ends.
+}
+
+// What lies below a mount point that is not mounted is not the copy. Entries hold names: they must not be written there.
+func TestNothingIsWrittenWhereACopyWasUnmounted(t *testing.T) {
+	dir, second, _, _, reopen := copied(t, 3)
+	l, err := reopen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "while it is there"))
+	for end := time.Now().Add(30 * time.Second); l.pub.size(1) < 4 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.Rename(second, second+".unmounted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(second, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entry("viewed", "secret"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(second); err != nil || len(left) > 0 {
+		t.Errorf("got %v, %v: something of %s was written below the mount point", left, err, dir)
 	}
 }
