@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/backup"
@@ -12,16 +13,16 @@ import (
 )
 
 type restoreCmd struct {
-	Config      string `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
-	From        string `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
-	Identity    string `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
-	Signer      bool   `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
-	Set         string `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
-	Fingerprint string `placeholder:"HEX" help:"Refuse a set that is not the one that printed this fingerprint when it was made."`
-	Check       bool   `help:"Check the backup and put nothing in place."`
-	Log         bool   `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
-	LogFrom     string `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
-	JSON        bool   `name:"json" help:"Print JSON."`
+	Config      string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
+	From        string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
+	Identity    string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
+	Signer      bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
+	Set         string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
+	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
+	Check       bool     `help:"Check the backup and put nothing in place."`
+	Log         bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
+	LogFrom     string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
+	JSON        bool     `name:"json" help:"Print JSON."`
 }
 
 func (*restoreCmd) Help() string {
@@ -76,7 +77,6 @@ func (c *restoreCmd) Run(a *app) error {
 }
 
 func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
-	known := c.Fingerprint == ""
 	for _, k := range kinds {
 		set := c.Set
 		if len(kinds) > 1 && k == backup.Signer { // sets of one call were made one after the other
@@ -87,14 +87,22 @@ func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
 			return all, err
 		}
 		all = append(all, s)
-		known = known || s.Fingerprint == c.Fingerprint
-	}
-	if !known {
-		return all, errkind.New(errkind.Conflict,
-			"the set in "+c.From+" has the fingerprint "+all[0].Fingerprint+", not the one that was given").
-			WithHint("Look with --set for the one that has; if none does, somebody changed the backup.")
+		if err := c.known(k, s); err != nil {
+			return all, err
+		}
 	}
 	return all, nil
+}
+
+// known refuses a set whose fingerprint was not given, if any was. One of the gateway's says nothing about the signer's.
+func (c *restoreCmd) known(k backup.Kind, s *backup.Set) error {
+	if len(c.Fingerprint) == 0 || slices.Contains(c.Fingerprint, s.Fingerprint) {
+		return nil
+	}
+	return errkind.New(errkind.Conflict, fmt.Sprintf("the set of the %s in %s has the fingerprint %s, which was not given", k,
+		c.From, s.Fingerprint)).
+		WithHint("Give the fingerprint of each archive that is restored. Look with --set for the set that has it; if none " +
+			"does, somebody changed the backup.")
 }
 
 func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) error {
@@ -127,7 +135,10 @@ func nextSteps(cfg *config.Config, out []backup.Restored) string {
 		text = "Next: start sallyport.\n"
 	}
 	return text + `At the start the log is compared with the backup, its second copy and the database; if any of them is newer, the start is refused.
-What was revoked or locked after the backup is revoked and locked again from the log. Sessions that only the log knows are named.
+Devices, API tokens and join codes that were revoked or locked after the backup are revoked and locked again from the log.
+Not from the log: users of the built-in provider who were removed, disabled or given another password or second factor after the
+backup, and policies that were applied after it. Do these again before you let people sign in.
+Sessions that only the log knows are named.
 Devices come back by themselves. People sign in again. ` + "`sallyport doctor --config FILE`" + ` says what is missing.
 `
 }
