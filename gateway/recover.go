@@ -65,7 +65,8 @@ func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted) 
 		return err
 	}
 	if open == nil {
-		b.cfg.Log.Warn("a recording of a session that was never announced", slog.String("file", i.File))
+		b.cfg.Log.Warn("a recording that neither the database nor the newest entries of the log know: its session was never announced, "+
+			"or longer ago than 10,000 entries", slog.String("file", i.File))
 		return nil
 	}
 	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}

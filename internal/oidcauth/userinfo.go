@@ -100,7 +100,19 @@ func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (c
 	case c.text("sub") == "" || c.text("sub") != sub:
 		return nil, p.refusedFor(errOtherSub)
 	}
-	return c, nil
+	return c.only(slices.Concat([]string{p.cfg.GroupsClaim}, overageClaims, forPeople)...), nil
+}
+
+// only gives the claims that are used, copied out of the document that they came in: it is kept for as long as the
+// sign-in, and a provider may put 512 KiB into it.
+func (c claims) only(names ...string) claims {
+	out := claims{}
+	for _, n := range names {
+		if v, ok := c[n]; ok {
+			out[n] = slices.Clone(v)
+		}
+	}
+	return out
 }
 
 // answers keeps what the userinfo endpoint said, by the tokens that it was asked for. Memory alone holds it: after a

@@ -185,3 +185,20 @@ func TestAProviderOfAPrivateAuthorityIsReachedWithItsCertificateOnly(t *testing.
 		t.Errorf("with ca_file: %v", err)
 	}
 }
+
+func TestOnlyWhatIsUsedOfUserInfoIsKept(t *testing.T) {
+	l := groupless(t, says(tess(map[string]any{"picture": strings.Repeat("x", maxBody/2)})))
+	p := l.party()
+	if _, err := l.signIn(p); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, a := range p.said.kept {
+		for name, value := range a.claims {
+			kept += len(name) + len(value)
+		}
+	}
+	if kept == 0 || kept > 1<<10 {
+		t.Errorf("%d bytes of an answer are kept, want those of groups and names", kept)
+	}
+}
