@@ -38,9 +38,16 @@ func (v *verifier) events(context.Context) error {
 		}
 	}
 	for _, typ := range order {
-		v.r.say("A", RuleLeaf, "also in the log: %s, %d times", typ, count[typ])
+		v.r.say("A", RuleLeaf, "also in the log: %s, %s", typ, often(count[typ]))
 	}
 	return nil
+}
+
+func often(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // progress gives the states of a part's chain that the log's progress leaves name. That the leaves are in the log is
