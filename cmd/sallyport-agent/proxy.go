@@ -82,8 +82,7 @@ func setProxy(cfg agent.Config, args []string, in io.Reader, out io.Writer) erro
 	case cfg.ProxyFile != "":
 		raw, err := os.ReadFile(cfg.ProxyFile)
 		if err != nil {
-			return errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --proxy-file cannot be read", cfg.ProxyFile)).
-				Because(err)
+			return errkind.New(errkind.Usage, fmt.Sprintf("--proxy-file: %v", err))
 		}
 		text = string(raw)
 	case text == "":

@@ -19,7 +19,7 @@ import (
 
 // Settings that hints name.
 const (
-	proxySetting = "HTTPS_PROXY=http://user:password@host:port (for an agent: `sallyport-agent proxy set`)"
+	proxySetting = "HTTPS_PROXY=http://user:password@host:port (for an agent: `sallyport-agent proxy set`, or --proxy of enroll)"
 	caSetting    = "--ca FILE"
 )
 
