@@ -377,6 +377,9 @@ describe('the Session page', () => {
     await page.waitForSelector('#checks li');
     assert.match(await page.textContent('#verify header'), /Yes/);
     assert.equal(await page.locator('#checks .st.bad').count(), 0, 'checks that failed');
+    await page.setViewportSize(narrow);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, 'the page is wider than the screen');
+    await page.setViewportSize(wide);
     await shot(page, 'verified');
   }));
 
