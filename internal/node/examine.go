@@ -140,6 +140,9 @@ func (e *examination) policy() (string, error) {
 // ledger compares the log with its copy, as far as this user may read them.
 func (e *examination) ledger() (string, error) {
 	own, err := checkpointSize(filepath.Join(SignerDir(e.c), "log"))
+	if lost := signer.NotLost(SignerDir(e.c), e.c.Ledger.SecondCopy); err != nil && lost != nil {
+		return "", lost
+	}
 	if err != nil {
 		return "", odd("the log cannot be read: "+err.Error(), "Run this as root, or as the signer's user; before the first start there is none.")
 	}

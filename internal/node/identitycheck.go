@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 )
@@ -56,6 +57,9 @@ func (e *examination) provider(ctx context.Context, i config.Identity) (string, 
 	}
 	text := i.Issuer + " answers; registered there must be exactly " + redirect
 	offline, err := p.Offline(ctx)
+	if e, ok := errkind.Of(err); ok && e.Err != nil { // people at the sign-in page get no cause, the operator does
+		err = errkind.New(e.Kind, e.Text+" ("+e.Err.Error()+")").WithHint(e.Hint)
+	}
 	if err == nil && !offline {
 		err = odd(fmt.Sprintf("%s; it offers no refresh tokens, so each sign-in lasts %s and a group withdrawn there counts that long here", text, i.NoRefresh),
 			"If it knows the scope offline_access all the same, write it in scopes; else set no_refresh_at_most as you need it: docs/identity.md.")

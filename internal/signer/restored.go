@@ -72,9 +72,9 @@ func (s *Service) noteRestore(ctx context.Context) error {
 	return r.Write(s.cfg.Dir)
 }
 
-// notLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and
+// NotLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and
 // the log's second copy know the old ones, and the file in the way would keep the right one from being put back.
-func notLost(dir, second string) error {
+func NotLost(dir, second string) error {
 	begun, signs := "", []string{filepath.Join(dir, "bundle.json"), filepath.Join(dir, "log", "log.data")}
 	if second != "" {
 		signs = append(signs, filepath.Join(second, "checkpoint"))

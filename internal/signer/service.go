@@ -57,7 +57,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if err := notLost(cfg.Dir, cfg.SecondCopy); err != nil {
+	if err := NotLost(cfg.Dir, cfg.SecondCopy); err != nil {
 		return nil, err
 	}
 	k, err := openKeys(cfg.Dir+"/keys", cfg.Origin)
