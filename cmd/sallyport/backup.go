@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -36,11 +37,14 @@ from [ledger] second_copy. docs/backup.md explains both archives and what to do 
 // Run makes the archives, or checks those that are there.
 func (c *backupCmd) Run(a *app) error {
 	if c.Check != "" {
-		return checkBackup(a, c.Check, c.Identity, "", c.JSON)
+		return checkBackup(a, c.Check, wanted{identity: c.Identity}, c.JSON)
 	}
 	if c.Config == "" || c.To == "" {
 		return usageError("backup needs --config FILE and --to DIR, or --check DIR",
 			"Run `sallyport backup --help` for what it takes.")
+	}
+	if c.Keep < 1 {
+		return usageError("--keep must be at least 1", "The backup that is being made is one of the sets that stay.")
 	}
 	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
 	if err != nil {
@@ -77,7 +81,7 @@ func (c *backupCmd) tell(a *app, all []*backup.Result) error {
 		return a.json(all)
 	}
 	for _, r := range all {
-		fmt.Fprintf(a.stdout, "%s: %s, %d files", r.Kind, filepath.Join(r.Dir, "sets", r.Set), r.Files)
+		fmt.Fprintf(a.stdout, "%s: %s, %s", r.Kind, filepath.Join(r.Dir, "sets", r.Set), count(r.Files, "file"))
 		if r.Kind == backup.Gateway {
 			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of recordings that run), %d kept", r.Copied,
 				r.Bytes, r.Running, r.Kept)
@@ -121,34 +125,76 @@ type checkedSet struct {
 	Problems    []backup.Problem `json:"problems"`
 }
 
+// wanted says which sets are checked and how.
+type wanted struct {
+	identity, set string
+	fingerprints  []string
+}
+
 // checkBackup compares the archives in dir with their manifests.
-func checkBackup(a *app, dir, identity, set string, asJSON bool) error {
-	ids, err := identities(identity)
+func checkBackup(a *app, dir string, w wanted, asJSON bool) error {
+	ids, err := identities(w.identity)
 	if err != nil {
 		return err
 	}
+	sets, err := openAll(dir, w.set)
+	defer closeAll(sets)
+	for i := 0; err == nil && i < len(sets); i++ {
+		err = hasFingerprint(dir, sets[i], w.fingerprints)
+	}
+	if err != nil {
+		return inWords(err)
+	}
 	var all []checkedSet
+	for _, s := range sets {
+		found, err := s.Check(a.context(), ids, a.progress(string(s.Manifest.Kind)))
+		if err != nil {
+			return inWords(err)
+		}
+		all = append(all, checkedSet{s.Manifest.Kind, s.Name(), s.Fingerprint, len(s.Manifest.Files), s.Checkpoint.Size,
+			len(ids) > 0, append([]backup.Problem{}, found...)})
+	}
+	return tellChecked(a, all, asJSON)
+}
+
+// openAll opens the named set, or the newest, of each archive that dir has.
+func openAll(dir, set string) (all []*backup.Set, err error) {
 	for _, k := range []backup.Kind{backup.Gateway, backup.Signer} {
 		s, err := backup.Open(dir, k, set)
-		if errkind.KindOf(err) == errkind.NotFound && err != nil {
+		if err != nil && errkind.KindOf(err) == errkind.NotFound {
 			continue
 		}
 		if err != nil {
-			return inWords(err)
+			return all, err
 		}
-		found, err := s.Check(a.context(), ids, a.progress(string(k)))
+		all = append(all, s)
+	}
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case set != "":
+		return nil, errkind.New(errkind.NotFound, fmt.Sprintf("there is no complete set %.100q in %s", set, dir)).
+			WithHint("Each directory in DIR/gateway/sets and DIR/signer/sets is a set, unless its name ends in .part.")
+	}
+	return nil, errkind.New(errkind.NotFound, "there is no complete backup in "+dir).
+		WithHint("Name the directory that `sallyport backup --to` was given.")
+}
+
+func closeAll(sets []*backup.Set) {
+	for _, s := range sets {
 		s.Close()
-		if err != nil {
-			return inWords(err)
-		}
-		all = append(all, checkedSet{k, s.Name(), s.Fingerprint, len(s.Manifest.Files), s.Checkpoint.Size, len(ids) > 0,
-			append([]backup.Problem{}, found...)})
 	}
-	if len(all) == 0 {
-		return errkind.New(errkind.NotFound, "there is no complete backup in "+dir).
-			WithHint("Name the directory that `sallyport backup --to` was given.")
+}
+
+// hasFingerprint refuses a set whose fingerprint is not among those that were given, if any was. The fingerprint of the
+// gateway's set says nothing about the signer's.
+func hasFingerprint(dir string, s *backup.Set, given []string) error {
+	if len(given) == 0 || slices.Contains(given, s.Fingerprint) {
+		return nil
 	}
-	return tellChecked(a, all, asJSON)
+	return errkind.New(errkind.Conflict, fmt.Sprintf("the set of the %s in %s has the fingerprint %s, which was not given",
+		s.Manifest.Kind, dir, s.Fingerprint)).
+		WithHint("Give the fingerprint of each archive. Try other sets with --set. If none has it, the backup was changed.")
 }
 
 func tellChecked(a *app, all []checkedSet, asJSON bool) error {
@@ -164,8 +210,8 @@ func tellChecked(a *app, all []checkedSet, asJSON bool) error {
 		if asJSON {
 			break
 		}
-		fmt.Fprintf(a.stdout, "%s: set %s, %d files, log size %d\n  fingerprint %s\n", s.Kind, s.Set, s.Files, s.LogSize,
-			s.Fingerprint)
+		fmt.Fprintf(a.stdout, "%s: set %s, %s, log size %d\n  fingerprint %s\n", s.Kind, s.Set, count(s.Files, "file"),
+			s.LogSize, s.Fingerprint)
 		for _, p := range s.Problems {
 			fmt.Fprintf(a.stdout, "  DAMAGED %s: %s\n", safe(p.Path), safe(p.Text))
 		}

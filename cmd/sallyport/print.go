@@ -147,3 +147,11 @@ func wholeRunes(p []byte) int {
 	}
 	return len(p)
 }
+
+// count is a number with its noun: "1 file", "2 files".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

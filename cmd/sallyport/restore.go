@@ -4,12 +4,10 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/backup"
 	"github.com/sallyport/sallyport/internal/config"
-	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 type restoreCmd struct {
@@ -34,7 +32,7 @@ checked from the root, and refuses one that is shorter than what the backup has 
 // Run restores, or checks.
 func (c *restoreCmd) Run(a *app) error {
 	if c.Check && c.From != "" {
-		return checkBackup(a, c.From, c.Identity, c.Set, c.JSON)
+		return checkBackup(a, c.From, wanted{c.Identity, c.Set, c.Fingerprint}, c.JSON)
 	}
 	if c.Config == "" || c.From == "" && !c.Log {
 		return usageError("restore needs --config FILE and --from DIR, or --log",
@@ -61,11 +59,7 @@ func (c *restoreCmd) Run(a *app) error {
 			"Give the private half of a key that [backup] recipients named.")
 	}
 	sets, err := c.open(kinds)
-	defer func() {
-		for _, s := range sets {
-			s.Close()
-		}
-	}()
+	defer closeAll(sets)
 	if err != nil {
 		return inWords(err)
 	}
@@ -87,22 +81,11 @@ func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
 			return all, err
 		}
 		all = append(all, s)
-		if err := c.known(k, s); err != nil {
+		if err := hasFingerprint(c.From, s, c.Fingerprint); err != nil {
 			return all, err
 		}
 	}
 	return all, nil
-}
-
-// known refuses a set whose fingerprint was not given, if any was. One of the gateway's says nothing about the signer's.
-func (c *restoreCmd) known(k backup.Kind, s *backup.Set) error {
-	if len(c.Fingerprint) == 0 || slices.Contains(c.Fingerprint, s.Fingerprint) {
-		return nil
-	}
-	return errkind.New(errkind.Conflict, fmt.Sprintf("the set of the %s in %s has the fingerprint %s, which was not given", k,
-		c.From, s.Fingerprint)).
-		WithHint("Give the fingerprint of each archive that is restored. Look with --set for the set that has it; if none " +
-			"does, somebody changed the backup.")
 }
 
 func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) error {
@@ -110,8 +93,8 @@ func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) err
 		return a.json(out)
 	}
 	for _, r := range out {
-		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %d files\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir,
-			r.Files)
+		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %s\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir,
+			count(r.Files, "file"))
 		if r.Log > 0 {
 			fmt.Fprintf(a.stdout, "log: %d entries from %s; the backup was made at %d\n", r.Log, r.LogFrom, r.LogSize)
 		}

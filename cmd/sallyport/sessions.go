@@ -44,7 +44,7 @@ func (s *oneSession) recorded(a *app, cl *client.Client) error {
 	}
 	if len(page.Sessions) == 0 {
 		return errkind.New(errkind.NotFound, "no session that you may see has a recording").
-			WithHint("`sallyport sessions list` shows all of them, and why those that were refused were.")
+			WithHint("`sallyport sessions list` shows all sessions that you may see. `sallyport sessions show ID` says why one was refused.")
 	}
 	found := page.Sessions[0]
 	s.Session = found.ID.String()

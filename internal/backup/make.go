@@ -97,6 +97,10 @@ func (b *maker) prepare() (unlock func(), err error) {
 	if err := Unfinished(b.p.dir); err != nil { // such a set would look complete, and an older one would go for it
 		return nil, err
 	}
+	if _, err := os.ReadDir(b.p.dir); errors.Is(err, os.ErrPermission) {
+		return nil, errkind.New(errkind.Usage, b.p.dir+" cannot be read by the user that this runs as").
+			WithHint("Run this as root, or as the user of the " + string(b.p.kind) + ".")
+	}
 	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).
 			WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
