@@ -215,7 +215,11 @@ func tellChecked(a *app, all []checkedSet, asJSON bool) error {
 		for _, p := range s.Problems {
 			fmt.Fprintf(a.stdout, "  DAMAGED %s: %s\n", safe(p.Path), safe(p.Text))
 		}
-		if !s.Opened && len(s.Problems) == 0 {
+		switch {
+		case len(s.Problems) > 0:
+		case s.Opened:
+			fmt.Fprintln(a.stdout, "  every file is as it was written, and what is sealed opens")
+		default:
 			fmt.Fprintln(a.stdout, "  every file is as it was written; what is sealed was not opened (--identity)")
 		}
 	}
