@@ -10,7 +10,7 @@ import (
 )
 
 func TestASetWithAnotherFingerprintIsRefused(t *testing.T) {
-	set := &backup.Set{Fingerprint: "aa"}
+	set := &backup.Set{Fingerprint: "aa", Manifest: &backup.Manifest{Kind: backup.Gateway}}
 	for _, given := range [][]string{nil, {"aa"}, {"bb", "aa"}} {
 		if err := hasFingerprint("/backup", set, given); err != nil {
 			t.Errorf("%q: got %v", given, err)
