@@ -178,7 +178,7 @@ func FuzzOwner(f *testing.F) {
 	})
 }
 
-// Owners copy the example of docs/agent.md, so it must say what it says there.
+// Owners copy the example of docs/agent.md, so it must load and decide as its comments say.
 func TestExampleForOwnersLoadsAndDecidesAsItSays(t *testing.T) {
 	page, err := os.ReadFile("../docs/agent.md")
 	if err != nil {
@@ -210,7 +210,8 @@ func TestExampleForOwnersLoadsAndDecidesAsItSays(t *testing.T) {
 		{DesktopControl, "svc", day, true, OwnerDenies},
 	} {
 		if got := rules.Decide(Action{Kind: c.kind}, c.login, c.at, c.on); got.Answer != c.want {
-			t.Errorf("%v as %s at %s, switch %v: got %s (%s), want %s", c.kind, c.login, c.at, c.on, got.Answer, got.Text, c.want)
+			t.Errorf("%v as %s at %s, switch %v: got %s (%s), want %s", c.kind, c.login, c.at, c.on, got.Answer,
+				got.Text, c.want)
 		}
 	}
 }

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-PATH=$PATH:/usr/sbin:/sbin # where servers are, and an ordinary user's PATH may not look
+PATH=$PATH:/usr/sbin:/sbin # servers are there, and an ordinary user's PATH may lack them
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 missing=()
 need chromium chromium

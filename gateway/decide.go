@@ -164,18 +164,19 @@ func unfit(d store.Device) *errkind.Error {
 	return nil
 }
 
-// presenceSlack is how long the clearing of the last process's presence may take after a start; it is what LastSeen says then.
+// presenceSlack is how long a start may take to clear the presence of the last process, which sets LastSeen.
 const presenceSlack = 5 * time.Second
 
-// comeBack is how long devices may take to connect again after the gateway started. Their waits are drawn at random, up to
-// 3 minutes, so that not all of them come at once.
+// comeBack is how long devices may take to reconnect after the gateway started. A wait is at most 30 s, but a full
+// gateway or a slow site may turn away several tries.
 const comeBack = 5 * time.Minute
 
-// neighbours says where the fault is when a device is offline: at the gateway, which has just started, at the device, or at
-// its whole site.
+// neighbours locates the fault when a device is offline: the gateway has just started, or the fault is at the device or
+// at its whole site.
 func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 	if since := b.cfg.Now().Sub(b.started); since < comeBack && dev.LastSeen.Before(b.started.Add(presenceSlack)) {
-		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.", since.Round(time.Second))
+		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.",
+			since.Round(time.Second))
 	}
 	if dev.Site == "" {
 		return ""
@@ -187,7 +188,7 @@ func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 	case slices.ContainsFunc(rows, store.Device.Online):
 		return " Other devices at its site are online, so the fault is this device, its cable or its network."
 	}
-	return " No device at its site is online, so the fault is the site's network or its way out."
+	return " No device at its site is online, so the fault is the site's network or its uplink."
 }
 
 // onlyLogin finds the login when the asker named none.
@@ -226,9 +227,11 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	if a.ViaToken != "" {
 		via = "token " + a.ViaToken
 	}
-	err, kept := b.cfg.Audit.Regardless(ctx, audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
-		Fields: map[string]string{"device": string(a.Device), "action": s.Action, "allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}}, write)
-	// An unlogged decision can never be redeemed, so its row must not stay among those that run.
+	err, kept := b.cfg.Audit.Regardless(ctx,
+		audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
+			Fields: map[string]string{"device": string(a.Device), "action": s.Action,
+				"allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}}, write)
+	// An unlogged decision can never be redeemed, so its row must not stay open.
 	if kept == nil && err != nil && refusal == nil {
 		kept = b.notOpened(context.WithoutCancel(ctx), s.ID, b.cfg.Now())
 	}

@@ -12,7 +12,7 @@ import (
 var errDraining = errkind.New(errkind.Unavailable, "the gateway is about to restart and starts no new sessions").
 	WithHint("Try again in a minute.")
 
-// draining refuses a question once the drain has begun; nil before.
+// draining refuses a request once the drain has begun; before that it is nil.
 func (b *Broker) draining() *errkind.Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -23,7 +23,7 @@ func (b *Broker) draining() *errkind.Error {
 }
 
 // Quiet begins the drain: no session starts from now on, sessions that were allowed and not opened yet are closed, and
-// running ones get text as a notice. ctx bounds the writes to the database.
+// running ones get text as a session message. ctx bounds the writes to the database.
 func (b *Broker) Quiet(ctx context.Context, text string) {
 	b.refuseNew(ctx)
 	for _, s := range b.sessions() {
@@ -47,8 +47,9 @@ func (b *Broker) Drain(ctx context.Context) {
 	b.settleRest(ctx)
 }
 
-// refuseNew takes no more questions and closes the rows of answers that can no longer be redeemed. A row that is left
-// open reads as a session that was running when the gateway stopped, so the next start would call it "gateway crashed".
+// refuseNew refuses further requests and closes the rows of decisions that can no longer be redeemed. A row that is
+// left open reads as a session that was running when the gateway stopped, so the next start would call it "gateway
+// crashed".
 func (b *Broker) refuseNew(ctx context.Context) {
 	b.mu.Lock()
 	b.drain = true
@@ -60,8 +61,8 @@ func (b *Broker) refuseNew(ctx context.Context) {
 	}
 }
 
-// drained writes into the row of a session that was allowed and never opened that the drain refused it. A write that
-// fails is tried again, at the latest when Drain ends.
+// drained records in the row of an allowed but unopened session that the drain refused it. A failed write is retried,
+// at the latest when Drain ends.
 func (b *Broker) drained(ctx context.Context, sid id.Session) {
 	now := b.cfg.Now()
 	log := b.cfg.Log.With(slog.String("session", sid.String()))

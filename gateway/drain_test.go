@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 )
 
-// restarted is what the next process makes of the rows.
+// restarted is the state of the rows after the next process has started.
 func (h *house) restarted() {
 	h.t.Helper()
 	if err := h.newBroker().Recover(context.Background(), nil, nil); err != nil {
@@ -53,12 +53,14 @@ type slowStore struct {
 	down    atomic.Bool
 }
 
-func (s *slowStore) AddDecided(ctx context.Context, row store.Session, d store.Decision, events ...store.AuditEvent) error {
+func (s *slowStore) AddDecided(ctx context.Context, row store.Session, d store.Decision,
+	events ...store.AuditEvent) error {
 	defer s.written()
 	return s.DB.AddDecided(ctx, row, d, events...)
 }
 
-func (s *slowStore) ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error) {
+func (s *slowStore) ChangeSession(ctx context.Context, sid id.Session,
+	change func(*store.Session) error) (store.Session, error) {
 	if s.down.Load() {
 		return store.Session{}, errors.New("the database is locked")
 	}
@@ -83,7 +85,7 @@ func TestDrainThatBeginsWhileASessionIsDecidedRefusesIt(t *testing.T) {
 	h.wantRefused("asked", rows[0].ID, gateway.ByDrain)
 }
 
-func TestDrainWritesAgainWhatTheDatabaseDidNotTake(t *testing.T) {
+func TestDrainRetriesFailedDatabaseWrites(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
 	s := &slowStore{DB: h.db, written: func() {}}

@@ -130,7 +130,8 @@ type closeFacts struct {
 }
 
 // appendClose announces the end of a part and gives the index of its leaf.
-func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (uint64, error) {
+func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
+	f closeFacts) (uint64, error) {
 	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
 	if err != nil {
 		return 0, fmt.Errorf("%s leaf: %w", typ, err)
@@ -139,8 +140,9 @@ func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, pa
 	return out.Index, err
 }
 
-// keepClose keeps where and how a part ended.
-func (b *Broker) keepClose(ctx context.Context, leaf uint64, sid id.Session, part uint32, f closeFacts, record string) error {
+// keepClose stores where and how a part ended.
+func (b *Broker) keepClose(ctx context.Context, leaf uint64, sid id.Session, part uint32, f closeFacts,
+	record string) error {
 	if err := b.ground(); err != nil {
 		return err
 	}

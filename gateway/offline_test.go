@@ -12,7 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway: while devices come back one after the other, those that are still away are not broken.
+// TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway: while devices reconnect one after the other, those that are
+// still offline are not faulty.
 func TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway(t *testing.T) {
 	h := newHouse(t)
 	away := newDevice(t)
@@ -22,10 +23,11 @@ func TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway(t *testing.T) {
 	b := h.newBrokerWith(func(c *gateway.Config) { c.Now = func() time.Time { return now } })
 	place := func(d *device, seen, connected time.Time) {
 		t.Helper()
-		_, err := h.db.ChangeDevice(context.Background(), wire.Fingerprint(d.host.PublicKey()), func(row *store.Device) error {
-			row.Site, row.LastSeen, row.ConnectedAt = "ulm", seen, connected
-			return nil
-		})
+		_, err := h.db.ChangeDevice(context.Background(), wire.Fingerprint(d.host.PublicKey()),
+			func(row *store.Device) error {
+				row.Site, row.LastSeen, row.ConnectedAt = "ulm", seen, connected
+				return nil
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,15 +38,20 @@ func TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway(t *testing.T) {
 		asked, seen time.Duration // after the start
 		want        string
 	}{
-		{"just started", 20 * time.Second, -time.Minute, "The gateway started 20s ago. Devices connect again by themselves within a few minutes."},
-		{"just started after a crash, so that presence was cleared by this process", 20 * time.Second, time.Second, "The gateway started 20s ago."},
-		{"it was back already and went away again", 2 * time.Minute, time.Minute, "Other devices at its site are online, so the fault is this device"},
-		{"it had time to come back", 6 * time.Minute, -time.Minute, "Other devices at its site are online, so the fault is this device"},
+		{"just started", 20 * time.Second, -time.Minute,
+			"The gateway started 20s ago. Devices connect again by themselves within a few minutes."},
+		{"just started after a crash, so that presence was cleared by this process", 20 * time.Second, time.Second,
+			"The gateway started 20s ago."},
+		{"it was back already and went away again", 2 * time.Minute, time.Minute,
+			"Other devices at its site are online, so the fault is this device"},
+		{"it had time to come back", 6 * time.Minute, -time.Minute,
+			"Other devices at its site are online, so the fault is this device"},
 	} {
 		place(away, start.Add(c.seen), time.Time{})
 		now = start.Add(c.asked)
 		_, err := b.Ask(context.Background(), h.ask("press-9"))
-		if _, hint, _ := errkind.ForPeople(err); errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(hint, c.want) {
+		if _, hint, _ := errkind.ForPeople(err); errkind.KindOf(err) != errkind.Unavailable ||
+			!strings.Contains(hint, c.want) {
 			t.Errorf("%s: got %v with the hint %q, want …%s…", c.what, err, hint, c.want)
 		}
 	}

@@ -118,7 +118,8 @@ func (s *Session) record(ctx context.Context) error {
 		return err
 	}
 	s.rec = rec
-	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning})
+	return s.b.cfg.Store.AddPart(ctx, store.Part{Session: s.id, H0: rec.H0(), Started: rec.Started(),
+		State: store.RecordRunning})
 }
 
 // announce asks the signer for the open leaf, the checkpoint and the pass.
@@ -143,13 +144,13 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	return opened, errors.Join(noted(), err)
 }
 
-// begun writes into a part where it was announced, until when its leaf promises to keep it, and its pass, of which the log
-// has the hash alone.
+// begun stores in a part the index of its open leaf, the retention date that the leaf promises, and its pass, of which
+// the log has only the hash.
 func (s *Session) begun(p *store.Part) {
 	p.OpenLeaf, p.Pass, p.Retain = &s.opened.Index, s.opened.Pass, promised(s.opened.Body)
 }
 
-// promised reads until when an open leaf promises to keep the recording; zero where its body cannot be read.
+// promised reads the retention date that an open leaf promises; zero if its body cannot be read.
 func promised(body []byte) time.Time {
 	open, err := ledger.ParseOpenBody(body)
 	if err != nil {

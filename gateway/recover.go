@@ -57,8 +57,8 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error 
 	return b.keepClose(ctx, leaf, i.Session, i.Part, f, store.RecordCut)
 }
 
-// recoverWithoutRow ends, in the log, a recording that the database does not know: after the restore of a backup the log and the
-// recordings are newer than the rows.
+// recoverWithoutRow ends, in the log, a recording that the database does not know: after the restore of a backup the
+// log and the recordings are newer than the rows.
 func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted) error {
 	open, err := b.findOpen(ctx, i.H0, 10_000)
 	if err != nil {
@@ -108,7 +108,7 @@ func (b *Broker) closeParts(ctx context.Context) error {
 func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
 	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
-		return b.closeFromLog(ctx, p) // what was cut is settled already; what is gone may have its end in the log
+		return b.closeFromLog(ctx, p) // interrupted parts are settled already; a missing part may have its end in the log
 	}
 	if err != nil {
 		return err
@@ -146,12 +146,14 @@ func (b *Broker) closeFromLog(ctx context.Context, p store.Part) error {
 	if err != nil {
 		return err
 	}
-	f := closeFacts{head: body.HFinal, seq: body.Seq, bytes: body.Bytes, gaps: body.Gaps, reason: body.Reason, at: time.UnixMilli(body.AtMS)}
+	f := closeFacts{head: body.HFinal, seq: body.Seq, bytes: body.Bytes, gaps: body.Gaps, reason: body.Reason,
+		at: time.UnixMilli(body.AtMS)}
 	return b.keepClose(ctx, *found, p.Session, p.Part, f, store.RecordCut)
 }
 
 // endOnce gives the end that stands in the log, if an earlier recovery or the process itself got that far, or writes it.
-func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64, f closeFacts) (uint64, error) {
+func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
+	f closeFacts) (uint64, error) {
 	found, err := b.findClose(ctx, open, 10_000)
 	if err != nil {
 		return 0, err

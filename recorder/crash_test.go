@@ -241,7 +241,8 @@ func TestAPartThatWasCutIsReportedUntilItIsSettled(t *testing.T) {
 			}
 			return
 		}
-		want := Interrupted{Session: s, Part: 2, File: r.File(), Started: r.Started().Round(0).UTC(), H0: r.H0(), Head: at.HFinal, Seq: at.Seq, Bytes: at.Bytes}
+		want := Interrupted{Session: s, Part: 2, File: r.File(), Started: r.Started().Round(0).UTC(), H0: r.H0(),
+			Head: at.HFinal, Seq: at.Seq, Bytes: at.Bytes}
 		if len(cut) != 1 || cut[0] != want {
 			t.Fatalf("start %d: got %+v, want %+v", start, cut, want)
 		}

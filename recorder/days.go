@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// settledName is a file that holds a day: every part of an earlier day has its close or its marker, so that a start need
-// not look at it. Without the file, or with something else in it, a start looks at all days.
+// settledName is a file that holds a day: every part of an earlier day has its close or its marker, so that a start
+// does not read it. Without the file, or if it holds anything else, a start reads all days.
 const settledName = "settled-before"
 
 // settledBefore reads that day; "" if there is none. One after today is not believed: the clock was wrong then or is now.
@@ -26,7 +26,7 @@ func (v *volume) settledBefore(today string) string {
 	return Day(t)
 }
 
-// setSettled makes durable that a start need not look at days before this one.
+// setSettled records durably that a start need not read days before this one.
 func (v *volume) setSettled(day string) error {
 	text := strings.ReplaceAll(filepath.ToSlash(day), "/", "-") + "\n"
 	f, err := v.start(settledName, []byte(text))
@@ -44,7 +44,7 @@ func (v *volume) setSettled(day string) error {
 func (v *volume) ensureDay(day string) error {
 	v.dayMu.Lock()
 	defer v.dayMu.Unlock()
-	if day < v.settled { // the clock was set back: the next start must look at this day again
+	if day < v.settled { // the clock was set back: the next start must read this day again
 		if err := v.setSettled(day); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (v *volume) makeDay(day string) error {
 			return &syncError{parent, err}
 		}
 	}
-	if len(v.days) > 100 { // they are few at a time: today, or the day whose files are being moved
+	if len(v.days) > 100 { // only a few are in use: today, or the day whose files are being moved
 		clear(v.days)
 	}
 	v.days[day] = true

@@ -2,8 +2,8 @@ package recorder
 
 import "os"
 
-// Finished reports whether the container at path ends with its close. Nothing is written to it after that, so a copy of it stays
-// right. A container without a close is one that is being written, or was cut.
+// Finished reports whether the container at path ends with its close. Nothing is written to it after that, so a copy of
+// it stays correct. A container without a close is being written, or was interrupted.
 func Finished(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {

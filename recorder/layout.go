@@ -15,7 +15,7 @@ import (
 
 // The files of a part lie in a directory for the day, in UTC, on which the part began: YYYY/MM/DD/<session>[.N].srec.
 // The time is that of the container's header. One directory for everything would hold four files a session for years,
-// and every start of a node would have to read all of it. Earlier releases did so, and what they left is moved at the
+// and every start of a node would have to read all of it. Earlier releases did so, and their files are moved at the
 // next start (move.go); until then a reader finds it in either place.
 
 // Day gives the directory of the parts that began at t, relative to the directory of recordings.
@@ -26,22 +26,23 @@ func Place(s id.Session, part uint32, start time.Time) string {
 	return filepath.Join(Day(start), FileName(s, part))
 }
 
-// ParseName reads a container's name, without a directory, in its one form.
+// ParseName parses a container's name, without a directory, in its canonical form.
 func ParseName(name string) (s id.Session, part uint32, ok bool) {
 	key, ok := parseName(name)
 	return key.session, key.part, ok
 }
 
 // Locate finds a file of a part (container or slot) under root and gives its path. start is when the part began, as the
-// gateway's database or the container's header says; both may differ by the time between two clock readings, so the days
-// beside it are tried last. A zero start means that it is not known: then everything is searched. A file that is in
-// none of these places is fs.ErrNotExist.
+// gateway's database or the container's header says; both may differ by the time between two clock readings, so the
+// adjacent days are tried last. If start is zero, all days are searched. The error is fs.ErrNotExist if the file is in
+// none of these places.
 func Locate(root, name string, start time.Time) (string, error) {
 	if start.IsZero() {
 		return search(root, name)
 	}
 	// A file only ever moves from the root into its day. Looking there a second time finds one that moved meanwhile.
-	for _, dir := range []string{Day(start), ".", Day(start), Day(start.AddDate(0, 0, -1)), Day(start.AddDate(0, 0, 1))} {
+	for _, dir := range []string{Day(start), ".", Day(start), Day(start.AddDate(0, 0, -1)),
+		Day(start.AddDate(0, 0, 1))} {
 		path := filepath.Join(root, dir, name)
 		if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return path, err
@@ -50,7 +51,7 @@ func Locate(root, name string, start time.Time) (string, error) {
 	return "", &fs.PathError{Op: "open", Path: filepath.Join(root, Day(start), name), Err: fs.ErrNotExist}
 }
 
-// OpenFile opens a file of a part for reading, wherever it lies; see Locate.
+// OpenFile opens a file of a part for reading in any of its places; see Locate.
 func OpenFile(root, name string, start time.Time) (*os.File, error) {
 	var err error
 	for range 3 { // it may be moved once between the two calls
@@ -92,8 +93,8 @@ func search(root, name string) (path string, err error) {
 }
 
 // Walk calls fn with the path, relative to root, of every file in root itself and in its days, the oldest day first. It
-// does not follow symbolic links. Of directories it reports only those that have the name of a container. A file that moves from root into its
-// day meanwhile is seen at least once.
+// does not follow symbolic links. Of directories it reports only those that have the name of a container. A file that
+// moves from root into its day meanwhile is seen at least once.
 func Walk(root string, fn func(rel string) error) error {
 	if err := walkFiles(root, ".", fn); err != nil {
 		return err

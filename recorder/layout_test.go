@@ -79,7 +79,7 @@ func TestTheDirectoryOfADayIsDurableBeforeASlotIsWritten(t *testing.T) {
 		t.Errorf("the second session of a day syncs its year again: %v", d.lines)
 	}
 	must(t, os.Rename(filepath.Join(dir, "2026"), filepath.Join(dir, "away")))
-	create(t, n, PartConfig{}) // whoever took the directory away does not stop sessions
+	create(t, n, PartConfig{}) // removing the directory does not stop sessions
 }
 
 func TestAFileIsFoundInItsDayTheDayBesideItAndTheDirectoryItself(t *testing.T) {
@@ -148,7 +148,7 @@ func TestAStartReadsOnlyDaysThatAreNotSettled(t *testing.T) {
 	}
 }
 
-func TestAFileThatSaysNoDayLetsAStartReadEverything(t *testing.T) {
+func TestAStartReadsAllDaysWithoutASettledDay(t *testing.T) {
 	dir := t.TempDir()
 	n, _ := openNode(t, on(t, dir, "2026-05-01T12:00:00Z"))
 	cut := create(t, n, PartConfig{})
@@ -163,7 +163,7 @@ func TestAFileThatSaysNoDayLetsAStartReadEverything(t *testing.T) {
 // moveDir names the directory whose files a copy of this test binary moves until it is killed.
 const moveDir = "SALLYPORT_TEST_MOVE_DIR"
 
-func TestFilesOfAnEarlierReleaseAreMovedWhateverKillsTheMove(t *testing.T) {
+func TestFilesOfAnEarlierReleaseAreMovedAlthoughTheMoveIsKilled(t *testing.T) {
 	if dir := os.Getenv(moveDir); dir != "" {
 		if _, _, err := OpenNode(context.Background(), nodeConfig(dir)); err != nil {
 			panic(err)
@@ -176,11 +176,12 @@ func TestFilesOfAnEarlierReleaseAreMovedWhateverKillsTheMove(t *testing.T) {
 	reading.Go(func() { readWhileMoving(t, dir, starts, stop) })
 	kills := 0
 	for ; len(flatFiles(t, dir)) > 0 && kills < 200; kills++ {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestFilesOfAnEarlierReleaseAreMovedWhateverKillsTheMove$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestFilesOfAnEarlierReleaseAreMovedAlthoughTheMoveIsKilled$")
 		cmd.Env = append(os.Environ(), moveDir+"="+dir)
 		must(t, cmd.Start())
 		before := len(flatFiles(t, dir))
-		for wait := time.Now(); len(flatFiles(t, dir)) >= before-100 && len(flatFiles(t, dir)) > 0 && time.Since(wait) < time.Minute; {
+		for wait := time.Now(); len(flatFiles(t, dir)) >= before-100 && len(flatFiles(t, dir)) > 0 &&
+			time.Since(wait) < time.Minute; {
 			time.Sleep(time.Millisecond)
 		}
 		must(t, cmd.Process.Kill()) // SIGKILL
@@ -263,7 +264,7 @@ func flatFiles(t *testing.T, dir string) (out []string) {
 	return out
 }
 
-// readWhileMoving demands that each file can be opened at any time.
+// readWhileMoving checks that each file can be opened at any time.
 func readWhileMoving(t *testing.T, dir string, starts map[string]time.Time, stop chan struct{}) {
 	for {
 		for name, start := range starts {
@@ -291,8 +292,9 @@ func TestAFlatPartThatWasCutIsRecoveredFromTheJournalAndMovedOnceSettled(t *test
 	must(t, r.Output(t.Context(), 0, StreamOut, []byte("acknowledged")))
 	journal, err := os.ReadFile(filepath.Join(cfg.Dir, journalName))
 	must(t, err)
-	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header}) // the file has not got what the journal has
-	for _, name := range []string{FileName(r.session, 0), r.session.String() + ".rk.age", r.session.String() + ".sk.age"} {
+	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header}) // the file lacks the bytes that the journal has
+	for _, name := range []string{FileName(r.session, 0), r.session.String() + ".rk.age",
+		r.session.String() + ".sk.age"} {
 		must(t, os.Rename(filepath.Join(dir, "2026/05/01", name), filepath.Join(dir, name)))
 	}
 	again, cut := openNode(t, on(t, dir, "2026-05-02T12:00:00Z"))

@@ -11,8 +11,8 @@ import (
 
 // move brings the files that an earlier release left in the directory itself into the directories of their days, while
 // the node records. It only renames, within one file system, so a kill at any point leaves each file in one of its two
-// places, and the next start goes on. Readers look in both (Locate). Parts that have neither close nor marker stay where
-// they are until a later start: the next recovery must find them, and it does not look at days that are settled.
+// places, and the next start goes on. Readers look in both (Locate). Parts that have neither close nor marker stay
+// until a later start: the next recovery must find them, and it does not read settled days.
 func (n *Node) move(names []string) {
 	moved, last := 0, ""
 	for _, name := range names {
@@ -31,7 +31,8 @@ func (n *Node) move(names []string) {
 			return
 		}
 		if err != nil {
-			n.cfg.Log.Error("a recording cannot be moved to the directory of its day", slog.String("file", name), slog.Any("error", err))
+			n.cfg.Log.Error("a recording cannot be moved to the directory of its day", slog.String("file", name),
+				slog.Any("error", err))
 			continue
 		}
 		moved, last = moved+1, day
@@ -43,7 +44,8 @@ func (n *Node) move(names []string) {
 		n.fail(err)
 		return
 	}
-	n.cfg.Log.Info("recordings were moved to the directories of their days", slog.Int("recordings", moved), slog.Int("of", len(names)))
+	n.cfg.Log.Info("recordings were moved to the directories of their days", slog.Int("recordings", moved),
+		slog.Int("of", len(names)))
 }
 
 // syncMoved makes the new names durable, then the removal of the old ones.
@@ -56,8 +58,8 @@ func (n *Node) syncMoved(day string) error {
 	return nil
 }
 
-// moveOne moves the files of one part. The container goes last: as long as it is in the old place, a part counts as not
-// moved, and what is in the new place already belongs to it.
+// moveOne moves the files of one part. The container goes last: while it is in the old place, the part counts as not
+// moved, and files in the new place already belong to it.
 func (n *Node) moveOne(name string) (day string, err error) {
 	key, ok := parseName(name)
 	if !ok {
@@ -83,7 +85,7 @@ func (n *Node) moveOne(name string) (day string, err error) {
 	return day, nil
 }
 
-// rename moves a file that is there to a place where none is.
+// rename moves an existing file to a place that must be empty.
 func (v *volume) rename(from, to string) error {
 	if !v.exists(from) {
 		return nil // moved before the last kill, or never there
@@ -112,7 +114,7 @@ func (v *volume) began(name string) (time.Time, error) {
 	return time.Unix(0, s.hdr.T0).UTC(), nil
 }
 
-// marked reports whether a part's interruption is known to be in the log. The marker of a part that is being moved is
+// marked reports whether a part's interruption is in the log. The marker of a part that is being moved is
 // in its new place first.
 func (n *Node) marked(rel string) bool {
 	if n.vol.exists(markerName(rel)) {

@@ -123,7 +123,8 @@ func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []Interrupted, error)
 	n := &Node{cfg: cfg, bench: newWorkbench(), wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		batch: newBatch(), open: map[*Recording]struct{}{}, making: map[string]struct{}{},
 		keyID: KeyID(cfg.Key.Public().(ed25519.PublicKey)),
-		vol:   &volume{dir: cfg.Dir, layer: cfg.layer, lowWater: cfg.LowWater, ballast: cfg.Ballast, log: cfg.Log, days: map[string]bool{}}}
+		vol: &volume{dir: cfg.Dir, layer: cfg.layer, lowWater: cfg.LowWater, ballast: cfg.Ballast, log: cfg.Log,
+			days: map[string]bool{}}}
 	cut, flat, err := n.start(ctx)
 	if err != nil {
 		if n.held != nil {
@@ -137,8 +138,7 @@ func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []Interrupted, error)
 	return n, cut, nil
 }
 
-// start does all that must be done before anything is recorded. flat are the containers that lie in the directory
-// itself and can be moved.
+// start does all work that must precede a recording. flat are the containers in the directory itself that can be moved.
 func (n *Node) start(ctx context.Context) (cut []Interrupted, flat []string, err error) {
 	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
 		return nil, nil, err

@@ -14,14 +14,14 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// How long the result of a probe is used. A failure is looked at again sooner, so that sessions start soon after it is
-// mended.
+// How long the result of a probe is used. A failure is probed again sooner, so that sessions start soon after it is
+// fixed.
 const (
 	probeGoodFor = 5 * time.Second
 	probeBadFor  = time.Second
 )
 
-const probeName = "probe" + startedSuffix // one that a crash leaves is removed at the next start
+const probeName = "probe" + startedSuffix // a file that a crash leaves is removed at the next start
 
 // probe remembers whether files could be created where the next recording goes. Free space says nothing about it: the
 // directory may belong to another user, or its file system may be mounted read-only.
@@ -31,7 +31,7 @@ type probe struct {
 	err   error
 }
 
-// writable says why no recording can be created; nil when one can.
+// writable returns the reason why no recording can be created, or nil.
 func (v *volume) writable(now time.Time) error {
 	v.probe.mu.Lock()
 	defer v.probe.mu.Unlock()
@@ -44,7 +44,8 @@ func (v *volume) writable(now time.Time) error {
 	}
 	switch {
 	case err != nil && v.probe.err == nil:
-		v.log.Error("recordings cannot be written, so no session starts", slog.String("dir", dir), slog.Any("error", err))
+		v.log.Error("recordings cannot be written, so no session starts", slog.String("dir", dir),
+			slog.Any("error", err))
 	case err == nil && v.probe.err != nil:
 		v.log.Info("recordings can be written again", slog.String("dir", dir))
 	}
@@ -56,7 +57,7 @@ func (v *volume) writable(now time.Time) error {
 }
 
 // nearest gives the directory of the day's recordings below root (YYYY/MM/DD, UTC), or its nearest parent that exists,
-// in which it would be made. It gives root where recordings lie flat.
+// in which it would be made. It gives root if recordings are flat.
 func nearest(root string, now time.Time) (string, error) {
 	dir := filepath.Join(root, filepath.FromSlash(now.UTC().Format("2006/01/02")))
 	for {
@@ -79,8 +80,8 @@ func tryWrite(path string) error {
 	return errors.Join(err, f.Close(), os.Remove(path))
 }
 
-// Probe tries whether the process's user could create the next recording below dir at a time. Doctor uses it where no
-// gateway runs that could say so itself.
+// Probe checks whether the process's user could create the next recording below dir at a given time. Doctor uses it if
+// no gateway is running.
 func Probe(dir string, now time.Time) error {
 	at, err := nearest(dir, now)
 	if err == nil {
@@ -89,7 +90,7 @@ func Probe(dir string, now time.Time) error {
 	return err
 }
 
-// unwritable words the failure of a probe. The path is in the log only: people who ask for a session read this text.
+// unwritable explains the failure of a probe. The path is in the log only: people who ask for a session read this text.
 func unwritable(err error) error {
 	if isFull(err) {
 		return errFull("the disk that keeps the recordings is full, so no new session starts").Because(err)
@@ -100,6 +101,6 @@ func unwritable(err error) error {
 		why = errno.Error()
 	}
 	return errkind.New(errkind.Unavailable, "recordings cannot be written ("+why+"), so no new session starts").
-		WithHint("Whoever runs the gateway must look at the directory of the recordings: its owner, its rights, its disk.").
+		WithHint("The gateway's administrator must check the directory of the recordings: its owner, its permissions, its disk.").
 		Because(err)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// TestADirectoryThatTakesNoFilesIsNoticedInSeconds breaks the directory in a way that stops root too: a file stands
-// where the year's directory must be.
+// TestADirectoryThatTakesNoFilesIsNoticedInSeconds breaks the directory in a way that stops root too: a file is in the
+// place of the year's directory.
 func TestADirectoryThatTakesNoFilesIsNoticedInSeconds(t *testing.T) {
 	var said strings.Builder
 	v := &volume{dir: t.TempDir(), layer: osLayer{}, log: slog.New(slog.NewTextHandler(&said, nil))}
@@ -33,7 +33,8 @@ func TestADirectoryThatTakesNoFilesIsNoticedInSeconds(t *testing.T) {
 	must(t, os.Remove(year))
 	step("mended, believed still", probeBadFor-1, false)
 	step("mended", 1, true)
-	if n := strings.Count(said.String(), "cannot be written"); n != 1 || strings.Count(said.String(), "written again") != 1 {
+	if n := strings.Count(said.String(), "cannot be written"); n != 1 ||
+		strings.Count(said.String(), "written again") != 1 {
 		t.Errorf("each change is logged once: got\n%s", said.String())
 	}
 	if left, _ := os.ReadDir(v.dir); len(left) != 0 {
@@ -54,7 +55,7 @@ func TestTheProbeWritesWhereTheNextRecordingGoes(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(root, "2030", "01", "01")))
 	must(t, os.WriteFile(filepath.Join(root, "2030", "01", "01"), nil, 0o600))
 	if err := Probe(root, now); err == nil {
-		t.Error("a file stands where the day's directory must be, and the probe succeeds")
+		t.Error("a file is in the place of the day's directory, and the probe succeeds")
 	}
 }
 
@@ -65,7 +66,8 @@ func TestNoSessionStartsWhereItCouldNotBeRecorded(t *testing.T) {
 	n, _ := openNode(t, cfg)
 	err := n.Ready()
 	e, ok := errkind.Of(err)
-	if !ok || e.Kind != errkind.Unavailable || e.Hint == "" || !strings.Contains(e.Text, "recordings cannot be written (not a directory)") {
+	if !ok || e.Kind != errkind.Unavailable || e.Hint == "" ||
+		!strings.Contains(e.Text, "recordings cannot be written (not a directory)") {
 		t.Errorf("got %v", err)
 	}
 	if strings.Contains(e.Text, cfg.Dir) {

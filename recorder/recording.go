@@ -83,10 +83,10 @@ func (r *Recording) SlotRK() [32]byte { return r.slotRK }
 // SlotSK is the SHA-256 of the unsealing officers' slot file.
 func (r *Recording) SlotSK() [32]byte { return r.slotSK }
 
-// File is where the container lies, relative to the node's directory; see Place.
+// File is the container's path, relative to the node's directory; see Place.
 func (r *Recording) File() string { return r.name }
 
-// Started is when the part began, as its header says. The place of its files follows from it.
+// Started is when the part began, from its header. The place of its files follows from it.
 func (r *Recording) Started() time.Time { return r.t0 }
 
 // Failed is closed when the recording takes no more of the session; Err says why.

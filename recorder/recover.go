@@ -32,15 +32,15 @@ type Interrupted struct {
 	Fault   string   // why the file does not hold beyond Bytes; then nothing was cut off
 }
 
-// recovered is what a start found.
+// recovered is the result of a recovery.
 type recovered struct {
 	cut   []Interrupted
 	flat  []string // containers in the directory itself that have their close or their marker
 	epoch uint64   // the journal's last
 }
 
-// recover brings the recordings to what was acknowledged. One file that cannot be brought there does not keep the others
-// from it. It looks at the directory itself and at the days that no earlier start has found settled.
+// recover restores the recordings to the acknowledged state. A file that cannot be restored does not stop the others.
+// It reads the directory itself and the days that no earlier start found settled.
 func (n *Node) recover(ctx context.Context) (recovered, error) {
 	var r recovered
 	n.vol.settled = n.vol.settledBefore(Day(n.cfg.Now()))
@@ -72,8 +72,8 @@ func (n *Node) recover(ctx context.Context) (recovered, error) {
 	return r, n.settleDays(r.cut)
 }
 
-// look gives what a container without a close and without a marker holds; nil if it has one of them. failed is why the
-// journal's bytes could not be put into it, if so.
+// look gives the content of a container without a close and without a marker; nil if it has one of them. failed is the
+// reason if the journal's bytes could not be written to it.
 func (n *Node) look(name string, failed error) *Interrupted {
 	if n.marked(name) {
 		return nil
@@ -103,13 +103,13 @@ func (n *Node) settleDays(cut []Interrupted) error {
 	}
 	err := n.vol.setSettled(day)
 	if isFull(err) {
-		return nil // the next start looks at more than it must
+		return nil // the next start reads more than necessary
 	}
 	return err
 }
 
-// unsettled lists the containers that a start must look at, and the directories that they are in. It removes what never
-// became durable.
+// unsettled lists the containers that a start must read, and their directories. It removes files that never became
+// durable.
 func (n *Node) unsettled() (names, dirs []string, err error) {
 	days, err := daysFrom(n.vol.dir, n.vol.settled)
 	if err != nil {
@@ -219,8 +219,8 @@ func (n *Node) replayAll(ctx context.Context, names []string, faults map[string]
 	return epoch, nil
 }
 
-// placeOf gives where the container of a part lies that the journal has bytes of. That is among the places that were just
-// listed, unless the container is gone or somebody put it elsewhere: acknowledged bytes are worth a look at all days.
+// placeOf finds the container of a part with bytes in the journal. It is usually among the places that were just
+// listed. If the container was removed or moved, all days are searched for the sake of the acknowledged bytes.
 func (n *Node) placeOf(key partID, places map[string]string) (string, error) {
 	base := FileName(key.session, key.part)
 	if name, ok := places[base]; ok {
@@ -273,8 +273,8 @@ func closedFile(f io.ReaderAt, size int64) bool {
 	return ok
 }
 
-// CloseAt gives the offset of a container's close chunk, if it has one: if the file of size bytes ends with a trailer that
-// points at a close chunk before it. Whether the record is good is Verify's question.
+// CloseAt gives the offset of a container's close chunk, if it has one: if the file of size bytes ends with a trailer
+// that points at a close chunk before it. Verify decides whether the record is valid.
 func CloseAt(f io.ReaderAt, size int64) (offset int64, ok bool) {
 	b := make([]byte, trailerLen)
 	if size < trailerLen || readAt(f, b, size-trailerLen) != nil || [8]byte(b[:8]) != trailerMagic {
@@ -298,7 +298,8 @@ func cutAt(name string, f *os.File, size int64) (*Interrupted, error) {
 	for err == nil {
 		_, err = s.next()
 	}
-	i := &Interrupted{Session: s.hdr.Session, Part: s.hdr.Part, File: name, Started: time.Unix(0, s.hdr.T0).UTC(), H0: s.h0, Head: s.h, Seq: s.seq, Bytes: s.off, Torn: s.torn}
+	i := &Interrupted{Session: s.hdr.Session, Part: s.hdr.Part, File: name, Started: time.Unix(0, s.hdr.T0).UTC(),
+		H0: s.h0, Head: s.h, Seq: s.seq, Bytes: s.off, Torn: s.torn}
 	if FileName(i.Session, i.Part) != filepath.Base(name) {
 		return nil, fmt.Errorf("%s holds the header of %s", name, FileName(i.Session, i.Part))
 	}
@@ -338,7 +339,7 @@ func (n *Node) Settled(i Interrupted) error {
 	return nil
 }
 
-// Ended reads how a part was closed that began at start, for a log that has not heard of it: the node may have crashed
+// Ended reads how a part that began at start was closed, for a log without its close leaf: the node may have crashed
 // between the close of a recording and its leaf. A part without a close gives ErrOpen.
 func (n *Node) Ended(session id.Session, part uint32, start time.Time) (Closed, string, error) {
 	name := FileName(session, part)

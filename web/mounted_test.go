@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/page"
 )
 
-// TestNoAnswerCarriesASecurityHeaderTwice goes to everything that the site serves, with a handler of another process
-// behind a reverse proxy among it.
+// TestNoAnswerCarriesASecurityHeaderTwice requests everything that the site serves, including a handler of another
+// process behind a reverse proxy.
 func TestNoAnswerCarriesASecurityHeaderTwice(t *testing.T) {
 	const own = "default-src 'none'; style-src 'self'; form-action 'self' https://app.example; frame-ancestors 'none'; base-uri 'none'"
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +41,10 @@ func TestNoAnswerCarriesASecurityHeaderTwice(t *testing.T) {
 		More: map[string]http.Handler{
 			"/idp/":        httputil.NewSingleHostReverseProxy(to),
 			"GET /healthz": http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
-			"GET /readyz":  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }),
+			"GET /readyz": http.HandlerFunc(func(w http.ResponseWriter,
+				_ *http.Request) {
+				http.Error(w, "no", http.StatusServiceUnavailable)
+			}),
 		},
 		Terminal: http.NotFoundHandler(),
 	})
@@ -50,7 +53,8 @@ func TestNoAnswerCarriesASecurityHeaderTwice(t *testing.T) {
 	}
 	srv := httptest.NewServer(site) // a real connection, as ResponseRecorder keeps no 1xx
 	t.Cleanup(srv.Close)
-	for _, path := range []string{"/", "/machines", "/nothing.js", "/api/v1/me", "/idp/authorize", "/idp/moved", "/idp/hinted", "/healthz", "/readyz"} {
+	for _, path := range []string{"/", "/machines", "/nothing.js", "/api/v1/me", "/idp/authorize", "/idp/moved",
+		"/idp/hinted", "/healthz", "/readyz"} {
 		req, err := http.NewRequest(http.MethodGet, srv.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ const usage = `sallyport-agent: this device's side of Sallyport
   consent list           requests that wait for the owner (allow ID | deny ID answers them)
   doctor [--json]        try each thing that a session needs
   proxy [show]           the proxy to the gateway, without its password
-  proxy set [URL] | off  keep another one (read from standard input without URL) | none
+  proxy set [URL] | off  keep a proxy (without URL: read it from standard input) | remove it
   --version              print the version
 
 Every command takes --state DIR (default ` + state.DefaultDir + `, with the owner's
@@ -46,7 +46,7 @@ rules in ` + state.DefaultOwner + `; with --state they are DIR/owner.toml).
 enroll and run take --ephemeral (the state may lie in memory); run takes --shell FILE and
 --home DIR for accounts that have no shell or home of their own.
 enroll, run and doctor take --proxy URL or --proxy-file FILE, and enroll keeps it for run.
-Without one HTTPS_PROXY and NO_PROXY count. A password belongs in a file or on standard
+Otherwise they use HTTPS_PROXY and NO_PROXY. A password belongs in a file or on standard
 input: other users can see a command line until the program has hidden it.
 Exit status: 0 done, 1 failed, 2 usage, 77 denied.
 `
@@ -161,7 +161,8 @@ func command(ctx context.Context, name string, args []string, out, errs io.Write
 	if o.verbose {
 		level = slog.LevelDebug
 	}
-	cfg := agent.Config{State: state.At(o.state), Ephemeral: o.ephemeral, Proxy: o.proxy, ProxyFile: o.proxyFile, CA: o.ca,
+	cfg := agent.Config{State: state.At(o.state), Ephemeral: o.ephemeral, Proxy: o.proxy,
+		ProxyFile: o.proxyFile, CA: o.ca,
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))}
 	cfg.Fallback.Shell, cfg.Fallback.Home = o.shell, o.home
 	want := map[string]int{"enroll": 1, "consent": -1, "proxy": -1}[name]

@@ -13,7 +13,7 @@ import (
 )
 
 // hidePasswords returns a copy of the arguments and overwrites the passwords of URLs in the originals: any user of the
-// device can read them in /proc/PID/cmdline. The kernel shows the memory that the strings of os.Args lie in.
+// device can read them in /proc/PID/cmdline, which shows the memory of the strings in os.Args.
 func hidePasswords(args []string) []string {
 	own := make([]string, len(args))
 	for i, arg := range args {
@@ -27,8 +27,8 @@ func hidePasswords(args []string) []string {
 	return own
 }
 
-// passwordIn finds what lies between the user's colon and the last @ of a URL, also of one that would not parse.
-// Without a colon everything before the @ counts.
+// passwordIn finds the text between the user's colon and the last @ of a URL, even if the URL does not parse. Without a
+// colon it is everything before the @.
 func passwordIn(arg string) (from, to int) {
 	to = strings.LastIndexByte(arg, '@')
 	if to < 0 {
@@ -52,7 +52,7 @@ func proxy(cfg agent.Config, args []string, in io.Reader, out io.Writer) error {
 		if err := agent.KeepProxy(cfg.State, ""); err != nil {
 			return err
 		}
-		fmt.Fprintln(out, "No proxy is kept from now on.")
+		fmt.Fprintln(out, "The device no longer keeps a proxy.")
 		return nil
 	case args[0] == "set" && len(args) <= 2:
 		return setProxy(cfg, args[1:], in, out)
@@ -99,6 +99,6 @@ func setProxy(cfg agent.Config, args []string, in io.Reader, out io.Writer) erro
 	if err := agent.KeepProxy(cfg.State, text); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "Kept. It is used from the next connection on; a line that is up stays.")
+	fmt.Fprintln(out, "Kept. The next connection uses it; a line that is up stays.")
 	return nil
 }

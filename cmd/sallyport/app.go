@@ -71,8 +71,8 @@ func (a *app) client() (*client.Client, error) {
 	return connect(o)
 }
 
-// connect makes a client. http.Transport writes bytes that a server sends before it is asked to the standard logger, which is this
-// person's terminal.
+// connect makes a client. http.Transport writes bytes that a server sends before it is asked to the standard logger,
+// which is this person's terminal.
 func connect(o client.Options) (*client.Client, error) {
 	log.SetOutput(io.Discard)
 	return client.New(o)

@@ -20,18 +20,21 @@ import (
 
 type backupCmd struct {
 	Config   string `type:"path" placeholder:"FILE" help:"The gateway's configuration."`
-	To       string `type:"path" placeholder:"DIR" help:"Where to write; on another disk. The gateway's archive is in DIR/gateway, the signer's in DIR/signer."`
-	Signer   bool   `help:"Back up the signer, as its user. Without a signer of its own one call makes both archives."`
-	Keep     int    `default:"14" placeholder:"N" help:"Complete sets that stay. Recordings are shared by all of them. Default 14."`
-	Check    string `type:"path" placeholder:"DIR" help:"Compare every file of the newest sets in DIR with their manifests instead."`
-	Identity string `type:"path" placeholder:"KEY" help:"With --check: age identity, to open what is sealed as well."`
+	To       string `type:"path" placeholder:"DIR" help:"Directory to write to, on another disk. The gateway's archive goes to DIR/gateway, the signer's to DIR/signer."`
+	Signer   bool   `help:"Back up the signer, as its user. Without [signer], one call makes both archives."`
+	Keep     int    `default:"14" placeholder:"N" help:"How many complete sets to keep. All of them share the recordings. Default 14."`
+	Check    string `type:"path" placeholder:"DIR" help:"Make no backup; compare every file of the newest sets in DIR with their manifests."`
+	Identity string `type:"path" placeholder:"KEY" help:"With --check: file with an age identity, to open the sealed files as well."`
 	JSON     bool   `name:"json" help:"Print a JSON array, one object for each archive."`
 }
 
 func (*backupCmd) Help() string {
-	return `Runs while the gateway runs, as the user whose files they are, or as root, who becomes that user. What is sealed opens with the keys of
-[backup] recipients only. A set appears under its name when it is whole and was read back. The log is never in a backup: it comes
-from [ledger] second_copy. docs/backup.md explains both archives and what to do after a loss.`
+	return `Runs while the gateway runs, as the user who owns the files. Run as root, it switches to that user.
+
+Only the keys of [backup] recipients open the sealed files. A set gets its name once it is complete and was read
+back. The log is never in a backup: it is restored from [ledger] second_copy.
+
+docs/backup.md explains both archives and what to do after a loss.`
 }
 
 // Run makes the archives, or checks those that are there.
@@ -56,7 +59,8 @@ func (c *backupCmd) Run(a *app) error {
 	}
 	var all []*backup.Result
 	for _, k := range kinds {
-		r, err := backup.Make(a.context(), cfg, k, backup.Options{To: c.To, Keep: c.Keep, Progress: a.progress(string(k))})
+		r, err := backup.Make(a.context(), cfg, k,
+			backup.Options{To: c.To, Keep: c.Keep, Progress: a.progress(string(k))})
 		if err != nil {
 			return inWords(err)
 		}
@@ -65,7 +69,7 @@ func (c *backupCmd) Run(a *app) error {
 	return c.tell(a, all)
 }
 
-// archives says which a call is about, and whose directory decides who it must run as.
+// archives gives the archives of a call, and the directory whose owner the call must run as.
 func archives(cfg *config.Config, signer bool) ([]backup.Kind, string) {
 	switch {
 	case cfg.Signer.Socket == "":
@@ -83,7 +87,7 @@ func (c *backupCmd) tell(a *app, all []*backup.Result) error {
 	for _, r := range all {
 		fmt.Fprintf(a.stdout, "%s: %s, %s", r.Kind, filepath.Join(r.Dir, "sets", r.Set), count(r.Files, "file"))
 		if r.Kind == backup.Gateway {
-			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of recordings that run), %d kept", r.Copied,
+			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of running recordings), %d kept", r.Copied,
 				r.Bytes, r.Running, r.Kept)
 		}
 		fmt.Fprintf(a.stdout, "; log size %d\n  fingerprint %s\n", r.LogSize, r.Fingerprint)
@@ -95,7 +99,7 @@ func (c *backupCmd) tell(a *app, all []*backup.Result) error {
 	return nil
 }
 
-// progress shows how far something has come, on a terminal only.
+// progress shows the progress of a backup or restore, only on a terminal.
 func (a *app) progress(what string) backup.Progress {
 	out, ok := a.stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(out.Fd())) {
@@ -114,14 +118,14 @@ func (a *app) progress(what string) backup.Progress {
 	}
 }
 
-// checkedSet is what a check says of an archive.
+// checkedSet is the result of checking an archive.
 type checkedSet struct {
 	Kind        backup.Kind      `json:"kind"`
 	Set         string           `json:"set"`
 	Fingerprint string           `json:"fingerprint"`
 	Files       int              `json:"files"`
 	LogSize     uint64           `json:"log_size"`
-	Opened      bool             `json:"opened"` // what is sealed was opened
+	Opened      bool             `json:"opened"` // the sealed files were opened
 	Problems    []backup.Problem `json:"problems"`
 }
 

@@ -18,7 +18,8 @@ func TestAReasonThatTheGatewayCouldNotKeepIsRefusedHere(t *testing.T) {
 		}
 	}
 	var out, errs bytes.Buffer
-	if got := run([]string{"shell", "press-1", "--reason", strings.Repeat("ü", maxBecause)}, strings.NewReader(""), &out, &errs); got != 255 || !strings.Contains(errs.String(), "connection refused") {
+	if got := run([]string{"shell", "press-1", "--reason", strings.Repeat("ü", maxBecause)}, strings.NewReader(""),
+		&out, &errs); got != 255 || !strings.Contains(errs.String(), "connection refused") {
 		t.Errorf("one that fits: got exit %d and %s, want that the gateway is asked", got, errs.String())
 	}
 }

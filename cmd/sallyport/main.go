@@ -35,7 +35,7 @@ type commands struct {
 	EnrollToken enrollTokenCmd `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
 	Policy      policyCmd      `cmd:"" group:"run" help:"The policy: check, explain, apply."`
 	Audit       auditCmd       `cmd:"" group:"run" help:"Events of the log."`
-	Retention   retentionCmd   `cmd:"" group:"run" help:"Which recordings may be deleted when: a report."`
+	Retention   retentionCmd   `cmd:"" group:"run" help:"Report from when recordings may be deleted."`
 	Log         logCmd         `cmd:"" group:"run" help:"The log's checkpoints and proofs."`
 	Doctor      doctorCmd      `cmd:"" group:"run" help:"Find out what is wrong, from here."`
 

@@ -24,9 +24,11 @@ type restoreCmd struct {
 }
 
 func (*restoreCmd) Help() string {
-	return `Puts a backup into an empty data directory, as the user whose it is, or as root, who becomes that user. Manifest and files are checked
-first; nothing is in place until everything is. The log is not in a backup: the signer's restore puts it back from its second copy,
-checked from the root, and refuses one that is shorter than what the backup has seen.`
+	return `Puts a backup into an empty data directory, as the user who owns it. Run as root, it switches to that user. It checks
+the manifest and every file first, and puts all files in place or none.
+
+The log is not in a backup: restoring the signer also restores the log from its second copy. It checks every entry, and
+refuses a copy that is shorter than the log was at the time of the backup.`
 }
 
 // Run restores, or checks.
@@ -44,7 +46,7 @@ func (c *restoreCmd) Run(a *app) error {
 	}
 	target := backup.Target{Config: cfg, LogFrom: c.LogFrom}
 	kinds, dir := archives(cfg, c.Signer || c.Log)
-	ids, err := identities(c.Identity) // before becoming somebody who may not read them
+	ids, err := identities(c.Identity) // before switching to a user who may not read them
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func (c *restoreCmd) Run(a *app) error {
 func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
 	for _, k := range kinds {
 		set := c.Set
-		if len(kinds) > 1 && k == backup.Signer { // sets of one call were made one after the other
+		if len(kinds) > 1 && k == backup.Signer { // one call made the sets one after the other
 			set = ""
 		}
 		s, err := backup.Open(c.From, k, set)
@@ -96,7 +98,8 @@ func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) err
 		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %s\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir,
 			count(r.Files, "file"))
 		if r.Log > 0 {
-			fmt.Fprintf(a.stdout, "log: %d entries from %s; the backup was made at %d\n", r.Log, r.LogFrom, r.LogSize)
+			fmt.Fprintf(a.stdout, "log: %d entries from %s; it had %d when the backup was made\n", r.Log,
+				r.LogFrom, r.LogSize)
 		}
 	}
 	fmt.Fprint(a.stdout, nextSteps(cfg, out))
@@ -138,6 +141,6 @@ func (c *restoreCmd) logBack(a *app, target backup.Target) error {
 	if back.Aside != "" {
 		fmt.Fprintf(a.stdout, "the log that was there is in %s\n", back.Aside)
 	}
-	fmt.Fprintln(a.stdout, "Next: start sallyport-signer, or sallyport where it has no signer of its own.")
+	fmt.Fprintln(a.stdout, "Next: start sallyport-signer, or sallyport if it has no separate signer.")
 	return nil
 }

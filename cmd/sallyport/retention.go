@@ -9,7 +9,7 @@ import (
 )
 
 type retentionCmd struct {
-	Report retentionReportCmd `cmd:"" help:"Show which recordings may be deleted when. Nothing is deleted."`
+	Report retentionReportCmd `cmd:"" help:"Show from when recordings may be deleted. Deletes nothing."`
 }
 
 type retentionReportCmd struct {
@@ -18,15 +18,15 @@ type retentionReportCmd struct {
 }
 
 func (*retentionReportCmd) Help() string {
-	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it was then. This
-report sums up the recordings by that date. DUE are those whose date has passed.
+	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it was then.
+This report sums up the recordings by that date. DUE counts the recordings whose date has passed.
 
-Classes: "routine" has ended, "running" is still being recorded, "unannounced" was begun for a session that the log never announced, so
-nothing ran and nothing was promised.
+Classes: a "routine" recording has ended, and a "running" one has not. An "unannounced" one was begun for a session that
+the log never announced, so nothing ran and no date was promised.
 
-This release deletes no recordings. Deletion comes with the archive, and will need two officers and a leaf of the log for each.
+This release deletes no recordings. Deletion comes with the archive, and will need two officers and a log entry for each.
 
-Officers with the duty review or administer may ask. Sizes are of containers, without their slot files of about 1 KB.`
+Needs the duty review or administer. Sizes are those of the containers, without their slot files of about 1 KB.`
 }
 
 func (c *retentionReportCmd) Run(a *app) error {
@@ -48,16 +48,18 @@ func (c *retentionReportCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "There are no recordings yet.")
 		return nil
 	}
-	err = show(a, listing{}, append(r.Groups, sumOf(r.Groups)), "CLASS UNTIL RECORDINGS SIZE DUE DUE-SIZE OLDEST FIRST-DUE", func(g apitype.Retained) []string {
-		return []string{g.Class, g.Month, strconv.Itoa(g.Recordings), size(g.Bytes), strconv.Itoa(g.Due), size(g.DueBytes), day(g.Oldest), day(g.First)}
-	})
+	err = show(a, listing{}, append(r.Groups, sumOf(r.Groups)),
+		"CLASS UNTIL RECORDINGS SIZE DUE DUE-SIZE OLDEST FIRST-DUE", func(g apitype.Retained) []string {
+			return []string{g.Class, g.Month, strconv.Itoa(g.Recordings), size(g.Bytes), strconv.Itoa(g.Due),
+				size(g.DueBytes), day(g.Oldest), day(g.First)}
+		})
 	if err == nil {
 		fmt.Fprintln(a.stderr, "This is a report: this release deletes no recordings.")
 	}
 	return err
 }
 
-// byClass sums up the groups of each class, in the order in which the classes come.
+// byClass sums up the groups of each class, in the order of their first appearance.
 func byClass(in []apitype.Retained) (out []apitype.Retained) {
 	at := map[string]int{}
 	for _, g := range in {
@@ -80,7 +82,8 @@ func sumOf(in []apitype.Retained) apitype.Retained {
 }
 
 func added(a, b apitype.Retained) apitype.Retained {
-	a.Recordings, a.Bytes, a.Due, a.DueBytes = a.Recordings+b.Recordings, a.Bytes+b.Bytes, a.Due+b.Due, a.DueBytes+b.DueBytes
+	a.Recordings, a.Bytes, a.Due, a.DueBytes = a.Recordings+b.Recordings, a.Bytes+b.Bytes, a.Due+b.Due,
+		a.DueBytes+b.DueBytes
 	a.Oldest, a.First = earlier(a.Oldest, b.Oldest), earlier(a.First, b.First)
 	return a
 }

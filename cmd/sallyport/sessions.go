@@ -31,8 +31,8 @@ func (s oneSession) path(rest string) string {
 	return "/api/v1/sessions/" + url.PathEscape(s.Session) + rest
 }
 
-// recorded lets "last" mean the newest session that has a recording. One that was refused has none, or one of nothing. Which
-// session it is goes to stderr: a newer one may have been passed over.
+// recorded lets "last" mean the newest session that has a recording. One that was refused has none, or one of nothing.
+// Which session it is goes to stderr: a newer one may have been passed over.
 func (s *oneSession) recorded(a *app, cl *client.Client) error {
 	if s.Session != "last" {
 		return nil

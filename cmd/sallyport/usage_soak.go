@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines and its heap after a collection.
+// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines and its heap after a
+// collection.
 func init() {
 	dir := os.Getenv("SALLYPORT_SOAK_DIR")
 	if dir == "" {

@@ -3,7 +3,7 @@ rows=() rows_passed=0 rows_failed=0 began=$SECONDS
 
 begin() { step=$1; echo "== $1 ($((SECONDS - began)) s)"; }
 
-# expect WITHIN SENSOR PATTERN…: the sensor says something that has every pattern (! PATTERN: has it not) within so many seconds.
+# expect WITHIN SENSOR PATTERN…: within so many seconds the sensor's output matches every pattern (! PATTERN: does not match).
 expect() {
   local within=$1 sensor=$2 said end=$((SECONDS + $1))
   shift 2

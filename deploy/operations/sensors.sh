@@ -7,7 +7,7 @@ sensor_readyz() { on gateway "curl -sS --max-time 6 -w ' %{http_code}' $metrics/
 # sensor_metric NAME: the lines of one metric.
 sensor_metric() { on gateway "curl -sS --max-time 6 $metrics/metrics | grep '^sallyport_$1' || echo 'no sallyport_$1'"; }
 
-# The gateway's doctor: what must be mended, in its own words. The clock is left out: it is this machine's and no host's own.
+# The gateway's doctor: the faults that it finds. The clock is left out, because all hosts share the clock of this computer.
 sensor_doctor() {
   on gateway "$(block doctor) --json 2>/dev/null || true" |
     jq -r '[.[] | select(.state == "look" and .what != "clock") | "LOOK " + .what + ": " + .text] | if . == [] then "nothing to mend" else .[] end'
@@ -16,7 +16,7 @@ sensor_doctor() {
 # A person's doctor, from their own computer.
 sensor_way_in() { as "$1" "sallyport doctor --json 2>/dev/null || true" | jq -r '.[] | select(.state != "ok") | .what + ": " + .text' | grep . || echo "nothing to mend"; }
 
-# The device's own word: status, and what its doctor would mend.
+# The device's own view: its status, and the faults that its doctor finds.
 sensor_device() { on "$1" "sallyport-agent status | grep -E '^agent|^sessions'"; }
 sensor_device_doctor() {
   on "$1" "sallyport-agent doctor --json 2>/dev/null || true" | jq -r '[.[] | select(.ok | not) | "LOOK " + .what + ": " + .text] | if . == [] then "nothing to mend" else .[] end'

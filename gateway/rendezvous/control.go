@@ -13,7 +13,7 @@ import (
 
 // Close codes of control lines beside those of package wire (RFC 6455 section 7.4).
 const (
-	closeRestart  = 1012 // the gateway goes away for a moment; come back after the seconds that the text names
+	closeRestart  = 1012 // the gateway stops or restarts; reconnect after the seconds in the text
 	closeTryLater = 1013 // something here is broken; nothing was said about the device
 	closeEnrolled = 1000 // the answer to a join code was given
 )

@@ -104,11 +104,12 @@ func (r *Registry) quarantine(fp wire.Hash, why string) {
 	}
 }
 
-// disputeTime is for the log, and again for the database.
+// disputeTime bounds the write to the log, and then the transaction.
 const disputeTime = 10 * time.Second
 
-// storeDispute writes a new dispute into the log, and then its event and the device's row in one transaction. Lines that
-// come up later change the row alone. One at a time, or two lines could each find the device undisputed and log it twice.
+// storeDispute writes a new dispute into the log, and then its event and the device's row in one transaction. Lines
+// that come up later change only the row. Disputes are handled one at a time. Otherwise two lines could each find
+// the device undisputed and log it twice.
 func (r *Registry) storeDispute(fp wire.Hash, why string, lines []store.Line) error {
 	r.disputing.Lock()
 	defer r.disputing.Unlock()
@@ -133,9 +134,11 @@ func (r *Registry) storeDispute(fp wire.Hash, why string, lines []store.Line) er
 	for i, l := range lines {
 		fields[fmt.Sprintf("line.%d", i+1)] = fmt.Sprintf("%s boot %s generation %d", l.Addr, l.Boot, l.Generation)
 	}
-	logged, written := r.cfg.Audit.Regardless(ctx, audit.Event{Type: "disputed", Subject: string(row.Name), Fields: fields}, write)
+	logged, written := r.cfg.Audit.Regardless(ctx,
+		audit.Event{Type: "disputed", Subject: string(row.Name), Fields: fields}, write)
 	if logged != nil {
-		r.cfg.Log.Error("a dispute is not in the log", slog.String("device", string(row.Name)), slog.Any("error", logged))
+		r.cfg.Log.Error("a dispute is not in the log", slog.String("device", string(row.Name)),
+			slog.Any("error", logged))
 	}
 	return written
 }

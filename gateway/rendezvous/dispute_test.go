@@ -159,14 +159,15 @@ type heldAudit struct {
 	logged func()
 }
 
-func (a heldAudit) Regardless(ctx context.Context, e audit.Event, write func(event ...store.AuditEvent) error) (logged, written error) {
+func (a heldAudit) Regardless(ctx context.Context, e audit.Event,
+	write func(event ...store.AuditEvent) error) (logged, written error) {
 	return a.Auditor.Regardless(ctx, e, func(event ...store.AuditEvent) error {
 		a.logged()
 		return write(event...)
 	})
 }
 
-func TestWhoeverReadsADisputeFindsItsEvent(t *testing.T) {
+func TestADisputeAndItsEventAppearTogether(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")
 	events := func() int {
@@ -179,7 +180,7 @@ func TestWhoeverReadsADisputeFindsItsEvent(t *testing.T) {
 			t.Errorf("before the transaction the device is %s with %d events, want ok and %d", state, events(), calls-1)
 		}
 	}}
-	for range 20 { // as many lines as come at once, each of them sure that it is the first
+	for range 20 { // many lines at once, each as if it were the first
 		done := make(chan error, 2)
 		for range cap(done) {
 			go func() { done <- h.storeDispute(m.fp(), twoLines, nil) }()

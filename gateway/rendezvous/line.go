@@ -126,8 +126,9 @@ func (l *line) send(msg any) error {
 
 func (l *line) close(code int, why string) { l.ws.CloseWith(code, why) }
 
-// ping answers with a fresh status on the ping's nonce. If the signer gives none, the answer says only that the gateway
-// is there: without it every device would drop its line while the signer restarts, and all would reconnect at once.
+// ping answers with a fresh status on the ping's nonce. If the signer gives none, the answer only shows that the
+// gateway is there: without it every device would drop its line while the signer restarts, and all would reconnect at
+// once.
 func (l *line) ping(m wire.Ping) {
 	if len(m.Nonce) < 16 || len(m.Nonce) > 32 {
 		l.r.count.malformed.Add(1)

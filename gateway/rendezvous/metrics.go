@@ -40,7 +40,8 @@ type Metrics struct {
 // Metrics gives the counts.
 func (r *Registry) Metrics() Metrics {
 	c := &r.count
-	m := Metrics{Handshakes: c.handshakes.Load(), Reconnects: c.reconnects.Load(), Refused: c.refused.Load(), Limited: c.limited.Load(), Enrolled: c.enrolled.Load(), EnrolRefused: c.enrolRefused.Load(),
+	m := Metrics{Handshakes: c.handshakes.Load(), Reconnects: c.reconnects.Load(), Refused: c.refused.Load(),
+		Limited: c.limited.Load(), Enrolled: c.enrolled.Load(), EnrolRefused: c.enrolRefused.Load(),
 		Disputed: c.disputed.Load(), Intercepted: c.intercepted.Load(), Delayed: c.delayed.Load(), UnknownMessages: c.unknown.Load(), Malformed: c.malformed.Load(),
 		Pings: c.pings.Load(), Opens: c.opens.Load(), OpensRefused: c.opensRefused.Load(), TicketsWrong: c.ticketsWrong.Load(), TicketsFailed: c.ticketsFailed.Load(),
 		SessionsAnswered: c.sessions.Load(), Agents: map[string]int{}}

@@ -83,7 +83,7 @@ func (r *Registry) storePresence(ctx context.Context) bool {
 	return false
 }
 
-// metBefore reports whether a device is or was online here and the database may not know it yet.
+// metBefore reports whether a device is or was online here and this may not be in the database yet.
 func (r *Registry) metBefore(fp wire.Hash) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// memory is a listener whose connections are pipes, so that a test's clock counts for their deadlines.
+// memory is a listener whose connections are pipes, so that their deadlines use the test's clock.
 type memory chan net.Conn
 
 func (m memory) Accept() (net.Conn, error) {
@@ -28,7 +28,7 @@ func (m memory) Accept() (net.Conn, error) {
 func (m memory) Close() error   { return nil }
 func (m memory) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-// quiet is a proven control line of a gateway with an interval, over a pipe: real WebSockets, real Noise.
+// quiet is a proven control line with a given ping interval, over a pipe: real WebSockets, real Noise.
 func quiet(t *testing.T, ping time.Duration) (l *line, device *wire.Line) {
 	t.Helper()
 	m := make(memory)
@@ -73,7 +73,8 @@ func quiet(t *testing.T, ping time.Duration) (l *line, device *wire.Line) {
 	return l, device
 }
 
-// A silent line ends after exactly 45 s at the default interval, and after one and a half intervals where they are longer.
+// A silent line ends after exactly 45 s at the default interval, and after one and a half intervals where they are
+// longer.
 func TestSilentLineIsClosedAfterOneAndAHalfIntervals(t *testing.T) {
 	for ping, want := range map[time.Duration]time.Duration{
 		0:                45 * time.Second, // the default
@@ -116,7 +117,7 @@ func TestFleetComesBackInASpreadThatGrowsWithIt(t *testing.T) {
 	}
 }
 
-// noStatus is a signer that is away for a while.
+// noStatus is a signer that is unavailable for a while.
 type noStatus struct {
 	Signer
 	away atomic.Bool
@@ -129,7 +130,7 @@ func (s *noStatus) Status(ctx context.Context, device wire.Hash, nonce []byte) (
 	return s.Signer.Status(ctx, device, nonce)
 }
 
-// While the signer is away devices are told that the gateway is there: otherwise each of them would drop its line.
+// While the signer is unavailable, the gateway still answers pings: otherwise every device would drop its line.
 func TestPingIsAnsweredWithoutAStatusWhileTheSignerIsAway(t *testing.T) {
 	var s *noStatus
 	h := newHouse(t, func(c *Config) { s = &noStatus{Signer: c.Signer}; c.Signer = s })
@@ -146,7 +147,7 @@ func TestPingIsAnsweredWithoutAStatusWhileTheSignerIsAway(t *testing.T) {
 	}
 }
 
-// A gateway that has not begun, or has ended, does not know its fleet: devices come back within a few seconds.
+// A gateway that is starting or stopping does not know its fleet: devices reconnect within a few seconds.
 func TestWhileItStartsTheGatewaySendsDevicesAwayForSeconds(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")

@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// TestOnlyAReturnCountsAsAReconnect: two devices come for the first time, one of them returns, also after its row was
-// written.
+// TestOnlyAReturnCountsAsAReconnect: two devices connect for the first time, and one of them reconnects, before and
+// after its row was written.
 func TestOnlyAReturnCountsAsAReconnect(t *testing.T) {
 	h := newHouse(t)
 	m := h.admitted("press-1")
@@ -25,6 +25,7 @@ func TestOnlyAReturnCountsAsAReconnect(t *testing.T) {
 func (h *house) counted(t *testing.T, handshakes, reconnects uint64) {
 	t.Helper()
 	if got := h.Metrics(); got.Handshakes != handshakes || got.Reconnects != reconnects {
-		t.Errorf("got %d handshakes and %d reconnects, want %d and %d", got.Handshakes, got.Reconnects, handshakes, reconnects)
+		t.Errorf("got %d handshakes and %d reconnects, want %d and %d", got.Handshakes, got.Reconnects,
+			handshakes, reconnects)
 	}
 }

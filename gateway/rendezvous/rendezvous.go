@@ -42,7 +42,8 @@ import (
 type Store interface {
 	DeviceByNoise(ctx context.Context, key [32]byte) (store.Device, error)
 	DeviceByFP(ctx context.Context, fp [32]byte) (store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error,
+		events ...store.AuditEvent) (store.Device, error)
 	// SetPresences stores many at once: after a restart thousands of devices come back within seconds.
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error
 	DisconnectAll(ctx context.Context, node string, when time.Time) (int, error)

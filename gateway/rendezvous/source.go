@@ -109,16 +109,16 @@ const (
 	leastSpread  = 3
 	mostSpread   = 30
 	comeBackRate = 500 // devices a second
-	busySpread   = 15  // of those who are turned away because too many handshakes are under way
+	busySpread   = 15  // for connections that are turned away because too many handshakes are under way
 )
 
-// spread is how many seconds a fleet of so many devices comes back in.
+// spread gives the seconds in which a fleet of so many devices reconnects.
 func spread(fleet int) int { return min(max(leastSpread, fleet/comeBackRate), mostSpread) }
 
-// retryAfter draws a number of seconds, at least 1 and at most within, for one of those who are sent away.
+// retryAfter draws a number of seconds, at least 1 and at most within, for one connection that is turned away.
 func retryAfter(within int) int { return 1 + rand.IntN(within) }
 
-// busy turns away a connection for which there is no place.
+// busy turns away a connection for which there is no capacity.
 func busy(w http.ResponseWriter) { sendAway(w, busySpread) }
 
 // away turns away a connection while the gateway stops or starts.

@@ -36,8 +36,8 @@ import (
 type Config struct {
 	State     state.Dir
 	Ephemeral bool
-	Proxy     string // of the command line
-	ProxyFile string // that holds one; read again for each connection
+	Proxy     string // URL from the command line
+	ProxyFile string // file with the URL; read again for each connection
 	CA        string // for enrolling; the agent keeps its own copy
 	Fallback  proc.Fallback
 	Log       *slog.Logger
@@ -50,7 +50,7 @@ type Agent struct {
 	trust *state.Trust
 
 	deciding sync.Mutex // held while a supervisor decides on an open
-	changed  chan bool  // there is no line, and reason to try again now; true: the owner asked for it
+	changed  chan bool  // wakes a try while there is no line; true: the owner asked for it
 
 	mu     sync.Mutex // guards what follows
 	bundle *wire.Bundle

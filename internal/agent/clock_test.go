@@ -66,7 +66,7 @@ func TestWrongClockAfterEnrolmentKeepsControlLineAndSessions(t *testing.T) {
 		d.comeBack(g)
 		g.worksAt(d, at)
 	}
-	// It steps while a line and a session are up, and the line has to be made again.
+	// The clock steps while a line and a session are up, and the agent must make a new line.
 	long := g.start(wish{}).channel()
 	long.exec("while read -r line; do echo \"got $line\"; done")
 	for _, at := range []time.Time{in1970, time.Now().Add(-time.Hour)} {
@@ -84,7 +84,7 @@ func TestWrongClockAfterEnrolmentKeepsControlLineAndSessions(t *testing.T) {
 	}
 }
 
-// worksAt checks a session, the time that the device goes by, and what people are told, while its own clock is elsewhere.
+// worksAt checks a session, the time that the device uses, and the messages for people, while its own clock is wrong.
 func (g *gate) worksAt(d *device, wall time.Time) {
 	g.t.Helper()
 	p := g.start(wish{}).channel()
@@ -107,7 +107,7 @@ func (g *gate) worksAt(d *device, wall time.Time) {
 	}
 }
 
-// What was enrolled with a clock at 1970 or 2040 works too: the certificate's own start is a time that can be defended.
+// Enrolment works with a clock at 1970 or 2040, because the certificate is also tried at the start of its validity.
 func TestEnrolmentWorksWithAWrongClock(t *testing.T) {
 	t.Parallel()
 	for _, at := range []time.Time{in1970, in2040} {

@@ -51,13 +51,14 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	_, err = d.OwnerRules()
 	add("owner's rules", d.Owner, err)
 	if d.Frozen() {
-		add("freeze", "", errkind.New(errkind.Denied, "the owner has frozen this device").WithHint("`sallyport-agent thaw` lifts it."))
+		add("freeze", "", errkind.New(errkind.Denied, "the owner has frozen this device").
+			WithHint("`sallyport-agent thaw` lifts it."))
 	}
 	if p, err := cfg.ProxyInForce(bundle.Hosts[0]); err != nil || p.URL != "" {
 		add("proxy", p.String(), cmp.Or(err, checkPrivate(cfg.ProxyFile)))
 	}
 	for i, host := range bundle.Hosts {
-		if slices.Contains(bundle.Hosts[:i], host) { // as gateways before this release signed them
+		if slices.Contains(bundle.Hosts[:i], host) { // older gateways signed such bundles
 			continue
 		}
 		add("reach "+host, "a gateway answers", tryHost(ctx, cfg, host))
@@ -68,7 +69,8 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	} else if !o.Online {
 		err = errkind.New(errkind.Unavailable, "the agent runs and has no line: "+o.Why)
 	} else if o.State != wire.StateOK {
-		err = errkind.New(errkind.Denied, "the gateway says: "+o.State).WithHint("An administrator admits the device, or says why not.")
+		err = errkind.New(errkind.Denied, "the gateway says: "+o.State).
+			WithHint("Ask an administrator to admit the device.")
 	}
 	add("control line", fmt.Sprintf("online, tunnel %s", o.Tunnel), err)
 	if err == nil {
@@ -87,7 +89,7 @@ func clockText(skew string) string {
 	return fmt.Sprintf("off by %s, which does no harm here: the time that the gateway signs counts. Set it all the same, for other programs", d)
 }
 
-// checkPrivate complains about a file with a proxy's password that others can read.
+// checkPrivate reports a file with a proxy's password that other users can read.
 func checkPrivate(path string) error {
 	if path == "" || !readableByOthers(path) {
 		return nil

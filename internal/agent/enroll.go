@@ -130,7 +130,7 @@ func (e *enrolment) rules() error {
 	return nil
 }
 
-// tellProxy says which proxy is used, and that one of the environment is not the service's.
+// tellProxy prints the proxy in use, and that the service does not get a proxy from this environment.
 func (e *enrolment) tellProxy(context.Context) error {
 	var err error
 	if e.proxy, err = e.cfg.ProxyInForce(e.host); err != nil || e.proxy.URL == "" {
@@ -143,12 +143,12 @@ func (e *enrolment) tellProxy(context.Context) error {
 	return nil
 }
 
-// keepsProxy reports whether a proxy was named for this enrolment, and so for the device.
+// keepsProxy reports whether the command named a proxy, which is then kept for the device.
 func (e *enrolment) keepsProxy() bool { return e.cfg.Proxy != "" || e.cfg.ProxyFile != "" }
 
 // redeem shows the code to whoever holds the pinned gateway key, and to nobody else.
 func (e *enrolment) redeem(ctx context.Context) error {
-	proxy, err := e.cfg.proxy() // the environment's is the dialler's to find
+	proxy, err := e.cfg.proxy() // the dialler reads the environment itself
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,8 @@ func newGate(t *testing.T) *gate {
 // newGateOn listens at an address. With a certificate it speaks TLS, and is known by the name.
 func newGateOn(t *testing.T, addr, name string, cert *tls.Certificate) *gate {
 	t.Helper()
-	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5, joined: make(chan struct{}),
+	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5,
+		joined:  make(chan struct{}),
 		answers: map[id.Session]chan any{}, dials: map[string]chan *wire.WS{}}
 	var err error
 	if g.noise, err = wire.NewNoiseKey(); err != nil {
@@ -317,7 +318,7 @@ func (g *gate) read(l *wire.Line) {
 		if !counts {
 			counts = true
 			g.mu.Lock()
-			if g.line == nil { // otherwise it takes the place of one that was lost without a word
+			if g.line == nil { // otherwise it replaces a line that was lost without a close
 				close(g.joined)
 			}
 			g.line = l

@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Waits between tries. docs/decisions/0020 says what they mean for a gateway with thousands of devices.
+// Waits between tries. docs/decisions/0020 explains their effect on a gateway with thousands of devices.
 const (
 	firstRetry  = time.Second      // bound of the first wait; it doubles with each failure
 	longestWait = 30 * time.Second // bound of every later one
@@ -22,16 +22,16 @@ const (
 	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it,
 	mostFlaps   = 3                // so often at most
 	changeWait  = 2 * time.Second  // bound of the wait after a change of the network
-	resetEvery  = 10 * time.Second // a network that changes all the time resets the waits so often
+	resetEvery  = 10 * time.Second // shortest time between two changes of the network that reset the waits
 )
 
 // tries decides which host of the trust bundle is dialled next, and when. Each host has a back-off of its own, and each
-// that is not backing off is dialled before anything is waited for: while one gateway is down, another may be up.
+// that is not backing off is dialled before the agent waits: while one gateway is down, another may be up.
 type tries struct {
 	hosts map[string]*hostTries
 	last  string    // host of the last good line: the first to be dialled again
 	flaps int       // good lines one after the other that ended soon
-	pause time.Time // before it nothing is dialled
+	pause time.Time // no dial before this time
 	asked bool      // a gateway asked for the pause
 	reset time.Time // when a change of the network last reset the waits
 }
@@ -42,7 +42,7 @@ type hostTries struct {
 	held     bool      // the gateway's answer set it, so that a change of the network leaves it
 }
 
-// ended is how a try ended. A line is good once it is proven and a message has come on it after the first ping.
+// ended is the end of a try. A line is good once it is proven and a message has arrived after the first ping.
 type ended struct {
 	good   bool
 	lasted time.Duration // of a good line
@@ -81,8 +81,8 @@ func (t *tries) next(hosts []string) (host string, at time.Time) {
 	return host, at
 }
 
-// end takes the end of a try. After a line that was good only the pause holds, for all hosts: whichever gateway takes
-// the devices of one that restarts gets all of them.
+// end records the end of a try. After a good line only the pause applies, to all hosts: otherwise another gateway would
+// get all devices of a restarting one at once.
 func (t *tries) end(host string, e ended, now time.Time) {
 	h := t.of(host)
 	code := wire.CloseCode(e.err)

@@ -20,7 +20,7 @@ func closed(code int, text string) error {
 	return fmt.Errorf("line: %w", &websocket.CloseError{Code: code, Text: text})
 }
 
-// drawn gives the shortest and the longest of many waits that a try leads to.
+// drawn gives the shortest and the longest of many waits after a try.
 func drawn(before int, e ended) (least, most time.Duration) {
 	least = 24 * time.Hour
 	for range 2000 {
@@ -33,8 +33,8 @@ func drawn(before int, e ended) (least, most time.Duration) {
 	return least, most
 }
 
-// A wait is anything below its bound, so that devices that lost one gateway do not come back together, and what a
-// gateway asks for comes on top.
+// Waits are spread over the whole range below their bound, so that devices of one gateway do not reconnect together. A
+// wait that a gateway asks for is added.
 func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 	busy := fmt.Errorf("dial: %w", &wire.DialError{Status: 503, RetryAfter: 30 * time.Second})
 	hour := fmt.Errorf("dial: %w", &wire.DialError{Status: 503, RetryAfter: time.Hour})
@@ -63,17 +63,19 @@ func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 		"replaced":               {3, good(closed(wire.CloseReplaced, "")), 0, 8 * time.Second},
 	} {
 		least, most := drawn(c.failures, c.e)
-		if span := c.below - c.from; least < c.from || least > c.from+span/20 || most >= c.below || most < c.below-span/20 {
+		if span := c.below - c.from; least < c.from || least > c.from+span/20 || most >= c.below ||
+			most < c.below-span/20 {
 			t.Errorf("%s: got waits from %s to %s, want %s to %s", name, least, most, c.from, c.below)
 		}
 	}
 }
 
-// answers is how the hosts of a test answer: with an error, or nil for a line.
+// answers gives the answer of each host: an error, or nil for a line.
 type answers func(host string, at time.Time) error
 
 // walk dials in simulated time, and says which hosts were tried, and which answered when.
-func walk(t *tries, hosts []string, now time.Time, answers answers, most int) (tried []string, up string, at time.Time) {
+func walk(t *tries, hosts []string, now time.Time, answers answers, most int) (tried []string, up string,
+	at time.Time) {
 	for range most {
 		host, due := t.next(hosts)
 		if due.After(now) {
@@ -152,7 +154,7 @@ func TestAfterAnOutageOfAnyLengthADeviceIsBackWithinThirtySeconds(t *testing.T) 
 }
 
 // One gateway refuses the device and the other is down: the refusal keeps its own host back only.
-func TestARefusalHoldsItsHostAlone(t *testing.T) {
+func TestARefusalDelaysOnlyItsHost(t *testing.T) {
 	var tr tries
 	tried, _, at := walk(&tr, []string{"refuses", "down"}, start, func(h string, _ time.Time) error {
 		if h == "refuses" {
@@ -182,7 +184,7 @@ func TestTheHostOfTheLastGoodLineIsDialledFirst(t *testing.T) {
 	}
 }
 
-// A gateway that takes lines and dies at once must not be met by its whole fleet each time.
+// A gateway that accepts lines and crashes at once must not get its whole fleet back each time.
 func TestLinesThatEndSoonAreTriedAgainMoreSlowly(t *testing.T) {
 	bounds := []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second}
 	most := make([]time.Duration, len(bounds))

@@ -58,7 +58,8 @@ func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
 	go cmd.Wait() // it may outlive this agent; while it does not, it is reaped
 	ours.SetDeadline(time.Now().Add(decideTime))
 	enc, dec := json.NewEncoder(ours), json.NewDecoder(ours)
-	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer, Fallback: a.cfg.Fallback}); err != nil {
+	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer,
+		Fallback: a.cfg.Fallback}); err != nil {
 		return err
 	}
 	for {

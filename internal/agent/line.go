@@ -35,8 +35,8 @@ type line struct {
 	end  context.CancelCauseFunc
 
 	mu    sync.Mutex // guards what follows
-	asked time.Time  // when the oldest ping was sent that nothing came after; zero: none
-	good  bool       // something came
+	asked time.Time  // when the oldest unanswered ping was sent; zero: none
+	good  bool       // a message arrived
 }
 
 // giveUp ends the line with a reason.
@@ -171,17 +171,18 @@ func unproven(host string, err error) error {
 			"A gateway that is stopping looks the same: try again.").Because(err)
 }
 
-// lost explains why a line ended. What the gateway says by a close code of its own goes before what the network says.
+// lost explains why a line ended. A close code of the gateway takes precedence over the network's error.
 func lost(host string, err error) error {
 	code := wire.CloseCode(err)
 	switch code {
 	case wire.CloseUnknown:
-		return errkind.New(errkind.Denied, fmt.Sprintf("the gateway %s does not know this device, or has revoked it", host)).
-			WithHint("An administrator can say why; to start again, remove the state directory and enrol with a new join code.").
+		return errkind.New(errkind.Denied,
+			fmt.Sprintf("the gateway %s does not know this device, or has revoked it", host)).
+			WithHint("Ask an administrator why. To start again, remove the state directory and enrol with a new join code.").
 			Because(err)
 	case wire.CloseReplaced:
 		return errkind.New(errkind.Conflict, "another line with this device's key took over").
-			WithHint("If it stays so, a copy of the state directory is in use elsewhere: tell an administrator.").
+			WithHint("If this continues, a copy of the state directory is in use elsewhere: tell an administrator.").
 			Because(err)
 	}
 	return reach.Broken(host, code, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// site is a network of its own: a device in a network namespace, joined to the gateway's by a cable that tests can pull.
-// It takes root.
+// site is a network of its own: a device in a network namespace, joined to the gateway's by a cable that tests can
+// pull. It takes root.
 type site struct {
 	t       *testing.T
 	ns      string
@@ -62,7 +62,7 @@ func (s *site) deviceAt(args ...string) (*gate, *device) {
 	return g, d.enrol(g, "open", append(args, "--ca", ca)...)
 }
 
-// promise bounds a wait at ten times what is promised, and logs what was measured since it began.
+// promise bounds a wait at ten times the promised time, and logs the measured time.
 func promise(t *testing.T, began time.Time, what string, promised time.Duration, ok func() bool) {
 	t.Helper()
 	for !ok() {
@@ -87,7 +87,7 @@ func (g *gate) newLine(before *wire.Line) func() bool {
 	}
 }
 
-// The device gets another address, and the old one goes: nothing that is sent from it can be answered any more.
+// The device gets another address and loses the old one: packets from the old address get no answer.
 func TestANewAddressMakesANewLineAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -101,8 +101,8 @@ func TestANewAddressMakesANewLineAtOnce(t *testing.T) {
 	}
 }
 
-// Two devices lose their gateway. For one it is gone without a word and without a sign on the device: no carrier, address
-// or route changes. The other's cable is pulled, which is reason to ask, and may be put back in time.
+// Two devices lose their gateway. One loses it without any sign: no carrier, address or route changes. The other's
+// cable is pulled, which triggers a ping, and may be put back in time.
 func TestDeadPathAndPulledCableAreNoticedAndTheirReturnToo(t *testing.T) {
 	t.Parallel()
 	dead, pulled := newSite(t), newSite(t)

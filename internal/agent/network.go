@@ -17,7 +17,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// settleTime lets the changes that come together be one: a new lease is an address removed, one added, and routes.
+// settleTime joins changes that come together into one: a new lease is an address removed, one added, and routes.
 const settleTime = 500 * time.Millisecond
 
 // watchNetwork acts on a change of this device's network, until ctx ends. Where the kernel cannot be asked for events,
@@ -56,8 +56,8 @@ func networkEvents() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "netlink"), nil
 }
 
-// waitForEvent waits for one message and throws away what comes shortly after it. Their content is not read: what
-// counts is how the network is after them. A queue that ran over (ENOBUFS) was full of them.
+// waitForEvent waits for one message and throws away what comes shortly after it. Their content is not read: only the
+// state of the network afterwards matters. A queue that overflowed (ENOBUFS) was full of them.
 func waitForEvent(ctx context.Context, events *os.File) bool {
 	buf := make([]byte, 4096)
 	if _, err := events.Read(buf); err != nil && !errors.Is(err, unix.ENOBUFS) {
@@ -106,7 +106,7 @@ func carriers() (names []string) {
 	return names
 }
 
-// Two addresses that stand for the Internet. They are reserved for documentation (RFC 5737, RFC 3849), so only a
+// Two addresses that represent the Internet. They are reserved for documentation (RFC 5737, RFC 3849), so only a
 // default route leads there.
 var (
 	documentation4 = netip.MustParseAddr("192.0.2.1")
@@ -126,8 +126,8 @@ func source(to netip.Addr) string {
 	return fmt.Sprint(addrOf(c.LocalAddr()))
 }
 
-// networkChanged asks the gateway for an answer, or ends the wait for the next try; asked: by the owner. A connection
-// whose own address is no longer this device's gets no packet any more, so its line is not waited for.
+// networkChanged pings the gateway, or ends the wait for the next try. asked: the owner asked for it. A connection
+// receives nothing once its local address is gone, so its line is given up at once.
 func (a *Agent) networkChanged(asked bool) {
 	a.mu.Lock()
 	l := a.line
@@ -151,7 +151,7 @@ func (a *Agent) networkChanged(asked bool) {
 	}
 }
 
-// own reports whether an address is this device's: only such a one can be bound. What cannot be told counts as own.
+// own reports whether an address is this device's: only its own addresses can be bound. In doubt it reports true.
 func own(a netip.Addr) bool {
 	if !a.IsValid() {
 		return true

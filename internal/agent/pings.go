@@ -27,8 +27,8 @@ func pingEvery(seconds int) time.Duration {
 	return max(leastPing, min(time.Duration(seconds)*time.Second, mostPing))
 }
 
-// interval is the time to the next ping. It is a little shorter each time, so that devices that came back together do
-// not stay together.
+// interval is the time to the next ping. It is a little shorter each time, so that devices that reconnected together
+// drift apart.
 func (l *line) interval() time.Duration {
 	every := l.ping
 	if len(l.a.cfg.State.Sessions()) > 0 {
@@ -37,8 +37,9 @@ func (l *line) interval() time.Duration {
 	return every - time.Duration(rand.Int64N(int64(every/10)))
 }
 
-// pings asks for a status in each interval, and gives up the line when nothing comes after a ping. Any message will do:
-// it decrypted, so the gateway and the path to it are there. Whether statuses come is for the sessions to judge.
+// pings asks for a status in each interval, and gives up the line when nothing comes after a ping. Any message counts
+// as the answer: it decrypted, so the gateway and the path to it work. The sessions check themselves whether statuses
+// arrive.
 func (l *line) pings(ctx context.Context) {
 	for next := time.Now().Add(l.interval()); ; {
 		t := time.NewTimer(time.Until(l.due(next)))
@@ -46,7 +47,7 @@ func (l *line) pings(ctx context.Context) {
 		case <-ctx.Done():
 			t.Stop()
 			return
-		case <-l.sent: // there may be an answer to wait for, and a session
+		case <-l.sent: // an answer may be due, and a session may have begun
 			t.Stop()
 			if sooner := time.Now().Add(l.interval()); sooner.Before(next) {
 				next = sooner
@@ -68,7 +69,7 @@ func (l *line) pings(ctx context.Context) {
 	}
 }
 
-// due is when pings has to look next: at the next ping, or when an answer is late.
+// due is when pings has to act next: at the next ping, or when an answer is late.
 func (l *line) due(next time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +85,7 @@ func (l *line) late() bool {
 	return !l.asked.IsZero() && time.Since(l.asked) >= pongTime
 }
 
-// heard takes note of a message.
+// heard records that a message arrived.
 func (l *line) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +100,7 @@ func (l *line) pingNow() {
 	}
 }
 
-// sendPing sends a ping from outside of pings, which has to wait for the answer then.
+// sendPing sends a ping from another goroutine and makes pings wait for the answer.
 func (l *line) sendPing() {
 	l.writePing()
 	select {
@@ -108,7 +109,7 @@ func (l *line) sendPing() {
 	}
 }
 
-// writePing sends a ping. The time of the oldest one that nothing came after counts.
+// writePing sends a ping and keeps the time of the oldest unanswered one.
 func (l *line) writePing() {
 	n := l.a.trust.NewNonce()
 	head := l.a.trust.Head()

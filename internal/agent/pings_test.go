@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// pipe carries messages between two ends in memory; like a network that is down it may lose all of them.
+// pipe carries messages between two ends in memory; like a network that is down, it can lose all of them.
 type pipe struct {
 	in, out chan []byte
 	closed  chan struct{}
@@ -48,7 +48,7 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// peer is a gateway's end of a control line: it notes when pings come, and answers while it is told to.
+// peer is a gateway's end of a control line: it records pings, and answers them while the test wants it to.
 type peer struct {
 	line    *wire.Line
 	pinged  chan time.Time
@@ -66,7 +66,7 @@ func (p *peer) serve() {
 		}
 		p.pinged <- time.Now()
 		if n++; p.answers(n) {
-			p.line.SendMsg(wire.Pong{T: wire.TypePong}, time.Second) // as while the signer is away
+			p.line.SendMsg(wire.Pong{T: wire.TypePong}, time.Second) // as while the signer is unavailable
 		}
 	}
 }
@@ -92,7 +92,8 @@ func held(t *testing.T, ping int, answers func(n int) bool) (*line, *peer, <-cha
 		defer close(ready)
 		r, err := wire.NewResponder(gateway)
 		if err == nil {
-			p.line, err = r.Respond(t.Context(), far, func(wire.Hash, []byte) ([]byte, error) { return []byte("{}"), nil })
+			p.line, err = r.Respond(t.Context(), far,
+				func(wire.Hash, []byte) ([]byte, error) { return []byte("{}"), nil })
 		}
 		if err != nil {
 			t.Error(err)
@@ -121,7 +122,7 @@ func noiseKey(t *testing.T) wire.NoiseKey {
 	return k
 }
 
-// The line ends exactly 15 s after the first ping that nothing comes after, whatever the interval, and not before.
+// The line ends exactly 15 s after the first unanswered ping, whatever the interval, and not before.
 func TestALineIsGivenUpFifteenSecondsAfterAPing(t *testing.T) {
 	for _, c := range []struct{ ping, answered int }{{30, 1}, {30, 5}, {600, 2}, {5, 3}, {30, 0}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -163,7 +164,7 @@ func TestPingsComeInTheIntervalAndUpToATenthEarlier(t *testing.T) {
 	}
 }
 
-// A ping from elsewhere, as a supervisor's decision sends it, is waited for like one of the interval.
+// A ping outside the interval, as a supervisor's decision sends it, must be answered like any other.
 func TestAnUnansweredPingBetweenTwoIntervalsEndsTheLineToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, p, done := held(t, 600, func(n int) bool { return n == 1 })
@@ -194,7 +195,7 @@ func TestAnyMessageAfterAPingKeepsTheLine(t *testing.T) {
 	})
 }
 
-func TestAKickSendsAPingAtOnce(t *testing.T) {
+func TestANetworkChangeSendsAPingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, p, _ := held(t, 600, func(int) bool { return true })
 		<-p.pinged

@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Proxy is the way out that is in force, and where it was set.
+// Proxy is the proxy in force, and where it was set.
 type Proxy struct {
 	URL  string // with its password; empty: the environment's, or none
 	From string // for people; empty: there is none
@@ -39,7 +39,8 @@ func (c Config) proxy() (Proxy, error) {
 		raw, err := os.ReadFile(c.ProxyFile)
 		if err != nil {
 			text := fmt.Sprintf("the file %s of --proxy-file cannot be read", c.ProxyFile)
-			return Proxy{}, errkind.New(errkind.Usage, text).WithHint("It holds one line: http://user:password@host:port.").
+			return Proxy{}, errkind.New(errkind.Usage, text).
+				WithHint("The file must hold one line: http://user:password@host:port.").
 				Because(err)
 		}
 		return checked(string(raw), c.ProxyFile)
@@ -98,7 +99,7 @@ func KeepProxy(d state.Dir, text string) error {
 		return err
 	}
 	var ok bool
-	d.Call(state.AgentSocket, state.Ask{Op: "network"}, &ok) // it need not run
+	d.Call(state.AgentSocket, state.Ask{Op: "network"}, &ok) // the agent may not be running
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (p *tinyproxy) url(password string) string {
 	return fmt.Sprintf("http://%s:%s@%s", proxyUser, password, p.addr)
 }
 
-// asked counts the connections to a host that the proxy was asked for.
+// asked counts the requests to the proxy for connections to a host.
 func (p *tinyproxy) asked(host string) int {
 	raw, _ := os.ReadFile(p.log)
 	return strings.Count(string(raw), "CONNECT "+host+" ")
@@ -139,7 +139,8 @@ func TestProxyIsKeptAtEnrolmentAndItsPasswordIsShownNowhere(t *testing.T) {
 	}
 	prog.ch.Write([]byte("\n"))
 	env, _ := prog.finish(t)
-	texts := map[string]string{"enroll": out.String(), "the session's environment": env, "the agent's log": d.log.String()}
+	texts := map[string]string{"enroll": out.String(), "the session's environment": env,
+		"the agent's log": d.log.String()}
 	for _, args := range []string{"status", "status --json", "doctor", "doctor --json", "proxy", "sessions --json"} {
 		texts[args], _ = d.run(strings.Fields(args)...)
 	}
@@ -155,7 +156,7 @@ func TestProxyIsKeptAtEnrolmentAndItsPasswordIsShownNowhere(t *testing.T) {
 	}
 }
 
-// The proxy's password changes: the running agent takes the new one without a restart, and no error shows either.
+// The proxy's password changes: the running agent uses the new one without a restart, and no error contains either.
 func TestProxyIsChangedWhileTheAgentRuns(t *testing.T) {
 	t.Parallel()
 	const wrong, right = "wrong-Secret-0815", "right-Secret-4711"
@@ -176,7 +177,8 @@ func TestProxyIsChangedWhileTheAgentRuns(t *testing.T) {
 	}
 	d.set(p.url(right))
 	g.online()
-	eventually(t, "it says that it is online", func() bool { st := d.status(); return st.Line != nil && st.Line.Online })
+	eventually(t, "it says that it is online",
+		func() bool { st := d.status(); return st.Line != nil && st.Line.Online })
 	texts := d.log.String()
 	for _, args := range []string{"status", "status --json", "doctor", "proxy show"} {
 		out, _ := d.run(strings.Fields(args)...)
@@ -247,14 +249,15 @@ func TestProxyIsReadFromAFileForEachConnection(t *testing.T) {
 			{"proxy", "set", text},
 		} {
 			out, code := d.run(args...)
-			if code == 0 || strings.Contains(out, password) || !strings.Contains(out, "not a URL that this agent can use") {
+			if code == 0 || strings.Contains(out, password) ||
+				!strings.Contains(out, "not a URL that this agent can use") {
 				t.Errorf("%s: exit %d: %s", args, code, out)
 			}
 		}
 	}
 }
 
-// A device whose only way out is a proxy named in its environment: what its owner's network gives the service.
+// A device whose only way out is a proxy in its environment.
 func TestProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	t.Parallel()
 	const password = "env-Secret-4711"

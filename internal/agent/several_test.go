@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Two of three hosts are down, by refusing and by not answering the WebSocket: the third is reached without a wait between,
-// at the start and after the line was lost.
+// Two of three hosts are down, by refusing and by not answering the WebSocket: the third is reached without a wait
+// between, at the start and after the line was lost.
 func TestOfSeveralHostsTheOneThatAnswersIsReachedWithoutAWait(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -73,7 +73,7 @@ func (l *line) takeStatus(s wire.Signed) error {
 		return err
 	}
 	if st.Device != l.a.keys.FP() {
-		return errors.New("status: of another device")
+		return errors.New("status: it is for another device")
 	}
 	sent, r := l.a.trust.SentAt(st.Nonce)
 	if r != nil {

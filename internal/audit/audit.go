@@ -86,8 +86,9 @@ func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 	return row.Leaf, nil
 }
 
-// Together appends the leaf of an event and then calls write with its searchable row. write stores it in one transaction
-// with the rows that the event is about, so that nobody reads one without the other. Without the leaf nothing is written.
+// Together appends the leaf of an event and then calls write with its searchable row. write stores it in one
+// transaction with the rows that the event is about, so that nobody reads one without the other. Without the leaf
+// nothing is written.
 func (l *Log) Together(ctx context.Context, e Event, write func(event ...store.AuditEvent) error) error {
 	row, err := l.leaf(ctx, e)
 	if err != nil {
@@ -96,9 +97,11 @@ func (l *Log) Together(ctx context.Context, e Event, write func(event ...store.A
 	return write(row)
 }
 
-// Regardless is Together for what must be stored even if the log does not answer: what takes rights away, or records a
-// decision that was made. Then write is called without an event, and the error of the log is returned with its own.
-func (l *Log) Regardless(ctx context.Context, e Event, write func(event ...store.AuditEvent) error) (logged, written error) {
+// Regardless is Together for changes that must be stored even if the log does not answer: a change that revokes rights,
+// or the record of a decision. Then write is called without an event, and the error of the log is returned with its
+// own.
+func (l *Log) Regardless(ctx context.Context, e Event, write func(event ...store.AuditEvent) error) (logged,
+	written error) {
 	row, err := l.leaf(ctx, e)
 	if err != nil {
 		return err, write()
@@ -129,22 +132,25 @@ func (l *Log) leaf(ctx context.Context, e Event) (store.AuditEvent, error) {
 	}
 	out, err := l.Signer.Append(ctx, signer.AppendRequest{Type: e.Type, Body: body})
 	if errkind.KindOf(err) == errkind.Unavailable {
-		return store.AuditEvent{}, err // it says itself what is missing: the signer, or space
+		return store.AuditEvent{}, err // the error itself names the cause: the signer, or space
 	}
 	if err != nil {
-		return store.AuditEvent{}, errkind.New(errkind.Unavailable, "this could not be written to the log, so it was not done").
+		return store.AuditEvent{}, errkind.New(errkind.Unavailable,
+			"this could not be written to the log, so it was not done").
 			WithHint("Try again; if it stays so, whoever runs the gateway looks at the disk and the signer.").Because(err)
 	}
-	return store.AuditEvent{At: now, Type: e.Type, Phase: e.Phase, Actor: e.Actor, Subject: e.Subject, Addr: e.Addr, Leaf: out.Index, Body: body}, nil
+	return store.AuditEvent{At: now, Type: e.Type, Phase: e.Phase, Actor: e.Actor, Subject: e.Subject, Addr: e.Addr,
+		Leaf: out.Index, Body: body}, nil
 }
 
-// Row gives the searchable row of a leaf that the signer wrote itself, for whoever stores it with the rows it is about.
+// Row gives the searchable row of a leaf that the signer wrote itself. The caller stores it with the rows it is about.
 func (l *Log) Row(ctx context.Context, leaf uint64, typ, actor, subject string) (store.AuditEvent, error) {
 	e, err := l.Signer.Entry(ctx, leaf)
 	if err != nil {
 		return store.AuditEvent{}, fmt.Errorf("audit %s: %w", typ, err)
 	}
-	return store.AuditEvent{At: l.now(), Type: typ, Phase: Done, Actor: actor, Subject: subject, Leaf: leaf, Body: e.Body}, nil
+	return store.AuditEvent{At: l.now(), Type: typ, Phase: Done, Actor: actor, Subject: subject, Leaf: leaf,
+		Body: e.Body}, nil
 }
 
 // Index keeps the searchable copy of a leaf that the signer wrote itself, with the act that it stands for.

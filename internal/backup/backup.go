@@ -8,18 +8,17 @@
 //
 // # What is not in it
 //
-// The log. A log from a backup would be shorter than what devices and outsiders have seen, and would sign a second
-// history. It is put back from [ledger] second_copy. Nor the journal, whose bytes belong to recordings that run, nor
-// sign-ins: restored, they would undo every sign-out since. rules.go names every file with what becomes of it; what
-// no rule names is reported.
+// The log: a log from a backup would be shorter than the one that devices and outsiders have seen, and would sign a
+// second history. It is restored from [ledger] second_copy. The journal: its bytes belong to running recordings.
+// Sign-ins: restored, they would undo every sign-out since. rules.go classifies every file; a file without a rule is
+// reported.
 //
 // # Against whom
 //
-// A crash: a set is written under another name and renamed when it is whole and checked. A thief of the backup, who
-// must not be able to open it. A reader of recordings, who must not become the gateway by the same key. Whoever
-// writes to the place where backups lie: at a restore every name, size and hash in it is untrusted input. Such a
-// writer can still bring a set of their own making, because public keys are public; the fingerprint that each backup
-// prints, kept elsewhere, is what shows it.
+// A crash: a set is written under another name and renamed once it is complete and checked. A thief of the backup, who
+// must not be able to open it. A reader of recordings, who must not become the gateway by the same key. A writer to the
+// backup's disk: a restore treats every name, size and hash in a backup as untrusted input. Such a writer can still
+// forge a set, because public keys are public; the fingerprint that each backup prints, kept elsewhere, reveals that.
 package backup
 
 import (
@@ -37,7 +36,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Kind says whose archive it is.
+// Kind tells the archive of the gateway from that of the signer.
 type Kind string
 
 // The two archives.
@@ -63,7 +62,7 @@ type Entry struct {
 	Path     string    `json:"path"` // below the archive's directory, with slashes
 	Size     int64     `json:"size"`
 	SHA256   string    `json:"sha256"`
-	Modified time.Time `json:"modified,omitzero"` // of the source: a recording that is still the same is not copied again
+	Modified time.Time `json:"modified,omitzero"` // of the source: an unchanged recording is not copied again
 	Plain    int64     `json:"plain,omitempty"`   // bytes that open from a sealed file
 }
 
@@ -82,7 +81,7 @@ type Manifest struct {
 
 const format = 1
 
-// Limits on what is read of a backup, which is untrusted input.
+// Limits on reading a backup, which is untrusted input.
 const (
 	maxManifest = 1 << 30
 	maxFiles    = 20_000_000
@@ -93,7 +92,7 @@ const (
 // name is a set's directory.
 func (m *Manifest) name() string { return m.Made.UTC().Format(setTime) }
 
-// place says where the files of an archive come from and go to.
+// place is the source or the target of an archive's files.
 type place struct {
 	kind  Kind
 	dir   string // data_dir, or the signer's directory
@@ -105,7 +104,7 @@ func gatewayPlace(c *config.Config) place {
 }
 
 // signerPlace is where the signer's archive has its files: paths in it are relative to the signer's own directory,
-// except for the provider's people, which lie beside it where the signer is part of the gateway.
+// except for the provider's people, which are beside it if the signer is part of the gateway.
 func signerPlace(c *config.Config) place {
 	if c.Signer.Socket != "" {
 		return place{Signer, c.Signer.Dir, true}
@@ -113,8 +112,8 @@ func signerPlace(c *config.Config) place {
 	return place{Signer, c.Site.DataDir, false}
 }
 
-// packed is the name of a file in a sealed archive: as where the signer is apart, so that the one can be restored as
-// the other.
+// packed gives the name of a file in a sealed archive. Names are those of a separate signer, so that one kind of
+// installation can restore the archive of the other.
 func (p place) packed(name string) string {
 	if p.kind == Signer && !p.apart {
 		return strings.TrimPrefix(name, "signer/")

@@ -76,7 +76,8 @@ func rows(t *testing.T, path string) {
 	if _, err := db.APIToken(t.Context(), "t-1"); err != nil {
 		t.Errorf("the API token: %v", err)
 	}
-	if all, err := db.WebSessionsOf(t.Context(), id.Principal{Issuer: "https://idp.test", Subject: "ada"}); err != nil ||
+	if all, err := db.WebSessionsOf(t.Context(),
+		id.Principal{Issuer: "https://idp.test", Subject: "ada"}); err != nil ||
 		len(all) != 0 {
 		t.Errorf("got %d sign-ins, %v: a restore would undo sign-outs", len(all), err)
 	}
@@ -86,7 +87,7 @@ func rows(t *testing.T, path string) {
 	}
 }
 
-func TestOnlyWhatIsNewOfRecordingsIsCopiedAndOldSetsGo(t *testing.T) {
+func TestOnlyNewRecordingsAreCopiedAndOldSetsAreRemoved(t *testing.T) {
 	h := newHouse(t)
 	_, end := h.record("one")
 	if g, _ := h.make(2); g.Copied != 3 || g.Running != 1 {
@@ -139,7 +140,7 @@ func TestAnInterruptedBackupLeavesNoSet(t *testing.T) {
 	}
 }
 
-func TestAReadersKeyIsNoRecipientOfBackups(t *testing.T) {
+func TestAReadersKeyIsRefusedAsABackupRecipient(t *testing.T) {
 	h := newHouse(t)
 	for _, shared := range []string{"reader", "officer"} {
 		h.Backup.Recipients = []string{h.path("backup.age"), h.path(shared + ".age")}

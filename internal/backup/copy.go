@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// recordings copies what is new of a gateway's recordings. A closed recording never changes, so it is copied once and
+// recordings copies a gateway's new recordings. A closed recording never changes, so it is copied once and
 // shared by all sets; one that still runs is copied into the set itself.
 type recordings struct {
 	from, to string // data_dir, archive
@@ -38,7 +38,7 @@ func (r *recordings) add(f found) (Entry, error) {
 		return Entry{}, err
 	}
 	to, name := pooled, f.name
-	if _, err := os.Lstat(pooled); err == nil && known { // it changed after all; sets that were made before keep theirs
+	if _, err := os.Lstat(pooled); err == nil && known { // it changed after all; earlier sets keep their version
 		final = false
 	}
 	if !final {
@@ -53,7 +53,7 @@ func (r *recordings) add(f found) (Entry, error) {
 	return e, err
 }
 
-// final reports whether nothing is written to a file any more.
+// final reports whether a file is no longer written to.
 func (r *recordings) final(source string) (bool, error) {
 	stem, container := strings.CutSuffix(source, ".srec")
 	if !container {
@@ -99,7 +99,7 @@ func sameAgain(f *os.File, want string) error {
 		return err
 	}
 	if hex.EncodeToString(h.Sum(nil)) != want {
-		return errors.New(f.Name() + ": what was written does not read back")
+		return errors.New(f.Name() + ": the copy reads back differently")
 	}
 	return nil
 }

@@ -146,18 +146,20 @@ func TestALogThatIsOlderThanTheBackupIsNotPutInPlace(t *testing.T) {
 	}
 	nothingIn(t, data)
 	h.Ledger.SecondCopy = ""
-	if _, err := h.restore(h.ids); errkind.KindOf(err) != errkind.Usage || !strings.Contains(err.Error(), "second_copy") {
+	if _, err := h.restore(h.ids); errkind.KindOf(err) != errkind.Usage ||
+		!strings.Contains(err.Error(), "second_copy") {
 		t.Errorf("without a copy: got %v", err)
 	}
 }
 
-// TestASealedArchiveHoldsOnlyWhatARuleSeals brings archives that open, as whoever knows the public key can make them.
+// TestASealedArchiveHoldsOnlyWhatARuleSeals uses archives that open: anyone who knows the public key can make them.
 func TestASealedArchiveHoldsOnlyWhatARuleSeals(t *testing.T) {
 	p := place{kind: Signer, apart: true}
 	for _, h := range []tar.Header{
 		{Name: "../../etc/cron.d/x"}, {Name: "/etc/passwd"}, {Name: "keys/../../x"}, {Name: "keys/./root.key"},
 		{Name: "log/log.data"}, {Name: "idp/sessions.json"},
-		{Name: "keys/root.key", Typeflag: tar.TypeSymlink, Linkname: "/etc/shadow"}, {Name: "keys", Typeflag: tar.TypeDir},
+		{Name: "keys/root.key", Typeflag: tar.TypeSymlink, Linkname: "/etc/shadow"},
+		{Name: "keys", Typeflag: tar.TypeDir},
 		{Name: "DEMO"}, {Name: "restored.json"},
 		{Name: "state/devices/../../../x.json"}, {Name: "keys/a\\b.key"}, {Name: ""},
 	} {
@@ -175,7 +177,7 @@ func TestASealedArchiveHoldsOnlyWhatARuleSeals(t *testing.T) {
 	}
 }
 
-func TestASealedFileOpensToTheLengthThatItSays(t *testing.T) {
+func TestASealedFileMustOpenToItsStatedLength(t *testing.T) {
 	k, err := age.GenerateX25519Identity()
 	must(t, err)
 	path := filepath.Join(t.TempDir(), "x.age")
@@ -188,7 +190,8 @@ func TestASealedFileOpensToTheLengthThatItSays(t *testing.T) {
 		f, err := os.Open(path)
 		must(t, err)
 		read := int64(0)
-		err = unseal(f, []age.Identity{k}, plain, func(r io.Reader) error { read, err = io.Copy(io.Discard, r); return err })
+		err = unseal(f, []age.Identity{k}, plain,
+			func(r io.Reader) error { read, err = io.Copy(io.Discard, r); return err })
 		f.Close()
 		if (err == nil) != (plain == 32<<20) || read > plain+1 {
 			t.Errorf("said %d: read %d, %v", plain, read, err)
@@ -211,7 +214,8 @@ func FuzzManifest(f *testing.F) {
 	}
 	for _, path := range []string{"../x", "/etc/passwd", "recordings/../../x.srec", "recordings/./a.srec",
 		"recordings//a.srec", "sets/x/open/recordings/a.srec",
-		"recordings/2026/11/29/a.srec" /* a second time */, "keys/noise.key", "gateway.db", "recordings/journal", "sets/" +
+		"recordings/2026/11/29/a.srec" /* a second time */, "keys/noise.key", "gateway.db",
+		"recordings/journal", "sets/" +
 			set + "/open/../../x.srec"} {
 		bad := good
 		bad.Files = append(append([]Entry{}, good.Files...), Entry{Path: path, SHA256: hash})

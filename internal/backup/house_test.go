@@ -37,7 +37,7 @@ type house struct {
 	t    testing.TB
 	dir  string
 	to   string
-	ids  []age.Identity // that open backups
+	ids  []age.Identity // the identities that open backups
 	db   *sqlite.DB
 	sign *signer.Service
 	rec  *recorder.Node
@@ -88,7 +88,8 @@ func newHouse(t testing.TB) *house {
 	must(t, err)
 	h.rec, _, err = recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.data("recordings"), Key: key,
 		LogOrigin: h.Ledger.Origin,
-		Readers:   []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{officer.Recipient()}, JournalBytes: 8 << 20})
+		Readers:   []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{officer.Recipient()},
+		JournalBytes: 8 << 20})
 	must(t, err)
 	t.Cleanup(h.stop)
 	return h
@@ -104,13 +105,14 @@ func (h *house) reopen() {
 	must(h.t, err)
 }
 
-// fill writes rows: what must come back, and a sign-in, which must not.
+// fill writes rows that a restore must bring back, and a sign-in that it must not.
 func (h *house) fill() {
 	h.t.Helper()
 	ctx, who, now := h.t.Context(), id.Principal{Issuer: "https://idp.test", Subject: "ada"}, time.Now()
 	must(h.t, h.db.PutPrincipal(ctx, store.Principal{ID: who, Name: "Ada", Groups: []string{"administrators"},
 		SeenAt: now}))
-	must(h.t, h.db.AddAPIToken(ctx, store.APIToken{ID: "t-1", Principal: who, Created: now, Expires: now.Add(time.Hour)}))
+	must(h.t, h.db.AddAPIToken(ctx, store.APIToken{ID: "t-1", Principal: who, Created: now,
+		Expires: now.Add(time.Hour)}))
 	must(h.t, h.db.AddWebSession(ctx, store.WebSession{IDHash: [32]byte{1}, Principal: who, Provider: "p",
 		IDToken: "SECRET-ID-TOKEN", Kind: store.KindWeb,
 		AuthTime: now, Created: now, LastSeen: now, Expires: now.Add(time.Hour)}))
@@ -152,7 +154,8 @@ func (h *house) record(text string) (file string, end func()) {
 func (h *house) grow(n int) {
 	h.t.Helper()
 	for i := range n {
-		_, err := h.sign.Append(h.t.Context(), signer.AppendRequest{Type: "viewed", Body: eventBody(h.t, fmt.Sprint(i))})
+		_, err := h.sign.Append(h.t.Context(),
+			signer.AppendRequest{Type: "viewed", Body: eventBody(h.t, fmt.Sprint(i))})
 		must(h.t, err)
 	}
 }

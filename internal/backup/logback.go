@@ -14,13 +14,13 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// LogBack says what became of a log.
+// LogBack is the result of restoring a log.
 type LogBack struct {
 	Dir   string `json:"dir"`
 	From  string `json:"from"`
 	Size  uint64 `json:"size"`
 	Was   uint64 `json:"was"`             // size of the log that was there
-	Aside string `json:"aside,omitempty"` // where that is now
+	Aside string `json:"aside,omitempty"` // where it was moved to
 }
 
 // RestoreLog replaces a missing, short or damaged log by its second copy. The old one is set aside. The signer must
@@ -48,7 +48,7 @@ func (t Target) RestoreLog() (*LogBack, error) {
 	}
 	defer unlock()
 	staged := filepath.Join(root, logStaged)
-	if err := os.RemoveAll(staged); err != nil { // of an attempt that was interrupted: the log itself is untouched
+	if err := os.RemoveAll(staged); err != nil { // left by an interrupted attempt: the log itself is untouched
 		return nil, err
 	}
 	own, broken := ledger.Check(out.Dir, key)

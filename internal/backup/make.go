@@ -21,14 +21,14 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 )
 
-// Options say where a backup goes.
+// Options are the settings of a backup.
 type Options struct {
 	To       string // directory; each archive has its own below it
-	Keep     int    // complete sets that stay, at least 1; recordings are shared by all
+	Keep     int    // complete sets to keep, at least 1; all share the recordings
 	Progress Progress
 }
 
-// Result says what was done.
+// Result describes a finished backup.
 type Result struct {
 	Kind        Kind     `json:"kind"`
 	Dir         string   `json:"dir"` // of the archive
@@ -36,7 +36,7 @@ type Result struct {
 	Fingerprint string   `json:"fingerprint"` // SHA-256 of the manifest, and by it of every file
 	Files       int      `json:"files"`
 	Copied      int      `json:"copied"`  // recordings' files
-	Kept        int      `json:"kept"`    // that an earlier set has already
+	Kept        int      `json:"kept"`    // already in an earlier set
 	Running     int      `json:"running"` // of those copied: not closed yet
 	Bytes       int64    `json:"bytes"`   // copied of recordings
 	LogSize     uint64   `json:"log_size"`
@@ -57,8 +57,8 @@ type maker struct {
 	out   Result
 }
 
-// Make writes a new set of one archive and checks it. It is called as the user who owns the files, whether or not
-// anything runs.
+// Make writes a new set of one archive and checks it. The caller runs as the user who owns the files. Gateway and
+// signer may be running.
 func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result, error) {
 	to, err := Recipients(c)
 	if err != nil {
@@ -88,7 +88,8 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 // prepare makes the directories and removes what an interrupted backup left.
 func (b *maker) prepare() (unlock func(), err error) {
 	if rel, err := filepath.Rel(b.p.dir, b.dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("%s lies in %s, which is to be backed up", b.o.To, b.p.dir)).
+		return nil, errkind.New(errkind.Usage,
+			fmt.Sprintf("%s is inside %s, the directory to back up", b.o.To, b.p.dir)).
 			WithHint("Name a directory on another disk.")
 	}
 	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
@@ -136,7 +137,7 @@ func (b *maker) secrets(context.Context) error {
 	}
 	if len(b.files) == 0 {
 		return errkind.New(errkind.NotFound, b.p.dir+" holds no keys of the "+string(b.p.kind)).
-			WithHint("Start it once, and run this as its user.")
+			WithHint("Start it once, then run this as its user.")
 	}
 	b.out.Unnamed = unnamed
 	return b.seal(secretsName, func(w io.Writer) error { return b.p.pack(w, b.files) })
@@ -182,7 +183,7 @@ func (b *maker) database(ctx context.Context) error {
 	})
 }
 
-// roomFor refuses a snapshot that would take the space below which sessions are refused.
+// roomFor refuses a snapshot that would leave less than low_water free, because sessions would then be refused.
 func (b *maker) roomFor(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -194,14 +195,14 @@ func (b *maker) roomFor(path string) error {
 	}
 	if free := int64(st.Bavail) * st.Bsize; free < info.Size()+int64(b.c.Recording.LowWater) {
 		return errkind.New(errkind.Unavailable,
-			fmt.Sprintf("a snapshot of %d MiB would leave less free than [recording] low_water where data_dir lies",
+			fmt.Sprintf("a snapshot of %d MiB would leave less than [recording] low_water free on the disk of data_dir",
 				info.Size()>>20)).
 			WithHint("Free space there first.")
 	}
 	return nil
 }
 
-// recordings copies what is new of them. It comes after the snapshot, so that every session in it has its recording.
+// recordings copies new recordings. It runs after the snapshot, so that every session in it has its recording.
 func (b *maker) recordings(ctx context.Context) error {
 	if b.p.kind != Gateway {
 		return nil

@@ -17,7 +17,7 @@ import (
 
 func sortStrings(s []string) { slices.Sort(s) }
 
-// clean reports whether a name with slashes is in its one form.
+// clean reports whether a name with slashes is in its canonical form.
 func clean(name string) bool { return name == path.Clean(name) && !strings.ContainsAny(name, "\\\x00") }
 
 // check refuses a manifest whose files could not have been written by a backup.
@@ -26,7 +26,7 @@ func (m *Manifest) check(set string) error {
 	case m.Kind != Gateway && m.Kind != Signer:
 		return fmt.Errorf("%s: kind %.20q is not known", manifestName, m.Kind)
 	case m.name() != set:
-		return fmt.Errorf("%s: it was made at %s, and lies in %s", manifestName, m.name(), set)
+		return fmt.Errorf("%s: it was made at %s and is in %s", manifestName, m.name(), set)
 	case len(m.Files) > maxFiles:
 		return fmt.Errorf("%s: %d files, more than %d", manifestName, len(m.Files), maxFiles)
 	}
@@ -61,14 +61,14 @@ func (m *Manifest) mayHold(set, name string) bool {
 	return ok
 }
 
-// recordingName gives where a file of a set belongs below data_dir, if it is one of a recording.
+// recordingName gives the path below data_dir of a file of a set, if the file belongs to a recording.
 func recordingName(set, name string) (string, bool) {
 	name = strings.TrimPrefix(name, setsDir+"/"+set+"/"+openDir+"/")
 	rule, ok := place{kind: Gateway, apart: true}.classify(name)
 	return name, ok && rule.Class == Recording && strings.HasPrefix(name, recordingsDir+"/")
 }
 
-// Problem is one file of a backup that is not as its manifest says.
+// Problem is one file of a backup that differs from its manifest.
 type Problem struct {
 	Path string `json:"path"`
 	Text string `json:"text"`
@@ -108,7 +108,7 @@ func verifyFile(root *os.Root, e Entry) error {
 	return nil
 }
 
-// problems makes one error of them.
+// problems joins them into one error.
 func problems(dir string, all []Problem) error {
 	if len(all) == 0 {
 		return nil
@@ -122,7 +122,7 @@ func problems(dir string, all []Problem) error {
 			"be whole (--set).")
 }
 
-// Progress is told how far something has come. A nil Progress hears nothing.
+// Progress receives the progress of a backup or restore. It may be nil.
 type Progress func(doing string, n, of int)
 
 func (p Progress) count(doing string, n, of int) {

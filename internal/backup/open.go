@@ -27,8 +27,8 @@ type Set struct {
 	root        *os.Root
 }
 
-// Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked,
-// its files not.
+// Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked, but
+// its files have not.
 func Open(dir string, kind Kind, set string) (*Set, error) {
 	archive := archiveDir(dir, kind)
 	root, err := os.OpenRoot(archive)
@@ -67,7 +67,7 @@ func open(root *os.Root, dir string, kind Kind, set string) (*Set, error) {
 	}
 	m, raw, err := readManifest(root, set)
 	if err == nil && m.Kind != kind {
-		err = fmt.Errorf("%s: it is of the %s", manifestName, m.Kind)
+		err = fmt.Errorf("%s: it belongs to the %s", manifestName, m.Kind)
 	}
 	var cp ledger.Checkpoint
 	if err == nil {
@@ -86,7 +86,7 @@ func (s *Set) Close() error { return s.root.Close() }
 // Name is the set's directory.
 func (s *Set) Name() string { return s.Manifest.name() }
 
-// Check compares every file with the manifest. With identities it opens what is sealed as well.
+// Check compares every file with the manifest. With identities it also opens the sealed files.
 func (s *Set) Check(_ context.Context, ids []age.Identity, tell Progress) ([]Problem, error) {
 	out := s.Manifest.verify(s.root, tell)
 	if len(ids) == 0 || len(out) > 0 {
@@ -122,7 +122,7 @@ func (s *Set) entry(name string) (Entry, bool) {
 	return s.Manifest.Files[i], true
 }
 
-// names are the rules for names in a sealed archive, which are those of a signer apart.
+// names are the rules for names in a sealed archive, which are those of a separate signer.
 func (s *Set) names() place { return place{kind: s.Manifest.Kind, apart: true} }
 
 // unseal opens a sealed file of the set.
@@ -151,7 +151,7 @@ func ReadIdentities(path string) ([]age.Identity, error) {
 	ids, err := age.ParseIdentities(bytes.NewReader(raw))
 	if err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("--identity %s: %v", path, err)).
-			WithHint("It holds lines that begin with AGE-SECRET-KEY-, as age-keygen writes them.")
+			WithHint("It must hold lines that begin with AGE-SECRET-KEY-, as age-keygen writes them.")
 	}
 	return ids, nil
 }

@@ -19,7 +19,7 @@ import (
 func Recipients(c *config.Config) ([]age.Recipient, error) {
 	if len(c.Backup.Recipients) == 0 {
 		return nil, errkind.New(errkind.Usage,
-			"[backup] recipients is missing: a backup holds keys and is written only sealed").
+			"[backup] recipients is missing: a backup holds keys, so it is never written unsealed").
 			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the " +
 				"public half.")
 	}
@@ -33,8 +33,9 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 		rs, err := age.ParseRecipients(f)
 		f.Close()
 		if err != nil {
-			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v",
-				path, err)).
+			return nil, errkind.New(errkind.Usage,
+				fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v",
+					path, err)).
 				WithHint("`age-keygen -y backup-key.txt` prints the public half.")
 		}
 		out = append(out, rs...)
@@ -45,7 +46,7 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 	return out, keptApart(c, own)
 }
 
-// keptApart refuses a key that stands among the readers or unsealers, or is the archive's own.
+// keptApart refuses a key that is among the readers or unsealers, or is the archive's own.
 func keptApart(c *config.Config, own map[string]string) error {
 	lists := map[string]config.Words{"readers_files": c.Recording.ReadersFiles,
 		"unsealers_files": c.Recording.UnsealersFiles}
@@ -53,7 +54,7 @@ func keptApart(c *config.Config, own map[string]string) error {
 		for _, file := range files {
 			lines, err := publicKeys(file)
 			if err != nil {
-				return fmt.Errorf("[recording] %s must be readable, to see that no key of [backup] recipients is among them: %w",
+				return fmt.Errorf("[recording] %s must be readable, to check that it has no key of [backup] recipients: %w",
 					key, err)
 			}
 			for _, l := range lines {
@@ -68,7 +69,7 @@ func keptApart(c *config.Config, own map[string]string) error {
 		path = filepath.Join(c.Site.DataDir, "keys", "archive.txt")
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may not read it
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may lack the right to read it
 		return nil
 	}
 	if err != nil {
@@ -89,12 +90,11 @@ func keptApart(c *config.Config, own map[string]string) error {
 
 func sharedKey(mine, theirs string) error {
 	return errkind.New(errkind.Usage, fmt.Sprintf("a key in %s ([backup] recipients) is also %s", mine, theirs)).
-		WithHint("Give backups a key of their own. A backup holds the keys that sign the log and open sessions: who " +
-			"reads recordings must not be able " +
-			"to forge them, and who restores the gateway must not be able to read what people did.")
+		WithHint("Use a separate key for backups. A reader of recordings must not be able to forge them. " +
+			"A person who restores the gateway must not be able to read what people did.")
 }
 
-// publicKeys gives the lines of a file that are no comments.
+// publicKeys gives the lines of a file that are not comments.
 func publicKeys(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

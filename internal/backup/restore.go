@@ -21,7 +21,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Restored says what was put in place.
+// Restored is the result of a restore.
 type Restored struct {
 	Kind        Kind      `json:"kind"`
 	Dir         string    `json:"dir"` // where it was put
@@ -34,7 +34,7 @@ type Restored struct {
 	LogFrom     string    `json:"log_from,omitempty"`
 }
 
-// Target says where restores go.
+// Target is where a restore writes.
 type Target struct {
 	Config  *config.Config
 	LogFrom string // copy of the log; empty: [ledger] second_copy
@@ -72,7 +72,7 @@ func (t Target) Restore(ctx context.Context, ids []age.Identity, tell Progress, 
 	return out, settle(dir)
 }
 
-// fits refuses what cannot be put where the configuration says.
+// fits refuses a set that does not match the configuration.
 func (t Target) fits(s *Set, p place) error {
 	m := s.Manifest
 	switch {
@@ -84,7 +84,7 @@ func (t Target) fits(s *Set, p place) error {
 		return errkind.New(errkind.Usage,
 			"[ledger] second_copy is missing, and a log is never restored from a backup, so there is no log to go on with").
 			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old disk. " +
-				"Without any the log is lost; `log restart`, which begins another one that names it, follows in a later release.")
+				"If there is none, the log is lost; a later release adds `log restart`, which begins another one.")
 	}
 	return empty(p.dir)
 }
@@ -96,7 +96,7 @@ func (t Target) logFrom() string {
 	return t.Config.Ledger.SecondCopy
 }
 
-// empty refuses a directory that holds anything, and says what.
+// empty refuses a directory that is not empty, and names the content.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -118,8 +118,8 @@ func empty(dir string) error {
 	shown := names[:min(len(names), 8)]
 	return errkind.New(errkind.Conflict, fmt.Sprintf("%s is not empty: %s are in the way (%d in all)", dir,
 		strings.Join(shown, ", "), len(names))).
-		WithHint("Stop what uses it, and move these away: a backup is restored into an empty directory only, never over " +
-			"newer data.")
+		WithHint("Stop the programs that use it and move these away: a restore needs an empty directory, so that it " +
+			"never overwrites newer data.")
 }
 
 // stage puts a set's files below dir.
@@ -208,7 +208,7 @@ func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
 	return s.note(staged)
 }
 
-// note leaves what the next start holds the log against.
+// note writes the checkpoint that the next start compares the log with.
 func (s *Set) note(dir string) error {
 	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
 		Checkpoint: s.Manifest.Checkpoint, Since: s.Manifest.Since}).Write(dir)
@@ -227,7 +227,7 @@ func write(root *os.Root, name string, from io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// settle makes everything below dir durable and moves it up to where it belongs.
+// settle makes everything below dir durable and moves it up into the directory itself.
 func settle(dir string) error {
 	if err := syncAll(dir); err != nil {
 		return err
@@ -245,11 +245,11 @@ func settle(dir string) error {
 	return errors.Join(os.Remove(dir), syncDir(up))
 }
 
-// Unfinished refuses a directory in which a restore did not come to its end.
+// Unfinished refuses a directory in which a restore did not finish.
 func Unfinished(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, restoring)); err != nil {
 		return nil
 	}
 	return errkind.New(errkind.Conflict, fmt.Sprintf("a restore into %s did not finish", dir)).
-		WithHint("Empty the directory, its " + restoring + " too, and run `sallyport restore` again.")
+		WithHint("Empty the directory, including " + restoring + ", and run `sallyport restore` again.")
 }

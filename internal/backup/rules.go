@@ -13,14 +13,14 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Class says what becomes of a file.
+// Class says how a backup treats a file.
 type Class string
 
 // The classes.
 const (
 	Sealed    Class = "sealed"    // in secrets.age
 	Database  Class = "database"  // a snapshot, in database.age
-	Recording Class = "recording" // copied as it is: it is sealed, or says nothing
+	Recording Class = "recording" // copied as it is: it is sealed, or has no secrets
 	Never     Class = "never"     // not in a backup
 	Elsewhere Class = "elsewhere" // in the other archive
 )
@@ -36,7 +36,7 @@ type Rule struct {
 	Why     string
 }
 
-// gatewayRules are for data_dir. The first that fits counts.
+// gatewayRules are for data_dir. The first match counts.
 var gatewayRules = []Rule{
 	{"keys/*.new", Never, "half-written"},
 	{"keys/idp-client.key", Sealed, "secret between the site and the built-in provider"},
@@ -48,7 +48,7 @@ var gatewayRules = []Rule{
 	{"gateway.db-wal", Never, "in the snapshot"},
 	{"gateway.db-shm", Never, "in the snapshot"},
 	{"gateway.db-journal", Never, "in the snapshot"},
-	{"recordings/journal", Never, "bytes of recordings that run; they are in their files too"},
+	{"recordings/journal", Never, "bytes of running recordings; they are in their files too"},
 	{"recordings/journal.*.kept", Recording, "bytes of a recording that could not be written, already sealed"},
 	{"recordings/lock", Never, "empty"},
 	{"recordings/settled-before", Never, "the day before which a start reads nothing; without it the next start reads everything once"},
@@ -59,7 +59,7 @@ var gatewayRules = []Rule{
 	{"recordings/**.sk.age", Recording, "its key of hidden input, sealed to unsealers"},
 	{"recordings/**.cut", Recording, "says that an interruption is in the log"},
 	{"restored.json", Never, "of this directory's own past"},
-	{tempPrefix + "**", Never, "a snapshot on its way"},
+	{tempPrefix + "**", Never, "a snapshot in progress"},
 	{restoring + "/**", Never, "a restore that did not finish"},
 	{"DEMO", Never, "marks a demo's data"},
 }
@@ -77,7 +77,7 @@ var signerRules = []Rule{
 	{"state/policy*.json", Sealed, "every version of the policy"},
 	{"log/**", Never, "never from a backup: from [ledger] second_copy"},
 	{shortLog + "*/**", Never, "a log that was set aside"},
-	{logStaged + "/**", Never, "a log on its way from its copy"},
+	{logStaged + "/**", Never, "a log that is being restored from its copy"},
 	{"restored.json", Never, "of this directory's own past"},
 	{"restored.json.new", Never, "half-written"},
 	{restoring + "/**", Never, "a restore that did not finish"},
@@ -100,7 +100,7 @@ const (
 	logStaged  = "log.restoring"
 )
 
-// rules gives those of a place, in the words of its directory.
+// rules gives the rules of a place, with the names of its directory.
 func (p place) rules() []Rule {
 	below := func(dir string, rules []Rule, swap map[Class]Class) []Rule {
 		out := make([]Rule, len(rules))
@@ -148,7 +148,7 @@ func matches(pattern, name string) bool {
 	return re.(*regexp.Regexp).MatchString(name)
 }
 
-// patterns are those that were compiled.
+// patterns caches the compiled patterns.
 var patterns sync.Map
 
 // found is a file below a place's directory.
@@ -179,7 +179,7 @@ func (p place) walk(see func(found) error) (unnamed []string, err error) {
 	err = filepath.WalkDir(p.dir, func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if os.IsNotExist(err) {
-				return nil // it went away meanwhile
+				return nil // it was removed meanwhile
 			}
 			return err
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A sealed file is age over zstd: compressed first, because what is sealed does not compress.
+// A sealed file is age over zstd: compressed first, because encrypted bytes do not compress.
 
-// seal writes to path what write gives it, and returns the number of plain bytes.
+// seal writes the output of write to path, sealed, and returns the number of plain bytes.
 func seal(path string, to []age.Recipient, write func(io.Writer) error) (plain int64, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// unseal shows read the plain bytes of a sealed file, of which there must be exactly plain.
+// unseal passes the plain bytes of a sealed file to read. There must be exactly plain of them.
 func unseal(f io.Reader, ids []age.Identity, plain int64, read func(io.Reader) error) error {
 	opened, err := age.Decrypt(f, ids...)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p place) pack(w io.Writer, files []found) error {
 	for _, f := range files {
 		raw, err := os.ReadFile(filepath.Join(p.dir, filepath.FromSlash(f.name)))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed since, as a token's file may be
+			continue // removed since, as the file of a token may be
 		}
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (p place) pack(w io.Writer, files []found) error {
 	return t.Close()
 }
 
-// unpack shows each file of a tar, after its name and size were checked: only what a rule seals comes out.
+// unpack passes on each file of a tar after checking its name and size: only files that a rule seals are unpacked.
 func (p place) unpack(r io.Reader, each func(name string, content []byte) error) error {
 	t := tar.NewReader(r)
 	total := int64(0)
@@ -115,9 +115,9 @@ func (p place) unpack(r io.Reader, each func(name string, content []byte) error)
 		total += h.Size
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(filepath.FromSlash(h.Name)) || !clean(h.Name):
-			return fmt.Errorf("%.200q is not the name of a file of ours", h.Name)
+			return fmt.Errorf("%.200q is not a name that a backup writes", h.Name)
 		case !ok || rule.Class != Sealed || seen[h.Name]:
-			return fmt.Errorf("%.200q does not belong into this archive", h.Name)
+			return fmt.Errorf("%.200q does not belong in this archive", h.Name)
 		case h.Size > maxSecret || total > maxSecrets:
 			return fmt.Errorf("%.200q: too large", h.Name)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// stampWait bounds how long a published checkpoint may take to reach what the snapshot knows.
+// stampWait bounds how long the published checkpoint may lag behind the snapshot.
 const stampWait = 10 * time.Second
 
 // rowsLate bounds how many entries the log may have got while the row of an earlier one was not stored yet.
@@ -60,15 +60,17 @@ func (b *maker) stamp(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("the log has %d entries, and the database knows its entry %d",
-				cp.Size, least-1)).
+			return errkind.New(errkind.Conflict,
+				fmt.Sprintf("the log has %d entries, and the database knows its entry %d",
+					cp.Size, least-1)).
 				WithHint("The log was rolled back, or its checkpoint cannot be published: `sallyport doctor --config FILE` " +
 					"says more.")
 		}
 	}
 }
 
-// head gives the log's newest checkpoint and its verifier key: of the signer, or from its files where they are ours.
+// head gives the log's newest checkpoint and its verifier key: from the signer, or from its files if they belong to
+// this user.
 func (b *maker) head(ctx context.Context) (note []byte, key string, err error) {
 	if b.p.kind == Gateway && b.p.apart {
 		s := signer.NewClient(b.c.Signer.Socket)

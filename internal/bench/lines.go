@@ -211,8 +211,8 @@ func (g *fleetGateway) connect(part []*machineKeys) error {
 	return eachOf(part, func(m *machineKeys) error { return m.connect(g) })
 }
 
-// bringUp connects the whole fleet. The lines that are up ping meanwhile, as agents do: on a slow machine the first would
-// otherwise be silent for longer than the gateway allows before the last is up.
+// bringUp connects the whole fleet. The lines that are up ping meanwhile, as agents do: on a slow machine the first
+// would otherwise be silent for longer than the gateway allows before the last is up.
 func (g *fleetGateway) bringUp() error {
 	const part = 500
 	last := time.Now()

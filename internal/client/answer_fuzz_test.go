@@ -18,7 +18,8 @@ func FuzzRefusal(f *testing.F) {
 	f.Add(200, []byte(`{"detail":7}`))
 	c := &Client{base: &url.URL{Host: "gw.example"}}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		err := c.refusal(&http.Response{StatusCode: status, Status: "x", Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, status%2 == 0)
+		err := c.refusal(&http.Response{StatusCode: status, Status: "x", Header: http.Header{},
+			Body: io.NopCloser(bytes.NewReader(body))}, status%2 == 0)
 		if text, _, _ := errkind.ForPeople(err); err == nil || text == "" {
 			t.Errorf("%d %q: got %v", status, body, err)
 		}

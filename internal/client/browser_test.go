@@ -17,7 +17,8 @@ import (
 	"github.com/sallyport/sallyport/web/terminal"
 )
 
-// page opens the terminal socket from where it came, types, and reports what comes back, and by which protocol it was loaded itself.
+// page opens the terminal socket of its own origin, types, and reports the output and the protocol by which the page
+// was loaded.
 const page = `<!doctype html><title>x</title><script>
 const proto = performance.getEntriesByType("navigation")[0].nextHopProtocol
 const report = text => fetch("/report", {method: "POST", body: "page by " + proto + ", " + text})
@@ -31,14 +32,15 @@ s.onmessage = m => {
 s.onclose = e => report("closed " + e.code)
 </script>`
 
-// TestABrowsersTerminalThroughTheProxies: Chromium loads the page by HTTP/2. Its WebSocket then goes over the same connection (RFC 8441) where
-// the proxy offers that, as HAProxy does, and over a second one with HTTP/1.1 elsewhere.
+// TestABrowsersTerminalThroughTheProxies: Chromium loads the page by HTTP/2. Its WebSocket then goes over the same
+// connection (RFC 8441) where the proxy offers that, as HAProxy does, and over a second one with HTTP/1.1 elsewhere.
 func TestABrowsersTerminalThroughTheProxies(t *testing.T) {
 	for _, kind := range testenv.Frontends {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			tickets := terminal.NewTickets(nil)
-			door := terminal.New(terminal.Config{Broker: echoes{}, Tickets: tickets, Who: func(r *http.Request) (terminal.Caller, error) { return terminal.Caller{Key: "k"}, nil }})
+			door := terminal.New(terminal.Config{Broker: echoes{}, Tickets: tickets,
+				Who: func(r *http.Request) (terminal.Caller, error) { return terminal.Caller{Key: "k"}, nil }})
 			reports := make(chan string, 8)
 			mux := http.NewServeMux()
 			mux.Handle(apitype.TerminalPath, door)
@@ -80,8 +82,10 @@ func visit(t *testing.T, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
-		"--disable-sync", "--no-first-run", "--ignore-certificate-errors", "--remote-debugging-port=0", "--user-data-dir="+dir, page)
+	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--disable-background-networking", "--disable-component-update",
+		"--disable-sync", "--no-first-run", "--ignore-certificate-errors", "--remote-debugging-port=0",
+		"--user-data-dir="+dir, page)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has children
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,8 @@ func New(o Options) (*Client, error) {
 	}
 	c.dial = reach.Dialer{Proxy: http.ProxyFromEnvironment, Scheme: base.Scheme, TLS: c.tls}
 	c.http = &http.Client{
-		Transport: &http.Transport{DialContext: c.dial.DialContext, TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true,
+		Transport: &http.Transport{DialContext: c.dial.DialContext, TLSClientConfig: c.tls.Clone(),
+			ForceAttemptHTTP2:     true,
 			ResponseHeaderTimeout: time.Minute, TLSHandshakeTimeout: 15 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -207,8 +208,8 @@ type Refusal struct{ Problem apitype.Problem }
 
 func (r *Refusal) Error() string { return r.Problem.Detail }
 
-// refusal makes an error of an answer that refuses. Only a problem document's text is the gateway's own; all other answers are
-// another server's, which reach describes by their status.
+// refusal turns a refusing answer into an error. Only a problem document has the gateway's own text; any other answer
+// comes from another server, and reach describes it by its status.
 func (c *Client) refusal(resp *http.Response, webSocket bool) error {
 	var p apitype.Problem
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))

@@ -18,9 +18,10 @@ import (
 	"github.com/sallyport/sallyport/web/terminal"
 )
 
-// short are the timeouts of the examples for idle connections, as few seconds as a test can wait for.
+// short are the idle timeouts of the examples, reduced to seconds.
 var short = map[string][]string{
-	"nginx":   {"proxy_read_timeout 1h", "proxy_read_timeout 3s", "proxy_send_timeout 1h", "proxy_send_timeout 3s", "send_timeout       1h", "send_timeout 3s"},
+	"nginx": {"proxy_read_timeout 1h", "proxy_read_timeout 3s", "proxy_send_timeout 1h", "proxy_send_timeout 3s",
+		"send_timeout       1h", "send_timeout 3s"},
 	"haproxy": {"timeout tunnel       1h", "timeout tunnel 3s"},
 }
 
@@ -28,9 +29,10 @@ var short = map[string][]string{
 func behind(t *testing.T, kind string, ping time.Duration) (*Client, *terminal.Tickets) {
 	t.Helper()
 	tickets := terminal.NewTickets(nil)
-	door := terminal.New(terminal.Config{Broker: echoes{}, Tickets: tickets, PingEvery: ping, Who: func(r *http.Request) (terminal.Caller, error) {
-		return terminal.Caller{Key: r.Header.Get("Authorization")}, nil
-	}})
+	door := terminal.New(terminal.Config{Broker: echoes{}, Tickets: tickets, PingEvery: ping,
+		Who: func(r *http.Request) (terminal.Caller, error) {
+			return terminal.Caller{Key: r.Header.Get("Authorization")}, nil
+		}})
 	mux := http.NewServeMux()
 	mux.Handle(apitype.TerminalPath, door)
 	srv := httptest.NewServer(mux)
@@ -44,8 +46,8 @@ func behind(t *testing.T, kind string, ping time.Duration) (*Client, *terminal.T
 	return c, tickets
 }
 
-// TestKeepalivesOutlastTheTimeoutOfAProxy leaves a terminal idle for more than twice the proxy's timeout. Without keepalives the same proxy cuts it,
-// so the timeout is really in force.
+// TestKeepalivesOutlastTheTimeoutOfAProxy leaves a terminal idle for more than twice the proxy's timeout. Without
+// keepalives the same proxy cuts it, so the timeout is really in force.
 func TestKeepalivesOutlastTheTimeoutOfAProxy(t *testing.T) {
 	for _, kind := range testenv.Frontends {
 		for name, c := range map[string]struct {
@@ -82,8 +84,8 @@ func TestKeepalivesOutlastTheTimeoutOfAProxy(t *testing.T) {
 	}
 }
 
-// TestOtherServersNeverWriteToTheTerminal: what a person reads is ours, whatever answers at the address. Each server is asked by a request and by
-// the terminal's WebSocket.
+// TestOtherServersNeverWriteToTheTerminal: a person reads only this program's text, whatever server answers. The test
+// sends each server a request and opens the terminal's WebSocket.
 func TestOtherServersNeverWriteToTheTerminal(t *testing.T) {
 	const noise = "\x1b]0;gotcha\x07\x1b[2J\x00\x9b<h1>Sign in</h1>"
 	serve := func(h http.HandlerFunc) string {
@@ -130,7 +132,8 @@ func TestOtherServersNeverWriteToTheTerminal(t *testing.T) {
 			_, overSocket := c.Terminal(t.Context(), apitype.SessionTicket{Ticket: "t"})
 			for _, err := range []error{c.Get(t.Context(), "/api/v1/me", nil, &struct{}{}), overSocket} {
 				text, hint, reference := errkind.ForPeople(err)
-				if err == nil || reference != "" || hint == "" || strings.Contains(text+hint, "gotcha") || strings.Contains(text+hint, "Sign in<") ||
+				if err == nil || reference != "" || hint == "" || strings.Contains(text+hint, "gotcha") ||
+					strings.Contains(text+hint, "Sign in<") ||
 					strings.IndexFunc(text+hint, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
 					t.Errorf("got %q with the hint %q", text, hint)
 				}

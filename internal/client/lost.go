@@ -13,14 +13,14 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// askTime bounds the questions after a connection was lost: a person waits for the answer.
+// askTime bounds the requests after a lost connection: a person waits for the answer.
 const askTime = 5 * time.Second
 
 // askEvery is the pause between two of them.
 const askEvery = 250 * time.Millisecond
 
-// lost explains why the terminal socket broke. The error of the socket alone cannot tell a gateway that was killed from a
-// network that was cut, so the gateway is asked: whether it answers, and how the session ended.
+// lost explains why the terminal socket broke. The error of the socket alone cannot tell a gateway that was killed from
+// a network that was cut, so this asks the gateway how the session ended, if it answers.
 func (t *Terminal) lost(err error) error {
 	code := 0
 	var c *websocket.CloseError
@@ -40,11 +40,14 @@ func (t *Terminal) lost(err error) error {
 	}
 	switch {
 	case asked == nil && row.Reason == crashed:
-		return say(reach.Stopping, "the gateway "+host+" was restarted, which ended the session", "Open a new session. What was recorded until then is kept.")
+		return say(reach.Stopping, "the gateway "+host+" was restarted, which ended the session",
+			"Open a new session. What was recorded until then is kept.")
 	case asked == nil && row.Reason == byTerminal:
-		return say(reach.Lost, "the connection to "+host+" was lost, and the gateway ended the session", "The network or a proxy in between cut it. Open a new session.")
+		return say(reach.Lost, "the connection to "+host+" was lost, and the gateway ended the session",
+			"The network or a proxy in between cut it. Open a new session.")
 	case asked == nil && row.Reason != "":
-		return say(reach.Lost, "the connection to "+host+" was lost; the session ended: "+row.Reason, "`sallyport sessions show last` says more.")
+		return say(reach.Lost, "the connection to "+host+" was lost; the session ended: "+row.Reason,
+			"`sallyport sessions show last` says more.")
 	case asked != nil && restarting(asked):
 		return say(reach.Stopping, "the gateway "+host+" has stopped or is restarting, which ended the session",
 			"Try again in a minute; then `sallyport sessions show last` says how the session ended.")
@@ -61,7 +64,7 @@ func (t *Terminal) lost(err error) error {
 // Reasons of package gateway, which this package must not import.
 const (
 	crashed    = "gateway crashed" // the gateway found the session open when it started
-	byTerminal = "technician"      // its terminal was closed, here by the network
+	byTerminal = "technician"      // its terminal was closed; here the network closed it
 )
 
 // ended waits until the session's row has an end. A gateway that is starting is asked again, and so is one that has not
@@ -95,8 +98,9 @@ func restarting(err error) bool {
 	}
 }
 
-// unreachable reports whether an error says why nothing on the way to the gateway can be reached any more.
+// unreachable reports whether an error means that the gateway can no longer be reached.
 func unreachable(err error) bool {
 	cause, network := reach.Of(err)
-	return network && slices.Contains([]reach.Cause{reach.NoRoute, reach.NameUnknown, reach.NameServer, reach.ProxyUnreachable, reach.ProxyTarget}, cause)
+	return network && slices.Contains([]reach.Cause{reach.NoRoute, reach.NameUnknown, reach.NameServer,
+		reach.ProxyUnreachable, reach.ProxyTarget}, cause)
 }

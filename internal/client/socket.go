@@ -60,8 +60,9 @@ func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*T
 
 // socket opens the terminal socket.
 func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
-	d := websocket.Dialer{NetDialContext: c.dial.DialContext, TLSClientConfig: reach.WebSocketTLS(c.tls), HandshakeTimeout: 20 * time.Second,
-		Subprotocols: []string{apitype.TerminalSubprotocol}, ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
+	d := websocket.Dialer{NetDialContext: c.dial.DialContext, TLSClientConfig: reach.WebSocketTLS(c.tls),
+		HandshakeTimeout: 20 * time.Second,
+		Subprotocols:     []string{apitype.TerminalSubprotocol}, ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
 	u := *c.base
 	u.Path = apitype.TerminalPath
 	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
@@ -76,13 +77,15 @@ func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
 	return conn, nil
 }
 
-// TryTerminal opens the terminal socket and closes it again, for `sallyport doctor`. A proxy may pass requests and not WebSockets.
+// TryTerminal opens the terminal socket and closes it again, for `sallyport doctor`. A proxy may pass requests but not
+// WebSockets.
 func (c *Client) TryTerminal(ctx context.Context) error {
 	conn, err := c.socket(ctx)
 	if err != nil {
 		return err
 	}
-	conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""),
+		time.Now().Add(time.Second))
 	return conn.Close()
 }
 
@@ -98,7 +101,7 @@ func (t *Terminal) begin(ticket string) error {
 		}
 		var c apitype.TerminalControl
 		if kind != websocket.TextMessage || json.Unmarshal(msg, &c) != nil {
-			return t.lost(errors.New("bytes before the session was ready"))
+			return t.lost(errors.New("received bytes before the session was ready"))
 		}
 		switch c.T {
 		case apitype.TermReady:

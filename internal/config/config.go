@@ -75,10 +75,10 @@ type Identity struct {
 	ClientID     string            `toml:"client_id" doc:"Not with builtin."`
 	SecretFile   string            `toml:"client_secret_file" doc:"File with the client secret. Not with builtin."`
 	CAFile       string            `toml:"ca_file" doc:"PEM file of the authorities that sign the provider's certificate, such as the company's own. Only these are then trusted for it. Empty: the system's. Not with builtin."`
-	Scopes       Words             `toml:"scopes" doc:"Scopes to ask for, sent exactly as written; openid is required. Empty: openid, profile, email, offline_access and groups, each only where the provider's discovery document lists it. A document without a list gets the first four. Not with builtin."`
-	Prompt       string            `toml:"prompt" doc:"When prompt=consent is sent, without which many providers give no refresh token. auto: once a sign-in has brought none. always: at every sign-in. never. Not with builtin." default:"auto"`
-	NoRefresh    Duration          `toml:"no_refresh_at_most" doc:"How long a sign-in lasts that the provider cannot be asked about again, because it gave no refresh token. The signer accepts no id token that is older, so a provider that is down for longer keeps people from opening sessions. 1s to 12h." default:"1h"`
-	GroupsClaim  string            `toml:"groups_claim" doc:"Claim that lists groups, in the id token or at the userinfo endpoint." default:"groups"`
+	Scopes       Words             `toml:"scopes" doc:"Scopes to request, sent exactly as written; openid is required. Empty: openid, profile, email, offline_access and groups, each only if the provider's discovery document lists it. If the document has no list, the first four are sent. Not with builtin."`
+	Prompt       string            `toml:"prompt" doc:"When to send prompt=consent; many providers give no refresh token without it. auto: after a sign-in brought none. always: at every sign-in. never: at no sign-in. Not with builtin." default:"auto"`
+	NoRefresh    Duration          `toml:"no_refresh_at_most" doc:"How long a sign-in lasts if the provider gave no refresh token, so that it cannot be asked again. The signer accepts no older id token: if a provider is down for longer, its people cannot open sessions. 1s to 12h." default:"1h"`
+	GroupsClaim  string            `toml:"groups_claim" doc:"Claim with the list of groups, in the id token or at the userinfo endpoint." default:"groups"`
 	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do. The provider is then asked for auth_time, from which the factor counts; a sign-in without it is refused."`
 	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist."`
 }
@@ -117,12 +117,12 @@ type Signer struct {
 // Ledger says what else happens to the log.
 type Ledger struct {
 	Origin     string `toml:"origin" doc:"Name of the log, for ever. Empty: host of site.url + /log."`
-	SecondCopy string `toml:"second_copy" doc:"Directory on another disk that gets the whole log as well: tiles for outsiders, and below private/ what they commit to. After the loss of the log's own disk the log goes on from here; it is never restored from a backup."`
+	SecondCopy string `toml:"second_copy" doc:"Directory on another disk that gets the whole log as well: tiles for outsiders, and below private/ the bodies that they commit to. After the loss of the log's own disk the log continues from here; it is never restored from a backup."`
 }
 
-// Backup says who can open backups.
+// Backup configures who can open backups.
 type Backup struct {
-	Recipients Words `toml:"recipients" doc:"Files with age recipients (one public key a line) who can open the keys, the database and the provider's people in a backup. Whoever holds one of their keys can be this gateway, so none of them may be a reader or an unsealer of recordings. Empty: sallyport backup refuses. See backup.md."`
+	Recipients Words `toml:"recipients" doc:"Files with age recipients (one public key a line) who can open the keys, the database and the provider's people in a backup. A person with one of their private keys can impersonate this gateway, so none of them may be a reader or an unsealer of recordings. Empty: sallyport backup refuses to run. See backup.md."`
 }
 
 // Log says what the programs write to stderr about themselves. It is not the evidence.

@@ -16,7 +16,8 @@ func (c *Config) CheckFiles() error {
 		all = append(all, named{"[tls] cert", c.TLS.Cert}, named{"[tls] key", c.TLS.Key})
 	}
 	for _, p := range c.Identity {
-		all = append(all, named{"[[identity]] " + p.Name + ": client_secret_file", p.SecretFile}, named{"[[identity]] " + p.Name + ": ca_file", p.CAFile})
+		all = append(all, named{"[[identity]] " + p.Name + ": client_secret_file", p.SecretFile},
+			named{"[[identity]] " + p.Name + ": ca_file", p.CAFile})
 	}
 	for _, f := range c.Recording.ReadersFiles {
 		all = append(all, named{"[recording] readers_files", f})

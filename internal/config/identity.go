@@ -12,7 +12,7 @@ var shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
 func (c *Config) checkIdentities() error {
 	if len(c.Identity) == 0 {
-		return errors.New("[[identity]] is missing: nobody could sign in")
+		return errors.New("[[identity]] is missing, so no one could sign in")
 	}
 	seen, builtin := map[string]bool{}, 0
 	for _, p := range c.Identity {
@@ -35,7 +35,7 @@ func (c *Config) checkIdentities() error {
 		}
 	}
 	if builtin > 1 {
-		return errors.New("[[identity]] builtin = true stands twice; there is one built-in provider")
+		return errors.New("[[identity]] builtin = true occurs twice; there is only one built-in provider")
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func (c *Config) checkIdentities() error {
 // scopeToken is RFC 6749 section 3.3.
 var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,200}$`)
 
-// checkAsking checks how a provider is asked.
+// checkAsking checks the keys that control requests to a provider.
 func (p Identity) checkAsking() error {
 	switch {
 	case p.Builtin && (p.CAFile != "" || len(p.Scopes) > 0 || p.Prompt != ""):

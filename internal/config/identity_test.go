@@ -11,12 +11,13 @@ issuer = "https://login.acme.example"
 client_id = "sallyport"
 `
 
-func TestHowAProviderIsAsked(t *testing.T) {
+func TestProviderRequestSettingsAreChecked(t *testing.T) {
 	c, err := Parse("gateway.toml", []byte(strings.Replace(good, "name = \"guests\"\nbuiltin = true\n", provider, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i := c.Identity[0]; i.Prompt != "auto" || i.NoRefresh != Duration(time.Hour) || len(i.Scopes) != 0 || i.CAFile != "" {
+	if i := c.Identity[0]; i.Prompt != "auto" || i.NoRefresh != Duration(time.Hour) || len(i.Scopes) != 0 ||
+		i.CAFile != "" {
 		t.Errorf("defaults: got %+v", i)
 	}
 	for name, c := range map[string]struct{ add, want string }{

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A gateway that is restarted tells its devices when to come back, and one that is killed does not. Either way a device is
-// back within seconds of the gateway's being there.
+// A gateway that is restarted tells its devices when to come back, and one that is killed does not. Either way a device
+// reconnects within seconds of the gateway's start.
 func TestDevicesComeBackSecondsAfterARestart(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, func(*plant) {})
@@ -33,7 +33,7 @@ func TestDevicesComeBackSecondsAfterARestart(t *testing.T) {
 	}
 }
 
-// since is when the agent's line came up; while there is none, the time before.
+// since is when the agent's line came up; without a line, it is the previous time.
 func (p *plant) since(t *testing.T) time.Time {
 	t.Helper()
 	cmd := p.Agent("press-1", "status", "--json")

@@ -76,11 +76,14 @@ func lookedAt(t *testing.T, d *testenv.Demo) {
 		t.Errorf("verify: %v, %+v", err, v)
 	}
 	var kept apitype.Retention
-	if err := json.Unmarshal([]byte(done(t, d, "officer", "retention", "report", "--json", "--by", "class")), &kept); err != nil || len(kept.Groups) == 0 ||
-		kept.Groups[0].Class != "routine" || kept.Groups[0].First.Before(time.Now().AddDate(0, 0, 399)) || kept.Groups[0].Due != 0 {
+	if err := json.Unmarshal([]byte(done(t, d, "officer", "retention", "report", "--json", "--by", "class")),
+		&kept); err != nil || len(kept.Groups) == 0 ||
+		kept.Groups[0].Class != "routine" || kept.Groups[0].First.Before(time.Now().AddDate(0, 0, 399)) ||
+		kept.Groups[0].Due != 0 {
 		t.Errorf("retention: %v, %+v, want recordings that are kept for 400 days", err, kept)
 	}
-	if got := done(t, d, "officer", "retention", "report"); !strings.Contains(got, "routine") || !strings.Contains(got, "all") {
+	if got := done(t, d, "officer", "retention", "report"); !strings.Contains(got, "routine") ||
+		!strings.Contains(got, "all") {
 		t.Errorf("retention: got %s", got)
 	}
 	if got := done(t, d, "officer", "sessions", "export", sid, "--transcript", "-o", "-"); got != "looked at\n" {

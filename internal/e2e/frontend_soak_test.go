@@ -12,7 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
-// TestSoakAnIdleShellThroughEachProxy leaves a shell alone for longer than any usual timeout of a proxy, and the device's control line too.
+// TestSoakAnIdleShellThroughEachProxy leaves a shell alone for longer than any usual timeout of a proxy, and the
+// device's control line too.
 func TestSoakAnIdleShellThroughEachProxy(t *testing.T) {
 	for _, kind := range testenv.Frontends {
 		t.Run(kind, func(t *testing.T) {

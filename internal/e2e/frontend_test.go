@@ -18,8 +18,8 @@ import (
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
-// TestBehindTheProxiesOfTheExamples runs each example of examples/proxies as shipped in front of a real gateway, with a person and
-// a device that come through it. Both proxies offer HTTP/2.
+// TestBehindTheProxiesOfTheExamples runs each example of examples/proxies as shipped in front of a real gateway, with a
+// person and a device that come through it. Both proxies offer HTTP/2.
 func TestBehindTheProxiesOfTheExamples(t *testing.T) {
 	for _, kind := range testenv.Frontends {
 		t.Run(kind, func(t *testing.T) {
@@ -40,7 +40,8 @@ func (p *plant) speaksHTTP2(t *testing.T) {
 	pool := x509.NewCertPool()
 	raw, _ := os.ReadFile(p.CA())
 	pool.AppendCertsFromPEM(raw)
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true,
+		DisableKeepAlives: true}}
 	resp, err := c.Get(p.URL + "/readyz")
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,8 @@ func (p *plant) speaksHTTP2(t *testing.T) {
 	}
 }
 
-// thirtyMegabytes goes to the device and comes back, through the person's terminal socket and the device's session line.
+// thirtyMegabytes goes to the device and comes back, through the person's terminal socket and the device's session
+// line.
 func (p *plant) thirtyMegabytes(t *testing.T) {
 	sent := make([]byte, 30_000_000)
 	rand.NewChaCha8([32]byte{8}).Read(sent)
@@ -60,7 +62,8 @@ func (p *plant) thirtyMegabytes(t *testing.T) {
 	began := time.Now()
 	got := testenv.Finish(t, cmd)
 	if got.Status != 0 || got.Out != string(sent) {
-		t.Fatalf("got status %d and %d bytes, equal %v, want 0 and %d\n%s", got.Status, len(got.Out), got.Out == string(sent), len(sent), got.Err)
+		t.Fatalf("got status %d and %d bytes, equal %v, want 0 and %d\n%s", got.Status, len(got.Out),
+			got.Out == string(sent), len(sent), got.Err)
 	}
 	t.Logf("30 MB each way took %s", time.Since(began).Round(10*time.Millisecond))
 }
@@ -80,7 +83,8 @@ func (p *plant) forgedAddress(t *testing.T) {
 	tr := p.Client().Transport.(*http.Transport)
 	tr.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}}).DialContext
 	who.Browser.Client.Transport = forging{tr}
-	if got := who.Login(func(b *testenv.Browser) { b.Submit("username", "olga", "password", testenv.Password) }, "allow", "--provider", "guests", "--ca", p.CA()); got.Status != 0 {
+	if got := who.Login(func(b *testenv.Browser) { b.Submit("username", "olga", "password", testenv.Password) },
+		"allow", "--provider", "guests", "--ca", p.CA()); got.Status != 0 {
 		t.Fatalf("%+v", got)
 	}
 	var events []struct{ Type, Address string }
@@ -122,7 +126,8 @@ func (p *plant) killedBehind(t *testing.T) {
 	p.gateway.End(syscall.SIGKILL)
 	status := s.end(t)
 	said := s.errs.text()
-	if status != 255 || !strings.Contains(said, "has stopped or is restarting, which ended the session") || !strings.Contains(said, "Try again in a minute") {
+	if status != 255 || !strings.Contains(said, "has stopped or is restarting, which ended the session") ||
+		!strings.Contains(said, "Try again in a minute") {
 		t.Errorf("got status %d and %q", status, said)
 	}
 	down := p.tess.Run("whoami")

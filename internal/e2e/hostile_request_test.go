@@ -58,7 +58,8 @@ func (p *page) headers(t *testing.T) {
 	for _, path := range []string{"/", "/machines", "/nowhere/at/all", "/favicon.svg", "/api/v1/me", "/api/v1/nothing", "/api/openapi.yaml", "/login/guests", "/idp/.well-known/openid-configuration", "/healthz", "/readyz"} {
 		got := p.send(t, "GET", path, "")
 		csp := strings.Join(got.Values("Content-Security-Policy"), ", ") // one: a browser enforces all that it gets
-		if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe-eval") || strings.ContainsAny(csp, "*,") {
+		if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+			strings.Contains(csp, "unsafe-eval") || strings.ContainsAny(csp, "*,") {
 			t.Errorf("%s (%d): Content-Security-Policy is %q", path, got.status, csp)
 		}
 		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000", "Referrer-Policy": "no-referrer",

@@ -89,16 +89,19 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 	}{
 		{"1 wrong address: nothing listens there", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "http://"+testenv.FreePort(t)))
-		}, []string{"1 ", "nothing listens at 127.0.0.1:", "Check the address and the port, and that the gateway runs."}},
+		}, []string{"1 ", "nothing listens at 127.0.0.1:",
+			"Check the address and the port, and that the gateway runs."}},
 		{"1 wrong address: the name is not known", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "https://gateway.invalid"))
-		}, []string{"1 ", "the name gateway.invalid is not known in DNS", "Check the address for typing errors, and this machine's DNS settings."}},
+		}, []string{"1 ", "the name gateway.invalid is not known in DNS",
+			"Check the address for typing errors, and this machine's DNS settings."}},
 		{"1 wrong address: something else answers", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, b.elsewhere.URL))
 		}, []string{"1 ", "answered 404 Not Found, which is not how a gateway answers", "Check the address"}},
 		{"1 wrong address: the certificate is another's", func(t *testing.T) string {
 			return b.enrol(t, "new", b.elsewhereCode(t, "https://access.example"), "--proxy", "http://"+plainProxy(t, b.Listen), "--ca", b.CA())
-		}, []string{"1 ", "the certificate at access.example:443 is for other names (localhost)", "Check the address."}},
+		}, []string{"1 ", "the certificate at access.example:443 is for other names (localhost)",
+			"Check the address."}},
 		{"1 wrong address: a person's", func(t *testing.T) string {
 			got := b.tess.Run("login", "--gateway", b.elsewhere.URL, "--device")
 			return fmt.Sprintf("%d %s", got.Status, got.Err)
@@ -127,7 +130,8 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"3 a proxy opens TLS", func(t *testing.T) string {
 			addr, _ := openingProxy(t, b.Listen)
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+addr, "--ca", b.CA())
-		}, []string{"1 ", "is signed by an authority that this machine does not trust", "or a proxy here opens TLS, give that authority's certificate with --ca FILE."}},
+		}, []string{"1 ", "is signed by an authority that this machine does not trust",
+			"or a proxy here opens TLS, give that authority's certificate with --ca FILE."}},
 		{"3 a proxy opens TLS and is trusted: shown", b.intercepted, []string{`"tunnel": "intercepted"`}},
 		{"4 the code was used already", func(t *testing.T) string {
 			code := b.newCode("press-4")
@@ -147,7 +151,9 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"6 too many groups", func(t *testing.T) string {
 			return b.page(t, nil, map[string]any{"_claim_names": map[string]string{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]string{"endpoint": "https://graph.example/groups"}}})
 		}, []string{"403 ", "did not send your groups because there are too many of them", "only the groups that are assigned to this application"}},
-		{"7 the device is offline", b.offline, []string{"255 ", "press-2 is offline since 20", "UTC, so no session can start.", "Other devices at its site are online, so the fault is this device, its cable or its network."}},
+		{"7 the device is offline", b.offline,
+			[]string{"255 ", "press-2 is offline since 20", "UTC, so no session can start.",
+				"Other devices at its site are online, so the fault is this device, its cable or its network."}},
 		{"8 no grant", func(t *testing.T) string { return b.shell(t, b.admin, "press-1") },
 			[]string{"77 ", "No machine of the name press-1 is visible to you", "`sallyport devices list` shows what you can reach and what you can ask for."}},
 		{"8 no grant, and a way in", func(t *testing.T) string { return b.shell(t, b.Person("ola"), "press-1") }, []string{"77 ", "You may not open a shell", "R1 lets you ask for it"}},

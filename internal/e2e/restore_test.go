@@ -190,12 +190,14 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 		}
 	})
 	t.Run("old evidence holds against a checkpoint of before", func(t *testing.T) {
-		if got := k.admin.Must("log", "consistency", saved); !strings.Contains(got, "holds everything of your checkpoint") {
+		if got := k.admin.Must("log", "consistency", saved); !strings.Contains(got,
+			"holds everything of your checkpoint") {
 			t.Errorf("got %q", got)
 		}
 		evidence := filepath.Join(t.TempDir(), "evidence")
 		k.Person("otto").Must("sessions", "export", old, "--out", evidence)
-		cmd := exec.Command(filepath.Join(testenv.Binaries(t), "sallyport-verify"), "--log-key", key, "--checkpoint", saved,
+		cmd := exec.Command(filepath.Join(testenv.Binaries(t), "sallyport-verify"), "--log-key", key,
+			"--checkpoint", saved,
 			"--log", k.Path("copy"), evidence)
 		if got := testenv.Finish(t, cmd); got.Status != 0 {
 			t.Errorf("got %+v", got)
@@ -206,11 +208,12 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 			!strings.Contains(k.gateway.Output(), lost) {
 			t.Errorf("the session %s is not named:\n%s", lost, k.gateway.Output())
 		}
-		read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json"))).want(t, "restored", "look", lost)
+		read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json"))).want(t, "restored",
+			"look", lost)
 	})
 }
 
-// refused tries to restore what must not be, which leaves the directories as they were.
+// refused tries restores that must fail, and checks that they leave the directories unchanged.
 func (k *rehearsal) refused(t *testing.T) {
 	other, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -258,7 +261,7 @@ func (k *rehearsal) refused(t *testing.T) {
 	}
 }
 
-// nothingClear looks for keys in both backups, and for what names people in the gateway's.
+// nothingClear searches both backups for keys, and the gateway's backup for people's names.
 func nothingClear(t *testing.T, k *rehearsal) {
 	t.Helper()
 	key, err := os.ReadFile(k.Path("data", "keys", "noise.key"))
@@ -288,7 +291,7 @@ func nothingClear(t *testing.T, k *rehearsal) {
 	}
 }
 
-func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T) {
+func TestAnOlderLogIsRefusedUntilTheNamedStepRestoresIt(t *testing.T) {
 	t.Parallel()
 	k := newRehearsal(t)
 	k.signer.End(syscall.SIGTERM)
@@ -321,7 +324,8 @@ func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T)
 		t.Fatalf("got %d %s", status, refused.Output())
 	}
 	k.must(signerUID, "restore", "--log")
-	if got := k.run(signerUID, "restore", "--log"); got.Status == 0 || !strings.Contains(got.Err, "nothing was changed") {
+	if got := k.run(signerUID, "restore", "--log"); got.Status == 0 ||
+		!strings.Contains(got.Err, "nothing was changed") {
 		t.Errorf("a second time: got %+v", got)
 	}
 	k.start()
@@ -370,7 +374,7 @@ func TestAnOlderLogThanWhatIsKnownIsRefusedUntilTheStepThatIsNamed(t *testing.T)
 	}
 }
 
-// own gives everything below a directory to a user.
+// own changes the owner of everything below a directory.
 func (k *rehearsal) own(dir string, uid int) {
 	k.t.Helper()
 	if !k.root {

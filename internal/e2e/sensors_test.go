@@ -22,14 +22,15 @@ var brokenElsewhere = map[string]string{
 	"metric device_clock_skew_seconds": "gateway/rendezvous/dispute_test.go: func TestAMachinesOwnClockIsShownHoweverWrong(",
 	"ready log":                        "internal/e2e/serve_test.go: func (p *plant) logFails(",
 	"ready gateway":                    "internal/e2e/serve_test.go: func (p *plant) drains(",
-	"doctor clock":                     "internal/node/examine_test.go: func TestAClockThatNothingKeepsRightIsSaid(",
+	"doctor clock":                     "internal/node/examine_test.go: func TestAClockWithoutSynchronisationIsReported(",
 	"doctor promise 6":                 "internal/e2e/signer_test.go: func TestTheSignerApart(",
 }
 
-// statements are findings that say what the product does everywhere. Nothing can break them.
-var statements = []string{"doctor promise 2", "doctor promise 3", "doctor promise 4", "doctor promise 7", "doctor promise 8"}
+// statements are findings that describe the product and cannot fail.
+var statements = []string{"doctor promise 2", "doctor promise 3", "doctor promise 4", "doctor promise 7",
+	"doctor promise 8"}
 
-// sensorNames reads from the sources what is measured and said.
+// sensorNames reads the names of all sensors from the sources.
 func sensorNames(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -57,9 +58,9 @@ func sensorNames(t *testing.T) []string {
 	return out
 }
 
-// TestEverySensorNoticesWhatItIsFor breaks what each metric, each line of /readyz and each finding of doctor watches, and
-// wants them to say so. A sensor that no step breaks fails the test.
-func TestEverySensorNoticesWhatItIsFor(t *testing.T) {
+// TestEverySensorReportsItsFault breaks the subject of each metric, each line of /readyz and each finding of doctor,
+// and expects them to report it. A sensor that no step breaks fails the test.
+func TestEverySensorReportsItsFault(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Log("only root can take rights from the gateway's user")
@@ -98,7 +99,7 @@ func TestEverySensorNoticesWhatItIsFor(t *testing.T) {
 	}
 }
 
-// step breaks something and says what must be noticed.
+// step breaks something and lists the expected reports.
 type step struct {
 	what    string
 	breaks  func(t *testing.T)
@@ -136,7 +137,7 @@ func (h *sensorHouse) take(t *testing.T, s step) {
 	}
 }
 
-// unnoticed lists what does not show yet. Doctor, a process of its own, is asked last.
+// unnoticed lists the reports that are still missing. Doctor, a process of its own, is asked last.
 func (h *sensorHouse) unnoticed(t *testing.T, s step, before map[string]float64) (out []string) {
 	if len(s.metrics) > 0 {
 		now := h.scrape(t)

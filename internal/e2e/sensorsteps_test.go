@@ -44,26 +44,32 @@ func (h *sensorHouse) steps() []step {
 			what:   "what is so from the start",
 			breaks: none,
 			doctor: map[string]string{"readers": "1 for recordings", "promise 1": "lies in memory"},
-			metrics: map[string]reading{"idp_up": is(2), "signer_up": is(1), "cert_reload_failed": is(0), "cert_expiry_seconds": served(90),
-				"control_handshakes_total": is(1), "control_reconnects_total": is(0), "devices_connected": is(1), "record_pending_bytes": is(0)}},
+			metrics: map[string]reading{"idp_up": is(2), "signer_up": is(1), "cert_reload_failed": is(0),
+				"cert_expiry_seconds":      served(90),
+				"control_handshakes_total": is(1), "control_reconnects_total": is(0), "devices_connected": is(1),
+				"record_pending_bytes": is(0)}},
 		{
 			what: "a session runs while the disk is slow",
 			breaks: func(t *testing.T) {
 				h.acme.Close() // noticed by the last step
-				slow = testenv.Attach(t, h.gateway.Process.Pid, "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=300000")
+				slow = testenv.Attach(t, h.gateway.Process.Pid, "-e", "trace=fdatasync", "-e",
+					"inject=fdatasync:delay_enter=300000")
 				held = (&plant{Server: h.Server, t: t, tess: h.tess}).shell(t, "while :; do echo tick; sleep .02; done")
 			},
-			metrics: map[string]reading{"sessions": grows, "session_start_seconds": grows, "record_commit_seconds": grows, "record_pending_bytes": grows,
+			metrics: map[string]reading{"sessions": grows, "session_start_seconds": grows,
+				"record_commit_seconds": grows, "record_pending_bytes": grows,
 				"decisions_total": grows, "ledger_size": grows},
 			mend: func(t *testing.T) { slow.Stop(); held.cmd.Process.Kill(); held.end(t) }},
-		renewal("its key cannot be read", func(*testing.T) { os.Chown(h.Path("etc/tls/key.pem"), 0, 0) }, "the key's file cannot be read (permission denied)"),
+		renewal("its key cannot be read", func(*testing.T) { os.Chown(h.Path("etc/tls/key.pem"), 0, 0) },
+			"the key's file cannot be read (permission denied)"),
 		renewal("its key is another's", func(t *testing.T) {
 			os.Chown(h.Path("etc/tls/key.pem"), gatewayUID, gatewayUID)
 			cert, _ := h.pair(t, "localhost", 300*24*time.Hour)
 			h.put(t, h.Path("etc/tls/cert.pem"), "CERTIFICATE", cert)
 		}, "private key does not match public key"),
 		renewal("it has ended", func(t *testing.T) { h.issue(t, "localhost", -24*time.Hour) }, "ended on "),
-		renewal("it names another host", func(t *testing.T) { h.issue(t, "other.example", 300*24*time.Hour) }, "does not name localhost"),
+		renewal("it names another host", func(t *testing.T) { h.issue(t, "other.example", 300*24*time.Hour) },
+			"does not name localhost"),
 		{
 			what:    "certificate: a good renewal, near its end",
 			breaks:  func(t *testing.T) { h.issue(t, "localhost", 10*24*time.Hour) },
@@ -151,7 +157,8 @@ func (h *sensorHouse) steps() []step {
 			breaks: func(t *testing.T) {
 				h.agent = testenv.Launch(h.t, h.Path("press-1.log"), h.Agent("press-1", "run"))
 			},
-			metrics: map[string]reading{"control_handshakes_total": grows, "control_reconnects_total": is(1), "devices_connected": is(1)}},
+			metrics: map[string]reading{"control_handshakes_total": grows, "control_reconnects_total": is(1),
+				"devices_connected": is(1)}},
 		{
 			what:    "something tries the device's address without its key",
 			breaks:  h.agentDoctor,
@@ -163,7 +170,8 @@ func (h *sensorHouse) steps() []step {
 		{
 			what: "a device's key is copied",
 			breaks: func(t *testing.T) {
-				if got := testenv.Finish(t, exec.Command("cp", "-a", h.Path("devices/press-1"), h.Path("devices/copied"))); got.Status != 0 {
+				if got := testenv.Finish(t,
+					exec.Command("cp", "-a", h.Path("devices/press-1"), h.Path("devices/copied"))); got.Status != 0 {
 					t.Fatalf("%+v", got)
 				}
 				testenv.Launch(h.t, h.Path("copied.log"), h.Agent("copied", "run"))

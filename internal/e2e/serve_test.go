@@ -154,9 +154,13 @@ func (p *plant) metrics(t *testing.T) {
 		t.Fatalf("got %d", status)
 	}
 	for _, want := range []string{"sallyport_devices_connected 1", `sallyport_sessions{state="live"} 0`, `sallyport_decisions_total{reason="A1",result="allowed"} 1`,
-		"sallyport_session_start_seconds_count 1", `sallyport_agent_version{version="`, "sallyport_record_commit_seconds_bucket{le=", "sallyport_control_handshakes_total 1", "sallyport_control_reconnects_total 0", "sallyport_cert_reload_failed 0", "sallyport_record_pending_bytes 0", "sallyport_record_refused_total 0",
+		"sallyport_session_start_seconds_count 1", `sallyport_agent_version{version="`,
+		"sallyport_record_commit_seconds_bucket{le=", "sallyport_control_handshakes_total 1",
+		"sallyport_control_reconnects_total 0", "sallyport_cert_reload_failed 0",
+		"sallyport_record_pending_bytes 0", "sallyport_record_refused_total 0",
 		"sallyport_journal_bytes 3.3554432e+07", "sallyport_disk_free_bytes ", "sallyport_ledger_size ", "sallyport_two_lines_one_key_total 0", "sallyport_cert_expiry_seconds ",
-		`sallyport_idp_up{provider="guests"} 1`, `sallyport_sign_ins_without_refresh{provider="guests"} 0`, "sallyport_signer_up 1", "sallyport_policy_hash_info{sha256=", "sallyport_ledger_copy_behind 0"} {
+		`sallyport_idp_up{provider="guests"} 1`, `sallyport_sign_ins_without_refresh{provider="guests"} 0`,
+		"sallyport_signer_up 1", "sallyport_policy_hash_info{sha256=", "sallyport_ledger_copy_behind 0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
 		}
@@ -214,9 +218,10 @@ func (p *plant) copyBehind(t *testing.T) {
 	p.Eventually("the copy has everything again", p.gateway, behind("0"))
 }
 
-// logFails lets the disk refuse an entry of the log. Until a restart nothing is known of what it lost.
+// logFails lets the disk refuse an entry of the log. Until a restart it is unknown which entries were lost.
 func (p *plant) logFails(t *testing.T) {
-	eio := testenv.Attach(t, p.gateway.Process.Pid, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "-P", p.Path("data", "signer", "log", "log.data"))
+	eio := testenv.Attach(t, p.gateway.Process.Pid, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "-P",
+		p.Path("data", "signer", "log", "log.data"))
 	p.tess.Run("shell", "press-1", "--", "true")
 	eio.Stop()
 	if status, text, _ := p.Ask("/readyz"); status != http.StatusServiceUnavailable || !hasLine(text, "log: ", "") {
@@ -240,8 +245,10 @@ func (p *plant) killed(t *testing.T) {
 	s.out.wait(t, "begun")
 	p.gateway.End(syscall.SIGKILL)
 	p.gateway = p.Serve()
-	if status := s.end(t); status != 255 || !strings.Contains(s.errs.text(), "restart") || !strings.Contains(s.errs.text(), ", which ended the session") {
-		t.Errorf("the session's own failure: got status %d, want 255 and that the gateway restarted\n%s", status, s.errs.text())
+	if status := s.end(t); status != 255 || !strings.Contains(s.errs.text(), "restart") ||
+		!strings.Contains(s.errs.text(), ", which ended the session") {
+		t.Errorf("the session's own failure: got status %d, want 255 and that the gateway restarted\n%s", status,
+			s.errs.text())
 	}
 	p.WaitOnline(p.admin, p.agent, "press-1")
 	p.works(t)
@@ -315,7 +322,8 @@ func (p *plant) rolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := p.Start("again", "serve")
-	if status := again.Wait(); status != 1 || !strings.Contains(again.Output(), "the log was rolled back, perhaps by restoring a backup") {
+	if status := again.Wait(); status != 1 ||
+		!strings.Contains(again.Output(), "the log was rolled back, perhaps by restoring a backup") {
 		t.Errorf("got %d %s", status, again.Output())
 	}
 	os.RemoveAll(p.Path("copy"))

@@ -101,7 +101,8 @@ func TestTheSignerApart(t *testing.T) {
 	t.Run("a session starts", works)
 	t.Run("a browser signs in and opens a terminal", a.browses)
 	t.Run("no answer carries a header twice", func(t *testing.T) {
-		headersOnce(t, a.Server, "/", "/signin", "/login/guests", "/idp/.well-known/openid-configuration", "/idp/authorize", "/idp/nothing", "/api/v1/me", "/readyz")
+		headersOnce(t, a.Server, "/", "/signin", "/login/guests", "/idp/.well-known/openid-configuration",
+			"/idp/authorize", "/idp/nothing", "/api/v1/me", "/readyz")
 	})
 	t.Run("the gateway's user reads no key of the signer's", a.readsNothing)
 	t.Run("forged evidence gets no pass", a.forged)

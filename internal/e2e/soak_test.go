@@ -22,9 +22,9 @@ const (
 	soakTechnicians = 8 // one person may ask for 120 sessions in a minute
 )
 
-// TestSoakStaysFlat runs a site for as long as SOAK says (default 30m): every device is an agent of its own, people type, short
-// sessions come and go, officers look and policies change. Memory, descriptors and goroutines of gateway and signer must be the
-// same in the last third of it as in the first.
+// TestSoakStaysFlat runs a site for as long as SOAK says (default 30m): every device is an agent of its own, people
+// type, short sessions come and go, officers look and policies change. Memory, descriptors and goroutines of gateway
+// and signer must be the same in the last third of it as in the first.
 func TestSoakStaysFlat(t *testing.T) {
 	length := 30 * time.Minute
 	if text := os.Getenv("SOAK"); text != "" {
@@ -47,8 +47,10 @@ func TestSoakStaysFlat(t *testing.T) {
 	stop()
 	all.Wait()
 	t.Logf("%d devices, %d people typing %d lines, %d short sessions, %d looks of officers, %d versions of the policy, in %s\n%s",
-		soakDevices, soakTypists, s.typed.Load(), s.churned.Load(), s.looked.Load(), s.applied.Load(), length, table(samples))
-	for what, n := range map[string]int64{"typed lines": s.typed.Load(), "short sessions": s.churned.Load(), "looks of officers": s.looked.Load(), "policies": s.applied.Load()} {
+		soakDevices, soakTypists, s.typed.Load(), s.churned.Load(), s.looked.Load(), s.applied.Load(), length,
+		table(samples))
+	for what, n := range map[string]int64{"typed lines": s.typed.Load(), "short sessions": s.churned.Load(),
+		"looks of officers": s.looked.Load(), "policies": s.applied.Load()} {
 		if n == 0 {
 			t.Errorf("no %s: the soak has not done its work", what)
 		}

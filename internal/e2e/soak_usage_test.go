@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
-// used is what one process uses at one moment. Memory is in bytes.
+// used is the resource usage of one process at one moment. Memory is in bytes.
 type used struct {
 	RSS, Heap, Descriptors, Goroutines int
 }
@@ -38,7 +38,8 @@ func (s *soak) sample(length time.Duration) []sample {
 	return all
 }
 
-// usage reads the kernel's account of a process, and the process's own of its goroutines and of its heap after a collection.
+// usage reads the kernel's account of a process, and the process's own of its goroutines and of its heap after a
+// collection.
 func (s *soak) usage(p *testenv.Process) used {
 	pid := p.Process.Pid
 	own := filepath.Join(s.dir, fmt.Sprintf("%d.json", pid))
@@ -71,7 +72,8 @@ func residentBytes(pid int) int {
 	return 0
 }
 
-// measures are the figures that must stay flat. A last third may be above the first by a part of it and by an amount.
+// measures are the figures that must stay flat. The last third may exceed the first by a fraction and by an absolute
+// amount.
 var measures = []struct {
 	what string
 	of   func(used) int

@@ -52,7 +52,8 @@ func (s *soak) types(ctx context.Context, i int) {
 	cmd.Wait()
 	<-read
 	if status := cmd.ProcessState.ExitCode(); status != 7 || shown.answers == 0 {
-		s.t.Errorf("the session on %s: got status %d and %d answers shown, want status 7", device(i), status, shown.answers)
+		s.t.Errorf("the session on %s: got status %d and %d answers shown, want status 7", device(i), status,
+			shown.answers)
 	}
 }
 
@@ -96,7 +97,8 @@ func (s *soak) officers(ctx context.Context) {
 			if r.State != "closed" {
 				continue
 			}
-			for _, look := range [][]string{{"sessions", "verify", r.ID}, {"sessions", "replay", "--transcript", r.ID}} {
+			for _, look := range [][]string{{"sessions", "verify", r.ID},
+				{"sessions", "replay", "--transcript", r.ID}} {
 				if got := s.officer.Run(look...); got.Status != 0 {
 					s.t.Errorf("%v: %+v", look, got)
 				}
@@ -116,7 +118,8 @@ func (s *soak) policies(ctx context.Context) {
 	}
 	file := s.Path("etc", "next.toml")
 	every(ctx, 20*time.Second, func(n int) {
-		next := strings.Replace(string(raw), `contact = "the test"`, fmt.Sprintf(`contact = "the test, version %d"`, n), 1)
+		next := strings.Replace(string(raw), `contact = "the test"`,
+			fmt.Sprintf(`contact = "the test, version %d"`, n), 1)
 		if err := os.WriteFile(file, []byte(next), 0o644); err != nil {
 			s.t.Error(err)
 			return

@@ -132,7 +132,8 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err != nil {
 		return d, err
 	}
-	out, err := o.change(ctx, actor, d, logged{leaf.Index, "label", name}, func(row *store.Device) { row.Labels = d.Labels })
+	out, err := o.change(ctx, actor, d, logged{leaf.Index, "label", name},
+		func(row *store.Device) { row.Labels = d.Labels })
 	if err != nil {
 		return d, err
 	}

@@ -43,7 +43,8 @@ type Store interface {
 	RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string, events ...store.AuditEvent) error
 	Redeem(ctx context.Context, tokenID [16]byte, fp, noise [32]byte, addr string, decide func(store.Joining) (store.Joined, error)) (store.Device, error)
 	Device(ctx context.Context, name id.Device) (store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error,
+		events ...store.AuditEvent) (store.Device, error)
 }
 
 // Signer is the part of the signer that knows devices.

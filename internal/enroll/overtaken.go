@@ -18,10 +18,11 @@ type logged struct {
 	subject id.Device
 }
 
-// change writes a row, and the event of its leaf in the same transaction, after the signer has taken the change. The lock
-// keeps other changes of the office out, but not what takes rights away: a revocation or a dispute that came since the row
-// was read stands, and is carried to the signer.
-func (o *Office) change(ctx context.Context, actor Actor, read store.Device, l logged, set func(row *store.Device)) (store.Device, error) {
+// change writes a row, and the event of its leaf in the same transaction, after the signer has taken the change. The
+// lock keeps out other changes by this service, but not changes that revoke rights. A revocation or a dispute since the
+// row was read stays, and is passed on to the signer.
+func (o *Office) change(ctx context.Context, actor Actor, read store.Device, l logged,
+	set func(row *store.Device)) (store.Device, error) {
 	var events []store.AuditEvent
 	event, lost := o.Audit.Row(ctx, l.leaf, l.typ, actor.ID, string(l.subject))
 	if lost == nil {
@@ -39,7 +40,7 @@ func (o *Office) change(ctx context.Context, actor Actor, read store.Device, l l
 	if err != nil && overtaken(read, found) {
 		return found, errors.Join(o.takeBack(ctx, actor, found), err)
 	}
-	return out, errors.Join(err, lost) // the change stands without the searchable copy of its leaf
+	return out, errors.Join(err, lost) // the change is valid without the searchable copy of its leaf
 }
 
 // overtaken reports whether somebody else changed what a device may, also by more lines in the same dispute.

@@ -145,7 +145,8 @@ func TestADisputeThatComesWhileADeviceIsChangedIsNotWrittenOver(t *testing.T) {
 // noRevocation is a database that cannot take one.
 type noRevocation struct{ enroll.Store }
 
-func (n noRevocation) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error) {
+func (n noRevocation) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error,
+	events ...store.AuditEvent) (store.Device, error) {
 	return n.Store.ChangeDevice(ctx, fp, func(row *store.Device) error {
 		if err := change(row); err != nil || row.State != store.Revoked {
 			return err

@@ -57,9 +57,10 @@ func (o *Office) CreateToken(ctx context.Context, actor Actor, s TokenSpec) (wir
 	for k, v := range s.Labels {
 		fields["label."+k] = v
 	}
-	err = o.Audit.Together(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(t.ID), Fields: fields}, func(event ...store.AuditEvent) error {
-		return o.Store.AddJoinToken(ctx, t, event...)
-	})
+	err = o.Audit.Together(ctx, audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(t.ID), Fields: fields},
+		func(event ...store.AuditEvent) error {
+			return o.Store.AddJoinToken(ctx, t, event...)
+		})
 	if err != nil {
 		return wire.JoinCode{}, store.JoinToken{}, err
 	}
@@ -177,7 +178,8 @@ func (o *Office) RevokeToken(ctx context.Context, actor Actor, token [16]byte) e
 	if _, err := o.Store.JoinToken(ctx, token); err != nil {
 		return err
 	}
-	e := audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(token), Fields: map[string]string{"what": "code revoked"}}
+	e := audit.Event{Type: "join", Actor: actor.ID, Subject: TokenID(token),
+		Fields: map[string]string{"what": "code revoked"}}
 	return errors.Join(o.Audit.Regardless(ctx, e, func(event ...store.AuditEvent) error {
 		return o.Store.RevokeJoinToken(ctx, token, o.now(), actor.Name, event...)
 	}))

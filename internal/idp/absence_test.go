@@ -43,7 +43,7 @@ func TestAMissingFileOfPeopleEndsNothing(t *testing.T) {
 	}
 }
 
-func TestSomebodyWhoWasRemovedHasLeftAndTheNameIsFree(t *testing.T) {
+func TestARemovedUserHasLeftAndTheNameIsFree(t *testing.T) {
 	s := newSite(t)
 	anna, _ := s.users.byName("anna")
 	if err := s.users.Remove("anna"); err != nil {
@@ -58,10 +58,10 @@ func TestSomebodyWhoWasRemovedHasLeftAndTheNameIsFree(t *testing.T) {
 		t.Errorf("got %+v, %t: want the subject alone, as removed", gone, ok)
 	}
 	if _, ok := again.byName("anna"); ok {
-		t.Error("she is still found by name")
+		t.Error("the removed user is still found by name")
 	}
 	if all, err := again.All(); err != nil || len(all) != 0 && all[0].Name == "anna" {
-		t.Errorf("she is listed: %+v, %v", all, err)
+		t.Errorf("the removed user is listed: %+v, %v", all, err)
 	}
 	if next, err := again.Add(User{Name: "anna", Groups: []string{}}, password); err != nil ||
 		next.Subject == anna.Subject {

@@ -2,9 +2,9 @@ package idp
 
 import "net/http"
 
-// serveAccount tells a client that shows its secret whether somebody is known here, and whether they have left: removed or
-// disabled. OpenID Connect has no words for it: a sign-in says who is here, and nothing says who has left. API tokens die with
-// their user, so the gateway must know. Neither is said of a person who is not in the file: then nothing may be revoked.
+// serveAccount tells an authenticated client whether a person is a user, or has left: was removed or disabled. OpenID
+// Connect has no message for this. API tokens end with their user, so the gateway must know. For a person who is not in
+// the file it reports neither, so that nothing is revoked.
 func (p *Provider) serveAccount(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		wrong(w, http.StatusBadRequest, "invalid_request", "the body is not a form of at most 16 KiB")

@@ -33,8 +33,8 @@ type User struct {
 	Disabled bool      `json:"disabled,omitempty"`
 	Since    time.Time `json:"since"` // sign-ins before this are void
 
-	// Removed is set when somebody was removed; nothing but Subject is kept of them. Only this says that a person has left: one
-	// who is merely not in the file may be missing because the file is, as before it has been restored from a backup.
+	// Removed is set when a user was removed; of the user only Subject is kept. Only this shows that a person has left.
+	// A person who is merely absent may be missing because the whole file is, as before a restore.
 	Removed time.Time `json:"removed,omitzero"`
 }
 
@@ -51,10 +51,10 @@ func (u User) mayStay(signedIn time.Time) bool {
 	return !u.left() && !signedIn.Before(u.Since)
 }
 
-// left says that somebody was disabled or removed.
+// left reports whether the user was disabled or removed.
 func (u User) left() bool { return u.Disabled || !u.Removed.IsZero() }
 
-// is reports whether this is the user of that name. Somebody who was removed has none.
+// is reports whether this is the user of that name. A removed user has no name.
 func (u User) is(name string) bool { return u.Removed.IsZero() && u.Name == name }
 
 // Users is the file of people. A command of another process may change it while a provider runs; every read looks
@@ -63,9 +63,9 @@ type Users struct {
 	path string
 
 	mu    sync.Mutex // guards what follows
-	known []User     // those who were removed, too
+	known []User     // includes removed users
 	stamp string
-	seen  bool // the file was there
+	seen  bool // the file existed
 }
 
 // OpenUsers opens the file in a provider's directory.
@@ -114,7 +114,8 @@ func (s *Users) Add(u User, password string) (User, error) {
 	})
 }
 
-// Remove removes a user; what they have open ends. Their subject is kept as removed, so that their API tokens are revoked.
+// Remove removes a user; their sessions and sign-ins end. Their subject is kept as removed, so that their API tokens
+// are revoked.
 func (s *Users) Remove(name string) error {
 	return s.Change(name, func(u *User) error {
 		*u = User{Subject: u.Subject, Groups: []string{}, Since: u.Since, Removed: time.Now().UTC()}
@@ -179,7 +180,7 @@ func (s *Users) read() error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return errkind.New(errkind.Unavailable, s.path+" is missing, so nobody's rights change").
+		return errkind.New(errkind.Unavailable, s.path+" is missing, so no user's rights change").
 			WithHint("Put it back from the backup of the signer's directory.").Because(err)
 	}
 	if err != nil {

@@ -22,7 +22,9 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 	e := bundle.Export{Session: s.ID, Dir: b.g.path("recordings"), HostKey: dev.HostKey}
 	for _, p := range parts {
 		if p.OpenLeaf == nil && p.State == store.RecordRunning {
-			return errkind.New(errkind.Unavailable, "this session is being opened, and the log has not announced it yet").WithHint("Try again in a few seconds.")
+			return errkind.New(errkind.Unavailable,
+				"this session is being opened, and the log has not announced it yet").
+				WithHint("Try again in a few seconds.")
 		}
 		if p.OpenLeaf == nil {
 			return errkind.New(errkind.Conflict, "this session was never announced, so there is no evidence to export").WithHint("`sallyport sessions show` says what became of it.")

@@ -19,9 +19,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Certificate is the pair of certificate and key that the gateway serves. It reads the files again when they change and
-// goes on with the pair that it has when the new one cannot be used. What it reports is what is served, never what lies
-// in the files.
+// Certificate is the pair of certificate and key that the gateway serves. It reads the files again when they change,
+// and keeps the old pair if the new one cannot be used. It reports the pair that is served, never the one in the files.
 type Certificate struct {
 	cert, key string // files
 	host      string // that browsers and devices ask for
@@ -30,7 +29,7 @@ type Certificate struct {
 
 	mu     sync.Mutex // guards what follows
 	seen   string     // the files at the last look, see stamp
-	again  time.Time  // files that were refused are read again after this, also unchanged
+	again  time.Time  // refused files are read again after this, even if unchanged
 	served *tls.Certificate
 	failed error // why the files as they are now are not served; nil: they are
 }
@@ -56,8 +55,8 @@ func openCertificate(c *config.Config, log *slog.Logger) (*Certificate, error) {
 	}
 	if _, err := f.get(nil); err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("[tls] %s with %s: %v", cert, key, err)).
-			WithHint("Both in PEM form: cert the chain with the server's own certificate first, " +
-				"key the private key that belongs to it.")
+			WithHint("Both must be in PEM form: cert is the chain with the server's own certificate first, " +
+				"key is the private key that belongs to it.")
 	}
 	return f, nil
 }
@@ -86,7 +85,7 @@ func (f *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.served, nil
 }
 
-// Served gives the certificate that handshakes get now, and why the files beside it are not served, if so.
+// Served gives the certificate that handshakes get now, and the reason if the files hold one that is not served.
 func (f *Certificate) Served() (leaf *x509.Certificate, failed error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +93,7 @@ func (f *Certificate) Served() (leaf *x509.Certificate, failed error) {
 	return f.served.Leaf, f.failed
 }
 
-// watch looks at the files where no handshake does, so that a failed renewal is in the log soon after it happened.
+// watch checks the files between handshakes, so that a failed renewal is logged soon after it happened.
 func (f *Certificate) watch(ctx context.Context) error {
 	tick := time.NewTicker(certificateEvery)
 	defer tick.Stop()
@@ -119,7 +118,7 @@ func (f *Certificate) look() {
 	pair, err := readPair(f.cert, f.key)
 	if err == nil && !first {
 		if err = usable(pair.Leaf, f.host, now); err != nil && usable(f.served.Leaf, f.host, now) != nil {
-			err = nil // what is served is no better
+			err = nil // the served pair is no better
 		}
 	}
 	if err != nil {
@@ -157,8 +156,8 @@ func stamp(path string) string {
 	return fmt.Sprintln(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
 }
 
-// readPair reads both files. Its errors say which of them is at fault and leave out where it lies, because strangers may
-// read them at /readyz.
+// readPair reads both files. Its errors name the file at fault without its path, because strangers may read them at
+// /readyz.
 func readPair(cert, key string) (tls.Certificate, error) {
 	chain, err := os.ReadFile(cert)
 	if err != nil {
@@ -183,7 +182,7 @@ func unreadable(what string, err error) error {
 		why = p.Err
 	}
 	return errkind.New(errkind.Usage, fmt.Sprintf("%s cannot be read (%v)", what, why)).
-		WithHint("Give it to the gateway's user, as with chown root:sallyport and chmod 0640, in the hook that renews it.").
+		WithHint("Let the gateway's user read it: run chown root:sallyport and chmod 0640 in the hook that renews it.").
 		Because(err)
 }
 
@@ -201,5 +200,5 @@ func usable(leaf *x509.Certificate, host string, now time.Time) error {
 		return nil
 	}
 	return errkind.New(errkind.Usage, "the certificate in the file "+why).
-		WithHint("Renew it for this host; until then the certificate loaded before is served.")
+		WithHint("Renew it for this host. Until then the old certificate is served.")
 }

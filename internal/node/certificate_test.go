@@ -26,7 +26,8 @@ func pairOf(t *testing.T, host string, from, until time.Time) (cert, key []byte)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host}, NotBefore: from, NotAfter: until}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host},
+		NotBefore: from, NotAfter: until}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, k.Public(), k)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +36,8 @@ func pairOf(t *testing.T, host string, from, until time.Time) (cert, key []byte)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
 
 // TestTheCertificateServedIsTheOneReported renews a certificate in every bad way and in the good one. After each bad
@@ -44,7 +46,8 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now().Truncate(time.Second)
 	var said strings.Builder
-	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
+	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"),
+		Key: filepath.Join(dir, "key.pem")}}
 	c.Site.URL = "https://gw.example"
 	put := func(path string, raw []byte) {
 		t.Helper()
@@ -70,11 +73,20 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 		renew func()
 		want  string // why the files are not served; empty: they are
 	}{
-		{"the key is a directory", func() { os.Remove(c.TLS.Key); os.Mkdir(c.TLS.Key, 0o700) }, "the key's file cannot be read (is a directory)"},
-		{"the key is missing", func() { os.Remove(c.TLS.Key) }, "the key's file cannot be read (no such file or directory)"},
-		{"the certificate is half written", func() { put(c.TLS.Cert, []byte("-----BEGIN CERTI")); put(c.TLS.Key, []byte("x")) }, "cannot be used together"},
+		{"the key is a directory", func() { os.Remove(c.TLS.Key); os.Mkdir(c.TLS.Key, 0o700) },
+			"the key's file cannot be read (is a directory)"},
+		{"the key is missing", func() { os.Remove(c.TLS.Key) },
+			"the key's file cannot be read (no such file or directory)"},
+		{"the certificate is half written",
+			func() { put(c.TLS.Cert, []byte("-----BEGIN CERTI")); put(c.TLS.Key, []byte("x")) },
+			"cannot be used together"},
 		{"a good one", func() { renew("gw.example", -day, 20*day) }, ""},
-		{"the key is another one", func() { _, key := pairOf(t, "gw.example", now, now.Add(day)); put(c.TLS.Key, key) }, "private key does not match public key"},
+		{"the key is another one", func() {
+			_,
+				key := pairOf(t, "gw.example", now, now.Add(day))
+			put(c.TLS.Key, key)
+		},
+			"private key does not match public key"},
 		{"it has ended", func() { renew("gw.example", -9*day, -day) }, "ended on "},
 		{"it begins tomorrow", func() { renew("gw.example", day, 30*day) }, "begins on "},
 		{"it names another host", func() { renew("other.example", -day, 30*day) }, "does not name gw.example"},
@@ -92,7 +104,8 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 			}
 			leaf, failed := f.Served()
 			if !shown.Leaf.Equal(leaf) || !leaf.NotAfter.Equal(now.Add(good)) {
-				t.Errorf("%s: serves one until %s and reports %s, want %s", s.what, shown.Leaf.NotAfter, leaf.NotAfter, now.Add(good))
+				t.Errorf("%s: serves one until %s and reports %s, want %s", s.what, shown.Leaf.NotAfter,
+					leaf.NotAfter, now.Add(good))
 			}
 			if (failed == nil) != (s.want == "") || failed != nil && !strings.Contains(failed.Error(), s.want) {
 				t.Errorf("%s: got the failure %v, want %q", s.what, failed, s.want)
@@ -108,7 +121,8 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 func TestRefusedFilesAreTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
+	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"),
+		Key: filepath.Join(dir, "key.pem")}}
 	c.Site.URL = "https://gw.example"
 	put := func(from, until time.Duration) {
 		cert, key := pairOf(t, "gw.example", now.Add(from), now.Add(until))

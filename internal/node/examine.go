@@ -30,8 +30,8 @@ const (
 	Weak = "weak"
 )
 
-// Examine looks at a deployment from its configuration, whether or not it runs. What runs is asked, not guessed from
-// files. It changes nothing; among the recordings it creates a file and removes it.
+// Examine checks a deployment from its configuration, whether or not it runs. It asks running processes instead of
+// guessing from files. It changes nothing, except that it creates a file among the recordings and removes it.
 func Examine(ctx context.Context, c *config.Config) []Finding {
 	e := &examination{c: c}
 	e.site = e.ask(ctx)
@@ -200,11 +200,12 @@ func (e *examination) identities(ctx context.Context) {
 	e.withoutRefresh(ctx)
 }
 
-// asGatewaySees adds what the running gateway says of a provider: it may have another way out than doctor.
+// asGatewaySees adds the running gateway's view of a provider: its network access may differ from doctor's.
 func (e *examination) asGatewaySees(name string, look func() (string, error)) (string, error) {
 	text, err := look()
 	if why := e.site.warned("identity " + name); err == nil && why != "" {
-		return "", odd("answers here, but not when the gateway last asked: "+why, "The gateway asks every 20 s. Look at its user's way out: firewall, proxy, DNS.")
+		return "", odd("answers here, but not when the gateway last asked: "+why,
+			"The gateway asks every 20 s. Check the network access of the gateway's user: firewall, proxy, DNS.")
 	}
 	return text, err
 }

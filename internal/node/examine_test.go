@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAClockThatNothingKeepsRightIsSaid(t *testing.T) {
+func TestAClockWithoutSynchronisationIsReported(t *testing.T) {
 	for what, c := range map[string]struct {
 		state int
 		t     unix.Timex
@@ -18,7 +18,8 @@ func TestAClockThatNothingKeepsRightIsSaid(t *testing.T) {
 		"nothing has ever synchronised it": {unix.TIME_OK, unix.Timex{Status: unix.STA_UNSYNC}, false},
 	} {
 		text, err := clockText(c.state, c.t)
-		if (err == nil) != c.good || c.good && !strings.HasPrefix(text, "synchronised") || !c.good && !strings.Contains(err.Error(), "nothing keeps this machine's clock right") {
+		if (err == nil) != c.good || c.good && !strings.HasPrefix(text, "synchronised") || !c.good &&
+			!strings.Contains(err.Error(), "nothing keeps this machine's clock right") {
 			t.Errorf("%s: got %q, %v", what, text, err)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // recordings tries whether the gateway's user can create files where recordings go. That user is the owner of the data
-// directory, as the gateway takes no other.
+// directory, because the gateway accepts no other.
 func (e *examination) recordings() (string, error) {
 	dir := filepath.Join(e.c.Site.DataDir, "recordings")
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -34,12 +34,13 @@ func (e *examination) recordings() (string, error) {
 	if err != nil {
 		owner := userName(int(st.Uid))
 		return "", odd(fmt.Sprintf("%s cannot write recordings, so no session starts: %v", owner, err),
-			fmt.Sprintf("Give the directory to that user: chown -R %s %s; or look at its disk.", owner, dir))
+			fmt.Sprintf("Give the directory to that user: chown -R %s %s; or check its disk.", owner, dir))
 	}
 	return dir + " can be written", nil
 }
 
-// asOwner runs f with the rights of a user over files. Only root can; anybody else keeps their own rights.
+// asOwner runs f with the rights of a user over files. Only root can do this; for any other user f runs with their own
+// rights.
 func asOwner(uid, gid int, f func() error) error {
 	if os.Geteuid() != 0 || uid == 0 {
 		return f()

@@ -29,7 +29,8 @@ type answer struct {
 	err    error             // it does not answer
 }
 
-// ask goes to the process itself. The certificate is taken as it comes: certificate and public address judge it.
+// ask goes to the process itself. The certificate is not verified here: the checks of the certificate and of the public
+// address do that.
 func (e *examination) ask(ctx context.Context) (a answer) {
 	host, port, err := net.SplitHostPort(e.c.Listen.HTTPS)
 	if err != nil {
@@ -45,7 +46,7 @@ func (e *examination) ask(ctx context.Context) (a answer) {
 	return e.get(ctx, scheme, net.JoinHostPort(host, port), &tls.Config{InsecureSkipVerify: true})
 }
 
-// warned gives what the running gateway warns of, at /readyz, in one of its parts.
+// warned gives the warning that the running gateway shows at /readyz for one of its parts.
 func (a answer) warned(part string) string {
 	for line := range strings.Lines(a.text) {
 		if text, ok := strings.CutPrefix(strings.TrimSpace(line), warning+part+": "); ok {
@@ -55,7 +56,7 @@ func (a answer) warned(part string) string {
 	return ""
 }
 
-// unready gives the lines that are no warnings.
+// unready gives the lines that are not warnings.
 func (a answer) unready() string {
 	var out []string
 	for line := range strings.Lines(a.text) {
@@ -79,7 +80,7 @@ func (e *examination) certificate(ctx context.Context) (string, error) {
 	cert, key := certificateFiles(e.c)
 	pair, err := readPair(cert, key)
 	served := e.site.served
-	if served == nil { // nothing is served, so only the files can be looked at
+	if served == nil { // nothing is served, so only the files can be checked
 		if err != nil {
 			return "", err
 		}
@@ -95,7 +96,7 @@ func (e *examination) certificate(ctx context.Context) (string, error) {
 		return "", odd(good+text, hint)
 	case !served.Equal(pair.Leaf):
 		return "", odd(good+"not the one in "+cert+", which ends on "+pair.Leaf.NotAfter.UTC().Format(time.DateOnly),
-			"The gateway looks at its files every ten seconds. If this stays, another process answers at "+e.c.Listen.HTTPS+".")
+			"The gateway checks its files every ten seconds. If this does not change, another process answers at "+e.c.Listen.HTTPS+".")
 	}
 	return e.dated(served, "")
 }
@@ -109,7 +110,7 @@ func (e *examination) dated(leaf *x509.Certificate, where string) (string, error
 		return "", odd(where+"good until "+day+", which is near", "Renew it; the new files are used without a restart.")
 	}
 	if u, err := url.Parse(e.c.Site.URL); err == nil && leaf.VerifyHostname(u.Hostname()) != nil {
-		return "", odd(where+"it does not name "+u.Hostname(), "Have it made for the host of [site] url.")
+		return "", odd(where+"it does not name "+u.Hostname(), "Renew it for the host of [site] url.")
 	}
 	text := where + "good until " + day
 	if e.c.TLS.Mode == "self" {
@@ -135,14 +136,14 @@ func (e *examination) proxyCertificate(ctx context.Context) (*x509.Certificate, 
 	return c.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
 }
 
-// gateway says what the process itself answered.
+// gateway reports the answer of the process itself.
 func (e *examination) gateway() (string, error) {
 	switch a := e.site; {
 	case a.err != nil:
 		return "", odd("does not answer at "+e.c.Listen.HTTPS+": "+short(a.err),
-			"Start it: systemctl start sallyport; its log says what it lacks.")
+			"Start it: systemctl start sallyport. If it does not start, its log says why.")
 	case a.status != http.StatusOK:
-		return "", odd("runs and is not ready: "+a.unready(), "New sessions are refused until that is so again.")
+		return "", odd("runs and is not ready: "+a.unready(), "New sessions are refused until it is ready.")
 	}
 	return "runs and is ready", nil
 }
@@ -154,7 +155,7 @@ func (e *examination) public(ctx context.Context) (string, error) {
 	switch status := a.status; {
 	case a.err != nil:
 		return "", odd(e.c.Site.URL+" cannot be reached from here: "+short(a.err),
-			"Look at the name in DNS, the firewall and, behind a proxy, at its certificate.")
+			"Check DNS, the firewall and, behind a proxy, the proxy's certificate.")
 	case status == http.StatusMisdirectedRequest:
 		return "", odd(e.c.Site.URL+" is answered, but under another Host", "The proxy must pass the Host header on unchanged.")
 	case status != http.StatusOK && status != http.StatusServiceUnavailable:
@@ -196,7 +197,7 @@ func (e *examination) get(ctx context.Context, scheme, at string, conf *tls.Conf
 	return a
 }
 
-// roots are those that people's machines have, and the gateway's own authority where it made its certificate.
+// roots are those of people's computers, and the gateway's own authority if it made its certificate.
 func (e *examination) roots() *x509.CertPool {
 	roots, err := x509.SystemCertPool()
 	if err != nil {

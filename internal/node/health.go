@@ -17,8 +17,8 @@ const (
 	providerTime   = 5 * time.Second
 )
 
-// providers asks each identity provider again and again whether it answers. Whoever wants to know reads the last result,
-// so no caller waits for a provider, and no number of callers asks it more often.
+// providers asks each identity provider again and again whether it answers. Callers read the last result, so no caller
+// waits for a provider, and no number of callers asks it more often.
 type providers struct {
 	set  *oidcauth.Set
 	log  *slog.Logger
@@ -46,7 +46,7 @@ func (p *providers) Run(ctx context.Context) error {
 	}
 }
 
-// ask goes to all at once: one that hangs does not make the others' results old.
+// ask asks all at once: a provider that hangs does not delay the others' results.
 func (p *providers) ask(ctx context.Context) {
 	var asking sync.WaitGroup
 	for _, one := range p.set.All() {
@@ -74,14 +74,14 @@ func (p *providers) keep(name string, err error) {
 	}
 }
 
-// results gives what each provider that was asked said last.
+// results gives the last result of each provider that was asked.
 func (p *providers) results() map[string]error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.last)
 }
 
-// warnings are things that an operator must mend although new sessions start: one line each, without paths.
+// warnings are faults that an operator must fix although new sessions start: one line each, without paths.
 func (g *Gateway) warnings() []string {
 	var out []string
 	if g.cert != nil {

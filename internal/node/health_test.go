@@ -34,7 +34,8 @@ func TestAProviderThatStopsIsNoticedWithMetadataAtHand(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 	var all []*oidcauth.Provider
 	for name, issuer := range map[string]string{"acme": srv.URL, "hangs": "http://" + silent.Addr().String()} {
-		p, err := oidcauth.New(oidcauth.Config{Name: name, Issuer: issuer, ClientID: "c", RedirectURL: "https://gw.example/callback/" + name})
+		p, err := oidcauth.New(oidcauth.Config{Name: name, Issuer: issuer, ClientID: "c",
+			RedirectURL: "https://gw.example/callback/" + name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,12 +86,16 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 		g := &Gateway{opt: Options{Log: slog.New(slog.DiscardHandler)}, needs: []*condition{
 			{name: "gateway", look: func(context.Context) error { return nil }},
 			{name: "database", look: func(context.Context) error { looks.Add(1); <-locked; return nil }},
-			{name: "recorder", look: func(context.Context) error { return errkind.New(errkind.Unavailable, "is full") }},
+			{name: "recorder", look: func(context.Context) error {
+				return errkind.New(errkind.Unavailable,
+					"is full")
+			}},
 		}}
 		for range 3 {
 			began := time.Now()
 			got := strings.Join(g.unready(t.Context()), "\n")
-			if want := "database: does not answer within 2s\nrecorder: is full"; got != want || time.Since(began) != readyTime {
+			if want := "database: does not answer within 2s\nrecorder: is full"; got != want ||
+				time.Since(began) != readyTime {
 				t.Errorf("got %q after %s, want %q after %s", got, time.Since(began), want, readyTime)
 			}
 		}
@@ -110,7 +115,8 @@ func TestWarningsAreNoReasonToBeUnready(t *testing.T) {
 	if got := a.unready(); got != "database: does not answer; recorder: is full" {
 		t.Errorf("got %q", got)
 	}
-	if a.warned("certificate") != "it ended" || a.warned("identity acme") != "it does not answer" || a.warned("identity ac") != "" {
+	if a.warned("certificate") != "it ended" || a.warned("identity acme") != "it does not answer" ||
+		a.warned("identity ac") != "" {
 		t.Error("the warnings of a part are not found")
 	}
 	if got := (answer{err: errors.New("refused")}).warned("certificate"); got != "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 )
 
-// howAsked completes a provider with the keys that say how it is asked.
+// howAsked sets the keys that control requests to a provider.
 func howAsked(i config.Identity, p *oidcauth.Config) error {
 	p.Scopes, p.Prompt, p.NoRefreshAtMost = i.Scopes, i.Prompt, time.Duration(i.NoRefresh)
 	if i.CAFile == "" {
@@ -32,14 +32,15 @@ func howAsked(i config.Identity, p *oidcauth.Config) error {
 	return nil
 }
 
-// withoutRefresh measures the sign-ins whose withdrawn groups are noticed late.
+// withoutRefresh counts the sign-ins for which a withdrawn group is noticed late.
 func (g *Gateway) withoutRefresh(ctx context.Context, gauge func(name, help string, v float64, labels ...string)) {
 	counts, err := g.DB.SignInsWithoutRefresh(ctx, time.Now())
 	if err != nil {
 		return // unknown, which is not zero
 	}
 	for _, p := range g.set.All() {
-		gauge("sign_ins_without_refresh", "Browser sign-ins now that the provider cannot be asked about again: a group withdrawn there counts until they end.",
+		gauge("sign_ins_without_refresh",
+			"Browser sign-ins now that the provider cannot be asked about again: a group withdrawn there counts until they end.",
 			float64(counts[p.Name()]), "provider", p.Name())
 	}
 }
@@ -47,7 +48,8 @@ func (g *Gateway) withoutRefresh(ctx context.Context, gauge func(name, help stri
 // provider looks at one provider from outside: whether it answers, and how fast a withdrawn group takes effect.
 func (e *examination) provider(ctx context.Context, i config.Identity) (string, error) {
 	redirect := siteBase(e.c) + "/callback/" + i.Name
-	c := oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID, RedirectURL: redirect}
+	c := oidcauth.Config{Name: i.Name, ShownAs: i.ShownAs, Issuer: i.Issuer, ClientID: i.ClientID,
+		RedirectURL: redirect}
 	if err := howAsked(i, &c); err != nil {
 		return "", err
 	}
@@ -61,13 +63,13 @@ func (e *examination) provider(ctx context.Context, i config.Identity) (string, 
 		err = errkind.New(e.Kind, e.Text+" ("+e.Err.Error()+")").WithHint(e.Hint)
 	}
 	if err == nil && !offline {
-		err = odd(fmt.Sprintf("%s; it offers no refresh tokens, so each sign-in lasts %s and a group withdrawn there counts that long here", text, i.NoRefresh),
-			"If it knows the scope offline_access all the same, write it in scopes; else set no_refresh_at_most as you need it: docs/identity.md.")
+		err = odd(fmt.Sprintf("%s; it offers no refresh tokens, so each sign-in lasts %s and a group withdrawn there stays valid that long here", text, i.NoRefresh),
+			"If it supports offline_access without listing it, add it to scopes. Otherwise set no_refresh_at_most as you need it: docs/identity.md.")
 	}
 	return text, err
 }
 
-// withoutRefresh asks the gateway's database how sign-ins have come out, as far as this user may read it.
+// withoutRefresh reads the counts from the gateway's database, if this user may read it.
 func (e *examination) withoutRefresh(ctx context.Context) {
 	counts, err := sqlite.CountSignIns(ctx, filepath.Join(e.c.Site.DataDir, "gateway.db"), time.Now())
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
@@ -84,6 +86,6 @@ func lateNews(i config.Identity, n int, err error) error {
 	if err != nil {
 		return err
 	}
-	return odd(fmt.Sprintf("sign-ins now without a refresh token: %d; each lasts %s, and a group withdrawn at %s counts that long", n, i.NoRefresh, i.Issuer),
-		"Let the provider give this client refresh tokens (scope offline_access, and consent where it wants that): docs/identity.md.")
+	return odd(fmt.Sprintf("sign-ins now without a refresh token: %d; each lasts %s, and a group withdrawn at %s stays valid that long", n, i.NoRefresh, i.Issuer),
+		"Let the provider give this client refresh tokens (scope offline_access, and consent if it requires that): docs/identity.md.")
 }

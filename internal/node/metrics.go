@@ -126,13 +126,15 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 		gauge("ledger_copy_behind", "Whether a copy of the log lacks something.", yes(g.own.Behind() != nil))
 	}
 	for name, err := range g.providers.results() {
-		gauge("idp_up", "Whether the provider answered when it was last asked, within the last half minute.", yes(err == nil), "provider", name)
+		gauge("idp_up", "Whether the provider answered when it was last asked, within the last half minute.",
+			yes(err == nil), "provider", name)
 	}
 	g.withoutRefresh(ctx, gauge)
 	if g.cert != nil {
 		leaf, err := g.cert.Served()
 		gauge("cert_expiry_seconds", "Until the certificate that is served ends.", time.Until(leaf.NotAfter).Seconds())
-		gauge("cert_reload_failed", "Whether the certificate's files hold something else that cannot be served.", yes(err != nil))
+		gauge("cert_reload_failed", "Whether the certificate's files hold something else that cannot be served.",
+			yes(err != nil))
 	}
 	v := g.rules.Version()
 	gauge("policy_hash_info", "The policy in force.", 1, "version", strconv.FormatUint(v.Version, 10), "sha256", hex.EncodeToString(v.SHA256[:]))
@@ -168,7 +170,8 @@ type countedStore struct {
 	m *meters
 }
 
-func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store.Decision, events ...store.AuditEvent) error {
+func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store.Decision,
+	events ...store.AuditEvent) error {
 	result, reason := "refused", d.Rule
 	if d.Allowed {
 		result = "allowed"

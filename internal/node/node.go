@@ -54,7 +54,7 @@ type Options struct {
 	Demo   bool
 	Log    *slog.Logger
 
-	// Certificate is what is served; nil where TLS does not end here.
+	// Certificate is the served pair; nil if TLS does not end here.
 	Certificate *Certificate
 
 	// Waiting is told what the start waits for; empty: it goes on. May be nil.
@@ -79,7 +79,7 @@ type Gateway struct {
 	url       *url.URL
 	host      string
 	own       *signer.Service // nil: the signer is another process
-	apart     *apart          // which this is
+	apart     *apart          // that process
 	idp       *idp.Provider
 	set       *oidcauth.Set
 	record    *recorder.Node
@@ -177,11 +177,12 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 
 // SignerConfig is the signer's part of a configuration.
 func SignerConfig(c *config.Config, host string, noise wire.Hash, ids signer.Identities, log *slog.Logger) signer.Config {
-	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: agentHosts(host, c.Site.Hosts), NoiseKey: noise,
+	return signer.Config{Dir: SignerDir(c), Origin: c.Ledger.Origin, Hosts: agentHosts(host, c.Site.Hosts),
+		NoiseKey:   noise,
 		Identities: ids, SecondCopy: c.Ledger.SecondCopy, PassTime: sessionTime, SignInAge: signInAge, RetainFor: time.Duration(c.Recording.KeepAtLeast), Log: log}
 }
 
-// agentHosts are the host:port under which agents dial, each once: an operator may list the site's own name again.
+// agentHosts gives each host:port that agents dial once: an operator may list the site's own name again.
 func agentHosts(own string, more []string) []string {
 	var out []string
 	for _, h := range append([]string{own}, more...) {

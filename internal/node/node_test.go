@@ -85,7 +85,8 @@ func TestAClockAt1970StartsNothing(t *testing.T) {
 }
 
 func TestAgentsAreGivenEachHostOnce(t *testing.T) {
-	got := agentHosts("access.example:443", []string{"ACCESS.example:443", "10.0.0.1:443", "access.example:8443", "10.0.0.1:443"})
+	got := agentHosts("access.example:443",
+		[]string{"ACCESS.example:443", "10.0.0.1:443", "access.example:8443", "10.0.0.1:443"})
 	want := []string{"access.example:443", "10.0.0.1:443", "access.example:8443"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// readyTime bounds an answer at /readyz. A load balancer and a person both take a late answer for none.
+// readyTime bounds an answer at /readyz. To a load balancer, and to a person, a late answer is none.
 const readyTime = 2 * time.Second
 
 // condition is one thing that a new session needs.
@@ -22,7 +22,7 @@ type condition struct {
 	look func(context.Context) error
 
 	mu      sync.Mutex // guards what follows
-	running *look      // one that has not returned; nil: none
+	running *look      // a look that has not returned; nil: none
 }
 
 // look is one look at a condition. Several callers may wait for it.
@@ -31,7 +31,7 @@ type look struct {
 	err  error // once done is closed
 }
 
-// conditions are all of them, made once so that looks that hang are shared and do not pile up.
+// conditions are made once, so that callers share a hanging look and looks do not pile up.
 func (g *Gateway) conditions() []*condition {
 	return []*condition{
 		{name: "gateway", look: func(context.Context) error {
@@ -44,7 +44,7 @@ func (g *Gateway) conditions() []*condition {
 		{name: "recorder", look: func(context.Context) error { return g.record.Ready() }},
 		{name: "signer", look: func(ctx context.Context) error { _, err := g.Signer.Head(ctx); return err }},
 		{name: "log", look: func(context.Context) error {
-			if g.own == nil { // another process says so when it is asked to append
+			if g.own == nil { // a separate signer reports this when it is asked to append
 				return nil
 			}
 			return g.own.Ready()
@@ -107,7 +107,8 @@ func (g *Gateway) unready(ctx context.Context) []string {
 func (g *Gateway) readyText(part string, err error) string {
 	text, _, reference := errkind.ForPeople(err)
 	if reference != "" {
-		g.opt.Log.Error("not ready", slog.String("part", part), slog.String("reference", reference), slog.Any("error", err))
+		g.opt.Log.Error("not ready", slog.String("part", part), slog.String("reference", reference),
+			slog.Any("error", err))
 	}
 	return text
 }

@@ -21,11 +21,11 @@ import (
 // putLogBack is the step after each refusal of a log that is too short.
 const putLogBack = "As the signer's user run `sallyport restore --log --config FILE`, which puts the log back " +
 	"from [ledger] second_copy, then start again. " +
-	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, follows in a later " +
+	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, comes in a later " +
 	"release."
 
-// checkRestored compares the log with the one that a backup has seen, after that was put in place. At the first start
-// it takes over from the log what happened since.
+// checkRestored compares the log with the one that a restored backup has seen. At the first start it applies later
+// restrictions from the log.
 func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	r, err := signer.ReadRestored(g.opt.Config.Site.DataDir)
 	if err != nil || r == nil {
@@ -73,7 +73,7 @@ func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) erro
 	}
 	if err := ledger.CheckConsistency(seen.Size, seen.Root, now.Size, now.Root, proof); err != nil {
 		return errkind.New(errkind.Conflict,
-			"the log does not go on from the one that the backup has seen, so the gateway does not serve").
+			"the log does not continue the one that the backup has seen, so the gateway does not serve").
 			WithHint(putLogBack).Because(err)
 	}
 	return nil
@@ -203,8 +203,8 @@ func notLost(err error) error {
 	return err
 }
 
-// keysThere refuses to make keys for a gateway that had some: devices would not know it, and its own recordings could
-// not be opened.
+// keysThere refuses to make new keys for a gateway that had some: devices would not accept them, and its recordings
+// could not be opened.
 func (g *Gateway) keysThere(ctx context.Context) error {
 	_, known, err := g.DB.Devices(ctx, store.DeviceFilter{})
 	if err != nil || known == 0 {
@@ -217,8 +217,9 @@ func (g *Gateway) keysThere(ctx context.Context) error {
 	for _, name := range names {
 		path := g.path("keys", name)
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although the database knows %d devices", path,
-				known)).
+			return errkind.New(errkind.Conflict,
+				fmt.Sprintf("%s is missing, although the database knows %d devices", path,
+					known)).
 				WithHint("Put it back from the gateway's backup: `sallyport restore --config FILE --from DIR --identity KEY` " +
 					"into an empty data_dir.")
 		}
@@ -226,7 +227,7 @@ func (g *Gateway) keysThere(ctx context.Context) error {
 	return nil
 }
 
-// restored says what a restore left to do.
+// restored reports what remains to be done after a restore.
 func (e *examination) restored() {
 	r, err := signer.ReadRestored(e.c.Site.DataDir)
 	if err != nil || r == nil {
@@ -238,12 +239,12 @@ func (e *examination) restored() {
 			return text + "; the gateway has not started since", nil
 		}
 		if len(r.Sessions)+len(r.Devices) == 0 {
-			return text + "; the log knows no session and no device that the database does not", nil
+			return text + "; every session and device of the log is in the database", nil
 		}
 		return "", odd(fmt.Sprintf("%s; the log knows %d session(s) that the database does not: %s; and %d device(s): %s",
 			text,
 			len(r.Sessions), few(r.Sessions), len(r.Devices), few(r.Devices)),
-			"The log proves that these sessions were; their rows are lost. Enrol these devices again. "+
+			"The log proves that these sessions took place; their rows are lost. Enrol these devices again. "+
 				filepath.Join(e.c.Site.DataDir, "restored.json")+" lists all of them.")
 	})
 }

@@ -40,10 +40,11 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	tell("READY=1\nSTATUS=starting") // it answers, and says at /readyz what is missing
 	health := &watchdog{}
 	go health.run(ctx, tell)
-	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Certificate: cert, Log: log, Waiting: func(why string) {
-		f.Waiting(why)
-		tell("STATUS=" + why)
-	}})
+	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Certificate: cert, Log: log,
+		Waiting: func(why string) {
+			f.Waiting(why)
+			tell("STATUS=" + why)
+		}})
 	if err != nil {
 		return err
 	}

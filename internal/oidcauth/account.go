@@ -10,12 +10,13 @@ import (
 	"strings"
 )
 
-// ErrUnknownPerson is in the chain when a provider that keeps a record of those who have left knows nothing of a person. That
-// may be because its own files are missing, so nothing may be revoked by it.
+// ErrUnknownPerson is in the chain when a provider that records who has left does not know a person. Its own files may
+// be missing, so nothing may be revoked because of this error.
 var ErrUnknownPerson = errors.New("the provider has no record of this person, neither present nor removed")
 
-// Left reports that a person was removed or disabled at the provider. Only providers whose metadata names an address for this
-// question can be asked, as the built-in one; of others, and of one that does not answer, nothing is known and nobody has left.
+// Left reports that a person was removed or disabled at the provider. Only providers whose metadata has an address for
+// this request can be asked, such as the built-in one. For other providers, and for one that does not answer, no person
+// counts as having left.
 func (p *Provider) Left(ctx context.Context, sub string) (bool, error) {
 	m, _, err := p.discover(ctx)
 	if err != nil || m.Account == "" {

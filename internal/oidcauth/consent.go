@@ -12,12 +12,12 @@ const (
 // consentRest is how long consent is not requested again after it has brought no refresh token.
 const consentRest = time.Hour
 
-// consent is what sign-ins have taught about refresh tokens at this provider. Many providers give one only with the
-// person's consent, which OpenID Connect Core section 11 demands for offline_access.
+// consent is what earlier sign-ins showed about refresh tokens at this provider. Many providers give one only with the
+// person's consent, which OpenID Connect Core section 11 requires for offline_access.
 type consent struct {
-	needed    bool      // a sign-in without it has brought no refresh token
-	works     bool      // a sign-in with it has brought one
-	restUntil time.Time // it was of no use lately
+	needed    bool      // a sign-in without consent brought no refresh token
+	works     bool      // a sign-in with consent brought one
+	restUntil time.Time // consent was useless lately
 }
 
 // AsksConsent reports whether the next sign-in requests the person's consent.
@@ -33,8 +33,8 @@ func (p *Provider) AsksConsent() bool {
 	return p.consent.needed && !p.cfg.Now().Before(p.consent.restUntil)
 }
 
-// learnConsent notes whether a sign-in brought a refresh token. Once consent has brought one to anybody, another
-// person without one does not turn it off: that person may lack the right to it at the provider.
+// learnConsent notes whether a sign-in brought a refresh token. Once consent has brought a refresh token, a later
+// sign-in without one does not turn consent off: that person may lack the right to one at the provider.
 func (p *Provider) learnConsent(m metadata, f Flow, refresh bool) {
 	if p.cfg.Prompt != PromptAuto || !p.asksOffline(m) {
 		return

@@ -18,7 +18,7 @@ func (p *Provider) refused(why string) error { return p.refusedFor(errors.New(wh
 
 func (p *Provider) refusedFor(why error) error {
 	return errkind.New(errkind.Signin, fmt.Sprintf("the answer of %s did not pass our checks, so you are not signed in", p.cfg.ShownAs)).
-		WithHint("Sign in again. If it stays so, tell whoever runs the gateway: the log says which check it was.").Because(why)
+		WithHint("Sign in again. If this continues, tell the gateway's administrator: the log names the failed check.").Because(why)
 }
 
 func (p *Provider) unreachable(cause error) error {
@@ -26,10 +26,13 @@ func (p *Provider) unreachable(cause error) error {
 		WithHint("Try again in a minute, or sign in another way.").Because(cause)
 }
 
-// noAnswer says that claims could not be asked for.
+// noAnswer reports that claims could not be requested.
 func (p *Provider) noAnswer(cause error) error {
-	return errkind.New(errkind.Unavailable, fmt.Sprintf("the id token of %s lacks your groups, and its userinfo endpoint does not say them now", p.cfg.ShownAs)).
-		WithHint("Try again in a minute. If it stays so, the gateway's administrator finds the cause in the log.").Because(cause)
+	return errkind.New(errkind.Unavailable,
+		fmt.Sprintf("the id token of %s lacks your groups, and its userinfo endpoint did not return them",
+			p.cfg.ShownAs)).
+		WithHint("Try again in a minute. If this continues, the gateway's administrator finds the cause in the log.").
+		Because(cause)
 }
 
 func (p *Provider) misconfigured(what, hint string) error {
@@ -58,7 +61,8 @@ func (p *Provider) answered(code, description string) error {
 		return p.wrongRedirect().Because(because)
 	}
 	if code == "invalid_scope" {
-		return p.misconfigured("it answered invalid_scope to one of the scopes that were asked for", "Write scopes in [[identity]] without the one that it refuses: docs/identity.md.")
+		return p.misconfigured("it answered invalid_scope to one of the requested scopes",
+			"Write scopes in [[identity]] without the one that it refuses: docs/identity.md.")
 	}
 	return p.misconfigured("it answered "+knownCode(code), "Compare client id, redirect URI and scopes at the provider with the configuration.")
 }

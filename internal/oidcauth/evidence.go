@@ -10,21 +10,21 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
-// DefaultNoRefresh is how long an id token is evidence where the configuration does not say.
+// DefaultNoRefresh is how long an id token is evidence by default.
 const DefaultNoRefresh = time.Hour
 
 // NoRefreshAtMost is how long an id token of this provider is evidence, counted from its iat.
 func (p *Provider) NoRefreshAtMost() time.Duration { return p.cfg.NoRefreshAtMost }
 
-// VerifyIDToken is the signer's: signature, issuer, audience, age, groups. Expiry is judged as it was at sign-in,
+// VerifyIDToken is the signer's check: signature, issuer, audience, age, groups. Expiry is checked as of the sign-in,
 // because the token is the evidence of a sign-in that lasts longer.
 //
-// The age of the token itself is bounded as well, by no_refresh_at_most. Whether there is a refresh token only the
-// data plane knows, and its word is not taken: whoever has one can show a later id token, and whoever cannot has
-// nothing from the provider that is newer.
+// The age of the token itself is limited by no_refresh_at_most. Only the data plane knows whether there is a refresh
+// token, and the signer does not trust it: a caller with one can show a later id token, and a caller without one has
+// nothing newer from the provider.
 //
-// The access token is used where the id token lacks groups or name: the userinfo endpoint is then asked from here,
-// with the at_hash, where there is one, proving that both tokens are of one sign-in.
+// The access token is used if the id token lacks groups or name: the signer then asks the userinfo endpoint itself. The
+// at_hash, if there is one, proves that both tokens are from one sign-in.
 func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signer.Identity, error) {
 	v, err := p.signed(ctx, raw)
 	if err != nil {
@@ -53,7 +53,7 @@ func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signe
 	}, nil
 }
 
-// stillGood checks the times of a token that was given to us earlier.
+// stillGood checks the times of a token that the provider gave earlier.
 func (p *Provider) stillGood(v verified) error {
 	iat, hasIat := v.time("iat")
 	exp, hasExp := v.time("exp")
@@ -72,9 +72,11 @@ func (p *Provider) stillGood(v verified) error {
 	return nil
 }
 
-// unconfirmed says that evidence is too old.
+// unconfirmed reports that evidence is too old.
 func (p *Provider) unconfirmed() error {
 	most := strings.TrimSuffix(strings.TrimSuffix(p.cfg.NoRefreshAtMost.String(), "0s"), "0m")
-	return errkind.New(errkind.Signin, fmt.Sprintf("%s has not confirmed your sign-in for more than %s", p.cfg.ShownAs, most)).
-		WithHint("Sign in again. If the provider cannot be reached, wait until it can, or sign in another way.").Because(signer.ErrUnconfirmed)
+	return errkind.New(errkind.Signin, fmt.Sprintf("%s has not confirmed your sign-in for more than %s",
+		p.cfg.ShownAs, most)).
+		WithHint("Sign in again. If the provider cannot be reached, wait until it can, or sign in another way.").
+		Because(signer.ErrUnconfirmed)
 }

@@ -30,7 +30,8 @@ func (p *Provider) Start(ctx context.Context, fresh bool) (Flow, string, error) 
 	if err != nil {
 		return Flow{}, "", err
 	}
-	f := Flow{Provider: p.cfg.Name, State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(), MaxAge: p.cfg.MaxAge, Consent: p.AsksConsent()}
+	f := Flow{Provider: p.cfg.Name, State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier(),
+		MaxAge: p.cfg.MaxAge, Consent: p.AsksConsent()}
 	opts := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
 	if f.MaxAge > 0 {
 		opts = append(opts, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(f.MaxAge.Seconds()))))
@@ -60,7 +61,7 @@ func (p *Provider) Finish(ctx context.Context, f Flow, q url.Values) (SignIn, er
 		return SignIn{}, err
 	}
 	if err := p.fromUs(m, f, q); err != nil {
-		if f.Consent && q.Get("state") == f.State && q.Get("error") != "" { // consent may be what provider or person refuses
+		if f.Consent && q.Get("state") == f.State && q.Get("error") != "" { // the provider or the person may have refused consent
 			p.learnConsent(m, f, false)
 		}
 		return SignIn{}, err

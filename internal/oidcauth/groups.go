@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// completeWho reads somebody out of a token that was just given to us, and of userinfo for what it lacks.
+// completeWho reads a person from a token that the provider just gave, and from userinfo for claims that it lacks.
 func (p *Provider) completeWho(ctx context.Context, v verified, raw, access string) (SignIn, error) {
 	c, err := p.complete(ctx, v, raw, access, forPeople...)
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *Provider) groups(c claims) ([]string, error) {
 	sent, ok := c.texts(p.cfg.GroupsClaim)
 	if !ok {
 		return nil, errkind.New(errkind.Denied, fmt.Sprintf("%s sent no list of groups (claim %q), so nothing can be decided about you", p.cfg.ShownAs, p.cfg.GroupsClaim)).
-			WithHint("The provider's administrator lets it send this claim in the id token or at its userinfo endpoint. [[identity]] groups_claim and scopes must fit: docs/identity.md.")
+			WithHint("Ask the provider's administrator to send this claim in the id token or at its userinfo endpoint. Check groups_claim and scopes in [[identity]]: docs/identity.md.")
 	}
 	mapped := []string{}
 	for _, g := range sent {

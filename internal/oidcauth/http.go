@@ -27,7 +27,7 @@ const (
 var errTooLong = errors.New("the provider's answer is longer than 512 KiB")
 
 // client has a deadline, reads bounded bodies and follows no redirects: a token request must go where it was sent.
-// Roots, unless nil, are the only authorities that it trusts.
+// Roots, unless nil, are the only trusted authorities.
 func client(t http.RoundTripper, roots *x509.CertPool) *http.Client {
 	if t == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()
@@ -73,7 +73,7 @@ type statusError struct {
 
 func (e statusError) Error() string { return fmt.Sprintf("%s answered %d", e.addr, e.code) }
 
-// getJSON reads one document, with an access token unless that is empty. Errors say the status and never the body.
+// getJSON reads one document, with an access token unless that is empty. Errors contain the status and never the body.
 func getJSON(ctx context.Context, c *http.Client, addr, access string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, addr, nil)
 	if err != nil {

@@ -71,7 +71,9 @@ func newLiar(t testing.TB) *liar {
 }
 
 func (l *liar) serveMeta(w http.ResponseWriter, _ *http.Request) {
-	m := map[string]any{"issuer": l.srv.URL, "authorization_endpoint": l.srv.URL + "/auth", "token_endpoint": l.srv.URL + "/token", "jwks_uri": l.srv.URL + "/jwks", "userinfo_endpoint": l.srv.URL + "/userinfo",
+	m := map[string]any{"issuer": l.srv.URL, "authorization_endpoint": l.srv.URL + "/auth",
+		"token_endpoint": l.srv.URL + "/token", "jwks_uri": l.srv.URL + "/jwks",
+		"userinfo_endpoint":    l.srv.URL + "/userinfo",
 		"end_session_endpoint": l.srv.URL + "/end", "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"}, "authorization_response_iss_parameter_supported": true}
 	l.mu.Lock()
 	maps.Copy(m, l.meta)

@@ -51,11 +51,11 @@ type Config struct {
 	GroupsClaim  string            // default "groups"
 	Groups       map[string]string // left: as the provider sends it; right: as policy names it
 	AMR, ACR     []string          // which sign-ins count as a second factor
-	Scopes       []string          // sent as they are; empty: the usual ones that the provider knows, see scopes.go
+	Scopes       []string          // sent unchanged; empty: the usual ones that the provider supports, see scopes.go
 	Prompt       string            // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
 
 	// NoRefreshAtMost is how long an id token is evidence, counted from its iat; default DefaultNoRefresh. A refresh
-	// brings a later one.
+	// brings a newer one.
 	NoRefreshAtMost time.Duration
 	// Roots are the authorities that are trusted for the provider's addresses; nil: the system's.
 	Roots *x509.CertPool
@@ -85,7 +85,7 @@ type SignIn struct {
 	SecondFactorAt time.Time // zero: no second factor
 	IDToken        string
 	RefreshToken   string
-	AccessToken    string // kept only where groups or name are at the userinfo endpoint: the signer asks there itself
+	AccessToken    string // kept only if groups or name are at the userinfo endpoint: the signer asks there itself
 }
 
 // Provider is one OpenID provider. Its metadata is read when it is first needed, so a provider that is down does not
@@ -94,13 +94,13 @@ type Provider struct {
 	cfg   Config
 	http  *http.Client
 	jtis  *replays
-	said  *answers   // of the userinfo endpoint
+	said  *answers   // from the userinfo endpoint
 	learn sync.Mutex // held while metadata is read
 
 	mu      sync.Mutex // guards what follows
 	meta    *metadata
 	keys    *keySet
-	until   time.Time // metadata is read again after
+	until   time.Time // metadata is read again after this
 	consent consent
 }
 
@@ -144,7 +144,8 @@ func New(cfg Config) (*Provider, error) {
 	}
 	cfg.NoRefreshAtMost = cmp.Or(cfg.NoRefreshAtMost, DefaultNoRefresh)
 	cfg.Prompt = cmp.Or(cfg.Prompt, PromptAuto)
-	return &Provider{cfg: cfg, http: client(cfg.Transport, cfg.Roots), jtis: newReplays(cfg.Now), said: newAnswers(cfg.Now)}, nil
+	return &Provider{cfg: cfg, http: client(cfg.Transport, cfg.Roots), jtis: newReplays(cfg.Now),
+		said: newAnswers(cfg.Now)}, nil
 }
 
 // Name is the short one, in addresses.

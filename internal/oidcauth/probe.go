@@ -2,8 +2,8 @@ package oidcauth
 
 import "context"
 
-// Probe asks the provider for its metadata now, whatever is remembered of it, and remembers nothing itself. Check is
-// content with metadata of an hour ago, so it says nothing about a provider that has stopped since.
+// Probe requests the provider's metadata now and bypasses the cache. Check accepts metadata that is an hour old, so it
+// does not notice a provider that has stopped since.
 func (p *Provider) Probe(ctx context.Context) error {
 	_, err := p.readMetadata(ctx)
 	return err

@@ -13,9 +13,9 @@ import (
 // the provider rotates them. ErrEnded is in the chain when it does not stand any more; another error means that the
 // provider did not say.
 //
-// A provider that sends no new id token says only that the sign-in stands: the SignIn is the old one. Where the
-// refresh succeeded and userinfo could not be asked, the SignIn beside the error has the new refresh token: the old
-// one is used up.
+// If the provider sends no new id token, the sign-in is still valid and the SignIn is the old one. If the refresh
+// succeeded and userinfo failed, the SignIn that is returned with the error has the new refresh token: the old one is
+// used up.
 func (p *Provider) Refresh(ctx context.Context, old SignIn) (SignIn, error) {
 	m, _, err := p.discover(ctx)
 	if err != nil {

@@ -110,7 +110,8 @@ func TestAnIDTokenIsEvidenceForNoRefreshAtMostAndNoLonger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, err := set.VerifyIDToken(t.Context(), next.IDToken, ""); err != nil || !who.SignedInAt.Equal(in.SignedInAt) {
+	if who, err := set.VerifyIDToken(t.Context(), next.IDToken, ""); err != nil ||
+		!who.SignedInAt.Equal(in.SignedInAt) {
 		t.Errorf("refreshed: got %+v, %v", who, err)
 	}
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 )
 
-// scopeGroups is no scope of OpenID Connect Core, but dex, Okta, GitLab, Authelia and others send groups only for it.
+// scopeGroups is not a scope of OpenID Connect Core, but dex, Okta, GitLab, Authelia and others send groups only for
+// it.
 const scopeGroups = "groups"
 
 // scopes are the configured ones exactly as they are written, or the usual ones.
 //
-// A provider may know scopes that its discovery document does not list, so the list does not limit what an operator
-// wrote. It does limit the usual ones: "scope values that are not understood SHOULD be ignored" (OpenID Connect Core
-// 3.1.2.1), but Google answers offline_access with invalid_scope, lists only openid, email and profile, and nobody
-// could sign in. Where there is no list at all, the four scopes of the specification are sent, and groups, which is
-// not of it, is not.
+// A provider may support scopes that its discovery document does not list, so the list does not limit configured
+// scopes. It does limit the usual ones: "scope values that are not understood SHOULD be ignored" (OpenID Connect Core
+// 3.1.2.1), but Google answers offline_access with invalid_scope, lists only openid, email and profile, and no one
+// could sign in. Without a list, the four scopes of the specification are sent, but not groups.
 func (p *Provider) scopes(m metadata) []string {
 	if len(p.cfg.Scopes) > 0 {
 		return p.cfg.Scopes
@@ -36,7 +36,7 @@ func (p *Provider) Offline(ctx context.Context) (bool, error) {
 	return err == nil && p.asksOffline(m), err
 }
 
-// asksOffline reports whether a refresh token is asked for at all.
+// asksOffline reports whether sign-ins request a refresh token at all.
 func (p *Provider) asksOffline(m metadata) bool {
 	return slices.Contains(p.scopes(m), oidc.ScopeOfflineAccess)
 }

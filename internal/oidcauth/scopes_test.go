@@ -29,8 +29,9 @@ func TestScopesAreTheUsualOnesThatTheProviderListsOrThoseConfigured(t *testing.T
 		own    []string
 		want   string
 	}{
-		"no list":            {nil, nil, "openid profile email offline_access"},
-		"as dex lists":       {[]string{"openid", "email", "groups", "profile", "offline_access"}, nil, "openid profile email offline_access groups"},
+		"no list": {nil, nil, "openid profile email offline_access"},
+		"as dex lists": {[]string{"openid", "email", "groups", "profile", "offline_access"}, nil,
+			"openid profile email offline_access groups"},
 		"as Google lists":    {[]string{"openid", "email", "profile"}, nil, "openid profile email"},
 		"a list of nonsense": {[]string{"admin", "OPENID"}, nil, "openid"},
 		"configured":         {[]string{"openid", "email"}, own, "openid roles offline_access"},
@@ -45,12 +46,13 @@ func TestScopesAreTheUsualOnesThatTheProviderListsOrThoseConfigured(t *testing.T
 	}
 }
 
-func TestADiscoveryThatListsAScopeThatIsRefusedNamesTheKey(t *testing.T) {
+func TestARefusedScopeNamesTheConfigurationKey(t *testing.T) {
 	l := newLiar(t)
 	l.meta = map[string]any{"scopes_supported": []string{"openid", "groups"}}
 	_, err := l.signIn(l.party(), func(q url.Values) { q.Del("code"); q.Set("error", "invalid_scope") })
 	e, ok := errkind.Of(err)
-	if !ok || e.Kind != errkind.Unavailable || !strings.Contains(e.Text, "invalid_scope") || !strings.Contains(e.Hint, "scopes") {
+	if !ok || e.Kind != errkind.Unavailable || !strings.Contains(e.Text, "invalid_scope") ||
+		!strings.Contains(e.Hint, "scopes") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -85,7 +87,7 @@ func TestConsentIsRequestedOnceASignInBroughtNoRefreshToken(t *testing.T) {
 	}
 }
 
-func TestPromptAndScopesOverruleWhatSignInsTaught(t *testing.T) {
+func TestPromptAndScopesTakePrecedenceOverEarlierSignIns(t *testing.T) {
 	for name, c := range map[string]struct {
 		prompt string
 		scopes []string

@@ -13,25 +13,25 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// forPeople are the claims of the standard scopes that are shown to people. Nothing is decided by them.
+// forPeople are the claims of the standard scopes that are shown to people. No decision depends on them.
 var forPeople = []string{"name", "email", "preferred_username"}
 
-// overageClaims say that groups are elsewhere: they count wherever they are.
+// overageClaims say that the groups are elsewhere. They are honoured in both the id token and userinfo.
 var overageClaims = []string{"_claim_names", "hasgroups"}
 
-// completed are an id token's claims with those of the userinfo endpoint that were missing.
+// completed has an id token's claims, and the missing ones from the userinfo endpoint.
 type completed struct {
 	claims
 	signer bool // the signer has to ask as well: groups or name are not in the id token
 }
 
-// complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: by the
-// letter of section 5.4, claims of a scope are only there when an access token is issued. The id token is signed and
-// wins wherever both say something. Nothing else is taken from userinfo, least of all amr, acr or auth_time: it says
-// who somebody is and not how they signed in.
+// complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: according
+// to section 5.4, claims of a scope are returned there if an access token is issued. The id token is signed and takes
+// precedence. Only groups and the claims for people are taken from userinfo, never amr, acr or auth_time: it describes
+// a person and not how they signed in.
 //
-// Without groups nothing can be decided, so that failure is returned; a name that could not be asked for is only left
-// out. An answer about another person is refused in either case.
+// No decision is possible without groups, so a failure to get them is returned. A name that could not be requested is
+// left out. An answer about another person is always refused.
 func (p *Provider) complete(ctx context.Context, v verified, raw, access string, wished ...string) (completed, error) {
 	groups := p.cfg.GroupsClaim
 	needed := !v.says(groups) && !overage(v.claims, groups)
@@ -59,9 +59,9 @@ var (
 	errOtherSub   = errors.New("userinfo: another sub than that of the id token")
 )
 
-// userInfo gives what the endpoint says of an id token's person. It is asked once for each pair of tokens, however
-// often they are shown: the answer is kept for as long as the id token is evidence. The id token alone is not enough
-// to find it by: where the signature is deterministic, two of one second may be the same bytes.
+// userInfo gives the endpoint's claims about an id token's person. It sends one request for each pair of tokens and
+// keeps the answer while the id token is evidence. The id token alone is not a sufficient key: with deterministic
+// signatures, two tokens of one second may have the same bytes.
 func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string) (claims, error) {
 	key := sha256.Sum256([]byte(raw + "\x00" + access))
 	if c, ok := p.said.get(key); ok {
@@ -74,7 +74,8 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 	case m.UserInfo == "":
 		return nil, errNoUserInfo
 	case !allowedURL(m.UserInfo):
-		return nil, p.misconfigured(fmt.Sprintf("its address %q is neither https nor loopback", clip(m.UserInfo)), "Look at the provider's discovery document.")
+		return nil, p.misconfigured(fmt.Sprintf("its address %q is neither https nor loopback", clip(m.UserInfo)),
+			"Check the provider's discovery document.")
 	case access == "" || len(access) > maxAccess:
 		return nil, p.refused("userinfo: no access token, or one that is too long")
 	}
@@ -84,10 +85,11 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 	})
 }
 
-// maxAccess bounds an access token. It is opaque to us; those that are JWTs with many groups have some KiB.
+// maxAccess bounds an access token. It is opaque; a JWT with many groups has a few KiB.
 const maxAccess = 64 << 10
 
-// askUserInfo makes the request. The sub must be the id token's (section 5.3.2), or somebody else's groups would count.
+// askUserInfo makes the request. The sub must be the id token's (section 5.3.2), or another person's groups would
+// count.
 func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (claims, error) {
 	c := claims{}
 	err := getJSON(ctx, p.http, addr, access, &c)
@@ -115,8 +117,8 @@ func (c claims) only(names ...string) claims {
 	return out
 }
 
-// answers keeps what the userinfo endpoint said, by the tokens that it was asked for. Memory alone holds it: after a
-// restart the endpoint is asked again.
+// answers caches the answers of the userinfo endpoint by pair of tokens. It is only in memory: after a restart the
+// endpoint is asked again.
 type answers struct {
 	now    func() time.Time
 	flight singleflight.Group
@@ -130,7 +132,7 @@ type answered struct {
 	until  time.Time
 }
 
-// mostAnswers bounds memory: as many sign-ins at once as nobody has.
+// mostAnswers bounds memory: more simultaneous sign-ins than any site has.
 const mostAnswers = 10_000
 
 func newAnswers(now func() time.Time) *answers {
@@ -144,7 +146,7 @@ func (a *answers) get(key [32]byte) (claims, bool) {
 	return got.claims, ok && a.now().Before(got.until)
 }
 
-// once asks, unless the same question is being asked already. Failures are not kept.
+// once sends a request, unless the same one is in flight. Failures are not cached.
 func (a *answers) once(key [32]byte, until time.Time, ask func() (claims, error)) (claims, error) {
 	got, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
 		c, err := ask()

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// says answers userinfo with claims, to the access token of the sign-in alone.
+// says answers userinfo with claims, only for the access token of the sign-in.
 func says(c map[string]any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer access" {
@@ -33,7 +33,8 @@ func groupless(t *testing.T, userinfo http.HandlerFunc) *liar {
 }
 
 func tess(more map[string]any) map[string]any {
-	c := map[string]any{"sub": "u-1", "groups": []string{"sp-tech"}, "email": "t@example.com", "preferred_username": "tess"}
+	c := map[string]any{"sub": "u-1", "groups": []string{"sp-tech"}, "email": "t@example.com",
+		"preferred_username": "tess"}
 	maps.Copy(c, more)
 	return c
 }
@@ -45,14 +46,16 @@ func TestGroupsOfUserInfoCountAndAreAskedForOnceASignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(in.Groups, []string{"technicians"}) || in.Email != "t@example.com" || in.Username != "tess" || in.AccessToken != "access" {
+	if !slices.Equal(in.Groups, []string{"technicians"}) || in.Email != "t@example.com" || in.Username != "tess" ||
+		in.AccessToken != "access" {
 		t.Errorf("got %+v", in)
 	}
 	if in.Name != "T. Nowak" || !in.SecondFactorAt.IsZero() {
 		t.Errorf("userinfo overrides the id token: got %+v", in)
 	}
 	for range 3 {
-		if who, err := p.VerifyIDToken(t.Context(), in.IDToken, in.AccessToken); err != nil || !slices.Equal(who.Groups, in.Groups) {
+		if who, err := p.VerifyIDToken(t.Context(), in.IDToken, in.AccessToken); err != nil ||
+			!slices.Equal(who.Groups, in.Groups) {
 			t.Errorf("got %+v, %v", who, err)
 		}
 	}
@@ -84,7 +87,8 @@ func TestASignerOfItsOwnAsksUserInfoItself(t *testing.T) {
 		t.Errorf("userinfo was asked %d times with a token that at_hash excludes", n-1)
 	}
 	for range 2 {
-		if who, err := apart.VerifyIDToken(t.Context(), in.IDToken, "access"); err != nil || !slices.Equal(who.Groups, []string{"technicians"}) {
+		if who, err := apart.VerifyIDToken(t.Context(), in.IDToken, "access"); err != nil ||
+			!slices.Equal(who.Groups, []string{"technicians"}) {
 			t.Errorf("got %+v, %v", who, err)
 		}
 	}
@@ -93,7 +97,7 @@ func TestASignerOfItsOwnAsksUserInfoItself(t *testing.T) {
 	}
 }
 
-func TestUserInfoThatMustFail(t *testing.T) {
+func TestBadUserInfoIsRefused(t *testing.T) {
 	page := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Write([]byte("<html>Sign in</html>"))
@@ -108,15 +112,17 @@ func TestUserInfoThatMustFail(t *testing.T) {
 		want string
 		kind errkind.Kind
 	}{
-		"another sub":       {says(tess(map[string]any{"sub": "u-2"})), "another sub", errkind.Signin},
-		"sub in capitals":   {says(tess(map[string]any{"sub": nil, "SUB": "u-1"})), "another sub", errkind.Signin},
-		"no groups":         {says(tess(map[string]any{"groups": nil})), "no list of groups", errkind.Denied},
-		"groups elsewhere":  {says(tess(map[string]any{"groups": nil, "_claim_names": map[string]any{"groups": "s"}})), "too many", errkind.Denied},
+		"another sub":     {says(tess(map[string]any{"sub": "u-2"})), "another sub", errkind.Signin},
+		"sub in capitals": {says(tess(map[string]any{"sub": nil, "SUB": "u-1"})), "another sub", errkind.Signin},
+		"no groups":       {says(tess(map[string]any{"groups": nil})), "no list of groups", errkind.Denied},
+		"groups elsewhere": {says(tess(map[string]any{"groups": nil,
+			"_claim_names": map[string]any{"groups": "s"}})), "too many", errkind.Denied},
 		"a page":            {page, "not JSON", errkind.Unavailable},
 		"a redirect":        {away, "answered 307", errkind.Unavailable},
 		"more than 512 KiB": {huge, "longer than", errkind.Unavailable},
 		"no answer":         {slow, "userinfo", errkind.Unavailable},
-		"401":               {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401", errkind.Signin},
+		"401": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401",
+			errkind.Signin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := groupless(t, c.say)
@@ -135,7 +141,7 @@ func TestUserInfoThatMustFail(t *testing.T) {
 	}
 }
 
-func TestUserInfoInTheClearIsNotAsked(t *testing.T) {
+func TestUserInfoWithoutTLSIsNotRequested(t *testing.T) {
 	l := groupless(t, nil)
 	l.meta = map[string]any{"userinfo_endpoint": "http://idp.example/userinfo"}
 	if _, err := l.signIn(l.party()); err == nil || !strings.Contains(chain(err), "neither https nor loopback") {
@@ -150,7 +156,8 @@ func TestAnotherSubAtUserInfoIsRefusedEvenWhereOnlyANameIsMissing(t *testing.T) 
 		t.Errorf("got %+v, %v", in, err)
 	}
 	l.userinfo = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
-	if in, err := l.signIn(l.party()); err != nil || in.Email != "" || in.AccessToken != "" || !slices.Equal(in.Groups, []string{"technicians"}) {
+	if in, err := l.signIn(l.party()); err != nil || in.Email != "" || in.AccessToken != "" ||
+		!slices.Equal(in.Groups, []string{"technicians"}) {
 		t.Errorf("userinfo that is down: got %+v, %v", in, err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Answer is an HTTP answer that is not the one that was hoped for: not 101 for a WebSocket, not 2xx for a request.
+// Answer is an unexpected HTTP answer: not 101 for a WebSocket, not 2xx for a request.
 type Answer struct {
 	Status     int
 	RetryAfter time.Duration // zero when the answer names none, an hour at most
@@ -48,9 +48,11 @@ func (a *Answer) classify(host string) (Cause, string, string) {
 	case s == http.StatusTooManyRequests:
 		return TooMany, host + " refuses more requests for now (" + status(s) + ")", "Wait a minute, then try again."
 	case s == http.StatusSwitchingProtocols:
-		return NoGateway, host + " opened a WebSocket that is not a gateway's", "Check the address: another kind of server answers there."
+		return NoGateway, host + " opened a WebSocket that is not a gateway's",
+			"Check the address: another kind of server answers there."
 	case a.WebSocket && s != http.StatusNotFound:
-		return NoWebSocket, host + " did not open a WebSocket (" + status(s) + "), which is not how a gateway answers", front
+		return NoWebSocket, host + " did not open a WebSocket (" + status(s) +
+			"), which is not how a gateway answers", front
 	}
 	return NoGateway, host + " answered " + status(a.Status) + ", which is not how a gateway answers", front
 }

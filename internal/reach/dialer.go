@@ -15,9 +15,9 @@ import (
 
 // Dialer opens TCP connections, directly or through a proxy. Its zero value dials directly.
 type Dialer struct {
-	Proxy  func(*http.Request) (*url.URL, error) // as http.Transport has it; nil: no proxy
+	Proxy  func(*http.Request) (*url.URL, error) // as in http.Transport; nil: no proxy
 	Scheme string                                // of the target's address, by which Proxy chooses: http or https
-	TLS    *tls.Config                           // towards a proxy whose own address is https; nil: the system's authorities
+	TLS    *tls.Config                           // for a proxy with an https address; nil: the system's authorities
 
 	// Net dials the target, or the proxy; nil: the network.
 	Net func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -32,7 +32,8 @@ const (
 // maxHead bounds a proxy's answer.
 const maxHead = 64 << 10
 
-// DialContext connects to addr (host:port). A failure of the proxy is a *ProxyError; others are the network's.
+// DialContext connects to addr (host:port). A failure of the proxy is a *ProxyError; other errors come from the
+// network.
 func (d Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	proxy, err := d.proxy(addr)
 	if err != nil {
@@ -67,7 +68,7 @@ func (d Dialer) net(ctx context.Context, network, addr string) (net.Conn, error)
 	return (&net.Dialer{Timeout: connectTime}).DialContext(ctx, network, addr)
 }
 
-// proxy asks which proxy leads to addr.
+// proxy chooses the proxy for addr.
 func (d Dialer) proxy(addr string) (*url.URL, error) {
 	if d.Proxy == nil {
 		return nil, nil
@@ -110,11 +111,13 @@ func (d Dialer) through(ctx context.Context, conn net.Conn, proxy *url.URL, addr
 	case "socks5", "socks5h":
 		return conn, socks(conn, proxy, addr)
 	}
-	return nil, &ProxyError{Setting: true, Proxy: address(proxy), Err: fmt.Errorf("proxies of the kind %.10q are not supported", proxy.Scheme)}
+	return nil, &ProxyError{Setting: true, Proxy: address(proxy),
+		Err: fmt.Errorf("proxies of the kind %.10q are not supported", proxy.Scheme)}
 }
 
-// WebSocketTLS gives the configuration for a WebSocket: a copy of base that offers HTTP/1.1 alone. A WebSocket upgrade (RFC 6455)
-// is an HTTP/1.1 request, and http.Transport adds h2 to the configuration that it is given; a server that then chooses h2 breaks it.
+// WebSocketTLS gives the configuration for a WebSocket: a copy of base that offers HTTP/1.1 alone. A WebSocket upgrade
+// (RFC 6455) is an HTTP/1.1 request, and http.Transport adds h2 to the configuration that it is given; a server that
+// then chooses h2 breaks it.
 func WebSocketTLS(base *tls.Config) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if base != nil {

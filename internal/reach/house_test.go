@@ -63,15 +63,17 @@ func issued(t *testing.T, name string, from, until time.Time) (tls.Certificate, 
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// get asks addr over TLS as gateway.example, with HTTP/1.1 alone as a WebSocket does.
+// get sends a request to addr over TLS as gateway.example, offering only HTTP/1.1 like a WebSocket.
 func get(t *testing.T, d Dialer, roots *x509.CertPool, target string) error {
 	t.Helper()
 	if d.Scheme == "" {
 		d.Scheme = strings.SplitN(target, ":", 2)[0]
 	}
 	tr := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true,
-		TLSClientConfig: WebSocketTLS(&tls.Config{RootCAs: roots, ServerName: "gateway.example"}), TLSHandshakeTimeout: 500 * time.Millisecond, ResponseHeaderTimeout: 500 * time.Millisecond}
-	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(target)
+		TLSClientConfig:     WebSocketTLS(&tls.Config{RootCAs: roots, ServerName: "gateway.example"}),
+		TLSHandshakeTimeout: 500 * time.Millisecond, ResponseHeaderTimeout: 500 * time.Millisecond}
+	resp, err := (&http.Client{Transport: tr,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(target)
 	if err == nil {
 		resp.Body.Close()
 		return AnswerOf(resp, true)
@@ -118,7 +120,8 @@ func tinyproxy(t *testing.T, more string) string {
 		addr := l.Addr().(*net.TCPAddr)
 		l.Close()
 		conf := filepath.Join(dir, "tinyproxy.conf")
-		text := fmt.Sprintf("Port %d\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nAllow 127.0.0.1\nLogFile %q\n%s", addr.Port, filepath.Join(dir, "log"), more)
+		text := fmt.Sprintf("Port %d\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nAllow 127.0.0.1\nLogFile %q\n%s",
+			addr.Port, filepath.Join(dir, "log"), more)
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

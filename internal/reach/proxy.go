@@ -8,10 +8,10 @@ import (
 // ProxyError is a proxy that did not open the way.
 type ProxyError struct {
 	Proxy       string // host:port
-	Setting     bool   // its address cannot be used
+	Setting     bool   // the configured address cannot be used
 	Dial        bool   // it could not be reached
-	Status      int    // of its answer; 0: none that an HTTP or SOCKS5 proxy gives
-	Credentials bool   // it was sent a user name
+	Status      int    // of its answer; 0: the answer is not that of an HTTP or SOCKS5 proxy
+	Credentials bool   // the request had a user name
 	Schemes     []string
 	Socks       bool
 	Err         error
@@ -25,32 +25,40 @@ func (e *ProxyError) classify(host string) (Cause, string, string) {
 	proxy := "the proxy " + e.Proxy
 	switch {
 	case e.Setting:
-		return ProxyAddress, "the address of the proxy cannot be used: " + words(e.Err), "Write it as " + proxySetting + ", or as socks5://host:port."
+		return ProxyAddress, "the address of the proxy cannot be used: " + words(e.Err),
+			"Write it as " + proxySetting + ", or as socks5://host:port."
 	case e.Dial:
 		_, text, _ := classify(e.Proxy, e.Err)
-		return ProxyUnreachable, proxy + " cannot be reached: " + text, "Check the proxy's address in " + proxySetting + ", and that the proxy runs."
+		return ProxyUnreachable, proxy + " cannot be reached: " + text,
+			"Check the proxy's address in " + proxySetting + ", and that the proxy runs."
 	case e.Status == 0 && timeout(e.Err):
-		return ProxyTarget, proxy + " does not answer when asked for " + host, "The proxy does not reach " + host + ", or another kind of server listens at its address."
+		return ProxyTarget, proxy + " does not answer when asked for " + host,
+			"The proxy does not reach " + host + ", or another kind of server listens at its address."
 	case e.Status == 0:
-		return NotProxy, e.Proxy + " does not answer as a proxy does", "Check the proxy's address in " + proxySetting + "."
+		return NotProxy, e.Proxy + " does not answer as a proxy does",
+			"Check the proxy's address in " + proxySetting + "."
 	case e.Status == http.StatusProxyAuthRequired, e.Status == http.StatusUnauthorized: // tinyproxy answers a wrong password 401
 		return e.password(proxy)
-	case e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound || e.Status == http.StatusNotImplemented || e.Status == http.StatusBadRequest:
-		return NotProxy, e.Proxy + " does not answer as a proxy does" + e.answer(), "Check the proxy's address in " + proxySetting + ": another kind of web server listens there."
+	case e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound ||
+		e.Status == http.StatusNotImplemented || e.Status == http.StatusBadRequest:
+		return NotProxy, e.Proxy + " does not answer as a proxy does" + e.answer(),
+			"Check the proxy's address in " + proxySetting + ": another kind of web server listens there."
 	case e.Status == http.StatusForbidden:
 		return ProxyForbids, proxy + " does not allow a connection to " + host + e.answer(),
-			"Whoever runs the proxy must allow CONNECT to " + host + "."
+			"The proxy's administrator must allow CONNECT to " + host + "."
 	case e.Status >= 500:
 		return ProxyTarget, proxy + " cannot reach " + host + e.answer(),
-			"Check the address. If it is right, whoever runs the proxy must look at its DNS and its way out."
+			"Check the address. If it is right, the proxy's administrator must check its DNS and its network."
 	}
-	return ProxyForbids, proxy + " refuses to connect to " + host + e.answer(), "Whoever runs the proxy can say why. It must allow CONNECT to " + host + "."
+	return ProxyForbids, proxy + " refuses to connect to " + host + e.answer(),
+		"Ask the proxy's administrator why. The proxy must allow CONNECT to  " + host + "."
 }
 
-// password tells a password that is missing from one that is wrong, and from a kind of sign-in that we do not have.
+// password distinguishes a missing password, a wrong one, and a kind of sign-in that this program does not support.
 func (e *ProxyError) password(proxy string) (Cause, string, string) {
 	if !e.Socks && len(e.Schemes) > 0 && !e.offers("basic") {
-		return ProxyScheme, proxy + " wants a kind of sign-in that this program does not have", "It must accept a user name and a password (Basic), or let this machine pass without."
+		return ProxyScheme, proxy + " wants a kind of sign-in that this program does not have",
+			"It must accept a user name and a password (Basic), or let this machine connect without one."
 	}
 	if e.Credentials {
 		return ProxyWrongPassword, proxy + " does not accept the user name and password that it was given",
@@ -59,7 +67,8 @@ func (e *ProxyError) password(proxy string) (Cause, string, string) {
 	return ProxyPassword, proxy + " wants a password", "Set " + proxySetting + "."
 }
 
-// offers reports whether the proxy's challenges (RFC 9110 section 11.6.1) name a scheme. One header line may hold several.
+// offers reports whether the proxy's challenges (RFC 9110 section 11.6.1) name a scheme. One header line may hold
+// several.
 func (e *ProxyError) offers(scheme string) bool {
 	for challenge := range strings.SplitSeq(strings.Join(e.Schemes, ","), ",") {
 		if first, _, _ := strings.Cut(strings.TrimSpace(challenge), " "); strings.EqualFold(first, scheme) {
@@ -69,7 +78,7 @@ func (e *ProxyError) offers(scheme string) bool {
 	return false
 }
 
-// answer is the status of an HTTP proxy for a text; SOCKS5 has none that people know.
+// answer formats the status of an HTTP proxy; people do not know the codes of SOCKS5.
 func (e *ProxyError) answer() string {
 	if e.Socks {
 		return ""

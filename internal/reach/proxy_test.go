@@ -16,7 +16,10 @@ import (
 // target is an HTTP server on loopback.
 func target(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
 	t.Cleanup(srv.Close)
 	return srv.Listener.Addr().String()
 }
@@ -25,7 +28,8 @@ func TestARealProxyWithAPassword(t *testing.T) {
 	host := target(t)
 	proxy := tinyproxy(t, "BasicAuth plant s3cret\n")
 	expect(t, host, get(t, through(t, "http://plant:s3cret@"+proxy), nil, "http://"+host), NoWebSocket, "418")
-	expect(t, host, get(t, through(t, "http://"+proxy), nil, "http://"+host), ProxyPassword, "the proxy "+proxy+" wants a password")
+	expect(t, host, get(t, through(t, "http://"+proxy), nil, "http://"+host), ProxyPassword,
+		"the proxy "+proxy+" wants a password")
 	expect(t, host, get(t, through(t, "http://plant:wrong@"+proxy), nil, "http://"+host), ProxyWrongPassword,
 		"the proxy "+proxy+" does not accept the user name and password that it was given")
 }
@@ -33,7 +37,8 @@ func TestARealProxyWithAPassword(t *testing.T) {
 func TestARealProxyThatForbidsOrCannotReachTheTarget(t *testing.T) {
 	host := target(t)
 	forbids := tinyproxy(t, "ConnectPort 563\n")
-	expect(t, host, get(t, through(t, "http://"+forbids), nil, "http://"+host), ProxyForbids, "does not allow a connection to "+host+" (403 Forbidden)")
+	expect(t, host, get(t, through(t, "http://"+forbids), nil, "http://"+host), ProxyForbids,
+		"does not allow a connection to "+host+" (403 Forbidden)")
 	open := tinyproxy(t, "")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,9 +46,12 @@ func TestARealProxyThatForbidsOrCannotReachTheTarget(t *testing.T) {
 	}
 	l.Close()
 	gone := l.Addr().String()
-	expect(t, gone, get(t, through(t, "http://"+open), nil, "http://"+gone), ProxyTarget, "the proxy "+open+" cannot reach "+gone)
-	expect(t, host, get(t, through(t, "http://"+gone), nil, "http://"+host), ProxyUnreachable, "the proxy "+gone+" cannot be reached: nothing listens at "+gone)
-	expect(t, gone, get(t, through(t, "http://"+host), nil, "http://"+gone), ProxyForbids, "refuses to connect to "+gone+" (418")
+	expect(t, gone, get(t, through(t, "http://"+open), nil, "http://"+gone), ProxyTarget,
+		"the proxy "+open+" cannot reach "+gone)
+	expect(t, host, get(t, through(t, "http://"+gone), nil, "http://"+host), ProxyUnreachable,
+		"the proxy "+gone+" cannot be reached: nothing listens at "+gone)
+	expect(t, gone, get(t, through(t, "http://"+host), nil, "http://"+gone), ProxyForbids,
+		"refuses to connect to "+gone+" (418")
 }
 
 // answering is a proxy that sends the same bytes to everybody, for answers that tinyproxy does not give.
@@ -65,7 +73,10 @@ func TestOtherAnswersOfProxies(t *testing.T) {
 		expect(t, host, get(t, through(t, "http://"+answering(t, answer)), nil, "https://"+host), want, "")
 	}
 	expect(t, host, get(t, through(t, "ftp://127.0.0.1:1"), nil, "https://"+host), ProxyUnreachable, "")
-	broken := Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, fmt.Errorf("user:s3cret@ is no address") }}
+	broken := Dialer{Proxy: func(*http.Request) (*url.URL, error) {
+		return nil,
+			fmt.Errorf("user:s3cret@ is no address")
+	}}
 	err := get(t, broken, nil, "https://"+host)
 	expect(t, host, err, ProxyAddress, "the address of the proxy cannot be used")
 	if strings.Contains(err.Error(), "s3cret") {
@@ -114,10 +125,12 @@ func TestSOCKS5(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			addr := socksServer(t, c.method, c.verdict, c.reply, name)
-			expect(t, "gateway.example:80", get(t, through(t, "socks5://"+c.user+addr), nil, "http://gateway.example"), c.want, "")
+			expect(t, "gateway.example:80",
+				get(t, through(t, "socks5://"+c.user+addr), nil, "http://gateway.example"), c.want, "")
 		})
 	}
-	for addr, want := range map[string]string{"192.0.2.1:80": "\x01\xc0\x00\x02\x01\x00\x50", "[2001:db8::1]:443": "\x04\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\xbb"} {
+	for addr, want := range map[string]string{"192.0.2.1:80": "\x01\xc0\x00\x02\x01\x00\x50",
+		"[2001:db8::1]:443": "\x04\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\xbb"} {
 		if got, err := socksTarget(addr); string(got) != want || err != nil {
 			t.Errorf("%s: got %x %v", addr, got, err)
 		}

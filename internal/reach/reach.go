@@ -5,15 +5,15 @@
 //
 // # Proxies
 //
-// The libraries that speak to proxies reduce an answer to its status text, which the proxy chooses. So this package opens the
-// way through HTTP and SOCKS5 proxies itself (Dialer) and keeps the status code.
+// The libraries that speak to proxies reduce an answer to its status text, which the proxy chooses. So this package
+// opens the way through HTTP and SOCKS5 proxies itself (Dialer) and keeps the status code.
 //
 // # What is shown
 //
-// No text of another server reaches the terminal: answers are described by their status code alone, and what a library
-// says of a failure is cut and stripped of control characters. The cause itself stays in the chain, for logs.
+// No text of another server reaches the terminal: answers are described by their status code alone, and a library's
+// text is shortened and stripped of control characters. The cause itself stays in the chain, for logs.
 //
-// It stands at the bottom of the graph and imports errkind only.
+// It is at the bottom of the import graph and imports only errkind.
 package reach
 
 import (
@@ -43,7 +43,7 @@ const (
 	NotProxy           // something else listens at its address
 	ProxyPassword      // it asks for a password and got none
 	ProxyWrongPassword // it does not accept the one it got
-	ProxyScheme        // it asks for a kind of sign-in that we do not have
+	ProxyScheme        // it asks for a kind of sign-in that this program does not support
 	ProxyForbids       // it does not allow this target
 	ProxyTarget        // it cannot reach the target itself
 
@@ -59,9 +59,9 @@ const (
 	NotHTTP      // the answer is not HTTP
 	WrongHost    // 421: the server does not serve this name
 	NoGateway    // 404, or another answer that a gateway does not give
-	Upstream     // 502, 503, 504 of a proxy in front of the gateway
+	Upstream     // 502, 503, 504 from a proxy in front of the gateway
 	Redirected   // 3xx
-	SignInFirst  // 401, 403 of something in front of the gateway
+	SignInFirst  // 401, 403 from a server in front of the gateway
 	TooMany      // 429
 	NoWebSocket  // an HTTP answer, but no upgrade to WebSocket
 	NoGatewayNow // the gateway's own 503: not ready, or no room
@@ -89,8 +89,9 @@ func Of(err error) (Cause, bool) {
 	return f.Cause, true
 }
 
-// Explain turns a failed dial, handshake or request to host (host:port) into an error for people. It returns context.Canceled and
-// errors that are classified already unchanged. An *Answer in err's chain is explained by its status.
+// Explain turns a failed dial, handshake or request to host (host:port) into an error for people. It returns
+// context.Canceled and errors that are classified already unchanged. An *Answer in err's chain is explained by its
+// status.
 func Explain(host string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -98,14 +99,14 @@ func Explain(host string, err error) error {
 	if _, done := Of(err); done {
 		return err
 	}
-	if e, ok := errkind.Of(err); ok { // a refusal in its own words, as of a setting that is wrong
+	if e, ok := errkind.Of(err); ok { // already an error for people, such as a wrong setting
 		return e
 	}
 	c, text, hint := classify(host, err)
 	return unavailable(c, text, hint, err)
 }
 
-// Text is what Explain says of err in one line, for lists such as a doctor's. It is empty for nil.
+// Text gives the text of Explain in one line, for lists such as a doctor's. It is empty for nil.
 func Text(host string, err error) string {
 	if err == nil {
 		return ""
@@ -116,7 +117,8 @@ func Text(host string, err error) string {
 	return words(err)
 }
 
-// Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section 7.4.1), 0 for none.
+// Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section
+// 7.4.1), 0 for none.
 func Broken(host string, code int, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -141,8 +143,9 @@ func Broken(host string, code int, err error) error {
 	return unavailable(Lost, text, "The network or a proxy in between cut it, or the gateway ended. Try again.", err)
 }
 
-// Interrupted reports whether a handshake on an established connection failed for a reason that is surely the network's or a stopping
-// gateway's. A connection that was closed without a word is not one: a peer that does not accept what it was sent closes it so.
+// Interrupted reports whether a handshake on an established connection failed for a reason that can only be the network
+// or a stopping gateway. A connection closed without a close code does not count: a peer that rejects a message closes
+// it like that.
 func Interrupted(code int, err error) bool {
 	c, _, _ := classify("", err)
 	return code == closeGoingAway || code == closeRestart || code == closeTryLater || c == Silent || c == NoRoute
@@ -152,10 +155,10 @@ func unavailable(c Cause, text, hint string, err error) error {
 	return errkind.New(errkind.Unavailable, text).WithHint(hint).Because(&Failure{c, err})
 }
 
-// Close codes (RFC 6455 section 7.4.1 and the IANA registry) of a server that goes away.
+// Close codes (RFC 6455 section 7.4.1 and the IANA registry) of a server that stops.
 const (
 	closeGoingAway = 1001
-	closeAbnormal  = 1006 // never sent: the library's word for an end without a close frame
+	closeAbnormal  = 1006 // never sent: the library reports it for an end without a close frame
 	closeRestart   = 1012
 	closeTryLater  = 1013
 )

@@ -58,11 +58,14 @@ func TestFailuresBeforeTLSAreToldApart(t *testing.T) {
 	l.Close()
 	unused := l.Addr().String()
 	expect(t, unused, get(t, Dialer{}, nil, "https://"+unused), Refused, "nothing listens at "+unused)
-	expect(t, "gateway.example:443", get(t, resolving(t, notFound), nil, "https://gateway.example"), NameUnknown, "the name gateway.example is not known in DNS")
-	expect(t, "gateway.example:443", get(t, resolving(t, nil), nil, "https://gateway.example"), NameServer, "DNS does not answer when asked for gateway.example")
+	expect(t, "gateway.example:443", get(t, resolving(t, notFound), nil, "https://gateway.example"), NameUnknown,
+		"the name gateway.example is not known in DNS")
+	expect(t, "gateway.example:443", get(t, resolving(t, nil), nil, "https://gateway.example"), NameServer,
+		"DNS does not answer when asked for gateway.example")
 	// A multicast group is no target for TCP: the kernel says that the network is unreachable, as without a route.
 	expect(t, "224.0.0.1:443", get(t, Dialer{}, nil, "https://224.0.0.1"), NoRoute, "no network route to 224.0.0.1:443")
-	expect(t, "gw:443", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, Blocked, "does not permit")
+	expect(t, "gw:443", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, Blocked,
+		"does not permit")
 }
 
 func TestAConnectionThatEndsOrStaysSilentIsNamed(t *testing.T) {
@@ -71,12 +74,14 @@ func TestAConnectionThatEndsOrStaysSilentIsNamed(t *testing.T) {
 	resets := listener(t, func(c net.Conn) { c.Read(make([]byte, 16)); c.(*net.TCPConn).SetLinger(0) })
 	for _, scheme := range []string{"http://", "https://"} {
 		expect(t, silent, get(t, Dialer{}, nil, scheme+silent), Silent, silent+" does not answer")
-		expect(t, closes, get(t, Dialer{}, nil, scheme+closes), Closed, closes+" closed the connection before it answered")
+		expect(t, closes, get(t, Dialer{}, nil, scheme+closes), Closed,
+			closes+" closed the connection before it answered")
 		expect(t, resets, get(t, Dialer{}, nil, scheme+resets), Closed, "closed the connection")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (Dialer{}).DialContext(ctx, "tcp", silent); !errors.Is(Explain(silent, err), context.Canceled) && Explain(silent, err).Error() != err.Error() {
+	if _, err := (Dialer{}).DialContext(ctx, "tcp", silent); !errors.Is(Explain(silent, err), context.Canceled) &&
+		Explain(silent, err).Error() != err.Error() {
 		t.Errorf("a dial that the caller gave up: got %v, want it unchanged", Explain(silent, err))
 	}
 }
@@ -93,20 +98,24 @@ func TestCertificatesAreToldApart(t *testing.T) {
 	}
 	good, trusted := issued(t, "gateway.example", now.Add(-time.Hour), now.Add(time.Hour))
 	addr := serve(good)
-	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), NoGateway, "answered 404 Not Found, which is not how a gateway answers")
-	expect(t, addr, get(t, Dialer{}, x509.NewCertPool(), "https://"+addr), Authority, "signed by an authority that this machine does not trust")
+	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), NoGateway,
+		"answered 404 Not Found, which is not how a gateway answers")
+	expect(t, addr, get(t, Dialer{}, x509.NewCertPool(), "https://"+addr), Authority,
+		"signed by an authority that this machine does not trust")
 	old, pool := issued(t, "gateway.example", now.Add(-48*time.Hour), now.Add(-24*time.Hour))
 	addr = serve(old)
-	expect(t, addr, get(t, Dialer{}, pool, "https://"+addr), Expired, "expired on "+now.Add(-24*time.Hour).UTC().Format("2006-01-02 15:04 UTC")+", and this machine's clock says")
+	expect(t, addr, get(t, Dialer{}, pool, "https://"+addr), Expired,
+		"expired on "+now.Add(-24*time.Hour).UTC().Format("2006-01-02 15:04 UTC")+", and this machine's clock says")
 	later, pool := issued(t, "gateway.example", now.Add(24*time.Hour), now.Add(48*time.Hour))
 	addr = serve(later)
-	expect(t, addr, get(t, Dialer{}, pool, "https://"+addr), NotYet, "is not valid before "+now.Add(24*time.Hour).UTC().Format("2006-01-02 15:04 UTC"))
+	expect(t, addr, get(t, Dialer{}, pool, "https://"+addr), NotYet,
+		"is not valid before "+now.Add(24*time.Hour).UTC().Format("2006-01-02 15:04 UTC"))
 	other, pool := issued(t, "mail.example", now.Add(-time.Hour), now.Add(time.Hour))
 	addr = serve(other)
 	expect(t, addr, get(t, Dialer{}, pool, "https://"+addr), WrongName, "is for other names (mail.example)")
 }
 
-func TestWhatIsNotTLSOrNotHTTPIsNamedWithoutItsBytes(t *testing.T) {
+func TestOtherProtocolsAreNamedWithoutTheirBytes(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plain.Close)
 	addr := plain.Listener.Addr().String()
@@ -135,7 +144,8 @@ func TestAServerWithHTTP2AloneIsNamed(t *testing.T) {
 	conf := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2-alone"}} // for h2 crypto/tls makes an exception, and other servers do not
 	addr := listener(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
 	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), HTTP2Only, "offers HTTP/2 only")
-	conf = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
+	conf = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert,
+		MaxVersion: tls.VersionTLS12}
 	addr = listener(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
 	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), TLSRefused, "refused the TLS connection")
 }
@@ -156,8 +166,10 @@ func TestAnswersOfOtherServersAreTheirStatusAlone(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	host := srv.Listener.Addr().String()
-	for path, want := range map[string]Cause{"421": WrongHost, "404": NoGateway, "502": Upstream, "503": Upstream, "504": Upstream, "302": Redirected, "307": Redirected,
-		"401": SignInFirst, "403": SignInFirst, "407": SignInFirst, "429": TooMany, "200": NoWebSocket, "400": NoWebSocket, "426": NoWebSocket, "503?gateway": NoGatewayNow} {
+	for path, want := range map[string]Cause{"421": WrongHost, "404": NoGateway, "502": Upstream, "503": Upstream,
+		"504": Upstream, "302": Redirected, "307": Redirected,
+		"401": SignInFirst, "403": SignInFirst, "407": SignInFirst, "429": TooMany, "200": NoWebSocket,
+		"400": NoWebSocket, "426": NoWebSocket, "503?gateway": NoGatewayNow} {
 		err := get(t, Dialer{}, nil, srv.URL+"/"+path)
 		expect(t, host, err, want, path[:3])
 		var a *Answer
@@ -169,27 +181,31 @@ func TestAnswersOfOtherServersAreTheirStatusAlone(t *testing.T) {
 
 func TestTextIsWhatExplainSays(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	for want, err := range map[string]error{"": nil, "nothing listens at gw:443 (connection refused)": refused, "the file is missing": errkind.New(errkind.Usage, "the file is missing"),
-		"context canceled": context.Canceled} {
+	for want, err := range map[string]error{"": nil, "nothing listens at gw:443 (connection refused)": refused,
+		"the file is missing": errkind.New(errkind.Usage, "the file is missing"),
+		"context canceled":    context.Canceled} {
 		if got := Text("gw:443", err); got != want {
 			t.Errorf("%v: got %q, want %q", err, got, want)
 		}
 	}
 }
 
-func TestABrokenConnectionSaysHow(t *testing.T) {
+func TestABrokenConnectionNamesItsCause(t *testing.T) {
 	for code, want := range map[int]Cause{1001: Stopping, 1012: Stopping, 1013: NoGatewayNow, 1006: Lost, 0: Lost} {
 		if got, ok := Of(Broken("gw", code, io.ErrUnexpectedEOF)); !ok || got != want {
 			t.Errorf("close code %d: got cause %d, want %d", code, got, want)
 		}
 	}
-	if Interrupted(0, errors.New("a message does not decrypt")) || Interrupted(0, io.EOF) || Interrupted(1006, io.EOF) || !Interrupted(1012, io.EOF) ||
+	if Interrupted(0, errors.New("a message does not decrypt")) || Interrupted(0, io.EOF) ||
+		Interrupted(1006, io.EOF) || !Interrupted(1012, io.EOF) ||
 		!Interrupted(0, os.ErrDeadlineExceeded) {
 		t.Error("a handshake that was interrupted and one that failed are not told apart")
 	}
-	for err, want := range map[error]string{errors.New("no pong\x1b"): "was lost: no pong", io.ErrUnexpectedEOF: "it was closed without notice", syscall.ECONNRESET: "it was closed without notice",
+	for err, want := range map[error]string{errors.New("no pong\x1b"): "was lost: no pong",
+		io.ErrUnexpectedEOF: "it was closed without notice", syscall.ECONNRESET: "it was closed without notice",
 		os.ErrDeadlineExceeded: "no answer came any more", syscall.EHOSTUNREACH: "no network route"} {
-		if text, _, _ := errkind.ForPeople(Broken("gw:443", 0, err)); !strings.Contains(text, "the connection to gw:443 was lost: ") || !strings.Contains(text, want) {
+		if text, _, _ := errkind.ForPeople(Broken("gw:443", 0, err)); !strings.Contains(text,
+			"the connection to gw:443 was lost: ") || !strings.Contains(text, want) {
 			t.Errorf("%v: got %q, want …%s…", err, text, want)
 		}
 	}

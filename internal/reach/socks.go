@@ -50,7 +50,7 @@ func socksMethod(conn net.Conn, proxy *url.URL, fail *ProxyError) error {
 	case got[1] == 0:
 		return nil
 	case got[1] != 2 || proxy.User == nil:
-		fail.Status = 407 // as HTTP calls it
+		fail.Status = 407 // the HTTP status for this
 		return errors.New("the proxy wants authentication")
 	}
 	user := proxy.User.Username()

@@ -103,7 +103,8 @@ func (s *Service) storePolicy(ctx context.Context, files []PolicyFile, by, reaso
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := Policy{Version: max(s.state.policy.Version, s.policySeen) + 1, SHA256: p.SHA256(), Files: files, By: by, Reason: reason, At: s.cfg.Now().UTC()}
+	next := Policy{Version: max(s.state.policy.Version, s.policySeen) + 1, SHA256: p.SHA256(), Files: files, By: by,
+		Reason: reason, At: s.cfg.Now().UTC()}
 	leaf, err := s.event(ctx, "policy", by, map[string]string{"version": fmt.Sprint(next.Version), "sha256": next.SHA256.String(), "reason": reason})
 	if err != nil {
 		return Policy{}, err

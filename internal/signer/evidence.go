@@ -42,9 +42,10 @@ func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (au
 	who, err := s.cfg.Identities.VerifyIDToken(ctx, e.IDToken, e.AccessToken)
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrUnconfirmed), errkind.KindOf(err) == errkind.Unavailable, errkind.KindOf(err) == errkind.Denied:
+	case errors.Is(err, ErrUnconfirmed), errkind.KindOf(err) == errkind.Unavailable,
+		errkind.KindOf(err) == errkind.Denied:
 		return authz.Person{}, err
-	default: // whoever forges tokens is not told which check it was
+	default: // a forger is not told which check failed
 		return authz.Person{}, errkind.New(errkind.Signin, "the sign-in does not hold").WithHint("Sign in again.").Because(err)
 	}
 	if age := s.cfg.Now().Sub(who.SignedInAt); age > s.cfg.SignInAge || age < -60e9 {

@@ -24,7 +24,7 @@ type relearned struct {
 	policy  uint64                       // newest version
 }
 
-// saw notes one leaf. Bodies that cannot be read are of types that no restriction has.
+// saw records one leaf. Unreadable bodies belong to types that are not restrictions.
 func (r *relearned) saw(typ string, body []byte) {
 	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy"}, typ) {
 		return
@@ -57,7 +57,7 @@ func (r *relearned) saw(typ string, body []byte) {
 	}
 }
 
-// readLog walks the log once: which beginnings have no end yet, and what was taken away.
+// readLog walks the log once. It finds sessions without an end, and revoked rights.
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]bool{}}
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
@@ -76,8 +76,8 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	return u, r, nil
 }
 
-// relearn applies what the log took away and the state does not know of, as after the restore of a backup, or after a
-// crash between a leaf and its file.
+// relearn applies restrictions that are in the log and not in the state, as after a restore, or after a crash between a
+// leaf and its file.
 func (s *Service) relearn(r *relearned) error {
 	log := cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler))
 	for _, d := range s.state.devices {
@@ -93,7 +93,8 @@ func (s *Service) relearn(r *relearned) error {
 		if err := s.state.putToken(t); err != nil {
 			return err
 		}
-		log.Warn("an API token was revoked after this state was saved, and is revoked again", slog.String("token", t.ID))
+		log.Warn("an API token was revoked after this state was saved, and is revoked again",
+			slog.String("token", t.ID))
 	}
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
 		log.Error("the log names a newer policy than the one that is stored: apply it again with `sallyport policy apply`",

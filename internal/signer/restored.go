@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Restored says that a directory was put in place from a backup. It lies there as restored.json: the gateway keeps
+// Restored says that a directory was put in place from a backup. It is stored there as restored.json; the gateway keeps
 // one too. The log must never be shorter than the one that the backup saw.
 type Restored struct {
 	Made       time.Time `json:"made"`           // the backup
@@ -23,7 +23,7 @@ type Restored struct {
 	Since      uint64    `json:"since"`          // the gateway's: index of the first entry whose row the backup may lack
 	Leaf       *uint64   `json:"leaf,omitempty"` // the signer's: where the log says so
 
-	// The gateway's, of its first start: what only the log knows.
+	// The gateway's, from its first start: sessions and devices that only the log knows.
 	Examined uint64   `json:"examined,omitempty"` // size of the log then
 	Sessions []string `json:"sessions,omitempty"`
 	Devices  []string `json:"devices,omitempty"`
@@ -57,7 +57,7 @@ func (r *Restored) Write(dir string) error {
 	return writeDurable(filepath.Join(dir, restoredName), append(raw, '\n'))
 }
 
-// noteRestore writes a restore into the log, once, so that whoever reads the log sees where it was.
+// noteRestore writes a restore into the log, once, so that readers of the log see where it happened.
 func (s *Service) noteRestore(ctx context.Context) error {
 	r, err := ReadRestored(s.cfg.Dir)
 	if err != nil || r == nil || r.Leaf != nil {
@@ -90,10 +90,11 @@ func NotLost(dir, second string) error {
 	for _, name := range keyFiles {
 		path := filepath.Join(dir, "keys", name)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before: %s is there",
-				path, begun)).
+			return errkind.New(errkind.Conflict,
+				fmt.Sprintf("%s is missing, although this signer has run before: %s is there",
+					path, begun)).
 				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. " +
-					"For a new installation name empty directories.")
+					"For a new installation, use empty directories.")
 		}
 	}
 	data := filepath.Join(dir, "log", "log.data")

@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-func TestAnOlderStateLearnsFromTheLogWhatWasTakenAway(t *testing.T) {
+func TestARestoredStateTakesRevocationsFromTheLog(t *testing.T) {
 	h := newHouse(t)
 	kept := filepath.Join(t.TempDir(), "state")
 	if err := os.CopyFS(kept, os.DirFS(filepath.Join(h.dir, "state"))); err != nil {
@@ -47,7 +47,8 @@ func TestAnOlderStateLearnsFromTheLogWhatWasTakenAway(t *testing.T) {
 	}
 	next, err := h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: policy}}, "once more")
 	if err != nil || next.Version != newer.Version+1 {
-		t.Errorf("got version %d, %v, want %d: a version that the log names is given again", next.Version, err, newer.Version+1)
+		t.Errorf("got version %d, %v, want %d: a version that the log names is given again", next.Version, err,
+			newer.Version+1)
 	}
 }
 
@@ -73,7 +74,7 @@ func TestARestoreIsInTheLogOnce(t *testing.T) {
 	}
 }
 
-func TestASignerThatHasRunMakesNoKeysAnew(t *testing.T) {
+func TestASignerThatHasRunMakesNoNewKeys(t *testing.T) {
 	for _, name := range keyFiles {
 		h := newHouse(t)
 		h.Close()

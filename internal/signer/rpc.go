@@ -74,7 +74,10 @@ func calls(s Signer) map[string]call {
 		}),
 		"entry":    method(func(ctx context.Context, i uint64) (Entry, error) { return s.Entry(ctx, i) }),
 		"identify": method(func(ctx context.Context, by Evidence) (none, error) { return none{}, s.Identify(ctx, by) }),
-		"device":   method(func(ctx context.Context, c deviceCall) (Appended, error) { return s.PutDevice(ctx, c.By, c.Device) }),
+		"device": method(func(ctx context.Context, c deviceCall) (Appended,
+			error) {
+			return s.PutDevice(ctx, c.By, c.Device)
+		}),
 		"restrict": method(func(ctx context.Context, c restrictCall) (Appended, error) {
 			return s.Restrict(ctx, c.Device, c.State, c.Why)
 		}),

@@ -79,7 +79,7 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// load takes over what log and state say.
+// load reads the log and the state.
 func (s *Service) load() error {
 	var seen *relearned
 	var err error
@@ -89,8 +89,10 @@ func (s *Service) load() error {
 	if err := s.relearn(seen); err != nil {
 		return err
 	}
-	if seen.policy > 0 && s.state.policy.Version == 0 { // or the configured first version would take its place
-		return errkind.New(errkind.Conflict, fmt.Sprintf("%s/state/policy.json is missing, although the log names policy version %d", s.cfg.Dir, seen.policy)).
+	if seen.policy > 0 && s.state.policy.Version == 0 { // otherwise the configured first version would replace it
+		return errkind.New(errkind.Conflict,
+			fmt.Sprintf("%s/state/policy.json is missing, although the log names policy version %d", s.cfg.Dir,
+				seen.policy)).
 			WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`.")
 	}
 	if st := s.state; len(st.policy.Files) > 0 {

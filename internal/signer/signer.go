@@ -27,9 +27,9 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Evidence is proof of who asks: exactly one of id token and API token. It is passed on as received, because a data
-// plane's word on it would be worth nothing. Only where it came from is the data plane's word: the signer has nobody
-// else to ask.
+// Evidence is proof of who asks: exactly one of id token and API token. It is passed on as received, because the signer
+// does not trust the data plane to verify it. Only the client's address is the data plane's claim: the signer has no
+// other source for it.
 //
 // AccessToken goes with an id token that lacks groups or name: the signer asks the provider's userinfo endpoint with
 // it.
@@ -193,7 +193,7 @@ type Identity struct {
 // ErrUnconfirmed is in the chain when an id token is too old to be evidence.
 var ErrUnconfirmed = errors.New("the id token is older than no_refresh_at_most")
 
-// Identities verifies id tokens: signature, issuer, audience and age always; expiry as it was at sign-in. The access
+// Identities verifies id tokens: signature, issuer, audience and age always; expiry as of the sign-in. The access
 // token may be empty.
 type Identities interface {
 	VerifyIDToken(ctx context.Context, raw, access string) (Identity, error)

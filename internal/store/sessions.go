@@ -92,8 +92,8 @@ type Sight struct {
 	Sites     []string
 }
 
-// Part is one container of a session's recording. What its leaves commit to (first hash of the slot files, reason of the
-// end, …) is in the log, and not stored a second time.
+// Part is one container of a session's recording. What its leaves commit to (first hash of the slot files, reason of
+// the end, …) is in the log, and is not stored twice.
 type Part struct {
 	Session   id.Session
 	Part      uint32
@@ -106,8 +106,8 @@ type Part struct {
 	Bytes     int64
 	Started   time.Time
 	Ended     time.Time
-	Retain    time.Time // what its open leaf promises: it is kept until then at least
-	State     string    // as of a session's record
+	Retain    time.Time // promised by its open leaf: it is kept at least until then
+	State     string    // as for a session's record
 }
 
 // Retained sums up the recordings of one class whose retention time ends in one month.
@@ -118,7 +118,7 @@ type Retained struct {
 	Bytes      int64
 	Oldest     time.Time // when the oldest began
 	First      time.Time // the earliest end of a retention time
-	Due        int       // whose retention time is over
+	Due        int       // recordings whose retention time is over
 	DueBytes   int64
 }
 

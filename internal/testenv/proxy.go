@@ -28,8 +28,8 @@ type Frontend struct {
 	CA   string // file with its certificate
 }
 
-// NewFrontend starts a proxy at listen in front of backend (host:port). It runs the example as shipped: only the port, the backend's
-// address and the certificate's path are replaced, and what pairs of old and new text say.
+// NewFrontend starts a proxy at listen in front of backend (host:port). It runs the example as shipped: only the port,
+// the backend's address and the certificate's path are replaced, and each old text of pairs by its new text.
 func NewFrontend(t testing.TB, kind, listen, backend string, pairs ...string) *Frontend {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,14 +42,17 @@ func NewFrontend(t testing.TB, kind, listen, backend string, pairs ...string) *F
 	var cmd *exec.Cmd
 	switch kind {
 	case "nginx":
-		conf := Example(t, "nginx.conf", append(pairs, "listen 443 ", "listen "+listen+" ", "http://127.0.0.1:8443", "http://"+backend, "access.example.com", "localhost",
-			"/etc/ssl/sallyport/fullchain.pem", f.CA, "/etc/ssl/sallyport/privkey.pem", filepath.Join(dir, "privkey.pem"))...)
+		conf := Example(t, "nginx.conf", append(pairs, "listen 443 ", "listen "+listen+" ", "http://127.0.0.1:8443",
+			"http://"+backend, "access.example.com", "localhost",
+			"/etc/ssl/sallyport/fullchain.pem", f.CA, "/etc/ssl/sallyport/privkey.pem",
+			filepath.Join(dir, "privkey.pem"))...)
 		write(t, filepath.Join(dir, "sallyport.conf"), conf)
 		write(t, filepath.Join(dir, "nginx.conf"), strings.ReplaceAll(nginxMain, "DIR", dir))
 		cmd = exec.Command(sbin("nginx"), "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
 	case "haproxy":
-		conf := Example(t, "haproxy.cfg", append(pairs, "bind :443 ", "bind "+listen+" ", "server gateway 127.0.0.1:8443", "server gateway "+backend,
-			"/etc/haproxy/sallyport.pem", filepath.Join(dir, "sallyport.pem"))...)
+		conf := Example(t, "haproxy.cfg",
+			append(pairs, "bind :443 ", "bind "+listen+" ", "server gateway 127.0.0.1:8443", "server gateway "+backend,
+				"/etc/haproxy/sallyport.pem", filepath.Join(dir, "sallyport.pem"))...)
 		write(t, filepath.Join(dir, "haproxy.cfg"), conf)
 		cmd = exec.Command(sbin("haproxy"), "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
 	default:
@@ -61,7 +64,7 @@ func NewFrontend(t testing.TB, kind, listen, backend string, pairs ...string) *F
 	return f
 }
 
-// nginxMain is what Debian's own nginx.conf does, as far as the example needs it: it includes the file.
+// nginxMain is the part of Debian's nginx.conf that the example needs: it includes the file.
 const nginxMain = `daemon off;
 pid DIR/nginx.pid;
 error_log stderr;
@@ -121,14 +124,15 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// Certificate makes one for localhost that is its own authority, and its key, in PEM form.
+// Certificate makes a self-signed certificate for localhost and its key, in PEM form.
 func Certificate(t testing.TB) (chain, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, k.Public(), k)
 	if err != nil {
@@ -144,11 +148,13 @@ func Certificate(t testing.TB) (chain, key string) {
 	return block("CERTIFICATE", der), block("PRIVATE KEY", pkcs8)
 }
 
-// BehindFrontend configures the server to run behind a proxy of a kind, and starts that proxy where the server listened.
+// BehindFrontend configures the server to run behind a proxy of the given kind, and starts that proxy on the server's
+// former address.
 func (s *Server) BehindFrontend(kind string, pairs ...string) *Frontend {
 	s.t.Helper()
 	inside := FreePort(s.t)
-	s.Write(fmt.Sprintf("%q", s.Listen), fmt.Sprintf("%q", inside), `mode = "self"`, "mode = \"behind-proxy\"\ntrusted_proxies = [\"127.0.0.1/32\"]")
+	s.Write(fmt.Sprintf("%q", s.Listen), fmt.Sprintf("%q", inside), `mode = "self"`,
+		"mode = \"behind-proxy\"\ntrusted_proxies = [\"127.0.0.1/32\"]")
 	f := NewFrontend(s.t, kind, s.Listen, inside, pairs...)
 	raw, err := os.ReadFile(f.CA)
 	s.must(err)

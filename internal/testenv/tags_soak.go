@@ -2,5 +2,5 @@
 
 package testenv
 
-// programTags adds what a soak reads from its programs: cmd/sallyport/usage_soak.go.
+// programTags adds the measurements that a soak reads from its programs: cmd/sallyport/usage_soak.go.
 const programTags = "sqlite_fts5 soak"

@@ -152,7 +152,7 @@ type Ping struct {
 	Frozen bool   `json:"frozen"` // the owner has frozen the device
 }
 
-// Pong answers a ping with a fresh status. Without one the gateway is there, and its signer gives none now.
+// Pong answers a ping with a fresh status. Without a status the gateway is reachable, but its signer gives none now.
 type Pong struct {
 	T      string `json:"t"`
 	Status Signed `json:"status,omitzero"`

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A line whose other end reads nothing for a while is alive: its window is zero. TCP_USER_TIMEOUT would end it, so no line
-// has one; keepalives and pings end a line whose other end is gone.
+// A line is still alive if its other end reads nothing for a while: its window is zero. TCP_USER_TIMEOUT would end it,
+// so no line sets it; keepalives and pings end a line whose other end is gone.
 func TestNoLineHasAUserTimeout(t *testing.T) {
 	for _, withTLS := range []bool{false, true} {
 		for path, limit := range map[string]int64{ControlSubprotocol: MaxControl, SessionSubprotocol: MaxStream} {

@@ -59,7 +59,8 @@ func buffers(limit int64) (int, *sync.Pool) {
 	return writeBuffer, writeBuffers
 }
 
-// DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere. Errors are for reach.Explain.
+// DialWS opens a WebSocket. It follows no redirect, so an answer cannot point the agent elsewhere. Errors are for
+// reach.Explain.
 func DialWS(ctx context.Context, d Dial) (*WS, error) {
 	size, pool := buffers(d.Limit)
 	out := reach.Dialer{Proxy: d.Proxy, Scheme: strings.Replace(Scheme(d.Host), "ws", "http", 1), Net: d.NetDial}
@@ -151,8 +152,8 @@ func (w *WS) CloseWith(code int, why string) error {
 	return w.conn.Close()
 }
 
-// CloseCode gives the close code that the other end sent, behind a read error, or 0. The library says 1006 of a connection
-// that ended without one; that code is never sent (RFC 6455 section 7.4.1).
+// CloseCode gives the close code that the other end sent, behind a read error, or 0. The library says 1006 of a
+// connection that ended without one; that code is never sent (RFC 6455 section 7.4.1).
 func CloseCode(err error) int {
 	var c *websocket.CloseError
 	if errors.As(err, &c) && c.Code != websocket.CloseAbnormalClosure {

@@ -60,11 +60,12 @@ func Open(cfg Config) (*Archive, error) {
 type Part struct {
 	Session id.Session
 	Part    uint32
-	Started time.Time // its files lie in the directory of that day; zero: they are searched
+	Started time.Time // its files are in the directory of that day; zero: all days are searched
 	Live    bool      // it is still being written, so a missing end is no fault
 }
 
-// Parts finds the parts of a session, in order. It looks at all days; whoever knows when a part began need not.
+// Parts finds the parts of a session, in order. It searches all days; a caller who knows when a part began can avoid
+// that.
 func (a *Archive) Parts(s id.Session) ([]Part, error) {
 	all, err := a.All()
 	if err != nil {
@@ -81,7 +82,7 @@ func (a *Archive) All() ([]Part, error) {
 	seen := map[Part]bool{}
 	err := recorder.Walk(a.cfg.Dir, func(rel string) error {
 		s, n, ok := recorder.ParseName(filepath.Base(rel))
-		if p := (Part{Session: s, Part: n}); ok && !seen[p] { // one that moves meanwhile is met twice
+		if p := (Part{Session: s, Part: n}); ok && !seen[p] { // a part that moves meanwhile is seen twice
 			parts, seen[p] = append(parts, p), true
 		}
 		return nil

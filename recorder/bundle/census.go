@@ -164,8 +164,8 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 	return nil
 }
 
-// find notes where each container lies: in the directory of its day, or in the directory itself, where earlier releases
-// put it. The log does not say when a part began, so that all are listed once.
+// find records where each container is: in the directory of its day, or in the directory itself, where earlier releases
+// put it. The log does not say when a part began, so all directories are listed once.
 func (s *census) find() error {
 	s.places = map[string]string{}
 	return recorder.Walk(s.dir, func(rel string) error {
@@ -174,14 +174,15 @@ func (s *census) find() error {
 			return nil
 		}
 		if other, ok := s.places[name]; ok && s.both(other, rel) {
-			return &recorder.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings, Detail: "the recording is there twice, also as " + other}
+			return &recorder.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings,
+				Detail: "the recording exists twice, also as " + other}
 		}
 		s.places[name] = rel
 		return nil
 	})
 }
 
-// both reports whether a file is in two places, and was not moved from one to the other by a gateway that is running.
+// both reports whether a file is in two places, and a running gateway did not move it meanwhile.
 func (s *census) both(a, b string) bool {
 	_, errA := os.Lstat(filepath.Join(s.dir, a))
 	_, errB := os.Lstat(filepath.Join(s.dir, b))
@@ -296,7 +297,7 @@ func mayShred(open ledger.OpenBody, atMS int64) bool {
 	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
 
-// strangers counts recordings that were never announced: nothing can have run under them, because the device demands the leaf.
+// strangers counts recordings that were never announced. No session ran with them, because the device demands the leaf.
 func (s *census) strangers(known map[string]bool) error {
 	n := 0
 	for name := range s.places {

@@ -30,9 +30,9 @@ type Log interface {
 // Part is one container of an export.
 type Part struct {
 	Open    uint64  // index of its open leaf
-	End     *uint64 // of its close or interrupted leaf; nil: looked for among the newest
+	End     *uint64 // index of its close or interrupted leaf; nil: searched among the newest
 	Pass    []byte
-	Started time.Time // its files lie in the directory of that day; zero: they are searched
+	Started time.Time // its files are in the directory of that day; zero: all days are searched
 }
 
 // Export says what goes into a bundle.
@@ -213,7 +213,7 @@ func (x *exporter) part(n uint32, p Part) error {
 	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, recorder.FileName(x.e.Session, n): &out.Recording} {
 		f, err := recorder.OpenFile(x.e.Dir, name, p.Started)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // what is gone is missing in the bundle too, and the verifier says so
+			continue // a missing file is missing in the bundle too, and the verifier reports it
 		}
 		if err != nil {
 			return err
@@ -231,9 +231,9 @@ func (x *exporter) part(n uint32, p Part) error {
 	return nil
 }
 
-// sizeOfPiece gives how many bytes of a file go into the bundle. A container is closed a moment before the log says so. An
-// export in between takes what was recorded without the close: a closed recording without an end in the log is what a
-// verifier calls wrong.
+// sizeOfPiece gives how many bytes of a file go into the bundle. A container is closed a moment before the log says so.
+// An export in between leaves the close out: a verifier reports a closed recording without an end in the log as a
+// fault.
 func sizeOfPiece(f *os.File, open bool) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -14,12 +14,13 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// TestAnExportBetweenTheCloseAndItsLeafIsOfASessionThatRuns takes a bundle, and checks the recording alone, at each step of
-// a session's end: none of them may read as tampering.
-func TestAnExportBetweenTheCloseAndItsLeafIsOfASessionThatRuns(t *testing.T) {
+// TestAnExportBetweenTheCloseAndItsLeafShowsARunningSession takes a bundle, and checks the recording alone, at each
+// step of a session's end: none of them may read as tampering.
+func TestAnExportBetweenTheCloseAndItsLeafShowsARunningSession(t *testing.T) {
 	h := newHouse(t)
 	ran := bundletest.Ran{SID: id.NewSession()}
-	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
+	rec := must(h.Node.Create(t.Context(),
+		recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
 	o := h.Open(ran, rec, 0)
 	ran.Parts = []bundletest.Part{{Open: o.Index, Pass: o.Pass, Started: rec.Started()}}
 	if err := rec.Output(t.Context(), 1, 1, []byte("hello\n")); err != nil {
@@ -39,7 +40,8 @@ func TestAnExportBetweenTheCloseAndItsLeafIsOfASessionThatRuns(t *testing.T) {
 	holds("while it runs", "no end in the log")
 	closed := must(rec.Close(t.Context(), "exit"))(t)
 	holds("closed, and the log does not know it", "no end in the log")
-	body := must(ledger.CloseBody{Session: ran.SID, Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Reason: "exit", AtMS: 1}.Marshal())(t)
+	body := must(ledger.CloseBody{Session: ran.SID, Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq,
+		Bytes: closed.Bytes, Reason: "exit", AtMS: 1}.Marshal())(t)
 	must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: body}))(t)
 	holds("once the log knows it", "closed as entry")
 }
@@ -49,7 +51,8 @@ func TestNoReadingOfASessionThatEndsFindsAFault(t *testing.T) {
 	h := newHouse(t)
 	for range 15 {
 		ran := bundletest.Ran{SID: id.NewSession()}
-		rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
+		rec := must(h.Node.Create(t.Context(),
+			recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
 		o := h.Open(ran, rec, 0)
 		ran.Parts = []bundletest.Part{{Open: o.Index, Pass: o.Pass, Started: rec.Started()}}
 		path, done := h.Find(recorder.FileName(ran.SID, 0)), make(chan struct{})
@@ -76,7 +79,8 @@ func TestNoReadingOfASessionThatEndsFindsAFault(t *testing.T) {
 			}
 		}
 		closed := must(rec.Close(t.Context(), "exit"))(t)
-		body := must(ledger.CloseBody{Session: ran.SID, Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Reason: "exit", AtMS: time.Now().Add(-h.Ago).UnixMilli()}.Marshal())(t)
+		body := must(ledger.CloseBody{Session: ran.SID, Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq,
+			Bytes: closed.Bytes, Reason: "exit", AtMS: time.Now().Add(-h.Ago).UnixMilli()}.Marshal())(t)
 		must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: body}))(t)
 		close(done)
 		reading.Wait()

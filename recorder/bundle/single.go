@@ -64,7 +64,7 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 		v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
 		return v.r, nil
 	}
-	info, err := f.Stat() // the log was read after the recording, and may know more of it
+	info, err := f.Stat() // the log was read after the recording, and may be ahead of it
 	if err != nil {
 		return v.r, err
 	}

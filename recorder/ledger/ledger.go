@@ -104,8 +104,8 @@ func Create(dir, origin string, s note.Signer, copies ...string) (*Log, error) {
 }
 
 // Open opens a log and checks that its entries give its last checkpoint, and that what was published before, in its own
-// directory and in copies, is not ahead of it or of another tree. Copies are further directories that get every tile and the
-// data file itself, from which Restore makes the log again.
+// directory and in copies, is not ahead of it or of another tree. Copies are further directories that get every tile
+// and the data file itself, from which Restore rebuilds the log.
 func Open(dir string, s note.Signer, copies ...string) (*Log, error) {
 	l := &Log{dir: dir, signer: s}
 	l.idle = sync.NewCond(&l.mu)

@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 )
 
-// A copy of the log holds, beside the tiles for outsiders, a data file that is byte for byte the beginning of the
-// log's own. Leaves alone would not do: after the loss of the log's disk the log must go on, and it cannot without
-// what its leaves commit to. Unlike the tiles the data file is synced, or a power cut could leave the copy behind
-// what devices have seen. It lies in a directory of its own, so that the tiles can be served to outsiders without it.
+// A copy of the log holds, beside the tiles for outsiders, a data file that is byte for byte the beginning of the log's
+// own. Leaves alone are not enough: after the loss of its disk the log must continue, and for that it needs the bodies
+// that its leaves commit to. Unlike the tiles, the data file is synced: otherwise a power cut could leave the copy
+// behind the log that devices have seen. It is in a separate directory, so that the tiles can be served to outsiders
+// without it.
 const privateDir = "private"
 
 // mirrorPath is the data file of a copy.
@@ -54,7 +55,7 @@ func (l *Log) mirrored(dir string) (int64, error) {
 	return same, l.has(dir, c.last)
 }
 
-// commonPrefix gives the number of bytes in which two files begin alike.
+// commonPrefix gives the length of the common prefix of two files.
 func commonPrefix(a, b io.Reader) (int64, error) {
 	x, y := make([]byte, 1<<20), make([]byte, 1<<20)
 	for at := int64(0); ; {

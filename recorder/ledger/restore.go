@@ -34,8 +34,9 @@ func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoin
 	whole := &Copy{Head: head, hashes: c.hashes}
 	for _, held := range append(shown, atLeast...) {
 		if err := whole.Extends(held); err != nil {
-			return Checkpoint{}, errkind.New(errkind.Conflict, fmt.Sprintf("the copy of the log in %s cannot be used: %v",
-				copyDir, err)).
+			return Checkpoint{}, errkind.New(errkind.Conflict,
+				fmt.Sprintf("the copy of the log in %s cannot be used: %v",
+					copyDir, err)).
 				WithHint("Look for a newer copy of the log: the signer's old disk, or a backup of the second copy's disk.")
 		}
 	}
@@ -63,7 +64,8 @@ func openCopyData(copyDir string) (*os.File, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("there is no %s, from which alone the log can go on", path)).
+		return nil, errkind.New(errkind.Conflict,
+			fmt.Sprintf("%s is missing, and only this file can restore the log", path)).
 			WithHint("Mount the disk that [ledger] second_copy names. A copy made by an older release holds leaves only, " +
 				"which verifiers read.")
 	case err != nil:
@@ -86,8 +88,8 @@ func checkCopyData(f *os.File, verifierKey string) (*contents, Checkpoint, error
 	}
 	root, err := rootAt(uint64(len(c.offsets)), c.hashes)
 	if err != nil || uint64(len(c.offsets)) != head.Size || root != head.Root {
-		return nil, head, fmt.Errorf("its entries do not give its checkpoint of size %d: an entry was changed, added or "+
-			"taken away", head.Size)
+		return nil, head, fmt.Errorf("its entries do not match its checkpoint of size %d: an entry was changed, added or "+
+			"removed", head.Size)
 	}
 	for i, at := range c.offsets {
 		if err := checkBody(f, at, c.end); err != nil {
@@ -133,7 +135,8 @@ func place(f *os.File, n int64, dir string) error {
 	}
 	path := filepath.Join(dir, dataFile)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return errkind.New(errkind.Conflict, fmt.Sprintf("%s is there already; a log is never replaced", path)).Because(err)
+		return errkind.New(errkind.Conflict,
+			fmt.Sprintf("%s is there already; a log is never overwritten", path)).Because(err)
 	}
 	to, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -153,7 +156,7 @@ func place(f *os.File, n int64, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// notShown refuses to begin a log where a copy already shows one: its entries would be signed a second time.
+// notShown refuses to begin a log if a copy already contains one: its entries would be signed a second time.
 func notShown(s note.Signer, copies []string) error {
 	for _, dir := range copies {
 		for _, name := range []string{"checkpoint", filepath.Join(privateDir, dataFile)} {
@@ -161,10 +164,11 @@ func notShown(s note.Signer, copies []string) error {
 			if err != nil || info.Size() == 0 {
 				continue
 			}
-			return errkind.New(errkind.Conflict, fmt.Sprintf("there is no log here, but its copy in %s holds one of %s", dir,
-				s.Name())).
-				WithHint("`sallyport restore --log --config FILE`, as the signer's user, puts the log back from that copy. " +
-					"For a new installation name an empty directory.")
+			return errkind.New(errkind.Conflict,
+				fmt.Sprintf("there is no log here, but the copy in %s holds the log %s", dir,
+					s.Name())).
+				WithHint("`sallyport restore --log --config FILE`, as the signer's user, restores the log from that copy.  " +
+					"For a new installation, use an empty directory.")
 		}
 	}
 	return nil

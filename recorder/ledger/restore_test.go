@@ -64,7 +64,7 @@ func TestACopyThatWasChangedIsNotRestored(t *testing.T) {
 		"a flipped byte in a body": {func(t *testing.T, second string) { flip(t, mirrorPath(second), "a body") },
 			"it shrank"},
 		"no data file": {func(t *testing.T, second string) { remove(t, mirrorPath(second)) },
-			"from which alone the log can go on"},
+			"only this file can restore the log"},
 		"a link": {func(t *testing.T, second string) {
 			path := mirrorPath(second)
 			if err := os.Rename(path, path+".x"); err != nil {
@@ -100,7 +100,7 @@ func TestACopyThatWasChangedIsNotRestored(t *testing.T) {
 	}
 }
 
-func TestALogIsNeitherReplacedNorTakenForAnOlderOne(t *testing.T) {
+func TestALogIsNeverOverwrittenOrReplacedByAnOlderOne(t *testing.T) {
 	dir, second, verifier, head, _ := copied(t, 20)
 	if _, err := Restore(second, dir, verifier); errkind.KindOf(err) != errkind.Conflict {
 		t.Errorf("over a log that is there: got %v", err)
@@ -163,7 +163,7 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// flip changes one bit where text first stands in a file.
+// flip changes one bit at the first occurrence of text in a file.
 func flip(t *testing.T, path, text string) {
 	t.Helper()
 	raw, err := os.ReadFile(path)

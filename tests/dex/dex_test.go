@@ -50,7 +50,8 @@ func code(t *testing.T, issuer, name string) string {
 		}
 		return nil
 	}}
-	q := url.Values{"client_id": {"sallyport"}, "redirect_uri": {"http://127.0.0.1:1/callback"}, "response_type": {"code"}, "state": {"s"},
+	q := url.Values{"client_id": {"sallyport"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
+		"response_type": {"code"}, "state": {"s"},
 		"scope": {"openid profile email groups offline_access"}}
 	res, err := c.Get(issuer + "/auth?" + q.Encode())
 	for err == nil && res.StatusCode == http.StatusOK {
@@ -105,16 +106,20 @@ func exchange(t *testing.T, issuer string, form url.Values) (got tokens, claims 
 
 func TestDexSignsEachPersonInAndReadsGroupsAgain(t *testing.T) {
 	issuer, tell := started(t, "-person", "tess=service,night", "-person", "ada=it")
-	first, claims := exchange(t, issuer, url.Values{"grant_type": {"authorization_code"}, "code": {code(t, issuer, "tess")}, "redirect_uri": {"http://127.0.0.1:1/callback"}})
-	if groups := claims["groups"].([]any); claims["name"] != "tess" || !slices.Equal(groups, []any{"service", "night"}) || first.Refresh == "" {
+	first, claims := exchange(t, issuer, url.Values{"grant_type": {"authorization_code"},
+		"code": {code(t, issuer, "tess")}, "redirect_uri": {"http://127.0.0.1:1/callback"}})
+	if groups := claims["groups"].([]any); claims["name"] != "tess" ||
+		!slices.Equal(groups, []any{"service", "night"}) || first.Refresh == "" {
 		t.Errorf("got %v", claims)
 	}
-	if _, claims := exchange(t, issuer, url.Values{"grant_type": {"authorization_code"}, "code": {code(t, issuer, "ada")}, "redirect_uri": {"http://127.0.0.1:1/callback"}}); claims["name"] != "ada" {
+	if _, claims := exchange(t, issuer, url.Values{"grant_type": {"authorization_code"},
+		"code": {code(t, issuer, "ada")}, "redirect_uri": {"http://127.0.0.1:1/callback"}}); claims["name"] != "ada" {
 		t.Errorf("got %v", claims)
 	}
 	io.WriteString(tell, "tess=night\n")
 	io.WriteString(tell, "ada=it\n") // taken only when the line before has been read
-	if _, claims := exchange(t, issuer, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}); !slices.Equal(claims["groups"].([]any), []any{"night"}) {
+	if _, claims := exchange(t, issuer, url.Values{"grant_type": {"refresh_token"},
+		"refresh_token": {first.Refresh}}); !slices.Equal(claims["groups"].([]any), []any{"night"}) {
 		t.Errorf("refreshed: got %v", claims)
 	}
 }

@@ -1,12 +1,12 @@
-// Command dex is a real dex (dexidp/dex as a library) for tests and rehearsals: one OAuth client, people whom nobody
-// asks for a password, everything in memory, one loopback listener.
+// Command dex is a real dex (dexidp/dex as a library) for tests and rehearsals: one OAuth client, people without
+// passwords, everything in memory, one loopback listener.
 //
 //	go -C tests/dex build -o BIN .
 //	BIN -listen 127.0.0.1:5556 -client sallyport -secret-file FILE -redirect https://access.example/callback/dex -person tess=service,night
 //
 // It prints {"issuer":"…"} once it serves. With one person, signing in asks nothing; with several, dex's page has a
-// link for each. A line NAME=GROUP,GROUP on standard input replaces somebody's groups, and counts from the next
-// sign-in or refresh.
+// link for each. A line NAME=GROUP,GROUP on standard input replaces a person's groups from the next sign-in or refresh
+// on.
 package main
 
 import (
@@ -64,7 +64,7 @@ func readFlags(args []string) (options, error) {
 		o.secret = strings.TrimSpace(string(raw))
 	}
 	if host, _, err := net.SplitHostPort(o.listen); err != nil || !net.ParseIP(host).IsLoopback() {
-		return o, fmt.Errorf("-listen %s: must be a loopback address, because anybody who reaches it is signed in", o.listen)
+		return o, fmt.Errorf("-listen %s: must be a loopback address, because it signs in everyone who reaches it", o.listen)
 	}
 	if o.secret == "" || o.redirect == "" || len(o.people.groups) == 0 {
 		return o, fmt.Errorf("-secret or -secret-file, -redirect and -person are required")
@@ -98,7 +98,8 @@ func run(ctx context.Context, o *options, in io.Reader, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		scheme, l = "https", tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+		scheme, l = "https", tls.NewListener(l,
+			&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	}
 	if o.issuer == "" {
 		o.issuer = scheme + "://" + l.Addr().String() + "/dex"
@@ -132,7 +133,8 @@ func provider(ctx context.Context, o *options, pages string) (http.Handler, erro
 	log := logrus.New()
 	log.Out, log.Level = os.Stderr, logrus.ErrorLevel
 	server.ConnectorsConfig[connectorType] = func() server.ConnectorConfig { return &personConfig{people: o.people} }
-	s := storage.WithStaticClients(memory.New(log), []storage.Client{{ID: o.client, Secret: o.secret, RedirectURIs: []string{o.redirect}, Name: o.client}})
+	s := storage.WithStaticClients(memory.New(log),
+		[]storage.Client{{ID: o.client, Secret: o.secret, RedirectURIs: []string{o.redirect}, Name: o.client}})
 	return server.NewServer(ctx, server.Config{
 		Issuer:             o.issuer,
 		Storage:            storage.WithStaticConnectors(s, o.people.connectors()),

@@ -19,7 +19,7 @@ import (
 // connectorType names our connector among dex's.
 const connectorType = "person"
 
-// people are those whom dex knows, with their groups as of now.
+// people are dex's users, with their current groups.
 type people struct {
 	mu     sync.Mutex
 	groups map[string][]string
@@ -37,7 +37,7 @@ func (p *people) set(text string) error {
 	return nil
 }
 
-// of gives somebody as dex knows them now.
+// of gives a person with their current groups.
 func (p *people) of(name string, was connector.Identity) connector.Identity {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +54,7 @@ func (p *people) connectors() []storage.Connector {
 	return all
 }
 
-// personConfig is how dex opens the connector of one person.
+// personConfig configures dex's connector for one person.
 type personConfig struct {
 	Name   string `json:"name"`
 	people *people

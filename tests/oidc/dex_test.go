@@ -38,7 +38,8 @@ func (s *site) dex(people ...string) *dex {
 	if out, err := exec.Command("go", "-C", "../dex", "build", "-o", s.path("dex"), ".").CombinedOutput(); err != nil {
 		s.t.Fatalf("%v\n%s", err, out)
 	}
-	args := []string{"-client", "dex", "-secret", clientSecret, "-redirect", s.url + "/callback/dex", "-tls-cert", s.path("ca.pem"), "-tls-key", s.authority()}
+	args := []string{"-client", "dex", "-secret", clientSecret, "-redirect", s.url + "/callback/dex", "-tls-cert",
+		s.path("ca.pem"), "-tls-key", s.authority()}
 	for _, p := range people {
 		args = append(args, "-person", p)
 	}
@@ -73,7 +74,8 @@ func (s *site) authority() (key string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true,
+	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true,
 		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, &c, &c, k.Public(), k)
 	if err != nil {
@@ -97,7 +99,7 @@ func (s *site) trusts(name string) *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
-// follows clicks somebody's link on dex's page.
+// follows clicks a person's link on dex's page.
 func follows(name string) func(*testenv.Browser) {
 	return func(b *testenv.Browser) {
 		for rest := b.Body; ; {
@@ -116,13 +118,14 @@ func follows(name string) func(*testenv.Browser) {
 	}
 }
 
-// TestPeopleOfDexUseTheGateway is a whole life with a signer of its own: groups come with the scope that dex lists, a
+// TestPeopleOfDexUseTheGateway covers a whole life with a separate signer: groups come with the scope that dex lists, a
 // session opens, and a group that is withdrawn is noticed in gateway and signer.
 func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	s := newSite(t)
 	d := s.dex("ada=it", "tess=service")
 	s.serve(fmt.Sprintf("[[identity]]\nname = \"dex\"\nissuer = %q\nclient_id = \"dex\"\nclient_secret_file = %q\nca_file = %q\nno_refresh_at_most = \"20s\"\n"+
-		"[identity.groups]\nit = \"administrators\"\nservice = \"technicians\"\n", d.issuer, s.path("secret"), s.path("ca.pem")) + s.apart())
+		"[identity.groups]\nit = \"administrators\"\nservice = \"technicians\"\n", d.issuer, s.path("secret"),
+		s.path("ca.pem")) + s.apart())
 	people := map[string]*testenv.Person{}
 	for _, name := range []string{"ada", "tess"} {
 		people[name] = testenv.NewPerson(t, s.url)
@@ -137,7 +140,8 @@ func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	}
 	own, row := signer.NewClient(s.socket), s.signIns(d.issuer, whoami(t, tess).Subject)[0]
 	for access, want := range map[string]bool{"": true, "that of another sign-in": false} {
-		if err := own.Identify(t.Context(), signer.Evidence{IDToken: row.IDToken, AccessToken: access}); (err == nil) != want {
+		if err := own.Identify(t.Context(),
+			signer.Evidence{IDToken: row.IDToken, AccessToken: access}); (err == nil) != want {
 			t.Errorf("at_hash and the access token %q: got %v", access, err)
 		}
 	}
@@ -148,7 +152,8 @@ func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	if _, err := io.WriteString(d.people, "tess=canteen\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the withdrawn group is gone", func() bool { return tess.Run("shell", "press-1", "--", "true").Status == 77 })
+	eventually(t, "the withdrawn group is gone",
+		func() bool { return tess.Run("shell", "press-1", "--", "true").Status == 77 })
 	if text := s.doctor(); !strings.Contains(text, d.issuer+" answers") {
 		t.Errorf("doctor does not reach dex by its private authority:\n%s", text)
 	}

@@ -26,10 +26,11 @@ func (s *site) apart() string {
 			s.t.Fatal(err)
 		}
 	}
-	return fmt.Sprintf("[signer]\nsocket = %q\ndir = %q\ngateway_user = \"%d\"\n", s.socket, s.path("signer"), os.Getuid())
+	return fmt.Sprintf("[signer]\nsocket = %q\ndir = %q\ngateway_user = \"%d\"\n", s.socket, s.path("signer"),
+		os.Getuid())
 }
 
-// signIns reads somebody's sign-ins as the gateway has stored them: what a taken data plane would have.
+// signIns reads a person's sign-ins as the gateway has stored them, as a compromised data plane would.
 func (s *site) signIns(issuer, sub string) []store.WebSession {
 	s.t.Helper()
 	db, err := sqlite.Open(s.t.Context(), filepath.Join(s.path("data"), "gateway.db"), sqlite.Options{})
@@ -44,11 +45,12 @@ func (s *site) signIns(issuer, sub string) []store.WebSession {
 	return rows
 }
 
-// TestASignerOfItsOwnWantsEvidenceThatIsFresh lets two providers answer by the letter of the specification: groups at
-// userinfo alone, and a refresh token for consent alone, which the second is never asked for.
+// TestASignerOfItsOwnWantsEvidenceThatIsFresh uses two providers that follow the specification strictly: groups only at
+// userinfo, and a refresh token only with consent, which is never requested from the second.
 func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	s := newSite(t)
-	f := foreign{Alg: "ES256", GroupsInUserInfo: true, AsksConsent: true, People: map[string]person{"tess": {"Tess", []string{"service"}}}}
+	f := foreign{Alg: "ES256", GroupsInUserInfo: true, AsksConsent: true,
+		People: map[string]person{"tess": {"Tess", []string{"service"}}}}
 	_, acme, a := s.provider("acme", f, "", `"service" = "technicians"`)
 	_, beta, b := s.provider("beta", f, "prompt = \"never\"\nno_refresh_at_most = \"10s\"", `"service" = "technicians"`)
 	s.serve(a + b + s.apart())
@@ -95,7 +97,8 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 		}
 	}
 	time.Sleep(time.Until(other.ConfirmedAt.Add(11 * time.Second)))
-	if err := own.Identify(t.Context(), good); errkind.KindOf(err) != errkind.Signin || !strings.Contains(err.Error(), "has not confirmed") {
+	if err := own.Identify(t.Context(), good); errkind.KindOf(err) != errkind.Signin ||
+		!strings.Contains(err.Error(), "has not confirmed") {
 		t.Errorf("an id token that is older than no_refresh_at_most: got %v", err)
 	}
 	if got := short.Run("whoami"); got.Status != 1 {
@@ -116,8 +119,9 @@ func (s *site) metrics() string {
 	return testenv.NewBrowser(s.t).Took(http.DefaultClient.Do(r)).Body
 }
 
-// doctor gives what it says of this gateway, whatever it thinks of the rest.
+// doctor gives the output of doctor for this gateway, whatever its exit status.
 func (s *site) doctor() string {
-	out, _ := exec.Command(filepath.Join(s.bin, "sallyport"), "doctor", "--config", s.path("gateway.toml")).CombinedOutput()
+	out, _ := exec.Command(filepath.Join(s.bin, "sallyport"), "doctor", "--config",
+		s.path("gateway.toml")).CombinedOutput()
 	return string(out)
 }

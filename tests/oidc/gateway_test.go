@@ -102,7 +102,8 @@ func (s *site) serve(identities string) {
 	policy := s.write("policy.toml", strings.ReplaceAll(policyText, "LOGIN", account(s.t)))
 	config := fmt.Sprintf("[site]\nurl = %q\ndata_dir = %q\n[listen]\nhttps = %q\nmetrics_token_file = %q\n[tls]\nmode = \"behind-proxy\"\n[policy]\nfiles = [%q]\n"+
 		"[recording]\nreaders_files = [%q]\nunsealers_files = [%q]\njournal = \"64MiB\"\nballast = \"16MiB\"\nlow_water = \"256MiB\"\n%s",
-		s.url, s.path("data"), strings.TrimPrefix(s.url, "http://"), s.path("secret"), policy, recipients, recipients, identities)
+		s.url, s.path("data"), strings.TrimPrefix(s.url, "http://"), s.path("secret"), policy, recipients,
+		recipients, identities)
 	file := s.write("gateway.toml", config)
 	if s.socket != "" {
 		s.program("sallyport", "signer", "--config", file)

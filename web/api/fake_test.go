@@ -371,7 +371,8 @@ func (s *fakeStore) Parts(_ context.Context, want id.Session) ([]store.Part, err
 	return []store.Part{{Session: want}}, nil
 }
 func (s *fakeStore) Retained(_ context.Context, now time.Time) ([]store.Retained, error) {
-	return []store.Retained{{Class: "routine", Month: "2027-01", Recordings: 2, Bytes: 5, Oldest: now, First: now}}, s.broken
+	return []store.Retained{{Class: "routine", Month: "2027-01", Recordings: 2, Bytes: 5, Oldest: now,
+		First: now}}, s.broken
 }
 func (s *fakeStore) Decisions(context.Context, store.DecisionFilter) ([]store.Decision, error) {
 	return nil, nil

@@ -30,7 +30,8 @@ func (a *API) getSignIn(context.Context, *struct{}) (*answer[apitype.SignIn], er
 func (a *API) getMe(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype.Me], error) {
 	p := who.Person
 	out := apitype.Me{Name: who.name(), Issuer: p.ID.Issuer, Subject: p.ID.Subject, Provider: who.Provider, Groups: list(p.Groups), Via: who.Via,
-		SignedInAt: when(who.SignedInAt), SecondFactorAt: when(p.SecondFactorAt), Expires: who.Expires.UTC(), NoRefresh: who.NoRefresh, SiteName: a.cfg.Site.Name, Demo: a.cfg.Site.Demo,
+		SignedInAt: when(who.SignedInAt), SecondFactorAt: when(p.SecondFactorAt), Expires: who.Expires.UTC(),
+		NoRefresh: who.NoRefresh, SiteName: a.cfg.Site.Name, Demo: a.cfg.Site.Demo,
 		Roles: list(who.policy.Roles(p.Groups)), Duties: []string{}}
 	if p.Machine != "" { // its maker's groups only close rules for it
 		out.Groups, out.Roles = []string{}, []string{}

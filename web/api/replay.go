@@ -76,7 +76,8 @@ func (a *API) withParts(ctx context.Context, s store.Session) (store.Session, []
 	switch {
 	case err != nil || len(parts) > 0:
 	case slices.Contains(running, s.State):
-		err = errkind.New(errkind.Unavailable, "this session is being opened, and its recording has not begun").WithHint("Try again in a few seconds.")
+		err = errkind.New(errkind.Unavailable, "this session is being opened, and its recording has not begun").
+			WithHint("Try again in a few seconds.")
 	default:
 		err = errkind.New(errkind.NotFound, "this session has no record: it was not started").WithHint("`sallyport sessions show` says what became of it.")
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 func (a *API) registerRetention() {
-	handle(a, huma.Operation{OperationID: "get-retention-report", Method: http.MethodGet, Path: "/api/v1/retention/report", Tags: []string{"evidence"},
-		Summary:     "Which recordings may be deleted when",
+	handle(a, huma.Operation{OperationID: "get-retention-report", Method: http.MethodGet,
+		Path: "/api/v1/retention/report", Tags: []string{"evidence"},
+		Summary:     "From when recordings may be deleted",
 		Description: "With the duty review or administer. Nothing is deleted. The end of a retention time is what the log promised when the session began."}, a.retentionReport)
 }
 
@@ -29,7 +30,8 @@ func (a *API) retentionReport(ctx context.Context, who *Asker, _ *nothing) (*ans
 	}
 	out := apitype.Retention{At: now, Groups: []apitype.Retained{}}
 	for _, g := range rows {
-		out.Groups = append(out.Groups, apitype.Retained{Class: g.Class, Month: g.Month, Recordings: g.Recordings, Bytes: g.Bytes,
+		out.Groups = append(out.Groups, apitype.Retained{Class: g.Class, Month: g.Month, Recordings: g.Recordings,
+			Bytes:  g.Bytes,
 			Oldest: when(g.Oldest), First: when(g.First), Due: g.Due, DueBytes: g.DueBytes})
 	}
 	return body(out)

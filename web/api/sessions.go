@@ -44,7 +44,7 @@ type listSessions struct {
 	Site   string    `query:"site" maxLength:"200" doc:"the customer's place that the device stood at, whole"`
 	User   string    `query:"user" maxLength:"200" doc:"a name or the beginning of its words, a user name, an address of mail or a subject; small and large letters are one"`
 	State  string    `query:"state" maxLength:"200" doc:"one or more states, with commas between; running for all that have not ended"`
-	Record bool      `query:"recorded" doc:"only those of which a recording was begun"`
+	Record bool      `query:"recorded" doc:"only sessions whose recording was begun"`
 	From   time.Time `query:"from" doc:"asked for at or after"`
 	To     time.Time `query:"to" doc:"asked for before"`
 	Page   int       `query:"page" minimum:"1" maximum:"100000" default:"1"`
@@ -57,7 +57,8 @@ var (
 )
 
 func (in *listSessions) filter() (store.SessionFilter, error) {
-	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, Recorded: in.Record, From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
+	f := store.SessionFilter{Text: in.Text, Device: id.Device(in.Device), User: in.User, Recorded: in.Record,
+		From: in.From, To: in.To, Page: store.Page{Number: in.Page, Size: in.Size}}
 	if in.Site != "" {
 		f.Sites = []string{in.Site}
 	}
@@ -218,7 +219,8 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	}
 	out := apitype.SessionDetail{Session: shownSession(who, s), Parts: make([]apitype.Part, len(parts)), PolicySHA: hex(s.PolicySHA)}
 	for i, p := range parts {
-		out.Parts[i] = apitype.Part{Part: p.Part, File: placeOf(p), Bytes: p.Bytes, Started: p.Started, Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
+		out.Parts[i] = apitype.Part{Part: p.Part, File: placeOf(p), Bytes: p.Bytes, Started: p.Started,
+			Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
 	}
 	if out.Decision, err = a.decisionOn(ctx, s); err != nil {
 		return nil, err
@@ -231,7 +233,7 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	return body(out)
 }
 
-// placeOf gives where a part's container lies, as docs/recording-format.md says it.
+// placeOf gives the path of a part's container, as docs/recording-format.md defines it.
 func placeOf(p store.Part) string {
 	return filepath.ToSlash(recorder.Place(p.Session, p.Part, p.Started))
 }

@@ -156,7 +156,7 @@ type Check struct {
 	Level  string `json:"level" doc:"A no key, B reading key, C unsealing key, log"`
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
-	NotYet bool   `json:"not_yet,omitempty" doc:"what it compares is not written yet: neither proven nor broken"`
+	NotYet bool   `json:"not_yet,omitempty" doc:"the record is not written yet, so it is neither proven nor broken"`
 	Text   string `json:"text"`
 	File   string `json:"file,omitempty"`
 	Offset *int64 `json:"offset,omitempty"`

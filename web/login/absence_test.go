@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// lose takes everybody out of the provider's file, as after a restore without it, and gives them back.
+// lose empties the provider's file, as after a restore without it, and returns a function that restores it.
 func (s *site) lose() (find func()) {
 	s.t.Helper()
 	path := filepath.Join(s.people, "users.json")
@@ -47,7 +47,7 @@ func TestATokenWhosePersonIsMissingIsRefusedAndNotRevoked(t *testing.T) {
 	}
 }
 
-func TestWhatATokenHasOpenGoesOnWhileItsPersonIsMissing(t *testing.T) {
+func TestSessionsOfATokenContinueWhileItsPersonIsMissing(t *testing.T) {
 	s := newSite(t)
 	s.addToken(nil)
 	if _, err := s.Who(bearer(tokenText)); err != nil {

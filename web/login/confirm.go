@@ -11,27 +11,28 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// The signer accepts an id token for no_refresh_at_most after it was issued, whatever we say. So a sign-in without a
-// refresh token ends here at that time too, and one with a refresh token is refreshed before its evidence is too old,
-// also where nothing has used it since the gateway started.
+// The signer accepts an id token for no_refresh_at_most after it was issued, whatever the gateway claims. So a sign-in
+// without a refresh token ends here at that time too, and one with a refresh token is refreshed before its evidence is
+// too old, even if it was not used since the gateway started.
 
-// evidence is what the signer is shown.
+// evidence is the evidence that the signer gets.
 func evidence(row store.WebSession, addr string) signer.Evidence {
 	return signer.Evidence{IDToken: row.IDToken, AccessToken: row.AccessToken, ClientAddr: addr}
 }
 
-// identify lets the signer ask userinfo now: an access token may be over in minutes. What it cannot learn now it asks
-// again when somebody opens a session.
+// identify lets the signer ask userinfo now: an access token may expire in minutes. If that fails, the signer asks
+// again when the person opens a session.
 func (s *Service) identify(ctx context.Context, row store.WebSession) {
 	if row.AccessToken == "" {
 		return
 	}
 	if err := s.cfg.Identify(ctx, evidence(row, row.Addr)); err != nil {
-		s.cfg.Log.Warn("the signer could not learn who signed in", slog.String("provider", row.Provider), slog.Any("error", err))
+		s.cfg.Log.Warn("the signer could not learn who signed in", slog.String("provider", row.Provider),
+			slog.Any("error", err))
 	}
 }
 
-// withoutRefresh bounds a sign-in that the provider will say nothing new about.
+// withoutRefresh limits a sign-in that the provider will not confirm again.
 func (s *Service) withoutRefresh(row *store.WebSession) {
 	row.NoRefresh = true
 	if end := row.ConfirmedAt.Add(s.noRefreshAtMost(row.Provider)); end.Before(row.Expires) {
@@ -39,7 +40,7 @@ func (s *Service) withoutRefresh(row *store.WebSession) {
 	}
 }
 
-// noRefreshAtMost is the provider's, and zero for one that is configured no more.
+// noRefreshAtMost is the provider's limit, and zero for a provider that is no longer configured.
 func (s *Service) noRefreshAtMost(provider string) time.Duration {
 	p, err := s.cfg.Providers.Named(provider)
 	if err != nil {
@@ -48,14 +49,14 @@ func (s *Service) noRefreshAtMost(provider string) time.Duration {
 	return p.NoRefreshAtMost()
 }
 
-// retryConfirm is how long a provider that did not answer is not asked again while somebody waits.
+// retryConfirm is the pause before a provider that did not answer is asked again for a waiting request.
 const retryConfirm = time.Minute
 
-// unasked is why a sign-in ends whose refresh token is gone.
-const unasked = "the provider cannot be asked about it any more"
+// unasked is the reason for the end of a sign-in whose refresh token is gone.
+const unasked = "the provider can no longer be asked about it"
 
-// confirmed gives a session whose evidence the signer accepts for a while, as far as the provider can be asked. One
-// that it can no longer be asked about has ended.
+// confirmed gives a session whose evidence the signer will still accept for a while, if the provider answers. It ends a
+// session that the provider can no longer be asked about.
 func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.Time) (store.WebSession, error) {
 	most := s.noRefreshAtMost(row.Provider)
 	if now.Sub(row.ConfirmedAt) < most-most/4 || row.NoRefresh || !s.mayTry(row.IDHash, now) {
@@ -73,7 +74,7 @@ func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.
 	return row, err
 }
 
-// mayTry lets one question through in retryConfirm.
+// mayTry allows one request to the provider in retryConfirm.
 func (s *Service) mayTry(hash [32]byte, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +99,7 @@ func (s *Service) mayTryAgain(hash [32]byte) {
 func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since time.Time) bool {
 	holder, ok, err := s.holder(ctx, row)
 	if err != nil || !ok {
-		return err != nil // not known is not no
+		return err != nil // an error does not prove that there is none
 	}
 	s.flight.Do(hex.EncodeToString(holder.IDHash[:]), func() (any, error) {
 		now, err := s.cfg.Store.WebSession(ctx, holder.IDHash)
@@ -111,8 +112,8 @@ func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since tim
 	return true
 }
 
-// holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the one
-// that it came of. A browser that has been idle for too long ends here, which hands its refresh token on.
+// holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the browser
+// session that created it. A browser that has been idle for too long ends here, which hands its refresh token on.
 func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
 	if row.RefreshToken != "" || row.Kind != store.KindCLI {
 		return row, row.RefreshToken != "", nil
@@ -131,7 +132,7 @@ func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSe
 	return row, false, err
 }
 
-// heir finds who has taken a refresh token over.
+// heir finds the session that has taken over a refresh token.
 func (s *Service) heir(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, row.Principal)
 	for _, h := range all {
@@ -142,7 +143,8 @@ func (s *Service) heir(ctx context.Context, row store.WebSession) (store.WebSess
 	return row, false, err
 }
 
-// sameSignIn reports whether two sessions came of one sign-in. Where the provider names no session, its moment does.
+// sameSignIn reports whether two sessions came from one sign-in. If the provider names no session, they are compared by
+// the time of the sign-in.
 func sameSignIn(a, b store.WebSession) bool {
 	return a.Provider == b.Provider && a.SID == b.SID && (a.SID != "" || a.AuthTime.Equal(b.AuthTime))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/oidcauth"
 )
 
-// noRefresh is a provider that gives no refresh token: the built-in one always does, so it is taken out of its answers.
+// noRefresh is a provider that gives no refresh token: it removes the token from the built-in provider's answers.
 type noRefresh struct{}
 
 func (noRefresh) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -32,7 +32,7 @@ func (noRefresh) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// restart forgets what a process remembers of sessions.
+// restart clears what a process remembers of sessions.
 func (s *site) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +47,8 @@ func TestASignInWithoutRefreshTokenEndsAfterNoRefreshAtMost(t *testing.T) {
 	if err != nil || !web.NoRefresh || !cli.NoRefresh || !web.Expires.Equal(cli.Expires) {
 		t.Fatalf("got %+v and %+v, %v", web, cli, err)
 	}
-	if got := web.Expires.Sub(s.clock.now()); got > oidcauth.DefaultNoRefresh || got < oidcauth.DefaultNoRefresh-time.Minute {
+	if got := web.Expires.Sub(s.clock.now()); got > oidcauth.DefaultNoRefresh ||
+		got < oidcauth.DefaultNoRefresh-time.Minute {
 		t.Errorf("it lasts %s", got)
 	}
 	s.clock.forward(oidcauth.DefaultNoRefresh - time.Minute)
@@ -71,7 +72,7 @@ func TestEvidenceIsRenewedBeforeTheSignerRefusesIt(t *testing.T) {
 	s := newSite(t)
 	b := s.signIn(s.browser())
 	first := s.who(b)
-	s.inUse[first.Key] = true // or it would be idle
+	s.inUse[first.Key] = true // otherwise it would be idle
 	s.clock.forward(oidcauth.DefaultNoRefresh/4*3 - time.Minute)
 	s.restart()
 	if s.who(b).Evidence.IDToken != first.Evidence.IDToken {
@@ -89,7 +90,8 @@ func TestEvidenceIsRenewedBeforeTheSignerRefusesIt(t *testing.T) {
 }
 
 func TestACommandLineAloneAfterARestartIsConfirmedByItsBrowsersRefreshToken(t *testing.T) {
-	for name, idle := range map[string]time.Duration{"the browser is still there": 50 * time.Minute, "the browser was idle for too long": 3 * time.Hour} {
+	for name, idle := range map[string]time.Duration{"the browser is still there": 50 * time.Minute,
+		"the browser was idle for too long": 3 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			b := s.signIn(s.browser())
@@ -100,7 +102,8 @@ func TestACommandLineAloneAfterARestartIsConfirmedByItsBrowsersRefreshToken(t *t
 			}
 			s.clock.forward(idle)
 			s.restart()
-			if err := s.idp.Users().Change("technician", func(u *idp.User) error { u.Groups = []string{"elsewhere"}; return nil }); err != nil {
+			if err := s.idp.Users().Change("technician",
+				func(u *idp.User) error { u.Groups = []string{"elsewhere"}; return nil }); err != nil {
 				t.Fatal(err)
 			}
 			after, err := s.Who(bearer(tok.Bearer))

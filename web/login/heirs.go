@@ -13,7 +13,7 @@ import (
 // browser's session it came of holds for it too, and when the browser's ends before the day is over, it takes the
 // refresh token over. Otherwise nobody would ask the provider about a command line for the rest of its life.
 
-// eachOf calls f with the command lines that came of a browser's sign-in and know nothing newer.
+// eachOf calls f for the command lines that came from a browser's sign-in and have nothing newer.
 func (s *Service) eachOf(ctx context.Context, web store.WebSession, f func(store.WebSession) error) error {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, web.Principal)
 	for _, row := range all {
@@ -47,7 +47,8 @@ func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
 			return nil
 		}
 		given = true
-		cli.RefreshToken, cli.IDToken, cli.AccessToken, cli.ConfirmedAt = web.RefreshToken, web.IDToken, web.AccessToken, web.ConfirmedAt
+		cli.RefreshToken, cli.IDToken, cli.AccessToken, cli.ConfirmedAt = web.RefreshToken, web.IDToken,
+			web.AccessToken, web.ConfirmedAt
 		return s.put(ctx, cli)
 	})
 }

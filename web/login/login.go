@@ -101,8 +101,8 @@ type Service struct {
 	devices *pending.Codes[asking, [32]byte]
 	starts  *meter
 	guesses *meter
-	asks    sync.WaitGroup     // one for each question to a provider that Run has begun
-	flight  singleflight.Group // one question at a time about a sign-in: a refresh token that is used twice ends it
+	asks    sync.WaitGroup     // one for each request to a provider that Run has begun
+	flight  singleflight.Group // one request at a time for a sign-in: using a refresh token twice ends it
 
 	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity

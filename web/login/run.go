@@ -72,8 +72,8 @@ func (s *Service) sweep(ctx context.Context) {
 // atOnce bounds how many questions to providers are under way.
 const atOnce = 8
 
-// askAgain asks the provider about sessions that were used since it was asked last, or have something open. A command
-// line is asked about through the sign-in that has its refresh token.
+// askAgain asks the provider about sessions that were used since the last time, or that have something open. For a
+// command line it uses the sign-in that has its refresh token.
 func (s *Service) askAgain(ctx context.Context) {
 	now := s.cfg.Now()
 	var due []store.WebSession
@@ -85,7 +85,8 @@ func (s *Service) askAgain(ctx context.Context) {
 		}
 	}
 	for _, a := range s.active {
-		if under+len(due) < atOnce && !a.asking && (a.row.RefreshToken != "" || a.row.Kind == store.KindCLI) && now.Sub(a.asked) >= s.cfg.Refresh {
+		if under+len(due) < atOnce && !a.asking && (a.row.RefreshToken != "" || a.row.Kind == store.KindCLI) &&
+			now.Sub(a.asked) >= s.cfg.Refresh {
 			a.asking = true
 			due = append(due, a.row)
 		}
@@ -97,7 +98,8 @@ func (s *Service) askAgain(ctx context.Context) {
 }
 
 func (s *Service) ask(ctx context.Context, row store.WebSession, now time.Time) {
-	if asked := s.refreshOf(ctx, row, now.Add(-s.cfg.Refresh/2)); !asked && !row.NoRefresh && now.Sub(row.ConfirmedAt) > s.noRefreshAtMost(row.Provider) {
+	if asked := s.refreshOf(ctx, row, now.Add(-s.cfg.Refresh/2)); !asked && !row.NoRefresh &&
+		now.Sub(row.ConfirmedAt) > s.noRefreshAtMost(row.Provider) {
 		s.end(ctx, row.IDHash, unasked)
 		return
 	}
@@ -153,7 +155,7 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 		}
 		row.IDToken, row.AccessToken, row.ConfirmedAt = in.IDToken, in.AccessToken, in.IssuedAt
 		row.NoRefresh, row.Expires = false, row.AuthTime.Add(s.cfg.Life)
-	} else { // it confirms the sign-in and says nothing about the person, and the signer has no newer evidence
+	} else { // it confirms the sign-in without new claims, so the signer has no newer evidence
 		s.withoutRefresh(&row)
 	}
 	row.RefreshToken = in.RefreshToken

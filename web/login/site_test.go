@@ -82,7 +82,8 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 		t.Fatal(err)
 	}
 	client := idp.Client{ID: "sallyport", Secret: "shared", Redirects: []string{s.url + "/callback/builtin"}, AfterLogout: []string{s.url + "/signin"}, BackChannel: s.url + "/backchannel/builtin"}
-	s.idp, err = idp.New(idp.Config{Issuer: s.url + "/idp", Dir: s.people, Clients: []idp.Client{client}, Now: s.clock.now, Log: s.log()})
+	s.idp, err = idp.New(idp.Config{Issuer: s.url + "/idp", Dir: s.people, Clients: []idp.Client{client},
+		Now: s.clock.now, Log: s.log()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +92,10 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 			t.Fatal(err)
 		}
 	}
-	c := oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport", ClientSecret: "shared",
-		RedirectURL: s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"}, AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now}
+	c := oidcauth.Config{Name: "builtin", ShownAs: "Guests", Issuer: s.url + "/idp", ClientID: "sallyport",
+		ClientSecret: "shared",
+		RedirectURL:  s.url + "/callback/builtin", Groups: map[string]string{"technicians": "technicians"},
+		AMR: []string{"mfa"}, MaxAge: 12 * time.Hour, Now: s.clock.now}
 	for _, e := range edit {
 		e(&c)
 	}

@@ -23,9 +23,10 @@ const unseen = 30 * 24 * time.Hour
 // askPerson is how old the provider's word on a token's person may be while the token is in use.
 const askPerson = 5 * time.Second
 
-// errUnheard refuses a token for now: that nothing is known of its person is no proof that they have left.
-var errUnheard = errkind.New(errkind.Unavailable, "nothing is known of the person of this API token, so it is refused for now; it is not revoked").
-	WithHint("Whoever runs the gateway looks whether the provider's people were restored. If the person has left, revoke the token.")
+// errUnheard refuses a token for now: an unknown person has not necessarily left.
+var errUnheard = errkind.New(errkind.Unavailable,
+	"the person of this API token is unknown, so the token is refused for now; it is not revoked").
+	WithHint("The gateway's administrator must check that the provider's users were restored. If the person has left, revoke the token.")
 
 // tokenUse is what is remembered of a token while it is used.
 type tokenUse struct {
@@ -117,7 +118,7 @@ func (s *Service) stillThere(ctx context.Context, t store.APIToken, who store.Pr
 	return nil
 }
 
-// left asks a person's provider whether they have left. Unless it says so, they have not.
+// left asks a person's provider whether they have left. Only a clear yes counts.
 func (s *Service) left(ctx context.Context, who id.Principal) (bool, error) {
 	for _, p := range s.cfg.Providers.All() {
 		if p.Issuer() != who.Issuer {
@@ -132,7 +133,7 @@ func (s *Service) left(ctx context.Context, who id.Principal) (bool, error) {
 	return false, nil
 }
 
-// leftForGood is left for what runs already: a provider that says nothing ends nothing.
+// leftForGood is left for running sessions: a provider that does not answer ends nothing.
 func (s *Service) leftForGood(ctx context.Context, who id.Principal) bool {
 	left, err := s.left(ctx, who)
 	return left && err == nil

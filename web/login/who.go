@@ -92,7 +92,8 @@ func (s *Service) session(ctx context.Context, secret, kind string, addr netip.A
 	}
 	return Identity{
 		Person:   authz.Person{ID: row.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: row.SecondFactorAt, Address: addr},
-		Evidence: evidence(row, text(addr)), Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb, Provider: row.Provider,
+		Evidence: evidence(row, text(addr)), Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb,
+		Provider:   row.Provider,
 		SignedInAt: row.AuthTime, Expires: row.Expires, NoRefresh: row.NoRefresh, hash: row.IDHash,
 	}, nil
 }
@@ -134,7 +135,7 @@ type activity struct {
 	row    store.WebSession // as last read
 	seen   time.Time
 	asked  time.Time // when the provider was last asked
-	tried  time.Time // when the provider was last asked because evidence had become old
+	tried  time.Time // when old evidence last caused a request to the provider
 	asking bool
 	keys   []string // every key it has had
 }

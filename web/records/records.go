@@ -51,7 +51,8 @@ type Records struct {
 func parts(in []store.Part) []archive.Part {
 	out := make([]archive.Part, len(in))
 	for i, p := range in {
-		out[i] = archive.Part{Session: p.Session, Part: p.Part, Started: p.Started, Live: p.State == store.RecordRunning}
+		out[i] = archive.Part{Session: p.Session, Part: p.Part, Started: p.Started,
+			Live: p.State == store.RecordRunning}
 	}
 	return out
 }

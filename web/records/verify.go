@@ -34,7 +34,7 @@ func (v *verdict) bad(level, name, format string, args ...any) {
 // errWrong ends a verification: the verdict says what is wrong.
 var errWrong = errors.New("the record is not whole")
 
-// errNotYet ends a verification of what is still being opened: the verdict is neither yes nor no.
+// errNotYet ends the verification of a session that is still being opened: the verdict is neither yes nor no.
 var errNotYet = errors.New("the record is being begun")
 
 // openingTime is how long a recording may be there before the log announces it: an opening ends within 30 s, and its end is
@@ -45,9 +45,9 @@ const openingTime = 2 * time.Minute
 // Verify answers "is this record whole?", check by check, and stops at the first that fails. It is the gateway's own answer:
 // an outsider's is sallyport-verify on the bundle.
 //
-// A session that runs is written to meanwhile, in the order file, log, row. So what is compared is read the other way round:
-// the rows in ps were read before the log's head, and the head before the files. A row, or a leaf, never names what the later
-// reading does not find.
+// A running session writes meanwhile, in the order file, log, row. So verification reads in the reverse order: the rows
+// in ps were read before the log's head, and the head before the files. What a row or a leaf names is then always
+// found.
 func (r *Records) Verify(ctx context.Context, s store.Session, ps []store.Part) (apitype.Verdict, error) {
 	v := &verdict{}
 	v.Levels = "A, B and log; C needs an unsealing key, which the gateway has not"
@@ -263,6 +263,7 @@ func (v *verdict) fault(err error, p store.Part) error {
 		return err
 	}
 	offset := f.Offset
-	v.Checks = append(v.Checks, apitype.Check{Level: "A", Name: f.Rule, Text: f.Detail, File: recorder.FileName(p.Session, p.Part), Offset: &offset})
+	v.Checks = append(v.Checks, apitype.Check{Level: "A", Name: f.Rule, Text: f.Detail,
+		File: recorder.FileName(p.Session, p.Part), Offset: &offset})
 	return errWrong
 }

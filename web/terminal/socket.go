@@ -47,8 +47,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.open.Go(func() { d.serve(ctx, newLine(newSocket(conn), d.cfg), again.WithContext(ctx), caller) })
 }
 
-// upgradeLost is for a request that names our subprotocol and is no WebSocket upgrade: the client sent one, and a proxy took
-// the Upgrade header out, as proxies do by default.
+// upgradeLost is for a request that names our subprotocol and is no WebSocket upgrade: the client sent one, and a proxy
+// took the Upgrade header out, as proxies do by default.
 var upgradeLost = errkind.New(errkind.Usage, "the request for a terminal arrived without its WebSocket headers").
 	WithHint("The proxy in front of the gateway must pass WebSockets: the headers Upgrade and Connection.")
 

@@ -1,4 +1,4 @@
-# The provider is gone: whoever is signed in works on, and the sensors tell.
+# The provider is down: people who are signed in can continue, and the sensors report it.
 step_provider_down() {
   provider_down
   expect 60 "metric idp_up" 'acme"} 0' 'guests"} 1'

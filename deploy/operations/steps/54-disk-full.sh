@@ -1,4 +1,4 @@
-# The disk of data_dir fills up: no new session starts, everything says so, and room is all that it needs.
+# The disk of data_dir fills up: no new session starts, every sensor says so, and free space is enough to recover.
 step_disk_full() {
   on gateway "fallocate -l \$((\$(stat -f -c '%a*%S' /var/lib/sallyport) - 32*1024*1024)) /var/lib/sallyport/filled"
   expect 30 readyz "503" "must stay free|no space|low_water"

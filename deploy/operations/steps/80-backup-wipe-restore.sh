@@ -1,4 +1,4 @@
-# A backup while everything runs; both data directories are lost; the backup is restored, and the same log goes on.
+# A backup while everything runs; both data directories are lost; the backup is restored, and the same log continues.
 step_backup_wipe_restore() {
   on people "age-keygen -o backup.txt 2>/dev/null; age-keygen -y backup.txt >backup.age; cp backup.txt backup.age $WORK/"
   hand_over gateway backup.age

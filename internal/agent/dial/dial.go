@@ -9,9 +9,9 @@
 //
 // # What it refuses
 //
-// It follows no redirect and dials no host that the caller did not name. Every failure is classified by package reach: most
-// first contacts fail by a proxy, a firewall or a certificate. Only the agent and its supervisors may import this package,
-// because it knows the state directory.
+// It follows no redirect and dials no host that the caller did not name. Every failure is classified by package reach:
+// most first contacts fail by a proxy, a firewall or a certificate. Only the agent and its supervisors may import this
+// package, because it knows the state directory.
 package dial
 
 import (

@@ -127,8 +127,10 @@ func (db *DB) RevokedDevices(ctx context.Context) ([]store.Device, error) {
 	return list(ctx, db.read, "list revoked devices", scanDevice, selectDevice+" WHERE state='revoked' ORDER BY enrolled_at DESC, fp")
 }
 
-// ChangeDevice lets change edit the row, labels too, in one transaction, which stores the events as well. FP stays as it is.
-func (db *DB) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error) {
+// ChangeDevice lets change edit the row, labels too, in one transaction, which stores the events as well. FP stays as
+// it is.
+func (db *DB) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error,
+	events ...store.AuditEvent) (store.Device, error) {
 	var d store.Device
 	err := db.tx(ctx, "change device", func(tx *sql.Tx) (err error) {
 		d, err = one(ctx, tx, "device with key", short(fp), scanDevice, selectDevice+" WHERE fp=?", fp[:])

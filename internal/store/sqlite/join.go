@@ -29,7 +29,8 @@ func scanJoinUse(r scanner, u *store.JoinUse) error {
 func (db *DB) AddJoinToken(ctx context.Context, t store.JoinToken, events ...store.AuditEvent) error {
 	return db.tx(ctx, "store join token", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, insert("enroll_tokens", joinColumns),
-			t.SecretHash[:], t.Name, t.Site, asJSON(t.Labels), t.Uses, t.Uses, micros(t.Created), t.CreatedBy, micros(t.Expires),
+			t.SecretHash[:], t.Name, t.Site, asJSON(t.Labels), t.Uses, t.Uses, micros(t.Created), t.CreatedBy,
+			micros(t.Expires),
 			t.Serial, t.BundleHash[:], micros(t.Revoked), t.RevokedBy, t.ID[:])
 		if err != nil {
 			return err
@@ -58,7 +59,8 @@ func (db *DB) JoinTokens(ctx context.Context) ([]store.JoinToken, error) {
 }
 
 // RevokeJoinToken marks one; the first revocation stays.
-func (db *DB) RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string, events ...store.AuditEvent) error {
+func (db *DB) RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string,
+	events ...store.AuditEvent) error {
 	return db.tx(ctx, "revoke join token", func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE enroll_tokens SET revoked_by=CASE WHEN revoked IS NULL THEN ? ELSE revoked_by END,
 			revoked=coalesce(revoked,?) WHERE id=?`, by, when.UnixMicro(), tokenID[:])

@@ -91,8 +91,10 @@ func again(t *testing.T, d store.Decision, policy store.PolicyVersion) authz.Dec
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := authz.Request{Person: authz.Person{ID: d.Principal, Groups: in.Groups, Machine: in.Machine, ViaToken: in.ViaToken, SecondFactorAt: in.SecondFactorAt, Address: in.Address},
-		Device: authz.Device{Name: d.Device, Site: in.Site, Labels: in.Labels}, Action: action, LiveSessions: in.Live, Ticket: in.Ticket}
+	q := authz.Request{Person: authz.Person{ID: d.Principal, Groups: in.Groups, Machine: in.Machine,
+		ViaToken: in.ViaToken, SecondFactorAt: in.SecondFactorAt, Address: in.Address},
+		Device: authz.Device{Name: d.Device, Site: in.Site, Labels: in.Labels}, Action: action, LiveSessions: in.Live,
+		Ticket: in.Ticket}
 	return authz.Decide(authz.NewSnapshot(p, nil), q, d.At)
 }
 
@@ -100,20 +102,24 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 	path, ctx := filepath.Join(t.TempDir(), "db"), t.Context()
 	old := earlier(t, path, 2)
 	sids, at := []id.Session{id.NewSession(), id.NewSession()}, time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
-	if err := old.AddPolicy(ctx, store.PolicyVersion{Version: 1, SHA256: [32]byte{7}, Files: []store.PolicyFile{{Name: "p.toml", Text: policyOfThen}}, At: at}); err != nil {
+	if err := old.AddPolicy(ctx, store.PolicyVersion{Version: 1, SHA256: [32]byte{7},
+		Files: []store.PolicyFile{{Name: "p.toml", Text: policyOfThen}}, At: at}); err != nil {
 		t.Fatal(err)
 	}
 	for i, kind := range []string{"press", "lathe"} {
 		inputs := `{"groups":["technicians"],"machine":"","via_token":false,"second_factor_at":"0001-01-01T00:00:00Z","address":"192.0.2.1",` +
 			`"site":"north","labels":{"kind":"` + kind + `"},"live":0,"ticket":""}`
 		who := id.Principal{Issuer: "https://idp.test", Subject: "tess"}
-		err := old.AddDecided(ctx, store.Session{ID: sids[i], Device: "d-1", Principal: who, Asked: at, State: store.Closed},
-			store.Decision{At: at, Principal: who, Device: "d-1", Action: "shell:svc", Allowed: i == 0, Rule: []string{"A1", ""}[i], PolicySHA: [32]byte{7}, Session: sids[i], Inputs: []byte(inputs)})
+		err := old.AddDecided(ctx, store.Session{ID: sids[i], Device: "d-1", Principal: who, Asked: at,
+			State: store.Closed},
+			store.Decision{At: at, Principal: who, Device: "d-1", Action: "shell:svc", Allowed: i == 0,
+				Rule: []string{"A1", ""}[i], PolicySHA: [32]byte{7}, Session: sids[i], Inputs: []byte(inputs)})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	leaf, err := ledger.OpenBody{Session: sids[0], GatewayPub: make([]byte, 32), RetainUntil: at.Add(400 * 24 * time.Hour).Unix()}.Marshal()
+	leaf, err := ledger.OpenBody{Session: sids[0], GatewayPub: make([]byte, 32),
+		RetainUntil: at.Add(400 * 24 * time.Hour).Unix()}.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +152,8 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 		}
 	}
 	open, end := uint64(5), uint64(6)
-	want := store.Part{Session: sids[0], OpenLeaf: &open, Pass: []byte{3}, CloseLeaf: &end, Seq: 9, Bytes: 1000, Started: at, Ended: at, Retain: at.Add(400 * 24 * time.Hour), State: "complete"}
+	want := store.Part{Session: sids[0], OpenLeaf: &open, Pass: []byte{3}, CloseLeaf: &end, Seq: 9, Bytes: 1000,
+		Started: at, Ended: at, Retain: at.Add(400 * 24 * time.Hour), State: "complete"}
 	if got, err := db.Part(ctx, sids[0], 0); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v %v, want %+v", got, err, want)
 	}
@@ -181,15 +188,21 @@ func TestASessionCostsLittleInTheDatabase(t *testing.T) {
 func costly(t *testing.T, db *DB, at time.Time, i int) {
 	t.Helper()
 	who := id.Principal{Issuer: "https://login.example.com/realms/one", Subject: "ie5qza5xx5ppnlzpuapqdjxdar"}
-	s := store.Session{ID: id.NewSession(), Device: "press-1", DeviceFP: [32]byte{1}, Site: "plant-north", Principal: who, PrincipalName: "Tess Technician", Login: "nobody",
-		Action: "shell:nobody", Argv: []string{"true"}, State: store.Closed, Asked: at, Started: at, Ended: at, Until: at, EndReason: "exit", Rule: "A1", Front: "cli",
+	s := store.Session{ID: id.NewSession(), Device: "press-1", DeviceFP: [32]byte{1}, Site: "plant-north",
+		Principal: who, PrincipalName: "Tess Technician", Login: "nobody",
+		Action: "shell:nobody", Argv: []string{"true"}, State: store.Closed, Asked: at, Started: at, Ended: at,
+		Until: at, EndReason: "exit", Rule: "A1", Front: "cli",
 		ClientAddr: "192.0.2.17", Node: "gateway", Record: store.RecordComplete}
 	leaf := uint64(3 * i)
-	d := store.Decision{At: at, Principal: who, Device: s.Device, Action: s.Action, Allowed: true, Rule: "A1", Text: "You may open a shell as nobody on press-1 (rule A1).",
+	d := store.Decision{At: at, Principal: who, Device: s.Device, Action: s.Action, Allowed: true, Rule: "A1",
+		Text:    "You may open a shell as nobody on press-1 (rule A1).",
 		Session: s.ID, Inputs: make([]byte, 199)}
-	err := db.AddDecided(t.Context(), s, d, store.AuditEvent{At: at, Type: "decided", Phase: "done", Actor: who.String(), Subject: s.ID.String(), Addr: s.ClientAddr, Leaf: leaf, Body: make([]byte, 288)})
+	err := db.AddDecided(t.Context(), s, d,
+		store.AuditEvent{At: at, Type: "decided", Phase: "done", Actor: who.String(), Subject: s.ID.String(),
+			Addr: s.ClientAddr, Leaf: leaf, Body: make([]byte, 288)})
 	if err == nil {
-		err = db.AddPart(t.Context(), store.Part{Session: s.ID, OpenLeaf: &leaf, CloseLeaf: &leaf, Pass: make([]byte, 565), Seq: 5, Bytes: 1432, Started: at, Ended: at, State: s.Record})
+		err = db.AddPart(t.Context(), store.Part{Session: s.ID, OpenLeaf: &leaf, CloseLeaf: &leaf,
+			Pass: make([]byte, 565), Seq: 5, Bytes: 1432, Started: at, Ended: at, State: s.Record})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -198,14 +211,16 @@ func costly(t *testing.T, db *DB, at time.Time, i int) {
 
 func columnBytes(t *testing.T, db *DB, table string, n int) map[string]int {
 	t.Helper()
-	names, err := list(t.Context(), db.read, "list columns", func(r scanner, s *string) error { return r.Scan(s) }, "SELECT name FROM pragma_table_info(?)", table)
+	names, err := list(t.Context(), db.read, "list columns", func(r scanner, s *string) error { return r.Scan(s) },
+		"SELECT name FROM pragma_table_info(?)", table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]int{}
 	for _, name := range names {
 		var sum int
-		if err := db.read.QueryRow("SELECT coalesce(sum(length(CAST(" + name + " AS BLOB))),0) FROM " + table).Scan(&sum); err != nil {
+		if err := db.read.QueryRow("SELECT coalesce(sum(length(CAST(" + name + " AS BLOB))),0) FROM " +
+			table).Scan(&sum); err != nil {
 			t.Fatal(err)
 		}
 		out[name] = sum / n

@@ -43,14 +43,16 @@ const webSessionColumns = `id_hash, issuer, sub, provider, sid, id_token, refres
 
 func scanWebSession(r scanner, s *store.WebSession) error {
 	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID, &s.IDToken, &s.RefreshToken,
-		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created), at(&s.LastSeen), at(&s.Expires),
+		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created),
+		at(&s.LastSeen), at(&s.Expires),
 		&s.AccessToken, &s.NoRefresh, at(&s.ConfirmedAt))
 }
 
 func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
 	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
-		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created), micros(s.LastSeen), micros(s.Expires),
+		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created),
+		micros(s.LastSeen), micros(s.Expires),
 		s.AccessToken, s.NoRefresh, micros(s.ConfirmedAt))
 	return err
 }
@@ -132,8 +134,10 @@ func (db *DB) SignInsWithoutRefresh(ctx context.Context, now time.Time) (map[str
 		provider string
 		n        int
 	}
-	rows, err := list(ctx, db.read, "count sign-ins", func(r scanner, c *row) error { return r.Scan(&c.provider, &c.n) },
-		"SELECT provider, count(*) FROM web_sessions WHERE no_refresh AND kind=? AND expires>? GROUP BY provider", store.KindWeb, now.UnixMicro())
+	rows, err := list(ctx, db.read, "count sign-ins",
+		func(r scanner, c *row) error { return r.Scan(&c.provider, &c.n) },
+		"SELECT provider, count(*) FROM web_sessions WHERE no_refresh AND kind=? AND expires>? GROUP BY provider",
+		store.KindWeb, now.UnixMicro())
 	out := map[string]int{}
 	for _, r := range rows {
 		out[r.provider] = r.n

@@ -102,10 +102,11 @@ func (db *DB) AddAudit(ctx context.Context, e store.AuditEvent) (int64, error) {
 	return res.LastInsertId()
 }
 
-// addEvents stores events beside the rows that they are about: whoever reads one of them finds the other.
+// addEvents stores events beside the rows that they are about: a reader of one of them finds the other.
 func addEvents(ctx context.Context, tx *sql.Tx, events []store.AuditEvent) error {
 	for _, e := range events {
-		_, err := tx.ExecContext(ctx, insert("audit", auditColumns), micros(e.At), e.Type, e.Phase, e.Actor, e.Subject, e.Addr, e.Leaf, e.Body)
+		_, err := tx.ExecContext(ctx, insert("audit", auditColumns), micros(e.At), e.Type, e.Phase, e.Actor,
+			e.Subject, e.Addr, e.Leaf, e.Body)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func scrub(ctx context.Context, path string) error {
 	return integrity(ctx, db)
 }
 
-// CheckFile runs SQLite's integrity check on a database that nobody has open.
+// CheckFile runs SQLite's integrity check on a database that no process has open.
 func CheckFile(ctx context.Context, path string) error {
 	db, err := plainHandle(path, "ro")
 	if err != nil {
@@ -93,7 +93,7 @@ func integrity(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// NewestLeaf gives one more than the highest index of the log that the database at path knows of; 0: it knows none.
+// NewestLeaf gives one more than the highest index of a log entry in the database at path; 0: it has none.
 func NewestLeaf(ctx context.Context, path string) (uint64, error) {
 	db, err := plainHandle(path, "ro")
 	if err != nil {

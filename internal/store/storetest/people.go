@@ -21,8 +21,10 @@ func principals(s *suite) {
 }
 
 func webSession(n int, p id.Principal, sid string) store.WebSession {
-	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, IDToken: "i", RefreshToken: "r", AccessToken: "a", NoRefresh: n%2 == 1,
-		ConfirmedAt: at(n), AuthTime: at(n), SecondFactorAt: at(n), AMR: []string{"otp"}, ACR: "2", Kind: store.KindWeb, Addr: "192.0.2.1", Created: at(n), LastSeen: at(n), Expires: at(60 + n)}
+	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, IDToken: "i", RefreshToken: "r",
+		AccessToken: "a", NoRefresh: n%2 == 1,
+		ConfirmedAt: at(n), AuthTime: at(n), SecondFactorAt: at(n), AMR: []string{"otp"}, ACR: "2",
+		Kind: store.KindWeb, Addr: "192.0.2.1", Created: at(n), LastSeen: at(n), Expires: at(60 + n)}
 }
 
 func webSessions(s *suite) {
@@ -31,8 +33,10 @@ func webSessions(s *suite) {
 	for _, w := range []store.WebSession{a, b, c, d} {
 		s.ok(s.AddWebSession(s.ctx, w))
 	}
-	s.same("without refresh, by provider", get[map[string]int](s)(s.SignInsWithoutRefresh(s.ctx, at(2))), map[string]int{"corp": 2})
-	s.same("without refresh, expired", get[map[string]int](s)(s.SignInsWithoutRefresh(s.ctx, at(61))), map[string]int{"corp": 1})
+	s.same("without refresh, by provider", get[map[string]int](s)(s.SignInsWithoutRefresh(s.ctx, at(2))),
+		map[string]int{"corp": 2})
+	s.same("without refresh, expired", get[map[string]int](s)(s.SignInsWithoutRefresh(s.ctx, at(61))),
+		map[string]int{"corp": 1})
 	one, many := get[store.WebSession](s), get[[]store.WebSession](s)
 	s.same("one", one(s.WebSession(s.ctx, a.IDHash)), a)
 	s.same("of a person", many(s.WebSessionsOf(s.ctx, tess)), []store.WebSession{b, a})

@@ -232,7 +232,8 @@ func parts(s *suite) {
 	open, end := uint64(7), uint64(9)
 	s.ok(s.AddSession(s.ctx, session(1)))
 	full := store.Part{Session: sid(1), Part: 1, H0: key(1), OpenLeaf: &open, Pass: []byte{3},
-		CloseLeaf: &end, HFinal: key(4), Seq: 1 << 27, Bytes: 1 << 40, Started: at(1), Ended: at(2), Retain: at(3), State: store.RecordComplete}
+		CloseLeaf: &end, HFinal: key(4), Seq: 1 << 27, Bytes: 1 << 40, Started: at(1), Ended: at(2), Retain: at(3),
+		State: store.RecordComplete}
 	bare := store.Part{Session: sid(1)}
 	s.ok(s.AddPart(s.ctx, full))
 	s.ok(s.AddPart(s.ctx, bare))

@@ -25,7 +25,8 @@ type DB interface {
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	AllDevices(ctx context.Context) ([]store.Device, error)
 	RevokedDevices(ctx context.Context) ([]store.Device, error)
-	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error, events ...store.AuditEvent) (store.Device, error)
+	ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.Device) error,
+		events ...store.AuditEvent) (store.Device, error)
 	SetPresence(ctx context.Context, fp [32]byte, p store.Presence) error
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error
 	DisconnectAll(ctx context.Context, node string, when time.Time) (int, error)

@@ -367,7 +367,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which recordings may be deleted when
+         * From when recordings may be deleted
          * @description With the duty review or administer. Nothing is deleted. The end of a retention time is what the log promised when the session began.
          */
         get: operations["get-retention-report"];
@@ -727,7 +727,7 @@ export interface components {
             /** @description A no key, B reading key, C unsealing key, log */
             level: string;
             name: string;
-            /** @description what it compares is not written yet: neither proven nor broken */
+            /** @description the record is not written yet, so it is neither proven nor broken */
             not_yet?: boolean;
             /** Format: int64 */
             offset?: number;
@@ -990,14 +990,14 @@ export interface components {
         Retained: {
             /**
              * Format: int64
-             * @description of containers, without their slot files
+             * @description size of the containers, without their slot files
              */
             bytes: number;
             /** @description routine, running or unannounced; more classes come with holds */
             class: string;
             /**
              * Format: int64
-             * @description of them, whose retention time is over
+             * @description recordings whose retention time is over
              */
             due: number;
             /** Format: int64 */
@@ -1020,7 +1020,7 @@ export interface components {
         Retention: {
             /**
              * Format: date-time
-             * @description due means due at this time
+             * @description time that due and due_bytes refer to
              */
             at: string;
             /** @description by the month in which the retention time ends, the earliest first */
@@ -2999,7 +2999,7 @@ export interface operations {
                 user?: string;
                 /** @description one or more states, with commas between; running for all that have not ended */
                 state?: string;
-                /** @description only those of which a recording was begun */
+                /** @description only sessions whose recording was begun */
                 recorded?: boolean;
                 /** @description asked for at or after */
                 from?: string;

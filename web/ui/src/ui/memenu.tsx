@@ -34,7 +34,7 @@ export default function MeMenu({ me, onClose, onKeys }: { me: Me; onClose: () =>
         <dt>Good until</dt>
         <dd>
           <Time at={me.expires} />
-          {me.no_refresh && <>. It is short because {me.provider} gave no refresh token. Sign in again then.</>}
+          {me.no_refresh && <>. It is short because {me.provider} gave no refresh token. Sign in again when it ends.</>}
         </dd>
         <dt>Groups</dt>
         <dd>{me.groups.length ? me.groups.join(', ') : 'none, so no machine is open to you'}</dd>
