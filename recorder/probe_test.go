@@ -61,9 +61,8 @@ func TestTheProbeWritesWhereTheNextRecordingGoes(t *testing.T) {
 
 func TestNoSessionStartsWhereItCouldNotBeRecorded(t *testing.T) {
 	cfg := nodeConfig(t.TempDir())
-	must(t, os.MkdirAll(cfg.Dir, 0o700))
-	must(t, os.WriteFile(filepath.Join(cfg.Dir, time.Now().UTC().Format("2006")), nil, 0o600))
 	n, _ := openNode(t, cfg)
+	must(t, os.WriteFile(filepath.Join(cfg.Dir, time.Now().UTC().Format("2006")), nil, 0o600))
 	err := n.Ready()
 	e, ok := errkind.Of(err)
 	if !ok || e.Kind != errkind.Unavailable || e.Hint == "" ||

@@ -147,7 +147,7 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 			return testenv.Finish(t, b.Command("doctor", "--config", b.Config)).Out
 		}, []string{"registered there must be exactly " + b.URL + "/callback/work"}},
 		{"6 no groups claim", func(t *testing.T) string { return b.page(t, nil, nil) },
-			[]string{"403 ", `ACME staff sent no list of groups (claim "groups")`, "lets it send this claim in the id token or at its userinfo endpoint"}},
+			[]string{"403 ", `ACME staff sent no list of groups (claim "groups")`, "to send this claim in the id token or at its userinfo endpoint"}},
 		{"6 too many groups", func(t *testing.T) string {
 			return b.page(t, nil, map[string]any{"_claim_names": map[string]string{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]string{"endpoint": "https://graph.example/groups"}}})
 		}, []string{"403 ", "did not send your groups because there are too many of them", "only the groups that are assigned to this application"}},
