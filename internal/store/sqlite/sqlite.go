@@ -40,6 +40,11 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// readerCache limits the pages that one reader keeps, in SQLite's notation: -256 is 256 KiB. With SQLite's default
+// of 2 MB, eight readers can hold 16 MB of a large database. A larger cache gains nothing here: a reader drops its
+// pages whenever the writer has committed, and the kernel's page cache has them.
+const readerCache = "-256"
+
 // DB is an open database.
 type DB struct {
 	write *sql.DB // one connection
@@ -72,7 +77,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db.write.SetMaxOpenConns(1)
-	if db.read, err = handle(path, o.BusyTimeout, url.Values{"_query_only": {"true"}}); err != nil {
+	if db.read, err = handle(path, o.BusyTimeout, url.Values{"_query_only": {"true"}, "_cache_size": {readerCache}}); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.read.SetMaxOpenConns(o.Readers)
