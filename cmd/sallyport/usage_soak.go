@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines and its heap after a
-// collection.
+// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines, its heap after a collection, and
+// the memory that the allocators of Go and C hold, in bytes.
 func init() {
 	dir := os.Getenv("SALLYPORT_SOAK_DIR")
 	if dir == "" {
@@ -32,7 +32,12 @@ func writeUsage(path string) {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
-	raw, err := json.Marshal(map[string]uint64{"goroutines": uint64(runtime.NumGoroutine()), "heap": m.HeapAlloc})
+	raw, err := json.Marshal(map[string]uint64{
+		"goroutines": uint64(runtime.NumGoroutine()),
+		"heap":       m.HeapAlloc,
+		"go":         m.Sys - m.HeapReleased,
+		"c":          heldByC(),
+	})
 	if err == nil {
 		err = os.WriteFile(path+".new", raw, 0o644)
 	}
