@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -220,6 +221,7 @@ func (b *beginner) offline(t *testing.T) string {
 		p := testenv.Launch(t, b.Path(name+".log"), b.Agent(name, "run"))
 		b.WaitOnline(b.admin, p, name)
 		if name == "press-2" {
+			time.Sleep(6 * time.Second) // a device last seen within 5 s of the gateway's start gets the hint about that start
 			p.End(syscall.SIGKILL)
 		}
 	}
