@@ -224,7 +224,7 @@ func tellChecked(a *app, all []checkedSet, asJSON bool) error {
 		case s.Opened:
 			fmt.Fprintln(a.stdout, "  every file is as it was written, and what is sealed opens")
 		default:
-			fmt.Fprintln(a.stdout, "  every file is as it was written; what is sealed was not opened (--identity)")
+			fmt.Fprintln(a.stdout, "  every file is unchanged; sealed files were not opened (give --identity to open them)")
 		}
 	}
 	if bad > 0 {
