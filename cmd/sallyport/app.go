@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // to silence it: net/http writes to the standard logger
 	"os"
 	"os/signal"
 	"syscall"

@@ -69,6 +69,7 @@ func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
 	conn, resp, err := d.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + c.bearer}})
 	if err != nil {
 		if resp != nil {
+			defer resp.Body.Close()
 			return nil, c.refusal(resp, true)
 		}
 		return nil, reach.Explain(c.base.Host, err)

@@ -51,11 +51,11 @@ func asOwner(uid, gid int, f func() error) error {
 	if err != nil {
 		return err
 	}
-	defer unix.SetfsgidRetGid(oldGID)
+	defer func() { _, _ = unix.SetfsgidRetGid(oldGID) }()
 	oldUID, err := unix.SetfsuidRetUid(uid)
 	if err != nil {
 		return err
 	}
-	defer unix.SetfsuidRetUid(oldUID)
+	defer func() { _, _ = unix.SetfsuidRetUid(oldUID) }()
 	return f()
 }

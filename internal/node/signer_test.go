@@ -1,7 +1,6 @@
 package node
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ func TestARefusedSignerLeavesItsDirectoryEmptyForTheRestore(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.Ledger.SecondCopy, "checkpoint"), []byte("of before\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := OpenSigner(t.Context(), c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	_, err := OpenSigner(t.Context(), c, slog.New(slog.DiscardHandler))
 	if errkind.KindOf(err) != errkind.Conflict {
 		t.Errorf("got %v, want the refusal that names the restore", err)
 	}

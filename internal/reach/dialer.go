@@ -142,7 +142,7 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 		return fail
 	}
 	in := bufio.NewReader(io.LimitReader(conn, maxHead))
-	resp, err := http.ReadResponse(in, req)
+	resp, err := http.ReadResponse(in, req) //nolint:bodyclose // what follows the answer is the tunnel, no body
 	if err != nil {
 		fail.Err = err
 		return fail

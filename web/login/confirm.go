@@ -101,7 +101,7 @@ func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since tim
 	if err != nil || !ok {
 		return err != nil // an error does not prove that there is none
 	}
-	s.flight.Do(hex.EncodeToString(holder.IDHash[:]), func() (any, error) {
+	_, _, _ = s.flight.Do(hex.EncodeToString(holder.IDHash[:]), func() (any, error) {
 		now, err := s.cfg.Store.WebSession(ctx, holder.IDHash)
 		if err == nil && now.ConfirmedAt.After(since) {
 			return nil, nil
