@@ -3,19 +3,20 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+trap 'end_rehearsal; rm -rf "$tmp"' EXIT
 tags=sqlite_fts5
 passed=0 failed=0
 
 count() { passed=$((passed + $1)); failed=$((failed + $2)); }
+said() { printf '%-5s %3d s  %s\n' "$1" $((SECONDS - began)) "$2"; }
 step() { # name, command…: one check that holds or does not
-  local name=$1; shift
-  if "$@" >"$tmp/out" 2>&1; then echo "ok    $name"; count 1 0; else echo "FAIL  $name"; cat "$tmp/out"; count 0 1; fi
+  local name=$1 began=$SECONDS; shift
+  if "$@" >"$tmp/out" 2>&1; then said ok "$name"; count 1 0; else said FAIL "$name"; cat "$tmp/out"; count 0 1; fi
 }
 suite() { # name, file for "passed failed", command…: tests that count themselves
-  local name=$1 counts=$2 p f; shift 2
+  local name=$1 counts=$2 p f began=$SECONDS; shift 2
   "$@" >"$tmp/out" 2>&1
-  if read -r p f <"$counts" && [ "$f" -eq 0 ] && [ "$p" -gt 0 ]; then echo "ok    $name: $p passed"; else echo "FAIL  $name"; cat "$tmp/out"; p=${p:-0} f=${f:-1}; [ "$f" -gt 0 ] || f=1; fi
+  if read -r p f <"$counts" && [ "$f" -eq 0 ] && [ "$p" -gt 0 ]; then said ok "$name: $p passed"; else said FAIL "$name"; cat "$tmp/out"; p=${p:-0} f=${f:-1}; [ "$f" -gt 0 ] || f=1; fi
   count "$p" "$f"
 }
 formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
@@ -32,6 +33,14 @@ browser() {
   echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
 }
 
+# The rehearsal waits more than it works, so it runs beside the rest.
+rehearse() { # needs users, mounts and networks of its own
+  COUNTS="$tmp/operations" deploy/operations/run.sh short >"$tmp/rehearsal" 2>&1 &
+  rehearsal=$!
+}
+rehearsed() { wait "$rehearsal"; rehearsal=; cat "$tmp/rehearsal"; }
+end_rehearsal() { [ -z "${rehearsal:-}" ] || kill "$rehearsal" 2>/dev/null; wait; }
+
 step "gofmt" formatted
 step "go vet" each go vet -tags "$tags" ./...
 step "staticcheck" each go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$tags" ./...
@@ -40,16 +49,14 @@ step "agents: amd64, arm64, arm, mipsle, riscv64" make -s agents
 step "web: types" npm --prefix web/ui run --silent typecheck
 suite "web: units" "$tmp/units" units
 
+[ "$(id -u)" -ne 0 ] || rehearse
 gotests .
 gotests tests/cedar
 gotests tests/dex
-
-operations() { # needs users, mounts and networks of its own
-  COUNTS="$tmp/operations" deploy/operations/run.sh short
-}
-if [ "$(id -u)" -eq 0 ]; then suite "operations: the documents as a script" "$tmp/operations" operations
+if [ -n "${rehearsal:-}" ]; then suite "operations: the documents as a script" "$tmp/operations" rehearsed
 else echo "not run: deploy/operations/run.sh needs root"; fi
 suite "browser: real Chromium against a demo" "$tmp/browser" browser
 
+echo "took $SECONDS s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,14 +1,16 @@
 // Command gotest reads `go test -json` and says what matters: a line a package as it ends, the output of what failed,
-// and how many tests passed and failed. It writes "passed failed" to the file named by its argument.
+// which tests took longest, and how many passed and failed. It writes "passed failed" to the file named by its argument.
 //
 // The gate counts by it, so it must not count too well: a test that was skipped and a package that does not build are failures.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +29,7 @@ func main() {
 		os.Exit(2)
 	}
 	passed, failed := 0, 0
+	var tests []event
 	output := map[string][]string{}
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 16<<20)
@@ -45,6 +48,7 @@ func main() {
 		case "pass":
 			if e.Test != "" {
 				passed++
+				tests = append(tests, e)
 			} else {
 				fmt.Printf("ok    %7.2fs %s\n", e.Elapsed, e.Package)
 			}
@@ -60,6 +64,7 @@ func main() {
 			}
 		}
 	}
+	sayLongest(tests)
 	fmt.Printf("go: %d passed, %d failed\n", passed, failed)
 	if err := os.WriteFile(os.Args[1], fmt.Appendf(nil, "%d %d\n", passed, failed), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -67,5 +72,14 @@ func main() {
 	}
 	if failed > 0 {
 		os.Exit(1)
+	}
+}
+
+// sayLongest names the ten tests that took longest, and only such as take more than five seconds: the suite is to stay quick.
+func sayLongest(tests []event) {
+	tests = slices.DeleteFunc(tests, func(e event) bool { return e.Elapsed < 5 || strings.Contains(e.Test, "/") })
+	slices.SortFunc(tests, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range tests[:min(10, len(tests))] {
+		fmt.Printf("      %7.2fs %s %s\n", e.Elapsed, e.Package, e.Test)
 	}
 }
