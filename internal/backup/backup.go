@@ -53,6 +53,7 @@ const (
 	manifestName  = "manifest.json"
 	databaseName  = "database.age"
 	secretsName   = "secrets.age"
+	lockName      = "lock"
 	partSuffix    = ".part"
 	setTime       = "20060102T150405.000Z"
 )

@@ -24,7 +24,7 @@ func eventBody(t testing.TB, text string) []byte {
 	return raw
 }
 
-func same(t *testing.T, a, b string) {
+func same(t testing.TB, a, b string) {
 	t.Helper()
 	x, err := os.ReadFile(a)
 	must(t, err)
@@ -68,7 +68,7 @@ func TestARestoreGivesBackEverythingButSignInsAndTakesTheLogFromItsCopy(t *testi
 	}
 }
 
-func rows(t *testing.T, path string) {
+func rows(t testing.TB, path string) {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	must(t, err)

@@ -34,6 +34,9 @@ func (r *recordings) add(f found) (Entry, error) {
 		return old, nil
 	}
 	final, err := r.final(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, errGone
+	}
 	if err != nil {
 		return Entry{}, err
 	}
@@ -71,6 +74,9 @@ func copyFile(from, to string) (Entry, error) {
 		return Entry{}, err
 	}
 	in, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, errGone
+	}
 	if err != nil {
 		return Entry{}, err
 	}
@@ -86,6 +92,9 @@ func copyFile(from, to string) (Entry, error) {
 	}
 	if err = errors.Join(err, out.Close()); err == nil {
 		err = os.Rename(to+partSuffix, to)
+	}
+	if err != nil {
+		os.Remove(to + partSuffix) // on a full disk it takes the last space
 	}
 	return Entry{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
@@ -116,4 +125,6 @@ func entryOf(path, name string, plain int64) (Entry, error) {
 	return Entry{Path: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil)), Plain: plain}, err
 }
 
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// errGone says that a recording's file was moved or removed since the walk. A file that is missing in the backup itself
+// is another fault: with it taken for this one, the set would lack recordings and look complete.
+var errGone = errors.New("the file was moved or removed while the backup was made")

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"filippo.io/age"
 	"golang.org/x/sys/unix"
@@ -49,9 +48,10 @@ type maker struct {
 	p     place
 	o     Options
 	to    []age.Recipient
-	dir   string // archive
-	set   string // being made
-	temp  temp   // below the source: never readable by others
+	dir   string   // archive
+	held  *os.File // lock of the archive
+	set   string   // being made
+	temp  temp     // below the source: never readable by others
 	m     Manifest
 	files []found
 	out   Result
@@ -68,60 +68,29 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 	if kind == Signer {
 		b.p = signerPlace(c)
 	}
-	unlock, err := b.prepare()
-	if err != nil {
+	if err := b.prepare(); err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer b.held.Close()
 	defer func() { b.temp.remove() }()
-	for _, step := range []func(context.Context) error{b.secrets, b.since, b.database, b.stamp, b.recordings, b.finish} {
-		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
-		}
-		if err := step(ctx); err != nil {
-			return nil, fmt.Errorf("backup of the %s: %w", kind, err)
-		}
+	if err := b.run(ctx); err != nil {
+		os.RemoveAll(b.set) // otherwise a full disk stays full until the next backup, which removes it again if this fails
+		return nil, b.worded(err)
 	}
 	return &b.out, b.prune()
 }
 
-// prepare makes the directories and removes what an interrupted backup left.
-func (b *maker) prepare() (unlock func(), err error) {
-	if rel, err := filepath.Rel(b.p.dir, b.dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-		return nil, errkind.New(errkind.Usage,
-			fmt.Sprintf("%s is inside %s, the directory to back up", b.o.To, b.p.dir)).
-			WithHint("Name a directory on another disk.")
+// run makes the set, up to its name.
+func (b *maker) run(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{b.secrets, b.since, b.database, b.stamp, b.recordings, b.finish} {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
-		return nil, errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
-	}
-	if err := Unfinished(b.p.dir); err != nil { // such a set would look complete, and an older one would go for it
-		return nil, err
-	}
-	if _, err := os.ReadDir(b.p.dir); errors.Is(err, os.ErrPermission) {
-		return nil, errkind.New(errkind.Usage, b.p.dir+" cannot be read by the user that this runs as").
-			WithHint("Run this as root, or as the user of the " + string(b.p.kind) + ".")
-	}
-	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).
-			WithHint("Make the directory for the user that this runs as: install -d -m 0700 -o USER DIR")
-	}
-	lock, err := os.OpenFile(filepath.Join(b.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
-	}
-	if err := errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir)); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
-		Made: time.Now().UTC().Truncate(time.Millisecond)}
-	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
-	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
-	return func() { lock.Close() }, os.Mkdir(b.set, 0o700)
+	return nil
 }
 
 // secrets seals the keys, and of the signer its state and the provider's people.
@@ -222,7 +191,7 @@ func (b *maker) recordings(ctx context.Context) error {
 			return err
 		}
 		e, err := r.add(f)
-		if missing(err) { // moved or removed meanwhile
+		if errors.Is(err, errGone) {
 			continue
 		}
 		if err != nil {
@@ -232,33 +201,6 @@ func (b *maker) recordings(ctx context.Context) error {
 		b.o.Progress.count("recordings", i+1, len(all))
 	}
 	return nil
-}
-
-// earlier gives the recordings that complete sets share, as the newest of those sets names them. A set that cannot be
-// read counts for nothing; what only it names may be copied again.
-func (b *maker) earlier() map[string]Entry {
-	out := map[string]Entry{}
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		return out
-	}
-	defer root.Close()
-	all, err := sets(root)
-	if err != nil {
-		return out
-	}
-	for _, set := range all {
-		m, _, err := readManifest(root, set)
-		if err != nil {
-			continue
-		}
-		for _, e := range m.Files {
-			if strings.HasPrefix(e.Path, recordingsDir+"/") {
-				out[e.Path] = e
-			}
-		}
-	}
-	return out
 }
 
 // finish writes the manifest, makes everything durable and gives the set its name.
@@ -271,7 +213,7 @@ func (b *maker) finish(context.Context) error {
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
 		return err
 	}
-	if err := syncAll(b.dir); err != nil {
+	if err := errors.Join(b.mounted(), syncAll(b.dir)); err != nil {
 		return err
 	}
 	if err := os.Rename(b.set, strings.TrimSuffix(b.set, partSuffix)); err != nil {
@@ -289,22 +231,6 @@ func syncAll(dir string) error {
 		return err
 	}
 	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
-}
-
-// prune removes the oldest sets. Recordings stay: nothing deletes them at the gateway either.
-func (b *maker) prune() error {
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	all, err := sets(root)
-	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
-		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
-			err = root.RemoveAll(setsDir + "/" + all[0])
-		}
-	}
-	return err
 }
 
 func (p Progress) say(doing string) {

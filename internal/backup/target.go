@@ -1,0 +1,156 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// The directory that a backup writes to: what is made, locked and removed there.
+
+// prepare makes the directories and removes what an interrupted backup left.
+func (b *maker) prepare() (err error) {
+	if rel, err := filepath.Rel(b.p.dir, b.dir); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+		return errkind.New(errkind.Usage,
+			fmt.Sprintf("%s is inside %s, the directory to back up", b.o.To, b.p.dir)).
+			WithHint("Name a directory on another disk.")
+	}
+	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
+		return errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
+	}
+	if err := Unfinished(b.p.dir); err != nil { // such a set would look complete, and an older one would go for it
+		return err
+	}
+	if _, err := os.ReadDir(b.p.dir); errors.Is(err, os.ErrPermission) {
+		return errkind.New(errkind.Usage, b.p.dir+" cannot be read by the user that this runs as").
+			WithHint("Run this as root, or as the user of the " + string(b.p.kind) + ".")
+	}
+	if err := b.lock(); err != nil {
+		return err
+	}
+	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
+		Made: time.Now().UTC().Truncate(time.Millisecond)}
+	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
+	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
+	err = errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir))
+	if err == nil {
+		err = os.Mkdir(b.set, 0o700)
+	}
+	if err != nil {
+		return errors.Join(b.unwritable(err), b.held.Close())
+	}
+	return nil
+}
+
+// lock takes the archive for this backup alone.
+func (b *maker) lock() (err error) {
+	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
+		return b.unwritable(err)
+	}
+	if b.held, err = os.OpenFile(filepath.Join(b.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return b.unwritable(err)
+	}
+	if err := unix.Flock(int(b.held.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		b.held.Close()
+		return errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
+	}
+	return nil
+}
+
+// mounted reports whether the archive is still the one that was locked. Below a mount point whose disk is gone,
+// directories would be made anew, and the set would look complete without the files written before.
+func (b *maker) mounted() error {
+	held, err := b.held.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(filepath.Join(b.dir, lockName)); err != nil || !os.SameFile(held, now) {
+		return errkind.New(errkind.Unavailable, b.dir+" is not the directory that the backup began in: its disk was "+
+			"unmounted or replaced").WithHint("Mount it, remove what was written below the mount point, and run this again.")
+	}
+	return nil
+}
+
+// unwritable names the next step for a directory that cannot be written.
+func (b *maker) unwritable(err error) error {
+	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o USER " + b.o.To
+	switch {
+	case errors.Is(err, unix.EROFS):
+		hint = "Its file system is mounted read-only. If the kernel did that after an error, check the disk (dmesg)."
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		hint = "Free space on its disk."
+	}
+	return errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).WithHint(hint)
+}
+
+// worded names the next step after a disk refused to be written.
+func (b *maker) worded(err error) error {
+	err = fmt.Errorf("backup of the %s: %w", b.p.kind, err)
+	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG} {
+		if errors.Is(err, full) {
+			return errkind.New(errkind.Unavailable, err.Error()).
+				WithHint("Nothing of this set is left, and earlier sets are unchanged. Free space on that disk, or keep fewer " +
+					"sets (--keep), then run this again.")
+		}
+	}
+	return err
+}
+
+// earlier gives the recordings that complete sets share, as the newest of those sets names them. A set that cannot be
+// read counts for nothing; what only it names may be copied again.
+func (b *maker) earlier() map[string]Entry {
+	out := map[string]Entry{}
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		return out
+	}
+	defer root.Close()
+	all, err := sets(root)
+	if err != nil {
+		return out
+	}
+	for _, set := range all {
+		m, _, err := readManifest(root, set)
+		if err != nil {
+			continue
+		}
+		for _, e := range m.Files {
+			if strings.HasPrefix(e.Path, recordingsDir+"/") {
+				out[e.Path] = e
+			}
+		}
+	}
+	return out
+}
+
+// prune removes the oldest sets. Recordings stay: nothing deletes them at the gateway either.
+func (b *maker) prune() error {
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	all, err := sets(root)
+	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
+		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
+			err = removeSet(root, all[0])
+		}
+	}
+	return err
+}
+
+// removeSet takes the name of a complete set away first: a crash in the middle must not leave half of a set under it.
+func removeSet(root *os.Root, set string) error {
+	path := setsDir + "/" + set
+	if err := root.Rename(path, path+partSuffix); err != nil {
+		return err
+	}
+	return root.RemoveAll(path + partSuffix)
+}
