@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/backup"
@@ -11,21 +13,23 @@ import (
 )
 
 type restoreCmd struct {
-	Config      string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
-	From        string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
-	Identity    string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
-	Signer      bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
-	Set         string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
-	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
-	Check       bool     `help:"Check the backup and put nothing in place."`
-	Log         bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
-	LogFrom     string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
-	JSON        bool     `name:"json" help:"Print JSON."`
+	Config                   string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
+	From                     string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
+	Identity                 string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
+	Signer                   bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
+	Set                      string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
+	Fingerprint              []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
+	WithoutDamagedRecordings bool     `help:"Go on if files of recordings are damaged or missing in the backup: leave them out, list them, and exit with status 3. Anything else that is damaged still refuses the restore."`
+	Check                    bool     `help:"Check the backup and put nothing in place."`
+	Log                      bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
+	LogFrom                  string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
+	JSON                     bool     `name:"json" help:"Print JSON."`
 }
 
 func (*restoreCmd) Help() string {
 	return `Puts a backup into an empty data directory, as the user who owns it. Run as root, it switches to that user. It checks
-the manifest and every file first, and puts all files in place or none.
+the manifest and every file first, and puts all files in place or none. Exit status: 0 if everything is in place, 1 if
+nothing is, 3 if only damaged recordings are missing (--without-damaged-recordings).
 
 The log is not in a backup: restoring the signer also restores the log from its second copy. It checks every entry, and
 refuses a copy that is shorter than the log was at the time of the backup.`
@@ -44,7 +48,7 @@ func (c *restoreCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	target := backup.Target{Config: cfg, LogFrom: c.LogFrom}
+	target := backup.Target{Config: cfg, LogFrom: c.LogFrom, WithoutDamaged: c.WithoutDamagedRecordings}
 	kinds, dir := archives(cfg, c.Signer || c.Log)
 	ids, err := identities(c.Identity) // before switching to a user who may not read them
 	if err != nil {
@@ -90,9 +94,16 @@ func (c *restoreCmd) open(kinds []backup.Kind) (all []*backup.Set, err error) {
 	return all, nil
 }
 
+// notWhole is the exit status of a restore that left damaged recordings out: everything else is in place.
+const notWhole = exitStatus(3)
+
 func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) error {
+	var status error
+	if slices.ContainsFunc(out, func(r backup.Restored) bool { return len(r.LeftOut) > 0 }) {
+		status = notWhole
+	}
 	if c.JSON {
-		return a.json(out)
+		return errors.Join(a.json(out), status)
 	}
 	for _, r := range out {
 		fmt.Fprintf(a.stdout, "%s: set %s of %s is in %s, %s\n", r.Kind, r.Set, r.Made.Format(time.RFC3339), r.Dir,
@@ -101,9 +112,15 @@ func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) err
 			fmt.Fprintf(a.stdout, "log: %d entries from %s; it had %d when the backup was made\n", r.Log,
 				r.LogFrom, r.LogSize)
 		}
+		for _, p := range r.LeftOut {
+			fmt.Fprintf(a.stdout, "LEFT OUT %s: %s\n", safe(p.Path), safe(p.Text))
+		}
 	}
 	fmt.Fprint(a.stdout, nextSteps(cfg, out))
-	return nil
+	if status != nil {
+		fmt.Fprintln(a.stderr, "sallyport: the restore is not complete: the recordings listed as LEFT OUT are missing")
+	}
+	return status
 }
 
 // nextSteps says what the next start will do.

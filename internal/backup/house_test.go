@@ -178,17 +178,25 @@ func (h *house) make(keep int) (gateway, sign *Result) {
 // restore puts both newest sets into another directory.
 func (h *house) restore(ids []age.Identity) (data string, err error) {
 	h.t.Helper()
+	_, data, err = h.restoreTo(Target{}, ids)
+	return data, err
+}
+
+// restoreTo is restore with options. The target's configuration is the house's, with another data directory.
+func (h *house) restoreTo(t Target, ids []age.Identity) (out []Restored, data string, err error) {
+	h.t.Helper()
 	c := *h.Config
 	c.Site.DataDir = h.t.TempDir()
+	t.Config = &c
 	var all []*Set
 	for _, k := range []Kind{Gateway, Signer} {
 		s, err := Open(h.to, k, "")
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
 		defer s.Close()
 		all = append(all, s)
 	}
-	_, err = Target{Config: &c}.Restore(h.t.Context(), ids, nil, all...)
-	return c.Site.DataDir, err
+	out, err = t.Restore(h.t.Context(), ids, nil, all...)
+	return out, c.Site.DataDir, err
 }

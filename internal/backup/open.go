@@ -25,6 +25,8 @@ type Set struct {
 	Checkpoint  ledger.Checkpoint
 	dir         string
 	root        *os.Root
+	leftOut     []Problem       // damaged files of recordings that a restore goes on without
+	without     map[string]bool // their paths
 }
 
 // Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked, but

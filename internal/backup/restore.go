@@ -32,12 +32,16 @@ type Restored struct {
 	LogSize     uint64    `json:"log_size"`      // when the backup was made
 	Log         uint64    `json:"log,omitempty"` // of the log that was put in place
 	LogFrom     string    `json:"log_from,omitempty"`
+	LeftOut     []Problem `json:"left_out,omitempty"` // damaged files of recordings: the restore is not whole
 }
 
 // Target is where a restore writes.
 type Target struct {
 	Config  *config.Config
 	LogFrom string // copy of the log; empty: [ledger] second_copy
+
+	// WithoutDamaged leaves out damaged files of recordings instead of refusing the whole set. Nothing else may be damaged.
+	WithoutDamaged bool
 }
 
 // Restore puts sets in place: the gateway's, the signer's, or both where they are one process. The directory must be
@@ -53,8 +57,7 @@ func (t Target) Restore(ctx context.Context, ids []age.Identity, tell Progress, 
 		}
 	}
 	for _, s := range all {
-		damaged := s.Manifest.verify(s.root, tell)
-		if err := problems(s.dir, damaged); err != nil {
+		if err := t.judge(s, s.Manifest.verify(s.root, tell)); err != nil {
 			return nil, err
 		}
 	}
@@ -96,32 +99,6 @@ func (t Target) logFrom() string {
 	return t.Config.Ledger.SecondCopy
 }
 
-// empty refuses a directory that is not empty, and names the content.
-func empty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return errkind.New(errkind.Usage, dir+" does not exist").
-			WithHint("Make it for the user that it will belong to: install -d -m 0700 -o USER " + dir)
-	}
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, e := range entries {
-		if e.Name() != "lost+found" {
-			names = append(names, e.Name())
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	shown := names[:min(len(names), 8)]
-	return errkind.New(errkind.Conflict, fmt.Sprintf("%s is not empty: %s are in the way (%d in all)", dir,
-		strings.Join(shown, ", "), len(names))).
-		WithHint("Stop the programs that use it and move these away: a restore needs an empty directory, so that it " +
-			"never overwrites newer data.")
-}
-
 // stage puts a set's files below dir.
 func (t Target) stage(ctx context.Context, s *Set, p place, dir string, ids []age.Identity) (Restored, error) {
 	root, err := os.OpenRoot(dir)
@@ -130,7 +107,7 @@ func (t Target) stage(ctx context.Context, s *Set, p place, dir string, ids []ag
 	}
 	defer root.Close()
 	out := Restored{Kind: p.kind, Dir: p.dir, Set: s.Name(), Fingerprint: s.Fingerprint, Made: s.Manifest.Made,
-		LogSize: s.Checkpoint.Size}
+		LogSize: s.Checkpoint.Size, LeftOut: s.leftOut}
 	secrets, _ := s.entry(secretsName)
 	err = s.unseal(secrets, ids, func(r io.Reader) error {
 		return s.names().unpack(r, func(name string, raw []byte) error {
@@ -159,7 +136,7 @@ func (s *Set) stageGateway(ctx context.Context, root *os.Root, dir string, ids [
 	out.Files++
 	for _, e := range s.Manifest.Files {
 		name, ok := recordingName(s.Name(), e.Path)
-		if !ok {
+		if !ok || s.without[e.Path] {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -210,8 +187,13 @@ func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
 
 // note writes the checkpoint that the next start compares the log with.
 func (s *Set) note(dir string) error {
-	return (&signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
-		Checkpoint: s.Manifest.Checkpoint, Since: s.Manifest.Since}).Write(dir)
+	r := &signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
+		Checkpoint: s.Manifest.Checkpoint, Since: s.Manifest.Since}
+	for _, p := range s.leftOut {
+		name, _ := recordingName(s.Name(), p.Path)
+		r.LeftOut = append(r.LeftOut, name)
+	}
+	return r.Write(dir)
 }
 
 // write makes a new file and the directories that it lies in.
@@ -243,13 +225,4 @@ func settle(dir string) error {
 		}
 	}
 	return errors.Join(os.Remove(dir), syncDir(up))
-}
-
-// Unfinished refuses a directory in which a restore did not finish.
-func Unfinished(dir string) error {
-	if _, err := os.Lstat(filepath.Join(dir, restoring)); err != nil {
-		return nil
-	}
-	return errkind.New(errkind.Conflict, fmt.Sprintf("a restore into %s did not finish", dir)).
-		WithHint("Empty the directory, including " + restoring + ", and run `sallyport restore` again.")
 }

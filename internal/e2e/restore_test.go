@@ -32,7 +32,7 @@ func newRehearsal(t *testing.T) *rehearsal {
 		t.Fatal(err)
 	}
 	for path, text := range map[string]string{k.Path("etc", "backup.age"): id.Recipient().String(), k.Path("etc",
-		"backup.txt"): id.String()} {
+		"backup-key.txt"): id.String()} {
 		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -89,10 +89,24 @@ func (k *rehearsal) backup() {
 	}
 }
 
-func (k *rehearsal) restore() {
-	k.t.Helper()
-	k.must(signerUID, "restore", "--signer", "--from", k.Path("of-signer"), "--identity", k.Path("etc", "backup.txt"))
-	k.must(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup.txt"))
+// restoreWithout restores both archives after the recording of a session was lost in the gateway's.
+func (k *rehearsal) restoreWithout(t *testing.T, session string) {
+	found, err := filepath.Glob(k.Path("of-gateway", "gateway", "recordings", "*", "*", "*", session+".srec"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the recording of %s: got %v, %v", session, found, err)
+	}
+	if err := os.Remove(found[0]); err != nil {
+		t.Fatal(err)
+	}
+	k.must(signerUID, "restore", "--signer", "--from", k.Path("of-signer"), "--identity", k.Path("etc", "backup-key.txt"))
+	args := []string{"restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup-key.txt")}
+	if got := k.run(gatewayUID, args...); got.Status != 1 || !strings.Contains(got.Err, "--without-damaged-recordings") {
+		t.Errorf("without the option: got %+v", got)
+	}
+	got := k.run(gatewayUID, append(args, "--without-damaged-recordings")...)
+	if got.Status != 3 || !strings.Contains(got.Out, "LEFT OUT recordings/") || !strings.Contains(got.Out, session) {
+		t.Fatalf("got %+v, want the recording listed and status 3", got)
+	}
 }
 
 // lose kills both processes and empties both directories.
@@ -157,6 +171,10 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	if err := os.WriteFile(saved, []byte(k.admin.Must("log", "checkpoint")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if got := k.tess.Run("shell", "press-1", "--", "echo", "damaged in the backup"); got.Status != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	damaged := k.sessions(t)[0]
 	ended, revoked := k.lasts(t), newToken(t, k.tess)
 	k.backup()
 	var again []struct{ Copied, Kept, Running int }
@@ -177,7 +195,7 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	k.lose()
 	ended()
 	t.Run("a damaged backup and a wrong identity are refused by name", k.refused)
-	k.restore()
+	t.Run("a damaged recording is left out by name", func(t *testing.T) { k.restoreWithout(t, damaged) })
 	k.start()
 	t.Run("devices come back and tokens work", func(t *testing.T) {
 		k.admin = k.Person("ada")
@@ -208,8 +226,9 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 			!strings.Contains(k.gateway.Output(), lost) {
 			t.Errorf("the session %s is not named:\n%s", lost, k.gateway.Output())
 		}
-		read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json"))).want(t, "restored",
-			"look", lost)
+		doctor := read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json")))
+		doctor.want(t, "restored", "look", lost)
+		doctor.want(t, "restored", "look", damaged+".srec")
 	})
 }
 
@@ -250,7 +269,7 @@ func (k *rehearsal) refused(t *testing.T) {
 		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
-		got := k.run(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup.txt"))
+		got := k.run(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup-key.txt"))
 		if got.Status != 1 || !strings.Contains(got.Err, "database.age") || !strings.Contains(got.Err, what) {
 			t.Errorf("%s: got %+v", what, got)
 		}
@@ -334,7 +353,7 @@ func TestAnOlderLogIsRefusedUntilTheNamedStepRestoresIt(t *testing.T) {
 	k.gateway.End(syscall.SIGTERM) // the gateway's own knowledge: the copy is as old as the log
 	k.signer.End(syscall.SIGTERM)
 	wipe(t, k.Path("data"))
-	k.must(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup.txt"))
+	k.must(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup-key.txt"))
 	aside := k.Path("aside")
 	if err := os.Rename(k.Path("copy"), aside); err != nil {
 		t.Fatal(err)

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -225,36 +223,4 @@ func (g *Gateway) keysThere(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// restored reports what remains to be done after a restore.
-func (e *examination) restored() {
-	r, err := signer.ReadRestored(e.c.Site.DataDir)
-	if err != nil || r == nil {
-		return
-	}
-	e.add("restored", func() (string, error) {
-		text := "from the backup of " + r.Made.UTC().Format("2006-01-02 15:04:05 UTC")
-		if r.Examined == 0 {
-			return text + "; the gateway has not started since", nil
-		}
-		if len(r.Sessions)+len(r.Devices) == 0 {
-			return text + "; every session and device of the log is in the database", nil
-		}
-		return "", odd(fmt.Sprintf("%s; the log knows %d session(s) that the database does not: %s; and %d device(s): %s",
-			text,
-			len(r.Sessions), few(r.Sessions), len(r.Devices), few(r.Devices)),
-			"The log proves that these sessions took place; their rows are lost. Enrol these devices again. "+
-				filepath.Join(e.c.Site.DataDir, "restored.json")+" lists all of them.")
-	})
-}
-
-func few(names []string) string {
-	if len(names) > 5 {
-		return strings.Join(names[:5], ", ") + ", …"
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }

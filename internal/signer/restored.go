@@ -23,6 +23,9 @@ type Restored struct {
 	Since      uint64    `json:"since"`          // the gateway's: index of the first entry whose row the backup may lack
 	Leaf       *uint64   `json:"leaf,omitempty"` // the signer's: where the log says so
 
+	// The gateway's: files of recordings, below data_dir, that were damaged in the backup and left out.
+	LeftOut []string `json:"left_out,omitempty"`
+
 	// The gateway's, from its first start: sessions and devices that only the log knows.
 	Examined uint64   `json:"examined,omitempty"` // size of the log then
 	Sessions []string `json:"sessions,omitempty"`
