@@ -59,14 +59,22 @@ func (c *backupCmd) Run(a *app) error {
 	}
 	var all []*backup.Result
 	for _, k := range kinds {
-		r, err := backup.Make(a.context(), cfg, k,
+		var r *backup.Result
+		r, err = backup.Make(a.context(), cfg, k,
 			backup.Options{To: c.To, Keep: c.Keep, Progress: a.progress(string(k))})
-		if err != nil {
-			return inWords(err)
+		if r != nil {
+			all = append(all, r)
 		}
-		all = append(all, r)
+		if err != nil {
+			break
+		}
 	}
-	return c.tell(a, all)
+	if len(all) > 0 { // a set that is complete is named, whatever failed after it
+		if told := c.tell(a, all); err == nil {
+			err = told
+		}
+	}
+	return inWords(err)
 }
 
 // archives gives the archives of a call, and the directory whose owner the call must run as.

@@ -58,7 +58,7 @@ type maker struct {
 }
 
 // Make writes a new set of one archive and checks it. The caller runs as the user who owns the files. Gateway and
-// signer may be running.
+// signer may be running. A result beside an error is a complete set, after which something else failed.
 func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result, error) {
 	to, err := Recipients(c)
 	if err != nil {
@@ -77,7 +77,7 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 		os.RemoveAll(b.set) // otherwise a full disk stays full until the next backup, which removes it again if this fails
 		return nil, b.worded(err)
 	}
-	return &b.out, b.prune()
+	return &b.out, errors.Join(b.note(), b.prune())
 }
 
 // run makes the set, up to its name.

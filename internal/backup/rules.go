@@ -59,6 +59,8 @@ var gatewayRules = []Rule{
 	{"recordings/**.sk.age", Recording, "its key of hidden input, sealed to unsealers"},
 	{"recordings/**.cut", Recording, "says that an interruption is in the log"},
 	{"restored.json", Never, "of this directory's own past"},
+	{"restored.json.new", Never, "half-written"},
+	{lastName + "*", Never, "of this directory's own past"},
 	{tempPrefix + "**", Never, "a snapshot in progress"},
 	{restoring + "/**", Never, "a restore that did not finish"},
 	{"DEMO", Never, "marks a demo's data"},
@@ -80,6 +82,7 @@ var signerRules = []Rule{
 	{logStaged + "/**", Never, "a log that is being restored from its copy"},
 	{"restored.json", Never, "of this directory's own past"},
 	{"restored.json.new", Never, "half-written"},
+	{lastName + "*", Never, "of this directory's own past"},
 	{restoring + "/**", Never, "a restore that did not finish"},
 }
 

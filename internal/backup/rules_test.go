@@ -22,7 +22,7 @@ func TestEachFileHasOneClass(t *testing.T) {
 			"gateway.db": Database, "gateway.db-wal": Never,
 			"recordings/journal": Never, "recordings/a.srec": Recording, "recordings/2026/11/29/a.1.srec": Recording,
 			"recordings/2026/11/29/a.rk.age": Recording,
-			"recordings/a.sk.age.new":        Never, "recordings/ballast": Never, "tls/ca.pem": Sealed,
+			"recordings/a.sk.age.new":        Never, "recordings/ballast": Never, "last-backup.json": Never, "tls/ca.pem": Sealed,
 			"signer/keys/root.key": "",
 			"keys/x":               "", "other": ""}},
 		"the signer": {signerPlace(&apart), map[string]Class{"keys/root.key": Sealed, "state/devices/x.json": Sealed,

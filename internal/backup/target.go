@@ -39,7 +39,8 @@ func (b *maker) prepare() (err error) {
 		Made: time.Now().UTC().Truncate(time.Millisecond)}
 	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
 	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
-	err = errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir))
+	err = errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir),
+		removeAll(filepath.Dir(b.p.lastPath()), lastName+".*.new"))
 	if err == nil {
 		err = os.Mkdir(b.set, 0o700)
 	}

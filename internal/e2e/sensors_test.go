@@ -23,6 +23,7 @@ var brokenElsewhere = map[string]string{
 	"ready log":                        "internal/e2e/serve_test.go: func (p *plant) logFails(",
 	"ready gateway":                    "internal/e2e/serve_test.go: func (p *plant) drains(",
 	"doctor clock":                     "internal/node/examine_test.go: func TestAClockWithoutSynchronisationIsReported(",
+	"doctor restored":                  "internal/e2e/restore_test.go: func TestAWipedInstallationIsRestoredAndItsLogGoesOn(",
 	"doctor promise 6":                 "internal/e2e/signer_test.go: func TestTheSignerApart(",
 }
 
@@ -40,6 +41,8 @@ func sensorNames(t *testing.T) []string {
 		"examine.go":           {"doctor": `e\.add\("([\w ]+)"`},
 		"examinesite.go":       {"doctor": `e\.add\("([\w ]+)"`},
 		"examinerecordings.go": {"doctor": `e\.add\("([\w ]+)"`},
+		"examinebackups.go":    {"doctor": `e\.add\("([\w ]+)"`},
+		"examinerestored.go":   {"doctor": `e\.add\("([\w ]+)"`},
 		"promises.go":          {"doctor": `"(promise \d):`},
 	} {
 		raw, err := os.ReadFile(filepath.Join(testenv.Root(), "internal", "node", file))
@@ -115,6 +118,9 @@ type reading func(before, now float64, there bool) bool
 
 func is(want float64) reading {
 	return func(_, now float64, there bool) bool { return there && now == want }
+}
+func below(most float64) reading {
+	return func(_, now float64, there bool) bool { return there && now < most }
 }
 func grows(before, now float64, there bool) bool   { return there && now > before }
 func shrinks(before, now float64, there bool) bool { return there && now < before }

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"database/sql"
+	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -43,8 +45,9 @@ func (h *sensorHouse) steps() []step {
 		{
 			what:   "what is so from the start",
 			breaks: none,
-			doctor: map[string]string{"readers": "1 for recordings", "promise 1": "lies in memory"},
-			metrics: map[string]reading{"idp_up": is(2), "signer_up": is(1), "cert_reload_failed": is(0),
+			doctor: map[string]string{"readers": "1 for recordings", "promise 1": "lies in memory",
+				"backup": "[backup] recipients is missing"},
+			metrics: map[string]reading{"backup_age_seconds": is(math.Inf(1)), "idp_up": is(2), "signer_up": is(1), "cert_reload_failed": is(0),
 				"cert_expiry_seconds":      served(90),
 				"control_handshakes_total": is(1), "control_reconnects_total": is(0), "devices_connected": is(1),
 				"record_pending_bytes": is(0)}},
@@ -130,6 +133,21 @@ func (h *sensorHouse) steps() []step {
 			doctor: map[string]string{"log": "the second copy cannot be read"},
 			mend:   copyBack},
 		{
+			what:   "backups are configured and none was made",
+			breaks: h.configureBackups,
+			doctor: map[string]string{
+				"backup of the gateway": "none was made", "backup of the signer": "none was made"}},
+		{
+			what: "backups were made, and their disk is not mounted",
+			breaks: func(t *testing.T) {
+				h.makeBackups(t)
+				os.RemoveAll(h.Path("of-gateway"))
+				os.RemoveAll(h.Path("of-signer"))
+			},
+			metrics: map[string]reading{"backup_age_seconds": below(600)},
+			doctor: map[string]string{
+				"backup of the gateway": "cannot be read", "backup of the signer": "cannot be read"}},
+		{
 			what:   "the people cannot be read",
 			breaks: usersAway,
 			doctor: map[string]string{"identity guests": "cannot be read"},
@@ -190,6 +208,37 @@ func (h *sensorHouse) steps() []step {
 			breaks: func(*testing.T) { h.gateway.End(syscall.SIGKILL) },
 			doctor: map[string]string{"gateway": "does not answer", "public address": "cannot be reached"}},
 	}
+}
+
+// configureBackups gives doctor a configuration with [backup]. The gateway runs on with the old one.
+func (h *sensorHouse) configureBackups(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err == nil {
+		err = os.WriteFile(h.Path("etc/backup.age"), []byte(key.Recipient().String()+"\n"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Text += fmt.Sprintf("[backup]\nrecipients = [%q]\n", h.Path("etc/backup.age"))
+	h.Write()
+}
+
+// makeBackups makes both archives, and checks that doctor finds them.
+func (h *sensorHouse) makeBackups(t *testing.T) {
+	for dir, owner := range map[string]int{"of-gateway": gatewayUID, "of-signer": signerUID} {
+		os.Mkdir(h.Path(dir), 0o700)
+		os.Chown(h.Path(dir), owner, owner)
+		args := []string{"backup", "--config", h.Config, "--to", h.Path(dir)}
+		if owner == signerUID {
+			args = append(args, "--signer")
+		}
+		if got := testenv.Finish(t, h.Command(args...)); got.Status != 0 {
+			t.Fatalf("%+v", got)
+		}
+	}
+	all := read(t, testenv.Finish(t, h.Command("doctor", "--config", h.Config, "--json")))
+	all.want(t, "backup of the gateway", "ok", "in "+h.Path("of-gateway")+" was made at ")
+	all.want(t, "backup of the signer", "ok", "in "+h.Path("of-signer")+" was made at ")
 }
 
 // today is where the day's recordings go, down to year (0), month (1) or day (2).

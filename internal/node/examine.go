@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ func Examine(ctx context.Context, c *config.Config) []Finding {
 	e.add("policy", e.policy)
 	e.add("log", e.ledger)
 	e.add("readers", e.readers)
+	e.backups()
 	e.restored()
 	e.identities(ctx)
 	return append(e.out, promises(c)...)
@@ -64,11 +66,21 @@ func (e *examination) add(what string, look func() (string, error)) {
 		if k, ok := errkind.Of(err); ok {
 			f.Text, f.Hint = k.Text, k.Hint
 		}
+		if errors.As(err, new(weakness)) {
+			f.State = Weak
+		}
 	}
 	e.out = append(e.out, f)
 }
 
 func odd(text, hint string) error { return errkind.New(errkind.Unavailable, text).WithHint(hint) }
+
+// weakness is an error that makes a finding weak: a promise is kept in part.
+type weakness struct{ error }
+
+func (w weakness) Unwrap() error { return w.error }
+
+func partly(text, hint string) error { return weakness{odd(text, hint)} }
 
 func (e *examination) data() (string, error) {
 	dir := e.c.Site.DataDir

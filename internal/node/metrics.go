@@ -136,6 +136,10 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 		gauge("cert_reload_failed", "Whether the certificate's files hold something else that cannot be served.",
 			yes(err != nil))
 	}
+	for archive, age := range backupAges(g.opt.Config, time.Now()) {
+		gauge("backup_age_seconds", "Since the last complete backup; +Inf: none was made. Without the archive of a separate signer.",
+			age, "archive", string(archive))
+	}
 	v := g.rules.Version()
 	gauge("policy_hash_info", "The policy in force.", 1, "version", strconv.FormatUint(v.Version, 10), "sha256", hex.EncodeToString(v.SHA256[:]))
 }

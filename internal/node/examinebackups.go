@@ -1,0 +1,91 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/backup"
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// backupAge is how old the last backup may be: backups are made each night, and one may be missed.
+const backupAge = 48 * time.Hour
+
+// backups says when the last complete backup of each archive was made.
+func (e *examination) backups() {
+	if len(e.c.Backup.Recipients) == 0 {
+		e.add("backup", func() (string, error) {
+			return "", partly("[backup] recipients is missing, so no backup can be made",
+				"Without one, a lost disk takes the keys and the database with it: docs/backup.md.")
+		})
+		return
+	}
+	e.add("backup of the gateway", func() (string, error) { return lastBackup(e.c, backup.Gateway, time.Now()) })
+	e.add("backup of the signer", func() (string, error) { return lastBackup(e.c, backup.Signer, time.Now()) })
+}
+
+// lastBackup reads the newest complete set where the last backup was written. What lies there counts: a disk that was
+// replaced since holds nothing.
+func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, error) {
+	last, err := backup.ReadLast(c, kind)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", partly("not known: "+err.Error(), "Run this as root.")
+	case err != nil:
+		return "", partly("not known: "+err.Error(), "The next backup writes this file again.")
+	case last == nil:
+		return "", partly("none was made since this directory was begun or restored",
+			"Enable the timers of docs/backup.md, or run `sallyport backup --config FILE --to DIR`.")
+	}
+	made, err := backup.Newest(last.To, kind)
+	if err != nil && errkind.KindOf(err) == errkind.Conflict {
+		return "", err
+	}
+	if err != nil {
+		return "", partly(fmt.Sprintf("the last one was written to %s at %s and cannot be read: %v", last.To,
+			minute(last.Made), err), "Is its disk mounted? Run this as root.")
+	}
+	return aged(made, last.To, now)
+}
+
+func aged(made time.Time, dir string, now time.Time) (string, error) {
+	age := now.Sub(made)
+	text := fmt.Sprintf("the last complete one in %s was made at %s, %s ago", dir, minute(made), hours(age))
+	switch {
+	case age > backupAge:
+		return "", partly(text, fmt.Sprintf("It should not be older than %s. `journalctl -u sallyport-backup -u "+
+			"sallyport-signer-backup` says why no newer one was made.", hours(backupAge)))
+	case age < -time.Hour:
+		return "", partly(text+": in the future", "A clock was wrong when it was made, so its age is not known. Make a new one.")
+	}
+	return text, nil
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func hours(d time.Duration) string {
+	if d < 2*time.Hour {
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h", int(d.Hours()))
+}
+
+// backupAges gives the age in seconds of the last backup of each archive that this process may know of; infinite: none
+// was made. It reads the gateway's own disk alone: a backup's disk that hangs must not stop the metrics.
+func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
+	out := map[backup.Kind]float64{}
+	for _, kind := range []backup.Kind{backup.Gateway, backup.Signer} {
+		switch last, err := backup.ReadLast(c, kind); {
+		case err != nil: // a separate signer's directory is not readable for the gateway
+		case last == nil:
+			out[kind] = math.Inf(1)
+		default:
+			out[kind] = now.Sub(last.Made).Seconds()
+		}
+	}
+	return out
+}
