@@ -192,6 +192,7 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	}
 	lost := k.sessions(t)[0]
 	k.tess.Must("token", "revoke", revoked.id)
+	k.admin.Must("policy", "apply", k.Path("etc", "policy.toml"), "--reason", "after the backup")
 	k.lose()
 	ended()
 	t.Run("a damaged backup and a wrong identity are refused by name", k.refused)
@@ -229,7 +230,22 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 		doctor := read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json")))
 		doctor.want(t, "restored", "look", lost)
 		doctor.want(t, "restored", "look", damaged+".srec")
+		k.olderPolicy(t, doctor)
 	})
+}
+
+// olderPolicy expects doctor and /readyz to name the policy that was applied after the backup, until one is applied again.
+func (k *rehearsal) olderPolicy(t *testing.T, doctor found) {
+	const text = "version 1 is in force, and the log names version 2"
+	doctor.want(t, "policy", "look", text)
+	if status, body, err := k.Ask("/readyz"); status != 200 || !strings.Contains(body, "warning: policy: "+text) {
+		t.Errorf("/readyz: got %d %q %v", status, body, err)
+	}
+	k.admin.Must("policy", "apply", k.Path("etc", "policy.toml"), "--reason", "again")
+	read(t, testenv.Finish(t, k.Command("doctor", "--config", k.Config, "--json"))).want(t, "policy", "ok", "read well")
+	if _, body, err := k.Ask("/readyz"); strings.Contains(body, "policy") {
+		t.Errorf("/readyz after that: got %q %v", body, err)
+	}
 }
 
 // refused tries restores that must fail, and checks that they leave the directories unchanged.

@@ -146,6 +146,10 @@ func (e *examination) policy() (string, error) {
 	if _, err := signer.LoadPolicy(files); err != nil {
 		return "", err
 	}
+	if why := e.site.warned("policy"); why != "" {
+		return "", odd(why, "Apply the newest policy again: `sallyport policy apply FILE --reason TEXT`. Until then, rights that "+
+			"it took away are given again.")
+	}
 	return fmt.Sprintf("%d file(s) read well; after the first start the stored policy counts (`sallyport policy status`)", len(files)), nil
 }
 

@@ -93,7 +93,8 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 		}}
 		for range 3 {
 			began := time.Now()
-			got := strings.Join(g.unready(t.Context()), "\n")
+			why, _ := g.unready(t.Context())
+			got := strings.Join(why, "\n")
 			if want := "database: does not answer within 2s\nrecorder: is full"; got != want ||
 				time.Since(began) != readyTime {
 				t.Errorf("got %q after %s, want %q after %s", got, time.Since(began), want, readyTime)
@@ -104,7 +105,7 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 		}
 		close(locked)
 		synctest.Wait()
-		if got := g.unready(t.Context()); len(got) != 1 || looks.Load() != 2 {
+		if got, _ := g.unready(t.Context()); len(got) != 1 || looks.Load() != 2 {
 			t.Errorf("afterwards: got %q after %d looks", got, looks.Load())
 		}
 	})

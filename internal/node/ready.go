@@ -18,8 +18,9 @@ const readyTime = 2 * time.Second
 
 // condition is one thing that a new session needs.
 type condition struct {
-	name string
-	look func(context.Context) error
+	name  string
+	warns bool // it is a warning: new sessions start all the same
+	look  func(context.Context) error
 
 	mu      sync.Mutex // guards what follows
 	running *look      // a look that has not returned; nil: none
@@ -49,7 +50,19 @@ func (g *Gateway) conditions() []*condition {
 			}
 			return g.own.Ready()
 		}},
+		{name: "policy", warns: true, look: g.newestPolicy},
 	}
+}
+
+// newestPolicy reports a policy that is older than the one that the log names last: it may give rights that were taken
+// away. A signer that does not answer is reported by its own condition.
+func (g *Gateway) newestPolicy(ctx context.Context) error {
+	p, err := g.Signer.CurrentPolicy(ctx)
+	if err != nil || p.Newest == 0 {
+		return nil
+	}
+	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d is in force, and the log names version %d: the state that "+
+		"was restored is older", p.Version, p.Newest))
 }
 
 // within gives the result of a look, or an error when ctx ends first. A database that is locked, or a disk that hangs,
@@ -81,8 +94,9 @@ func (c *condition) run(ctx context.Context, l *look) {
 	close(l.done)
 }
 
-// unready names what keeps new sessions from starting, one line each, within readyTime.
-func (g *Gateway) unready(ctx context.Context) []string {
+// unready names what keeps new sessions from starting, and what is to be fixed although they start: one line each,
+// within readyTime.
+func (g *Gateway) unready(ctx context.Context) (why, warn []string) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	lines := make([]string, len(g.needs))
@@ -95,13 +109,16 @@ func (g *Gateway) unready(ctx context.Context) []string {
 		})
 	}
 	all.Wait()
-	var out []string
-	for _, l := range lines {
-		if l != "" {
-			out = append(out, l)
+	for i, l := range lines {
+		switch {
+		case l == "":
+		case g.needs[i].warns:
+			warn = append(warn, warning+l)
+		default:
+			why = append(why, l)
 		}
 	}
-	return out
+	return why, warn
 }
 
 func (g *Gateway) readyText(part string, err error) string {
@@ -115,7 +132,8 @@ func (g *Gateway) readyText(part string, err error) string {
 
 // ready says whether new sessions can start, and if not, why. Warnings follow in either case.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	why, warn := g.unready(r.Context()), g.warnings()
+	why, warn := g.unready(r.Context())
+	warn = append(warn, g.warnings()...)
 	if len(why) > 0 {
 		http.Error(w, strings.Join(append(why, warn...), "\n"), http.StatusServiceUnavailable)
 		return

@@ -121,7 +121,11 @@ func (s *Service) storePolicy(ctx context.Context, files []PolicyFile, by, reaso
 func (s *Service) CurrentPolicy(context.Context) (Policy, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.state.policy, nil
+	p := s.state.policy
+	if s.policySeen > p.Version {
+		p.Newest = s.policySeen
+	}
+	return p, nil
 }
 
 // PutToken implements Signer: a signed-in person makes a token for themselves, never one by another token.

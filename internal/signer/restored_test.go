@@ -45,10 +45,16 @@ func TestARestoredStateTakesRevocationsFromTheLog(t *testing.T) {
 	if _, err := h.Open(t.Context(), h.request(robot, "press-1")); errkind.KindOf(err) != errkind.Signin {
 		t.Errorf("a revoked token: got %v", err)
 	}
+	if p, err := h.CurrentPolicy(t.Context()); err != nil || p.Newest != newer.Version {
+		t.Errorf("the newest version that the log names: got %d, %v, want %d", p.Newest, err, newer.Version)
+	}
 	next, err := h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: policy}}, "once more")
 	if err != nil || next.Version != newer.Version+1 {
 		t.Errorf("got version %d, %v, want %d: a version that the log names is given again", next.Version, err,
 			newer.Version+1)
+	}
+	if p, err := h.CurrentPolicy(t.Context()); err != nil || p.Newest != 0 {
+		t.Errorf("after it was applied again: got %d, %v, want no newer version", p.Newest, err)
 	}
 }
 

@@ -139,6 +139,10 @@ type Policy struct {
 	Reason  string       `json:"reason"`
 	At      time.Time    `json:"at"`
 	Leaf    uint64       `json:"leaf"` // in the log
+
+	// Newest is a later version that the log names, as after a restore of an older state; 0: there is none. It is not
+	// stored.
+	Newest uint64 `json:"newest,omitempty"`
 }
 
 // Signer is what the gateway may ask. Service answers in this process, Client over a unix socket.
