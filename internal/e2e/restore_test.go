@@ -99,6 +99,7 @@ func (k *rehearsal) restoreWithout(t *testing.T, session string) {
 		t.Fatal(err)
 	}
 	k.must(signerUID, "restore", "--signer", "--from", k.Path("of-signer"), "--identity", k.Path("etc", "backup-key.txt"))
+	k.startTooEarly(t)
 	args := []string{"restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup-key.txt")}
 	if got := k.run(gatewayUID, args...); got.Status != 1 || !strings.Contains(got.Err, "--without-damaged-recordings") {
 		t.Errorf("without the option: got %+v", got)
@@ -106,6 +107,25 @@ func (k *rehearsal) restoreWithout(t *testing.T, session string) {
 	got := k.run(gatewayUID, append(args, "--without-damaged-recordings")...)
 	if got.Status != 3 || !strings.Contains(got.Out, "LEFT OUT recordings/") || !strings.Contains(got.Out, session) {
 		t.Fatalf("got %+v, want the recording listed and status 3", got)
+	}
+}
+
+// startTooEarly starts the gateway before its restore. What it leaves is moved away by the command that restore prints.
+func (k *rehearsal) startTooEarly(t *testing.T) {
+	k.startSigner()
+	early := k.Start("early", "serve", k.as(gatewayUID))
+	if status := early.Wait(); status != 77 || !strings.Contains(early.Output(), "Noise key is not the one") {
+		t.Errorf("a start before the restore: got %d %s", status, early.Output())
+	}
+	k.signer.End(syscall.SIGTERM)
+	got := k.run(gatewayUID, "restore", "--from", k.Path("of-gateway"), "--identity", k.Path("etc", "backup-key.txt"))
+	_, command, _ := strings.Cut(got.Err, "`")
+	command, _, _ = strings.Cut(command, "`")
+	if got.Status != 1 || !strings.Contains(got.Err, "gateway.db") || command == "" {
+		t.Fatalf("a restore after it: got %+v", got)
+	}
+	if got := testenv.Finish(t, exec.Command("sh", "-ec", command)); got.Status != 0 {
+		t.Fatalf("%s: %+v", command, got)
 	}
 }
 

@@ -34,6 +34,15 @@ func checkCopy(c *config.Config) error {
 	return nil
 }
 
+// notLost refuses a start that would make new keys or another log in place of lost ones. It comes before each step that
+// makes a file: files would be in the way of the restore that the refusal names.
+func notLost(c *config.Config) error {
+	if err := checkCopy(c); err != nil {
+		return err
+	}
+	return signer.NotLost(SignerDir(c), c.Ledger.SecondCopy)
+}
+
 // checkLog compares the signer's log with what the database has seen of it. A log that is shorter was rolled back, or is
 // another one: it would sign a second history, and the devices would refuse it one by one.
 func (g *Gateway) checkLog(ctx context.Context) error {

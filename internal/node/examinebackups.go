@@ -78,9 +78,13 @@ func hours(d time.Duration) string {
 // was made. It reads the gateway's own disk alone: a backup's disk that hangs must not stop the metrics.
 func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	out := map[backup.Kind]float64{}
-	for _, kind := range []backup.Kind{backup.Gateway, backup.Signer} {
+	kinds := []backup.Kind{backup.Gateway}
+	if c.Signer.Dir == "" { // the gateway may not read a separate signer's directory
+		kinds = append(kinds, backup.Signer)
+	}
+	for _, kind := range kinds {
 		switch last, err := backup.ReadLast(c, kind); {
-		case err != nil: // a separate signer's directory is not readable for the gateway
+		case err != nil: // doctor says why; a damaged file is written again by the next backup
 		case last == nil:
 			out[kind] = math.Inf(1)
 		default:

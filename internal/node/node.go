@@ -156,7 +156,7 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 	if g.apart != nil {
 		g.Signer = signer.NewClient(g.apart.socket)
 	} else {
-		if err := checkCopy(g.opt.Config); err != nil {
+		if err := notLost(g.opt.Config); err != nil {
 			return err
 		}
 		if g.own, err = signer.New(SignerConfig(g.opt.Config, g.host, g.identity.noise.Public, g.set, g.opt.Log)); err != nil {

@@ -128,7 +128,7 @@ func (g *Gateway) catchUpOn(
 			r.Sessions = append(r.Sessions, body.Session.String())
 			return nil
 		}
-		return notLost(err)
+		return unlessMissing(err)
 	}
 	if !slices.Contains([]string{"join", "token", "revoked", "locked", "admitted", "label"}, typ) {
 		return nil
@@ -140,13 +140,13 @@ func (g *Gateway) catchUpOn(
 	var fp wire.Hash
 	switch {
 	case typ == "token" && body.Fields["revoked"] == "yes":
-		return notLost(g.DB.RevokeAPIToken(ctx, body.Fields["id"], r.At))
+		return unlessMissing(g.DB.RevokeAPIToken(ctx, body.Fields["id"], r.At))
 	case typ == "join" && body.Fields["what"] == "code revoked":
 		code, err := enroll.ParseTokenID(body.Fields["subject"])
 		if err != nil {
 			return err
 		}
-		return notLost(g.DB.RevokeJoinToken(ctx, code, r.At, "the log"))
+		return unlessMissing(g.DB.RevokeJoinToken(ctx, code, r.At, "the log"))
 	case typ != "token" && typ != "join" && fp.UnmarshalText([]byte(body.Fields["fp"])) == nil:
 		devices[fp] = devices[fp].and(typ, body)
 	}
@@ -191,10 +191,10 @@ func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, fp wire
 	if errors.Is(err, store.ErrNotFound) && last.placed != nil && last.state != string(store.Revoked) {
 		r.Devices = append(r.Devices, last.name)
 	}
-	return notLost(err)
+	return unlessMissing(err)
 }
 
-func notLost(err error) error {
+func unlessMissing(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

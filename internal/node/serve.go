@@ -19,6 +19,11 @@ import (
 
 // Serve runs the gateway of a configuration until ctx ends and everything is drained. Tell speaks to the service manager.
 func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(state string)) error {
+	if c.Signer.Socket == "" {
+		if err := notLost(c); err != nil {
+			return err
+		}
+	}
 	if err := checkData(c.Site.DataDir, "[site] data_dir", false); err != nil {
 		return err
 	}

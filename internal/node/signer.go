@@ -54,14 +54,13 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 	if s.uid, err = userID(c.Signer.GatewayUser); err != nil {
 		return nil, err
 	}
-	// First of all: each of the next steps makes files, which would be in the way of the restore that this names.
-	if err := signer.NotLost(c.Signer.Dir, c.Ledger.SecondCopy); err != nil {
+	if err := notLost(c); err != nil {
 		return nil, err
 	}
 	if err := checkData(c.Signer.Dir, "[signer] dir", false); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(clockStands(time.Now()), checkCopy(c)); err != nil {
+	if err := clockStands(time.Now()); err != nil {
 		return nil, err
 	}
 	set, err := s.providers()

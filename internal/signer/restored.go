@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // Restored says that a directory was put in place from a backup. It is stored there as restored.json; the gateway keeps
@@ -80,7 +81,7 @@ func (s *Service) noteRestore(ctx context.Context) error {
 func NotLost(dir, second string) error {
 	begun, signs := "", []string{filepath.Join(dir, "bundle.json"), filepath.Join(dir, "log", "log.data")}
 	if second != "" {
-		signs = append(signs, filepath.Join(second, "checkpoint"))
+		signs = append(signs, ledger.CopyFiles(second)...)
 	}
 	for _, path := range signs {
 		if info, err := os.Stat(path); err == nil && info.Size() > 0 {

@@ -156,18 +156,22 @@ func place(f *os.File, n int64, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// CopyFiles gives the files in a copy's directory that show, if one of them is not empty, that a log has begun. The
+// published checkpoint is not synced, so a crash may leave it empty or missing beside entries.
+func CopyFiles(dir string) []string { return []string{filepath.Join(dir, "checkpoint"), mirrorPath(dir)} }
+
 // notShown refuses to begin a log if a copy already contains one: its entries would be signed a second time.
 func notShown(s note.Signer, copies []string) error {
 	for _, dir := range copies {
-		for _, name := range []string{"checkpoint", filepath.Join(privateDir, dataFile)} {
-			info, err := os.Lstat(filepath.Join(dir, name))
+		for _, path := range CopyFiles(dir) {
+			info, err := os.Lstat(path)
 			if err != nil || info.Size() == 0 {
 				continue
 			}
 			return errkind.New(errkind.Conflict,
 				fmt.Sprintf("there is no log here, but the copy in %s holds the log %s", dir,
 					s.Name())).
-				WithHint("`sallyport restore --log --config FILE`, as the signer's user, restores the log from that copy.  " +
+				WithHint("`sallyport restore --log --config FILE`, as the signer's user, restores the log from that copy. " +
 					"For a new installation, use an empty directory.")
 		}
 	}
