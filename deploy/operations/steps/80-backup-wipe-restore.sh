@@ -1,6 +1,6 @@
 # A backup while everything runs; both data directories are lost; the backup is restored, and the same log continues.
 step_backup_wipe_restore() {
-  on people "age-keygen -o backup.txt 2>/dev/null; age-keygen -y backup.txt >backup.age; cp backup.txt backup.age $WORK/"
+  on people "age-keygen -o backup-key.txt 2>/dev/null; age-keygen -y backup-key.txt >backup.age; cp backup-key.txt backup.age $WORK/"
   hand_over gateway backup.age
   document gateway backup-directories
   on gateway "grep -q '^\[backup\]' /etc/sallyport/gateway.toml ||
@@ -12,7 +12,7 @@ step_backup_wipe_restore() {
   expect 1 leftovers "^none"
   on gateway "systemctl stop sallyport sallyport-signer; find /var/lib/sallyport /var/lib/sallyport-signer -mindepth 1 -delete"
   expect 1 healthz "refused|connect"
-  hand_over gateway backup.txt
+  hand_over gateway backup-key.txt
   document gateway restore
   expect 60 readyz 200
   sign_in ada olga tess
