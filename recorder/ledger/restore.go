@@ -158,7 +158,9 @@ func place(f *os.File, n int64, dir string) error {
 
 // CopyFiles gives the files in a copy's directory that show, if one of them is not empty, that a log has begun. The
 // published checkpoint is not synced, so a crash may leave it empty or missing beside entries.
-func CopyFiles(dir string) []string { return []string{filepath.Join(dir, "checkpoint"), mirrorPath(dir)} }
+func CopyFiles(dir string) []string {
+	return []string{filepath.Join(dir, "checkpoint"), mirrorPath(dir)}
+}
 
 // notShown refuses to begin a log if a copy already contains one: its entries would be signed a second time.
 func notShown(s note.Signer, copies []string) error {
