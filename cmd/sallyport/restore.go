@@ -13,23 +13,24 @@ import (
 )
 
 type restoreCmd struct {
-	Config                   string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
-	From                     string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
-	Identity                 string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
-	Signer                   bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
-	Set                      string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
-	Fingerprint              []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
-	WithoutDamagedRecordings bool     `help:"Go on if files of recordings are damaged or missing in the backup: leave them out, list them, and exit with status 3. Anything else that is damaged still refuses the restore."`
-	Check                    bool     `help:"Check the backup and put nothing in place."`
-	Log                      bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
-	LogFrom                  string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
-	JSON                     bool     `name:"json" help:"Print JSON."`
+	Config      string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
+	From        string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
+	Identity    string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
+	Signer      bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
+	Set         string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
+	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
+	Check       bool     `help:"Check the backup and put nothing in place."`
+	Log         bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
+	LogFrom     string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
+	JSON        bool     `name:"json" help:"Print JSON."`
+
+	WithoutDamagedRecordings bool `help:"Go on if files of recordings are damaged or missing in the backup: leave them out, list them, and exit with status 3. Anything else that is damaged still refuses the restore."`
 }
 
 func (*restoreCmd) Help() string {
 	return `Puts a backup into an empty data directory, as the user who owns it. Run as root, it switches to that user. It checks
-the manifest and every file first, and puts all files in place or none. Exit status: 0 if everything is in place, 1 if
-nothing is, 3 if only damaged recordings are missing (--without-damaged-recordings).
+the manifest and every file first, and puts all files in place or none. Exit status: 0 if everything is in place, 3 if
+only damaged recordings are missing (--without-damaged-recordings), and any other if nothing is in place.
 
 The log is not in a backup: restoring the signer also restores the log from its second copy. It checks every entry, and
 refuses a copy that is shorter than the log was at the time of the backup.`

@@ -137,7 +137,8 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 			yes(err != nil))
 	}
 	for archive, age := range backupAges(g.opt.Config, time.Now()) {
-		gauge("backup_age_seconds", "Since the last complete backup; +Inf: none was made. Without the archive of a separate signer.",
+		gauge("backup_age_seconds",
+			"Since the last complete backup; +Inf: none was made. Without the archive of a separate signer.",
 			age, "archive", string(archive))
 	}
 	v := g.rules.Version()
