@@ -148,7 +148,8 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 			return testenv.Finish(t, b.Command("doctor", "--config", b.Config)).Out
 		}, []string{"registered there must be exactly " + b.URL + "/callback/work"}},
 		{"6 no groups claim", func(t *testing.T) string { return b.page(t, nil, nil) },
-			[]string{"403 ", `ACME staff sent no list of groups (claim "groups")`, "to send this claim in the id token or at its userinfo endpoint"}},
+			[]string{"403 ", `ACME staff sent no list of groups (claim "groups")`,
+				"to send this claim in the id token or at its userinfo endpoint"}},
 		{"6 too many groups", func(t *testing.T) string {
 			return b.page(t, nil, map[string]any{"_claim_names": map[string]string{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]string{"endpoint": "https://graph.example/groups"}}})
 		}, []string{"403 ", "did not send your groups because there are too many of them", "only the groups that are assigned to this application"}},
@@ -221,7 +222,8 @@ func (b *beginner) offline(t *testing.T) string {
 		p := testenv.Launch(t, b.Path(name+".log"), b.Agent(name, "run"))
 		b.WaitOnline(b.admin, p, name)
 		if name == "press-2" {
-			time.Sleep(6 * time.Second) // a device last seen within 5 s of the gateway's start gets the hint about that start
+			// A device that was last seen within 5 s of the gateway's start gets another hint, about that start.
+			time.Sleep(6 * time.Second)
 			p.End(syscall.SIGKILL)
 		}
 	}
@@ -265,17 +267,18 @@ func (b *beginner) diskLow(t *testing.T) string {
 	return b.shell(t, b.tess, "press-1")
 }
 
-// passwordProxy answers everybody 407.
+// passwordProxy answers every request with 407.
 func passwordProxy(t *testing.T) string {
-	return listen(t, func(c net.Conn) {
+	return testenv.Listen(t, func(c net.Conn) {
 		http.ReadRequest(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"plant\"\r\nContent-Length: 0\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"plant\"\r\n"+
+			"Content-Length: 0\r\n\r\n")
 	})
 }
 
-// plainProxy leads to the gateway whatever it is asked for.
+// plainProxy opens a tunnel to the gateway for every target.
 func plainProxy(t *testing.T, gateway string) string {
-	return listen(t, func(c net.Conn) {
+	return testenv.Listen(t, func(c net.Conn) {
 		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 		out, err := net.Dial("tcp", gateway)
@@ -288,11 +291,11 @@ func plainProxy(t *testing.T, gateway string) string {
 	})
 }
 
-// openingProxy opens TLS with an authority of its own, as inspecting proxies do, and gives that authority.
+// openingProxy opens TLS with an authority of its own, as inspecting proxies do. ca is the file of that authority.
 func openingProxy(t *testing.T, gateway string) (addr, ca string) {
 	ca = filepath.Join(t.TempDir(), "proxy", "ca.pem")
 	conf := &tls.Config{Certificates: []tls.Certificate{certificate(t, ca)}}
-	return listen(t, func(c net.Conn) {
+	return testenv.Listen(t, func(c net.Conn) {
 		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 		in := tls.Server(c, conf)
@@ -304,22 +307,4 @@ func openingProxy(t *testing.T, gateway string) (addr, ca string) {
 		go io.Copy(out, in)
 		io.Copy(in, out)
 	}), ca
-}
-
-func listen(t *testing.T, serve func(net.Conn)) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); serve(c) }()
-		}
-	}()
-	return l.Addr().String()
 }

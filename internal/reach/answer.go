@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Answer is an unexpected HTTP answer: not 101 for a WebSocket, not 2xx for a request.
+// Answer is an unexpected HTTP answer: not 101 to a request for a WebSocket, not 2xx to another request. It is an error.
 type Answer struct {
 	Status     int
-	RetryAfter time.Duration // zero when the answer names none, an hour at most
-	Gateway    bool          // a problem document: a gateway wrote it, not a proxy in front of it
+	RetryAfter time.Duration // from its Retry-After header, at most an hour; 0: it has none
+	Gateway    bool          // it is a problem document: a gateway wrote it, not a proxy in front of it
 	WebSocket  bool          // the request asked for a WebSocket
 }
 
-// AnswerOf describes an answer by its status and headers. WebSocket says whether the request asked for one.
+// AnswerOf describes r by its status and headers; it does not read the body. webSocket: the request asked for a
+// WebSocket.
 func AnswerOf(r *http.Response, webSocket bool) *Answer {
 	return &Answer{Status: r.StatusCode, RetryAfter: retryAfter(r.Header.Get("Retry-After")), WebSocket: webSocket,
 		Gateway: strings.HasPrefix(r.Header.Get("Content-Type"), "application/problem+json")}
@@ -38,13 +39,16 @@ func (a *Answer) classify(host string) (Cause, string, string) {
 			"Use the gateway's own address, and let the proxy in front of it pass the Host header unchanged."
 	case s == http.StatusBadGateway, s == http.StatusServiceUnavailable, s == http.StatusGatewayTimeout:
 		return Upstream, host + " has no gateway behind it at present (" + status(s) + ")",
-			"The gateway stopped, is restarting or has no room, or the proxy in front of it is set to a wrong address. Try again in a minute."
+			"The gateway stopped, is restarting or has no room, or the proxy in front of it is set to a wrong address. " +
+				"Try again in a minute."
 	case s >= 300 && s < 400:
 		return Redirected, host + " answered with a redirect (" + status(s) + "), which is not how a gateway answers",
-			"Use the gateway's own address. A network with a sign-in page answers like this too: open a web page there first."
+			"Use the gateway's own address. A network with a sign-in page answers like this too: " +
+				"open a web page there first."
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusProxyAuthRequired:
 		return SignInFirst, host + " answered " + status(s) + ", and the answer is not the gateway's",
-			"A proxy or a firewall in front of the gateway refused the request: it must pass /api, /login and /agent without a sign-in of its own."
+			"A proxy or a firewall in front of the gateway refused the request: it must pass /api, /login and /agent " +
+				"without a sign-in of its own."
 	case s == http.StatusTooManyRequests:
 		return TooMany, host + " refuses more requests for now (" + status(s) + ")", "Wait a minute, then try again."
 	case s == http.StatusSwitchingProtocols:

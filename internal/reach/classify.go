@@ -19,8 +19,9 @@ import (
 
 // Settings that appear in hints.
 const (
-	proxySetting = "HTTPS_PROXY=http://user:password@host:port (for an agent: `sallyport-agent proxy set`, or --proxy of enroll)"
-	caSetting    = "--ca FILE"
+	proxySetting = "HTTPS_PROXY=http://user:password@host:port " +
+		"(for an agent: `sallyport-agent proxy set`, or --proxy of enroll)"
+	caSetting = "--ca FILE"
 )
 
 // classify gives the cause of a failure with its text and hint.
@@ -100,8 +101,8 @@ func certificate(host string, err error) (Cause, string, string) {
 		return period(host, invalid.Cert, time.Now())
 	case errors.As(err, &authority):
 		return Authority, "the certificate of " + host + " is signed by an authority that this machine does not trust",
-			"If the gateway has a private authority, or a proxy here opens TLS, give that authority's certificate with " + caSetting +
-				". If you expect neither, another party may be intercepting the connection."
+			"If the gateway has a private authority, or a proxy here opens TLS, give that authority's certificate with " +
+				caSetting + ". If you expect neither, another party may be intercepting the connection."
 	case errors.As(err, &wrong):
 		return WrongName, "the certificate at " + host + " is for other names" + names(wrong.Certificate),
 			"Check the address. It must be one of the names in the certificate."
@@ -155,9 +156,11 @@ func handshake(host string, err error) (Cause, string, string) {
 		return TLSRefused, host + " refused the TLS connection: " + words(alert.Err),
 			"The proxy in front of the gateway must accept TLS 1.2 or later, without client certificates."
 	case strings.Contains(text, "malformed HTTP") && strings.Contains(text, `\x04\x00\x00\x00\x00\x00`):
-		return HTTP2Only, host + " speaks HTTP/2 only, and a session needs HTTP/1.1 for its WebSocket", // it sent its SETTINGS frame (RFC 9113 section 3.4)
+		// The server sent its SETTINGS frame (RFC 9113 section 3.4).
+		return HTTP2Only, host + " speaks HTTP/2 only, and a session needs HTTP/1.1 for its WebSocket",
 			"Let the proxy in front of the gateway accept HTTP/1.1 beside HTTP/2."
-	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "readLoopPeekFailLocked"): // the last: bytes before the request
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"),
+		strings.Contains(text, "readLoopPeekFailLocked"): // http.Transport's text for bytes before the request
 		return NotHTTP, "the answer of " + host + " is not HTTP",
 			"Check the address and the port: another kind of server listens there."
 	}

@@ -16,10 +16,10 @@ import (
 // Dialer opens TCP connections, directly or through a proxy. Its zero value dials directly.
 type Dialer struct {
 	Proxy  func(*http.Request) (*url.URL, error) // as in http.Transport; nil: no proxy
-	Scheme string                                // of the target's address, by which Proxy chooses: http or https
+	Scheme string                                // of the target's URL, which Proxy sees: http or https
 	TLS    *tls.Config                           // for a proxy with an https address; nil: the system's authorities
 
-	// Net dials the target, or the proxy; nil: the network.
+	// Net opens the TCP connection to the target or the proxy; nil: a net.Dialer that waits 15 s at most.
 	Net func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -32,8 +32,8 @@ const (
 // maxHead bounds a proxy's answer.
 const maxHead = 64 << 10
 
-// DialContext connects to addr (host:port). A failure of the proxy is a *ProxyError; other errors come from the
-// network.
+// DialContext connects to addr (host:port) over network ("tcp"). A failure of the proxy is a *ProxyError; other errors
+// come from the network. A proxy has 20 s to reach the target.
 func (d Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	proxy, err := d.proxy(addr)
 	if err != nil {
@@ -95,7 +95,7 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// through asks the proxy at conn for addr.
+// through asks the proxy at the other end of conn for a tunnel to addr.
 func (d Dialer) through(ctx context.Context, conn net.Conn, proxy *url.URL, addr string) (net.Conn, error) {
 	switch proxy.Scheme {
 	case "http":
@@ -153,7 +153,7 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 		return fail
 	}
 	if in.Buffered() > 0 { // the target never speaks first: in TLS and in HTTP the client does
-		fail.Status, fail.Err = 0, errors.New("bytes before the tunnel was used")
+		fail.Status, fail.Err = 0, errors.New("it sent bytes before the client did")
 		return fail
 	}
 	return nil

@@ -4,7 +4,7 @@ package reach
 
 import "syscall"
 
-// Errors of the system by what they mean.
+// Error codes of the system, grouped by meaning.
 var (
 	refused = []error{syscall.ECONNREFUSED}
 	noRoute = []error{syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL}

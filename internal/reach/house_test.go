@@ -21,26 +21,6 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// listener accepts on loopback and hands each connection to serve, which closes it.
-func listener(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); serve(c) }()
-		}
-	}()
-	return l.Addr().String()
-}
-
 // issued makes a certificate for name, and a pool that trusts it.
 func issued(t *testing.T, name string, from, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
@@ -81,7 +61,7 @@ func get(t *testing.T, d Dialer, roots *x509.CertPool, target string) error {
 	return err
 }
 
-// expect explains err and compares cause and text. Every text is one line of printable characters with a hint.
+// expect explains err and compares cause and text. Every explanation has a hint, and only printable characters.
 func expect(t *testing.T, host string, err error, want Cause, text string) {
 	t.Helper()
 	err = Explain(host, err)
@@ -108,7 +88,7 @@ func through(t *testing.T, proxy string) Dialer {
 	return Dialer{Proxy: http.ProxyURL(u)}
 }
 
-// tinyproxy starts a real one with more lines of configuration, and gives its address.
+// tinyproxy starts a real tinyproxy with more lines of configuration, and gives its address.
 func tinyproxy(t *testing.T, more string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// ProxyError is a proxy that did not open the way.
+// ProxyError says why a proxy did not open a tunnel.
 type ProxyError struct {
-	Proxy       string // host:port
-	Setting     bool   // the configured address cannot be used
-	Dial        bool   // it could not be reached
-	Status      int    // of its answer; 0: the answer is not that of an HTTP or SOCKS5 proxy
-	Credentials bool   // the request had a user name
-	Schemes     []string
-	Socks       bool
-	Err         error
+	Proxy       string   // host:port
+	Setting     bool     // the configured address cannot be used
+	Dial        bool     // the proxy could not be reached
+	Status      int      // HTTP status of its answer, or the one for a SOCKS5 reply; 0: not the answer of a proxy
+	Credentials bool     // the request had a user name
+	Schemes     []string // the answer's Proxy-Authenticate headers
+	Socks       bool     // it is a SOCKS5 proxy
+	Err         error    // never nil; without the password
 }
 
 func (e *ProxyError) Error() string { return "proxy " + e.Proxy + ": " + e.Err.Error() }
@@ -37,7 +37,8 @@ func (e *ProxyError) classify(host string) (Cause, string, string) {
 	case e.Status == 0:
 		return NotProxy, e.Proxy + " does not answer as a proxy does",
 			"Check the proxy's address in " + proxySetting + "."
-	case e.Status == http.StatusProxyAuthRequired, e.Status == http.StatusUnauthorized: // tinyproxy answers a wrong password 401
+	case e.Status == http.StatusProxyAuthRequired,
+		e.Status == http.StatusUnauthorized: // tinyproxy's answer to a wrong password
 		return e.password(proxy)
 	case e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound ||
 		e.Status == http.StatusNotImplemented || e.Status == http.StatusBadRequest:
@@ -51,18 +52,18 @@ func (e *ProxyError) classify(host string) (Cause, string, string) {
 			"Check the address. If it is right, the proxy's administrator must check its DNS and its network."
 	}
 	return ProxyForbids, proxy + " refuses to connect to " + host + e.answer(),
-		"Ask the proxy's administrator why. The proxy must allow CONNECT to  " + host + "."
+		"Ask the proxy's administrator why. The proxy must allow CONNECT to " + host + "."
 }
 
 // password distinguishes a missing password, a wrong one, and a kind of sign-in that this program does not support.
 func (e *ProxyError) password(proxy string) (Cause, string, string) {
 	if !e.Socks && len(e.Schemes) > 0 && !e.offers("basic") {
-		return ProxyScheme, proxy + " wants a kind of sign-in that this program does not have",
+		return ProxyScheme, proxy + " asks for a kind of sign-in that this program does not support",
 			"It must accept a user name and a password (Basic), or let this machine connect without one."
 	}
 	if e.Credentials {
 		return ProxyWrongPassword, proxy + " does not accept the user name and password that it was given",
-			"Correct them in " + proxySetting + ". Characters such as @ : / % are written as %40 %3A %2F %25."
+			"Correct them in " + proxySetting + ". Write characters such as @ : / % as %40 %3A %2F %25."
 	}
 	return ProxyPassword, proxy + " wants a password", "Set " + proxySetting + "."
 }

@@ -11,13 +11,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/internal/testenv"
 )
 
 // target is an HTTP server on loopback.
 func target(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
-		r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	}))
 	t.Cleanup(srv.Close)
@@ -54,16 +55,18 @@ func TestARealProxyThatForbidsOrCannotReachTheTarget(t *testing.T) {
 		"refuses to connect to "+gone+" (418")
 }
 
-// answering is a proxy that sends the same bytes to everybody, for answers that tinyproxy does not give.
+// answering is a proxy that sends the same bytes to every client, for answers that tinyproxy does not give.
 func answering(t *testing.T, answer string) string {
-	return listener(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)); io.WriteString(c, answer) })
+	return testenv.Listen(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)); io.WriteString(c, answer) })
 }
 
 func TestOtherAnswersOfProxies(t *testing.T) {
 	host := "gateway.example:443"
 	for answer, want := range map[string]Cause{
-		"HTTP/1.1 407 \x1b[2J\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\r\n":              ProxyScheme,
-		"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate, Basic realm=\"x\"\r\n\r\n": ProxyPassword,
+		"HTTP/1.1 407 \x1b[2J\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\r\n": ProxyScheme,
+
+		"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate, Basic realm=\"x\"\r\n\r\n": ProxyPassword,
+
 		"HTTP/1.1 403 \x1b[2J\r\n\r\n":                        ProxyForbids,
 		"HTTP/1.1 503 x\r\n\r\n":                              ProxyTarget,
 		"HTTP/1.1 405 x\r\n\r\n":                              NotProxy,
@@ -74,8 +77,7 @@ func TestOtherAnswersOfProxies(t *testing.T) {
 	}
 	expect(t, host, get(t, through(t, "ftp://127.0.0.1:1"), nil, "https://"+host), ProxyUnreachable, "")
 	broken := Dialer{Proxy: func(*http.Request) (*url.URL, error) {
-		return nil,
-			fmt.Errorf("user:s3cret@ is no address")
+		return nil, fmt.Errorf("user:s3cret@ is no address")
 	}}
 	err := get(t, broken, nil, "https://"+host)
 	expect(t, host, err, ProxyAddress, "the address of the proxy cannot be used")
@@ -86,7 +88,7 @@ func TestOtherAnswersOfProxies(t *testing.T) {
 
 // socksServer is a SOCKS5 server (RFC 1928) with the method and the reply that a case needs.
 func socksServer(t *testing.T, method, verdict, reply byte, wantAddr []byte) string {
-	return listener(t, func(c net.Conn) {
+	return testenv.Listen(t, func(c net.Conn) {
 		buf := make([]byte, 600)
 		io.ReadFull(c, buf[:2])
 		io.ReadFull(c, buf[2:2+buf[1]])

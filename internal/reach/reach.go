@@ -1,19 +1,20 @@
 // Package reach classifies every network failure in one place, for the command line, the agent and both doctors.
 //
 // A failed connection has a cause: the name is unknown, a proxy asks for a password, a certificate has expired. Each
-// cause has one text and one hint in this package, so two programs never explain the same failure differently. Callers pass the error of the dial as it came, and show what they get back.
+// cause has one text and one hint in this package, so two programs never explain the same failure differently. Callers
+// pass the error of the dial unchanged to Explain, and show the error that it returns.
 //
 // # Proxies
 //
-// The libraries that speak to proxies reduce an answer to its status text, which the proxy chooses. So this package
-// opens the way through HTTP and SOCKS5 proxies itself (Dialer) and keeps the status code.
+// The libraries that speak to proxies reduce an answer to a text. So Dialer opens tunnels through HTTP and SOCKS5
+// proxies itself and keeps the status code.
 //
 // # What is shown
 //
 // No text of another server reaches the terminal: answers are described by their status code alone, and a library's
 // text is shortened and stripped of control characters. The cause itself stays in the chain, for logs.
 //
-// It is at the bottom of the import graph and imports only errkind.
+// The package imports only errkind, so that every program can use it.
 package reach
 
 import (
@@ -32,7 +33,7 @@ const (
 
 	NameUnknown // DNS has no such name
 	NameServer  // DNS does not answer
-	NoRoute     // this machine has no way there
+	NoRoute     // this machine has no network route to it
 	Blocked     // this machine forbids the connection
 	Refused     // nothing listens
 	Silent      // no answer in time
@@ -66,7 +67,7 @@ const (
 	NoWebSocket  // an HTTP answer, but no upgrade to WebSocket
 	NoGatewayNow // the gateway's own 503: not ready, or no room
 
-	Stopping // the gateway said that it stops
+	Stopping // the gateway said that it is stopping
 	Lost     // an established connection broke
 )
 
@@ -117,8 +118,8 @@ func Text(host string, err error) string {
 	return words(err)
 }
 
-// Broken explains why an established connection to host ended. code is the close code of a WebSocket (RFC 6455 section
-// 7.4.1), 0 for none.
+// Broken explains why an established connection to host (host:port) ended. code is the close code of a WebSocket
+// (RFC 6455 section 7.4.1), 0 for none. It returns nil and context.Canceled unchanged.
 func Broken(host string, code int, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -132,7 +133,7 @@ func Broken(host string, code int, err error) error {
 	text := "the connection to " + host + " was lost: "
 	switch c, _, _ := classify(host, err); {
 	case c == Silent:
-		text += "no answer came any more"
+		text += "it no longer answers"
 	case c == NoRoute:
 		text += "this machine has no network route to it"
 	case c == Closed, code == closeAbnormal:
@@ -140,7 +141,7 @@ func Broken(host string, code int, err error) error {
 	default:
 		text += words(err)
 	}
-	return unavailable(Lost, text, "The network or a proxy in between cut it, or the gateway ended. Try again.", err)
+	return unavailable(Lost, text, "The network or a proxy in between cut it, or the gateway stopped. Try again.", err)
 }
 
 // Interrupted reports whether a handshake on an established connection failed for a reason that can only be the network

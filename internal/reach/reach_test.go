@@ -16,9 +16,10 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/testenv"
 )
 
-// resolving dials by a DNS server that answers every question with reply; nil: it never answers.
+// resolving gives a dialer with a DNS server that answers every question with reply; nil: it never answers.
 func resolving(t *testing.T, reply func(question []byte) []byte) Dialer {
 	t.Helper()
 	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -69,9 +70,9 @@ func TestFailuresBeforeTLSAreToldApart(t *testing.T) {
 }
 
 func TestAConnectionThatEndsOrStaysSilentIsNamed(t *testing.T) {
-	silent := listener(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	closes := listener(t, func(net.Conn) {})
-	resets := listener(t, func(c net.Conn) { c.Read(make([]byte, 16)); c.(*net.TCPConn).SetLinger(0) })
+	silent := testenv.Listen(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	closes := testenv.Listen(t, func(net.Conn) {})
+	resets := testenv.Listen(t, func(c net.Conn) { c.Read(make([]byte, 16)); c.(*net.TCPConn).SetLinger(0) })
 	for _, scheme := range []string{"http://", "https://"} {
 		expect(t, silent, get(t, Dialer{}, nil, scheme+silent), Silent, silent+" does not answer")
 		expect(t, closes, get(t, Dialer{}, nil, scheme+closes), Closed,
@@ -120,19 +121,21 @@ func TestOtherProtocolsAreNamedWithoutTheirBytes(t *testing.T) {
 	t.Cleanup(plain.Close)
 	addr := plain.Listener.Addr().String()
 	expect(t, addr, get(t, Dialer{}, nil, "https://"+addr), NotTLS, addr+" does not speak TLS")
-	mail := listener(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
+	mail := testenv.Listen(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
 	expect(t, mail, get(t, Dialer{}, nil, "https://"+mail), NotTLS, "does not speak TLS")
-	noise := listener(t, func(c net.Conn) {
+	noise := testenv.Listen(t, func(c net.Conn) {
 		c.Read(make([]byte, 1000))
 		io.WriteString(c, "\x1b]0;gotcha\x07\x00\xff\x1b[2J\n\n")
 		io.Copy(io.Discard, c)
 	})
-	early := listener(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
+	early := testenv.Listen(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
 	expect(t, early, get(t, Dialer{}, nil, "http://"+early), NotHTTP, "is not HTTP")
 	expect(t, noise, get(t, Dialer{}, nil, "http://"+noise), NotHTTP, "is not HTTP")
-	settings := listener(t, func(c net.Conn) { // what a server that knows HTTP/2 alone begins with, and a line end to end the reading
+	// A server that speaks HTTP/2 only begins with this frame. The line ends at its end let the client finish its read.
+	settings := testenv.Listen(t, func(c net.Conn) {
 		c.Read(make([]byte, 1000))
-		io.WriteString(c, "\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00\x00\x05\x00\xff\xff\xff\n\n")
+		io.WriteString(c, "\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00\x00"+
+			"\x05\x00\xff\xff\xff\n\n")
 		io.Copy(io.Discard, c)
 	})
 	expect(t, settings, get(t, Dialer{}, nil, "http://"+settings), HTTP2Only, "speaks HTTP/2 only")
@@ -141,12 +144,13 @@ func TestOtherProtocolsAreNamedWithoutTheirBytes(t *testing.T) {
 func TestAServerWithHTTP2AloneIsNamed(t *testing.T) {
 	now := time.Now()
 	cert, trusted := issued(t, "gateway.example", now.Add(-time.Hour), now.Add(time.Hour))
-	conf := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2-alone"}} // for h2 crypto/tls makes an exception, and other servers do not
-	addr := listener(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
+	// Not "h2", for which crypto/tls makes an exception that other servers do not make.
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2-alone"}}
+	addr := testenv.Listen(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
 	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), HTTP2Only, "offers HTTP/2 only")
 	conf = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert,
 		MaxVersion: tls.VersionTLS12}
-	addr = listener(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
+	addr = testenv.Listen(t, func(c net.Conn) { tls.Server(c, conf).Handshake() })
 	expect(t, addr, get(t, Dialer{}, trusted, "https://"+addr), TLSRefused, "refused the TLS connection")
 }
 
@@ -203,7 +207,7 @@ func TestABrokenConnectionNamesItsCause(t *testing.T) {
 	}
 	for err, want := range map[error]string{errors.New("no pong\x1b"): "was lost: no pong",
 		io.ErrUnexpectedEOF: "it was closed without notice", syscall.ECONNRESET: "it was closed without notice",
-		os.ErrDeadlineExceeded: "no answer came any more", syscall.EHOSTUNREACH: "no network route"} {
+		os.ErrDeadlineExceeded: "it no longer answers", syscall.EHOSTUNREACH: "no network route"} {
 		if text, _, _ := errkind.ForPeople(Broken("gw:443", 0, err)); !strings.Contains(text,
 			"the connection to gw:443 was lost: ") || !strings.Contains(text, want) {
 			t.Errorf("%v: got %q, want …%s…", err, text, want)

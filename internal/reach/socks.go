@@ -1,3 +1,6 @@
+// golang.org/x/net/proxy also speaks SOCKS5, but returns each reply of the proxy as a text without its code: a wrong
+// password, a forbidden target and an unreachable one could be told apart only by the library's wording.
+
 package reach
 
 import (
@@ -17,7 +20,7 @@ const (
 	socksLast      = 8
 )
 
-// socks asks a SOCKS5 proxy (RFC 1928) for a tunnel. A name is resolved there, never here.
+// socks asks a SOCKS5 proxy (RFC 1928) for a tunnel. The proxy resolves the target's name.
 func socks(conn net.Conn, proxy *url.URL, addr string) error {
 	fail := &ProxyError{Proxy: address(proxy), Credentials: proxy.User != nil, Socks: true}
 	want, err := socksTarget(addr)
@@ -50,8 +53,8 @@ func socksMethod(conn net.Conn, proxy *url.URL, fail *ProxyError) error {
 	case got[1] == 0:
 		return nil
 	case got[1] != 2 || proxy.User == nil:
-		fail.Status = 407 // the HTTP status for this
-		return errors.New("the proxy wants authentication")
+		fail.Status = 407 // the HTTP status with this meaning
+		return errors.New("the proxy requires authentication")
 	}
 	user := proxy.User.Username()
 	password, _ := proxy.User.Password()
@@ -96,7 +99,7 @@ func socksConnect(conn net.Conn, want []byte, fail *ProxyError) error {
 	return err
 }
 
-// ask writes and reads exactly as many bytes as answer has.
+// ask writes msg, then fills answer.
 func ask(conn net.Conn, msg, answer []byte) error {
 	if _, err := conn.Write(msg); err != nil {
 		return err
