@@ -8,26 +8,20 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sallyport/sallyport/internal/testenv"
 )
 
 // TestSoakAnIdleShellThroughEachProxy leaves a shell alone for longer than any usual timeout of a proxy, and the
 // device's control line too.
 func TestSoakAnIdleShellThroughEachProxy(t *testing.T) {
-	for _, kind := range testenv.Frontends {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			p := newPlant(t, func(p *plant) { p.BehindFrontend(kind) })
-			p.idles(t, 190*time.Second)
-			if n := strings.Count(p.agent.Output(), "msg=online"); n != 1 {
-				t.Errorf("the control line came up %d times, want once\n%s", n, p.agent.Output())
-			}
-		})
-	}
+	behindEachFrontend(t, func(t *testing.T, p *plant) {
+		p.idles(t, 190*time.Second)
+		if n := strings.Count(p.agent.Output(), "msg=online"); n != 1 {
+			t.Errorf("the control line came up %d times, want once\n%s", n, p.agent.Output())
+		}
+	})
 }
 
-// idles keeps a shell without a keystroke for a time, and shows that it still runs.
+// idles leaves a shell without a keystroke for a time, and checks that it still runs.
 func (p *plant) idles(t *testing.T, idle time.Duration) {
 	in, out := io.Pipe()
 	cmd := p.tess.Command(t.Context(), "shell", "press-1", "--", "sh", "-c", "echo begun; read line; echo got $line")

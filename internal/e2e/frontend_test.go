@@ -21,17 +21,23 @@ import (
 // TestBehindTheProxiesOfTheExamples runs each example of examples/proxies as shipped in front of a real gateway, with a
 // person and a device that come through it. Both proxies offer HTTP/2.
 func TestBehindTheProxiesOfTheExamples(t *testing.T) {
+	behindEachFrontend(t, func(t *testing.T, p *plant) {
+		t.Run("it speaks HTTP/2", p.speaksHTTP2)
+		t.Run("a session", p.works)
+		t.Run("30 MB each way", p.thirtyMegabytes)
+		t.Run("the tunnel is unterminated", func(t *testing.T) { p.tunnel(t, "unterminated") })
+		t.Run("the log has the client's address, not one that it claims", p.forgedAddress)
+		t.Run("both doctors open a WebSocket", p.bothDoctors)
+		t.Run("a gateway that is killed is named, and comes back", p.killedBehind)
+	})
+}
+
+// behindEachFrontend runs check once for each example of examples/proxies, with a gateway and a device of its own.
+func behindEachFrontend(t *testing.T, check func(*testing.T, *plant)) {
 	for _, kind := range testenv.Frontends {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			p := newPlant(t, func(p *plant) { p.BehindFrontend(kind) })
-			t.Run("it speaks HTTP/2", p.speaksHTTP2)
-			t.Run("a session", p.works)
-			t.Run("30 MB each way", p.thirtyMegabytes)
-			t.Run("the tunnel is unterminated", func(t *testing.T) { p.tunnel(t, "unterminated") })
-			t.Run("the log has the client's address, not one that it claims", p.forgedAddress)
-			t.Run("both doctors open a WebSocket", p.bothDoctors)
-			t.Run("a gateway that is killed is named, and comes back", p.killedBehind)
+			check(t, newPlant(t, func(p *plant) { p.BehindFrontend(kind) }))
 		})
 	}
 }

@@ -3,14 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -117,17 +115,7 @@ func TestAFailedSyncStopsAllRecording(t *testing.T) {
 // hold takes the database away from its gateway until free.
 func hold(t *testing.T, d *testenv.Demo) (free func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+filepath.Join(d.DataDir, "gateway.db")+"?_txlock=exclusive&_busy_timeout=5000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tx, err := db.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	free = sync.OnceFunc(func() { tx.Rollback(); db.Close() })
-	t.Cleanup(free)
-	return free
+	return lockDatabase(t, filepath.Join(d.DataDir, "gateway.db"))
 }
 
 func TestALockedDatabaseFreezesThenEndsAndComesBack(t *testing.T) {

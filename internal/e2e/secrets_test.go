@@ -262,9 +262,12 @@ func TestAPasswordInThePasteIsSealed(t *testing.T) {
 	}
 }
 
-// hiddenLines is what an unsealing officer reads, without the lines typed in the open: on a busy machine the device's verdict
-// on one may come too late, then it stays sealed and is marked as without a verdict. A password may be marked so too.
-func hiddenLines(t *testing.T, p *testenv.Person, d *testenv.Demo, sid string, passwords []string, more ...string) []string {
+// hiddenLines gives what an unsealing officer reads, without the lines that were typed at a visible prompt: on a busy
+// machine the device's verdict on such a line may come too late, and then it stays sealed and is marked as without a
+// verdict. A password may have that mark too.
+func hiddenLines(
+	t *testing.T, p *testenv.Person, d *testenv.Demo, sid string, passwords []string, more ...string,
+) []string {
 	t.Helper()
 	var lines []struct {
 		Bytes     []byte

@@ -46,7 +46,8 @@ func TestSoakStaysFlat(t *testing.T) {
 	samples := s.sample(length)
 	stop()
 	all.Wait()
-	t.Logf("%d devices, %d people typing %d lines, %d short sessions, %d looks of officers, %d versions of the policy, in %s\n%s",
+	t.Logf("%d devices, %d people typing %d lines, %d short sessions, %d looks of officers, "+
+		"%d versions of the policy, in %s\n%s",
 		soakDevices, soakTypists, s.typed.Load(), s.churned.Load(), s.looked.Load(), s.applied.Load(), length,
 		table(samples))
 	for what, n := range map[string]int64{"typed lines": s.typed.Load(), "short sessions": s.churned.Load(),

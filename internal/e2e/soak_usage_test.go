@@ -133,8 +133,8 @@ func verdict(t *testing.T, all []sample) {
 			}
 			first, last := mean(all[:third]), mean(all[len(all)-third:])
 			limit := first*(1+m.part) + float64(m.and)
-			line := fmt.Sprintf("%s, %s: %.1f in the first third, %.1f in the last; flat up to %.1f (+%.0f %% and %d)", part.name, m.what,
-				first/float64(m.unit), last/float64(m.unit), limit/float64(m.unit), 100*m.part, m.and/m.unit)
+			line := fmt.Sprintf("%s, %s: %.1f in the first third, %.1f in the last; flat up to %.1f (+%.0f %% and %d)",
+				part.name, m.what, first/float64(m.unit), last/float64(m.unit), limit/float64(m.unit), 100*m.part, m.and/m.unit)
 			if last > limit {
 				t.Error("not flat: " + line)
 			} else {
@@ -158,8 +158,8 @@ func table(all []sample) string {
 		fmt.Fprintf(w, "%s\t", all[i].at.Round(time.Second))
 		for _, part := range soakParts {
 			u := part.of(all[i])
-			fmt.Fprintf(w, "%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%d\t", float64(u.RSS)/1e6, float64(u.memory())/1e6, float64(u.C)/1e6,
-				float64(u.Heap)/1e6, u.Descriptors, u.Goroutines, u.Threads)
+			fmt.Fprintf(w, "%.1f\t%.1f\t%.1f\t%.1f\t%d\t%d\t%d\t", float64(u.RSS)/1e6, float64(u.memory())/1e6,
+				float64(u.C)/1e6, float64(u.Heap)/1e6, u.Descriptors, u.Goroutines, u.Threads)
 		}
 		fmt.Fprintln(w)
 	}
