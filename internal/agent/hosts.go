@@ -15,22 +15,22 @@ import (
 // Waits between tries. docs/decisions/0020 explains their effect on a gateway with thousands of devices.
 const (
 	firstRetry  = time.Second      // bound of the first wait; it doubles with each failure
-	longestWait = 30 * time.Second // bound of every later one
-	unknownWait = 2 * time.Minute  // at least, after a gateway said that it does not know this device
-	unknownMore = 3 * time.Minute  // and up to this on top
-	mostAsked   = 5 * time.Minute  // of what is asked for on a line that is not good: any server on the way can ask
-	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it,
-	mostFlaps   = 3                // so often at most
+	longestWait = 30 * time.Second // up to this bound
+	unknownWait = 2 * time.Minute  // least wait after a gateway said that it does not know this device
+	unknownMore = 3 * time.Minute  // bound of the random wait that is added to unknownWait
+	mostAsked   = 5 * time.Minute  // longest wait that a line that is not good can ask for: any server on the path can
+	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it
+	mostFlaps   = 3                // how many times that bound doubles at most
 	changeWait  = 2 * time.Second  // bound of the wait after a change of the network
 	resetEvery  = 10 * time.Second // shortest time between two changes of the network that reset the waits
 )
 
-// tries decides which host of the trust bundle is dialled next, and when. Each host has a back-off of its own, and each
-// that is not backing off is dialled before the agent waits: while one gateway is down, another may be up.
+// tries decides which host of the trust bundle is dialled next, and when. Each host has a back-off of its own. The
+// agent dials every host that is due before it waits: while one gateway is down, another may be up.
 type tries struct {
 	hosts map[string]*hostTries
 	last  string    // host of the last good line: the first to be dialled again
-	flaps int       // good lines one after the other that ended soon
+	flaps int       // good lines in a row that ended before steady
 	pause time.Time // no dial before this time
 	asked bool      // a gateway asked for the pause
 	reset time.Time // when a change of the network last reset the waits
@@ -39,17 +39,18 @@ type tries struct {
 type hostTries struct {
 	failures int
 	due      time.Time // not before this
-	held     bool      // the gateway's answer set it, so that a change of the network leaves it
+	held     bool      // the gateway's answer set due, so a change of the network does not reset it
 }
 
-// ended is the end of a try. A line is good once it is proven and a message has arrived after the first ping.
+// ended describes the end of a try. A line is good once its handshake is proven and a message has arrived after the
+// first ping.
 type ended struct {
 	good   bool
-	lasted time.Duration // of a good line
+	lasted time.Duration // how long a good line lasted
 	err    error
 }
 
-// below draws a wait from all of its range, so that devices which lost one gateway do not come back together.
+// below draws a random wait from zero to bound, so that devices that lost one gateway do not reconnect together.
 func below(bound time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(bound))) }
 
 func (t *tries) of(host string) *hostTries {
@@ -62,8 +63,8 @@ func (t *tries) of(host string) *hostTries {
 	return t.hosts[host]
 }
 
-// next gives the host to dial and the earliest time for it: the one that has been due for longest. Of hosts that have
-// not been tried the one with the last good line comes first, then the bundle's order.
+// next gives the host to dial and the earliest time for it: the host that has been due for longest. Among hosts that
+// have not failed, the host of the last good line comes first, then the others in the bundle's order.
 func (t *tries) next(hosts []string) (host string, at time.Time) {
 	maps.DeleteFunc(t.hosts, func(h string, _ *hostTries) bool { return !slices.Contains(hosts, h) })
 	host = hosts[0]
@@ -81,8 +82,8 @@ func (t *tries) next(hosts []string) (host string, at time.Time) {
 	return host, at
 }
 
-// end records the end of a try. After a good line only the pause applies, to all hosts: otherwise another gateway would
-// get all devices of a restarting one at once.
+// end records the end of a try. After a good line the pause applies to all hosts. Otherwise all devices of a gateway
+// that restarts would connect to another one at once.
 func (t *tries) end(host string, e ended, now time.Time) {
 	h := t.of(host)
 	code := wire.CloseCode(e.err)
@@ -103,8 +104,9 @@ func (t *tries) end(host string, e ended, now time.Time) {
 	t.pause, t.asked = now.Add(below(firstRetry<<min(t.flaps, mostFlaps))), false
 }
 
-// fail backs off. What the answer asks for is a lower bound, up to mostAsked: nothing proves that a gateway gave it, and
-// a server that was in the way for a second must not keep the device away for an hour.
+// fail backs off. The wait that the answer asks for is a lower bound, but counts only up to mostAsked. Nothing proves
+// that a gateway sent the answer, and a server that was in the path for a second must not keep the device away for an
+// hour.
 func (h *hostTries) fail(err error, now time.Time) {
 	bound := min(firstRetry<<min(h.failures, 10), longestWait)
 	h.failures++
@@ -122,9 +124,10 @@ func (h *hostTries) fail(err error, now time.Time) {
 	}
 }
 
-// networkChanged ends the waits that this device imposed on itself, and reports whether it did: what failed over the
-// old network may work over the new one. What a gateway asked for stays. The owner (asked) may end all waits at any
-// time: one device that comes early harms no gateway, and what asked for the wait may be what the owner has corrected.
+// networkChanged ends the waits that this device imposed on itself, and reports whether it did: a dial that failed over
+// the old network may work over the new one. Waits that a gateway asked for stay. The owner (asked) may end all waits
+// at any time: one device that reconnects early harms no gateway, and the owner may have removed the reason for the
+// wait.
 func (t *tries) networkChanged(now time.Time, asked bool) bool {
 	if !asked && now.Sub(t.reset) < resetEvery {
 		return false
@@ -141,7 +144,8 @@ func (t *tries) networkChanged(now time.Time, asked bool) bool {
 	return true
 }
 
-// retryAfter reads the seconds in which a gateway that restarts wants the device back: its close frame's text has them.
+// retryAfter reads from a close frame's text after how many seconds a restarting gateway wants the device to reconnect;
+// an hour at most.
 func retryAfter(err error) (time.Duration, bool) {
 	_, rest, ok := strings.Cut(wire.CloseText(err), "retry-after=")
 	n, convErr := strconv.Atoi(strings.TrimSpace(rest))

@@ -55,7 +55,7 @@ func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 		"restart":                {5, good(closed(1012, "retry-after=7")), 7 * time.Second, 8 * time.Second},
 		"restart, line not good": {5, ended{err: closed(1012, "retry-after=7")}, 7 * time.Second, 8 * time.Second},
 		"restart, no number":     {0, good(closed(1012, "retry-after=soon")), 0, time.Second},
-		"restart, for ever":      {0, good(closed(1012, "retry-after=99999999999")), time.Hour, time.Hour + time.Second},
+		"restart, for ever":      {0, good(closed(1012, "retry-after=9999999999")), time.Hour, time.Hour + time.Second},
 		"not good, for ever":     {0, ended{err: closed(1012, "retry-after=3600")}, mostAsked, mostAsked + time.Second},
 		"Retry-After, for ever":  {0, ended{err: hour}, mostAsked, mostAsked + time.Second},
 		"unknown":                {0, ended{err: closed(wire.CloseUnknown, "")}, 2 * time.Minute, 5 * time.Minute},

@@ -178,7 +178,8 @@ func lost(host string, err error) error {
 	case wire.CloseUnknown:
 		return errkind.New(errkind.Denied,
 			fmt.Sprintf("the gateway %s does not know this device, or has revoked it", host)).
-			WithHint("Ask an administrator why. To start again, remove the state directory and enrol with a new join code.").
+			WithHint("Ask an administrator why. To start again, remove the state directory and enrol " +
+				"with a new join code.").
 			Because(err)
 	case wire.CloseReplaced:
 		return errkind.New(errkind.Conflict, "another line with this device's key took over").

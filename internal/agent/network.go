@@ -17,7 +17,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// settleTime joins changes that come together into one: a new lease is an address removed, one added, and routes.
+// settleTime groups changes that come together: a new DHCP lease removes an address, adds one and sets routes.
 const settleTime = 500 * time.Millisecond
 
 // watchNetwork acts on a change of this device's network, until ctx ends. Where the kernel cannot be asked for events,
@@ -25,7 +25,7 @@ const settleTime = 500 * time.Millisecond
 func (a *Agent) watchNetwork(ctx context.Context) {
 	events, err := networkEvents()
 	if err != nil {
-		a.cfg.Log.Debug("changes of the network are noticed by pings only", slog.Any("error", err))
+		a.cfg.Log.Debug("the network cannot be watched, so only pings detect its changes", slog.Any("error", err))
 		return
 	}
 	defer events.Close()
@@ -34,14 +34,15 @@ func (a *Agent) watchNetwork(ctx context.Context) {
 	for waitForEvent(ctx, events) {
 		now := a.network()
 		if now == before {
-			continue // a container's interface, say
+			continue // something else changed, such as a container's interface
 		}
 		before = now
 		a.networkChanged(false)
 	}
 }
 
-// networkEvents opens the kernel's messages about carriers, addresses and routes (rtnetlink(7)). It takes no privilege.
+// networkEvents subscribes to the kernel's messages about carriers, addresses and routes (rtnetlink(7)). It needs no
+// privilege.
 func networkEvents() (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -56,8 +57,8 @@ func networkEvents() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "netlink"), nil
 }
 
-// waitForEvent waits for one message and throws away what comes shortly after it. Their content is not read: only the
-// state of the network afterwards matters. A queue that overflowed (ENOBUFS) was full of them.
+// waitForEvent waits for one message and discards those that follow shortly after. It does not read their content: only
+// the state of the network afterwards matters. ENOBUFS means that the queue overflowed, so there were messages.
 func waitForEvent(ctx context.Context, events *os.File) bool {
 	buf := make([]byte, 4096)
 	if _, err := events.Read(buf); err != nil && !errors.Is(err, unix.ENOBUFS) {
@@ -77,8 +78,8 @@ func waitForEvent(ctx context.Context, events *os.File) bool {
 	return events.SetReadDeadline(time.Time{}) == nil
 }
 
-// network describes what connections depend on: which interfaces have a carrier, and which address packets leave from
-// towards the Internet and the gateway (or the proxy). Nothing is sent: connecting a UDP socket only picks a route.
+// network describes what connections depend on: which interfaces have a carrier, and the source address of packets to
+// the Internet and to the gateway (or the proxy). It sends nothing: connecting a UDP socket only selects a route.
 func (a *Agent) network() string {
 	parts := carriers()
 	a.mu.Lock()
@@ -90,7 +91,8 @@ func (a *Agent) network() string {
 	return strings.Join(parts, " ")
 }
 
-// carriers names the interfaces that have one. Parts of a bridge or bond are left out: containers come and go there.
+// carriers names the interfaces that have a carrier. It leaves out members of a bridge or bond: containers come and go
+// there.
 func carriers() (names []string) {
 	const dir = "/sys/class/net"
 	all, _ := os.ReadDir(dir)
@@ -113,7 +115,7 @@ var (
 	documentation6 = netip.MustParseAddr("2001:db8::1")
 )
 
-// source is the address from which packets to another one leave.
+// source gives the source address of packets to another address; "none" without a route.
 func source(to netip.Addr) string {
 	if !to.IsValid() {
 		return ""
@@ -126,15 +128,15 @@ func source(to netip.Addr) string {
 	return fmt.Sprint(addrOf(c.LocalAddr()))
 }
 
-// networkChanged pings the gateway, or ends the wait for the next try. asked: the owner asked for it. A connection
-// receives nothing once its local address is gone, so its line is given up at once.
+// networkChanged pings the gateway, or ends the wait for the next try. asked: the owner requested it. A connection
+// receives nothing once its local address is removed, so its line is given up at once.
 func (a *Agent) networkChanged(asked bool) {
 	a.mu.Lock()
 	l := a.line
 	a.mu.Unlock()
 	switch {
 	case l == nil:
-		if asked { // it counts for more than a change that was noticed and not looked at yet
+		if asked { // the owner's request ends more waits than a detected change, so it replaces one in the queue
 			select {
 			case <-a.changed:
 			default:
@@ -151,7 +153,8 @@ func (a *Agent) networkChanged(asked bool) {
 	}
 }
 
-// own reports whether an address is this device's: only its own addresses can be bound. In doubt it reports true.
+// own reports whether an address belongs to this device: only its own addresses can be bound. If that cannot be told,
+// it reports true.
 func own(a netip.Addr) bool {
 	if !a.IsValid() {
 		return true
@@ -163,7 +166,7 @@ func own(a netip.Addr) bool {
 	return !errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// dialled notes where a connection went.
+// dialled records the peer of a connection.
 func (a *Agent) dialled(ws *wire.WS) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,8 +14,8 @@ const (
 	leastPing = 5 * time.Second
 	mostPing  = 10 * time.Minute
 	usualPing = 30 * time.Second
-	livePing  = 45 * time.Second // while sessions run: each wants a fresh status within its three minutes
-	pongTime  = 15 * time.Second // from a ping to the next message of the gateway
+	livePing  = 45 * time.Second // while sessions run: each needs a fresh status at least every three minutes
+	pongTime  = 15 * time.Second // from a ping to the next message from the gateway
 )
 
 var errSilent = errors.New("the gateway no longer answers")
@@ -37,8 +37,8 @@ func (l *line) interval() time.Duration {
 	return every - time.Duration(rand.Int64N(int64(every/10)))
 }
 
-// pings asks for a status in each interval, and gives up the line when nothing comes after a ping. Any message counts
-// as the answer: it decrypted, so the gateway and the path to it work. The sessions check themselves whether statuses
+// pings asks for a status in each interval, and gives up the line when no message follows a ping. Any message counts as
+// the answer: it decrypted, so the gateway and the path to it work. Each session checks for itself that statuses
 // arrive.
 func (l *line) pings(ctx context.Context) {
 	for next := time.Now().Add(l.interval()); ; {
@@ -92,7 +92,7 @@ func (l *line) heard() {
 	l.asked, l.good = time.Time{}, true
 }
 
-// pingNow has the next ping sent at once.
+// pingNow makes pings send the next ping at once.
 func (l *line) pingNow() {
 	select {
 	case l.kick <- struct{}{}:

@@ -14,11 +14,11 @@ import (
 
 // Proxy is the proxy in force, and where it was set.
 type Proxy struct {
-	URL  string // with its password; empty: the environment's, or none
-	From string // for people; empty: there is none
+	URL  string // with its password; empty: no proxy
+	From string // where it was set, in words; empty: no proxy
 }
 
-// String gives both for people, without the password.
+// String gives the URL without its password, and where it was set; "none" if there is no proxy.
 func (p Proxy) String() string {
 	if p.URL == "" {
 		return "none"
@@ -26,13 +26,13 @@ func (p Proxy) String() string {
 	return fmt.Sprintf("%s (%s)", state.MaskProxy(p.URL), p.From)
 }
 
-// proxy finds the proxy of the next connection: that of the command line, of its file, of the state directory. A file
-// is read each time, so that a new password needs no restart.
+// proxy gives the proxy for the next connection: from --proxy, --proxy-file or the state directory; an empty one leaves
+// it to the environment. A file is read each time, so that a new password needs no restart.
 func (c Config) proxy() (Proxy, error) {
 	switch {
 	case c.Proxy != "" && c.ProxyFile != "":
-		return Proxy{}, errkind.New(errkind.Usage, "--proxy and --proxy-file exclude each other").
-			WithHint("Leave one of them out.")
+		return Proxy{}, errkind.New(errkind.Usage, "--proxy and --proxy-file cannot be used together").
+			WithHint("Use one of them.")
 	case c.Proxy != "":
 		return checked(c.Proxy, "--proxy")
 	case c.ProxyFile != "":
@@ -60,7 +60,9 @@ func checked(text, from string) (Proxy, error) {
 	return Proxy{URL: u.String(), From: from}, nil
 }
 
-// ProxyInForce also looks at HTTPS_PROXY and NO_PROXY of this process, for a host of the trust bundle.
+// ProxyInForce gives the proxy for connections to host (host:port, of the trust bundle). Where none is set for the
+// agent, it is that of HTTPS_PROXY and NO_PROXY in this process's environment. A setting that cannot be used is an
+// error of kind errkind.Usage.
 func (c Config) ProxyInForce(host string) (Proxy, error) {
 	p, err := c.proxy()
 	if err != nil || p.URL != "" {
@@ -68,7 +70,7 @@ func (c Config) ProxyInForce(host string) (Proxy, error) {
 	}
 	u, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: host}})
 	if err != nil {
-		return p, errkind.New(errkind.Usage, "HTTPS_PROXY is not a URL that can be used").
+		return p, errkind.New(errkind.Usage, "HTTPS_PROXY must be the URL of a proxy").
 			WithHint("Write http://user:password@host:port.")
 	}
 	if u != nil {
@@ -77,7 +79,7 @@ func (c Config) ProxyInForce(host string) (Proxy, error) {
 	return p, nil
 }
 
-// shownProxy is the proxy in force for people; empty where there is none.
+// shownProxy gives the proxy in force in words, or why it cannot be used; empty if there is none.
 func (c Config) shownProxy(b *wire.Bundle) string {
 	p, err := c.ProxyInForce(b.Hosts[0])
 	switch {
@@ -89,8 +91,9 @@ func (c Config) shownProxy(b *wire.Bundle) string {
 	return p.String()
 }
 
-// KeepProxy stores a proxy for the connections from now on, and has a running agent that is offline try it at once.
-// Empty text removes the one that is kept.
+// KeepProxy stores the URL of a proxy in the state directory d, for all connections from now on, and makes a running
+// agent that is offline try it at once. Empty text removes the stored proxy. It fails if d holds no keys, if text is
+// not the URL of a proxy (errkind.Usage), or if the file cannot be written.
 func KeepProxy(d state.Dir, text string) error {
 	if _, err := d.Keys(); err != nil {
 		return err

@@ -35,8 +35,8 @@ func newTinyproxy(t *testing.T, ip, password string) *tinyproxy {
 	dir := t.TempDir()
 	p := &tinyproxy{t: t, addr: net.JoinHostPort(ip, strconv.Itoa(port)), log: filepath.Join(dir, "log")}
 	config := filepath.Join(dir, "tinyproxy.conf")
-	text := fmt.Sprintf("Port %d\nListen %s\nTimeout 600\nMaxClients 50\nLogFile %q\nLogLevel Connect\nBasicAuth %s %s\n",
-		port, ip, p.log, proxyUser, password)
+	text := fmt.Sprintf("Port %d\nListen %s\nTimeout 600\nMaxClients 50\nLogFile %q\nLogLevel Connect\n"+
+		"BasicAuth %s %s\n", port, ip, p.log, proxyUser, password)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

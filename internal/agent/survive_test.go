@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 )
@@ -28,9 +27,5 @@ func TestASessionWhoseAgentDiedHangsUpItsTerminalAndGivesGrace(t *testing.T) {
 	if raw, _ := os.ReadFile(told); string(raw) != "hangup\nsaved\n" {
 		t.Errorf("the program on the terminal was told %q, want a hang-up and time to save", raw)
 	}
-	for end := time.Now().Add(20 * time.Second); len(state.At(d.dir).Sessions()) > 0; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("its supervisor is still there")
-		}
-	}
+	eventually(t, "the supervisor is gone", func() bool { return len(state.At(d.dir).Sessions()) == 0 })
 }
