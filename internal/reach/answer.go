@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Answer is an unexpected HTTP answer: not 101 to a request for a WebSocket, not 2xx to another request. It is an error.
+// Answer is the error for an HTTP answer that is not 101 to a request for a WebSocket, or not 2xx to another request.
 type Answer struct {
 	Status     int
 	RetryAfter time.Duration // from its Retry-After header, at most an hour; 0: it has none
@@ -39,8 +39,8 @@ func (a *Answer) classify(host string) (Cause, string, string) {
 			"Use the gateway's own address, and let the proxy in front of it pass the Host header unchanged."
 	case s == http.StatusBadGateway, s == http.StatusServiceUnavailable, s == http.StatusGatewayTimeout:
 		return Upstream, host + " has no gateway behind it at present (" + status(s) + ")",
-			"The gateway stopped, is restarting or has no room, or the proxy in front of it is set to a wrong address. " +
-				"Try again in a minute."
+			"The gateway stopped, is restarting or has no room, or the proxy in front of it is set to " +
+				"a wrong address. Try again in a minute."
 	case s >= 300 && s < 400:
 		return Redirected, host + " answered with a redirect (" + status(s) + "), which is not how a gateway answers",
 			"Use the gateway's own address. A network with a sign-in page answers like this too: " +

@@ -101,8 +101,8 @@ func certificate(host string, err error) (Cause, string, string) {
 		return period(host, invalid.Cert, time.Now())
 	case errors.As(err, &authority):
 		return Authority, "the certificate of " + host + " is signed by an authority that this machine does not trust",
-			"If the gateway has a private authority, or a proxy here opens TLS, give that authority's certificate with " +
-				caSetting + ". If you expect neither, another party may be intercepting the connection."
+			"If the gateway has a private authority, or a proxy here opens TLS, give that authority's certificate " +
+				"with " + caSetting + ". If you expect neither, another party may be intercepting the connection."
 	case errors.As(err, &wrong):
 		return WrongName, "the certificate at " + host + " is for other names" + names(wrong.Certificate),
 			"Check the address. It must be one of the names in the certificate."

@@ -121,15 +121,15 @@ func TestOtherProtocolsAreNamedWithoutTheirBytes(t *testing.T) {
 	t.Cleanup(plain.Close)
 	addr := plain.Listener.Addr().String()
 	expect(t, addr, get(t, Dialer{}, nil, "https://"+addr), NotTLS, addr+" does not speak TLS")
-	mail := testenv.Listen(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
+	greet := func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) }
+	mail := testenv.Listen(t, greet)
 	expect(t, mail, get(t, Dialer{}, nil, "https://"+mail), NotTLS, "does not speak TLS")
 	noise := testenv.Listen(t, func(c net.Conn) {
 		c.Read(make([]byte, 1000))
 		io.WriteString(c, "\x1b]0;gotcha\x07\x00\xff\x1b[2J\n\n")
 		io.Copy(io.Discard, c)
 	})
-	early := testenv.Listen(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
-	expect(t, early, get(t, Dialer{}, nil, "http://"+early), NotHTTP, "is not HTTP")
+	expect(t, mail, get(t, Dialer{}, nil, "http://"+mail), NotHTTP, "is not HTTP")
 	expect(t, noise, get(t, Dialer{}, nil, "http://"+noise), NotHTTP, "is not HTTP")
 	// A server that speaks HTTP/2 only begins with this frame. The line ends at its end let the client finish its read.
 	settings := testenv.Listen(t, func(c net.Conn) {
