@@ -57,7 +57,8 @@ func TestKeepalivesOutlastTheTimeoutOfAProxy(t *testing.T) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
 				cl, tickets := behind(t, kind, c.ping)
-				cl.Get(t.Context(), "/over/http/2", nil, nil) // a request first, over HTTP/2: it must not change how the terminal connects
+				// A first request over HTTP/2 must not change how the terminal connects.
+				cl.Get(t.Context(), "/over/http/2", nil, nil)
 				ticket, err := tickets.Issue("Bearer b", id.Session{1})
 				if err != nil {
 					t.Fatal(err)
@@ -113,15 +114,16 @@ func TestOtherServersNeverWriteToTheTerminal(t *testing.T) {
 		})
 	}
 	for name, at := range map[string]string{
-		"502":                     page(502, "Content-Type", "text/html"),
-		"sign-in page":            page(200, "Content-Type", "text/html"),
-		"407":                     page(407, "Proxy-Authenticate", "Basic"),
-		"redirect":                page(302, "Location", "https://portal.example/"),
-		"binary":                  raw(noise + "\n\n"),
-		"binary in the reason":    raw("HTTP/1.1 403 " + noise + "\r\n\r\n"),
-		"HTTP/2 SETTINGS":         raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\n\n"),
-		"nothing":                 raw(""),
-		"a WebSocket of its own":  raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" + noise),
+		"502":                  page(502, "Content-Type", "text/html"),
+		"sign-in page":         page(200, "Content-Type", "text/html"),
+		"407":                  page(407, "Proxy-Authenticate", "Basic"),
+		"redirect":             page(302, "Location", "https://portal.example/"),
+		"binary":               raw(noise + "\n\n"),
+		"binary in the reason": raw("HTTP/1.1 403 " + noise + "\r\n\r\n"),
+		"HTTP/2 SETTINGS":      raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\n\n"),
+		"nothing":              raw(""),
+		"a WebSocket of its own": raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+			"Connection: Upgrade\r\n\r\n" + noise),
 		"a problem that is noise": page(403, "Content-Type", "application/problem+json"),
 	} {
 		t.Run(name, func(t *testing.T) {

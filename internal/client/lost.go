@@ -56,7 +56,8 @@ func (t *Terminal) lost(err error) error {
 		return say(reach.Lost, "the connection to "+host+" was lost: "+text, hint)
 	}
 	if e, ok := errkind.Of(broken); ok {
-		return e.WithHint("The network or a proxy in between cut it. The gateway ends the session when it notices; `sallyport sessions show last` says how.")
+		return e.WithHint("The network or a proxy in between cut it. The gateway ends the session when it notices; " +
+			"`sallyport sessions show last` says how.")
 	}
 	return broken
 }

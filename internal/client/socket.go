@@ -60,9 +60,14 @@ func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*T
 
 // socket opens the terminal socket.
 func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
-	d := websocket.Dialer{NetDialContext: c.dial.DialContext, TLSClientConfig: reach.WebSocketTLS(c.tls),
+	d := websocket.Dialer{
+		NetDialContext:   c.dial.DialContext,
+		TLSClientConfig:  reach.WebSocketTLS(c.tls),
 		HandshakeTimeout: 20 * time.Second,
-		Subprotocols:     []string{apitype.TerminalSubprotocol}, ReadBufferSize: maxShown, WriteBufferSize: maxTyped + 64}
+		Subprotocols:     []string{apitype.TerminalSubprotocol},
+		ReadBufferSize:   maxShown,
+		WriteBufferSize:  maxTyped + 64,
+	}
 	u := *c.base
 	u.Path = apitype.TerminalPath
 	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
