@@ -57,7 +57,8 @@ func (p Identity) checkAsking() error {
 	}
 	for _, s := range p.Scopes {
 		if !scopeToken.MatchString(s) {
-			return fmt.Errorf("[[identity]] %s: scopes: %q is not one scope; write a list such as [\"openid\", \"groups\"]", p.Name, s)
+			return fmt.Errorf("[[identity]] %s: scopes: %q is not one scope; "+
+				"write a list such as [\"openid\", \"groups\"]", p.Name, s)
 		}
 	}
 	return nil
