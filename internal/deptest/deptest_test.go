@@ -20,8 +20,11 @@ var rules = []struct {
 }{
 	{"internal/id", []string{module + "/"}, "names stand at the bottom of the graph"},
 	{"internal/errkind", []string{module + "/"}, "everybody classifies errors"},
-	{"internal/reach", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/authz", module + "/internal/wire", module + "/internal/agent", module + "/internal/client", module + "/internal/store"}, "the command line and the agent share it, so it knows neither"},
-	{"internal/plain", []string{module + "/"}, "the command line, the agent and the verifier share it, and nothing else"},
+	{"internal/reach", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/authz",
+		module + "/internal/wire", module + "/internal/agent", module + "/internal/client", module + "/internal/store"},
+		"the command line and the agent share it, so it knows neither"},
+	{"internal/plain", []string{module + "/"},
+		"the command line, the agent and the verifier share it, so it knows none of them"},
 	{"authz", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/internal/store", module + "/internal/wire", module + "/internal/signer", "net/http", "database/sql", "log/slog"}, "a decision has no I/O, so that it can be made again anywhere"},
 	{"recorder", []string{"golang.org/x/crypto/ssh", "net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/wire"}, "the record knows no SSH, HTTP or SQL"},
 	{"recorder/ledger", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store"}, "the log is checked where there is neither"},

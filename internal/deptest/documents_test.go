@@ -73,7 +73,8 @@ func TestWhatTheDocumentsNameIsThere(t *testing.T) {
 func TestTheLimitsOfTheSpecificationsAreThoseOfTheCode(t *testing.T) {
 	root := filepath.Join("..", "..")
 	pages := documents(t, root)
-	rows := limitRow.FindAllStringSubmatch(pages["docs/protocol.md"]+"\n"+pages["docs/recording-format.md"]+"\n"+pages["docs/proxies.md"], -1)
+	tables := pages["docs/protocol.md"] + "\n" + pages["docs/recording-format.md"] + "\n" + pages["docs/proxies.md"]
+	rows := limitRow.FindAllStringSubmatch(tables, -1)
 	if len(rows) < 40 {
 		t.Fatalf("got %d rows with a limit, want 40 and more", len(rows))
 	}
