@@ -89,7 +89,8 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &no):
 		wrong(w, http.StatusBadRequest, no.code, no.text)
 	case errors.Is(err, errUnheard):
-		p.cfg.Log.Error("the person of a sign-in is not among the users, and was not removed; check that users.json is the right file", slog.String("client", c.ID))
+		p.cfg.Log.Error("the person of a sign-in is not among the users, and was not removed; "+
+			"check that users.json is the right file", slog.String("client", c.ID))
 		wrong(w, http.StatusServiceUnavailable, "temporarily_unavailable", errUnheard.Error())
 	case errors.Is(err, errInvalidGrant):
 		wrong(w, http.StatusBadRequest, "invalid_grant", errInvalidGrant.Error())
