@@ -62,8 +62,9 @@ func (db *DB) JoinTokens(ctx context.Context) ([]store.JoinToken, error) {
 func (db *DB) RevokeJoinToken(ctx context.Context, tokenID [16]byte, when time.Time, by string,
 	events ...store.AuditEvent) error {
 	return db.tx(ctx, "revoke join token", func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE enroll_tokens SET revoked_by=CASE WHEN revoked IS NULL THEN ? ELSE revoked_by END,
-			revoked=coalesce(revoked,?) WHERE id=?`, by, when.UnixMicro(), tokenID[:])
+		res, err := tx.ExecContext(ctx, `UPDATE enroll_tokens
+			SET revoked_by=CASE WHEN revoked IS NULL THEN ? ELSE revoked_by END, revoked=coalesce(revoked,?)
+			WHERE id=?`, by, when.UnixMicro(), tokenID[:])
 		if err != nil {
 			return err
 		}

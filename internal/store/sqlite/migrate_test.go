@@ -107,7 +107,8 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 		t.Fatal(err)
 	}
 	for i, kind := range []string{"press", "lathe"} {
-		inputs := `{"groups":["technicians"],"machine":"","via_token":false,"second_factor_at":"0001-01-01T00:00:00Z","address":"192.0.2.1",` +
+		inputs := `{"groups":["technicians"],"machine":"","via_token":false,` +
+			`"second_factor_at":"0001-01-01T00:00:00Z","address":"192.0.2.1",` +
 			`"site":"north","labels":{"kind":"` + kind + `"},"live":0,"ticket":""}`
 		who := id.Principal{Issuer: "https://idp.test", Subject: "tess"}
 		err := old.AddDecided(ctx, store.Session{ID: sids[i], Device: "d-1", Principal: who, Asked: at,
@@ -123,8 +124,10 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = old.write.Exec(`INSERT INTO parts (session, part, file, h0, open_leaf, open_nonce, open_body, pass, slot_rk, slot_sk, close_leaf, close_nonce, close_body,
-		h_final, seq, bytes, started, ended, state) VALUES (?,0,'x.srec',?,5,x'01',?,x'03',zeroblob(32),zeroblob(32),6,x'04',x'05',?,9,1000,?,?,'complete')`,
+	_, err = old.write.Exec(`INSERT INTO parts (session, part, file, h0, open_leaf, open_nonce, open_body, pass,
+			slot_rk, slot_sk, close_leaf, close_nonce, close_body, h_final, seq, bytes, started, ended, state)
+		VALUES (?,0,'x.srec',?,5,x'01',?,x'03',
+			zeroblob(32),zeroblob(32),6,x'04',x'05',?,9,1000,?,?,'complete')`,
 		sids[0].String(), make([]byte, 32), leaf, make([]byte, 32), at.UnixMicro(), at.UnixMicro())
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +168,8 @@ func TestASessionCostsLittleInTheDatabase(t *testing.T) {
 	db := open(t, path, Options{})
 	size := func() (pages int) {
 		t.Helper()
-		if err := db.read.QueryRow("SELECT page_count*page_size FROM pragma_page_count, pragma_page_size").Scan(&pages); err != nil {
+		err := db.read.QueryRow("SELECT page_count*page_size FROM pragma_page_count, pragma_page_size").Scan(&pages)
+		if err != nil {
 			t.Fatal(err)
 		}
 		return pages

@@ -49,7 +49,8 @@ func scanWebSession(r scanner, s *store.WebSession) error {
 }
 
 func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
-	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	_, err := q.ExecContext(ctx,
+		"INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
 		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created),
 		micros(s.LastSeen), micros(s.Expires),

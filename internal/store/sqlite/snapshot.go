@@ -101,8 +101,8 @@ func NewestLeaf(ctx context.Context, path string) (uint64, error) {
 	}
 	defer db.Close()
 	var n uint64
-	const query = `SELECT max((SELECT coalesce(max(leaf)+1,0) FROM audit), (SELECT coalesce(max(open_leaf)+1,0) FROM parts),
-		(SELECT coalesce(max(close_leaf)+1,0) FROM parts))`
+	const query = `SELECT max((SELECT coalesce(max(leaf)+1,0) FROM audit),
+		(SELECT coalesce(max(open_leaf)+1,0) FROM parts), (SELECT coalesce(max(close_leaf)+1,0) FROM parts))`
 	if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil {
 		return 0, failed("newest entry of the log in the database", err)
 	}

@@ -77,7 +77,8 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db.write.SetMaxOpenConns(1)
-	if db.read, err = handle(path, o.BusyTimeout, url.Values{"_query_only": {"true"}, "_cache_size": {readerCache}}); err != nil {
+	reading := url.Values{"_query_only": {"true"}, "_cache_size": {readerCache}}
+	if db.read, err = handle(path, o.BusyTimeout, reading); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.read.SetMaxOpenConns(o.Readers)
