@@ -185,7 +185,8 @@ func (c *Copy) Extends(held Checkpoint) error {
 	case held.Origin != c.Head.Origin:
 		return fmt.Errorf("log: the checkpoint is of the log %q, the copy of %q", held.Origin, c.Head.Origin)
 	case held.Size > c.Head.Size:
-		return fmt.Errorf("log: it shrank, or the copy was made before the checkpoint: the checkpoint names %d entries, there are %d", held.Size, c.Head.Size)
+		return fmt.Errorf("log: it shrank, or the copy was made before the checkpoint: "+
+			"the checkpoint names %d entries, there are %d", held.Size, c.Head.Size)
 	}
 	root, err := rootAt(held.Size, c.hashes)
 	if err != nil {

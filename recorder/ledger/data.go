@@ -259,8 +259,11 @@ func (l *Log) has(dir string, raw []byte) error {
 }
 
 func rolledBack(dir string, has, own uint64) error {
-	return errkind.New(errkind.Conflict, fmt.Sprintf("the log was rolled back, perhaps by restoring a backup: %s has %d entries, the log itself only %d. The log must not continue under this key", dir, has, own)).
-		WithHint("`sallyport restore --log --config FILE`, as the signer's user, sets the short log aside and puts the log back from [ledger] second_copy.")
+	return errkind.New(errkind.Conflict,
+		fmt.Sprintf("the log was rolled back, perhaps by restoring a backup: %s has %d entries, the log itself "+
+			"only %d. The log must not continue under this key", dir, has, own)).
+		WithHint("`sallyport restore --log --config FILE`, as the signer's user, sets the short log aside and " +
+			"puts the log back from [ledger] second_copy.")
 }
 
 // writeDurable writes a new file by rename and syncs it and its directory.

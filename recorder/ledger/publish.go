@@ -18,22 +18,22 @@ import (
 // tileHeight is C2SP's: 256 hashes a tile.
 const tileHeight = 8
 
-// publisher writes the tiles and the checkpoint file for those who read the log from outside. They are derived, so they
-// are not synced and may lag behind; whoever reads them checks them against the checkpoint beside them.
+// publisher writes the tiles and the checkpoint file for readers outside the signer. It derives them from the log, so
+// they are not synced and may lag behind. A reader checks them against the checkpoint beside them.
 type publisher struct {
 	dirs []string // the log's own, then its copies
 	log  *Log
 	wake chan struct{}
 	done sync.WaitGroup
 
-	// Only write uses these two, and it may hang with a disk: no lock is held over it.
-	wrote []int64 // per directory: size whose tiles are there
-	same  []int64 // per directory: bytes of the data file that are there; of the first nothing is copied
+	// Only write uses these two. It may hang with a disk, so they need no lock.
+	wrote []int64 // per directory: size of the log whose tiles were written
+	same  []int64 // per directory: bytes of the data file that were copied; 0 for the log's own directory
 
-	slow atomic.Int64 // nanoseconds after which writing to a directory is said to hang
+	slow atomic.Int64 // nanoseconds after which a write to a directory is reported as hanging
 
 	mu    sync.Mutex // guards what follows
-	sizes []int64    // per directory: as wrote, for those who ask
+	sizes []int64    // per directory: a copy of wrote for other goroutines
 	now   string     // directory that is being written to; empty: none
 	since time.Time  // when that began
 	err   error      // of the last attempt
@@ -43,7 +43,14 @@ type publisher struct {
 const slowCopy = 30 * time.Second
 
 func publish(dirs []string, same []int64, l *Log) *publisher {
-	p := &publisher{dirs: dirs, log: l, wake: make(chan struct{}, 1), wrote: make([]int64, len(dirs)), same: same, sizes: make([]int64, len(dirs))}
+	p := &publisher{
+		dirs:  dirs,
+		log:   l,
+		wake:  make(chan struct{}, 1),
+		wrote: make([]int64, len(dirs)),
+		same:  same,
+		sizes: make([]int64, len(dirs)),
+	}
 	p.slow.Store(int64(slowCopy))
 	p.done.Go(p.run)
 	p.kick()
@@ -66,12 +73,13 @@ func (p *publisher) behind() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := time.Since(p.since); p.now != "" && d > time.Duration(p.slow.Load()) {
-		return errors.Join(p.err, fmt.Errorf("publish log to %s: its disk has not answered for %s", p.now, d.Round(time.Second)))
+		return errors.Join(p.err,
+			fmt.Errorf("publish log to %s: its disk has not answered for %s", p.now, d.Round(time.Second)))
 	}
 	return p.err
 }
 
-// size is how much of the log was brought to a directory.
+// size gives the number of entries that were written to the directory with index i.
 func (p *publisher) size(i int) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +100,7 @@ func (p *publisher) run() {
 	p.write()
 }
 
-// write brings every directory up to the head. What fails stays behind, to be tried again at the next entry.
+// write brings every directory up to the head. The next entry retries a directory that failed.
 func (p *publisher) write() {
 	p.log.mu.Lock()
 	head, hashes, end := p.log.head, hashReader(p.log.hashes), p.log.end
@@ -115,12 +123,12 @@ func (p *publisher) write() {
 
 func (p *publisher) writeTo(i int, head Checkpoint, hashes hashReader, end int64) error {
 	dir := p.dirs[i]
-	// What was written before must still be there. Where a disk was unmounted, the rest of the log would otherwise go
-	// into a new directory below its mount point, and nothing would say that the copy is incomplete.
+	// The checkpoint that was written before must still be there. If the disk was unmounted, the rest of the log would
+	// otherwise go into a new directory below its mount point, and no error would report the incomplete copy.
 	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); p.wrote[i] > 0 && err != nil {
-		return fmt.Errorf("what was written there is gone; is its disk mounted? %w", err)
+		return fmt.Errorf("the checkpoint that was written there is gone; is its disk mounted? %w", err)
 	}
-	if i > 0 { // before the checkpoint beside it: what is shown can then be made again
+	if i > 0 { // before the copy's checkpoint, so that every published head can be restored from the copy
 		if err := p.log.mirror(dir, p.same[i], end); err != nil {
 			return err
 		}
@@ -165,7 +173,7 @@ func (p *publisher) entries(t tlog.Tile) ([]byte, error) {
 	return out, nil
 }
 
-// putTile writes a tile. Once it is full its partial ones are of no use to anybody.
+// putTile writes a tile. A full tile replaces its partial ones.
 func putTile(dir, name string, data []byte, width int) error {
 	if err := put(dir, name, data); err != nil || width < 1<<tileHeight {
 		return err

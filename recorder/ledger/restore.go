@@ -37,7 +37,8 @@ func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoin
 			return Checkpoint{}, errkind.New(errkind.Conflict,
 				fmt.Sprintf("the copy of the log in %s cannot be used: %v",
 					copyDir, err)).
-				WithHint("Look for a newer copy of the log: the signer's old disk, or a backup of the second copy's disk.")
+				WithHint("Look for a newer copy of the log: " +
+					"the signer's old disk, or a backup of the second copy's disk.")
 		}
 	}
 	return head, place(f, c.end, dir)
@@ -66,8 +67,8 @@ func openCopyData(copyDir string) (*os.File, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errkind.New(errkind.Conflict,
 			fmt.Sprintf("%s is missing, and only this file can restore the log", path)).
-			WithHint("Mount the disk that [ledger] second_copy names. A copy made by an older release holds leaves only, " +
-				"which verifiers read.")
+			WithHint("Mount the disk that [ledger] second_copy names. A copy made by an older release holds only " +
+				"the leaves, which verifiers read.")
 	case err != nil:
 		return nil, fmt.Errorf("log copy: %w", err)
 	case !info.Mode().IsRegular():
@@ -88,8 +89,8 @@ func checkCopyData(f *os.File, verifierKey string) (*contents, Checkpoint, error
 	}
 	root, err := rootAt(uint64(len(c.offsets)), c.hashes)
 	if err != nil || uint64(len(c.offsets)) != head.Size || root != head.Root {
-		return nil, head, fmt.Errorf("its entries do not match its checkpoint of size %d: an entry was changed, added or "+
-			"removed", head.Size)
+		return nil, head, fmt.Errorf("its entries do not match its checkpoint of size %d: "+
+			"an entry was changed, added or removed", head.Size)
 	}
 	for i, at := range c.offsets {
 		if err := checkBody(f, at, c.end); err != nil {

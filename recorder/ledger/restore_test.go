@@ -222,7 +222,8 @@ func TestACopyThatHangsIsSaidToBeBehind(t *testing.T) {
 	// Close would wait for the disk, so the log stays open until the test process ends.
 }
 
-// What lies below a mount point that is not mounted is not the copy. Entries hold names: they must not be written there.
+// A directory below a mount point that is not mounted is not the copy. Entries hold names: they must not be written
+// there.
 func TestNothingIsWrittenWhereACopyWasUnmounted(t *testing.T) {
 	dir, second, _, _, reopen := copied(t, 3)
 	l, err := reopen()
