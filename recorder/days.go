@@ -13,7 +13,7 @@ import (
 // does not read it. Without the file, or if it holds anything else, a start reads all days.
 const settledName = "settled-before"
 
-// settledBefore reads that day; "" if there is none. One after today is not believed: the clock was wrong then or is now.
+// settledBefore reads that day; "" if there is none. It ignores a day after today: the clock was wrong then or is now.
 func (v *volume) settledBefore(today string) string {
 	raw, err := os.ReadFile(v.path(settledName))
 	if err != nil {

@@ -13,29 +13,31 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// The files of a part lie in a directory for the day, in UTC, on which the part began: YYYY/MM/DD/<session>[.N].srec.
-// The time is that of the container's header. One directory for everything would hold four files a session for years,
-// and every start of a node would have to read all of it. Earlier releases did so, and their files are moved at the
-// next start (move.go); until then a reader finds it in either place.
+// The files of a part are in a directory for the day, in UTC, on which the part began: YYYY/MM/DD/<session>[.N].srec.
+// The time is that of the container's header. A single directory would collect four files a session for years, and
+// every start would have to read all of it. Earlier releases had one, and the next start moves their files (move.go).
+// Until then a reader finds them in either place.
 
-// Day gives the directory of the parts that began at t, relative to the directory of recordings.
+// Day gives the directory of the parts that began at t, as a path relative to the directory of recordings. The day is
+// that of t in UTC.
 func Day(t time.Time) string { return filepath.FromSlash(t.UTC().Format("2006/01/02")) }
 
-// Place gives where a part's container lies, relative to the directory of recordings.
+// Place gives the path of a part's container, relative to the directory of recordings. start is the time in the
+// container's header.
 func Place(s id.Session, part uint32, start time.Time) string {
 	return filepath.Join(Day(start), FileName(s, part))
 }
 
-// ParseName parses a container's name, without a directory, in its canonical form.
+// ParseName parses a container's name, without a directory. ok is false if the name is not in the form of FileName.
 func ParseName(name string) (s id.Session, part uint32, ok bool) {
 	key, ok := parseName(name)
 	return key.session, key.part, ok
 }
 
-// Locate finds a file of a part (container or slot) under root and gives its path. start is when the part began, as the
-// gateway's database or the container's header says; both may differ by the time between two clock readings, so the
-// adjacent days are tried last. If start is zero, all days are searched. The error is fs.ErrNotExist if the file is in
-// none of these places.
+// Locate finds a file of a part (container or slot) under root and gives its path. start is when the part began, from
+// the gateway's database or the container's header. The two may differ by the time between two clock readings, so
+// Locate tries the adjacent days last. If start is zero, it searches all days. The error is fs.ErrNotExist if the file
+// is in none of these places.
 func Locate(root, name string, start time.Time) (string, error) {
 	if start.IsZero() {
 		return search(root, name)
@@ -51,7 +53,7 @@ func Locate(root, name string, start time.Time) (string, error) {
 	return "", &fs.PathError{Op: "open", Path: filepath.Join(root, Day(start), name), Err: fs.ErrNotExist}
 }
 
-// OpenFile opens a file of a part for reading in any of its places; see Locate.
+// OpenFile opens the file that Locate finds for reading. Its arguments and errors are those of Locate.
 func OpenFile(root, name string, start time.Time) (*os.File, error) {
 	var err error
 	for range 3 { // it may be moved once between the two calls
@@ -94,7 +96,8 @@ func search(root, name string) (path string, err error) {
 
 // Walk calls fn with the path, relative to root, of every file in root itself and in its days, the oldest day first. It
 // does not follow symbolic links. Of directories it reports only those that have the name of a container. A file that
-// moves from root into its day meanwhile is seen at least once.
+// moves from root into its day meanwhile is reported at least once. Walk returns the first error of fn or of reading a
+// directory.
 func Walk(root string, fn func(rel string) error) error {
 	if err := walkFiles(root, ".", fn); err != nil {
 		return err
@@ -117,7 +120,7 @@ func walkFiles(root, dir string, fn func(rel string) error) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.IsDir() && filepath.Ext(e.Name()) != ".srec" { // a directory in a container's place must not go unnoticed
+		if e.IsDir() && filepath.Ext(e.Name()) != ".srec" { // a directory named like a container must be reported
 			continue
 		}
 		if err := fn(filepath.Join(dir, e.Name())); err != nil {
@@ -128,8 +131,9 @@ func walkFiles(root, dir string, fn func(rel string) error) error {
 }
 
 // daysFrom lists the directories of days under root, the oldest first, from a day on; "" means from the first. It reads
-// no directory of an earlier year or month. A file or a symbolic link in the place of one is an error: writing follows the
-// link, so a start that passed over it would leave recordings there that were cut, and an auditor would miss all of them.
+// no directory of an earlier year or month. A file or a symbolic link with the name of such a directory is an error.
+// Writing follows the link, so a start that skipped it would leave interrupted recordings there without their end, and
+// an auditor would miss all of them.
 func daysFrom(root, from string) ([]string, error) {
 	dirs := []string{"."}
 	for depth, digits := range []int{4, 2, 2} {

@@ -292,7 +292,8 @@ func TestAFlatPartThatWasCutIsRecoveredFromTheJournalAndMovedOnceSettled(t *test
 	must(t, r.Output(t.Context(), 0, StreamOut, []byte("acknowledged")))
 	journal, err := os.ReadFile(filepath.Join(cfg.Dir, journalName))
 	must(t, err)
-	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header}) // the file lacks the bytes that the journal has
+	// The file lacks the bytes that the journal has.
+	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header})
 	for _, name := range []string{FileName(r.session, 0), r.session.String() + ".rk.age",
 		r.session.String() + ".sk.age"} {
 		must(t, os.Rename(filepath.Join(dir, "2026/05/01", name), filepath.Join(dir, name)))

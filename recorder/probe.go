@@ -101,6 +101,7 @@ func unwritable(err error) error {
 		why = errno.Error()
 	}
 	return errkind.New(errkind.Unavailable, "recordings cannot be written ("+why+"), so no new session starts").
-		WithHint("The gateway's administrator must check the directory of the recordings: its owner, its permissions, its disk.").
+		WithHint("The gateway's administrator must check the directory of the recordings: " +
+			"its owner, its permissions, its disk.").
 		Because(err)
 }

@@ -118,9 +118,9 @@ func (j *judge) hide(u unjudged) {
 	j.until[u.ch] = u.at + uint64(len(u.data))
 }
 
-// restart gives what is left of a channel's input a new deadline after a verdict: a device judges the lines of a paste one by
-// one, each when the program reads it, so the last of them may come long after the paste. judgeBytes bounds what a device
-// that takes its time keeps in memory here.
+// restart gives the rest of a channel's input a new deadline after a verdict. A device judges the lines of a paste one
+// by one, each when the program reads it, so the last verdict may come long after the paste. judgeBytes bounds the
+// memory that a slow device can occupy here.
 func (j *judge) restart(ch uint32, deadline time.Time) {
 	for i := range j.items {
 		if u := &j.items[i]; u.ch == ch && !u.deadline.IsZero() {

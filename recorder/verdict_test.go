@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// TestVerdictsMayTakeLongerThanTheWaitWhileTheyKeepComing types ten lines at once, as a paste does. The device gives a verdict
-// every four seconds, then none on the last two lines.
+// TestVerdictsMayTakeLongerThanTheWaitWhileTheyKeepComing types ten lines at once, as a paste does. The device gives a
+// verdict every four seconds, then none on the last two lines.
 func TestVerdictsMayTakeLongerThanTheWaitWhileTheyKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -14,14 +14,15 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// Hidden is one line, or the rest of one, that was typed and that no reveal shows: at a hidden prompt, or without a verdict.
+// Hidden is one typed line, or the rest of one, that no reveal shows: it was typed at a hidden prompt, or the device
+// gave no verdict on it.
 type Hidden struct {
 	Part      uint32
 	At        time.Time // of its first byte
 	Ch        uint32
-	Offset    uint64 // in what was typed on the channel
+	Offset    uint64 // in the input of the channel, in bytes
 	Text      []byte // as typed
-	NoVerdict int    // bytes of Text that the device did not judge in time; they may have been typed in the open
+	NoVerdict int    // bytes of Text that the device did not judge in time; the terminal may have shown them
 }
 
 // Errors of identities that are not enough.
