@@ -62,7 +62,8 @@ func (s *Service) confirmed(ctx context.Context, row store.WebSession, now time.
 	if now.Sub(row.ConfirmedAt) < most-most/4 || row.NoRefresh || !s.mayTry(row.IDHash, now) {
 		return row, nil
 	}
-	asked := s.refreshOf(context.WithoutCancel(ctx), row, now.Add(-most/2)) // a caller who leaves must not lose the new refresh token
+	// Without the caller's cancellation, because a new refresh token must not be lost.
+	asked := s.refreshOf(context.WithoutCancel(ctx), row, now.Add(-most/2))
 	row, err := s.cfg.Store.WebSession(ctx, row.IDHash)
 	if now.Sub(row.ConfirmedAt) < most-most/4 {
 		s.mayTryAgain(row.IDHash)

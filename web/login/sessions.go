@@ -23,11 +23,25 @@ const sessionsOfOne = 50
 // it goes on under the new one; a cookie of anybody else ends.
 func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.SignIn) error {
 	ctx, now, secret := r.Context(), s.cfg.Now().UTC(), pending.Secret()
-	row := store.WebSession{IDHash: pending.Hash(secret), Principal: in.Principal, Provider: in.Provider, SID: in.SID, IDToken: in.IDToken,
-		RefreshToken: in.RefreshToken, AccessToken: in.AccessToken, AuthTime: in.SignedInAt, ConfirmedAt: in.IssuedAt,
+	row := store.WebSession{
+		IDHash:         pending.Hash(secret),
+		Principal:      in.Principal,
+		Provider:       in.Provider,
+		SID:            in.SID,
+		IDToken:        in.IDToken,
+		RefreshToken:   in.RefreshToken,
+		AccessToken:    in.AccessToken,
+		AuthTime:       in.SignedInAt,
+		ConfirmedAt:    in.IssuedAt,
 		SecondFactorAt: in.SecondFactorAt,
-		AMR:            in.AMR, ACR: in.ACR, Kind: store.KindWeb, Addr: text(s.cfg.Addr(r)), Created: now, LastSeen: now,
-		Expires: in.SignedInAt.Add(s.cfg.Life)}
+		AMR:            in.AMR,
+		ACR:            in.ACR,
+		Kind:           store.KindWeb,
+		Addr:           text(s.cfg.Addr(r)),
+		Created:        now,
+		LastSeen:       now,
+		Expires:        in.SignedInAt.Add(s.cfg.Life),
+	}
 	if in.RefreshToken == "" {
 		s.withoutRefresh(&row)
 	}

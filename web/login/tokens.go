@@ -26,7 +26,8 @@ const askPerson = 5 * time.Second
 // errUnheard refuses a token for now: an unknown person has not necessarily left.
 var errUnheard = errkind.New(errkind.Unavailable,
 	"the person of this API token is unknown, so the token is refused for now; it is not revoked").
-	WithHint("The gateway's administrator must check that the provider's users were restored. If the person has left, revoke the token.")
+	WithHint("The gateway's administrator must check that the provider's users were restored. " +
+		"If the person has left, revoke the token.")
 
 // tokenUse is what is remembered of a token while it is used.
 type tokenUse struct {
