@@ -35,18 +35,19 @@ func (v *verdict) bad(level, name, format string, args ...any) {
 var errWrong = errors.New("the record is not whole")
 
 // errNotYet ends the verification of a session that is still being opened: the verdict is neither yes nor no.
-var errNotYet = errors.New("the record is being begun")
+var errNotYet = errors.New("the session is still being opened")
 
-// openingTime is how long a recording may be there before the log announces it: an opening ends within 30 s, and its end is
-// written within 20 s more. After that a missing announcement is a fault, and so is one of a recording that claims to begin
-// in the future: otherwise a row with a changed time would never be found wrong.
+// openingTime is how long a recording may exist before the log announces it: an opening ends within 30 s, and its end
+// is written within 20 s more. After that a missing announcement is a fault. It is also a fault if the recording claims
+// to begin in the future: otherwise a changed time in the row would hide the fault for good.
 const openingTime = 2 * time.Minute
 
-// Verify answers "is this record whole?", check by check, and stops at the first that fails. It is the gateway's own answer:
-// an outsider's is sallyport-verify on the bundle.
+// Verify checks whether the recording of session s is complete and unaltered, check by check, and stops at the first
+// that fails. ps are all its parts, in order. The error is for a check that could not be made; a check that failed is
+// in the verdict. This is the gateway's own answer: an outsider runs sallyport-verify on the evidence bundle.
 //
 // A running session writes meanwhile, in the order file, log, row. So verification reads in the reverse order: the rows
-// in ps were read before the log's head, and the head before the files. What a row or a leaf names is then always
+// in ps were read before the log's head, and the head before the files. Everything that a row or a leaf names is then
 // found.
 func (r *Records) Verify(ctx context.Context, s store.Session, ps []store.Part) (apitype.Verdict, error) {
 	v := &verdict{}
