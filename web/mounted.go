@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// mountedPolicy holds for every document of a mounted handler, beside its own policy: nothing runs on this site's origin
-// and no other site frames it. Only form-action is left to the handler, which redirects to where people come from.
+// mountedPolicy applies to every document of a mounted handler, in addition to its own policy: no script runs on this
+// site's origin, and no other site frames it. Only form-action is left to the handler, which redirects to its clients.
 const mountedPolicy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// mounted runs a handler that does not belong to this package, in this process or in another one. It may replace the
-// guard's Content-Security-Policy by one of its own: a reverse proxy adds the headers it receives to those that are set,
-// and a sign-in form whose own policy allows it would be blocked by the guard's `form-action 'none'` beside it. It cannot
-// replace what else the guard has set. A provider in another process that was broken into is on this site's origin.
+// mounted runs a handler that does not belong to this package, in this process or in another one. The handler may
+// replace the guard's Content-Security-Policy with its own. Otherwise a reverse proxy would add its policy to the
+// guard's, whose `form-action 'none'` blocks a sign-in form. The handler cannot replace the guard's other headers: a
+// provider in another process may be broken into, and it shares this site's origin.
 func mounted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own := &ownHeaders{ResponseWriter: w, own: http.Header{}, guards: w.Header().Clone()}
@@ -21,7 +21,7 @@ func mounted(next http.Handler) http.Handler {
 	})
 }
 
-// ownHeaders collects a handler's headers apart from those that are set already.
+// ownHeaders collects a handler's headers separately from those that the guard has set.
 type ownHeaders struct {
 	http.ResponseWriter
 	own, guards http.Header

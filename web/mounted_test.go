@@ -15,7 +15,8 @@ import (
 // TestNoAnswerCarriesASecurityHeaderTwice requests everything that the site serves, including a handler of another
 // process behind a reverse proxy.
 func TestNoAnswerCarriesASecurityHeaderTwice(t *testing.T) {
-	const own = "default-src 'none'; style-src 'self'; form-action 'self' https://app.example; frame-ancestors 'none'; base-uri 'none'"
+	const own = "default-src 'none'; style-src 'self'; form-action 'self' https://app.example; " +
+		"frame-ancestors 'none'; base-uri 'none'"
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page.Guard(w.Header(), "https://app.example/callback")
 		w.Header()["Set-Cookie"] = []string{"a=1", "b=2"}
@@ -110,8 +111,8 @@ func TestAMountedHandlerCannotWeakenTheGuard(t *testing.T) {
 		return w.Header()
 	}
 	guards := get("/api/v1/me")
-	fixed := []string{"Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "Cross-Origin-Opener-Policy",
-		"Cross-Origin-Resource-Policy", "Permissions-Policy", "Referrer-Policy"}
+	fixed := []string{"Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
+		"Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy", "Referrer-Policy"}
 	for _, name := range fixed {
 		for _, values := range [][]string{{"max-age=0"}, {"unsafe"}, {}, {""}, {guards.Get(name), "unsafe"}} {
 			theirs = http.Header{name: values}
@@ -120,9 +121,11 @@ func TestAMountedHandlerCannotWeakenTheGuard(t *testing.T) {
 			}
 		}
 	}
-	for _, policy := range []string{"", "default-src *", "default-src 'none'; frame-ancestors *", "default-src 'none'; frame-ancestors 'none', frame-ancestors *"} {
+	for _, policy := range []string{"", "default-src *", "default-src 'none'; frame-ancestors *",
+		"default-src 'none'; frame-ancestors 'none', frame-ancestors *"} {
 		theirs = http.Header{"Content-Security-Policy": {policy}}
-		if got := strings.Join(get("/idp/authorize")["Content-Security-Policy"], ", "); !strings.Contains(got, "frame-ancestors 'none'") || !strings.Contains(got, "default-src 'none'") {
+		got := strings.Join(get("/idp/authorize")["Content-Security-Policy"], ", ")
+		if !strings.Contains(got, "frame-ancestors 'none'") || !strings.Contains(got, "default-src 'none'") {
 			t.Errorf("the policy %q lets other sites frame the page: got %q", policy, got)
 		}
 	}

@@ -6,8 +6,8 @@
 // An exact list of Host names first: a page elsewhere can point its own name at our address (DNS rebinding), also at a
 // loopback one, and would then be same-origin with us. Then the rate of its address. Then, for everything that
 // changes something, CrossOriginProtection. Each answer carries a Content-Security-Policy that allows nothing but what its
-// document needs; a mounted handler that serves documents of its own may set another, which replaces the guard's and
-// beside which mountedPolicy holds. It cannot replace the guard's other headers, and no answer carries one of them twice.
+// document needs. A mounted handler that serves documents of its own may replace this policy; mountedPolicy applies in
+// addition. It cannot replace the guard's other headers, and no answer carries one of them twice.
 //
 // # Three documents
 //
