@@ -134,7 +134,8 @@ func verdict(t *testing.T, all []sample) {
 			first, last := mean(all[:third]), mean(all[len(all)-third:])
 			limit := first*(1+m.part) + float64(m.and)
 			line := fmt.Sprintf("%s, %s: %.1f in the first third, %.1f in the last; flat up to %.1f (+%.0f %% and %d)",
-				part.name, m.what, first/float64(m.unit), last/float64(m.unit), limit/float64(m.unit), 100*m.part, m.and/m.unit)
+				part.name, m.what, first/float64(m.unit), last/float64(m.unit), limit/float64(m.unit),
+				100*m.part, m.and/m.unit)
 			if last > limit {
 				t.Error("not flat: " + line)
 			} else {
