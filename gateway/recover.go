@@ -65,8 +65,8 @@ func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted) 
 		return err
 	}
 	if open == nil {
-		b.cfg.Log.Warn("a recording that neither the database nor the newest entries of the log know: its session was never announced, "+
-			"or longer ago than 10,000 entries", slog.String("file", i.File))
+		b.cfg.Log.Warn("a recording that neither the database nor the newest entries of the log know: "+
+			"its session was never announced, or longer ago than 10,000 entries", slog.String("file", i.File))
 		return nil
 	}
 	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
@@ -108,7 +108,8 @@ func (b *Broker) closeParts(ctx context.Context) error {
 func (b *Broker) closePart(ctx context.Context, p store.Part) error {
 	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
 	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
-		return b.closeFromLog(ctx, p) // interrupted parts are settled already; a missing part may have its end in the log
+		// Interrupted parts are settled already; a missing part may have its end in the log.
+		return b.closeFromLog(ctx, p)
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,10 @@ func TestTwoLinesOfOneKeyThatBothAnswerAreDisputedUntilAdmittedAgain(t *testing.
 	}
 	clone.boot = "boot-3"
 	third := must(clone.connect())(t)
-	within(t, "three lines in the dispute", func() bool { d := m.row(); return d.Dispute != nil && len(d.Dispute.Lines) == 3 })
+	within(t, "three lines in the dispute", func() bool {
+		d := m.row()
+		return d.Dispute != nil && len(d.Dispute.Lines) == 3
+	})
 	if b := m.row().Dispute.Lines; b[0].Boot != "boot-1" || b[1].Boot != "boot-2" || b[2].Addr != "127.0.0.1" {
 		t.Errorf("got %+v", b)
 	}
