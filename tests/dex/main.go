@@ -2,7 +2,8 @@
 // passwords, everything in memory, one loopback listener.
 //
 //	go -C tests/dex build -o BIN .
-//	BIN -listen 127.0.0.1:5556 -client sallyport -secret-file FILE -redirect https://access.example/callback/dex -person tess=service,night
+//	BIN -listen 127.0.0.1:5556 -client sallyport -secret-file FILE \
+//	  -redirect https://access.example/callback/dex -person tess=service,night
 //
 // It prints {"issuer":"…"} once it serves. With one person, signing in asks nothing; with several, dex's page has a
 // link for each. A line NAME=GROUP,GROUP on standard input replaces a person's groups from the next sign-in or refresh
@@ -64,7 +65,8 @@ func readFlags(args []string) (options, error) {
 		o.secret = strings.TrimSpace(string(raw))
 	}
 	if host, _, err := net.SplitHostPort(o.listen); err != nil || !net.ParseIP(host).IsLoopback() {
-		return o, fmt.Errorf("-listen %s: must be a loopback address, because it signs in everyone who reaches it", o.listen)
+		return o, fmt.Errorf("-listen %s: must be a loopback address, because it signs in everyone who reaches it",
+			o.listen)
 	}
 	if o.secret == "" || o.redirect == "" || len(o.people.groups) == 0 {
 		return o, fmt.Errorf("-secret or -secret-file, -redirect and -person are required")

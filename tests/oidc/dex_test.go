@@ -123,7 +123,8 @@ func follows(name string) func(*testenv.Browser) {
 func TestPeopleOfDexUseTheGateway(t *testing.T) {
 	s := newSite(t)
 	d := s.dex("ada=it", "tess=service")
-	s.serve(fmt.Sprintf("[[identity]]\nname = \"dex\"\nissuer = %q\nclient_id = \"dex\"\nclient_secret_file = %q\nca_file = %q\nno_refresh_at_most = \"20s\"\n"+
+	s.serve(fmt.Sprintf("[[identity]]\nname = \"dex\"\nissuer = %q\nclient_id = \"dex\"\n"+
+		"client_secret_file = %q\nca_file = %q\nno_refresh_at_most = \"20s\"\n"+
 		"[identity.groups]\nit = \"administrators\"\nservice = \"technicians\"\n", d.issuer, s.path("secret"),
 		s.path("ca.pem")) + s.apart())
 	people := map[string]*testenv.Person{}

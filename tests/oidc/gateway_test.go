@@ -100,8 +100,10 @@ func (s *site) serve(identities string) {
 	s.write("secret", clientSecret+"\n")
 	recipients := s.write("reader.pub", key.Recipient().String()+"\n")
 	policy := s.write("policy.toml", strings.ReplaceAll(policyText, "LOGIN", account(s.t)))
-	config := fmt.Sprintf("[site]\nurl = %q\ndata_dir = %q\n[listen]\nhttps = %q\nmetrics_token_file = %q\n[tls]\nmode = \"behind-proxy\"\n[policy]\nfiles = [%q]\n"+
-		"[recording]\nreaders_files = [%q]\nunsealers_files = [%q]\njournal = \"64MiB\"\nballast = \"16MiB\"\nlow_water = \"256MiB\"\n%s",
+	config := fmt.Sprintf("[site]\nurl = %q\ndata_dir = %q\n[listen]\nhttps = %q\nmetrics_token_file = %q\n"+
+		"[tls]\nmode = \"behind-proxy\"\n[policy]\nfiles = [%q]\n"+
+		"[recording]\nreaders_files = [%q]\nunsealers_files = [%q]\n"+
+		"journal = \"64MiB\"\nballast = \"16MiB\"\nlow_water = \"256MiB\"\n%s",
 		s.url, s.path("data"), strings.TrimPrefix(s.url, "http://"), s.path("secret"), policy, recipients,
 		recipients, identities)
 	file := s.write("gateway.toml", config)
