@@ -20,16 +20,17 @@ import (
 
 type backupCmd struct {
 	Config   string `type:"path" placeholder:"FILE" help:"The gateway's configuration."`
-	To       string `type:"path" placeholder:"DIR" help:"Directory to write to, on another disk. The gateway's archive goes to DIR/gateway, the signer's to DIR/signer."`
+	To       string `type:"path" placeholder:"DIR" help:"Directory on another disk."`
 	Signer   bool   `help:"Back up the signer, as its user. Without [signer], one call makes both archives."`
-	Keep     int    `default:"14" placeholder:"N" help:"How many complete sets to keep. All of them share the recordings. Default 14."`
-	Check    string `type:"path" placeholder:"DIR" help:"Make no backup; compare every file of the newest sets in DIR with their manifests."`
-	Identity string `type:"path" placeholder:"KEY" help:"With --check: file with an age identity, to open the sealed files as well."`
+	Keep     int    `default:"14" placeholder:"N" help:"Complete sets to keep; all share the recordings. Default 14."`
+	Check    string `type:"path" placeholder:"DIR" help:"Only compare the newest sets in DIR with their manifests."`
+	Identity string `type:"path" placeholder:"KEY" help:"With --check: age identity that opens the sealed files."`
 	JSON     bool   `name:"json" help:"Print a JSON array, one object for each archive."`
 }
 
 func (*backupCmd) Help() string {
-	return `Runs while the gateway runs, as the user who owns the files. Run as root, it switches to that user.
+	return `Runs while the gateway runs, as the user who owns the files. Run as root, it switches to that user. The
+gateway's archive goes to DIR/gateway, the signer's to DIR/signer.
 
 Only the keys of [backup] recipients open the sealed files. A set gets its name once it is complete and was read
 back. The log is never in a backup: it is restored from [ledger] second_copy.
@@ -47,7 +48,7 @@ func (c *backupCmd) Run(a *app) error {
 			"Run `sallyport backup --help` for what it takes.")
 	}
 	if c.Keep < 1 {
-		return usageError("--keep must be at least 1", "The backup that is being made is one of the sets that stay.")
+		return usageError("--keep must be at least 1", "The new set is one of those that are kept.")
 	}
 	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
 	if err != nil {
@@ -95,8 +96,8 @@ func (c *backupCmd) tell(a *app, all []*backup.Result) error {
 	for _, r := range all {
 		fmt.Fprintf(a.stdout, "%s: %s, %s", r.Kind, filepath.Join(r.Dir, "sets", r.Set), count(r.Files, "file"))
 		if r.Kind == backup.Gateway {
-			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of running recordings), %d kept", r.Copied,
-				r.Bytes, r.Running, r.Kept)
+			fmt.Fprintf(a.stdout, "; %d files of recordings copied (%d bytes, %d of running recordings), %d kept",
+				r.Copied, r.Bytes, r.Running, r.Kept)
 		}
 		fmt.Fprintf(a.stdout, "; log size %d\n  fingerprint %s\n", r.LogSize, r.Fingerprint)
 		if len(r.Unnamed) > 0 {
@@ -204,9 +205,11 @@ func hasFingerprint(dir string, s *backup.Set, given []string) error {
 	if len(given) == 0 || slices.Contains(given, s.Fingerprint) {
 		return nil
 	}
-	return errkind.New(errkind.Conflict, fmt.Sprintf("the set of the %s in %s has the fingerprint %s, which was not given",
-		s.Manifest.Kind, dir, s.Fingerprint)).
-		WithHint("Give the fingerprint of each archive. Try other sets with --set. If none has it, the backup was changed.")
+	return errkind.New(errkind.Conflict,
+		fmt.Sprintf("the set of the %s in %s has the fingerprint %s, which was not given",
+			s.Manifest.Kind, dir, s.Fingerprint)).
+		WithHint("Give the fingerprint of each archive. Try other sets with --set. " +
+			"If none has it, the backup was changed.")
 }
 
 func tellChecked(a *app, all []checkedSet, asJSON bool) error {
@@ -230,9 +233,10 @@ func tellChecked(a *app, all []checkedSet, asJSON bool) error {
 		switch {
 		case len(s.Problems) > 0:
 		case s.Opened:
-			fmt.Fprintln(a.stdout, "  every file is as it was written, and what is sealed opens")
+			fmt.Fprintln(a.stdout, "  every file is unchanged, and the sealed files open")
 		default:
-			fmt.Fprintln(a.stdout, "  every file is unchanged; sealed files were not opened (give --identity to open them)")
+			fmt.Fprintln(a.stdout,
+				"  every file is unchanged; sealed files were not opened (give --identity to open them)")
 		}
 	}
 	if bad > 0 {

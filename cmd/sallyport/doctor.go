@@ -17,12 +17,12 @@ type doctorCmd struct {
 }
 
 func (*doctorCmd) Help() string {
-	return `Takes the steps of every other command: configuration, address, network, certificate, clock, sign-in, WebSocket, rights.
-It stops at the first fault and says what to do.
+	return `Takes the steps of every other command: configuration, address, network, certificate, clock, sign-in,
+WebSocket, rights. It stops at the first fault and says what to do.
 
-With --config it checks the gateway itself, as root or as its user: clock, disk, recordings, certificate, log, providers,
-and which of the product's promises this deployment keeps. It asks the running gateway what it serves and compares that
-with the files. LOOK marks a fault, and weak a promise that is kept only in part.`
+With --config it checks the gateway itself, as root or as its user: clock, disk, recordings, certificate, log,
+providers, and which of the product's promises this deployment keeps. It asks the running gateway what it serves and
+compares that with the files. LOOK marks a fault, and weak a promise that is kept only in part.`
 }
 
 // finding is one thing that was looked at.

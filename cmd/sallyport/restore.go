@@ -13,15 +13,15 @@ import (
 )
 
 type restoreCmd struct {
-	Config      string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it says where everything goes."`
+	Config      string   `type:"path" placeholder:"FILE" help:"The gateway's configuration: it names all directories."`
 	From        string   `type:"path" placeholder:"DIR" help:"The directory that sallyport backup --to was given."`
 	Identity    string   `type:"path" placeholder:"KEY" help:"age identity of one of [backup] recipients."`
-	Signer      bool     `help:"Restore the signer, as its user. Without a signer of its own one call restores both."`
-	Set         string   `placeholder:"SET" help:"An older set than the newest: the name of its directory."`
-	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Refuse a set that is not the one that printed this fingerprint when it was made. Give one for each archive that is restored."`
+	Signer      bool     `help:"Restore the signer, as its user. Without [signer], one call restores both."`
+	Set         string   `placeholder:"SET" help:"Name of an older set's directory. Default: the newest set."`
+	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Fingerprint that a set must have. One for each archive."`
 	Check       bool     `help:"Check the backup and put nothing in place."`
-	Log         bool     `help:"Put only the log back, from its second copy: for a log that is missing or shorter than that."`
-	LogFrom     string   `type:"path" placeholder:"DIR" help:"Another copy of the log than [ledger] second_copy, such as the log directory of the signer's old disk."`
+	Log         bool     `help:"Restore only a missing or too short log, from its second copy."`
+	LogFrom     string   `type:"path" placeholder:"DIR" help:"Copy of the log to use instead of [ledger] second_copy."`
 	JSON        bool     `name:"json" help:"Print JSON."`
 
 	WithoutDamagedRecordings bool `help:"Go on if files of recordings are damaged or missing in the backup: leave them out, list them, and exit with status 3. Anything else that is damaged still refuses the restore."`
@@ -33,7 +33,8 @@ the manifest and every file first, and puts all files in place or none. Exit sta
 only damaged recordings are missing (--without-damaged-recordings), and any other if nothing is in place.
 
 The log is not in a backup: restoring the signer also restores the log from its second copy. It checks every entry, and
-refuses a copy that is shorter than the log was at the time of the backup.`
+refuses a copy that is shorter than the log was at the time of the backup. If the second copy is lost too, --log-from
+can name the log directory of the signer's old disk.`
 }
 
 // Run restores, or checks.
@@ -132,18 +133,19 @@ func nextSteps(cfg *config.Config, out []backup.Restored) string {
 			text = "Next: restore the signer too if it was lost (`sallyport restore --signer`), then start " +
 				"sallyport-signer and sallyport.\n"
 		} else {
-			text = "Next: restore the gateway too if it was lost (`sallyport restore`), then start sallyport-signer and " +
-				"sallyport.\n"
+			text = "Next: restore the gateway too if it was lost (`sallyport restore`), then start " +
+				"sallyport-signer and sallyport.\n"
 		}
 	} else {
 		text = "Next: start sallyport.\n"
 	}
-	return text + `At the start the log is compared with the backup, its second copy and the database; if any of them is newer, the start is refused.
-Devices, API tokens and join codes that were revoked or locked after the backup are revoked and locked again from the log.
-Not from the log: users of the built-in provider who were removed, disabled or given another password or second factor after the
-backup, and policies that were applied after it. Do these again before you let people sign in.
-Sessions that only the log knows are named.
-Devices come back by themselves. People sign in again. ` + "`sallyport doctor --config FILE`" + ` says what is missing.
+	return text + `The start compares the log with the backup, its second copy and the database.
+It fails if one of them is newer.
+Devices, API tokens and join codes that were revoked or locked after the backup are so again, from the log.
+Before you let people sign in, repeat the other changes that were made after the backup: users of the built-in provider
+who were removed or disabled, their new passwords and second factors, and new versions of the policy.
+Devices reconnect by themselves. People sign in again.
+` + "`sallyport doctor --config FILE`" + ` lists sessions that only the log has, and devices to enrol again.
 `
 }
 

@@ -14,17 +14,19 @@ type retentionCmd struct {
 
 type retentionReportCmd struct {
 	JSON bool   `name:"json" help:"Print JSON, for programs."`
-	By   string `enum:"month,class" default:"month" placeholder:"month|class" help:"Sum up by the month in which the retention time ends, or by class."`
+	By   string `enum:"month,class" default:"month" placeholder:"month|class" help:"Group by month of expiry or class."`
 }
 
 func (*retentionReportCmd) Help() string {
-	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it was then.
-This report sums up the recordings by that date. DUE counts the recordings whose date has passed.
+	return `When a session begins, the log promises to keep its recording until a date: the time from [recording]
+keep_at_least, as it was then. This report sums up the recordings by the month of that date. DUE counts the recordings
+whose date has passed.
 
 Classes: a "routine" recording has ended, and a "running" one has not. An "unannounced" one was begun for a session that
 the log never announced, so nothing ran and no date was promised.
 
-This release deletes no recordings. Deletion comes with the archive, and will need two officers and a log entry for each.
+This release deletes no recordings. Deletion comes with the archive. It will need two officers, and a log entry for each
+recording.
 
 Needs the duty review or administer. Sizes are those of the containers, without their slot files of about 1 KB.`
 }

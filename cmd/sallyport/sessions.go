@@ -31,8 +31,8 @@ func (s oneSession) path(rest string) string {
 	return "/api/v1/sessions/" + url.PathEscape(s.Session) + rest
 }
 
-// recorded lets "last" mean the newest session that has a recording. One that was refused has none, or one of nothing.
-// Which session it is goes to stderr: a newer one may have been passed over.
+// recorded lets "last" mean the newest session that has a recording. A refused session has none, or an empty one. It
+// prints the id to stderr, because there may be a newer session without a recording.
 func (s *oneSession) recorded(a *app, cl *client.Client) error {
 	if s.Session != "last" {
 		return nil
@@ -44,7 +44,8 @@ func (s *oneSession) recorded(a *app, cl *client.Client) error {
 	}
 	if len(page.Sessions) == 0 {
 		return errkind.New(errkind.NotFound, "no session that you may see has a recording").
-			WithHint("`sallyport sessions list` shows all sessions that you may see. `sallyport sessions show ID` says why one was refused.")
+			WithHint("`sallyport sessions list` shows all sessions that you may see. " +
+				"`sallyport sessions show ID` says why one was refused.")
 	}
 	found := page.Sessions[0]
 	s.Session = found.ID.String()
@@ -153,7 +154,7 @@ func (c *sessionsReplayCmd) Run(a *app) error {
 	return cutOff(err)
 }
 
-// cutOff says what an answer that ended early means.
+// cutOff adds to the error of an answer that ended early that the output is incomplete.
 func cutOff(err error) error {
 	if err == nil {
 		return nil

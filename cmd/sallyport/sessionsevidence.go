@@ -79,12 +79,12 @@ type sessionsVerifyCmd struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
-// notYet is the exit status while the record is still being begun: EX_TEMPFAIL of sysexits.h.
+// notYet is the exit status while the session is still being opened: EX_TEMPFAIL of sysexits.h.
 const notYet = 75
 
 func (*sessionsVerifyCmd) Help() string {
-	return `Exit status: 0 the record is complete and unaltered, 1 it is not, 75 the session is being opened, so there is nothing
-to compare yet.`
+	return `Exit status: 0 the record is complete and unaltered, 1 it is not, 75 the session is being opened, so there
+is nothing to compare yet.`
 }
 
 // verify asks again for a moment while a session is being opened.

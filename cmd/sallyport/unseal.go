@@ -26,8 +26,8 @@ func (*sessionsUnsealCmd) Help() string {
 has signed in: no API token will do. That you asked is an event of the log before anything is sent. What comes is the evidence,
 still sealed: it is checked and opened here, and your key never leaves this machine.
 
-Each line: when, where in what was typed, and the text; control characters as ^X. A line marked [no verdict] may have been typed in the
-open: the device did not say in time whether the terminal showed it.`
+Each line: when, where in what was typed, and the text; control characters as ^X. A line marked [no verdict] may have
+been visible: the device did not say in time whether the terminal showed it.`
 }
 
 // hiddenLine is one line of the answer for programs.
@@ -72,7 +72,8 @@ func (c *sessionsUnsealCmd) Run(a *app) error {
 		return a.json(lines)
 	}
 	for _, l := range lines {
-		fmt.Fprintf(a.stdout, "%s  %d+%d  %s%s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Channel, l.Offset, l.mark(), l.Text)
+		fmt.Fprintf(a.stdout, "%s  %d+%d  %s%s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Channel, l.Offset,
+			l.mark(), l.Text)
 	}
 	if len(lines) == 0 {
 		fmt.Fprintln(a.stderr, "Nothing in this record stayed sealed.")

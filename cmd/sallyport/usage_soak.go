@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines, its heap after a collection, and
-// the memory that the allocators of Go and C hold, in bytes.
+// Built for `make soak` only: at SIGUSR2 a server writes DIR/PID.json with its goroutines, its heap after a collection,
+// and the memory that the allocators of Go and C hold, in bytes.
 func init() {
 	dir := os.Getenv("SALLYPORT_SOAK_DIR")
 	if dir == "" {
