@@ -34,8 +34,8 @@ func (t Target) RestoreLog() (*LogBack, error) {
 	key, err := signer.LogKey(root)
 	if err != nil {
 		return nil, errkind.New(errkind.Conflict, fmt.Sprintf("the log's key cannot be read: %v", err)).
-			WithHint("Run this as the signer's user. If the key is lost, restore the signer's backup, which puts the log " +
-				"back too.")
+			WithHint("Run this as the signer's user. If the key is lost, restore the signer's backup, " +
+				"which puts the log back too.")
 	}
 	seen, err := stampOf(root, key)
 	if err != nil {

@@ -22,24 +22,24 @@ import (
 
 // Options are the settings of a backup.
 type Options struct {
-	To       string // directory; each archive has its own below it
-	Keep     int    // complete sets to keep, at least 1; all share the recordings
-	Progress Progress
+	To       string   // directory for the archives gateway and signer
+	Keep     int      // complete sets to keep, at least 1; all share the recordings
+	Progress Progress // may be nil
 }
 
 // Result describes a finished backup.
 type Result struct {
 	Kind        Kind     `json:"kind"`
-	Dir         string   `json:"dir"` // of the archive
-	Set         string   `json:"set"`
-	Fingerprint string   `json:"fingerprint"` // SHA-256 of the manifest, and by it of every file
-	Files       int      `json:"files"`
-	Copied      int      `json:"copied"`  // recordings' files
-	Kept        int      `json:"kept"`    // already in an earlier set
-	Running     int      `json:"running"` // of those copied: not closed yet
-	Bytes       int64    `json:"bytes"`   // copied of recordings
-	LogSize     uint64   `json:"log_size"`
-	Unnamed     []string `json:"unnamed,omitempty"` // files that no rule names: not in the backup
+	Dir         string   `json:"dir"`               // directory of the archive
+	Set         string   `json:"set"`               // name of the set
+	Fingerprint string   `json:"fingerprint"`       // hexadecimal SHA-256 of the manifest, which has that of every file
+	Files       int      `json:"files"`             // named in the manifest
+	Copied      int      `json:"copied"`            // files of recordings copied
+	Kept        int      `json:"kept"`              // files of recordings that an earlier set has already
+	Running     int      `json:"running"`           // files copied of recordings that were not closed
+	Bytes       int64    `json:"bytes"`             // bytes copied of recordings
+	LogSize     uint64   `json:"log_size"`          // entries in the log, by its checkpoint in the manifest
+	Unnamed     []string `json:"unnamed,omitempty"` // files that no rule names, so that they are not in the backup
 }
 
 // maker makes one set.
@@ -93,7 +93,7 @@ func (b *maker) run(ctx context.Context) error {
 	return nil
 }
 
-// secrets seals the keys, and of the signer its state and the provider's people.
+// secrets seals the keys. For the signer it also seals its state and the provider's people.
 func (b *maker) secrets(context.Context) error {
 	unnamed, err := b.p.walk(func(f found) error {
 		if f.rule.Class == Sealed {
@@ -123,7 +123,7 @@ func (b *maker) seal(name string, write func(io.Writer) error) error {
 	return err
 }
 
-// database seals a snapshot, which lies in the clear beside the database for as long as that takes.
+// database seals a snapshot of the database. Until it is sealed, the snapshot is in the clear beside the database.
 func (b *maker) database(ctx context.Context) error {
 	if b.p.kind != Gateway {
 		return nil

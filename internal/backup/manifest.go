@@ -118,8 +118,8 @@ func problems(dir string, all []Problem) error {
 		text += fmt.Sprintf(", and %d more", n)
 	}
 	return errkind.New(errkind.Conflict, text).
-		WithHint("Nothing was put in place. `sallyport backup --check DIR` lists every damaged file; an older set may " +
-			"be whole (--set).")
+		WithHint("Nothing was put in place. `sallyport backup --check DIR` lists every damaged file. " +
+			"An older set may be undamaged (--set).")
 }
 
 // Progress receives the progress of a backup or restore. It may be nil.

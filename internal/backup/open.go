@@ -39,8 +39,8 @@ func Open(dir string, kind Kind, set string) (*Set, error) {
 	}
 	if errors.Is(err, os.ErrPermission) {
 		return nil, errkind.New(errkind.Usage, archive+" cannot be opened by the user that this runs as").
-			WithHint("The gateway's user and the signer's user write into directories of their own: name the one that `sallyport " +
-				"backup --to` was given for the " + string(kind) + ".")
+			WithHint("The gateway's user and the signer's user write into directories of their own: " +
+				"name the one that `sallyport backup --to` was given for the " + string(kind) + ".")
 	}
 	if err != nil {
 		return nil, err

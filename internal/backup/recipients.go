@@ -20,8 +20,8 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 	if len(c.Backup.Recipients) == 0 {
 		return nil, errkind.New(errkind.Usage,
 			"[backup] recipients is missing: a backup holds keys, so it is never written unsealed").
-			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the " +
-				"public half.")
+			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, " +
+				"and name a file with the public half.")
 	}
 	var out []age.Recipient
 	own := map[string]string{} // public key: file
@@ -54,8 +54,8 @@ func keptApart(c *config.Config, own map[string]string) error {
 		for _, file := range files {
 			lines, err := publicKeys(file)
 			if err != nil {
-				return fmt.Errorf("[recording] %s must be readable, to check that it has no key of [backup] recipients: %w",
-					key, err)
+				return fmt.Errorf("[recording] %s must be readable, to check that it has no key of "+
+					"[backup] recipients: %w", key, err)
 			}
 			for _, l := range lines {
 				if mine, ok := own[l]; ok {
@@ -69,8 +69,8 @@ func keptApart(c *config.Config, own map[string]string) error {
 		path = filepath.Join(c.Site.DataDir, "keys", "archive.txt")
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may lack the right to read it
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil // the signer's user may lack the right to read it
 	}
 	if err != nil {
 		return err

@@ -85,9 +85,11 @@ func (t Target) fits(s *Set, p place) error {
 			WithHint("Restore with the configuration of that gateway, or name its log in [ledger] origin.")
 	case m.Kind == Signer && t.logFrom() == "":
 		return errkind.New(errkind.Usage,
-			"[ledger] second_copy is missing, and a log is never restored from a backup, so there is no log to go on with").
-			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old disk. " +
-				"If there is none, the log is lost; a later release adds `log restart`, which begins another one.")
+			"[ledger] second_copy is missing, and a log is never restored from a backup, "+
+				"so there is no log to go on with").
+			WithHint("Name a copy with --log-from: the second copy, or the `log` directory from the signer's old " +
+				"disk. If there is none, the log is lost. " +
+				"A later release adds `log restart`, which begins another one.")
 	}
 	return empty(p.dir)
 }

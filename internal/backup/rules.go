@@ -25,18 +25,18 @@ const (
 	Elsewhere Class = "elsewhere" // in the other archive
 )
 
-// kept says that a file is in this archive.
+// kept reports whether a backup puts such files into this archive.
 func (c Class) kept() bool { return c == Sealed || c == Database || c == Recording }
 
-// Rule names files of a directory. In a pattern * is anything within one name, and ** anything, of one character or
-// more, across names.
+// Rule says how a backup treats the files whose paths match a pattern. In a pattern * is any text within one name, and
+// ** any text of at least one character across names.
 type Rule struct {
-	Pattern string
+	Pattern string // of a path relative to the directory, with slashes
 	Class   Class
-	Why     string
+	Why     string // the content of the files, or the reason to leave them out, in words
 }
 
-// gatewayRules are for data_dir. The first match counts.
+// gatewayRules are for data_dir. The first match applies.
 var gatewayRules = []Rule{
 	{"keys/*.new", Never, "half-written"},
 	{"keys/idp-client.key", Sealed, "secret between the site and the built-in provider"},
@@ -51,7 +51,8 @@ var gatewayRules = []Rule{
 	{"recordings/journal", Never, "bytes of running recordings; they are in their files too"},
 	{"recordings/journal.*.kept", Recording, "bytes of a recording that could not be written, already sealed"},
 	{"recordings/lock", Never, "empty"},
-	{"recordings/settled-before", Never, "the day before which a start reads nothing; without it the next start reads everything once"},
+	{"recordings/settled-before", Never,
+		"the day before which a start reads nothing; without it the next start reads everything once"},
 	{"recordings/ballast", Never, "space kept aside"},
 	{"recordings/**.new", Never, "half-written"},
 	{"recordings/**.srec", Recording, "a recording"},
@@ -77,10 +78,10 @@ var signerRules = []Rule{
 	{"state/devices/*.json", Sealed, "admitted devices"},
 	{"state/tokens/*.json", Sealed, "hashes of API tokens"},
 	{"state/policy*.json", Sealed, "every version of the policy"},
-	{"log/**", Never, "never from a backup: from [ledger] second_copy"},
+	{"log/**", Never, "restored from [ledger] second_copy, never from a backup"},
 	{shortLog + "*/**", Never, "a log that was set aside"},
 	{logStaged + "/**", Never, "a log that is being restored from its copy"},
-	{"restored.json", Never, "of this directory's own past"},
+	{"restored.json", Never, "describes the restore of this directory"},
 	{"restored.json.new", Never, "half-written"},
 	{lastName + "*", Never, "of this directory's own past"},
 	{restoring + "/**", Never, "a restore that did not finish"},
@@ -161,20 +162,20 @@ type found struct {
 	info fs.FileInfo
 }
 
-// leadsTo reports whether files that belong into a backup lie below a name that is a link.
+// leadsTo reports whether files that belong in a backup would be below name, which is a symbolic link.
 func (p place) leadsTo(name string, rule Rule) bool {
 	return rule.Class != Never && slices.ContainsFunc(p.rules(), func(r Rule) bool {
 		return r.Class.kept() && strings.HasPrefix(r.Pattern, name+"/")
 	})
 }
 
-// irregular refuses what a backup would have to leave out: with it missing, the set would only look complete.
+// irregular is the error for a file that a backup cannot copy. Without it the set would look complete and not be.
 func irregular(path string) error {
-	return errkind.New(errkind.Usage, path+" belongs into the backup, and is a link or another file that is not regular").
-		WithHint("Put the file or directory itself there. A disk of its own is mounted there, not linked.")
+	return errkind.New(errkind.Usage, path+" belongs in the backup, but is a link or another file that is not regular").
+		WithHint("Put the file or directory itself there. To use another disk, mount it there.")
 }
 
-// walk shows every file of a place, and gives the names that no rule has.
+// walk calls see for every file of a place that a rule matches, and gives the names of the others.
 func (p place) walk(see func(found) error) (unnamed []string, err error) {
 	if p.dir, err = filepath.EvalSymlinks(p.dir); err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func (p place) walk(see func(found) error) (unnamed []string, err error) {
 	err = filepath.WalkDir(p.dir, func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if os.IsNotExist(err) {
-				return nil // it was removed meanwhile
+				return nil // removed meanwhile
 			}
 			return err
 		}

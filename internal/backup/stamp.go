@@ -17,11 +17,11 @@ import (
 // stampWait bounds how long the published checkpoint may lag behind the snapshot.
 const stampWait = 10 * time.Second
 
-// rowsLate bounds how many entries the log may have got while the row of an earlier one was not stored yet.
+// rowsLate bounds how many entries the log may gain before the row of an earlier entry is stored.
 const rowsLate = 1000
 
-// since notes the log's size before the snapshot is made. What the log gets between snapshot and stamp is not in the
-// snapshot: a restore takes over from here on, or it would undo what was revoked while a backup was made.
+// since records the log's size before the snapshot. The snapshot may lack the entries that the log gains during the
+// backup. A restore applies all entries from this size on. Otherwise it would undo a revocation made during the backup.
 func (b *maker) since(ctx context.Context) error {
 	if b.p.kind != Gateway {
 		return nil
@@ -35,8 +35,8 @@ func (b *maker) since(ctx context.Context) error {
 	return err
 }
 
-// stamp writes the log's signed head into the manifest. It is read after the snapshot, so a log that is shorter than
-// the stamp lacks something that was signed.
+// stamp writes the log's signed head into the manifest. It reads the head after the snapshot, so a log that is shorter
+// than the stamp lacks signed entries.
 func (b *maker) stamp(ctx context.Context) error {
 	b.o.Progress.say("log")
 	least := uint64(0)
@@ -63,8 +63,8 @@ func (b *maker) stamp(ctx context.Context) error {
 			return errkind.New(errkind.Conflict,
 				fmt.Sprintf("the log has %d entries, and the database knows its entry %d",
 					cp.Size, least-1)).
-				WithHint("The log was rolled back, or its checkpoint cannot be published: `sallyport doctor --config FILE` " +
-					"says more.")
+				WithHint("The log was rolled back, or its checkpoint cannot be published: " +
+					"`sallyport doctor --config FILE` says more.")
 		}
 	}
 }
