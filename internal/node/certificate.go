@@ -23,7 +23,7 @@ import (
 // and keeps the old pair if the new one cannot be used. It reports the pair that is served, never the one in the files.
 type Certificate struct {
 	cert, key string // files
-	host      string // that browsers and devices ask for
+	host      string // host name of the site, for which browsers and devices check the certificate
 	log       *slog.Logger
 	now       func() time.Time
 
@@ -31,10 +31,10 @@ type Certificate struct {
 	seen   string     // the files at the last look, see stamp
 	again  time.Time  // refused files are read again after this, even if unchanged
 	served *tls.Certificate
-	failed error // why the files as they are now are not served; nil: they are
+	failed error // why the pair in the files is not served; nil: it is
 }
 
-// certificateEvery is how often the files are looked at without a handshake, and how soon refused ones are tried again.
+// certificateEvery is how often the files are checked without a handshake, and how soon refused ones are tried again.
 const certificateEvery = 10 * time.Second
 
 // openCertificate loads the pair of a configuration; nil where TLS ends at a proxy. Files that cannot be used keep the
@@ -70,7 +70,7 @@ func certificateFiles(c *config.Config) (cert, key string) {
 	return c.TLS.Cert, c.TLS.Key
 }
 
-// TLS gives the server's side.
+// TLS gives the configuration of a server that serves the pair: TLS 1.2 or later, with HTTP/1.1 only.
 func (f *Certificate) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.get, NextProtos: []string{"http/1.1"}}
 }
@@ -85,7 +85,8 @@ func (f *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.served, nil
 }
 
-// Served gives the certificate that handshakes get now, and the reason if the files hold one that is not served.
+// Served gives the certificate that handshakes get now, never nil. failed says why the pair in the files is not served;
+// nil if it is.
 func (f *Certificate) Served() (leaf *x509.Certificate, failed error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,7 +108,7 @@ func (f *Certificate) watch(ctx context.Context) error {
 	}
 }
 
-// look takes the files if they have changed and can be used. The caller holds f.mu.
+// look serves the pair in the files if they have changed and can be used. The caller holds f.mu.
 func (f *Certificate) look() {
 	stamp, now := stamp(f.cert)+stamp(f.key), f.now()
 	if stamp == f.seen && (f.failed == nil || now.Before(f.again)) {
@@ -118,7 +119,7 @@ func (f *Certificate) look() {
 	pair, err := readPair(f.cert, f.key)
 	if err == nil && !first {
 		if err = usable(pair.Leaf, f.host, now); err != nil && usable(f.served.Leaf, f.host, now) != nil {
-			err = nil // the served pair is no better
+			err = nil // the served pair is unusable as well
 		}
 	}
 	if err != nil {
@@ -186,7 +187,8 @@ func unreadable(what string, err error) error {
 		Because(err)
 }
 
-// usable says why clients would refuse a certificate that names its host and time wrongly.
+// usable says why clients would refuse a certificate for its host name or its period of validity; nil if they would
+// not.
 func usable(leaf *x509.Certificate, host string, now time.Time) error {
 	why := ""
 	switch {

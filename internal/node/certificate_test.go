@@ -82,8 +82,7 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 			"cannot be used together"},
 		{"a good one", func() { renew("gw.example", -day, 20*day) }, ""},
 		{"the key is another one", func() {
-			_,
-				key := pairOf(t, "gw.example", now, now.Add(day))
+			_, key := pairOf(t, "gw.example", now, now.Add(day))
 			put(c.TLS.Key, key)
 		},
 			"private key does not match public key"},
@@ -117,7 +116,8 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 	}
 }
 
-// TestRefusedFilesAreTriedAgain: what is wrong may pass without a change of the files, as a day that begins.
+// TestRefusedFilesAreTriedAgain: refused files may become usable without a change, for example when their period of
+// validity begins.
 func TestRefusedFilesAreTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()

@@ -96,7 +96,8 @@ func (e *examination) certificate(ctx context.Context) (string, error) {
 		return "", odd(good+text, hint)
 	case !served.Equal(pair.Leaf):
 		return "", odd(good+"not the one in "+cert+", which ends on "+pair.Leaf.NotAfter.UTC().Format(time.DateOnly),
-			"The gateway checks its files every ten seconds. If this does not change, another process answers at "+e.c.Listen.HTTPS+".")
+			"The gateway checks its files every ten seconds. If this does not change, another process answers at "+
+				e.c.Listen.HTTPS+".")
 	}
 	return e.dated(served, "")
 }

@@ -46,7 +46,7 @@ func (p *providers) Run(ctx context.Context) error {
 	}
 }
 
-// ask asks all at once: a provider that hangs does not delay the others' results.
+// ask asks all providers at once: one that hangs does not delay the others' results.
 func (p *providers) ask(ctx context.Context) {
 	var asking sync.WaitGroup
 	for _, one := range p.set.All() {
@@ -81,7 +81,7 @@ func (p *providers) results() map[string]error {
 	return maps.Clone(p.last)
 }
 
-// warnings are faults that an operator must fix although new sessions start: one line each, without paths.
+// warnings gives the faults that an operator must fix although new sessions start: one line each, without paths.
 func (g *Gateway) warnings() []string {
 	var out []string
 	if g.cert != nil {

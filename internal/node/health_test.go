@@ -18,14 +18,15 @@ import (
 	"github.com/sallyport/sallyport/internal/oidcauth"
 )
 
-// TestAProviderThatStopsIsNoticedWithMetadataAtHand: the relying party believes metadata for an hour, and what it
-// remembers must not answer for the provider.
+// TestAProviderThatStopsIsNoticedWithMetadataAtHand: the relying party caches metadata for an hour, and the cache must
+// not hide that the provider has stopped.
 func TestAProviderThatStopsIsNoticedWithMetadataAtHand(t *testing.T) {
 	mux := http.NewServeMux()
 	srv := httptest.NewServer(mux)
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"issuer":%[1]q,"authorization_endpoint":"%[2]s/a","token_endpoint":"%[2]s/t","jwks_uri":"%[2]s/k"}`, srv.URL, srv.URL)
+		fmt.Fprintf(w, `{"issuer":"%[1]s","authorization_endpoint":"%[1]s/a","token_endpoint":"%[1]s/t",
+			"jwks_uri":"%[1]s/k"}`, srv.URL)
 	})
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
 	if err != nil {
@@ -87,8 +88,7 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 			{name: "gateway", look: func(context.Context) error { return nil }},
 			{name: "database", look: func(context.Context) error { looks.Add(1); <-locked; return nil }},
 			{name: "recorder", look: func(context.Context) error {
-				return errkind.New(errkind.Unavailable,
-					"is full")
+				return errkind.New(errkind.Unavailable, "is full")
 			}},
 		}}
 		for range 3 {
@@ -112,7 +112,8 @@ func TestReadyAnswersWithinItsBound(t *testing.T) {
 }
 
 func TestWarningsAreNoReasonToBeUnready(t *testing.T) {
-	a := answer{text: "database: does not answer\nwarning: certificate: it ended\nwarning: identity acme: it does not answer\nrecorder: is full"}
+	a := answer{text: "database: does not answer\nwarning: certificate: it ended\n" +
+		"warning: identity acme: it does not answer\nrecorder: is full"}
 	if got := a.unready(); got != "database: does not answer; recorder: is full" {
 		t.Errorf("got %q", got)
 	}

@@ -40,7 +40,8 @@ func (g *Gateway) withoutRefresh(ctx context.Context, gauge func(name, help stri
 	}
 	for _, p := range g.set.All() {
 		gauge("sign_ins_without_refresh",
-			"Browser sign-ins now that the provider cannot be asked about again: a group withdrawn there counts until they end.",
+			"Browser sign-ins now that the provider cannot be asked about again: "+
+				"a group withdrawn there counts until they end.",
 			float64(counts[p.Name()]), "provider", p.Name())
 	}
 }
@@ -63,8 +64,10 @@ func (e *examination) provider(ctx context.Context, i config.Identity) (string, 
 		err = errkind.New(e.Kind, e.Text+" ("+e.Err.Error()+")").WithHint(e.Hint)
 	}
 	if err == nil && !offline {
-		err = odd(fmt.Sprintf("%s; it offers no refresh tokens, so each sign-in lasts %s and a group withdrawn there stays valid that long here", text, i.NoRefresh),
-			"If it supports offline_access without listing it, add it to scopes. Otherwise set no_refresh_at_most as you need it: docs/identity.md.")
+		err = odd(fmt.Sprintf("%s; it offers no refresh tokens, so each sign-in lasts %s and a group withdrawn there "+
+			"stays valid that long here", text, i.NoRefresh),
+			"If it supports offline_access without listing it, add it to scopes. "+
+				"Otherwise set no_refresh_at_most as you need it: docs/identity.md.")
 	}
 	return text, err
 }
@@ -86,6 +89,8 @@ func lateNews(i config.Identity, n int, err error) error {
 	if err != nil {
 		return err
 	}
-	return odd(fmt.Sprintf("sign-ins now without a refresh token: %d; each lasts %s, and a group withdrawn at %s stays valid that long", n, i.NoRefresh, i.Issuer),
-		"Let the provider give this client refresh tokens (scope offline_access, and consent if it requires that): docs/identity.md.")
+	return odd(fmt.Sprintf("sign-ins now without a refresh token: %d; each lasts %s, and a group withdrawn at %s "+
+		"stays valid that long", n, i.NoRefresh, i.Issuer),
+		"Let the provider give this client refresh tokens (scope offline_access, and consent if it requires that): "+
+			"docs/identity.md.")
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// readyTime bounds an answer at /readyz. To a load balancer, and to a person, a late answer is none.
+// readyTime bounds an answer at /readyz: a load balancer treats a late answer as a failure.
 const readyTime = 2 * time.Second
 
-// condition is one thing that a new session needs.
+// condition is a requirement of new sessions.
 type condition struct {
 	name  string
 	warns bool // it is a warning: new sessions start all the same
@@ -130,7 +130,7 @@ func (g *Gateway) readyText(part string, err error) string {
 	return text
 }
 
-// ready says whether new sessions can start, and if not, why. Warnings follow in either case.
+// ready answers whether new sessions can start, and if not, why. Warnings follow in either case.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	why, warn := g.unready(r.Context())
 	warn = append(warn, g.warnings()...)
@@ -141,8 +141,8 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, strings.Join(append([]string{"ready"}, warn...), "\n"))
 }
 
-// Alive is for a watchdog: the process does its work when its database answers. What else is not ready is no reason to
-// start the process again.
+// Alive is for a watchdog: it returns nil if the database answers within five seconds. Other conditions do not count,
+// because a restart of the process would not mend them.
 func (g *Gateway) Alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -16,14 +16,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// putLogBack is the step after each refusal of a log that is too short.
+// putLogBack is the hint of each refusal of a log that is too short.
 const putLogBack = "As the signer's user run `sallyport restore --log --config FILE`, which puts the log back " +
 	"from [ledger] second_copy, then start again. " +
 	"Without a copy that is long enough the log is lost: `log restart`, which begins another one, comes in a later " +
 	"release."
 
-// checkRestored compares the log with the one that a restored backup has seen. At the first start it applies later
-// restrictions from the log.
+// checkRestored refuses a log that does not continue the one that the restored backup has seen. At the first start
+// after the restore it also applies later restrictions from the log.
 func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	r, err := signer.ReadRestored(g.opt.Config.Site.DataDir)
 	if err != nil || r == nil {
@@ -37,7 +37,8 @@ func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	if err != nil {
 		return errkind.New(errkind.Conflict,
 			"the backup that was restored here is of a gateway whose log has another key than the signer's").
-			WithHint("Restore the signer's backup of the same gateway, or start both with empty directories.").Because(err)
+			WithHint("Restore the signer's backup of the same gateway, or start both with empty directories.").
+			Because(err)
 	}
 	now, err := ledger.ParseCheckpoint(head, keys.LogKey)
 	if err != nil {
@@ -45,8 +46,8 @@ func (g *Gateway) checkRestored(ctx context.Context, head []byte) error {
 	}
 	if now.Size < seen.Size {
 		return errkind.New(errkind.Conflict,
-			fmt.Sprintf("the log has %d entries, and the backup that was restored here has seen %d: it is an older log, so "+
-				"the gateway does not serve", now.Size, seen.Size)).
+			fmt.Sprintf("the log has %d entries, and the backup that was restored here has seen %d: "+
+				"it is an older log, so the gateway does not serve", now.Size, seen.Size)).
 			WithHint(putLogBack)
 	}
 	if err := g.extends(ctx, seen, now); err != nil {
@@ -77,8 +78,8 @@ func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) erro
 	return nil
 }
 
-// catchUp walks what the log took in since shortly before the snapshot: restrictions hold again, and what only the log
-// knows is named.
+// catchUp reads the log's entries from before the backup's snapshot to its end. It applies their restrictions again,
+// and records the sessions and devices that only the log has.
 func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint64) error {
 	devices := map[wire.Hash]lastOfDevice{}
 	for i := from; i < to; i++ {
@@ -173,8 +174,8 @@ func (l lastOfDevice) and(typ string, body ledger.EventBody) lastOfDevice {
 }
 
 // catchUpDevice restricts a device again and gives it the site and labels that it was given last: an older label may
-// give rights that were taken away. A device that was admitted after the backup is not made known by this: that needs
-// its enrolment.
+// grant rights that were revoked. It does not add a device that was admitted after the backup: that device must be
+// enrolled again.
 func (g *Gateway) catchUpDevice(ctx context.Context, r *signer.Restored, fp wire.Hash, last lastOfDevice) error {
 	_, err := g.DB.ChangeDevice(ctx, fp, func(d *store.Device) error {
 		if d.State == store.Revoked {
@@ -218,8 +219,8 @@ func (g *Gateway) keysThere(ctx context.Context) error {
 			return errkind.New(errkind.Conflict,
 				fmt.Sprintf("%s is missing, although the database knows %d devices", path,
 					known)).
-				WithHint("Put it back from the gateway's backup: `sallyport restore --config FILE --from DIR --identity KEY` " +
-					"into an empty data_dir.")
+				WithHint("Put it back from the gateway's backup, into an empty data_dir: " +
+					"`sallyport restore --config FILE --from DIR --identity KEY`.")
 		}
 	}
 	return nil

@@ -53,9 +53,12 @@ func newRestorable(t *testing.T) *restorable {
 	k.must(os.WriteFile(filepath.Join(c.Site.DataDir, "keys", "noise.key"), []byte("secret"), 0o600))
 	k.open(c)
 	who, now := id.Principal{Issuer: "https://idp.test", Subject: "ada"}, time.Now()
-	k.must(k.own.Seed(t.Context(), []signer.PolicyFile{{Name: "p.toml", Text: restorablePolicy}}, []signer.Token{{ID: "t-1", Hash: wire.Sum([]byte("spt_1")), Principal: who, Name: "Ada",
-		Expires: now.Add(time.Hour)}}))
-	k.must(k.DB.AddAPIToken(t.Context(), store.APIToken{ID: "t-1", Principal: who, Created: now, Expires: now.Add(time.Hour)}))
+	token := signer.Token{ID: "t-1", Hash: wire.Sum([]byte("spt_1")), Principal: who, Name: "Ada",
+		Expires: now.Add(time.Hour)}
+	policy := signer.PolicyFile{Name: "p.toml", Text: restorablePolicy}
+	k.must(k.own.Seed(t.Context(), []signer.PolicyFile{policy}, []signer.Token{token}))
+	k.must(k.DB.AddAPIToken(t.Context(), store.APIToken{ID: "t-1", Principal: who, Created: now,
+		Expires: now.Add(time.Hour)}))
 	k.must(k.DB.AddJoinToken(t.Context(), store.JoinToken{ID: k.code, SecretHash: [32]byte{1}, Uses: 1, UsesLeft: 1,
 		Created: now, Expires: now.Add(time.Hour)}))
 	return k
@@ -74,8 +77,15 @@ func (k *restorable) open(c *config.Config) {
 	var err error
 	k.DB, err = sqlite.Open(k.t.Context(), k.path("gateway.db"), sqlite.Options{})
 	k.must(err)
-	k.own, err = signer.New(signer.Config{Dir: k.path("signer"), Origin: c.Ledger.Origin, SecondCopy: c.Ledger.SecondCopy,
-		Hosts: []string{"access.test:443"}, NoiseKey: wire.Sum([]byte("noise")), PassTime: time.Hour, SignInAge: time.Hour})
+	k.own, err = signer.New(signer.Config{
+		Dir:        k.path("signer"),
+		Origin:     c.Ledger.Origin,
+		SecondCopy: c.Ledger.SecondCopy,
+		Hosts:      []string{"access.test:443"},
+		NoiseKey:   wire.Sum([]byte("noise")),
+		PassTime:   time.Hour,
+		SignInAge:  time.Hour,
+	})
 	k.must(err)
 	k.Signer = k.own
 	k.t.Cleanup(func() { k.DB.Close(); k.own.Close() })
@@ -89,7 +99,8 @@ func (k *restorable) backup(while func()) {
 			while()
 		}
 	}
-	_, err := backup.Make(k.t.Context(), k.opt.Config, backup.Gateway, backup.Options{To: k.to, Keep: 1, Progress: tell})
+	_, err := backup.Make(k.t.Context(), k.opt.Config, backup.Gateway,
+		backup.Options{To: k.to, Keep: 1, Progress: tell})
 	k.must(err)
 	_, err = backup.Make(k.t.Context(), k.opt.Config, backup.Signer, backup.Options{To: k.to, Keep: 1})
 	k.must(err)
