@@ -106,7 +106,8 @@ func (s *Service) Introduce(_ context.Context, noise wire.Hash) error {
 		return nil
 	case s.serial > 0:
 		return errkind.New(errkind.Denied, "this gateway's Noise key is not the one that the signer knows, which every device trusts").
-			WithHint("Empty the gateway's data_dir and put its backup back: `sallyport restore --config FILE --from DIR --identity KEY`. " +
+			WithHint("Empty the gateway's data_dir and put its backup back: " +
+				"`sallyport restore --config FILE --from DIR --identity KEY`. " +
 				"If keys/noise.key is lost, the devices must be enrolled again with a new signer directory.")
 	}
 	s.cfg.NoiseKey = noise

@@ -13,18 +13,18 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// relearned is what the log says about the objects of the signer's state. The log is never restored from a backup, the
-// state is: what was taken away since the backup was made must not come back with it. Restrictions are taken from the
-// log, and the site and labels that a device was given last: the signer wrote those leaves on an administrator's
-// evidence, and older labels may give rights that the newer ones took away. Nothing else that widens is taken over.
+// relearned is what the log says about the objects of the signer's state. The state may come from a backup, and the log
+// never does, so a right that was revoked after the backup must stay revoked. Restrictions are taken from the log, and
+// the site and labels that a device was given last: the signer wrote those leaves on an administrator's evidence, and
+// older labels may grant rights that the newer ones took away. Nothing else that grants rights is taken from the log.
 type relearned struct {
-	devices map[string]string            // fingerprint: the restriction that was written last, empty after it was lifted
+	devices map[string]string            // fingerprint: the newest restriction; empty after it was lifted
 	placed  map[string]map[string]string // fingerprint: fields of the newest admission or labels
 	tokens  map[string]bool              // ids of revoked API tokens
 	policy  uint64                       // newest version
 }
 
-// saw records one leaf. Unreadable bodies belong to types that are not restrictions.
+// saw records one leaf. It skips bodies that cannot be read: they belong to types that are not restrictions.
 func (r *relearned) saw(typ string, body []byte) {
 	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy"}, typ) {
 		return
@@ -57,7 +57,7 @@ func (r *relearned) saw(typ string, body []byte) {
 	}
 }
 
-// readLog walks the log once. It finds sessions without an end, and revoked rights.
+// readLog reads the log once, and gives the sessions without an end and the revoked rights.
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]bool{}}
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
@@ -97,7 +97,8 @@ func (s *Service) relearn(r *relearned) error {
 			slog.String("token", t.ID))
 	}
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
-		log.Error("the log names a newer policy than the one that is stored: apply it again with `sallyport policy apply`",
+		log.Error("the log names a newer policy than the one that is stored: "+
+			"apply it again with `sallyport policy apply`",
 			slog.Uint64("stored", s.state.policy.Version), slog.Uint64("newest", r.policy))
 	}
 	return nil
@@ -122,12 +123,13 @@ func (s *Service) relearnDevice(d Device, r *relearned, log *slog.Logger) error 
 	if err := s.state.putDevice(next); err != nil {
 		return err
 	}
-	log.Warn("a device was changed after this state was saved, and is changed again as the log says", slog.String("device",
-		string(d.Name)), slog.String("state", next.State), slog.Any("labels", next.Labels))
+	log.Warn("a device was changed after this state was saved, and is changed again as the log says",
+		slog.String("device", string(d.Name)), slog.String("state", next.State), slog.Any("labels", next.Labels))
 	return nil
 }
 
-// LabelsOf reads a device's labels from the fields of its admission, or of a change of its labels.
+// LabelsOf gives a device's labels, name to value, from the fields of the leaf that admitted it or changed its labels.
+// The map is empty, never nil, if there are none.
 func LabelsOf(fields map[string]string) map[string]string {
 	out := map[string]string{}
 	for key, value := range fields {
@@ -138,5 +140,5 @@ func LabelsOf(fields map[string]string) map[string]string {
 	return out
 }
 
-// labelField goes before a label's name in a leaf's fields.
+// labelField is the prefix of a label's name in a leaf's fields.
 const labelField = "label."

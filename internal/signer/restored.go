@@ -15,14 +15,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Restored says that a directory was put in place from a backup. It is stored there as restored.json; the gateway keeps
-// one too. The log must never be shorter than the one that the backup saw.
+// Restored describes the restore of a directory from a backup. It is stored there as restored.json, by the signer and
+// by the gateway. The log must never be shorter than the one that the backup saw.
 type Restored struct {
-	Made       time.Time `json:"made"`           // the backup
-	At         time.Time `json:"at"`             // the restore
+	Made       time.Time `json:"made"`           // time of the backup
+	At         time.Time `json:"at"`             // time of the restore
 	Checkpoint []byte    `json:"checkpoint"`     // signed head of the log when the backup was made
-	Since      uint64    `json:"since"`          // the gateway's: index of the first entry whose row the backup may lack
-	Leaf       *uint64   `json:"leaf,omitempty"` // the signer's: where the log says so
+	Since      uint64    `json:"since"`          // gateway: index of the first entry whose row the backup may lack
+	Leaf       *uint64   `json:"leaf,omitempty"` // signer: index of the log's entry about the restore
 
 	// The gateway's: files of recordings, below data_dir, that were damaged in the backup and left out.
 	LeftOut []string `json:"left_out,omitempty"`
@@ -35,7 +35,7 @@ type Restored struct {
 
 const restoredName = "restored.json"
 
-// ReadRestored gives nil where nothing was restored.
+// ReadRestored reads restored.json in dir. It returns nil without an error if dir was not restored.
 func ReadRestored(dir string) (*Restored, error) {
 	path := filepath.Join(dir, restoredName)
 	raw, err := os.ReadFile(path)
@@ -52,7 +52,7 @@ func ReadRestored(dir string) (*Restored, error) {
 	return &r, nil
 }
 
-// Write keeps r in a directory.
+// Write stores r durably as restored.json in dir.
 func (r *Restored) Write(dir string) error {
 	raw, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -76,8 +76,10 @@ func (s *Service) noteRestore(ctx context.Context) error {
 	return r.Write(s.cfg.Dir)
 }
 
-// NotLost refuses to make new keys for a signer that had some. Each would be another identity: devices, verifiers and
-// the log's second copy know the old ones, and the file in the way would keep the right one from being put back.
+// NotLost returns an error of kind errkind.Conflict if a key or the log is missing in dir although the signer has run
+// before. dir is the signer's directory, second the directory of the log's second copy or "". New keys would be another
+// identity: devices, verifiers and the second copy know the old ones, and a new file would keep the old one from being
+// put back.
 func NotLost(dir, second string) error {
 	begun, signs := "", []string{filepath.Join(dir, "bundle.json"), filepath.Join(dir, "log", "log.data")}
 	if second != "" {
@@ -97,14 +99,15 @@ func NotLost(dir, second string) error {
 			return errkind.New(errkind.Conflict,
 				fmt.Sprintf("%s is missing, although this signer has run before: %s is there",
 					path, begun)).
-				WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`. " +
+				WithHint("Put the signer's backup back: " +
+					"`sallyport restore --signer --config FILE --from DIR --identity KEY`. " +
 					"For a new installation, use empty directories.")
 		}
 	}
 	data := filepath.Join(dir, "log", "log.data")
 	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) && begun == filepath.Join(dir, "bundle.json") {
-		return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before. Another log under "+
-			"the same key would be a second history", data)).
+		return errkind.New(errkind.Conflict, fmt.Sprintf("%s is missing, although this signer has run before. "+
+			"Another log under the same key would be a second history", data)).
 			WithHint("`sallyport restore --log --config FILE`, as the signer's user, puts the log back from a copy.")
 	}
 	return nil
@@ -113,7 +116,8 @@ func NotLost(dir, second string) error {
 // keyFiles are the names of all keys.
 var keyFiles = []string{"root.key", "session-ca.key", "log.key", "site.key"}
 
-// LogKey gives the verifier key of the log of the signer in dir.
+// LogKey gives the verifier key, in the format of C2SP signed-note, of the log of the signer in dir. The caller must be
+// able to read the signer's keys.
 func LogKey(dir string) (string, error) {
 	path := filepath.Join(dir, "keys", "log.key")
 	raw, err := os.ReadFile(path)

@@ -104,7 +104,8 @@ func TestASignerThatHasRunBeginsNoOtherLog(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(h.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(h.cfg); errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), "second history") {
+	_, err := New(h.cfg)
+	if errkind.KindOf(err) != errkind.Conflict || !strings.Contains(err.Error(), "second history") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(h.dir, "log")); err == nil {

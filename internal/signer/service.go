@@ -93,7 +93,8 @@ func (s *Service) load() error {
 		return errkind.New(errkind.Conflict,
 			fmt.Sprintf("%s/state/policy.json is missing, although the log names policy version %d", s.cfg.Dir,
 				seen.policy)).
-			WithHint("Put the signer's backup back: `sallyport restore --signer --config FILE --from DIR --identity KEY`.")
+			WithHint("Put the signer's backup back: " +
+				"`sallyport restore --signer --config FILE --from DIR --identity KEY`.")
 	}
 	if st := s.state; len(st.policy.Files) > 0 {
 		p, err := LoadPolicy(st.policy.Files)
