@@ -18,7 +18,8 @@ func (p *Provider) refused(why string) error { return p.refusedFor(errors.New(wh
 
 func (p *Provider) refusedFor(why error) error {
 	return errkind.New(errkind.Signin, fmt.Sprintf("the answer of %s did not pass our checks, so you are not signed in", p.cfg.ShownAs)).
-		WithHint("Sign in again. If this continues, tell the gateway's administrator: the log names the failed check.").Because(why)
+		WithHint("Sign in again. If this continues, tell the gateway's administrator: the log names the failed check.").
+		Because(why)
 }
 
 func (p *Provider) unreachable(cause error) error {

@@ -61,7 +61,8 @@ func (p *Provider) Finish(ctx context.Context, f Flow, q url.Values) (SignIn, er
 		return SignIn{}, err
 	}
 	if err := p.fromUs(m, f, q); err != nil {
-		if f.Consent && q.Get("state") == f.State && q.Get("error") != "" { // the provider or the person may have refused consent
+		if f.Consent && q.Get("state") == f.State && q.Get("error") != "" {
+			// The provider or the person may have refused consent.
 			p.learnConsent(m, f, false)
 		}
 		return SignIn{}, err

@@ -67,7 +67,8 @@ func (p *Provider) groups(c claims) ([]string, error) {
 	sent, ok := c.texts(p.cfg.GroupsClaim)
 	if !ok {
 		return nil, errkind.New(errkind.Denied, fmt.Sprintf("%s sent no list of groups (claim %q), so nothing can be decided about you", p.cfg.ShownAs, p.cfg.GroupsClaim)).
-			WithHint("Ask the provider's administrator to send this claim in the id token or at its userinfo endpoint. Check groups_claim and scopes in [[identity]]: docs/identity.md.")
+			WithHint("Ask the provider's administrator to send this claim in the id token or at its userinfo " +
+				"endpoint. Check groups_claim and scopes in [[identity]]: docs/identity.md.")
 	}
 	mapped := []string{}
 	for _, g := range sent {

@@ -4,16 +4,16 @@
 //
 // # What is checked, and where
 //
-//	the answer in the browser   state (by the caller: bound to a cookie, once), iss (RFC 9207), error        finish.go
-//	the token request           PKCE S256, one way of client authentication, no redirects, bounded body     http.go
-//	the signature               algorithms allowed by us, keys fetched at most once an interval             keyset.go
-//	the claims                  iss, aud and azp, sub, exp, iat, nbf, nonce, at_hash, auth_time, kind        claims.go
-//	claims that are not there   userinfo: the same sub, JSON, bounded, once for each id token                userinfo.go
-//	who it is                   groups mapped explicitly; an overage is a denial                             groups.go
-//	how fresh it is             an id token is evidence for no_refresh_at_most                               evidence.go
-//	refresh                     same sub, same nonce, auth_time not later                                    refresh.go
-//	logout tokens               their own kind, events, no nonce, fresh, each once                           logout.go
-//	who has left                asked where the provider can be asked                                        account.go
+//	the answer in the browser   state (by the caller: bound to a cookie, once), iss (RFC 9207), error     finish.go
+//	the token request           PKCE S256, one way of client authentication, no redirects, bounded body   http.go
+//	the signature               algorithms allowed by us, keys fetched at most once an interval           keyset.go
+//	the claims                  iss, aud and azp, sub, exp, iat, nbf, nonce, at_hash, auth_time, kind     claims.go
+//	missing claims              userinfo: the same sub, JSON, bounded, once for each id token             userinfo.go
+//	who it is                   groups mapped explicitly; an overage is a denial                          groups.go
+//	how fresh it is             an id token is evidence for no_refresh_at_most                            evidence.go
+//	refresh                     same sub, same nonce, auth_time not later                                 refresh.go
+//	logout tokens               their own kind, events, no nonce, fresh, each once                        logout.go
+//	who has left                asked where the provider can be asked                                     account.go
 //
 // The library underneath (go-oidc) parses and checks signature, issuer and audience. The other checks are ours, because
 // it leaves them to its caller.

@@ -81,7 +81,8 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 	}
 	iat, _ := v.time("iat")
 	return p.said.once(key, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
-		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, v.text("sub")) // others may wait for this answer too
+		// Without this caller's cancellation: other callers may wait for the same answer.
+		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, v.text("sub"))
 	})
 }
 
