@@ -35,8 +35,8 @@ func TestABundleIsProvenAtEveryLevel(t *testing.T) {
 		opt  Options
 		want []string
 	}{
-		"without anything": {Options{}, []string{"log not checked", "not read: no --identity", "signed by the record key",
-			"not yet witnessed by the device"}},
+		"without anything": {Options{}, []string{"log not checked", "not read: no --identity",
+			"signed by the record key", "not yet witnessed by the device"}},
 		"with the log key": {Options{LogKey: h.LogKey}, []string{"signed under the log key given", "announced as entry",
 			"closed as entry", "also in the log: viewed, once", "pass for"}},
 		"with a reader":     {Options{LogKey: h.LogKey, Identities: []age.Identity{h.Reader}}, []string{"7 bytes of input hidden", "not opened: none of the identities is an unsealing"}},
