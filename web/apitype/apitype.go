@@ -54,7 +54,7 @@ type Me struct {
 	SignedInAt     *time.Time `json:"signed_in_at,omitempty"`
 	SecondFactorAt *time.Time `json:"second_factor_at,omitempty"`
 	Expires        time.Time  `json:"expires"`
-	NoRefresh      bool       `json:"no_refresh,omitempty" doc:"the provider gave no refresh token, so the sign-in is short"`
+	NoRefresh      bool       `json:"no_refresh,omitempty" doc:"no refresh token, so the sign-in is short"`
 	SiteName       string     `json:"site_name"`
 	Demo           bool       `json:"demo,omitempty"`
 }

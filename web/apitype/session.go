@@ -165,7 +165,7 @@ type Check struct {
 // Verdict is the outcome of verifying a session's record.
 type Verdict struct {
 	OK      bool    `json:"ok"`
-	NotYet  bool    `json:"not_yet,omitempty" doc:"the session is being opened: ask again in a moment. Nothing is wrong, and ok is false"`
+	NotYet  bool    `json:"not_yet,omitempty" doc:"the session is being opened, nothing is wrong: ask again"`
 	Summary string  `json:"summary" doc:"in words: Yes. / Yes, with 1 gap. / Not yet: … / No: …"`
 	Checks  []Check `json:"checks"`
 	Levels  string  `json:"levels" doc:"which levels ran"`

@@ -884,7 +884,7 @@ export interface components {
             groups: string[];
             issuer: string;
             name: string;
-            /** @description the provider gave no refresh token, so the sign-in is short */
+            /** @description no refresh token, so the sign-in is short */
             no_refresh?: boolean;
             provider: string;
             /** @description technician, approver, owner, officer, admin */
@@ -1282,7 +1282,7 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** @description which levels ran */
             levels: string;
-            /** @description the session is being opened: ask again in a moment. Nothing is wrong, and ok is false */
+            /** @description the session is being opened, nothing is wrong: ask again */
             not_yet?: boolean;
             ok: boolean;
             /** @description in words: Yes. / Yes, with 1 gap. / Not yet: … / No: … */
