@@ -14,8 +14,8 @@ import (
 // proxyFile holds the proxy's URL with its password, for this user only.
 const proxyFile = "proxy"
 
-// ParseProxy reads the URL of a proxy: http or socks5, user and password allowed. The error never repeats the text,
-// which may hold a password.
+// ParseProxy reads the URL of a proxy: http or socks5, user and password allowed. The error is of kind errkind.Usage.
+// It never repeats the text, which may hold a password.
 func ParseProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "socks5" {
@@ -26,7 +26,7 @@ func ParseProxy(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// MaskProxy gives the URL of a proxy for people: its password is left out.
+// MaskProxy gives the URL of a proxy with its password replaced by xxxxx, or a sentence if text is not such a URL.
 func MaskProxy(text string) string {
 	u, err := ParseProxy(text)
 	if err != nil {
@@ -35,7 +35,8 @@ func MaskProxy(text string) string {
 	return u.Redacted()
 }
 
-// Proxy reads the proxy that is kept in the state directory; empty means that none is.
+// Proxy reads the proxy that is kept in the state directory, a URL with its password. It is empty if none is kept. The
+// error is of kind errkind.Unavailable.
 func (d Dir) Proxy() (string, error) {
 	raw, err := os.ReadFile(d.file(proxyFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,7 +49,8 @@ func (d Dir) Proxy() (string, error) {
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// KeepProxy stores the proxy's URL durably, with mode 0600; empty removes it.
+// KeepProxy stores the proxy's URL durably, with mode 0600; empty text removes it. Text that is not the URL of a proxy
+// is an error of kind errkind.Usage.
 func (d Dir) KeepProxy(text string) error {
 	if text == "" {
 		if err := os.Remove(d.file(proxyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -252,7 +252,8 @@ func (d Dir) RememberedHead() (wire.TreeHead, error) {
 	return m.Head, err
 }
 
-// RememberedFloor reads the time on disk that has certainly passed; the zero time before the first status.
+// RememberedFloor reads from the state directory the newest time that a gateway has signed, which has certainly passed.
+// It is 1970 before the first status.
 func (d Dir) RememberedFloor() (time.Time, error) {
 	var m memory
 	if err := d.readJSON("trust.json", &m); err != nil && !errors.Is(err, fs.ErrNotExist) {
