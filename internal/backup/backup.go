@@ -3,7 +3,7 @@
 // # Two archives
 //
 // The gateway's user makes one, the signer's user the other; where both are one process, one call makes both. Keys,
-// secrets, the database and the provider's people are sealed with age to [backup] recipients, and never lie in a
+// secrets, the database and the provider's people are sealed with age to [backup] recipients, and are never in a
 // backup in the clear. Recordings are sealed already and are copied as they are.
 //
 // # What is not in it
@@ -60,24 +60,24 @@ const (
 
 // Entry is one file of a set.
 type Entry struct {
-	Path     string    `json:"path"` // below the archive's directory, with slashes
-	Size     int64     `json:"size"`
-	SHA256   string    `json:"sha256"`
+	Path     string    `json:"path"`              // relative to the archive's directory, with slashes
+	Size     int64     `json:"size"`              // bytes
+	SHA256   string    `json:"sha256"`            // hexadecimal
 	Modified time.Time `json:"modified,omitzero"` // of the source: an unchanged recording is not copied again
-	Plain    int64     `json:"plain,omitempty"`   // bytes that open from a sealed file
+	Plain    int64     `json:"plain,omitempty"`   // bytes of a sealed file once it is opened
 }
 
-// Manifest lists what a set consists of.
+// Manifest lists the files of a set, and says which log the set belongs to.
 type Manifest struct {
-	Format     int       `json:"format"` // 1
-	Kind       Kind      `json:"kind"`
-	Site       string    `json:"site"`   // address of the gateway
-	Origin     string    `json:"origin"` // name of the log
-	Made       time.Time `json:"made"`
+	Format     int       `json:"format"`     // 1
+	Kind       Kind      `json:"kind"`       // of the archive
+	Site       string    `json:"site"`       // address of the gateway
+	Origin     string    `json:"origin"`     // name of the log
+	Made       time.Time `json:"made"`       // when the backup began, in milliseconds; it names the set
 	Checkpoint []byte    `json:"checkpoint"` // signed head of the log after the snapshot
-	LogKey     string    `json:"log_key"`    // its verifier key
+	LogKey     string    `json:"log_key"`    // the log's verifier key
 	Since      uint64    `json:"since"`      // index in the log: the database has every row of the entries before it
-	Files      []Entry   `json:"files"`
+	Files      []Entry   `json:"files"`      // of the set, and the recordings that it shares with other sets
 }
 
 const format = 1
@@ -228,5 +228,5 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// archiveDir is where an archive lies in the directory that commands name.
+// archiveDir gives the directory of an archive below dir, the directory that a command names.
 func archiveDir(dir string, k Kind) string { return filepath.Join(dir, string(k)) }

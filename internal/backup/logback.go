@@ -16,15 +16,16 @@ import (
 
 // LogBack is the result of restoring a log.
 type LogBack struct {
-	Dir   string `json:"dir"`
-	From  string `json:"from"`
-	Size  uint64 `json:"size"`
-	Was   uint64 `json:"was"`             // size of the log that was there
-	Aside string `json:"aside,omitempty"` // where it was moved to
+	Dir   string `json:"dir"`             // directory of the log
+	From  string `json:"from"`            // directory of the copy
+	Size  uint64 `json:"size"`            // entries of the restored log
+	Was   uint64 `json:"was"`             // entries of the log that was there; 0 if it could not be read
+	Aside string `json:"aside,omitempty"` // directory that the old log was moved to; empty: there was none
 }
 
-// RestoreLog replaces a missing, short or damaged log by its second copy. The old one is set aside. The signer must
-// not run.
+// RestoreLog replaces a missing, short or damaged log with its second copy, and sets the old one aside. A missing
+// setting is an error of kind errkind.Usage. It is errkind.Conflict if the signer runs, its key cannot be read, the log
+// is already complete, or the copy lacks an entry that the old log or the restored backup has seen.
 func (t Target) RestoreLog() (*LogBack, error) {
 	if t.logFrom() == "" {
 		return nil, errkind.New(errkind.Usage, "[ledger] second_copy is missing, so there is no copy of the log").
@@ -78,7 +79,7 @@ func stampOf(dir, key string) ([]ledger.Checkpoint, error) {
 	return []ledger.Checkpoint{cp}, err
 }
 
-// stopped refuses a log that somebody writes to.
+// stopped refuses a log that a running signer writes to.
 func stopped(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {

@@ -122,7 +122,8 @@ func problems(dir string, all []Problem) error {
 			"An older set may be undamaged (--set).")
 }
 
-// Progress receives the progress of a backup or restore. It may be nil.
+// Progress receives the progress of a backup or restore: the step, and that n of its files are done. of is 0 for a step
+// without a count. It may be nil.
 type Progress func(doing string, n, of int)
 
 func (p Progress) count(doing string, n, of int) {

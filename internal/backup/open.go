@@ -21,16 +21,17 @@ import (
 // Set is a complete set of an archive, opened for reading.
 type Set struct {
 	Manifest    *Manifest
-	Fingerprint string
-	Checkpoint  ledger.Checkpoint
+	Fingerprint string            // hexadecimal SHA-256 of the manifest's file
+	Checkpoint  ledger.Checkpoint // of the manifest, with its signature checked under the manifest's own log key
 	dir         string
 	root        *os.Root
 	leftOut     []Problem       // damaged files of recordings that a restore goes on without
 	without     map[string]bool // their paths
 }
 
-// Open opens a set of the archive of one kind in dir: the named one, or the newest. Its manifest has been checked, but
-// its files have not.
+// Open opens a set of the archive of one kind in dir, the directory given to `sallyport backup --to`: the named set, or
+// the newest if set is empty. It checks the manifest, but not the files. A missing set is an error of kind
+// errkind.NotFound, and a damaged manifest is errkind.Conflict. The caller closes the set.
 func Open(dir string, kind Kind, set string) (*Set, error) {
 	archive := archiveDir(dir, kind)
 	root, err := os.OpenRoot(archive)
@@ -82,13 +83,14 @@ func open(root *os.Root, dir string, kind Kind, set string) (*Set, error) {
 	return &Set{Manifest: m, Fingerprint: hex.EncodeToString(sum[:]), Checkpoint: cp, dir: dir, root: root}, nil
 }
 
-// Close releases the directory.
+// Close releases the archive's directory.
 func (s *Set) Close() error { return s.root.Close() }
 
-// Name is the set's directory.
+// Name is the name of the set's directory: the time of the backup in UTC.
 func (s *Set) Name() string { return s.Manifest.name() }
 
-// Check compares every file with the manifest. With identities it also opens the sealed files.
+// Check compares every file with the manifest and gives those that differ. If none differs and there are identities, it
+// also opens the sealed files. The error is of kind errkind.Denied if no identity opens them.
 func (s *Set) Check(_ context.Context, ids []age.Identity, tell Progress) ([]Problem, error) {
 	out := s.Manifest.verify(s.root, tell)
 	if len(ids) == 0 || len(out) > 0 {
@@ -144,7 +146,7 @@ func (s *Set) unseal(e Entry, ids []age.Identity, read func(io.Reader) error) er
 	return err
 }
 
-// ReadIdentities reads a file of age identities.
+// ReadIdentities reads a file of age identities, one a line. Its errors are of kind errkind.Usage.
 func ReadIdentities(path string) ([]age.Identity, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {

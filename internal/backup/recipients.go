@@ -15,7 +15,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Recipients reads [backup] recipients and refuses one whose key opens recordings as well.
+// Recipients reads the files of [backup] recipients. It refuses a key that is also a reader's, an unsealer's or the
+// archive's own, because a reader of recordings must not be able to become the gateway.
 func Recipients(c *config.Config) ([]age.Recipient, error) {
 	if len(c.Backup.Recipients) == 0 {
 		return nil, errkind.New(errkind.Usage,

@@ -44,8 +44,10 @@ type Target struct {
 	WithoutDamaged bool
 }
 
-// Restore puts sets in place: the gateway's, the signer's, or both where they are one process. The directory must be
-// empty. Everything is checked before anything is written, and the files appear under their names last.
+// Restore puts sets in place: the gateway's, the signer's, or both where they are one process. ids open the sealed
+// files. The directory must exist and be empty. Restore checks everything before it writes anything, and gives the
+// files their names last. A damaged set, another gateway's set, or a log copy that is too short is an error of kind
+// errkind.Conflict.
 func (t Target) Restore(ctx context.Context, ids []age.Identity, tell Progress, all ...*Set) ([]Restored, error) {
 	places := make([]place, len(all))
 	for i, s := range all {
@@ -198,7 +200,7 @@ func (s *Set) note(dir string) error {
 	return r.Write(dir)
 }
 
-// write makes a new file and the directories that it lies in.
+// write creates a new file and its parent directories.
 func write(root *os.Root, name string, from io.Reader) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
