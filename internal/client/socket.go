@@ -83,8 +83,8 @@ func (c *Client) socket(ctx context.Context) (*websocket.Conn, error) {
 	return conn, nil
 }
 
-// TryTerminal opens the terminal socket and closes it again, for `sallyport doctor`. A proxy may pass requests but not
-// WebSockets.
+// TryTerminal opens the terminal socket and closes it again, for `sallyport doctor`: a proxy may pass requests but not
+// WebSockets. The error is one for people, classified by package reach.
 func (c *Client) TryTerminal(ctx context.Context) error {
 	conn, err := c.socket(ctx)
 	if err != nil {
