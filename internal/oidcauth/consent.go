@@ -2,11 +2,11 @@ package oidcauth
 
 import "time"
 
-// When prompt=consent is sent.
+// Values of Config.Prompt: when a sign-in requests the person's consent (prompt=consent).
 const (
 	PromptAuto   = "auto"   // once a sign-in has brought no refresh token
 	PromptAlways = "always" // at every sign-in
-	PromptNever  = "never"
+	PromptNever  = "never"  // at no sign-in
 )
 
 // consentRest is how long consent is not requested again after it has brought no refresh token.

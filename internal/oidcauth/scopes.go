@@ -30,7 +30,8 @@ func (p *Provider) scopes(m metadata) []string {
 	})
 }
 
-// Offline reads the metadata and reports whether sign-ins ask for a refresh token.
+// Offline reports whether sign-ins request a refresh token. It reads the provider's metadata, at most an hour old; the
+// error says why that failed.
 func (p *Provider) Offline(ctx context.Context) (bool, error) {
 	m, _, err := p.discover(ctx)
 	return err == nil && p.asksOffline(m), err
