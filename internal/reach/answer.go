@@ -9,7 +9,7 @@ import (
 
 // Answer is the error for an HTTP answer that is not 101 to a request for a WebSocket, or not 2xx to another request.
 type Answer struct {
-	Status     int
+	Status     int           // of the answer
 	RetryAfter time.Duration // from its Retry-After header, at most an hour; 0: it has none
 	Gateway    bool          // it is a problem document: a gateway wrote it, not a proxy in front of it
 	WebSocket  bool          // the request asked for a WebSocket
@@ -22,6 +22,7 @@ func AnswerOf(r *http.Response, webSocket bool) *Answer {
 		Gateway: strings.HasPrefix(r.Header.Get("Content-Type"), "application/problem+json")}
 }
 
+// Error names the status.
 func (a *Answer) Error() string { return "the answer was " + status(a.Status) }
 
 func (a *Answer) classify(host string) (Cause, string, string) {

@@ -17,8 +17,10 @@ type ProxyError struct {
 	Err         error    // never nil; without the password
 }
 
+// Error names the proxy and the cause.
 func (e *ProxyError) Error() string { return "proxy " + e.Proxy + ": " + e.Err.Error() }
 
+// Unwrap gives the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
 func (e *ProxyError) classify(host string) (Cause, string, string) {

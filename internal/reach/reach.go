@@ -73,12 +73,14 @@ const (
 
 // Failure is a classified network failure; Explain puts it into the chain of what it returns.
 type Failure struct {
-	Cause Cause
+	Cause Cause // its class
 	Err   error // as the network gave it; for logs
 }
 
+// Error gives the text of the cause, which is for logs only.
 func (f *Failure) Error() string { return f.Err.Error() }
 
+// Unwrap gives the error of the network.
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Of gives the cause of an error that Explain or Broken returned; false for other errors.
