@@ -112,14 +112,14 @@ type Part struct {
 
 // Retained sums up the recordings of one class whose retention time ends in one month.
 type Retained struct {
-	Class      string // routine, running or unannounced
-	Month      string // 2026-01; empty: nothing was promised
-	Recordings int
-	Bytes      int64
+	Class      string    // routine, running or unannounced
+	Month      string    // 2026-01; empty: nothing was promised
+	Recordings int       // how many
+	Bytes      int64     // size of their containers, without slot files
 	Oldest     time.Time // when the oldest began
 	First      time.Time // the earliest end of a retention time
 	Due        int       // recordings whose retention time is over
-	DueBytes   int64
+	DueBytes   int64     // size of their containers
 }
 
 // Decision is one answer of authz with what it was made from.

@@ -129,7 +129,8 @@ func (db *DB) SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebS
 
 func short(hash [32]byte) string { return hex.EncodeToString(hash[:4]) }
 
-// SignInsWithoutRefresh counts by provider the sign-ins of browsers that the provider cannot be asked about again.
+// SignInsWithoutRefresh counts the browser sign-ins, not expired at now, that have no refresh token, so that the
+// provider cannot be asked about them again. The map is keyed by the provider's name and has no zeros.
 func (db *DB) SignInsWithoutRefresh(ctx context.Context, now time.Time) (map[string]int, error) {
 	type row struct {
 		provider string

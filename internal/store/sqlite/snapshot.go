@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Snapshot writes a consistent copy of the database at from to the new file to, while a gateway may be running on it.
-// Sign-ins are left out: restored, they would undo every sign-out since, and they hold tokens of the provider. The
-// copy is checked.
+// Snapshot writes a consistent copy of the database at from to the new file to, and runs SQLite's integrity check on
+// the copy. A gateway may be running on from. Sign-ins are left out: restored, they would undo every sign-out since,
+// and they hold tokens of the provider.
 func Snapshot(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); err != nil {
 		return fmt.Errorf("snapshot of the database: %w", err)
@@ -60,7 +60,8 @@ func scrub(ctx context.Context, path string) error {
 	return integrity(ctx, db)
 }
 
-// CheckFile runs SQLite's integrity check on a database that no process has open.
+// CheckFile runs SQLite's integrity check on the database at path, which no process may have open. It returns nil if
+// the database is sound.
 func CheckFile(ctx context.Context, path string) error {
 	db, err := plainHandle(path, "ro")
 	if err != nil {
