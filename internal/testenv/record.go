@@ -23,7 +23,7 @@ type Kept struct {
 	Cut      bool // without its close
 }
 
-// Recordings lists the containers under a directory of recordings.
+// Recordings lists the paths of the containers under a directory of recordings. It is an error if there are none.
 func Recordings(dir string) ([]string, error) {
 	var out []string
 	err := recorder.Walk(dir, func(rel string) error {
@@ -38,7 +38,8 @@ func Recordings(dir string) ([]string, error) {
 	return out, err
 }
 
-// RecordingOf finds the container of a session's first part under a directory of recordings.
+// RecordingOf gives the path of the container of a session's first part under a directory of recordings. The error is
+// fs.ErrNotExist if there is none.
 func RecordingOf(dir, session string) (string, error) {
 	return recorder.Locate(dir, session+".srec", time.Time{})
 }
