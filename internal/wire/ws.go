@@ -186,7 +186,7 @@ func (w *WS) Exporter() []byte {
 	return x
 }
 
-// LocalAddr is this end's address.
+// LocalAddr is the local address of the TCP connection. Through a proxy it is that of the connection to the proxy.
 func (w *WS) LocalAddr() net.Addr { return w.conn.LocalAddr() }
 
 // RemoteAddr is the other end's address.
