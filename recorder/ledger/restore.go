@@ -13,10 +13,10 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// Restore puts the log into dir from a copy that Open wrote, or from a log's own old directory, and gives its head.
-// The copy is read from the root: signature of its last checkpoint under verifierKey, every entry, and what each
-// entry commits to. It must go on from every checkpoint in atLeast, and from the checkpoint that the copy itself has
-// published. dir must hold no log.
+// Restore puts the log into dir from a copy that Open wrote, or from a log's own old directory, and gives its head. It
+// checks the whole copy: the signature of its last checkpoint under verifierKey, every entry, and the body that each
+// entry commits to. The copy must continue every checkpoint in atLeast, and the checkpoint that it has published
+// itself. If it does not, the error is of kind errkind.Conflict. dir must hold no log.
 func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoint, error) {
 	f, err := openCopyData(copyDir)
 	if err != nil {
@@ -44,7 +44,7 @@ func Restore(copyDir, dir, verifierKey string, atLeast ...Checkpoint) (Checkpoin
 	return head, place(f, c.end, dir)
 }
 
-// Check reads the log or the copy in dir as Restore would and gives its head.
+// Check checks the log or the copy in dir as Restore does, without atLeast, and gives its head.
 func Check(dir, verifierKey string) (Checkpoint, error) {
 	f, err := openCopyData(dir)
 	if err != nil {

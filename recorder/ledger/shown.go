@@ -16,8 +16,8 @@ import (
 const shownTail = 1 << 20
 
 // Shown gives the checkpoints that the log in dir has signed, as far as they can still be read: the published one and
-// the newest of its data file. The data file may be damaged, and dir may be missing. What replaces that log must go
-// on from each of them, or entries that were signed would be signed a second time with other content.
+// the newest of its data file. The data file may be damaged, and dir may be missing. A log that replaces this one must
+// continue each of them. Otherwise it would sign other content for entries that were signed already.
 func Shown(dir, verifierKey string) ([]Checkpoint, error) {
 	out, err := published(dir, verifierKey)
 	if err != nil {
