@@ -115,7 +115,7 @@ func (h *House) Dir() string { return h.dir }
 // Recordings is the directory of recordings.
 func (h *House) Recordings() string { return filepath.Join(h.dir, "rec") }
 
-// Find gives the path of a part's file among the recordings.
+// Find gives the path of the file name, of a part, below the directory of recordings. The test fails if it is missing.
 func (h *House) Find(name string) string {
 	h.t.Helper()
 	return must(recorder.Locate(h.Recordings(), name, time.Time{}))(h.t)
