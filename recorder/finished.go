@@ -3,7 +3,8 @@ package recorder
 import "os"
 
 // Finished reports whether the container at path ends with its close. Nothing is written to it after that, so a copy of
-// it stays correct. A container without a close is being written, or was interrupted.
+// it stays correct. A container without a close is being written, or was interrupted. The error is one of opening the
+// file; Finished does not verify the content.
 func Finished(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -41,7 +41,7 @@ func (d *diary) syncDir(dir string) error {
 	return d.osLayer.syncDir(dir)
 }
 
-// on makes a node whose clock stands at a time.
+// on makes a node whose clock shows a fixed time.
 func on(t *testing.T, dir, when string) NodeConfig {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, when)
@@ -355,7 +355,7 @@ func TestALinkInThePlaceOfADayIsNotPassedOver(t *testing.T) {
 	}
 }
 
-// The clock was ahead at a start, or somebody wrote the file: recordings of today are looked at all the same.
+// The clock was ahead at a start, or another program wrote the file: a start still reads the recordings of today.
 func TestADayInTheFutureSettlesNothing(t *testing.T) {
 	dir := t.TempDir()
 	n, _ := openNode(t, on(t, dir, "2026-05-01T12:00:00Z"))

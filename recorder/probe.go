@@ -80,8 +80,8 @@ func tryWrite(path string) error {
 	return errors.Join(err, f.Close(), os.Remove(path))
 }
 
-// Probe checks whether the process's user could create the next recording below dir at a given time. Doctor uses it if
-// no gateway is running.
+// Probe checks whether the process's user could create a recording below dir that begins at now, by creating and
+// removing a file. Doctor uses it if no gateway is running. The error is one of the file system.
 func Probe(dir string, now time.Time) error {
 	at, err := nearest(dir, now)
 	if err == nil {
