@@ -68,7 +68,7 @@ func sessions(d state.Dir, asJSON bool, out io.Writer) error {
 		return writeJSON(out, all)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(out, "Nobody is on this device.")
+		fmt.Fprintln(out, "No session is running on this device.")
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -87,7 +87,7 @@ func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 }
 
 // Together appends the leaf of an event and then calls write with its searchable row. write stores it in one
-// transaction with the rows that the event is about, so that nobody reads one without the other. Without the leaf
+// transaction with the rows that the event is about, so that no reader sees one without the other. Without the leaf
 // nothing is written.
 func (l *Log) Together(ctx context.Context, e Event, write func(event ...store.AuditEvent) error) error {
 	row, err := l.leaf(ctx, e)

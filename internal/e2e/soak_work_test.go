@@ -29,7 +29,7 @@ func every(ctx context.Context, pace time.Duration, f func(n int)) {
 	}
 }
 
-// types is one person at a terminal for all of the soak, who types a line each second and reads what comes.
+// types is one person at a terminal for the whole soak, who types a line each second and reads the output.
 func (s *soak) types(ctx context.Context, i int) {
 	cmd := s.technician(i).Command(context.Background(), "shell", "-t", device(i))
 	cmd.Env = append(cmd.Env, "TERM=xterm")
@@ -109,7 +109,7 @@ func (s *soak) officers(ctx context.Context) {
 	})
 }
 
-// policies applies a new version again and again; the rights in it stay the same, and nobody is cut.
+// policies applies new versions of the policy with the same rights, so that no session is cut.
 func (s *soak) policies(ctx context.Context) {
 	raw, err := os.ReadFile(s.Path("etc", "policy.toml"))
 	if err != nil {
