@@ -50,15 +50,18 @@ type maker struct {
 	to    []age.Recipient
 	dir   string   // archive
 	held  *os.File // lock of the archive
-	set   string   // being made
-	temp  temp     // below the source: never readable by others
+	set   string   // directory of the new set
+	temp  temp     // for the snapshot, below the source; readable only by its user
 	m     Manifest
 	files []found
 	out   Result
 }
 
-// Make writes a new set of one archive and checks it. The caller runs as the user who owns the files. Gateway and
-// signer may be running. A result beside an error is a complete set, after which something else failed.
+// Make writes a new set of one archive, checks it, and then removes the oldest complete sets above o.Keep. The caller
+// runs as the user who owns the files. Gateway and signer may be running. Errors of the settings are of kind
+// errkind.Usage, a second backup at the same time is errkind.Conflict, and a snapshot without enough room is
+// errkind.Unavailable. If ctx ends, Make returns its cause. A result beside an error is a complete set, after which
+// something else failed.
 func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result, error) {
 	to, err := Recipients(c)
 	if err != nil {

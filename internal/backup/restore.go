@@ -24,21 +24,21 @@ import (
 // Restored is the result of a restore.
 type Restored struct {
 	Kind        Kind      `json:"kind"`
-	Dir         string    `json:"dir"` // where it was put
-	Set         string    `json:"set"`
-	Fingerprint string    `json:"fingerprint"`
-	Made        time.Time `json:"made"`
-	Files       int       `json:"files"`
-	LogSize     uint64    `json:"log_size"`      // when the backup was made
-	Log         uint64    `json:"log,omitempty"` // of the log that was put in place
-	LogFrom     string    `json:"log_from,omitempty"`
+	Dir         string    `json:"dir"`                // directory that the files were put into
+	Set         string    `json:"set"`                // name of the set
+	Fingerprint string    `json:"fingerprint"`        // of the set, see Set
+	Made        time.Time `json:"made"`               // time of the backup
+	Files       int       `json:"files"`              // files put in place
+	LogSize     uint64    `json:"log_size"`           // entries in the log when the backup was made
+	Log         uint64    `json:"log,omitempty"`      // entries of the log that was put in place
+	LogFrom     string    `json:"log_from,omitempty"` // directory of the copy that it was restored from
 	LeftOut     []Problem `json:"left_out,omitempty"` // damaged files of recordings: the restore is not whole
 }
 
 // Target is where a restore writes.
 type Target struct {
-	Config  *config.Config
-	LogFrom string // copy of the log; empty: [ledger] second_copy
+	Config  *config.Config // names the directories
+	LogFrom string         // directory of a copy of the log; empty: [ledger] second_copy
 
 	// WithoutDamaged leaves out damaged files of recordings instead of refusing the whole set. Nothing else may be damaged.
 	WithoutDamaged bool

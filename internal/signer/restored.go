@@ -24,13 +24,13 @@ type Restored struct {
 	Since      uint64    `json:"since"`          // gateway: index of the first entry whose row the backup may lack
 	Leaf       *uint64   `json:"leaf,omitempty"` // signer: index of the log's entry about the restore
 
-	// The gateway's: files of recordings, below data_dir, that were damaged in the backup and left out.
+	// Files of recordings, below data_dir, that were damaged in the backup and left out.
 	LeftOut []string `json:"left_out,omitempty"`
 
-	// The gateway's, from its first start: sessions and devices that only the log knows.
-	Examined uint64   `json:"examined,omitempty"` // size of the log then
-	Sessions []string `json:"sessions,omitempty"`
-	Devices  []string `json:"devices,omitempty"`
+	// The gateway sets these at its first start after the restore: sessions and devices that only the log has.
+	Examined uint64   `json:"examined,omitempty"` // size of the log then; 0: the gateway has not started yet
+	Sessions []string `json:"sessions,omitempty"` // ids
+	Devices  []string `json:"devices,omitempty"`  // names
 }
 
 const restoredName = "restored.json"
