@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os/signal"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/node"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 type serveCmd struct {
@@ -72,11 +75,12 @@ func loadConfig(path string, check func(*config.Config) error) (*config.Config, 
 	cfg, err := config.Load(path)
 	if err == nil {
 		if err = check(cfg); err != nil {
-			err = errkind.New(errkind.Usage, path+": "+err.Error())
+			err = fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	if err != nil {
-		return nil, errkind.New(errkind.Usage, err.Error()).WithHint("docs/config.md says what each key means.")
+		return nil, errkind.New(errkind.Usage, err.Error()).
+			WithHint(cmp.Or(readfile.Hint(err), "docs/config.md says what each key means."))
 	}
 	return cfg, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/reach"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -98,7 +99,7 @@ func (e *enrolment) prepare(context.Context) error {
 	}
 	e.say("own key", "%s", fingerprint(e.keys))
 	if e.cfg.CA != "" {
-		raw, err := os.ReadFile(e.cfg.CA)
+		raw, err := readfile.Regular(e.cfg.CA, readfile.Most)
 		if err != nil {
 			return errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", e.cfg.CA)).WithHint("It takes a certificate in PEM form.").Because(err)
 		}

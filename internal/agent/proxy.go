@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -36,7 +37,7 @@ func (c Config) proxy() (Proxy, error) {
 	case c.Proxy != "":
 		return checked(c.Proxy, "--proxy")
 	case c.ProxyFile != "":
-		raw, err := os.ReadFile(c.ProxyFile)
+		raw, err := readfile.Regular(c.ProxyFile, readfile.Most)
 		if err != nil {
 			text := fmt.Sprintf("the file %s of --proxy-file cannot be read", c.ProxyFile)
 			return Proxy{}, errkind.New(errkind.Usage, text).

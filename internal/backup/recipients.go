@@ -1,11 +1,10 @@
 package backup
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // Recipients reads the files of [backup] recipients. It refuses a key that is also a reader's, an unsealer's or the
@@ -27,12 +27,11 @@ func Recipients(c *config.Config) ([]age.Recipient, error) {
 	var out []age.Recipient
 	own := map[string]string{} // public key: file
 	for _, path := range c.Backup.Recipients {
-		f, err := os.Open(path)
+		text, err := readfile.Regular(path, readfile.Most)
 		if err != nil {
 			return nil, fmt.Errorf("[backup] recipients: %w", err)
 		}
-		rs, err := age.ParseRecipients(f)
-		f.Close()
+		rs, err := age.ParseRecipients(bytes.NewReader(text))
 		if err != nil {
 			return nil, errkind.New(errkind.Usage,
 				fmt.Sprintf("[backup] recipients: %s: want age public keys, one a line: %v",
@@ -69,15 +68,14 @@ func keptApart(c *config.Config, own map[string]string) error {
 	if path == "" {
 		path = filepath.Join(c.Site.DataDir, "keys", "archive.txt")
 	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil // the signer's user may lack the right to read it
+	text, err := readfile.Regular(path, readfile.Most)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may lack the right to read it
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	ids, err := age.ParseIdentities(f)
+	ids, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -97,17 +95,15 @@ func sharedKey(mine, theirs string) error {
 
 // publicKeys gives the lines of a file that are not comments.
 func publicKeys(path string) ([]string, error) {
-	f, err := os.Open(path)
+	text, err := readfile.Regular(path, readfile.Most)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	var out []string
-	in := bufio.NewScanner(f)
-	for in.Scan() {
-		if l := strings.TrimSpace(in.Text()); l != "" && !strings.HasPrefix(l, "#") {
+	for l := range strings.Lines(string(text)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
 			out = append(out, l)
 		}
 	}
-	return out, in.Err()
+	return out, nil
 }

@@ -2,9 +2,9 @@ package config
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // CheckFiles opens every file that the gateway's own process reads: a path that is wrong is best heard of at the start,
@@ -56,13 +56,6 @@ func (c *Config) CheckPolicyFiles() error {
 }
 
 func readable(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Read(make([]byte, 1)); err != nil && err != io.EOF { // a directory opens, and cannot be read
-		return err
-	}
-	return nil
+	_, err := readfile.Regular(path, readfile.Most)
+	return err
 }

@@ -4,8 +4,10 @@ package deptest
 import (
 	"go/build"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -20,11 +22,9 @@ var rules = []struct {
 }{
 	{"internal/id", []string{module + "/"}, "names stand at the bottom of the graph"},
 	{"internal/errkind", []string{module + "/"}, "everybody classifies errors"},
-	{"internal/reach", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/authz",
-		module + "/internal/wire", module + "/internal/agent", module + "/internal/client", module + "/internal/store"},
-		"the command line and the agent share it, so it knows neither"},
-	{"internal/plain", []string{module + "/"},
-		"the command line, the agent and the verifier share it, so it knows none of them"},
+	{"internal/reach", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/authz", module + "/internal/wire", module + "/internal/agent", module + "/internal/client", module + "/internal/store"}, "the command line and the agent share it, so it knows neither"},
+	{"internal/readfile", []string{module + "/"}, "both ends read files with it, and nothing else"},
+	{"internal/plain", []string{module + "/"}, "the command line, the agent and the verifier share it, and nothing else"},
 	{"authz", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/internal/store", module + "/internal/wire", module + "/internal/signer", "net/http", "database/sql", "log/slog"}, "a decision has no I/O, so that it can be made again anywhere"},
 	{"recorder", []string{"golang.org/x/crypto/ssh", "net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store", module + "/internal/signer", module + "/internal/wire"}, "the record knows no SSH, HTTP or SQL"},
 	{"recorder/ledger", []string{"net/http", "database/sql", module + "/gateway", module + "/web", module + "/internal/store"}, "the log is checked where there is neither"},
@@ -69,6 +69,34 @@ func TestWebSocketsAreOpenedInTwoPlaces(t *testing.T) {
 		for _, imp := range p.Imports {
 			if imp == "github.com/gorilla/websocket" && !allowed[dir] {
 				t.Errorf("%s imports gorilla/websocket: only internal/wire, web/terminal and internal/client do", dir)
+			}
+		}
+	}
+}
+
+// TestFilesOfOthersAreReadBounded: a FIFO in place of a file that a process reads while it serves would block it.
+func TestFilesOfOthersAreReadBounded(t *testing.T) {
+	root := filepath.Join("..", "..")
+	var files []string
+	for _, pattern := range []string{"internal/node/*.go", "internal/config/files.go", "internal/idp/users.go",
+		"internal/idp/keys.go", "internal/oidcauth/*.go", "internal/signer/keys.go", "internal/backup/recipients.go",
+		"internal/agent/proxy.go", "internal/agent/dial/*.go", "internal/agent/state/ownerfile.go",
+		"internal/agent/state/proxy.go"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: nothing found, %v", pattern, err)
+		}
+		files = append(files, found...)
+	}
+	opens := regexp.MustCompile(`os\.(ReadFile|Open)\((\w[^)]*)\)`)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range opens.FindAllString(string(text), -1) {
+			if !strings.HasSuffix(f, "_test.go") && !strings.Contains(m, "filepath.Dir(") {
+				t.Errorf("%s: %s: read it with internal/readfile", f, m)
 			}
 		}
 	}

@@ -1,14 +1,20 @@
 package idp
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAMissingFileOfPeopleEndsNothing(t *testing.T) {
 	for name, lose := range map[string]func(path string) error{
-		"removed while it runs":    os.Remove,
+		"removed while it runs": os.Remove,
+		"replaced by a FIFO": func(path string) error {
+			return errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600))
+		},
 		"replaced by an empty one": func(path string) error { return os.WriteFile(path, []byte("[]"), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -33,6 +39,7 @@ func TestAMissingFileOfPeopleEndsNothing(t *testing.T) {
 			} else if r.HTTP == 200 {
 				first = r
 			}
+			os.Remove(s.users.path) // what was put in its place
 			if err := os.WriteFile(s.users.path, raw, 0o600); err != nil {
 				t.Fatal(err)
 			}

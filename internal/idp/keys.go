@@ -17,6 +17,8 @@ import (
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // keys are the signing keys: files named by the time they were made, so that the last one signs. All are published, so
@@ -88,7 +90,7 @@ func loadKey(file string) (jose.JSONWebKey, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return jose.JSONWebKey{}, fmt.Errorf("others may read it (mode %o); chmod 600", info.Mode().Perm())
 	}
-	raw, err := os.ReadFile(file)
+	raw, err := readfile.Regular(file, readfile.Most)
 	if err != nil {
 		return jose.JSONWebKey{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // User is one person. Subject is random and for ever: names are given to others when people leave.
@@ -172,6 +173,9 @@ func (s *Users) find(is func(User) bool) (User, bool) {
 	return s.known[i], true
 }
 
+// mostUsers is the size of the file of users in bytes, up to which it is read: more than 100,000 users.
+const mostUsers = 64 << 20
+
 // read takes the file over if it changed. The caller holds mu.
 func (s *Users) read() error {
 	info, err := os.Stat(s.path)
@@ -190,7 +194,7 @@ func (s *Users) read() error {
 	if stamp == s.stamp {
 		return nil
 	}
-	raw, err := os.ReadFile(s.path)
+	raw, err := readfile.Regular(s.path, mostUsers)
 	if err != nil {
 		return fmt.Errorf("users: %w", err)
 	}

@@ -1,22 +1,20 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // Certificate is the pair of certificate and key that the gateway serves. It reads the files again when they change,
@@ -27,15 +25,22 @@ type Certificate struct {
 	log       *slog.Logger
 	now       func() time.Time
 
-	mu     sync.Mutex // guards what follows
-	seen   string     // the files at the last look, see stamp
-	again  time.Time  // refused files are read again after this, even if unchanged
+	files condition // reads them: one look at a time, which all handshakes share
+	seen  string    // the files at the last look, see stamp; of the look that runs
+	again time.Time // refused files are read again after this, even if unchanged; of the look that runs
+
+	mu     sync.Mutex // guards what follows; never held while a file is read
 	served *tls.Certificate
 	failed error // why the pair in the files is not served; nil: it is
 }
 
-// certificateEvery is how often the files are checked without a handshake, and how soon refused ones are tried again.
-const certificateEvery = 10 * time.Second
+const (
+	// certificateEvery is how often the files are looked at without a handshake, and how soon refused ones are tried
+	// again.
+	certificateEvery = 10 * time.Second
+	// certificateTime is how long a handshake waits for the files before it serves the pair loaded before.
+	certificateTime = time.Second
+)
 
 // openCertificate loads the pair of a configuration; nil where TLS ends at a proxy. Files that cannot be used keep the
 // gateway from starting.
@@ -50,13 +55,15 @@ func openCertificate(c *config.Config, log *slog.Logger) (*Certificate, error) {
 	}
 	cert, key := certificateFiles(c)
 	f := &Certificate{cert: cert, key: key, log: log, now: time.Now}
+	f.files.look = func(context.Context) error { f.look(); return nil }
 	if u, err := url.Parse(c.Site.URL); err == nil {
 		f.host = u.Hostname()
 	}
-	if _, err := f.get(nil); err != nil {
-		return nil, errkind.New(errkind.Usage, fmt.Sprintf("[tls] %s with %s: %v", cert, key, err)).
-			WithHint("Both must be in PEM form: cert is the chain with the server's own certificate first, " +
-				"key is the private key that belongs to it.")
+	if f.look(); f.failed != nil {
+		hint := "Both must be in PEM form: cert is the chain with the server's own certificate first, " +
+			"key is the private key that belongs to it."
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("[tls] %s with %s: %v", cert, key, f.failed)).
+			WithHint(cmp.Or(readfile.Hint(f.failed), hint))
 	}
 	return f, nil
 }
@@ -76,22 +83,31 @@ func (f *Certificate) TLS() *tls.Config {
 }
 
 func (f *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.look()
-	if f.served == nil {
-		return nil, f.failed
+	served, failed := f.current()
+	if served == nil {
+		return nil, failed
 	}
-	return f.served, nil
+	return served, nil
 }
 
 // Served gives the certificate that handshakes get now, never nil. failed says why the pair in the files is not served;
 // nil if it is.
 func (f *Certificate) Served() (leaf *x509.Certificate, failed error) {
+	served, failed := f.current()
+	return served.Leaf, failed
+}
+
+// current looks at the files and gives the pair to serve. The files may lie on a disk that hangs: handshakes then get
+// the pair loaded before, and the look goes on without them.
+func (f *Certificate) current() (served *tls.Certificate, failed error) {
+	ctx, cancel := context.WithTimeout(context.Background(), certificateTime)
+	defer cancel()
+	if err := f.files.within(ctx, certificateTime); err != nil {
+		failed = errkind.New(errkind.Unavailable, "the files of the certificate cannot be read in time").Because(err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.look()
-	return f.served.Leaf, f.failed
+	return f.served, cmp.Or(failed, f.failed)
 }
 
 // watch checks the files between handshakes, so that a failed renewal is logged soon after it happened.
@@ -108,99 +124,46 @@ func (f *Certificate) watch(ctx context.Context) error {
 	}
 }
 
-// look serves the pair in the files if they have changed and can be used. The caller holds f.mu.
+// look takes the files if they have changed and can be used. Only one look runs at a time.
 func (f *Certificate) look() {
 	stamp, now := stamp(f.cert)+stamp(f.key), f.now()
-	if stamp == f.seen && (f.failed == nil || now.Before(f.again)) {
+	f.mu.Lock()
+	served, failed := f.served, f.failed
+	f.mu.Unlock()
+	if stamp == f.seen && (failed == nil || now.Before(f.again)) {
 		return
 	}
-	first, changed := f.served == nil, stamp != f.seen
+	changed := stamp != f.seen
 	f.seen, f.again = stamp, now.Add(certificateEvery)
-	pair, err := readPair(f.cert, f.key)
-	if err == nil && !first {
-		if err = usable(pair.Leaf, f.host, now); err != nil && usable(f.served.Leaf, f.host, now) != nil {
-			err = nil // the served pair is unusable as well
-		}
-	}
-	if err != nil {
-		if changed || f.failed == nil || f.failed.Error() != err.Error() {
-			f.tell(err)
-		}
-		f.failed = err
-		return
-	}
-	f.served, f.failed = &pair, nil
-	if !first {
-		f.log.Info("the certificate was renewed", slog.Time("until", pair.Leaf.NotAfter))
-	}
-}
-
-func (f *Certificate) tell(err error) {
-	if f.served == nil {
-		return // the start fails with it
-	}
-	f.log.Error("the certificate's files cannot be used, so the certificate loaded before is still served",
-		slog.String("cert", f.cert), slog.String("key", f.key),
-		slog.Time("served_until", f.served.Leaf.NotAfter), slog.Any("error", err))
-}
-
-// stamp tells two states of a file apart: another file, other contents, other rights.
-func stamp(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err.Error() + "\n"
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fmt.Sprintln(info.Size(), info.ModTime())
-	}
-	return fmt.Sprintln(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
-}
-
-// readPair reads both files. Its errors name the file at fault without its path, because strangers may read them at
-// /readyz.
-func readPair(cert, key string) (tls.Certificate, error) {
-	chain, err := os.ReadFile(cert)
-	if err != nil {
-		return tls.Certificate{}, unreadable("the certificate's file", err)
-	}
-	private, err := os.ReadFile(key)
-	if err != nil {
-		return tls.Certificate{}, unreadable("the key's file", err)
-	}
-	pair, err := tls.X509KeyPair(chain, private)
-	if err != nil {
-		return pair, errkind.New(errkind.Usage, "certificate and key cannot be used together ("+err.Error()+")").
-			WithHint("The key must be the one that the certificate was made for; renew both files together.")
-	}
-	return pair, nil
-}
-
-func unreadable(what string, err error) error {
-	why := err
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		why = p.Err
-	}
-	return errkind.New(errkind.Usage, fmt.Sprintf("%s cannot be read (%v)", what, why)).
-		WithHint("Let the gateway's user read it: run chown root:sallyport and chmod 0640 in the hook that renews it.").
-		Because(err)
-}
-
-// usable says why clients would refuse a certificate for its host name or its period of validity; nil if they would
-// not.
-func usable(leaf *x509.Certificate, host string, now time.Time) error {
-	why := ""
+	pair, err := f.read(served, now)
 	switch {
-	case now.After(leaf.NotAfter):
-		why = "ended on " + leaf.NotAfter.UTC().Format(time.DateOnly)
-	case now.Before(leaf.NotBefore.Add(-time.Minute)):
-		why = "begins on " + leaf.NotBefore.UTC().Format(time.DateOnly)
-	case host != "" && leaf.VerifyHostname(host) != nil:
-		why = "does not name " + host
-	default:
-		return nil
+	case err == nil && served != nil:
+		f.log.Info("the certificate was renewed", slog.Time("until", pair.Leaf.NotAfter))
+	case err != nil && served != nil && (changed || failed == nil || failed.Error() != err.Error()):
+		f.tell(served, err) // without a pair that is served the start fails with the error
 	}
-	return errkind.New(errkind.Usage, "the certificate in the file "+why).
-		WithHint("Renew it for this host. Until then the old certificate is served.")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed = err; err == nil {
+		f.served = &pair
+	}
+}
+
+// read loads the files, and refuses a pair that is worse than the one that is served.
+func (f *Certificate) read(served *tls.Certificate, now time.Time) (tls.Certificate, error) {
+	pair, err := readPair(f.cert, f.key)
+	if err != nil || served == nil {
+		return pair, err
+	}
+	if err = usable(pair.Leaf, f.host, now); err != nil && usable(served.Leaf, f.host, now) != nil {
+		err = nil // the served pair is no better
+	}
+	return pair, err
+}
+
+func (f *Certificate) tell(served *tls.Certificate, err error) {
+	_, hint, _ := errkind.ForPeople(err)
+	f.log.Error("the certificate's files cannot be used, so the certificate loaded before is still served",
+		slog.String("cert", f.cert), slog.String("key", f.key), slog.Time("served_until", served.Leaf.NotAfter),
+		slog.Any("error", err), slog.String("hint", hint))
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,9 +11,11 @@ import (
 	"errors"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,7 +77,7 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 		want  string // why the files are not served; empty: they are
 	}{
 		{"the key is a directory", func() { os.Remove(c.TLS.Key); os.Mkdir(c.TLS.Key, 0o700) },
-			"the key's file cannot be read (is a directory)"},
+			"the key's file cannot be read (not a regular file)"},
 		{"the key is missing", func() { os.Remove(c.TLS.Key) },
 			"the key's file cannot be read (no such file or directory)"},
 		{"the certificate is half written",
@@ -143,5 +146,81 @@ func TestRefusedFilesAreTriedAgain(t *testing.T) {
 	now = now.Add(time.Hour)
 	if leaf, failed := f.Served(); failed != nil || leaf.NotAfter.Before(now.Add(15*time.Hour)) {
 		t.Errorf("an hour later: got one until %s, %v", leaf.NotAfter, failed)
+	}
+}
+
+// TestNeitherAFIFONorAHangingDiskBlocksHandshakes makes real handshakes while a file of the certificate cannot be read
+// to its end.
+func TestNeitherAFIFONorAHangingDiskBlocksHandshakes(t *testing.T) {
+	dir := t.TempDir()
+	c := &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"),
+		Key: filepath.Join(dir, "key.pem")}}
+	c.Site.URL = "https://gw.example"
+	now := time.Now()
+	cert, key := pairOf(t, "gw.example", now.Add(-time.Hour), now.Add(10*time.Hour))
+	if err := errors.Join(os.WriteFile(c.TLS.Cert, cert, 0o600), os.WriteFile(c.TLS.Key, key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openCertificate(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", f.TLS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer conn.Close(); conn.(*tls.Conn).Handshake() }()
+		}
+	}()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(cert)
+	handshakes := func(what string) {
+		t.Helper()
+		for range 3 {
+			conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * certificateTime}, "tcp", l.Addr().String(),
+				&tls.Config{RootCAs: roots, ServerName: "gw.example"})
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			conn.Close()
+		}
+	}
+	failed := func(want string) {
+		t.Helper()
+		if _, err := f.Served(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the failure %v, want …%s…", err, want)
+		}
+	}
+	handshakes("good files")
+	for path, raw := range map[string][]byte{c.TLS.Cert: cert, c.TLS.Key: key} {
+		if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		handshakes("a FIFO at " + path)
+		failed("not a regular file")
+		if err := errors.Join(os.Remove(path), os.WriteFile(path, raw, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Served(); err != nil {
+			t.Errorf("the file is back: %v", err)
+		}
+	}
+	back, look := make(chan struct{}), f.files.look
+	f.files.look = func(ctx context.Context) error { <-back; return look(ctx) }
+	handshakes("a disk that hangs")
+	failed("cannot be read in time")
+	close(back)
+	if err := f.files.within(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Served(); err != nil {
+		t.Errorf("the disk is back: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/idp"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
@@ -176,7 +177,7 @@ func (e *examination) ledger() (string, error) {
 }
 
 func checkpointSize(dir string) (int64, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	raw, err := readfile.Regular(filepath.Join(dir, "checkpoint"), readfile.Most)
 	if err != nil {
 		return 0, err
 	}

@@ -87,7 +87,7 @@ func (g *Gateway) warnings() []string {
 	if g.cert != nil {
 		if _, err := g.cert.Served(); err != nil {
 			text, _, _ := errkind.ForPeople(err)
-			out = append(out, warning+"certificate: "+text+"; the one loaded before is still served")
+			out = append(out, warning+"certificate: "+text+stillServed)
 		}
 	}
 	results := g.providers.results()
@@ -102,3 +102,6 @@ func (g *Gateway) warnings() []string {
 
 // warning begins the lines of /readyz that do not make the gateway unready.
 const warning = "warning: "
+
+// stillServed ends the warning about a certificate.
+const stillServed = "; the one loaded before is still served"

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 )
 
@@ -21,7 +22,7 @@ func howAsked(i config.Identity, p *oidcauth.Config) error {
 	if i.CAFile == "" {
 		return nil
 	}
-	pem, err := os.ReadFile(i.CAFile)
+	pem, err := readfile.Regular(i.CAFile, readfile.Most)
 	if err != nil {
 		return fmt.Errorf("[[identity]] %s: ca_file: %w", i.Name, err)
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
@@ -69,7 +71,7 @@ func secretFile(path string, n int) ([]byte, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s: others may read this key; set it to 0600 and think about who read it", path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := readfile.Regular(path, readfile.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -132,12 +134,11 @@ func recipients(c *config.Config, own string) (readers, unsealers []age.Recipien
 			return nil, nil, nil, err
 		}
 	}
-	f, err := os.Open(own)
+	text, err := readfile.Regular(own, readfile.Most)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	defer f.Close()
-	if archive, err = age.ParseIdentities(f); err != nil {
+	if archive, err = age.ParseIdentities(bytes.NewReader(text)); err != nil {
 		return nil, nil, nil, fmt.Errorf("%s: %w", own, err)
 	}
 	for _, i := range archive {
@@ -151,12 +152,11 @@ func recipients(c *config.Config, own string) (readers, unsealers []age.Recipien
 func recipientFiles(key string, paths []string) ([]age.Recipient, error) {
 	var out []age.Recipient
 	for _, path := range paths {
-		f, err := os.Open(path)
+		text, err := readfile.Regular(path, readfile.Most)
 		if err != nil {
 			return nil, err
 		}
-		rs, err := age.ParseRecipients(f)
-		f.Close()
+		rs, err := age.ParseRecipients(bytes.NewReader(text))
 		if err != nil {
 			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[recording] %s: %s: want age public keys, one a line: %v", key, path, err)).
 				WithHint("`age-keygen -o key.txt` makes a pair and prints the public half; key.txt stays with its person.")
@@ -175,7 +175,7 @@ func PolicyFiles(c *config.Config) ([]signer.PolicyFile, error) {
 			return nil, fmt.Errorf("[policy] files: nothing matches %q", pattern)
 		}
 		for _, path := range paths {
-			text, err := os.ReadFile(path)
+			text, err := readfile.Regular(path, readfile.Most)
 			if err != nil {
 				return nil, err
 			}

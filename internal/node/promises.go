@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // promises say what of the product's promises this deployment keeps, and how. Nobody should learn after a break-in that a
@@ -59,7 +61,7 @@ func unsealed(c *config.Config) Finding {
 		return Finding{f.What, Weak, "not known: " + err.Error(), "Run this as root."}
 	}
 	for _, file := range c.Recording.UnsealersFiles {
-		text, _ := os.ReadFile(file)
+		text, _ := readfile.Regular(file, readfile.Most)
 		for _, r := range own {
 			if strings.Contains(string(text), r) {
 				return Finding{f.What, Weak, "the archive's own key is among the unsealers in " + file + ", so the gateway can open hidden input", "Take it out, and give a key that its officer alone has."}
@@ -70,15 +72,14 @@ func unsealed(c *config.Config) Finding {
 }
 
 func identityRecipients(path string) ([]string, error) {
-	f, err := os.Open(path)
+	text, err := readfile.Regular(path, readfile.Most)
 	if os.IsNotExist(err) {
 		return nil, nil // made at the first start
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	ids, err := age.ParseIdentities(f)
+	ids, err := age.ParseIdentities(bytes.NewReader(text))
 	var out []string
 	for _, i := range ids {
 		if x, ok := i.(*age.X25519Identity); ok {

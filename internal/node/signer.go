@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -24,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/wire"
 )
@@ -232,6 +232,6 @@ func SignerDir(c *config.Config) string {
 
 // readSecret reads a file with one secret.
 func readSecret(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := readfile.Regular(path, readfile.Most)
 	return strings.TrimSpace(string(text)), err
 }

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // keys are the private halves. Files are 0600 in a 0700 directory of the signer's own user.
@@ -98,7 +100,7 @@ func keyFile(path string, make func() ([]byte, error)) ([]byte, error) {
 		if info.Mode().Perm()&0o077 != 0 {
 			return nil, fmt.Errorf("%s: others may read this key (mode %04o); set it to 0600 and think about who read it", path, info.Mode().Perm())
 		}
-		return os.ReadFile(path)
+		return readfile.Regular(path, readfile.Most)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

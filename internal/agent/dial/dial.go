@@ -23,12 +23,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/reach"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -92,7 +92,7 @@ func (d Dialer) roots() (*x509.CertPool, error) {
 	if d.CA == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(d.CA)
+	raw, err := readfile.Regular(d.CA, readfile.Most)
 	if err != nil {
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("the file %s of --ca cannot be read", d.CA)).WithHint("It takes a certificate in PEM form.").Because(err)
 	}

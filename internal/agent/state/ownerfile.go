@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // mendRules is for whoever cannot get in because of them.
@@ -17,7 +18,7 @@ const mendRules = "The owner of the machine mends that file."
 
 // OwnerRules reads the owner's rules. Without a file nothing is allowed.
 func (d Dir) OwnerRules() (*authz.Owner, error) {
-	raw, err := os.ReadFile(d.Owner)
+	raw, err := readfile.Regular(d.Owner, readfile.Most)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errkind.New(errkind.Denied, fmt.Sprintf("the owner's rules are missing (%s), so nothing is allowed", d.Owner)).
 			WithHint("Enrol with --preset, or write the file: `format = 1` and `preset = \"ask\"`.")
@@ -37,7 +38,7 @@ func SwitchOn(rules *authz.Owner) bool {
 	if rules.Switch == "" {
 		return true
 	}
-	raw, err := os.ReadFile(rules.Switch)
+	raw, err := readfile.Regular(rules.Switch, readfile.Most)
 	word := strings.ToLower(strings.TrimSpace(string(raw[:min(len(raw), 16)])))
 	return err == nil && word != "0" && word != "off"
 }

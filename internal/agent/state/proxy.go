@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // proxyFile holds the proxy's URL with its password, for this user only.
@@ -38,7 +39,7 @@ func MaskProxy(text string) string {
 // Proxy reads the proxy that is kept in the state directory, a URL with its password. It is empty if none is kept. The
 // error is of kind errkind.Unavailable.
 func (d Dir) Proxy() (string, error) {
-	raw, err := os.ReadFile(d.file(proxyFile))
+	raw, err := readfile.Regular(d.file(proxyFile), readfile.Most)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

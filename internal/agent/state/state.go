@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -157,7 +158,7 @@ func (k Keys) FP() wire.Hash { return wire.Fingerprint(k.Host.PublicKey()) }
 
 // Keys reads the device's keys.
 func (d Dir) Keys() (Keys, error) {
-	raw, err := os.ReadFile(d.file("host_key"))
+	raw, err := readfile.Regular(d.file("host_key"), readfile.Most)
 	if err != nil {
 		return Keys{}, notEnrolled(d, err)
 	}
@@ -232,7 +233,7 @@ func (d Dir) WriteJSON(name string, v any) error {
 }
 
 func (d Dir) readJSON(name string, v any) error {
-	raw, err := os.ReadFile(d.file(name))
+	raw, err := readfile.Regular(d.file(name), readfile.Most)
 	if err != nil {
 		return notEnrolled(d, err)
 	}
