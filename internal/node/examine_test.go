@@ -1,10 +1,17 @@
 package node
 
 import (
+	"crypto/x509"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
 )
 
 func TestAClockWithoutSynchronisationIsReported(t *testing.T) {
@@ -22,5 +29,25 @@ func TestAClockWithoutSynchronisationIsReported(t *testing.T) {
 			!strings.Contains(err.Error(), "nothing keeps this machine's clock right") {
 			t.Errorf("%s: got %q, %v", what, text, err)
 		}
+	}
+}
+
+// TestAnUnreadableKeyIsReportedOnceWithTheUserWhoMustReadIt: doctor runs as root, who can read every file, so it names
+// the gateway's user. That the old certificate is served is said once.
+func TestAnUnreadableKeyIsReportedOnceWithTheUserWhoMustReadIt(t *testing.T) {
+	dir := t.TempDir()
+	e := &examination{c: &config.Config{TLS: config.TLS{Mode: "files", Cert: filepath.Join(dir, "cert.pem"),
+		Key: filepath.Join(dir, "key.pem")}}}
+	e.c.Site.DataDir = dir
+	e.site = answer{status: 200, served: &x509.Certificate{NotAfter: time.Now().Add(time.Hour)},
+		text: "ready\n" + warning + "certificate: " +
+			unreadable("the key's file", &os.PathError{Op: "open", Err: unix.EACCES}).(*errkind.Error).Text + stillServed}
+	_, err := e.certificate(t.Context())
+	text, hint, _ := errkind.ForPeople(err)
+	if strings.Count(text+" "+hint, "served") != 1 || !strings.Contains(text, "the key's file cannot be read") {
+		t.Errorf("got %q with the hint %q", text, hint)
+	}
+	if me := userName(os.Getuid()); !strings.Contains(hint, "as the user "+me+", who must be able to read") {
+		t.Errorf("got the hint %q, want the user %s in it", hint, me)
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // soon is how long before its end a certificate is worth a word.
@@ -87,10 +88,10 @@ func (e *examination) certificate(ctx context.Context) (string, error) {
 		return e.dated(pair.Leaf, "in the files: ")
 	}
 	good := "served until " + served.NotAfter.UTC().Format(time.DateOnly) + ": "
-	const then = "The old one is served meanwhile, and the gateway would not start again with these files."
 	switch why := e.site.warned("certificate"); {
 	case why != "":
-		return "", odd(good+"an older one, as the gateway cannot use the files in "+cert+" and "+key+": "+why, then)
+		return "", odd(good+"an older one, as the gateway cannot use the files in "+cert+" and "+key+": "+
+			strings.TrimSuffix(why, stillServed), e.renewHint(why))
 	case err != nil:
 		text, hint, _ := errkind.ForPeople(err)
 		return "", odd(good+text, hint)
@@ -100,6 +101,18 @@ func (e *examination) certificate(ctx context.Context) (string, error) {
 				e.c.Listen.HTTPS+".")
 	}
 	return e.dated(served, "")
+}
+
+// renewHint says what to do about files that the gateway cannot use. This command may run as another user than the
+// gateway, so the owner of the data directory is named: that is the gateway's user.
+func (e *examination) renewHint(why string) string {
+	hint := "The gateway would not start again with these files."
+	owner, err := ownerOf(e.c.Site.DataDir)
+	if err != nil || !strings.Contains(why, syscall.EACCES.Error()) {
+		return hint
+	}
+	return hint + " It runs as the user " + userName(owner) + ", who must be able to read both files: chown root:GROUP " +
+		"and chmod 0640, with a group of that user."
 }
 
 // dated says how long a certificate is good for the site.
@@ -204,7 +217,7 @@ func (e *examination) roots() *x509.CertPool {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if raw, err := os.ReadFile(filepath.Join(e.c.Site.DataDir, "tls", "ca.pem")); err == nil && e.c.TLS.Mode == "self" {
+	if raw, err := readfile.Regular(filepath.Join(e.c.Site.DataDir, "tls", "ca.pem"), readfile.Most); err == nil && e.c.TLS.Mode == "self" {
 		roots.AppendCertsFromPEM(raw)
 	}
 	return roots
