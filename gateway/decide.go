@@ -164,17 +164,14 @@ func unfit(d store.Device) *errkind.Error {
 	return nil
 }
 
-// presenceSlack is how long a start may take to clear the presence of the last process, which sets LastSeen.
-const presenceSlack = 5 * time.Second
-
 // comeBack is how long devices may take to reconnect after the gateway started. A wait is at most 30 s, but a full
 // gateway or a slow site may turn away several tries.
 const comeBack = 5 * time.Minute
 
-// neighbours locates the fault when a device is offline: the gateway has just started, or the fault is at the device or
-// at its whole site.
+// neighbours locates the fault when a device is offline: the gateway has just started and the device has not come back to
+// it yet, or the fault is at the device or at its whole site.
 func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
-	if since := b.cfg.Now().Sub(b.started); since < comeBack && dev.LastSeen.Before(b.started.Add(presenceSlack)) {
+	if since := b.cfg.Now().Sub(b.started); since < comeBack && !b.cfg.Lines.Met(dev.FP) {
 		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.",
 			since.Round(time.Second))
 	}

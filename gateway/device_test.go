@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -23,6 +24,8 @@ import (
 // tested where real processes are.
 type device struct {
 	host ssh.Signer
+
+	met atomic.Bool // a device of this key has had a control line
 
 	mu     sync.Mutex // guards what follows
 	dialed int
@@ -47,6 +50,8 @@ func newDevice(t *testing.T) *device {
 }
 
 func (d *device) Ack(wire.Hash) uint64 { return 0 }
+
+func (d *device) Met(wire.Hash) bool { return d.met.Load() }
 
 func (d *device) End(_ wire.Hash, _ id.Session, reason string) {
 	d.mu.Lock()

@@ -26,6 +26,8 @@ type Lines interface {
 	Open(ctx context.Context, o Order) (*SessionLine, error)
 	// Ack gives the size of the log that the device last accepted; 0 when it is not known.
 	Ack(device wire.Hash) uint64
+	// Met reports whether the device has had a control line since this process started.
+	Met(device wire.Hash) bool
 	// End tells the device to end a session now. It does not wait.
 	End(device wire.Hash, s id.Session, reason string)
 }

@@ -36,19 +36,25 @@ func TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway(t *testing.T) {
 	for _, c := range []struct {
 		what        string
 		asked, seen time.Duration // after the start
+		met         bool          // its line was up in this process
 		want        string
 	}{
-		{"just started", 20 * time.Second, -time.Minute,
+		{"just started", 20 * time.Second, -time.Minute, false,
 			"The gateway started 20s ago. Devices connect again by themselves within a few minutes."},
 		{"just started after a crash, so that presence was cleared by this process", 20 * time.Second, time.Second,
-			"The gateway started 20s ago."},
-		{"it was back already and went away again", 2 * time.Minute, time.Minute,
+			false, "The gateway started 20s ago."},
+		{"just started after a crash, and clearing presence took long", time.Minute, 40 * time.Second, false,
+			"The gateway started 1m0s ago."},
+		{"it was back at once and went away again", 20 * time.Second, time.Second, true,
 			"Other devices at its site are online, so the fault is this device"},
-		{"it had time to come back", 6 * time.Minute, -time.Minute,
+		{"it was back already and went away again", 2 * time.Minute, time.Minute, true,
+			"Other devices at its site are online, so the fault is this device"},
+		{"it had time to come back", 6 * time.Minute, -time.Minute, false,
 			"Other devices at its site are online, so the fault is this device"},
 	} {
 		place(away, start.Add(c.seen), time.Time{})
 		now = start.Add(c.asked)
+		h.dev.met.Store(c.met)
 		_, err := b.Ask(context.Background(), h.ask("press-9"))
 		if _, hint, _ := errkind.ForPeople(err); errkind.KindOf(err) != errkind.Unavailable ||
 			!strings.Contains(hint, c.want) {

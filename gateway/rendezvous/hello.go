@@ -95,7 +95,7 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 	if h.Log.Origin == b.parsed.Log.Origin {
 		l.size = h.Log.Size
 	}
-	g.again = !d.LastSeen.IsZero() || g.r.metBefore(h.Device)
+	g.again = !d.LastSeen.IsZero() || g.r.Met(h.Device)
 	g.line, g.between = l, l.tunnel == tunnelIntercepted && d.Tunnel != tunnelIntercepted
 	return g.generation(d, h.Gen)
 }

@@ -17,7 +17,7 @@ func (r *Registry) note(l *line, connected bool) {
 		Frozen: l.frozen, ClockSkew: l.skew, Epoch: l.epoch, LogSize: l.size}
 	l.mu.Unlock()
 	if connected {
-		p.At = l.since
+		p.At, r.met[l.fp] = l.since, true
 	}
 	r.changed[l.fp] = p
 	select {
@@ -83,12 +83,12 @@ func (r *Registry) storePresence(ctx context.Context) bool {
 	return false
 }
 
-// metBefore reports whether a device is or was online here and this may not be in the database yet.
-func (r *Registry) metBefore(fp wire.Hash) bool {
+// Met reports whether a device has had a control line since this process started. The row in the database does not say
+// which process wrote it, and may not be written yet.
+func (r *Registry) Met(fp wire.Hash) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, unwritten := r.changed[fp]
-	return unwritten || r.devices[fp] != nil
+	return r.met[fp]
 }
 
 // Online reports whether a control line of the device is up here.

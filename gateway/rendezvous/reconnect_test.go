@@ -29,3 +29,25 @@ func (h *house) counted(t *testing.T, handshakes, reconnects uint64) {
 			handshakes, reconnects)
 	}
 }
+
+// TestADeviceIsMetOnlyByTheProcessThatHadItsLine: another process on the same database has not met the device.
+func TestADeviceIsMetOnlyByTheProcessThatHadItsLine(t *testing.T) {
+	h := newHouse(t)
+	m := h.admitted("press-1")
+	if h.Met(m.fp()) {
+		t.Error("a device that never connected was met")
+	}
+	l := h.up(m)
+	if !h.Met(m.fp()) {
+		t.Error("a device that is online was not met")
+	}
+	l.ws.Close()
+	within(t, "the line to end", func() bool { return !h.Online(m.fp()) })
+	if !h.Met(m.fp()) {
+		t.Error("a device whose line ended was not met")
+	}
+	within(t, "the row to be written", func() bool { return !m.row().LastSeen.IsZero() })
+	if next := New(h.cfg); next.Met(m.fp()) {
+		t.Error("a process that has just started met a device of the one before")
+	}
+}

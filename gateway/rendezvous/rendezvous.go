@@ -135,6 +135,7 @@ type Registry struct {
 	calls   map[id.Session]*call
 	tickets map[[sha256.Size]byte]*call
 	changed map[[32]byte]store.Presence // to be stored
+	met     map[wire.Hash]bool          // devices that have had a control line in this process
 	kick    chan struct{}
 }
 
@@ -154,7 +155,7 @@ func New(cfg Config) *Registry {
 	}
 	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
 		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, tickets: map[[sha256.Size]byte]*call{},
-		changed: map[[32]byte]store.Presence{}, kick: make(chan struct{}, 1)}
+		changed: map[[32]byte]store.Presence{}, met: map[wire.Hash]bool{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r
 }

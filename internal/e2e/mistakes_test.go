@@ -16,7 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -222,8 +221,6 @@ func (b *beginner) offline(t *testing.T) string {
 		p := testenv.Launch(t, b.Path(name+".log"), b.Agent(name, "run"))
 		b.WaitOnline(b.admin, p, name)
 		if name == "press-2" {
-			// A device that was last seen within 5 s of the gateway's start gets another hint, about that start.
-			time.Sleep(6 * time.Second)
 			p.End(syscall.SIGKILL)
 		}
 	}
