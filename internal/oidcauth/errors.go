@@ -36,6 +36,14 @@ func (p *Provider) noAnswer(cause error) error {
 		Because(cause)
 }
 
+// askedOften reports that no further request is made for a person now.
+func (p *Provider) askedOften() error {
+	return errkind.New(errkind.Unavailable,
+		fmt.Sprintf("%s was asked for your groups too often in a short time", p.cfg.ShownAs)).
+		WithHint("Try again in a minute. If you did not sign in many times, tell the gateway's administrator.").
+		Because(errAskedOften)
+}
+
 func (p *Provider) misconfigured(what, hint string) error {
 	return errkind.New(errkind.Unavailable, fmt.Sprintf("sign-in with %s is not set up right: %s", p.cfg.ShownAs, what)).WithHint(hint)
 }

@@ -7,10 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
-	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // forPeople are the claims of the standard scopes that are shown to people. No decision depends on them.
@@ -63,8 +59,8 @@ var (
 // keeps the answer while the id token is evidence. The id token alone is not a sufficient key: with deterministic
 // signatures, two tokens of one second may have the same bytes.
 func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string) (claims, error) {
-	key := sha256.Sum256([]byte(raw + "\x00" + access))
-	if c, ok := p.said.get(key); ok {
+	sub, key := v.text("sub"), sha256.Sum256([]byte(raw+"\x00"+access))
+	if c, ok := p.said.get(sub, key); ok {
 		return c, nil
 	}
 	m, _, err := p.discover(ctx)
@@ -80,10 +76,13 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 		return nil, p.refused("userinfo: no access token, or one that is too long")
 	}
 	iat, _ := v.time("iat")
-	return p.said.once(key, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
-		// Without this caller's cancellation: other callers may wait for the same answer.
-		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, v.text("sub"))
+	c, err := p.said.once(sub, key, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
+		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, sub) // others may wait for this answer too
 	})
+	if errors.Is(err, errAskedOften) {
+		return nil, p.askedOften()
+	}
+	return c, err
 }
 
 // maxAccess bounds an access token. It is opaque; a JWT with many groups has a few KiB.
@@ -116,60 +115,4 @@ func (c claims) only(names ...string) claims {
 		}
 	}
 	return out
-}
-
-// answers caches the answers of the userinfo endpoint by pair of tokens. It is only in memory: after a restart the
-// endpoint is asked again.
-type answers struct {
-	now    func() time.Time
-	flight singleflight.Group
-
-	mu   sync.Mutex // guards what follows
-	kept map[[32]byte]answered
-}
-
-type answered struct {
-	claims claims
-	until  time.Time
-}
-
-// mostAnswers bounds memory: more simultaneous sign-ins than any site has.
-const mostAnswers = 10_000
-
-func newAnswers(now func() time.Time) *answers {
-	return &answers{now: now, kept: map[[32]byte]answered{}}
-}
-
-func (a *answers) get(key [32]byte) (claims, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	got, ok := a.kept[key]
-	return got.claims, ok && a.now().Before(got.until)
-}
-
-// once sends a request, unless the same one is in flight. Failures are not cached.
-func (a *answers) once(key [32]byte, until time.Time, ask func() (claims, error)) (claims, error) {
-	got, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
-		c, err := ask()
-		if err == nil {
-			a.put(key, answered{c, until})
-		}
-		return c, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return got.(claims), nil
-}
-
-func (a *answers) put(key [32]byte, what answered) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.kept) >= mostAnswers {
-		now := a.now()
-		maps.DeleteFunc(a.kept, func(_ [32]byte, old answered) bool { return !now.Before(old.until) })
-	}
-	if len(a.kept) < mostAnswers {
-		a.kept[key] = what
-	}
 }

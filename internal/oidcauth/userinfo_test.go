@@ -200,7 +200,7 @@ func TestOnlyWhatIsUsedOfUserInfoIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := 0
-	for _, a := range p.said.kept {
+	for _, a := range p.said.of["u-1"].kept {
 		for name, value := range a.claims {
 			kept += len(name) + len(value)
 		}

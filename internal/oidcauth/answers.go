@@ -1,0 +1,150 @@
+package oidcauth
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+)
+
+// answers caches the answers of the userinfo endpoint by subject and pair of tokens. It is only in memory: after a
+// restart the endpoint is asked again.
+//
+// A subject comes from an id token that was verified, an access token from the caller. Who signs in again and again, or
+// invents access tokens for one id token, uses up what that one subject may keep and request, and nothing of others.
+type answers struct {
+	now    func() time.Time
+	flight singleflight.Group
+
+	mu    sync.Mutex // guards what follows
+	of    map[string]*subject
+	total int // answers of all subjects
+}
+
+// subject is what is kept of one person.
+type subject struct {
+	kept     []answered // the least recently used first
+	requests *rate.Limiter
+}
+
+type answered struct {
+	key    [32]byte
+	claims claims
+	until  time.Time
+}
+
+const (
+	mostAnswers   = 10_000                // of all subjects: more simultaneous sign-ins than any site has
+	mostOfSubject = 64                    // a browser that is refreshed every five minutes adds 12 in an hour
+	requestBurst  = 30                    // requests of one subject at once,
+	requestRate   = rate.Limit(30.0 / 60) // and then each second
+)
+
+// errAskedOften is the cause when a subject has used up its requests.
+var errAskedOften = errors.New("userinfo: too many requests for this sub")
+
+func newAnswers(now func() time.Time) *answers {
+	return &answers{now: now, of: map[string]*subject{}}
+}
+
+func (a *answers) get(sub string, key [32]byte) (claims, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.of[sub]
+	if s == nil {
+		return nil, false
+	}
+	i := slices.IndexFunc(s.kept, func(k answered) bool { return k.key == key })
+	if i < 0 || !a.now().Before(s.kept[i].until) {
+		return nil, false
+	}
+	got := s.kept[i]
+	s.kept = append(slices.Delete(s.kept, i, i+1), got)
+	return got.claims, true
+}
+
+// once sends a request, unless the same one is in flight or the subject has used up its requests (errAskedOften).
+// Failures are not cached, and evict no answer.
+func (a *answers) once(sub string, key [32]byte, until time.Time, ask func() (claims, error)) (claims, error) {
+	got, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
+		if !a.allow(sub) {
+			return nil, errAskedOften
+		}
+		c, err := ask()
+		if err == nil {
+			a.put(sub, answered{key, c, until})
+		}
+		return c, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got.(claims), nil
+}
+
+func (a *answers) allow(sub string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.subject(sub).requests.AllowN(a.now(), 1)
+}
+
+// subject gives the entry of one person. The caller holds mu.
+func (a *answers) subject(sub string) *subject {
+	s := a.of[sub]
+	if s == nil {
+		if len(a.of) >= mostAnswers {
+			a.expire()
+		}
+		s = &subject{requests: rate.NewLimiter(requestRate, requestBurst)}
+		a.of[sub] = s
+	}
+	return s
+}
+
+// put keeps an answer. If there is no room, the subject with the most answers loses the one that was not used for
+// longest. The caller does not hold mu.
+func (a *answers) put(sub string, what answered) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.total >= mostAnswers {
+		a.expire()
+	}
+	s := a.subject(sub)
+	a.drop(s, func(k answered) bool { return k.key == what.key })
+	if len(s.kept) >= mostOfSubject {
+		a.dropOldest(s)
+	}
+	if a.total >= mostAnswers {
+		a.dropOldest(slices.MaxFunc(slices.Collect(maps.Values(a.of)), func(x, y *subject) int {
+			return len(x.kept) - len(y.kept)
+		}))
+	}
+	s.kept = append(s.kept, what)
+	a.total++
+}
+
+func (a *answers) dropOldest(s *subject) {
+	oldest := s.kept[0].key
+	a.drop(s, func(k answered) bool { return k.key == oldest })
+}
+
+func (a *answers) drop(s *subject, which func(answered) bool) {
+	a.total -= len(s.kept)
+	s.kept = slices.DeleteFunc(s.kept, which)
+	a.total += len(s.kept)
+}
+
+// expire removes answers that are too old, and subjects of which nothing is left to know. The caller holds mu.
+func (a *answers) expire() {
+	now := a.now()
+	for sub, s := range a.of {
+		a.drop(s, func(k answered) bool { return !now.Before(k.until) })
+		if len(s.kept) == 0 && s.requests.TokensAt(now) >= requestBurst {
+			delete(a.of, sub)
+		}
+	}
+}
