@@ -75,6 +75,7 @@ type volume struct {
 
 	mu    sync.Mutex // guards armed and the ballast file
 	armed bool
+	told  string // why there is no ballast, as it was logged last; empty: nothing is wrong
 
 	dayMu   sync.Mutex      // guards what follows
 	days    map[string]bool // directories of days whose names are durable
@@ -142,9 +143,10 @@ func (v *volume) arm() {
 	free, err := v.layer.free(v.dir)
 	switch {
 	case err != nil:
-		v.log.Error("cannot tell how full the disk of the recordings is", slog.Any("error", err))
+		v.tell("cannot tell how full the disk of the recordings is", err)
 		return
 	case v.armed:
+		v.told = ""
 		return
 	case v.ballast > 0:
 		if free < v.ballast+v.lowWater {
@@ -152,14 +154,22 @@ func (v *volume) arm() {
 		}
 		if err := takeSpace(v.path(ballastName), v.ballast); err != nil {
 			os.Remove(v.path(ballastName))
-			v.log.Error("no ballast on the disk of the recordings", slog.Any("error", err))
+			v.tell("no ballast on the disk of the recordings", err)
 			return
 		}
 	case free < v.lowWater:
 		return
 	}
-	v.armed = true
+	v.armed, v.told = true, ""
 	v.full.Store(false)
+}
+
+// tell logs a fault once: it is found again at each tick. The caller holds mu.
+func (v *volume) tell(what string, err error) {
+	if text := what + err.Error(); text != v.told {
+		v.told = text
+		v.log.Error(what, slog.Any("error", err))
+	}
 }
 
 // takeSpace makes the ballast. One that is whole already is kept.

@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -252,5 +253,38 @@ func TestSizesReadLikeSizes(t *testing.T) {
 		if got := sizeText(n); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestAMissingBallastIsLoggedOnceWhileItLasts: the node tries again at each tick.
+func TestAMissingBallastIsLoggedOnceWhileItLasts(t *testing.T) {
+	cfg := nodeConfig(t.TempDir())
+	cfg.Ballast = 1 << 20
+	n, _ := openNode(t, cfg)
+	said := &strings.Builder{} // written under the volume's lock
+	n.vol.mu.Lock()
+	n.vol.log = slog.New(slog.NewTextHandler(said, nil))
+	n.vol.mu.Unlock()
+	ballast := filepath.Join(cfg.Dir, ballastName)
+	for range 2 {
+		n.vol.release()
+		if err := os.Mkdir(ballast, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(ballast, "x"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			n.vol.arm()
+		}
+		if err := os.RemoveAll(ballast); err != nil {
+			t.Fatal(err)
+		}
+		n.vol.arm()
+	}
+	n.vol.mu.Lock()
+	defer n.vol.mu.Unlock()
+	if got := strings.Count(said.String(), "no ballast on the disk"); got != 2 {
+		t.Errorf("two faults are logged %d times:\n%s", got, said)
 	}
 }

@@ -25,6 +25,7 @@ type head struct {
 
 // watchBundle looks for a newer trust bundle now and then, until ctx ends, and gives it to every device at once.
 func (r *Registry) watchBundle(ctx context.Context) {
+	failed := false // at the last tick, so that a fault is logged once
 	tick := time.NewTicker(bundleEvery)
 	defer tick.Stop()
 	for {
@@ -32,9 +33,11 @@ func (r *Registry) watchBundle(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := r.PublishBundle(ctx); err != nil {
+			err := r.PublishBundle(ctx)
+			if err != nil && !failed {
 				r.cfg.Log.Warn("the trust bundle could not be read", slog.Any("error", err))
 			}
+			failed = err != nil
 		}
 	}
 }

@@ -125,3 +125,37 @@ func TestWarningsAreNoReasonToBeUnready(t *testing.T) {
 		t.Errorf("a gateway that does not answer warns: %q", got)
 	}
 }
+
+// TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts: a load balancer asks every second. People see one reference, which is
+// in the log.
+func TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts(t *testing.T) {
+	var said strings.Builder
+	var fault error
+	g := &Gateway{opt: Options{Log: slog.New(slog.NewTextHandler(&said, nil))}, needs: []*condition{
+		{name: "database", look: func(context.Context) error { return fault }}}}
+	for _, s := range []struct {
+		fault error
+		want  string // in the log
+	}{
+		{errors.New("disk I/O error"), "disk I/O error"},
+		{errors.New("database disk image is malformed"), "malformed"},
+		{nil, "ready again"},
+		{errors.New("disk I/O error"), "disk I/O error"},
+	} {
+		fault = s.fault
+		said.Reset()
+		shown := map[string]bool{}
+		for range 5 {
+			shown[strings.Join(g.unready(t.Context()), "\n")] = true
+		}
+		if n := strings.Count(said.String(), "\n"); n != 1 || !strings.Contains(said.String(), s.want) {
+			t.Errorf("%v: logged %d lines, want one with %q:\n%s", s.fault, n, s.want, said.String())
+		}
+		for text := range shown {
+			_, reference, internal := strings.Cut(text, "reference ")
+			if len(shown) != 1 || internal != (s.fault != nil) || !strings.Contains(said.String(), reference) {
+				t.Errorf("%v: shown %q, logged %s", s.fault, text, said.String())
+			}
+		}
+	}
+}

@@ -24,6 +24,8 @@ type condition struct {
 
 	mu      sync.Mutex // guards what follows
 	running *look      // a look that has not returned; nil: none
+	fault   string     // the unclassified fault that was logged last and is not over; empty: none
+	shown   string     // what people see of it: its reference is that of the log's line
 }
 
 // look is one look at a condition. Several callers may wait for it.
@@ -103,8 +105,8 @@ func (g *Gateway) unready(ctx context.Context) (why, warn []string) {
 	var all sync.WaitGroup
 	for i, c := range g.needs {
 		all.Go(func() {
-			if err := c.within(ctx, readyTime); err != nil {
-				lines[i] = c.name + ": " + g.readyText(c.name, err)
+			if text := c.say(c.within(ctx, readyTime), g.opt.Log); text != "" {
+				lines[i] = c.name + ": " + text
 			}
 		})
 	}
@@ -121,13 +123,26 @@ func (g *Gateway) unready(ctx context.Context) (why, warn []string) {
 	return why, warn
 }
 
-func (g *Gateway) readyText(part string, err error) string {
-	text, _, reference := errkind.ForPeople(err)
-	if reference != "" {
-		g.opt.Log.Error("not ready", slog.String("part", part), slog.String("reference", reference),
-			slog.Any("error", err))
+// say gives a look's result for people; empty: ready. An unclassified fault is logged when it begins or becomes another,
+// and when it ends, not for each of the requests that a load balancer sends meanwhile.
+func (c *condition) say(err error, log *slog.Logger) string {
+	var text, reference string
+	if err != nil {
+		if text, _, reference = errkind.ForPeople(err); reference == "" {
+			return text
+		}
 	}
-	return text
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil && c.fault != "":
+		log.Info("ready again", slog.String("part", c.name))
+		c.fault, c.shown = "", ""
+	case err != nil && c.fault != err.Error():
+		log.Error("not ready", slog.String("part", c.name), slog.String("reference", reference), slog.Any("error", err))
+		c.fault, c.shown = err.Error(), text
+	}
+	return c.shown
 }
 
 // ready answers whether new sessions can start, and if not, why. Warnings follow in either case.

@@ -96,8 +96,7 @@ func (s *Service) serveCallback(w http.ResponseWriter, r *http.Request) {
 		in, err = p.Finish(r.Context(), f.Flow, q)
 	}
 	if err != nil {
-		s.cfg.Log.Warn("sign-in refused", slog.String("provider", f.Provider), slog.String("addr", f.from), slog.Any("error", err))
-		s.showError(w, err, back)
+		s.showError(w, err, back, slog.String("provider", f.Provider), slog.String("addr", f.from))
 		return
 	}
 	if in.RefreshToken == "" && !f.Consent && p.AsksConsent() { // with the person's consent there may be one
@@ -167,14 +166,16 @@ type problemPage struct {
 	Text, Hint, Again string
 }
 
-// showError shows what happened in words, or a reference when it is a fault of ours.
-func (s *Service) showError(w http.ResponseWriter, err error, again string) {
+// showError shows what happened in words, or a reference when it is a fault of ours. The log gets one line of a fault,
+// of a part that is unavailable, and of every error for which the caller has more to say (more).
+func (s *Service) showError(w http.ResponseWriter, err error, again string, more ...any) {
 	text, hint, reference := errkind.ForPeople(err)
+	attrs := append(more, slog.Any("error", err))
 	switch {
 	case reference != "":
-		s.cfg.Log.Error("sign-in", slog.String("reference", reference), slog.Any("error", err))
-	case errkind.KindOf(err) == errkind.Unavailable:
-		s.cfg.Log.Warn("sign-in refused", slog.Any("error", err))
+		s.cfg.Log.Error("sign-in refused", append(attrs, slog.String("reference", reference))...)
+	case errkind.KindOf(err) == errkind.Unavailable || len(more) > 0:
+		s.cfg.Log.Warn("sign-in refused", attrs...)
 	}
 	s.pages.Write(w, page.Page{Name: "error", Status: errkind.KindOf(err).HTTP(), Title: "This did not work", Data: problemPage{page.Sentence(text), hint, again}})
 }

@@ -2,15 +2,18 @@ package login
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/idp"
+	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/testenv"
 )
 
@@ -283,5 +286,37 @@ func TestAnswersThatBelongToNoSignInAreBounded(t *testing.T) {
 	}
 	if b.Open(s.url + "/callback/builtin?state=x&code=y"); b.Status != http.StatusTooManyRequests {
 		t.Errorf("the 61st within a minute: got %d", b.Status)
+	}
+}
+
+// memo is a log that several goroutines write.
+type memo struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (m *memo) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text.Write(p)
+}
+
+func (m *memo) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text.String()
+}
+
+// TestARefusedSignInIsLoggedOnce: with a wrong client secret the provider is not set up right, which is unavailable.
+func TestARefusedSignInIsLoggedOnce(t *testing.T) {
+	s := newSite(t, func(c *oidcauth.Config) { c.ClientSecret = "another" })
+	said := &memo{}
+	s.cfg.Log = slog.New(slog.NewTextHandler(said, nil))
+	b := s.browser().Open(s.url+"/login/builtin").Submit("username", "technician", "password", password)
+	if b.Status != http.StatusServiceUnavailable {
+		t.Errorf("got %d, want 503", b.Status)
+	}
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "provider=builtin addr=127.0.0.1") {
+		t.Errorf("want one line with provider and address, got:\n%s", text)
 	}
 }
