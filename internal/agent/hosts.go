@@ -34,6 +34,7 @@ type tries struct {
 	pause time.Time // no dial before this time
 	asked bool      // a gateway asked for the pause
 	reset time.Time // when a change of the network last reset the waits
+	proxy refusedProxy
 }
 
 type hostTries struct {
@@ -48,6 +49,7 @@ type ended struct {
 	good   bool
 	lasted time.Duration // how long a good line lasted
 	err    error
+	proxy  string // URL of the proxy, as refusedProxy has it
 }
 
 // below draws a random wait from zero to bound, so that devices that lost one gateway do not reconnect together.
@@ -76,8 +78,10 @@ func (t *tries) next(hosts []string) (host string, at time.Time) {
 			host = h
 		}
 	}
-	if at = t.of(host).due; at.Before(t.pause) {
-		at = t.pause
+	for _, not := range []time.Time{t.of(host).due, t.pause, t.proxy.until} {
+		if at.Before(not) {
+			at = not
+		}
 	}
 	return host, at
 }
@@ -85,6 +89,7 @@ func (t *tries) next(hosts []string) (host string, at time.Time) {
 // end records the end of a try. After a good line the pause applies to all hosts. Otherwise all devices of a gateway
 // that restarts would connect to another one at once.
 func (t *tries) end(host string, e ended, now time.Time) {
+	t.proxy.end(e, now)
 	h := t.of(host)
 	code := wire.CloseCode(e.err)
 	if !e.good || code == wire.CloseUnknown || code == wire.CloseReplaced {
@@ -137,6 +142,9 @@ func (t *tries) networkChanged(now time.Time, asked bool) bool {
 		if !h.held || asked {
 			*h = hostTries{}
 		}
+	}
+	if asked {
+		t.proxy = refusedProxy{}
 	}
 	if !t.asked || asked || t.pause.Before(now) {
 		t.pause, t.asked = now.Add(below(changeWait)), false

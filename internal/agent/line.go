@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/agent/dial"
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/reach"
@@ -87,13 +88,23 @@ func outage(err error) string {
 	return err.Error()
 }
 
-// waitFor waits for a time, and reports whether it has come. A change of the network may bring it forward.
+// waitFor waits for a time, and reports whether it has come. A change of the network or of the proxy may bring it
+// forward.
 func (a *Agent) waitFor(ctx context.Context, t *tries, at time.Time) bool {
-	late := time.NewTimer(time.Until(at))
+	wait := time.Until(at)
+	if t.proxy.waits(time.Now()) {
+		wait = min(wait, proxyLook)
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
 	case <-late.C:
-		return true
+		if time.Until(at) <= 0 {
+			return true
+		}
+		if a.proxyChanged(&t.proxy) {
+			a.cfg.Log.Info("the proxy's setting changed, trying again")
+		}
 	case asked := <-a.changed:
 		if t.networkChanged(time.Now(), asked) {
 			a.cfg.Log.Info("the network of this device changed, trying again")
@@ -116,7 +127,8 @@ func (a *Agent) try(ctx context.Context, host string) (e ended) {
 
 // connect dials a host, proves both ends and holds the line. With foreign, the other end does not hold this key.
 func (a *Agent) connect(ctx context.Context, host string, key wire.Hash) (e ended, foreign bool) {
-	fail := func(err error) (ended, bool) { return ended{err: err}, false }
+	var d dial.Dialer
+	fail := func(err error) (ended, bool) { return ended{err: err, proxy: d.Proxy}, false }
 	d, err := a.dialer()
 	if err != nil {
 		return fail(err)

@@ -226,14 +226,19 @@ func TestProxyIsReadFromAFileForEachConnection(t *testing.T) {
 	if p.asked(g.host) == 0 {
 		t.Error("the proxy of the file was not used")
 	}
+	before := p.asked(g.host)
 	write("http://"+proxyUser+":other@"+p.addr, 0o600)
 	g.cut()
 	eventually(t, "the line is lost by the file's new password", func() bool {
 		st := d.status()
 		return st.Line != nil && !st.Line.Online
 	})
+	eventually(t, "the proxy gets the file's new password", func() bool { return p.asked(g.host) > before })
 	write(p.url(password), 0o600)
 	g.online()
+	if n := p.asked(g.host) - before; n != 2 {
+		t.Errorf("the proxy was asked %d times, want once with each password", n)
+	}
 	os.Chmod(file, 0o644)
 	out, code := d.run("doctor", "--proxy-file", file)
 	if code != 1 || !strings.Contains(out, "can be read by other users") || strings.Contains(out, password) {
