@@ -101,7 +101,8 @@ func (s *standIn) stopped() {
 		s.t.Errorf("after the stop these run: %v", left)
 	}
 	s.wants(3, "is-active", "work")
-	if log, _ := os.ReadFile(filepath.Join(s.dir, "var", "log", "units", "work")); strings.Contains(string(log), "No such") {
+	log, _ := os.ReadFile(filepath.Join(s.dir, "var", "log", "units", "work"))
+	if strings.Contains(string(log), "No such") {
 		s.t.Errorf("the unit's log: %s", log)
 	}
 }

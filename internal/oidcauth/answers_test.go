@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// TestInventedAccessTokensCostOnlyTheirSubject: a gateway that was taken over shows the signer one id token, which has no
-// at_hash, with many invented access tokens. The provider gets a bounded number of requests, the answer to the real
+// TestInventedAccessTokensCostOnlyTheirSubject: a gateway that was taken over shows the signer one id token, which has
+// no at_hash, with many invented access tokens. The provider gets a bounded number of requests, the answer to the real
 // token stays, and other people sign in.
 func TestInventedAccessTokensCostOnlyTheirSubject(t *testing.T) {
 	l := groupless(t, says(tess(nil)))

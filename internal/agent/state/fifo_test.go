@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport/sallyport/internal/readfile"
 )
 
-// TestAFIFOInPlaceOfTheOwnersFilesBlocksNothing: they are read for each session. The owner's rules and switch then allow
-// nothing.
+// TestAFIFOInPlaceOfTheOwnersFilesBlocksNothing: they are read for each session. The owner's rules and switch then
+// allow nothing.
 func TestAFIFOInPlaceOfTheOwnersFilesBlocksNothing(t *testing.T) {
 	d := newDir(t)
 	d.Owner = filepath.Join(t.TempDir(), "owner.toml")
