@@ -168,8 +168,8 @@ func unfit(d store.Device) *errkind.Error {
 // gateway or a slow site may turn away several tries.
 const comeBack = 5 * time.Minute
 
-// neighbours locates the fault when a device is offline: the gateway has just started and the device has not come back to
-// it yet, or the fault is at the device or at its whole site.
+// neighbours locates the fault when a device is offline: the gateway has just started and the device has not come back
+// yet, or the fault is at the device or at its whole site.
 func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 	if since := b.cfg.Now().Sub(b.started); since < comeBack && !b.cfg.Lines.Met(dev.FP) {
 		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.",

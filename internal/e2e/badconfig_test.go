@@ -20,7 +20,7 @@ func TestABadConfigurationGetsOneClearLineAndExit2(t *testing.T) {
 		"a bad duration":                   {`"0s"`, `"soon"`, `"soon" is not a length of time; write it as 400d, 12h or 30m`},
 		"a bad size":                       {`"16MiB"`, `"16 megs"`, `"16 megs" is not a size; write it as 500MiB or 20GiB`},
 		"a missing file":                   {"reader.age", "raeder.age", "[recording] readers_files: open " + s.Path("etc", "raeder.age") + ": no such file or directory"},
-		"a directory where a file belongs": {s.Path("etc", "reader.age"), s.Path("etc"), "[recording] readers_files: read " + s.Path("etc") + ": is a directory"},
+		"a directory where a file belongs": {s.Path("etc", "reader.age"), s.Path("etc"), "[recording] readers_files: read " + s.Path("etc") + ": not a regular file"},
 		"a missing policy":                 {"policy.toml", "police.toml", `[policy] files: nothing matches "` + s.Path("etc", "police.toml") + `"`},
 		"a missing certificate":            {`mode = "self"`, "mode = \"files\"\ncert = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"", "[tls] cert: open /nowhere/cert.pem: no such file"},
 		"a certificate that is none":       {`mode = "self"`, "mode = \"files\"\ncert = \"" + s.Path("etc", "policy.toml") + "\"\nkey = \"" + s.Path("etc", "policy.toml") + "\"", "failed to find any PEM data"},

@@ -217,7 +217,8 @@ func (e *examination) roots() *x509.CertPool {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if raw, err := readfile.Regular(filepath.Join(e.c.Site.DataDir, "tls", "ca.pem"), readfile.Most); err == nil && e.c.TLS.Mode == "self" {
+	raw, err := readfile.Regular(filepath.Join(e.c.Site.DataDir, "tls", "ca.pem"), readfile.Most)
+	if err == nil && e.c.TLS.Mode == "self" {
 		roots.AppendCertsFromPEM(raw)
 	}
 	return roots

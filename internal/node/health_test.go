@@ -126,8 +126,8 @@ func TestWarningsAreNoReasonToBeUnready(t *testing.T) {
 	}
 }
 
-// TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts: a load balancer asks every second. People see one reference, which is
-// in the log.
+// TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts: a load balancer asks every second. People see one reference, which
+// is in the log.
 func TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts(t *testing.T) {
 	var said strings.Builder
 	var fault error

@@ -123,8 +123,8 @@ func (g *Gateway) unready(ctx context.Context) (why, warn []string) {
 	return why, warn
 }
 
-// say gives a look's result for people; empty: ready. An unclassified fault is logged when it begins or becomes another,
-// and when it ends, not for each of the requests that a load balancer sends meanwhile.
+// say gives a look's result for people; empty: ready. An unclassified fault is logged when it begins or becomes
+// another, and when it ends, not for each of the requests that a load balancer sends meanwhile.
 func (c *condition) say(err error, log *slog.Logger) string {
 	var text, reference string
 	if err != nil {

@@ -316,7 +316,8 @@ func TestARefusedSignInIsLoggedOnce(t *testing.T) {
 	if b.Status != http.StatusServiceUnavailable {
 		t.Errorf("got %d, want 503", b.Status)
 	}
-	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "provider=builtin addr=127.0.0.1") {
+	text := said.String()
+	if strings.Count(text, "\n") != 1 || !strings.Contains(text, "provider=builtin addr=127.0.0.1") {
 		t.Errorf("want one line with provider and address, got:\n%s", text)
 	}
 }
