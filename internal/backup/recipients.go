@@ -69,8 +69,8 @@ func keptApart(c *config.Config, own map[string]string) error {
 		path = filepath.Join(c.Site.DataDir, "keys", "archive.txt")
 	}
 	text, err := readfile.Regular(path, readfile.Most)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the signer's user may lack the right to read it
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil // the signer's user may lack the right to read it
 	}
 	if err != nil {
 		return err

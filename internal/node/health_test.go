@@ -146,7 +146,8 @@ func TestAnUnclassifiedFaultIsLoggedOnceWhileItLasts(t *testing.T) {
 		said.Reset()
 		shown := map[string]bool{}
 		for range 5 {
-			shown[strings.Join(g.unready(t.Context()), "\n")] = true
+			why, _ := g.unready(t.Context())
+			shown[strings.Join(why, "\n")] = true
 		}
 		if n := strings.Count(said.String(), "\n"); n != 1 || !strings.Contains(said.String(), s.want) {
 			t.Errorf("%v: logged %d lines, want one with %q:\n%s", s.fault, n, s.want, said.String())

@@ -77,7 +77,8 @@ func (p *Provider) userInfo(ctx context.Context, v verified, raw, access string)
 	}
 	iat, _ := v.time("iat")
 	c, err := p.said.once(sub, key, iat.Add(p.cfg.NoRefreshAtMost), func() (claims, error) {
-		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, sub) // others may wait for this answer too
+		// Without this caller's cancellation: other callers may wait for the same answer.
+		return p.askUserInfo(context.WithoutCancel(ctx), m.UserInfo, access, sub)
 	})
 	if errors.Is(err, errAskedOften) {
 		return nil, p.askedOften()
