@@ -3,15 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // closeTime bounds the last writes of a session, which go on when everything else has stopped.
@@ -63,35 +59,24 @@ func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Sess
 // announceClose gives the steps that put the end into the log, unless the session was never announced, and then into
 // the row of the part.
 func (s *Session) announceClose(typ string, f closeFacts, record string) []func(context.Context) error {
-	var leaf uint64
-	tried := false
+	var end loggedEnd
 	return []func(context.Context) error{
 		func(ctx context.Context) (err error) {
-			if s.leaf == nil {
-				s.leaf, err = s.b.findOpen(ctx, s.rec.H0(), 256)
+			if s.leaf == nil { // an answer that was lost is no proof that nothing was announced
+				s.leaf, err = s.b.cfg.Signer.Unended(ctx, s.rec.H0())
 			}
 			if err != nil || s.leaf == nil {
 				return err
 			}
-			if tried { // an answer that did not come is no proof that nothing was written
-				found, err := s.b.findClose(ctx, *s.leaf, 256)
-				if found != nil {
-					leaf = *found
-				}
-				if found != nil || err != nil {
-					return err
-				}
-			}
-			tried = true
-			leaf, err = s.b.appendClose(ctx, typ, s.id, 0, *s.leaf, f)
+			end, err = s.b.endOnce(ctx, typ, s.id, 0, *s.leaf, f)
 			return err
 		},
 		s.keepBeginning,
 		func(ctx context.Context) error {
 			if s.leaf == nil {
-				return s.b.keepUnannounced(ctx, s.id, f, record)
+				return s.b.keepUnannounced(ctx, s.id, 0, f, record)
 			}
-			return s.b.keepClose(ctx, leaf, s.id, 0, f, record)
+			return s.b.keepClose(ctx, end, s.id, 0, record)
 		},
 	}
 }
@@ -120,107 +105,34 @@ func (s *Session) keepBeginning(ctx context.Context) error {
 	return err
 }
 
-type closeFacts struct {
-	head   [32]byte
-	seq    uint32
-	bytes  int64
-	gaps   uint64
-	reason string
-	at     time.Time
-}
-
-// appendClose announces the end of a part and gives the index of its leaf.
-func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
-	f closeFacts) (uint64, error) {
-	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
-	if err != nil {
-		return 0, fmt.Errorf("%s leaf: %w", typ, err)
-	}
-	out, err := b.cfg.Signer.Append(ctx, signer.AppendRequest{Type: typ, Ref: []uint64{open}, Body: body})
-	return out.Index, err
-}
-
-// keepClose stores where and how a part ended.
-func (b *Broker) keepClose(ctx context.Context, leaf uint64, sid id.Session, part uint32, f closeFacts,
-	record string) error {
+// keepClose stores where and how a part ended. file is the state of its container.
+func (b *Broker) keepClose(ctx context.Context, end loggedEnd, sid id.Session, part uint32, file string) error {
 	if err := b.ground(); err != nil {
 		return err
 	}
 	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
-		p.CloseLeaf, p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = &leaf, f.head, f.seq, f.bytes, f.at, record
+		p.CloseLeaf = &end.leaf
+		setEnd(p, end.facts, end.record(file))
 		return nil
 	})
 	return err
 }
 
-// keepUnannounced says in the row of a part that it has ended, though the log knows nothing of it.
-func (b *Broker) keepUnannounced(ctx context.Context, sid id.Session, f closeFacts, record string) error {
+// keepUnannounced stores the end of a part that the log does not know.
+func (b *Broker) keepUnannounced(ctx context.Context, sid id.Session, part uint32, f closeFacts, file string) error {
 	if err := b.ground(); err != nil {
 		return err
 	}
-	_, err := b.cfg.Store.ChangePart(ctx, sid, 0, func(p *store.Part) error {
-		p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = f.head, f.seq, f.bytes, f.at, record
+	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
+		setEnd(p, f, file)
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil // it did not come to that
+		return nil // the session was refused before its part was stored
 	}
 	return err
 }
 
-// findOpen looks for the open leaf of a recording among the newest entries: a signer that failed after it had
-// announced, or a crash between its answer and our row, must not leave an open leaf without an end.
-func (b *Broker) findOpen(ctx context.Context, h0 [32]byte, back uint64) (index *uint64, err error) {
-	err = b.newest(ctx, back, func(i uint64, leaf ledger.Leaf, e signer.Entry) bool {
-		body, err := ledger.ParseOpenBody(e.Body)
-		if leaf.Type != "open" || err != nil || body.H0 != h0 {
-			return false
-		}
-		index = &i
-		return true
-	})
-	return index, err
-}
-
-// findClose looks for the end of an open leaf.
-func (b *Broker) findClose(ctx context.Context, open uint64, back uint64) (found *uint64, err error) {
-	err = b.newest(ctx, back, func(i uint64, leaf ledger.Leaf, e signer.Entry) bool {
-		if leaf.Type != "close" && leaf.Type != "interrupted" || !slices.Equal(leaf.Ref, []uint64{open}) {
-			return false
-		}
-		found = &i
-		return true
-	})
-	return found, err
-}
-
-// newest shows the newest entries of the log, the last one first, until seen has what it wants.
-func (b *Broker) newest(ctx context.Context, most uint64, seen func(i uint64, leaf ledger.Leaf, e signer.Entry) bool) error {
-	size, err := b.logSize(ctx)
-	if err != nil {
-		return err
-	}
-	for i := size; i > 0 && size-i < most; i-- {
-		e, err := b.cfg.Signer.Entry(ctx, i-1)
-		if err != nil {
-			return err
-		}
-		if leaf, err := ledger.ParseLeaf(e.Leaf); err == nil && seen(i-1, leaf, e) {
-			return nil
-		}
-	}
-	return nil
-}
-
-func (b *Broker) logSize(ctx context.Context) (uint64, error) {
-	keys, err := b.cfg.Signer.Keys(ctx)
-	if err != nil {
-		return 0, err
-	}
-	note, err := b.cfg.Signer.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	cp, err := ledger.ParseCheckpoint(note, keys.LogKey)
-	return cp.Size, err
+func setEnd(p *store.Part, f closeFacts, state string) {
+	p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = f.head, f.seq, f.bytes, f.at, state
 }

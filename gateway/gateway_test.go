@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -540,34 +539,6 @@ func TestAFloodArrivesWholeAndInOrder(t *testing.T) {
 	want = strings.Repeat(want, 5000000/len(want)+1)[:5000000]
 	if got := out.shown(); got != want {
 		t.Errorf("got %d bytes, want 5,000,000 as sent", len(got))
-	}
-}
-
-func TestACrashIsSettledAtTheNextStart(t *testing.T) {
-	h := newHouse(t)
-	s, _ := h.open(h.ask("press-1"))
-	must(s.Write([]byte("typed before the crash\n")))(t)
-	crashed := t.TempDir()
-	if err := os.CopyFS(crashed, os.DirFS(filepath.Join(h.dir, "rec"))); err != nil {
-		t.Fatal(err)
-	}
-	node, cut, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: crashed, Key: h.key, LogOrigin: "test/log",
-		Readers: []age.Recipient{h.reader.Recipient()}, Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer node.Close(context.Background())
-	if len(cut) != 1 || cut[0].Session != s.ID() {
-		t.Fatalf("got %+v, want the one session", cut)
-	}
-	if err := h.newBroker().Recover(context.Background(), cut, node.Settled); err != nil {
-		t.Fatal(err)
-	}
-	if row := h.row(s.ID()); row.State != store.Closed || row.EndReason != gateway.ByGatewayCrash || row.Record != store.RecordCut {
-		t.Errorf("row: got %s %q %s", row.State, row.EndReason, row.Record)
-	}
-	if p := must(h.db.Part(context.Background(), s.ID(), 0))(t); p.CloseLeaf == nil || p.HFinal != cut[0].Head {
-		t.Error("the cut part has no interrupted leaf with its head")
 	}
 }
 

@@ -20,15 +20,17 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// deafSigner writes a close leaf and loses the answer, once.
+// deafSigner writes a close leaf and loses the answer, once. Before the caller learns of it, others write.
 type deafSigner struct {
 	signer.Signer
-	lost atomic.Int32
+	others func()
+	lost   atomic.Bool
 }
 
 func (s *deafSigner) Append(ctx context.Context, r signer.AppendRequest) (signer.Appended, error) {
 	out, err := s.Signer.Append(ctx, r)
-	if r.Type == "close" && s.lost.Add(1) == 1 {
+	if r.Type == "close" && s.lost.CompareAndSwap(false, true) {
+		s.others()
 		return signer.Appended{}, errors.New("the answer is lost")
 	}
 	return out, err
@@ -36,7 +38,7 @@ func (s *deafSigner) Append(ctx context.Context, r signer.AppendRequest) (signer
 
 func TestACloseWhoseAnswerWasLostIsNotAnnouncedTwice(t *testing.T) {
 	h := newHouse(t)
-	deaf := &deafSigner{Signer: h.signer}
+	deaf := &deafSigner{Signer: h.signer, others: func() { h.growLog(300) }}
 	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.Signer = deaf })
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -44,7 +46,7 @@ func TestACloseWhoseAnswerWasLostIsNotAnnouncedTwice(t *testing.T) {
 	s, _ := h.open(h.ask("press-1", "streams"))
 	s.Wait()
 	within(t, 20*time.Second, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
-	if got := deaf.lost.Load(); got != 1 {
+	if got := h.closes(*h.part(s.ID()).OpenLeaf); got != 1 {
 		t.Errorf("got %d close leaves, want 1", got)
 	}
 	if got := h.row(s.ID()); got.State != store.Closed {

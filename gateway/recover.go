@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
-	"time"
 
-	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -19,9 +15,13 @@ import (
 // Recover settles what a crash left behind: every recording that was cut gets its interrupted leaf, every session that
 // ran is closed. settled is told of each recording that needs no further attention.
 func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settled func(recorder.Interrupted) error) error {
+	opens, err := b.opensToLearn(ctx, cut)
+	if err != nil {
+		return err
+	}
 	var all error
 	for _, i := range cut {
-		err := b.recoverPart(ctx, i)
+		err := b.recoverPart(ctx, i, opens)
 		if err == nil {
 			err = settled(i)
 		}
@@ -29,49 +29,81 @@ func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settle
 			all = errors.Join(all, fmt.Errorf("settle session %s: %w", i.Session, err))
 		}
 	}
-	return errors.Join(all, b.closeParts(ctx), b.closeRows(ctx))
+	return errors.Join(all, b.closeParts(ctx, opens), b.closeRows(ctx))
 }
 
-func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted) error {
+// opensToLearn finds, by first hash, the open leaves of recordings that were cut and of those whose row does not have
+// it: the process may have died between the signer's answer and the row.
+func (b *Broker) opensToLearn(ctx context.Context, cut []recorder.Interrupted) (map[[32]byte]uint64, error) {
+	wanted := map[[32]byte]bool{}
+	for _, i := range cut {
+		wanted[i.H0] = true
+	}
+	parts, err := b.cfg.Store.UnclosedParts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		if p.State == store.RecordRunning && p.OpenLeaf == nil {
+			wanted[p.H0] = true
+		}
+	}
+	delete(wanted, [32]byte{}) // a damaged header
+	return b.findOpens(ctx, wanted)
+}
+
+func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted, opens map[[32]byte]uint64) error {
+	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
 	p, err := b.cfg.Store.Part(ctx, i.Session, i.Part)
 	if errors.Is(err, store.ErrNotFound) {
-		return b.recoverWithoutRow(ctx, i)
+		return b.recoverWithoutRow(ctx, i, f, opens)
 	}
 	if err != nil || p.CloseLeaf != nil {
 		return err
 	}
-	if p.OpenLeaf == nil {
-		if p.OpenLeaf, err = b.findOpen(ctx, i.H0, 10_000); err != nil || p.OpenLeaf == nil {
-			return err
-		}
-		if err := b.keepOpen(ctx, p); err != nil {
-			return err
-		}
-	}
 	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()), slog.Int64("bytes", i.Bytes))
-	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
-	leaf, err := b.endOnce(ctx, "interrupted", i.Session, i.Part, *p.OpenLeaf, f)
-	if err != nil {
-		return err
-	}
-	return b.keepClose(ctx, leaf, i.Session, i.Part, f, store.RecordCut)
+	return b.closeAs(ctx, "interrupted", p, f, store.RecordCut, opens)
 }
 
 // recoverWithoutRow ends, in the log, a recording that the database does not know: after the restore of a backup the
 // log and the recordings are newer than the rows.
-func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted) error {
-	open, err := b.findOpen(ctx, i.H0, 10_000)
+func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted, f closeFacts,
+	opens map[[32]byte]uint64) error {
+	open, ok := opens[i.H0]
+	if !ok {
+		b.cfg.Log.Warn("neither the database nor the log knows this recording: its session was never announced",
+			slog.String("file", i.File))
+		return nil
+	}
+	_, err := b.endOnce(ctx, "interrupted", i.Session, i.Part, open, f)
+	return err
+}
+
+// closeAs ends a part in the log and in its row. The row of a part that was never announced only learns that nothing
+// runs any more.
+func (b *Broker) closeAs(ctx context.Context, typ string, p store.Part, f closeFacts, file string,
+	opens map[[32]byte]uint64) error {
+	if err := b.learnOpen(ctx, &p, opens); err != nil {
+		return err
+	}
+	if p.OpenLeaf == nil {
+		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
+	}
+	end, err := b.endOnce(ctx, typ, p.Session, p.Part, *p.OpenLeaf, f)
 	if err != nil {
 		return err
 	}
-	if open == nil {
-		b.cfg.Log.Warn("a recording that neither the database nor the newest entries of the log know: "+
-			"its session was never announced, or longer ago than 10,000 entries", slog.String("file", i.File))
+	return b.keepClose(ctx, end, p.Session, p.Part, file)
+}
+
+// learnOpen completes a part and its row with the open leaf that the log has.
+func (b *Broker) learnOpen(ctx context.Context, p *store.Part, opens map[[32]byte]uint64) error {
+	open, ok := opens[p.H0]
+	if p.OpenLeaf != nil || !ok {
 		return nil
 	}
-	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
-	_, err = b.endOnce(ctx, "interrupted", i.Session, i.Part, *open, f)
-	return err
+	p.OpenLeaf = &open
+	return b.keepOpen(ctx, *p)
 }
 
 // keepOpen completes a part's row from the log.
@@ -88,7 +120,7 @@ func (b *Broker) keepOpen(ctx context.Context, p store.Part) error {
 }
 
 // closeParts announces the end of recordings that were closed, but whose close leaf the process did not live to see.
-func (b *Broker) closeParts(ctx context.Context) error {
+func (b *Broker) closeParts(ctx context.Context, opens map[[32]byte]uint64) error {
 	parts, err := b.cfg.Store.UnclosedParts(ctx)
 	if err != nil {
 		return err
@@ -98,78 +130,45 @@ func (b *Broker) closeParts(ctx context.Context) error {
 		if p.State != store.RecordRunning {
 			continue // it was never announced
 		}
-		if err := b.closePart(ctx, p); err != nil {
+		if err := b.closePart(ctx, p, opens); err != nil {
 			all = errors.Join(all, fmt.Errorf("announce the end of session %s: %w", p.Session, err))
 		}
 	}
 	return all
 }
 
-func (b *Broker) closePart(ctx context.Context, p store.Part) error {
+func (b *Broker) closePart(ctx context.Context, p store.Part, opens map[[32]byte]uint64) error {
 	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
-	if errors.Is(err, recorder.ErrOpen) || errors.Is(err, fs.ErrNotExist) {
-		// Interrupted parts are settled already; a missing part may have its end in the log.
-		return b.closeFromLog(ctx, p)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, recorder.ErrOpen): // interrupted parts are settled already
+		return b.closeFromLog(ctx, p, store.RecordCut, opens)
+	case errors.Is(err, fs.ErrNotExist):
+		return b.closeFromLog(ctx, p, store.RecordMissing, opens)
+	case err != nil:
 		return err
 	}
 	f := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: b.cfg.Now()}
-	if p.OpenLeaf == nil {
-		if p.OpenLeaf, err = b.findOpen(ctx, p.H0, 10_000); err != nil || p.OpenLeaf == nil {
-			return err
-		}
-		if err := b.keepOpen(ctx, p); err != nil {
-			return err
-		}
-	}
-	leaf, err := b.endOnce(ctx, "close", p.Session, p.Part, *p.OpenLeaf, f)
-	if err != nil {
-		return err
-	}
-	return b.keepClose(ctx, leaf, p.Session, p.Part, f, recordOf(closed))
+	return b.closeAs(ctx, "close", p, f, recordOf(closed), opens)
 }
 
 // closeFromLog takes over an end that the log has and the row does not, as after the restore of an older database.
-func (b *Broker) closeFromLog(ctx context.Context, p store.Part) error {
+func (b *Broker) closeFromLog(ctx context.Context, p store.Part, file string, opens map[[32]byte]uint64) error {
+	if err := b.learnOpen(ctx, &p, opens); err != nil {
+		return err
+	}
 	if p.OpenLeaf == nil {
-		return nil
+		f := closeFacts{head: p.HFinal, seq: p.Seq, bytes: p.Bytes, at: b.cfg.Now()}
+		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
 	}
-	found, err := b.findClose(ctx, *p.OpenLeaf, 10_000)
-	if err != nil || found == nil {
+	open, err := b.cfg.Signer.Unended(ctx, p.H0)
+	if err != nil || open != nil { // without an end, the log is not searched for it at each start
 		return err
 	}
-	e, err := b.cfg.Signer.Entry(ctx, *found)
-	if err != nil {
+	end, err := b.findEnd(ctx, *p.OpenLeaf)
+	if err != nil || end == nil {
 		return err
 	}
-	body, err := ledger.ParseCloseBody(e.Body)
-	if err != nil {
-		return err
-	}
-	f := closeFacts{head: body.HFinal, seq: body.Seq, bytes: body.Bytes, gaps: body.Gaps, reason: body.Reason,
-		at: time.UnixMilli(body.AtMS)}
-	return b.keepClose(ctx, *found, p.Session, p.Part, f, store.RecordCut)
-}
-
-// endOnce gives the end that stands in the log, if an earlier recovery or the process itself got that far, or writes it.
-func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
-	f closeFacts) (uint64, error) {
-	found, err := b.findClose(ctx, open, 10_000)
-	if err != nil {
-		return 0, err
-	}
-	if found != nil {
-		return *found, nil
-	}
-	leaf, err := b.appendClose(ctx, typ, sid, part, open, f)
-	if errkind.KindOf(err) != errkind.Conflict {
-		return leaf, err
-	}
-	if found, _ = b.findClose(ctx, open, math.MaxUint64); found == nil { // it is there, further back
-		return leaf, err
-	}
-	return *found, nil
+	return b.keepClose(ctx, *end, p.Session, p.Part, file)
 }
 
 // recordOf is what a row says of a recording that has its close.

@@ -101,6 +101,16 @@ func (c *Client) Entry(ctx context.Context, index uint64) (Entry, error) {
 	return ask[Entry](ctx, c, "entry", index)
 }
 
+// Entries implements Signer.
+func (c *Client) Entries(ctx context.Context, from uint64) ([]Entry, error) {
+	return ask[[]Entry](ctx, c, "entries", from)
+}
+
+// Unended implements Signer.
+func (c *Client) Unended(ctx context.Context, h0 wire.Hash) (*uint64, error) {
+	return ask[*uint64](ctx, c, "unended", h0)
+}
+
 // PutDevice implements Signer.
 func (c *Client) PutDevice(ctx context.Context, by Evidence, d Device) (Appended, error) {
 	return ask[Appended](ctx, c, "device", deviceCall{by, d})

@@ -36,6 +36,7 @@ func FuzzCall(f *testing.F) {
 	f.Add("seed", []byte(`{}`))
 	f.Add("head", []byte(`{"a":1}`))
 	f.Add("entry", []byte(`18446744073709551615`))
+	f.Add("entries", []byte(`18446744073709551615`))
 	f.Add("prove", []byte(`{"from":0,"to":18446744073709551615}`))
 	f.Add("consistency", []byte(`{"from":3,"to":1}`))
 	f.Fuzz(func(t *testing.T, name string, body []byte) {
@@ -65,6 +66,7 @@ func (h *house) calls() map[string][]any {
 	end, _ := ledger.CloseBody{Open: 1, Session: r.Session, Reason: "exit", AtMS: t0.UnixMilli()}.Marshal()
 	tok := Token{ID: "n", Hash: wire.Sum([]byte("n")), Principal: person("tess").Principal, Scopes: []string{ScopeSession}, Expires: t0.Add(time.Hour), Network: "10.0.0.0/8"}
 	return map[string][]any{"open": {r, byToken}, "status": {statusCall{r.H0, make([]byte, 16)}}, "bundle": {none{}}, "head": {none{}}, "current-policy": {none{}}, "keys": {none{}}, "entry": {1},
+		"entries": {1}, "unended": {r.H0},
 		"append": {AppendRequest{Type: "viewed", Ref: []uint64{0}, Body: event}, AppendRequest{Type: "shredded", Ref: []uint64{1}, Body: event}, AppendRequest{Type: "progress", Ref: []uint64{1}, Body: progress},
 			AppendRequest{Type: "close", Ref: []uint64{1}, Body: end}},
 		"prove": {spanCall{1, 2}}, "consistency": {spanCall{1, 2}}, "device": {deviceCall{ada, machine("press-3", "1")}}, "restrict": {restrictCall{machine("press-2", "2").FP, wire.StateLocked, "x"}},

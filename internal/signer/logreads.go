@@ -56,6 +56,33 @@ func (s *Service) Entry(_ context.Context, index uint64) (Entry, error) {
 	return Entry{Leaf: leaf, Nonce: nonce[:], Body: body}, err
 }
 
+// What one answer of Entries holds at most, besides its last entry. Base64 makes it longer by a third, which must stay
+// below maxCall.
+const (
+	mostEntries    = 512
+	mostEntryBytes = 1 << 20
+)
+
+// Entries implements Signer.
+func (s *Service) Entries(ctx context.Context, from uint64) ([]Entry, error) {
+	out := []Entry{}
+	head, bytes := s.log.Head().Size, 0
+	for i := from; i < head && len(out) < mostEntries && bytes < mostEntryBytes; i++ {
+		e, err := s.Entry(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+		bytes += len(e.Leaf) + len(e.Body)
+	}
+	return out, nil
+}
+
+// Unended implements Signer.
+func (s *Service) Unended(_ context.Context, h0 wire.Hash) (*uint64, error) {
+	return s.unended.of(h0), nil
+}
+
 func hashes(in [][32]byte) []wire.Hash {
 	out := make([]wire.Hash, len(in))
 	for i, h := range in {

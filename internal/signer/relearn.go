@@ -59,7 +59,7 @@ func (r *relearned) saw(typ string, body []byte) {
 
 // readLog reads the log once, and gives the sessions without an end and the revoked rights.
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
-	u := &unended{open: map[uint64]bool{}}
+	u := &unended{open: map[uint64]wire.Hash{}}
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
@@ -70,8 +70,15 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("log entry %d: %w", i, err)
 		}
-		u.saw(i, leaf.Type, leaf.Ref)
+		u.saw(i, leaf.Type, leaf.Ref, nil)
 		r.saw(leaf.Type, body)
+	}
+	for i := range u.open { // few have no end, so only their bodies are parsed
+		_, _, body, err := log.Entry(i)
+		if err != nil {
+			return nil, nil, err
+		}
+		u.saw(i, "open", nil, body)
 	}
 	return u, r, nil
 }

@@ -72,6 +72,8 @@ func calls(s Signer) map[string]call {
 		"consistency": method(func(ctx context.Context, c spanCall) ([]wire.Hash, error) {
 			return s.ProveConsistency(ctx, c.From, c.To)
 		}),
+		"entries":  method(func(ctx context.Context, from uint64) ([]Entry, error) { return s.Entries(ctx, from) }),
+		"unended":  method(func(ctx context.Context, h0 wire.Hash) (*uint64, error) { return s.Unended(ctx, h0) }),
 		"entry":    method(func(ctx context.Context, i uint64) (Entry, error) { return s.Entry(ctx, i) }),
 		"identify": method(func(ctx context.Context, by Evidence) (none, error) { return none{}, s.Identify(ctx, by) }),
 		"device": method(func(ctx context.Context, c deviceCall) (Appended,

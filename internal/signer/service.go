@@ -273,7 +273,7 @@ func (s *Service) append(ctx context.Context, typ string, ref []uint64, body []b
 	if err != nil {
 		return nil, nil, 0, cp, fmt.Errorf("append %s leaf: %w", typ, err)
 	}
-	s.unended.saw(receipt.Index, typ, ref)
+	s.unended.saw(receipt.Index, typ, ref, body)
 	leaf, err = l.Marshal()
 	return leaf, n[:], receipt.Index, receipt.Checkpoint, err
 }

@@ -156,11 +156,16 @@ type Signer interface {
 	// Bundle gives the trust bundle.
 	Bundle(ctx context.Context) (wire.Signed, error)
 
-	// Head, Prove, ProveConsistency and Entry read the log.
+	// Head, Prove, ProveConsistency, Entry and Entries read the log. Entries gives those from an index on, as many as
+	// fit into one answer, and none beyond the head.
 	Head(ctx context.Context) ([]byte, error)
 	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Entry(ctx context.Context, index uint64) (Entry, error)
+	Entries(ctx context.Context, from uint64) ([]Entry, error)
+	// Unended gives the index of the open leaf of the recording whose first hash is h0 while the log has no end of it;
+	// nil if there is none.
+	Unended(ctx context.Context, h0 wire.Hash) (*uint64, error)
 
 	// Identify checks an id token and asks userinfo while the access token is fresh: access tokens may end within
 	// minutes.

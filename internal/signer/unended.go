@@ -3,22 +3,26 @@ package signer
 import (
 	"errors"
 	"sync"
+
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // unended are the open leaves that have no end yet. Each gets exactly one: a verifier takes a second for tampering, so
 // without this a taken data plane could make an honest record fail.
 type unended struct {
 	mu   sync.Mutex
-	open map[uint64]bool // by index
+	open map[uint64]wire.Hash // by index: the recording's first hash
 }
 
-// saw notes what a leaf that stands in the log means.
-func (u *unended) saw(index uint64, typ string, ref []uint64) {
+// saw notes what a leaf in the log means. Without the body of an open leaf, its h0 is not known.
+func (u *unended) saw(index uint64, typ string, ref []uint64, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
 	case typ == "open":
-		u.open[index] = true
+		b, _ := ledger.ParseOpenBody(body)
+		u.open[index] = b.H0
 	case (typ == "close" || typ == "interrupted") && len(ref) == 1:
 		delete(u.open, ref[0])
 	}
@@ -28,15 +32,33 @@ func (u *unended) saw(index uint64, typ string, ref []uint64) {
 func (u *unended) take(open uint64) (back func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.open[open] {
+	h0, ok := u.open[open]
+	if !ok {
 		return nil, errors.New("what it ends has its end already")
 	}
 	delete(u.open, open)
-	return func() { u.saw(open, "open", nil) }, nil
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.open[open] = h0
+	}, nil
 }
 
 func (u *unended) has(open uint64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.open[open]
+	_, ok := u.open[open]
+	return ok
+}
+
+// of gives the newest open leaf of the recording with first hash h0; nil if there is none.
+func (u *unended) of(h0 wire.Hash) (index *uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i, h := range u.open {
+		if h == h0 && !h0.IsZero() && (index == nil || i > *index) {
+			index = &i
+		}
+	}
+	return index
 }

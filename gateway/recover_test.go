@@ -1,0 +1,199 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// farBack is more entries than one answer of the signer holds, many times over.
+const farBack = 12_000
+
+// growLog appends entries that belong to no session.
+func (h *house) growLog(n int) {
+	h.t.Helper()
+	body := must(ledger.EventBody{By: "test", AtMS: time.Now().UnixMilli()}.Marshal())(h.t)
+	const writers = 300 // they share the log's syncs
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range n / writers {
+				if _, err := h.signer.Append(h.t.Context(), signer.AppendRequest{Type: "viewed", Body: body}); err != nil {
+					h.t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// crash gives the recordings as the process leaves them that dies now, opened by the next one.
+func (h *house) crash() (*recorder.Node, recorder.Interrupted) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(h.dir, "rec"))); err != nil {
+		h.t.Fatal(err)
+	}
+	node, cut, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: dir, Key: h.key,
+		LogOrigin: "test/log", Readers: []age.Recipient{h.reader.Recipient()},
+		Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { node.Close(context.Background()) })
+	if len(cut) != 1 {
+		h.t.Fatalf("got %+v, want the one session", cut)
+	}
+	return node, cut[0]
+}
+
+// recovers starts the next process on the recordings of node.
+func (h *house) recovers(node *recorder.Node, cut ...recorder.Interrupted) {
+	h.t.Helper()
+	b := h.newBrokerWith(func(c *gateway.Config) { c.Recorder = node })
+	if err := b.Recover(context.Background(), cut, node.Settled); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// forgetOpen takes the open leaf out of a part's row, as if the process had died before it stored the signer's answer.
+func (h *house) forgetOpen(sid id.Session) (open uint64) {
+	h.t.Helper()
+	must(h.db.ChangePart(context.Background(), sid, 0, func(p *store.Part) error {
+		open, p.OpenLeaf, p.Retain = *p.OpenLeaf, nil, time.Time{}
+		return nil
+	}))(h.t)
+	return open
+}
+
+// told is what a part says about its leaves and its end.
+func told(p store.Part) string {
+	leaf := func(i *uint64) string {
+		if i == nil {
+			return "none"
+		}
+		return fmt.Sprint(*i)
+	}
+	return fmt.Sprintf("open %s, close %s, seq %d, %d bytes, ended %d, head %x, %s", leaf(p.OpenLeaf), leaf(p.CloseLeaf),
+		p.Seq, p.Bytes, p.Ended.UnixMilli(), p.HFinal[:4], p.State)
+}
+
+func TestACrashIsSettledAtTheNextStart(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	must(s.Write([]byte("typed before the crash\n")))(t)
+	node, cut := h.crash()
+	h.recovers(node, cut)
+	if row := h.row(s.ID()); row.State != store.Closed || row.EndReason != gateway.ByGatewayCrash || row.Record != store.RecordCut {
+		t.Errorf("row: got %s %q %s", row.State, row.EndReason, row.Record)
+	}
+	if p := h.part(s.ID()); p.CloseLeaf == nil || p.HFinal != cut.Head {
+		t.Error("the cut part has no interrupted leaf with its head")
+	}
+}
+
+func TestARecordingThatBeganFarBackInTheLogIsEndedAfterACrash(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	open := h.forgetOpen(s.ID())
+	h.growLog(farBack)
+	node, cut := h.crash()
+	h.recovers(node, cut)
+	p := h.part(s.ID())
+	if p.OpenLeaf == nil || *p.OpenLeaf != open || p.Retain.IsZero() || p.CloseLeaf == nil || p.State != store.RecordCut {
+		t.Errorf("got %s, kept until %s; want open leaf %d, its promise, and an end", told(p), p.Retain, open)
+	}
+	if got := h.closes(open); got != 1 {
+		t.Errorf("got %d ends in the log, want 1", got)
+	}
+}
+
+func TestARecordingWithoutARowThatBeganFarBackInTheLogIsEndedAfterACrash(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	open := *h.part(s.ID()).OpenLeaf
+	h.growLog(farBack)
+	node, cut := h.crash()
+	older := must(sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "older"), sqlite.Options{}))(t)
+	defer older.Close()
+	b := h.newBrokerWith(func(c *gateway.Config) { c.Store = older })
+	if err := b.Recover(t.Context(), []recorder.Interrupted{cut}, node.Settled); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.closes(open); got != 1 {
+		t.Errorf("got %d ends in the log, want 1", got)
+	}
+}
+
+// TestAnEndFarBackInTheLogIsTakenOver is a database that was restored: session and end are in the log alone.
+func TestAnEndFarBackInTheLogIsTakenOver(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	s.End("that is all")
+	s.Wait()
+	within(t, 20*time.Second, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
+	want := h.part(s.ID())
+	h.growLog(farBack)
+	h.forgetOpen(s.ID())
+	must(h.db.ChangePart(t.Context(), s.ID(), 0, func(p *store.Part) error {
+		p.CloseLeaf, p.Seq, p.Bytes, p.Ended, p.State = nil, 0, 0, time.Time{}, store.RecordRunning
+		return nil
+	}))(t)
+	h.recovers(h.node)
+	p := h.part(s.ID())
+	if got, want := told(p), told(want); got != want {
+		t.Errorf("got %s, want %s, as the log has it", got, want)
+	}
+}
+
+func TestARecordingThatWasNeverAnnouncedRunsNoMoreAfterACrash(t *testing.T) {
+	h := newHouse(t)
+	sid := must(h.Ask(t.Context(), h.ask("press-1")))(t).ID
+	rec := must(h.node.Create(t.Context(), recorder.PartConfig{Session: sid}))(t)
+	defer rec.Close(context.Background(), "test")
+	part := store.Part{Session: sid, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning}
+	if err := h.db.AddPart(t.Context(), part); err != nil {
+		t.Fatal(err)
+	}
+	node, cut := h.crash()
+	h.recovers(node, cut)
+	if p := h.part(sid); p.OpenLeaf != nil || p.CloseLeaf != nil || p.State != store.RecordCut || p.Bytes != cut.Bytes {
+		t.Errorf("got %s, want no leaf, %d bytes, and cut", told(p), cut.Bytes)
+	}
+}
+
+// TestRecoveryTakesAnEndFromTheLogAsItIs is a process that wrote the interruption, and died before the row had it.
+func TestRecoveryTakesAnEndFromTheLogAsItIs(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	at := time.Now().Add(-time.Hour)
+	said := ledger.CloseBody{Session: s.ID(), Open: *h.part(s.ID()).OpenLeaf, HFinal: [32]byte{7}, Seq: 3, Bytes: 1234,
+		Reason: gateway.ByTechnician, AtMS: at.UnixMilli()}
+	end := must(h.signer.Append(t.Context(), signer.AppendRequest{Type: "interrupted", Ref: []uint64{said.Open},
+		Body: must(said.Marshal())(t)}))(t)
+	node, cut := h.crash()
+	h.recovers(node, cut)
+	p := h.part(s.ID())
+	want := store.Part{OpenLeaf: &said.Open, CloseLeaf: &end.Index, HFinal: said.HFinal, Seq: said.Seq, Bytes: said.Bytes,
+		Ended: at, State: store.RecordCut}
+	if got, want := told(p), told(want); got != want {
+		t.Errorf("got %s, want %s, as its leaf says", got, want)
+	}
+	if row := h.row(s.ID()); row.EndReason != gateway.ByTechnician {
+		t.Errorf("got reason %q, want the one in the log", row.EndReason)
+	}
+}
