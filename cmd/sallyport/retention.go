@@ -14,21 +14,27 @@ type retentionCmd struct {
 
 type retentionReportCmd struct {
 	JSON bool   `name:"json" help:"Print JSON, for programs."`
-	By   string `enum:"month,class" default:"month" placeholder:"month|class" help:"Group by month of expiry or class."`
+	By   string `enum:"month,class" default:"month" placeholder:"month|class" help:"Sum up by the month of the date, or by class."`
 }
 
 func (*retentionReportCmd) Help() string {
-	return `When a session begins, the log promises to keep its recording until a date: the time from [recording]
-keep_at_least, as it was then. This report sums up the recordings by the month of that date. DUE counts the recordings
-whose date has passed.
+	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it was
+then. The gateway copies that date into its database. This report sums up the rows of the database by date. It reads
+neither the log nor the recordings: ` + "`sallyport sessions verify`" + ` and ` + "`sallyport-verify`" + ` do. Recordings without a row are
+not in the report, for example those made after a backup that was restored.
 
-Classes: a "routine" recording has ended, and a "running" one has not. An "unannounced" one was begun for a session that
-the log never announced, so nothing ran and no date was promised.
+DUE counts the recordings whose date has passed by the clock of the gateway. OLDEST is when the oldest recording began.
 
-This release deletes no recordings. Deletion comes with the archive. It will need two officers, and a log entry for each
-recording.
+Classes:
+  routine      The database has the recording's entry in the log and its end.
+  running      It has the entry and no end: the session runs, or the recording was missing when the gateway started.
+  unannounced  It has no entry, so it has no date. The session is being opened, or it was refused, or the gateway crashed
+               before the log announced it. A device starts nothing without the entry.
 
-Needs the duty review or administer. Sizes are those of the containers, without their slot files of about 1 KB.`
+SIZE is that of the containers as they were when they ended, without their key files of about 1 KB. A recording without
+an end counts as 0 bytes.
+
+This release deletes no recordings. Needs the duty review or administer.`
 }
 
 func (c *retentionReportCmd) Run(a *app) error {
@@ -47,7 +53,7 @@ func (c *retentionReportCmd) Run(a *app) error {
 		return a.json(r)
 	}
 	if len(r.Groups) == 0 {
-		fmt.Fprintln(a.stderr, "There are no recordings yet.")
+		fmt.Fprintln(a.stderr, "The database has no recordings.")
 		return nil
 	}
 	err = show(a, listing{}, append(r.Groups, sumOf(r.Groups)),
@@ -56,7 +62,7 @@ func (c *retentionReportCmd) Run(a *app) error {
 				size(g.DueBytes), day(g.Oldest), day(g.First)}
 		})
 	if err == nil {
-		fmt.Fprintln(a.stderr, "This is a report: this release deletes no recordings.")
+		fmt.Fprintln(a.stderr, "From the database of the gateway, not from the log. This release deletes no recordings.")
 	}
 	return err
 }

@@ -110,12 +110,13 @@ type Part struct {
 	State     string    // as for a session's record
 }
 
-// Retained sums up the recordings of one class whose retention time ends in one month.
+// Retained sums up the recordings of one class whose retention time ends in one month. It is what the rows say: the log
+// is not read.
 type Retained struct {
-	Class      string    // routine, running or unannounced
-	Month      string    // 2026-01; empty: nothing was promised
-	Recordings int       // how many
-	Bytes      int64     // size of their containers, without slot files
+	Class      string // routine; running: the row has no end; unannounced: it has no open leaf
+	Month      string // 2026-01; empty: the row has no promise
+	Recordings int
+	Bytes      int64     // 0 for a recording without an end
 	Oldest     time.Time // when the oldest began
 	First      time.Time // the earliest end of a retention time
 	Due        int       // recordings whose retention time is over

@@ -13,9 +13,8 @@ import (
 func (a *API) registerRetention() {
 	handle(a, huma.Operation{OperationID: "get-retention-report", Method: http.MethodGet,
 		Path: "/api/v1/retention/report", Tags: []string{"evidence"},
-		Summary: "From when recordings may be deleted",
-		Description: "With the duty review or administer. Nothing is deleted. " +
-			"The end of a retention time is what the log promised when the session began."}, a.retentionReport)
+		Summary:     "From when recordings may be deleted",
+		Description: "With the duty review or administer. Nothing is deleted. Each date is the gateway's copy of what the log promised when the session began. Neither the log nor the recordings are read, and recordings without a row in the database are not counted."}, a.retentionReport)
 }
 
 func (a *API) retentionReport(ctx context.Context, who *Asker, _ *nothing) (*answer[apitype.Retention], error) {

@@ -368,7 +368,7 @@ export interface paths {
         };
         /**
          * From when recordings may be deleted
-         * @description With the duty review or administer. Nothing is deleted. The end of a retention time is what the log promised when the session began.
+         * @description With the duty review or administer. Nothing is deleted. Each date is the gateway's copy of what the log promised when the session began. Neither the log nor the recordings are read, and recordings without a row in the database are not counted.
          */
         get: operations["get-retention-report"];
         put?: never;
@@ -990,14 +990,14 @@ export interface components {
         Retained: {
             /**
              * Format: int64
-             * @description size of the containers, without their slot files
+             * @description size of the containers when they ended, without their slot files; 0 for a recording without an end
              */
             bytes: number;
-            /** @description routine, running or unannounced; more classes come with holds */
+            /** @description routine: the row has an entry of the log that announces the recording, and an end; running: it has no end; unannounced: it has no such entry */
             class: string;
             /**
              * Format: int64
-             * @description recordings whose retention time is over
+             * @description recordings with an end whose retention time is over
              */
             due: number;
             /** Format: int64 */
@@ -1007,7 +1007,7 @@ export interface components {
              * @description the earliest end of a retention time
              */
             first_due?: string;
-            /** @description 2026-01, in UTC; absent where the log promises nothing */
+            /** @description 2026-01, in UTC; absent if the row has no date */
             month?: string;
             /**
              * Format: date-time
