@@ -22,6 +22,7 @@ type app struct {
 	stdout, stderr io.Writer
 	commands       *commands
 	model          *kong.Application
+	parsed         *kong.Context // nil before the arguments are read
 
 	ctx  context.Context // made by the first call of context
 	done context.CancelFunc
@@ -43,14 +44,18 @@ func (a *app) stop() {
 
 // client reaches the gateway as whoever is signed in, or with the token of SALLYPORT_TOKEN.
 func (a *app) client() (*client.Client, error) {
+	token, err := tokenOfEnvironment()
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := client.LoadConfig()
-	if err != nil && os.Getenv("SALLYPORT_TOKEN") == "" {
+	if err != nil && token == "" {
 		return nil, err
 	}
 	if cfg == nil {
 		cfg = &client.Config{}
 	}
-	o := client.Options{Gateway: a.commands.Gateway, Bearer: os.Getenv("SALLYPORT_TOKEN"), CAFile: a.commands.CA}
+	o := client.Options{Gateway: a.commands.Gateway, Bearer: token, CAFile: a.commands.CA}
 	if o.Gateway == "" {
 		o.Gateway = cfg.Gateway
 	}
@@ -67,6 +72,8 @@ func (a *app) client() (*client.Client, error) {
 			return nil, errkind.New(errkind.Signin, "you are not signed in to "+u.String()).WithHint("Run `sallyport login --gateway " + u.String() + "`.")
 		}
 		o.Bearer = login.Bearer
+	} else {
+		o.BearerFrom = tokenVariable
 	}
 	return connect(o)
 }
@@ -105,6 +112,7 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 
 // tell writes an error for people: what and why, then what to do.
 func (a *app) tell(err error) {
+	err = inOptions(err, a.parsed)
 	text, hint := err.Error(), ""
 	if e, ok := errkind.Of(err); ok {
 		text, hint = e.Text, e.Hint

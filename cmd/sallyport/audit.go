@@ -38,7 +38,8 @@ func (c *auditTailCmd) Run(a *app) error {
 		return err
 	}
 	if !c.Follow {
-		return show(a, c.listing, rows, "AT TYPE PHASE ACTOR SUBJECT LEAF", c.cells)
+		return show(a, c.listing, rows, "No event matches.",
+			"AT TYPE PHASE ACTOR SUBJECT LEAF", c.cells)
 	}
 	last := uint64(0)
 	for {

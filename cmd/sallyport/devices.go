@@ -49,9 +49,10 @@ func (c *devicesListCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/devices", q, &rows); err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "NAME STATE LINE SITE LABELS LIVE", func(d apitype.Device) []string {
-		return []string{string(d.Name), stateText(d), lineText(d), d.Site, labels(d.Labels), fmt.Sprint(d.Live)}
-	})
+	return show(a, c.listing, rows, "No device that you may see matches.",
+		"NAME STATE LINE SITE LABELS LIVE", func(d apitype.Device) []string {
+			return []string{string(d.Name), stateText(d), lineText(d), d.Site, labels(d.Labels), fmt.Sprint(d.Live)}
+		})
 }
 
 func stateText(d apitype.Device) string {

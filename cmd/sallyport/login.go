@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -152,8 +151,8 @@ func until(me apitype.Me) string {
 
 // signedInBy says how this command line shows who it is, for doctor.
 func signedInBy() string {
-	if os.Getenv("SALLYPORT_TOKEN") != "" {
-		return "SALLYPORT_TOKEN"
+	if token, err := tokenOfEnvironment(); token != "" || err != nil {
+		return tokenVariable
 	}
 	return "sallyport login"
 }

@@ -50,7 +50,7 @@ const description = `Audited remote access to machines: every session is announc
 Exit status: 0 done, 1 failed, 2 usage, 77 denied by policy, grant or owner. "shell" exits with the command's own status, 128+n after
 signal n, 255 if it failed itself.
 
-SALLYPORT_GATEWAY names the gateway; SALLYPORT_TOKEN holds an API token and goes before a sign-in.`
+SALLYPORT_GATEWAY names the gateway; SALLYPORT_TOKEN holds an API token and takes precedence over a sign-in.`
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
@@ -80,7 +80,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 	if err != nil {
 		return a.usage(err, path(err))
 	}
-	a.model = parser.Model
+	a.model, a.parsed = parser.Model, k
 	defer a.stop()
 	return a.status(k.Run(a))
 }

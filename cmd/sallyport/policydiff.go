@@ -94,9 +94,10 @@ func (c *policyHistoryCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/policy/versions", nil, &rows); err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "VERSION SINCE BY HASH REASON", func(p apitype.Policy) []string {
-		return []string{strconv.Itoa(p.Version), at(&p.At), p.By, p.SHA256, p.Reason}
-	})
+	return show(a, c.listing, rows, "There are no versions yet. `sallyport policy apply` stores one.",
+		"VERSION SINCE BY HASH REASON", func(p apitype.Policy) []string {
+			return []string{strconv.Itoa(p.Version), at(&p.At), p.By, p.SHA256, p.Reason}
+		})
 }
 
 type policyRollbackCmd struct {

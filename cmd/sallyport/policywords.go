@@ -119,9 +119,10 @@ func (c *policyMatrixCmd) Run(a *app) error {
 		_, err := a.stdout.Write(authz.MatrixCSV(rows))
 		return err
 	}
-	return show(a, listing{JSON: c.JSON}, rows, "WHO ROLE DEVICES WITHOUT-ASKING BY-ASKING EMERGENCY MUST NEVER", func(r authz.MatrixRow) []string {
-		return []string{r.Who, r.Role, r.Devices, r.Allow, r.Ask, r.Emergency, r.Must, r.Never}
-	})
+	return show(a, listing{JSON: c.JSON}, rows, "The policy has neither groups nor roles.",
+		"WHO ROLE DEVICES WITHOUT-ASKING BY-ASKING EMERGENCY MUST NEVER", func(r authz.MatrixRow) []string {
+			return []string{r.Who, r.Role, r.Devices, r.Allow, r.Ask, r.Emergency, r.Must, r.Never}
+		})
 }
 
 func (s policySource) rows(a *app) ([]authz.MatrixRow, error) {

@@ -17,8 +17,8 @@ type listing struct {
 	JSON bool `name:"json" help:"Print a JSON array, newest first, for programs."`
 }
 
-// show prints rows as JSON or as a table.
-func show[T any](a *app, l listing, rows []T, head string, line func(T) []string) error {
+// show prints rows as JSON or as a table. Without rows, the table is a sentence on standard error.
+func show[T any](a *app, l listing, rows []T, none, head string, line func(T) []string) error {
 	if l.JSON {
 		if rows == nil {
 			rows = []T{}
@@ -26,7 +26,7 @@ func show[T any](a *app, l listing, rows []T, head string, line func(T) []string
 		return a.json(rows)
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(a.stderr, "none")
+		fmt.Fprintln(a.stderr, none)
 		return nil
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)

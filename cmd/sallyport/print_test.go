@@ -26,7 +26,7 @@ func TestARowOfSomebodyElsesTextIsOneRow(t *testing.T) {
 	var table, fields, values bytes.Buffer
 	for out, write := range map[*bytes.Buffer]func(*app) error{
 		&table: func(a *app) error {
-			return show(a, listing{}, []string{text}, "WHAT", func(s string) []string { return []string{s} })
+			return show(a, listing{}, []string{text}, "", "WHAT", func(s string) []string { return []string{s} })
 		},
 		&fields: func(a *app) error { return page(a.stdout, []field{{"command", text}}) },
 		&values: func(a *app) error { return a.json([]string{text}) },

@@ -56,7 +56,7 @@ func (c *retentionReportCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "The database has no recordings.")
 		return nil
 	}
-	err = show(a, listing{}, append(r.Groups, sumOf(r.Groups)),
+	err = show(a, listing{}, append(r.Groups, sumOf(r.Groups)), "",
 		"CLASS UNTIL RECORDINGS SIZE DUE DUE-SIZE OLDEST FIRST-DUE", func(g apitype.Retained) []string {
 			return []string{g.Class, g.Month, strconv.Itoa(g.Recordings), size(g.Bytes), strconv.Itoa(g.Due),
 				size(g.DueBytes), day(g.Oldest), day(g.First)}

@@ -65,32 +65,42 @@ func (c *sessionsListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	rows, err := listSessions(a.context(), cl, q, c.Page, c.Size)
+	rows, total, err := listSessions(a.context(), cl, q, c.Page, c.Size)
 	if err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "ID DEVICE USER LOGIN STATE STARTED ENDED REASON", func(s apitype.Session) []string {
-		return []string{s.ID.String(), string(s.Device), s.User, s.Login, s.State, at(s.Started), at(s.Ended), s.Reason}
-	})
+	return show(a, c.listing, rows, c.none(total),
+		"ID DEVICE USER LOGIN STATE STARTED ENDED REASON", func(s apitype.Session) []string {
+			return []string{s.ID.String(), string(s.Device), s.User, s.Login, s.State, at(s.Started), at(s.Ended), s.Reason}
+		})
 }
 
-// listSessions reads one page, or all of them.
-func listSessions(ctx context.Context, cl *client.Client, q url.Values, page, size int) ([]apitype.Session, error) {
+// none says why the list is empty. total is how many sessions match.
+func (c *sessionsListCmd) none(total int) string {
+	if total > 0 {
+		return fmt.Sprintf("Page %d is past the end: %s on %s.", c.Page, count(total, "session"),
+			count((total+c.Size-1)/c.Size, "page"))
+	}
+	return "There are no sessions, or none that match and that you may see."
+}
+
+// listSessions reads one page, or all of them. total is how many sessions match.
+func listSessions(ctx context.Context, cl *client.Client, q url.Values, page, size int) (out []apitype.Session,
+	total int, err error) {
 	one := page > 0
 	if !one {
 		page, size = 1, 500
 	}
-	var out []apitype.Session
 	for {
 		var p apitype.SessionPage
 		q.Set("page", strconv.Itoa(page))
 		q.Set("size", strconv.Itoa(size))
 		if err := cl.Get(ctx, "/api/v1/sessions", q, &p); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		out = append(out, p.Sessions...)
 		if one || len(p.Sessions) < size {
-			return out, nil
+			return out, p.Total, nil
 		}
 		page++
 	}

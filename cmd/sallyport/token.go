@@ -57,9 +57,10 @@ func (c *tokenListCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/tokens", nil, &rows); err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "ID NAME MACHINE SCOPES FROM EXPIRES USED REVOKED", func(t apitype.Token) []string {
-		return []string{t.ID, t.Name, t.Machine, strings.Join(t.Scopes, ","), t.Network, at(&t.Expires), at(t.LastUsed), at(t.Revoked)}
-	})
+	return show(a, c.listing, rows, "You have no API tokens. `sallyport token create` makes one.",
+		"ID NAME MACHINE SCOPES FROM EXPIRES USED REVOKED", func(t apitype.Token) []string {
+			return []string{t.ID, t.Name, t.Machine, strings.Join(t.Scopes, ","), t.Network, at(&t.Expires), at(t.LastUsed), at(t.Revoked)}
+		})
 }
 
 type tokenRevokeCmd struct {

@@ -137,9 +137,10 @@ func (c *usersListCmd) Run(a *app) error {
 	for i, u := range all {
 		rows[i] = shownUser{u.Name, u.Title(), u.Email, u.Groups, u.TOTP != "", u.Disabled, u.Subject}
 	}
-	return show(a, c.listing, rows, "NAME SHOWN-AS GROUPS SECOND-FACTOR SUBJECT", func(u shownUser) []string {
-		return []string{u.Name, u.ShownAs, strings.Join(u.Groups, ","), map[bool]string{true: "yes", false: "no"}[u.SecondFactor], u.Subject}
-	})
+	return show(a, c.listing, rows, "There are no users. `sallyport users add` adds one.",
+		"NAME SHOWN-AS GROUPS SECOND-FACTOR SUBJECT", func(u shownUser) []string {
+			return []string{u.Name, u.ShownAs, strings.Join(u.Groups, ","), map[bool]string{true: "yes", false: "no"}[u.SecondFactor], u.Subject}
+		})
 }
 
 // shownUser is somebody without what nobody may read.

@@ -34,6 +34,7 @@ const maxAnswer = 64 << 20
 type Client struct {
 	base   *url.URL
 	bearer string
+	from   string      // variable that holds bearer
 	tls    *tls.Config // never given to http.Transport itself, which would add h2 to it
 	dial   reach.Dialer
 	http   *http.Client
@@ -44,6 +45,8 @@ type Options struct {
 	Gateway string // https://host[:port]; http for loopback only
 	Bearer  string // empty: nobody
 	CAFile  string // PEM, on top of the system's authorities
+	// BearerFrom is the environment variable that holds Bearer; empty: it is of a sign-in.
+	BearerFrom string
 }
 
 // New makes a client.
@@ -52,7 +55,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, bearer: o.Bearer, tls: &tls.Config{MinVersion: tls.VersionTLS12}}
+	c := &Client{base: base, bearer: o.Bearer, from: o.BearerFrom, tls: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if o.CAFile != "" {
 		if c.tls.RootCAs, err = withCA(o.CAFile); err != nil {
 			return nil, err
@@ -233,6 +236,10 @@ func (c *Client) refusal(resp *http.Response, webSocket bool) error {
 	}
 	if kind == errkind.Signin && p.Hint == "" {
 		p.Hint = "Sign in with `sallyport login`."
+	}
+	if kind == errkind.Signin && c.from != "" {
+		p.Detail = c.from + ": " + p.Detail
+		p.Hint = "`sallyport token create` makes a token. Unset " + c.from + " to use your sign-in."
 	}
 	return errkind.New(kind, p.Detail).WithHint(p.Hint).Because(&Refusal{p})
 }

@@ -17,9 +17,48 @@ import (
 func TestCommandsThatScriptsUse(t *testing.T) {
 	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
+	t.Run("an empty list says so", func(t *testing.T) { emptyLists(t, d) })
+	t.Run("mistakes are named as they were made", func(t *testing.T) { namedAsMade(t, d) })
 	t.Run("sessions end, and kill for it", func(t *testing.T) { endedByName(t, d) })
 	t.Run("sessions list, show, verify and export", func(t *testing.T) { lookedAt(t, d) })
 	t.Run("a code that was revoked, and one for another machine", func(t *testing.T) { codes(t, d) })
+}
+
+// emptyLists comes first: no session was asked for yet.
+func emptyLists(t *testing.T, d *testenv.Demo) {
+	for want, args := range map[string][]string{
+		"There are no sessions":               {"sessions", "list"},
+		"No device that you may see matches.": {"devices", "list", "--text", "nowhere"},
+		"No event matches.":                   {"audit", "tail", "--subject", "nowhere"},
+	} {
+		if got := d.Run(t, "officer", args...); got.Status != 0 || got.Out != "" || !strings.HasPrefix(got.Err, want) {
+			t.Errorf("%v: got %+v, want %q", args, got, want)
+		}
+		if got := done(t, d, "officer", append(args, "--json")...); got != "[]\n" {
+			t.Errorf("%v --json: got %q, want an empty list", args, got)
+		}
+	}
+}
+
+func namedAsMade(t *testing.T, d *testenv.Demo) {
+	for want, args := range map[string][]string{
+		"--size is less than 1":                  {"sessions", "list", "--page", "1", "--size", "0"},
+		"--text is longer than 200 characters":   {"sessions", "list", "--text", strings.Repeat("x", 201)},
+		"<device> is longer than 63 characters":  {"policy", "who-can", strings.Repeat("x", 64)},
+		"Run `sallyport sessions list --help`":   {"sessions", "list", "--page", "1", "--size", "501"},
+		"--ticket is longer than 500 characters": {"shell", "--ticket", strings.Repeat("x", 501), "press-1"},
+	} {
+		if got := d.Run(t, "officer", args...); got.Status == 0 || !strings.Contains(got.Err, want) {
+			t.Errorf("%.80v: got %+v, want %q", args, got, want)
+		}
+	}
+	cmd := d.Command(t.Context(), "officer", "sessions", "list")
+	cmd.Env = append(cmd.Env, "SALLYPORT_TOKEN=spt_unknown")
+	got := testenv.Finish(t, cmd)
+	if got.Status != 1 || !strings.Contains(got.Err, "SALLYPORT_TOKEN: this API token is unknown") ||
+		!strings.Contains(got.Err, "Unset SALLYPORT_TOKEN") {
+		t.Errorf("a token that the gateway does not know: got %+v", got)
+	}
 }
 
 func endedByName(t *testing.T, d *testenv.Demo) {
@@ -61,6 +100,10 @@ func lookedAt(t *testing.T, d *testenv.Demo) {
 	}
 	if one := list("officer", "--page", "2", "--size", "1"); len(one) != 1 || one[0].ID != all[1].ID {
 		t.Errorf("the second page of one: got %+v, want %s", one, all[1].ID)
+	}
+	if got := d.Run(t, "officer", "sessions", "list", "--page", "99"); got.Status != 0 || got.Out != "" ||
+		!strings.Contains(got.Err, "Page 99 is past the end: ") || !strings.Contains(got.Err, " on 1 page.") {
+		t.Errorf("a page past the end: got %+v", got)
 	}
 	if n := len(list("officer", "--mine")); n != 0 || len(list("technician", "--mine", "--since", "1h", "--device", "press-1")) != len(all) {
 		t.Errorf("got %d sessions of the officer's own, want none, and all of the technician's", n)
