@@ -440,6 +440,16 @@ describe('lists', () => {
     assert.notEqual(await page.locator('#sessions tbody a').first().getAttribute('href'), newest);
     await until(async () => (await page.keyboard.press('['), (await pager.textContent()).startsWith(`1 to 25 of ${of}`)), () => pager.textContent());
     await until(async () => (await page.keyboard.press(']'), (await pager.textContent()).startsWith(`26 to ${of} of ${of}`)), () => pager.textContent());
+     await page.goto(`${gw.url}/sessions?device=${refused}&page=99`);
+    await page.getByText('There is no page 99.').waitFor();
+    assert.match(await page.textContent('main'), new RegExp(`${of} sessions on ${Math.ceil(of / 25)} pages`));
+    assert.equal(await page.locator('.pager').count(), 0, 'a page past the end counts rows');
+    await page.getByRole('link', { name: 'Last page' }).click();
+    await page.waitForURL(/device=.*page=\d+$/);
+    await page.locator('#sessions tbody a').first().waitFor();
+    await page.goto(`${gw.url}/sessions?device=${refused}&page=99`);
+    await page.getByRole('link', { name: 'First page' }).click();
+    await shown('1 to 25 of ');
   }));
 
   test('are rows of two lines at most, and entries at 390', as('officer', async (page) => {

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { body, client } from '../api/client';
 import type { Device } from '../api/types';
+import { pageCount } from '../base/pages';
 import { deviceShown, needsLook, places } from '../base/session';
 import { agoText, sinceText } from '../base/time';
 import { agentVersion, count, keyDigits, matches, plural } from '../base/words';
@@ -155,7 +156,7 @@ function Fleet({ list, admin }: { list: Device[]; admin: boolean }) {
   });
   const look = list.filter(needsLook).length;
   const found = list.filter((d) => inState(d, state) && matches(text, d.name, d.site, d.fingerprint, d.serial, ...Object.entries(d.labels).map(([k, v]) => `${k}=${v}`)));
-  const pages = Math.max(1, Math.ceil(found.length / rowsAtOnce));
+  const pages = pageCount(found.length, rowsAtOnce);
   const at = Math.min(page, pages);
   const shown = found.slice((at - 1) * rowsAtOnce, at * rowsAtOnce);
   if (!list.length) {

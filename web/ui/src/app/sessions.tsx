@@ -1,9 +1,10 @@
 // Sessions: a list with filters. Everybody sees their own; who reviews, approves or administers sees all.
 import { body, client } from '../api/client';
 import type { Session } from '../api/types';
+import { pageCount, pageOf, pastEnd, rowsText, turned } from '../base/pages';
 import { isLive, places, recordShown, stateShown } from '../base/session';
 import { lengthText } from '../base/time';
-import { bytes, count, plural } from '../base/words';
+import { bytes, plural } from '../base/words';
 import { now } from '../ui/clock';
 import { useData } from '../ui/data';
 import { typing, useKeys, useListKeys } from '../ui/keyboard';
@@ -35,9 +36,12 @@ export default function Sessions({ me, at }: PageProps) {
   useTitle(title);
   useListKeys();
   const q = at.searchParams;
-  const ask = { text: q.get('text') ?? '', device: q.get('device') ?? '', user: q.get('user') ?? '', site: q.get('site') ?? '', state: q.get('state') ?? '', days: q.get('days') ?? '', page: Number(q.get('page') ?? 1) || 1 };
+  const ask = { text: q.get('text') ?? '', device: q.get('device') ?? '', user: q.get('user') ?? '', site: q.get('site') ?? '', state: q.get('state') ?? '', days: q.get('days') ?? '', page: pageOf(q.get('page')) };
   const list = useData(() => body(client.GET('/api/v1/sessions', { params: { query: query(ask) } })), [at.search], 5000);
-  const turn = (by: number) => list.data && ask.page + by >= 1 && ask.page + by <= pages(list.data.total) && go(address({ ...ask, page: ask.page + by }));
+  const turn = (by: number) => {
+    const page = list.data && turned(ask.page, by, list.data.total, size);
+    if (page) go(address({ ...ask, page }));
+  };
   useKeys(
     (e) => {
       if (typing(e) || e.ctrlKey || e.altKey || e.metaKey) return;
@@ -49,7 +53,7 @@ export default function Sessions({ me, at }: PageProps) {
     },
     [at.search, list.data?.total],
   );
-  const filtered = !!(ask.text || ask.device || ask.user || ask.site || ask.state || ask.days);
+  const filtered = isFiltered(ask);
   const wide = title !== 'My sessions';
   return (
     <main id="main" class="page">
@@ -63,11 +67,11 @@ export default function Sessions({ me, at }: PageProps) {
       <Filters ask={ask} wide={wide} known={list.data?.sessions ?? []} key={at.search} />
       {list.failure && <Failed failure={list.failure} what="Sessions could not be read." retry={list.reload} />}
       {!list.data && !list.failure && <Loading lines={8} />}
-      {list.data && (list.data.sessions.length ? <Table list={list.data.sessions} wide={wide} /> : <None filtered={filtered} wide={wide} />)}
-      {list.data && list.data.total > 0 && (
+      {list.data && (list.data.sessions.length ? <Table list={list.data.sessions} wide={wide} /> : <Nothing ask={ask} total={list.data.total} wide={wide} />)}
+      {list.data && list.data.sessions.length > 0 && (
         <div class="pager">
           <span>
-            {count((ask.page - 1) * size + 1)} to {count((ask.page - 1) * size + list.data.sessions.length)} of {count(list.data.total)}
+            {rowsText(ask.page, list.data.sessions.length, list.data.total, size)}
             <span class="keys">
               {' '}
               · <kbd>J</kbd> <kbd>K</kbd> move · <kbd>Enter</kbd> open
@@ -78,7 +82,7 @@ export default function Sessions({ me, at }: PageProps) {
               <button class="btn" type="button" disabled={ask.page <= 1} onClick={() => turn(-1)}>
                 Newer
               </button>
-              <button class="btn" type="button" disabled={ask.page >= pages(list.data.total)} onClick={() => turn(1)}>
+              <button class="btn" type="button" disabled={!turned(ask.page, 1, list.data.total, size)} onClick={() => turn(1)}>
                 Older
               </button>
             </div>
@@ -99,7 +103,7 @@ interface Ask {
   page: number;
 }
 
-const pages = (total: number) => Math.max(1, Math.ceil(total / size));
+const isFiltered = (a: Ask) => !!(a.text || a.device || a.user || a.site || a.state || a.days);
 
 function query(a: Ask) {
   const days = Number(a.days);
@@ -182,6 +186,25 @@ function Filters({ ask, wide, known }: { ask: Ask; wide: boolean; known: Session
         Search
       </button>
     </form>
+  );
+}
+
+/** Why there are no rows. */
+function Nothing({ ask, total, wide }: { ask: Ask; total: number; wide: boolean }) {
+  const past = pastEnd(ask.page, total, size, 'session');
+  if (!past) return <None filtered={isFiltered(ask)} wide={wide} />;
+  return (
+    <Empty title={past.title}>
+      <p>{past.text}</p>
+      <div class="btns">
+        <a class="btn" href={address({ ...ask, page: pageCount(total, size) })}>
+          Last page
+        </a>
+        <a class="btn" href={address({ ...ask, page: 1 })}>
+          First page
+        </a>
+      </div>
+    </Empty>
   );
 }
 
