@@ -139,24 +139,43 @@ func TestARecordingWithoutARowThatBeganFarBackInTheLogIsEndedAfterACrash(t *test
 	}
 }
 
-// TestAnEndFarBackInTheLogIsTakenOver is a database that was restored: session and end are in the log alone.
-func TestAnEndFarBackInTheLogIsTakenOver(t *testing.T) {
-	h := newHouse(t)
+// restoredRow ends a session, and takes its leaves and its end out of its row, as the restore of an older database does.
+// It gives the row as it was.
+func (h *house) restoredRow() store.Part {
+	h.t.Helper()
 	s, _ := h.open(h.ask("press-1"))
 	s.End("that is all")
 	s.Wait()
-	within(t, 20*time.Second, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
-	want := h.part(s.ID())
-	h.growLog(farBack)
+	within(h.t, 20*time.Second, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
+	was := h.part(s.ID())
 	h.forgetOpen(s.ID())
-	must(h.db.ChangePart(t.Context(), s.ID(), 0, func(p *store.Part) error {
+	must(h.db.ChangePart(context.Background(), s.ID(), 0, func(p *store.Part) error {
 		p.CloseLeaf, p.Seq, p.Bytes, p.Ended, p.State = nil, 0, 0, time.Time{}, store.RecordRunning
 		return nil
-	}))(t)
+	}))(h.t)
+	return was
+}
+
+func TestAnEndFarBackInTheLogIsTakenOver(t *testing.T) {
+	h := newHouse(t)
+	want := h.restoredRow()
+	h.growLog(farBack)
 	h.recovers(h.node)
-	p := h.part(s.ID())
-	if got, want := told(p), told(want); got != want {
+	if got, want := told(h.part(want.Session)), told(want); got != want {
 		t.Errorf("got %s, want %s, as the log has it", got, want)
+	}
+}
+
+func TestARecordingThatIsGoneIsCalledMissing(t *testing.T) {
+	h := newHouse(t)
+	want := h.restoredRow()
+	if err := os.Remove(filepath.Join(h.dir, "rec", recorder.Place(want.Session, 0, want.Started))); err != nil {
+		t.Fatal(err)
+	}
+	h.recovers(h.node)
+	want.State = store.RecordMissing
+	if got, want := told(h.part(want.Session)), told(want); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

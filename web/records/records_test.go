@@ -244,7 +244,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "A"},
-		"never announced":                   {func(t *testing.T, r *recorded) { r.parts[0].OpenLeaf = nil }, "never announced"},
+		"never announced":                   {func(t *testing.T, r *recorded) { r.parts[0].OpenLeaf = nil }, "no entry of the log"},
 		"no close in the log":               {func(t *testing.T, r *recorded) { r.parts[0].CloseLeaf = nil }, "no close"},
 		"the close taken for the open leaf": {func(t *testing.T, r *recorded) { r.parts[0].OpenLeaf = r.parts[0].CloseLeaf }, "is of type close"},
 		"a leaf beyond the log":             {func(t *testing.T, r *recorded) { n := uint64(99); r.parts[0].CloseLeaf = &n }, "beyond the log"},

@@ -135,7 +135,7 @@ func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoi
 				Text: "the session is being opened, and the log has not announced its recording"})
 			return errNotYet
 		}
-		v.bad("log", "open leaf", "part %d was never announced in the log", p.Part)
+		v.bad("log", "open leaf", "the database has no entry of the log that announces part %d", p.Part)
 		return errWrong
 	}
 	body, err := r.leaf(ctx, v, log, *p.OpenLeaf, "open")

@@ -158,7 +158,7 @@ function Filters({ ask, wide, known }: { ask: Ask; wide: boolean; known: Session
   const name = (of: 'site' | 'user', label: string, all: string) => (
     <div class="field">
       <label for={'f-' + of}>{label}</label>
-      <input id={'f-' + of} name={of} list={'seen-' + of} placeholder={all} autocomplete="off" defaultValue={ask[of]} onChange={(e) => e.currentTarget.form!.requestSubmit()} />
+      <input id={'f-' + of} name={of} list={'seen-' + of} placeholder={all} maxLength={200} autocomplete="off" defaultValue={ask[of]} onChange={(e) => e.currentTarget.form!.requestSubmit()} />
       <datalist id={'seen-' + of}>
         {[...seen[of]].sort().map((n) => (
           <option value={n} key={n} />
@@ -170,12 +170,12 @@ function Filters({ ask, wide, known }: { ask: Ask; wide: boolean; known: Session
     <form class={wide ? 'filters many' : 'filters'} role="search" aria-label="Sessions" onSubmit={submit}>
       <div class="field grow">
         <label for="q">Machine, person, login, reason or ticket</label>
-        <input id="q" name="text" type="search" defaultValue={ask.text} />
+        <input id="q" name="text" type="search" maxLength={200} defaultValue={ask.text} />
       </div>
       {ask.device && (
         <div class="field">
           <label for="f-device">Machine</label>
-          <input id="f-device" name="device" defaultValue={ask.device} />
+          <input id="f-device" name="device" maxLength={63} defaultValue={ask.device} />
         </div>
       )}
       {wide && name('site', 'Customer', 'All customers')}
