@@ -22,9 +22,10 @@ suite() { # name, file for "passed failed", command…: tests that count themsel
 formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
 units() { (cd web/ui && npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$tmp/units.json"); node -p 'const r=JSON.parse(require("fs").readFileSync(process.argv[1]));`${r.numPassedTests} ${r.numFailedTests+r.numFailedTestSuites}`' "$tmp/units.json" >"$tmp/units"; }
 each() { for dir in . tests/cedar tests/dex; do (cd "$dir" && "$@") || return 1; done; } # module
+# Tests wait more than they compute, so more of them run at once than there are processors.
 gotests() { # directory of a module: its tests, counted one by one
   local p f
-  go -C "$1" test -json -tags "$tags" -timeout 20m ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
+  go -C "$1" test -json -tags "$tags" -timeout 20m -p 3 -parallel 4 ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
   if read -r p f <"$tmp/go" && [ $((p + f)) -gt 0 ]; then count "$p" "$f"; else echo "FAIL  no test of $1 ran"; count 0 1; fi
   rm -f "$tmp/go"
 }
