@@ -94,7 +94,7 @@ func copyFile(from, to string) (Entry, error) {
 		err = os.Rename(to+partSuffix, to)
 	}
 	if err != nil {
-		os.Remove(to + partSuffix) // on a full disk it takes the last space
+		os.Remove(to + partSuffix) // an unfinished copy would keep a full disk full
 	}
 	return Entry{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
@@ -125,6 +125,6 @@ func entryOf(path, name string, plain int64) (Entry, error) {
 	return Entry{Path: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil)), Plain: plain}, err
 }
 
-// errGone says that a recording's file was moved or removed since the walk. A file that is missing in the backup itself
-// is another fault: with it taken for this one, the set would lack recordings and look complete.
+// errGone says that the source of a recording's file was moved or removed after the walk found it. A file that is
+// missing in the backup itself is another error: if both were skipped, the set would lack recordings and look complete.
 var errGone = errors.New("the file was moved or removed while the backup was made")

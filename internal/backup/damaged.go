@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// judge refuses a set with damaged files. If the caller chose to go on without damaged recordings, those are noted
-// instead.
+// judge refuses a set with damaged files. With WithoutDamaged it refuses only damage to other files than those of
+// recordings, and notes in s which files of recordings to leave out.
 func (t Target) judge(s *Set, damaged []Problem) error {
 	others := slices.DeleteFunc(slices.Clone(damaged), func(p Problem) bool {
 		_, ok := recordingName(s.Name(), p.Path)
@@ -25,8 +25,8 @@ func (t Target) judge(s *Set, damaged []Problem) error {
 	}
 	err := problems(s.dir, damaged)
 	if k, ok := errkind.Of(err); ok {
-		return k.WithHint(k.Hint + " Only recordings are damaged: --without-damaged-recordings restores everything else and " +
-			"lists what is missing.")
+		return k.WithHint(k.Hint + " Only recordings are damaged: --without-damaged-recordings restores everything " +
+			"else and lists the recordings that are missing.")
 	}
 	return err
 }

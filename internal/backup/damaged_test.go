@@ -85,7 +85,8 @@ func TestADirectoryThatIsNotEmptyIsRefusedWithTheCommandThatEmptiesIt(t *testing
 	h.make(1)
 	c := *h.Config
 	c.Site.DataDir = filepath.Join(t.TempDir(), "data")
-	for _, name := range []string{"keys", restoring, "lost+found"} { // of a start before the restore, and an interrupted one
+	for _, name := range []string{"keys", restoring, "lost+found"} {
+		// keys is of a start before the restore, restoring of an interrupted restore.
 		must(t, os.MkdirAll(filepath.Join(c.Site.DataDir, name), 0o700))
 	}
 	for _, name := range []string{"gateway.db", "keys/noise.key"} {

@@ -103,7 +103,7 @@ func TestAReadOnlyBackupDirectoryIsNamedWithTheNextStep(t *testing.T) {
 	h.wantWhole()
 }
 
-// Below the mount point everything can be written again, so only the set's sealed files would be missing.
+// After the disk is unmounted, the backup could go on below the mount point. The set would lack only its sealed files.
 func TestABackupDiskThatIsUnmountedInTheMiddleFailsTheBackup(t *testing.T) {
 	h := newHouse(t)
 	h.record("running") // its copy lies in the set, whose directory would be made anew

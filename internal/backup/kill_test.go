@@ -93,7 +93,7 @@ func TestABackupThatIsKilledAtAnyTimeLeavesOnlyCompleteSets(t *testing.T) {
 	h.afterKills()
 }
 
-// Each call that gives a file its name or takes it away is a step after which a crash may find the backup.
+// A crash may come before or after each system call that renames or removes a file.
 func TestABackupThatIsKilledBeforeARenameOrRemovalLeavesOnlyCompleteSets(t *testing.T) {
 	h := newHouse(t)
 	_, end := h.record("open")
@@ -113,7 +113,8 @@ func TestABackupThatIsKilledBeforeARenameOrRemovalLeavesOnlyCompleteSets(t *test
 	h.afterKills()
 }
 
-// killedBefore runs a backup that is killed when it makes a system call for the nth time. Done means that it made fewer.
+// killedBefore runs a backup that is killed when it makes a system call for the nth time. done means that the backup
+// finished, with fewer such calls.
 func (h *house) killedBefore(call string, n int) (done bool) {
 	h.t.Helper()
 	cmd := h.child()

@@ -12,18 +12,19 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 )
 
-// Last names the newest complete set of one archive. It lies beside the files that were backed up, because the
-// configuration does not say where backups are. A restore leaves it out: nothing was backed up from there yet.
+// Last names the newest complete set of one archive. It is stored as last-backup.json beside the files that were backed
+// up, because the configuration does not say where backups are. It is not part of a backup: a restored directory has
+// not been backed up yet.
 type Last struct {
-	Made        time.Time `json:"made"`
-	To          string    `json:"to"` // directory that --to named
-	Set         string    `json:"set"`
-	Fingerprint string    `json:"fingerprint"`
+	Made        time.Time `json:"made"`        // when the backup began
+	To          string    `json:"to"`          // absolute path of the directory given to --to
+	Set         string    `json:"set"`         // name of the set
+	Fingerprint string    `json:"fingerprint"` // of the set, see Set
 }
 
 const lastName = "last-backup.json"
 
-// lastPath is in the directory of the archive's own user, who makes the backup.
+// lastPath gives the path of last-backup.json: in a directory that the user who makes the backup can write.
 func (p place) lastPath() string {
 	if p.kind == Signer {
 		return filepath.Join(p.signerDir(), lastName)
@@ -31,8 +32,8 @@ func (p place) lastPath() string {
 	return filepath.Join(p.dir, lastName)
 }
 
-// ReadLast gives the newest complete set of an archive, or nil if none was made since the directory was begun or
-// restored.
+// ReadLast gives the newest complete set of an archive by last-backup.json. It returns nil without an error if no
+// backup was made since the directory was created or restored. A file that cannot be read or parsed is an error.
 func ReadLast(c *config.Config, kind Kind) (*Last, error) {
 	p := gatewayPlace(c)
 	if kind == Signer {
@@ -52,7 +53,8 @@ func ReadLast(c *config.Config, kind Kind) (*Last, error) {
 	return &l, nil
 }
 
-// Newest gives the time of the newest complete set of an archive in dir. Its manifest is checked, its files are not.
+// Newest gives the time at which the newest complete set of an archive in dir was made. dir is the directory given to
+// `sallyport backup --to`. It checks the manifest, but not the files. Its errors are those of Open.
 func Newest(dir string, kind Kind) (time.Time, error) {
 	s, err := Open(dir, kind, "")
 	if err != nil {
@@ -61,7 +63,7 @@ func Newest(dir string, kind Kind) (time.Time, error) {
 	return s.Manifest.Made, s.Close()
 }
 
-// note writes the set that was just made beside its source, for doctor and the metrics.
+// note writes last-backup.json for the new set, which doctor and the metrics read.
 func (b *maker) note() error {
 	to, err := filepath.Abs(b.o.To)
 	if err != nil {
@@ -69,7 +71,8 @@ func (b *maker) note() error {
 	}
 	l := Last{Made: b.m.Made, To: to, Set: b.m.name(), Fingerprint: b.out.Fingerprint}
 	if err := l.write(b.p.lastPath()); err != nil {
-		return fmt.Errorf("the backup is complete, but doctor will not know of it: %w", err)
+		return fmt.Errorf("the backup is complete, but last-backup.json cannot be written, so doctor and the metrics "+
+			"do not show it: %w", err)
 	}
 	return nil
 }

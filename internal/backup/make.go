@@ -32,7 +32,7 @@ type Result struct {
 	Kind        Kind     `json:"kind"`
 	Dir         string   `json:"dir"`               // directory of the archive
 	Set         string   `json:"set"`               // name of the set
-	Fingerprint string   `json:"fingerprint"`       // hexadecimal SHA-256 of the manifest, which has that of every file
+	Fingerprint string   `json:"fingerprint"`       // hexadecimal SHA-256 of the manifest, which names that of each file
 	Files       int      `json:"files"`             // named in the manifest
 	Copied      int      `json:"copied"`            // files of recordings copied
 	Kept        int      `json:"kept"`              // files of recordings that an earlier set has already
@@ -42,7 +42,7 @@ type Result struct {
 	Unnamed     []string `json:"unnamed,omitempty"` // files that no rule names, so that they are not in the backup
 }
 
-// maker makes one set.
+// maker makes one set of an archive.
 type maker struct {
 	c     *config.Config
 	p     place
@@ -77,13 +77,13 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 	defer b.held.Close()
 	defer func() { b.temp.remove() }()
 	if err := b.run(ctx); err != nil {
-		os.RemoveAll(b.set) // otherwise a full disk stays full until the next backup, which removes it again if this fails
+		os.RemoveAll(b.set) // it would keep a full disk full; what cannot be removed now, the next backup removes
 		return nil, b.worded(err)
 	}
 	return &b.out, errors.Join(b.note(), b.prune())
 }
 
-// run makes the set, up to its name.
+// run makes the set; its last step gives the set the name of a complete one.
 func (b *maker) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{b.secrets, b.since, b.database, b.stamp, b.recordings, b.finish} {
 		if err := ctx.Err(); err != nil {

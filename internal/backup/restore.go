@@ -40,7 +40,8 @@ type Target struct {
 	Config  *config.Config // names the directories
 	LogFrom string         // directory of a copy of the log; empty: [ledger] second_copy
 
-	// WithoutDamaged leaves out damaged files of recordings instead of refusing the whole set. Nothing else may be damaged.
+	// WithoutDamaged leaves out damaged files of recordings instead of refusing the whole set. Damage to any other file is
+	// refused all the same.
 	WithoutDamaged bool
 }
 

@@ -83,7 +83,7 @@ var signerRules = []Rule{
 	{logStaged + "/**", Never, "a log that is being restored from its copy"},
 	{"restored.json", Never, "describes the restore of this directory"},
 	{"restored.json.new", Never, "half-written"},
-	{lastName + "*", Never, "of this directory's own past"},
+	{lastName + "*", Never, "describes the backups of this directory"},
 	{restoring + "/**", Never, "a restore that did not finish"},
 }
 

@@ -25,7 +25,8 @@ func (b *maker) prepare() (err error) {
 	if _, err := os.Stat(filepath.Join(b.p.dir, "DEMO")); err == nil {
 		return errkind.New(errkind.Usage, b.p.dir+" is a demo's data, which needs no backup")
 	}
-	if err := Unfinished(b.p.dir); err != nil { // such a set would look complete, and an older one would go for it
+	// A set made from half a restore would look complete, and prune would remove an older one for it.
+	if err := Unfinished(b.p.dir); err != nil {
 		return err
 	}
 	if _, err := os.ReadDir(b.p.dir); errors.Is(err, os.ErrPermission) {
@@ -50,7 +51,7 @@ func (b *maker) prepare() (err error) {
 	return nil
 }
 
-// lock takes the archive for this backup alone.
+// lock makes the archive's directories and locks the archive, so that no other backup writes to it.
 func (b *maker) lock() (err error) {
 	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
 		return b.unwritable(err)
@@ -65,8 +66,9 @@ func (b *maker) lock() (err error) {
 	return nil
 }
 
-// mounted reports whether the archive is still the one that was locked. Below a mount point whose disk is gone,
-// directories would be made anew, and the set would look complete without the files written before.
+// mounted returns an error if the archive's directory is no longer the one that was locked. After its disk was
+// unmounted, the backup would go on in new directories below the mount point, and the set would look complete without
+// the files that are on the disk.
 func (b *maker) mounted() error {
 	held, err := b.held.Stat()
 	if err != nil {
@@ -79,7 +81,7 @@ func (b *maker) mounted() error {
 	return nil
 }
 
-// unwritable names the next step for a directory that cannot be written.
+// unwritable adds the next step to an error of making or locking the archive's directories.
 func (b *maker) unwritable(err error) error {
 	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o USER " + b.o.To
 	switch {
@@ -91,21 +93,21 @@ func (b *maker) unwritable(err error) error {
 	return errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).WithHint(hint)
 }
 
-// worded names the next step after a disk refused to be written.
+// worded adds the archive's name to an error of run, and the next step if the disk is full.
 func (b *maker) worded(err error) error {
 	err = fmt.Errorf("backup of the %s: %w", b.p.kind, err)
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG} {
 		if errors.Is(err, full) {
 			return errkind.New(errkind.Unavailable, err.Error()).
-				WithHint("Nothing of this set is left, and earlier sets are unchanged. Free space on that disk, or keep fewer " +
-					"sets (--keep), then run this again.")
+				WithHint("The unfinished set was removed, and earlier sets are unchanged. Free space on that disk, for " +
+					"example by removing its oldest sets, then run this again.")
 		}
 	}
 	return err
 }
 
-// earlier gives the recordings that complete sets share, as the newest of those sets names them. A set that cannot be
-// read counts for nothing; what only it names may be copied again.
+// earlier gives the recordings that complete sets share, as the newest of those sets names them. It skips a set whose
+// manifest cannot be read, so recordings that only this set names may be copied again.
 func (b *maker) earlier() map[string]Entry {
 	out := map[string]Entry{}
 	root, err := os.OpenRoot(b.dir)
@@ -131,7 +133,7 @@ func (b *maker) earlier() map[string]Entry {
 	return out
 }
 
-// prune removes the oldest sets. Recordings stay: nothing deletes them at the gateway either.
+// prune removes the oldest sets above Keep. It leaves the recordings, because the gateway does not delete any either.
 func (b *maker) prune() error {
 	root, err := os.OpenRoot(b.dir)
 	if err != nil {
@@ -140,14 +142,15 @@ func (b *maker) prune() error {
 	defer root.Close()
 	all, err := sets(root)
 	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
-		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
+		if all[0] != b.m.name() { // after a wrong clock, the new set's name may be the oldest
 			err = removeSet(root, all[0])
 		}
 	}
 	return err
 }
 
-// removeSet takes the name of a complete set away first: a crash in the middle must not leave half of a set under it.
+// removeSet first gives the set the suffix of an unfinished one, because a crash during the removal must not leave part
+// of a set under the name of a complete one.
 func removeSet(root *os.Root, set string) error {
 	path := setsDir + "/" + set
 	if err := root.Rename(path, path+partSuffix); err != nil {
