@@ -71,7 +71,7 @@ func (h *sensorHouse) steps() []step {
 			cert, _ := h.pair(t, "localhost", 300*24*time.Hour)
 			h.put(t, h.Path("etc/tls/cert.pem"), "CERTIFICATE", cert)
 		}, "private key does not match public key"),
-		renewal("it has ended", func(t *testing.T) { h.issue(t, "localhost", -24*time.Hour) }, "ended on "),
+		renewal("it has ended", func(t *testing.T) { h.issue(t, "localhost", -24*time.Hour) }, "expired on "),
 		renewal("it names another host", func(t *testing.T) { h.issue(t, "other.example", 300*24*time.Hour) },
 			"does not name localhost"),
 		{

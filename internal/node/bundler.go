@@ -27,7 +27,8 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 				WithHint("Try again in a few seconds.")
 		}
 		if p.OpenLeaf == nil {
-			return errkind.New(errkind.Conflict, "the database has no entry of the log that announces this session, so there is no evidence to export").
+			return errkind.New(errkind.Conflict, "the database has no entry of the log that announces this session, "+
+				"so there is no evidence to export").
 				WithHint("`sallyport sessions show` says what became of it.")
 		}
 		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Started: p.Started})

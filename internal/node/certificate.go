@@ -25,9 +25,11 @@ type Certificate struct {
 	log       *slog.Logger
 	now       func() time.Time
 
-	files condition // reads them: one look at a time, which all handshakes share
-	seen  string    // the files at the last look, see stamp; of the look that runs
-	again time.Time // refused files are read again after this, even if unchanged; of the look that runs
+	files condition // looks at the files: one look at a time, whose result all waiting handshakes share
+
+	// Only the look that runs uses these two.
+	seen  string    // state of the files at the last look, see stamp
+	again time.Time // refused files are read again after this time, even if unchanged
 
 	mu     sync.Mutex // guards what follows; never held while a file is read
 	served *tls.Certificate
@@ -97,8 +99,8 @@ func (f *Certificate) Served() (leaf *x509.Certificate, failed error) {
 	return served.Leaf, failed
 }
 
-// current looks at the files and gives the pair to serve. The files may lie on a disk that hangs: handshakes then get
-// the pair loaded before, and the look goes on without them.
+// current looks at the files, for certificateTime at most, and gives the pair to serve. The disk of the files may hang:
+// handshakes then get the pair loaded before, and the look goes on in the background.
 func (f *Certificate) current() (served *tls.Certificate, failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), certificateTime)
 	defer cancel()
@@ -124,7 +126,8 @@ func (f *Certificate) watch(ctx context.Context) error {
 	}
 }
 
-// look takes the files if they have changed and can be used. Only one look runs at a time.
+// look loads the pair from the files if they have changed, and serves it if it can be used. Only one look runs at a
+// time.
 func (f *Certificate) look() {
 	stamp, now := stamp(f.cert)+stamp(f.key), f.now()
 	f.mu.Lock()
@@ -161,6 +164,7 @@ func (f *Certificate) read(served *tls.Certificate, now time.Time) (tls.Certific
 	return pair, err
 }
 
+// tell logs why the pair in the files is not served.
 func (f *Certificate) tell(served *tls.Certificate, err error) {
 	_, hint, _ := errkind.ForPeople(err)
 	f.log.Error("the certificate's files cannot be used, so the certificate loaded before is still served",

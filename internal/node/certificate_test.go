@@ -89,8 +89,8 @@ func TestTheCertificateServedIsTheOneReported(t *testing.T) {
 			put(c.TLS.Key, key)
 		},
 			"private key does not match public key"},
-		{"it has ended", func() { renew("gw.example", -9*day, -day) }, "ended on "},
-		{"it begins tomorrow", func() { renew("gw.example", day, 30*day) }, "begins on "},
+		{"it has ended", func() { renew("gw.example", -9*day, -day) }, "expired on "},
+		{"it begins tomorrow", func() { renew("gw.example", day, 30*day) }, "is not valid before "},
 		{"it names another host", func() { renew("other.example", -day, 30*day) }, "does not name gw.example"},
 		{"the certificate is missing", func() { os.Remove(c.TLS.Cert) }, "the certificate's file cannot be read"},
 		{"a good one again", func() { renew("gw.example", -day, 90*day) }, ""},

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/readfile"
 )
 
-// stamp tells two states of a file apart: another file, other contents, other rights.
+// stamp describes the state of a file. It changes with the file, its content and its permissions.
 func stamp(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -27,8 +27,7 @@ func stamp(path string) string {
 	return fmt.Sprintln(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
 }
 
-// readPair reads both files. Its errors name the file at fault without its path, because strangers may read them at
-// /readyz.
+// readPair reads both files. Its errors name the file at fault without its path, because /readyz shows them to anyone.
 func readPair(cert, key string) (tls.Certificate, error) {
 	chain, err := readfile.Regular(cert, readfile.Most)
 	if err != nil {
@@ -57,14 +56,14 @@ func unreadable(what string, err error) error {
 		Because(err)
 }
 
-// usable says why clients would refuse a certificate that names its host and time wrongly.
+// usable returns an error if clients would refuse the certificate for its period of validity or its host names.
 func usable(leaf *x509.Certificate, host string, now time.Time) error {
 	why := ""
 	switch {
 	case now.After(leaf.NotAfter):
-		why = "ended on " + leaf.NotAfter.UTC().Format(time.DateOnly)
+		why = "expired on " + leaf.NotAfter.UTC().Format(time.DateOnly)
 	case now.Before(leaf.NotBefore.Add(-time.Minute)):
-		why = "begins on " + leaf.NotBefore.UTC().Format(time.DateOnly)
+		why = "is not valid before " + leaf.NotBefore.UTC().Format(time.DateOnly)
 	case host != "" && leaf.VerifyHostname(host) != nil:
 		why = "does not name " + host
 	default:

@@ -34,8 +34,8 @@ func checkCopy(c *config.Config) error {
 	return nil
 }
 
-// notLost refuses a start that would make new keys or another log in place of lost ones. It comes before each step that
-// makes a file: files would be in the way of the restore that the refusal names.
+// notLost refuses a start that would make new keys or another log in place of lost ones. It runs before a start makes
+// any file, because the restore that the refusal names needs an empty directory.
 func notLost(c *config.Config) error {
 	if err := checkCopy(c); err != nil {
 		return err

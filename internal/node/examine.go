@@ -148,8 +148,8 @@ func (e *examination) policy() (string, error) {
 		return "", err
 	}
 	if why := e.site.warned("policy"); why != "" {
-		return "", odd(why, "Apply the newest policy again: `sallyport policy apply FILE --reason TEXT`. Until then, rights that "+
-			"it took away are given again.")
+		return "", odd(why, "Apply the newest policy again: `sallyport policy apply FILE --reason TEXT`. Until then, rights "+
+			"that it withdrew are in force.")
 	}
 	return fmt.Sprintf("%d file(s) read well; after the first start the stored policy counts (`sallyport policy status`)", len(files)), nil
 }

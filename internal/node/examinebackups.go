@@ -28,8 +28,8 @@ func (e *examination) backups() {
 	e.add("backup of the signer", func() (string, error) { return lastBackup(e.c, backup.Signer, time.Now()) })
 }
 
-// lastBackup reads the newest complete set where the last backup was written. What lies there counts: a disk that was
-// replaced since holds nothing.
+// lastBackup reads the newest complete set in the directory that the last backup was written to. It does not rely on
+// last-backup.json alone, because the disk may have been replaced since.
 func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, error) {
 	last, err := backup.ReadLast(c, kind)
 	switch {
@@ -38,7 +38,7 @@ func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, erro
 	case err != nil:
 		return "", partly("not known: "+err.Error(), "The next backup writes this file again.")
 	case last == nil:
-		return "", partly("none was made since this directory was begun or restored",
+		return "", partly("none was made since this directory was created or restored",
 			"Enable the timers of docs/backup.md, or run `sallyport backup --config FILE --to DIR`.")
 	}
 	made, err := backup.Newest(last.To, kind)
@@ -47,20 +47,23 @@ func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, erro
 	}
 	if err != nil {
 		return "", partly(fmt.Sprintf("the last one was written to %s at %s and cannot be read: %v", last.To,
-			minute(last.Made), err), "Is its disk mounted? Run this as root.")
+			minute(last.Made), err), "Check that its disk is mounted, and run this as root.")
 	}
 	return aged(made, last.To, now)
 }
 
+// aged says how old a set is. A time up to an hour ahead counts as now, because two clocks may differ.
 func aged(made time.Time, dir string, now time.Time) (string, error) {
 	age := now.Sub(made)
-	text := fmt.Sprintf("the last complete one in %s was made at %s, %s ago", dir, minute(made), hours(age))
-	switch {
-	case age > backupAge:
+	text := fmt.Sprintf("the last complete one in %s was made at %s", dir, minute(made))
+	if age < -time.Hour {
+		return "", partly(text+", which is in the future",
+			"A clock was wrong when it was made, so its age is not known. Make a new one.")
+	}
+	text += fmt.Sprintf(", %s ago", hours(max(age, 0)))
+	if age > backupAge {
 		return "", partly(text, fmt.Sprintf("It should not be older than %s. `journalctl -u sallyport-backup -u "+
 			"sallyport-signer-backup` says why no newer one was made.", hours(backupAge)))
-	case age < -time.Hour:
-		return "", partly(text+": in the future", "A clock was wrong when it was made, so its age is not known. Make a new one.")
 	}
 	return text, nil
 }
@@ -74,8 +77,8 @@ func hours(d time.Duration) string {
 	return fmt.Sprintf("%d h", int(d.Hours()))
 }
 
-// backupAges gives the age in seconds of the last backup of each archive that this process may know of; infinite: none
-// was made. It reads the gateway's own disk alone: a backup's disk that hangs must not stop the metrics.
+// backupAges gives the age in seconds of the last backup of each archive whose last-backup.json this process can read;
+// +Inf if none was made. It reads only the gateway's own disk: a backup disk that hangs must not stop the metrics.
 func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	out := map[backup.Kind]float64{}
 	kinds := []backup.Kind{backup.Gateway}
@@ -84,7 +87,7 @@ func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	}
 	for _, kind := range kinds {
 		switch last, err := backup.ReadLast(c, kind); {
-		case err != nil: // doctor says why; a damaged file is written again by the next backup
+		case err != nil: // doctor says why; the next backup writes a damaged file again
 		case last == nil:
 			out[kind] = math.Inf(1)
 		default:

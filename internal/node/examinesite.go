@@ -119,7 +119,7 @@ func (e *examination) renewHint(why string) string {
 func (e *examination) dated(leaf *x509.Certificate, where string) (string, error) {
 	day := leaf.NotAfter.UTC().Format(time.DateOnly)
 	if left := time.Until(leaf.NotAfter); left < 0 {
-		return "", odd(where+"ended on "+day, "Renew it: no browser and no device can connect.")
+		return "", odd(where+"expired on "+day, "Renew it: no browser and no device can connect.")
 	} else if left < soon {
 		return "", odd(where+"good until "+day+", which is near", "Renew it; the new files are used without a restart.")
 	}

@@ -138,7 +138,7 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	for archive, age := range backupAges(g.opt.Config, time.Now()) {
 		gauge("backup_age_seconds",
-			"Since the last complete backup; +Inf: none was made. Without the archive of a separate signer.",
+			"Seconds since the last complete backup; +Inf: none was made. Not reported for a separate signer.",
 			age, "archive", string(archive))
 	}
 	v := g.rules.Version()

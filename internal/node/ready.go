@@ -19,13 +19,13 @@ const readyTime = 2 * time.Second
 // condition is a requirement of new sessions.
 type condition struct {
 	name  string
-	warns bool // it is a warning: new sessions start all the same
+	warns bool // a fault of it is only a warning: new sessions start
 	look  func(context.Context) error
 
 	mu      sync.Mutex // guards what follows
 	running *look      // a look that has not returned; nil: none
-	fault   string     // the unclassified fault that was logged last and is not over; empty: none
-	shown   string     // what people see of it: its reference is that of the log's line
+	fault   string     // text of the unclassified fault that was logged last and still lasts; empty: none
+	shown   string     // its text for people, with the reference of that log line
 }
 
 // look is one look at a condition. Several callers may wait for it.
@@ -56,8 +56,8 @@ func (g *Gateway) conditions() []*condition {
 	}
 }
 
-// newestPolicy reports a policy that is older than the one that the log names last: it may give rights that were taken
-// away. A signer that does not answer is reported by its own condition.
+// newestPolicy reports a policy that is older than the one that the log names last: it may grant rights that were
+// withdrawn. A signer that does not answer is reported by its own condition.
 func (g *Gateway) newestPolicy(ctx context.Context) error {
 	p, err := g.Signer.CurrentPolicy(ctx)
 	if err != nil || p.Newest == 0 {
@@ -123,8 +123,8 @@ func (g *Gateway) unready(ctx context.Context) (why, warn []string) {
 	return why, warn
 }
 
-// say gives a look's result for people; empty: ready. An unclassified fault is logged when it begins or becomes
-// another, and when it ends, not for each of the requests that a load balancer sends meanwhile.
+// say gives a look's result for people; empty: ready. An unclassified fault is logged when it begins, changes or ends,
+// not for each of the requests that a load balancer sends meanwhile.
 func (c *condition) say(err error, log *slog.Logger) string {
 	var text, reference string
 	if err != nil {
