@@ -2,7 +2,7 @@
 // rules.
 //
 // They are read while sessions run and handshakes wait. A FIFO in place of such a file would block its reader for good,
-// a device could have no end, and a huge file would take all memory. All of these are errors here, at once.
+// a device could have no end, and a huge file would take all memory. Regular returns an error at once in these cases.
 package readfile
 
 import (
@@ -16,14 +16,15 @@ import (
 	"syscall"
 )
 
-// Most is the size in bytes that a file of settings, keys or certificates may have.
+// Most is the largest size, in bytes, of a file of settings, keys or certificates.
 const Most = 1 << 20
 
 // ErrNotRegular is the cause when a path names a directory, FIFO, socket or device.
 var ErrNotRegular = errors.New("not a regular file")
 
-// Regular reads a regular file of at most most bytes. It follows links, as renewal hooks use them. Its errors are
-// *fs.PathError, with ErrNotRegular, the size or the system's reason as the cause. It never waits for a writer.
+// Regular reads a regular file of at most most bytes. It follows symbolic links, because renewal hooks use them. It
+// never waits for a writer. Its errors are *fs.PathError, with ErrNotRegular, the size limit or the system's error as
+// cause.
 func Regular(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO waits for a writer otherwise
 	if err != nil {
@@ -47,7 +48,8 @@ func Regular(path string, most int64) ([]byte, error) {
 	return text, nil
 }
 
-// Hint says what to do about an error of Regular: for a missing right it names the user that this process runs as.
+// Hint says what to do about an error of Regular, or of opening a file: for a missing permission it names the user that
+// this process runs as. It is empty for other errors.
 func Hint(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestOnlyARegularFileOfBoundedSizeIsRead: whatever stands in its place is refused at once, without waiting for it.
+// TestOnlyARegularFileOfBoundedSizeIsRead: anything else in its place is refused at once.
 func TestOnlyARegularFileOfBoundedSizeIsRead(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -59,7 +59,7 @@ func TestOnlyARegularFileOfBoundedSizeIsRead(t *testing.T) {
 	}
 }
 
-// TestTheHintNamesTheUser: who made the file readable for one user and started the service as another sees both.
+// TestTheHintNamesTheUser: the file may be readable for another user than the one that the service runs as.
 func TestTheHintNamesTheUser(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {
