@@ -42,7 +42,7 @@ func (a *app) stop() {
 	}
 }
 
-// client reaches the gateway as whoever is signed in, or with the token of SALLYPORT_TOKEN.
+// client makes a client of the gateway with the API token of SALLYPORT_TOKEN, or else with the person's sign-in.
 func (a *app) client() (*client.Client, error) {
 	token, err := tokenOfEnvironment()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 const tokenVariable = "SALLYPORT_TOKEN"
 
 // tokenOfEnvironment gives the API token of the environment, without the line break that a file may have left; empty if
-// there is none. Anything else than a token is refused here: the gateway would speak of a header of the request.
+// there is none. It refuses any other text, because the gateway's error would name the request's header instead.
 func tokenOfEnvironment() (string, error) {
 	token := strings.TrimSpace(os.Getenv(tokenVariable))
 	unseen := func(r rune) bool { return r <= ' ' || r > '~' }
@@ -28,12 +28,12 @@ func tokenOfEnvironment() (string, error) {
 	return token, nil
 }
 
-// renamed are fields and parameters of the API whose option has another name.
+// renamed gives the names of options by the names of the API's fields and parameters, where the two differ.
 var renamed = map[string]string{"purpose": "reason", "ttl_seconds": "ttl", "from": "since", "name": "device",
 	"id": "session"}
 
-// inOptions says what is wrong with a request in terms of the command line: the gateway names the fields of the request.
-// Other errors stay as they are.
+// inOptions replaces the fields of the request in the gateway's error by the options of the command line. It returns
+// other errors unchanged.
 func inOptions(err error, k *kong.Context) error {
 	var r *client.Refusal
 	if k == nil || !errors.As(err, &r) || len(r.Problem.Errors) == 0 {
@@ -47,7 +47,7 @@ func inOptions(err error, k *kong.Context) error {
 		WithHint("Run `sallyport " + commandPath(k) + " --help` for what it takes.").Because(err)
 }
 
-// option names what a person wrote: a flag, an argument, or else the gateway's own name.
+// option gives the flag or the argument for a field of the request, or the gateway's name of the field if it has none.
 func option(command *kong.Node, d apitype.Detail) string {
 	_, field, _ := strings.Cut(d.Where, ".")
 	names := []string{strings.ReplaceAll(field, "_", "-"), renamed[field]}

@@ -97,7 +97,7 @@ func (c *policyWhoCanCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/policy/who-can", url.Values{"device": {c.Device}}, &rows); err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "No rule and no grant gives anyone anything on this device.",
+	return show(a, c.listing, rows, "No rule or grant allows any action on this device.",
 		"USER GROUP ACTION HOW RULE CONDITIONS", func(w apitype.WhoCan) []string {
 			rule := w.Rule
 			if w.Grant != "" {

@@ -17,7 +17,8 @@ type listing struct {
 	JSON bool `name:"json" help:"Print a JSON array, newest first, for programs."`
 }
 
-// show prints rows as JSON or as a table. Without rows, the table is a sentence on standard error.
+// show prints rows as JSON or as a table with the columns of head. Without rows it prints the sentence none to standard
+// error instead of a table.
 func show[T any](a *app, l listing, rows []T, none, head string, line func(T) []string) error {
 	if l.JSON {
 		if rows == nil {

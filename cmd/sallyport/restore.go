@@ -20,17 +20,20 @@ type restoreCmd struct {
 	Set         string   `placeholder:"SET" help:"Name of an older set's directory. Default: the newest set."`
 	Fingerprint []string `placeholder:"HEX" sep:"none" help:"Fingerprint that a set must have. One for each archive."`
 	Check       bool     `help:"Check the backup and put nothing in place."`
-	Log         bool     `help:"Restore only a missing or too short log, from its second copy."`
+	Log         bool     `help:"Restore only the log, from its second copy, if it is missing or too short."`
 	LogFrom     string   `type:"path" placeholder:"DIR" help:"Copy of the log to use instead of [ledger] second_copy."`
 	JSON        bool     `name:"json" help:"Print JSON."`
 
-	WithoutDamagedRecordings bool `help:"Go on if files of recordings are damaged or missing in the backup: leave them out, list them, and exit with status 3. Anything else that is damaged still refuses the restore."`
+	WithoutDamagedRecordings bool `help:"Restore without damaged or missing recordings."`
 }
 
 func (*restoreCmd) Help() string {
-	return `Puts a backup into an empty data directory, as the user who owns it. Run as root, it switches to that user. It checks
-the manifest and every file first, and puts all files in place or none. Exit status: 0 if everything is in place, 3 if
-only damaged recordings are missing (--without-damaged-recordings), and any other if nothing is in place.
+	return `Puts a backup into an empty data directory, as the user who owns it. Run as root, it switches to that user. It
+checks the manifest and every file first, and puts all files in place or none. Exit status: 0 if everything is in place,
+3 if only damaged recordings are missing, and any other if nothing is in place.
+
+--without-damaged-recordings leaves out files of recordings that are damaged or missing in the backup, and lists them.
+If any other file is damaged, nothing is restored.
 
 The log is not in a backup: restoring the signer also restores the log from its second copy. It checks every entry, and
 refuses a copy that is shorter than the log was at the time of the backup. If the second copy is lost too, --log-from
@@ -120,7 +123,7 @@ func (c *restoreCmd) tell(a *app, cfg *config.Config, out []backup.Restored) err
 	}
 	fmt.Fprint(a.stdout, nextSteps(cfg, out))
 	if status != nil {
-		fmt.Fprintln(a.stderr, "sallyport: the restore is not complete: the recordings listed as LEFT OUT are missing")
+		fmt.Fprintln(a.stderr, "sallyport: the restore is incomplete: the files listed as LEFT OUT are missing")
 	}
 	return status
 }
@@ -141,7 +144,8 @@ func nextSteps(cfg *config.Config, out []backup.Restored) string {
 	}
 	return text + `The start compares the log with the backup, its second copy and the database.
 It fails if one of them is newer.
-Devices, API tokens and join codes that were revoked or locked after the backup are so again, from the log.
+Devices, API tokens and join codes that were revoked or locked after the backup are revoked or locked again from the
+log.
 Before you let people sign in, repeat the other changes that were made after the backup: users of the built-in provider
 who were removed or disabled, their new passwords and second factors, and new versions of the policy.
 Devices reconnect by themselves. People sign in again.

@@ -81,7 +81,7 @@ func (c *sessionsListCmd) none(total int) string {
 		return fmt.Sprintf("Page %d is past the end: %s on %s.", c.Page, count(total, "session"),
 			count((total+c.Size-1)/c.Size, "page"))
 	}
-	return "There are no sessions, or none that match and that you may see."
+	return "No session that you may see matches."
 }
 
 // listSessions reads one page, or all of them. total is how many sessions match.

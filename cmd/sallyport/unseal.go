@@ -22,9 +22,10 @@ type sessionsUnsealCmd struct {
 }
 
 func (*sessionsUnsealCmd) Help() string {
-	return `Shows what was typed at hidden prompts, passwords most of all, and what no device judged. It needs the duty unseal, as a person who
-has signed in: no API token will do. That you asked is an event of the log before anything is sent. What comes is the evidence,
-still sealed: it is checked and opened here, and your key never leaves this machine.
+	return `Shows the input that was typed at hidden prompts, such as passwords, and the input that the device did not
+judge. It needs the duty unseal and a person's sign-in; an API token is refused. The log records the request before
+anything is sent. The gateway sends the evidence still sealed. It is checked and opened here, and your key never leaves
+this computer.
 
 Each line: when, where in what was typed, and the text; control characters as ^X. A line marked [no verdict] may have
 been visible: the device did not say in time whether the terminal showed it.`

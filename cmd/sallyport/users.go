@@ -143,7 +143,7 @@ func (c *usersListCmd) Run(a *app) error {
 		})
 }
 
-// shownUser is somebody without what nobody may read.
+// shownUser is a user without the password's hash and the second factor's secret.
 type shownUser struct {
 	Name         string   `json:"name"`
 	ShownAs      string   `json:"shown_as"`

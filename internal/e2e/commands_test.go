@@ -27,9 +27,9 @@ func TestCommandsThatScriptsUse(t *testing.T) {
 // emptyLists comes first: no session was asked for yet.
 func emptyLists(t *testing.T, d *testenv.Demo) {
 	for want, args := range map[string][]string{
-		"There are no sessions":               {"sessions", "list"},
-		"No device that you may see matches.": {"devices", "list", "--text", "nowhere"},
-		"No event matches.":                   {"audit", "tail", "--subject", "nowhere"},
+		"No session that you may see matches.": {"sessions", "list"},
+		"No device that you may see matches.":  {"devices", "list", "--text", "nowhere"},
+		"No event matches.":                    {"audit", "tail", "--subject", "nowhere"},
 	} {
 		if got := d.Run(t, "officer", args...); got.Status != 0 || got.Out != "" || !strings.HasPrefix(got.Err, want) {
 			t.Errorf("%v: got %+v, want %q", args, got, want)
