@@ -62,7 +62,7 @@ func (s *Session) announceClose(typ string, f closeFacts, record string) []func(
 	var end loggedEnd
 	return []func(context.Context) error{
 		func(ctx context.Context) (err error) {
-			if s.leaf == nil { // an answer that was lost is no proof that nothing was announced
+			if s.leaf == nil { // the signer's answer may have been lost after it announced the session
 				s.leaf, err = s.b.cfg.Signer.Unended(ctx, s.rec.H0())
 			}
 			if err != nil || s.leaf == nil {
@@ -105,7 +105,7 @@ func (s *Session) keepBeginning(ctx context.Context) error {
 	return err
 }
 
-// keepClose stores where and how a part ended. file is the state of its container.
+// keepClose stores the end of a part, as the log has it, in the part's row. file is the state of the part's container.
 func (b *Broker) keepClose(ctx context.Context, end loggedEnd, sid id.Session, part uint32, file string) error {
 	if err := b.ground(); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (b *Broker) keepClose(ctx context.Context, end loggedEnd, sid id.Session, p
 	return err
 }
 
-// keepUnannounced stores the end of a part that the log does not know.
+// keepUnannounced stores the end of a part that the log never announced. file is the state of the part's container.
 func (b *Broker) keepUnannounced(ctx context.Context, sid id.Session, part uint32, f closeFacts, file string) error {
 	if err := b.ground(); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// deafSigner writes a close leaf and loses the answer, once. Before the caller learns of it, others write.
+// deafSigner writes a close leaf and loses the answer, once. It calls others after the write, before it returns.
 type deafSigner struct {
 	signer.Signer
 	others func()

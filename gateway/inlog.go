@@ -23,14 +23,14 @@ type closeFacts struct {
 	at     time.Time
 }
 
-// loggedEnd is the one end of a part in the log.
+// loggedEnd is the end of a part in the log. A part has at most one.
 type loggedEnd struct {
-	leaf  uint64
+	leaf  uint64 // index
 	typ   string // close or interrupted
 	facts closeFacts
 }
 
-// record is the state of a recording with this end, whose container is in the state file.
+// record gives the state of a recording with this end. file is the state of its container.
 func (e loggedEnd) record(file string) string {
 	if e.typ == "interrupted" {
 		return store.RecordCut
@@ -38,8 +38,8 @@ func (e loggedEnd) record(file string) string {
 	return file
 }
 
-// endOnce writes the end of a part to the log. If the log has it already, it is read: an earlier recovery, or the
-// process itself before it lost the answer, may have written it.
+// endOnce writes the end of a part to the log. If the log has an end already, endOnce reads and returns that one: an
+// earlier recovery may have written it, or this process, which then lost the answer.
 func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
 	f closeFacts) (loggedEnd, error) {
 	leaf, err := b.appendClose(ctx, typ, sid, part, open, f)
@@ -89,8 +89,8 @@ func (b *Broker) findEnd(ctx context.Context, open uint64) (end *loggedEnd, err 
 	return end, err
 }
 
-// findOpens finds the open leaves of recordings by their first hashes. The signer knows those that have no end yet;
-// only for others the log is read, once for all of them. A recording that is absent from the result was never
+// findOpens finds the open leaves of recordings by their first hashes. The signer knows those that have no end yet. For
+// the others findOpens reads the log, once for all of them. A recording that is absent from the result was never
 // announced.
 func (b *Broker) findOpens(ctx context.Context, wanted map[[32]byte]bool) (map[[32]byte]uint64, error) {
 	found := map[[32]byte]uint64{}
@@ -118,7 +118,7 @@ func (b *Broker) findOpens(ctx context.Context, wanted map[[32]byte]bool) (map[[
 	return found, err
 }
 
-// readLog shows the entries of the log from an index on until seen returns true.
+// readLog calls seen with each entry of the log from an index on, until seen returns true or the log ends.
 func (b *Broker) readLog(ctx context.Context, from uint64,
 	seen func(i uint64, leaf ledger.Leaf, body []byte) (done bool)) error {
 	for {

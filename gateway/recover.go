@@ -32,8 +32,8 @@ func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settle
 	return errors.Join(all, b.closeParts(ctx, opens), b.closeRows(ctx))
 }
 
-// opensToLearn finds, by first hash, the open leaves of recordings that were cut and of those whose row does not have
-// it: the process may have died between the signer's answer and the row.
+// opensToLearn finds, by first hash, the open leaves of recordings that were cut or whose row lacks the open leaf: the
+// process may have died after the signer's answer and before it stored the row.
 func (b *Broker) opensToLearn(ctx context.Context, cut []recorder.Interrupted) (map[[32]byte]uint64, error) {
 	wanted := map[[32]byte]bool{}
 	for _, i := range cut {
@@ -48,7 +48,7 @@ func (b *Broker) opensToLearn(ctx context.Context, cut []recorder.Interrupted) (
 			wanted[p.H0] = true
 		}
 	}
-	delete(wanted, [32]byte{}) // a damaged header
+	delete(wanted, [32]byte{}) // the first hash of a recording with a damaged header is not known
 	return b.findOpens(ctx, wanted)
 }
 
@@ -79,8 +79,8 @@ func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted, 
 	return err
 }
 
-// closeAs ends a part in the log and in its row. The row of a part that was never announced only learns that nothing
-// runs any more.
+// closeAs ends a part in the log and in its row. A part that was never announced ends only in its row. file is the
+// state of the part's container.
 func (b *Broker) closeAs(ctx context.Context, typ string, p store.Part, f closeFacts, file string,
 	opens map[[32]byte]uint64) error {
 	if err := b.learnOpen(ctx, &p, opens); err != nil {
@@ -96,7 +96,7 @@ func (b *Broker) closeAs(ctx context.Context, typ string, p store.Part, f closeF
 	return b.keepClose(ctx, end, p.Session, p.Part, file)
 }
 
-// learnOpen completes a part and its row with the open leaf that the log has.
+// learnOpen adds the open leaf from the log to a part and its row, if they lack it.
 func (b *Broker) learnOpen(ctx context.Context, p *store.Part, opens map[[32]byte]uint64) error {
 	open, ok := opens[p.H0]
 	if p.OpenLeaf != nil || !ok {
@@ -151,7 +151,8 @@ func (b *Broker) closePart(ctx context.Context, p store.Part, opens map[[32]byte
 	return b.closeAs(ctx, "close", p, f, recordOf(closed), opens)
 }
 
-// closeFromLog takes over an end that the log has and the row does not, as after the restore of an older database.
+// closeFromLog copies an end from the log to a row that lacks it, as after the restore of an older database. file is
+// the state of the part's container.
 func (b *Broker) closeFromLog(ctx context.Context, p store.Part, file string, opens map[[32]byte]uint64) error {
 	if err := b.learnOpen(ctx, &p, opens); err != nil {
 		return err
@@ -161,7 +162,7 @@ func (b *Broker) closeFromLog(ctx context.Context, p store.Part, file string, op
 		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
 	}
 	open, err := b.cfg.Signer.Unended(ctx, p.H0)
-	if err != nil || open != nil { // without an end, the log is not searched for it at each start
+	if err != nil || open != nil { // the log has no end, so it need not be searched for one at each start
 		return err
 	}
 	end, err := b.findEnd(ctx, *p.OpenLeaf)

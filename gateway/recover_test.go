@@ -20,7 +20,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// farBack is more entries than one answer of the signer holds, many times over.
+// farBack is a number of entries for which Entries must be called many times.
 const farBack = 12_000
 
 // growLog appends entries that belong to no session.
@@ -41,7 +41,7 @@ func (h *house) growLog(n int) {
 	all.Wait()
 }
 
-// crash gives the recordings as the process leaves them that dies now, opened by the next one.
+// crash copies the recordings as a crash at this moment would leave them, and opens the copy as the next process would.
 func (h *house) crash() (*recorder.Node, recorder.Interrupted) {
 	h.t.Helper()
 	dir := h.t.TempDir()
@@ -139,8 +139,8 @@ func TestARecordingWithoutARowThatBeganFarBackInTheLogIsEndedAfterACrash(t *test
 	}
 }
 
-// restoredRow ends a session, and takes its leaves and its end out of its row, as the restore of an older database does.
-// It gives the row as it was.
+// restoredRow ends a session, and removes the leaves and the end from its row, as the restore of an older database
+// does. It returns the row as it was before.
 func (h *house) restoredRow() store.Part {
 	h.t.Helper()
 	s, _ := h.open(h.ask("press-1"))
@@ -195,7 +195,8 @@ func TestARecordingThatWasNeverAnnouncedRunsNoMoreAfterACrash(t *testing.T) {
 	}
 }
 
-// TestRecoveryTakesAnEndFromTheLogAsItIs is a process that wrote the interruption, and died before the row had it.
+// TestRecoveryTakesAnEndFromTheLogAsItIs: the process wrote the interruption to the log and died before it stored the
+// row.
 func TestRecoveryTakesAnEndFromTheLogAsItIs(t *testing.T) {
 	h := newHouse(t)
 	s, _ := h.open(h.ask("press-1"))
