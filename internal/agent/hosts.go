@@ -49,7 +49,7 @@ type ended struct {
 	good   bool
 	lasted time.Duration // how long a good line lasted
 	err    error
-	proxy  string // URL of the proxy, as refusedProxy has it
+	proxy  string // URL of the proxy with its password; empty: that of the environment, or none
 }
 
 // below draws a random wait from zero to bound, so that devices that lost one gateway do not reconnect together.

@@ -7,22 +7,22 @@ import (
 )
 
 // Waits after a proxy has refused the password. Many proxies lock an account after a few wrong passwords within half an
-// hour, and with it everything else that uses the account.
+// hour. Other devices that use the account are then locked out too.
 const (
-	firstRefused   = 2 * time.Minute  // it doubles with each refusal
-	longestRefused = 10 * time.Minute // up to this
-	proxyLook      = 5 * time.Second  // how often the setting is read meanwhile; another one is tried at once
+	firstRefused   = 2 * time.Minute  // the wait after the first refusal; it doubles with each further one
+	longestRefused = 10 * time.Minute // bound of the wait
+	proxyLook      = 5 * time.Second  // how often the setting is read during a wait; a changed one is tried at once
 )
 
-// refusedProxy keeps all hosts back: they are reached through the same proxy.
+// refusedProxy delays the next dial to any host, because all hosts are reached through the same proxy.
 type refusedProxy struct {
-	url   string // with the password; empty: that of the environment
-	times int    // refusals one after the other; 0: the proxy does not keep anything back
-	until time.Time
+	url   string    // with the password; empty: that of the environment
+	times int       // refusals in a row; 0: no wait
+	until time.Time // no dial before this time
 }
 
-// end records the end of a try through a proxy. Only a good line shows that the proxy takes the password; another
-// failure may come from before it was asked.
+// end records the end of a try through a proxy. Only a good line shows that the proxy accepts the password: any other
+// failure may come from before the proxy checked it.
 func (r *refusedProxy) end(e ended, now time.Time) {
 	if e.good {
 		*r = refusedProxy{}
@@ -38,10 +38,11 @@ func (r *refusedProxy) end(e ended, now time.Time) {
 	r.times++
 }
 
-// waits reports whether the proxy keeps the next dial back.
+// waits reports whether the next dial has to wait because of the proxy.
 func (r *refusedProxy) waits(now time.Time) bool { return now.Before(r.until) }
 
-// proxyChanged ends the wait if the setting is another one now. One that cannot be read may be half written.
+// proxyChanged ends the wait if the setting has changed. It ignores a setting that cannot be read, because its file may
+// be half written.
 func (a *Agent) proxyChanged(r *refusedProxy) bool {
 	p, err := a.cfg.proxy()
 	if err != nil || p.URL == r.url {

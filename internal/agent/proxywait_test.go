@@ -91,7 +91,7 @@ func TestAWrongProxyPasswordIsTriedRarely(t *testing.T) {
 }
 
 // TestAnotherProxySettingIsTriedAtOnce, and so is the old one if the owner asks. Neither a file that cannot be used nor
-// a change of the network is a reason to show the password again.
+// a change of the network makes the agent send the password again.
 func TestAnotherProxySettingIsTriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBehindProxy(t)
