@@ -34,7 +34,7 @@ const maxAnswer = 64 << 20
 type Client struct {
 	base   *url.URL
 	bearer string
-	from   string      // variable that holds bearer
+	from   string      // environment variable that holds bearer; empty: a sign-in gave it
 	tls    *tls.Config // never given to http.Transport itself, which would add h2 to it
 	dial   reach.Dialer
 	http   *http.Client
@@ -43,9 +43,9 @@ type Client struct {
 // Options say which gateway, with what.
 type Options struct {
 	Gateway string // https://host[:port]; http for loopback only
-	Bearer  string // empty: nobody
+	Bearer  string // sign-in or API token; empty: neither
 	CAFile  string // PEM, on top of the system's authorities
-	// BearerFrom is the environment variable that holds Bearer; empty: it is of a sign-in.
+	// BearerFrom is the name of the environment variable that holds Bearer, for messages; empty: a sign-in gave it.
 	BearerFrom string
 }
 

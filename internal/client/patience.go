@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// How long a command waits by itself when the gateway asks it to come back later.
+// Bounds of the waits that a command makes by itself when the gateway asks it to retry later.
 const (
-	longestWait = 5 * time.Second // a longer wait is the person's decision
-	mostWaits   = 5
+	longestWait = 5 * time.Second // if the gateway asks for a longer wait, the person decides
+	mostWaits   = 5               // for each request
 )
 
-// patiently sends again when the answer is 429 with a short Retry-After (RFC 6585, 4): a script that enrols a hundred devices
-// need not pace itself. The gateway refuses so before it does anything, so that a POST may be sent again too.
-// It gives the last answer, whatever it is.
+// patiently sends a request again when the answer is 429 with a short Retry-After (RFC 6585, section 4), so that a
+// script that enrols a hundred devices need not pace itself. It also sends a POST again: the gateway has not done what
+// a request refused with 429 asks for. It may have logged its decision on a session that was asked for. patiently
+// gives the last answer, whatever its status.
 func (c *Client) patiently(ctx context.Context, send func() (*http.Response, error)) (*http.Response, error) {
 	for waits := 0; ; waits++ {
 		resp, err := send()
@@ -35,7 +36,8 @@ func (c *Client) patiently(ctx context.Context, send func() (*http.Response, err
 	}
 }
 
-// retryAfter is how long a 429 asks to wait; 0: it does not ask, or the answer is another.
+// retryAfter gives the wait that an answer with status 429 asks for; 0 for other answers or without a Retry-After in
+// seconds. It is an hour at most.
 func retryAfter(resp *http.Response) time.Duration {
 	if resp.StatusCode != http.StatusTooManyRequests {
 		return 0
