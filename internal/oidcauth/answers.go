@@ -14,8 +14,8 @@ import (
 // answers caches the answers of the userinfo endpoint by subject and pair of tokens. It is only in memory: after a
 // restart the endpoint is asked again.
 //
-// A subject comes from an id token that was verified, an access token from the caller. Who signs in again and again, or
-// invents access tokens for one id token, uses up what that one subject may keep and request, and nothing of others.
+// The subject comes from a verified id token, the access token from the caller. A person who signs in again and again,
+// or a caller who invents access tokens for one id token, uses up only the answers and requests of that subject.
 type answers struct {
 	now    func() time.Time
 	flight singleflight.Group
@@ -25,9 +25,9 @@ type answers struct {
 	total int // answers of all subjects
 }
 
-// subject is what is kept of one person.
+// subject holds the answers and the rate limit of one person.
 type subject struct {
-	kept     []answered // the least recently used first
+	kept     []answered // the least recently used comes first
 	requests *rate.Limiter
 }
 
@@ -40,8 +40,8 @@ type answered struct {
 const (
 	mostAnswers   = 10_000                // of all subjects: more simultaneous sign-ins than any site has
 	mostOfSubject = 64                    // a browser that is refreshed every five minutes adds 12 in an hour
-	requestBurst  = 30                    // requests of one subject at once,
-	requestRate   = rate.Limit(30.0 / 60) // and then each second
+	requestBurst  = 30                    // requests for one subject at once
+	requestRate   = rate.Limit(30.0 / 60) // requests a second for one subject after that
 )
 
 // errAskedOften is the cause when a subject has used up its requests.
@@ -51,6 +51,7 @@ func newAnswers(now func() time.Time) *answers {
 	return &answers{now: now, of: map[string]*subject{}}
 }
 
+// get gives a kept answer that has not expired, and marks it as used.
 func (a *answers) get(sub string, key [32]byte) (claims, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -86,6 +87,7 @@ func (a *answers) once(sub string, key [32]byte, until time.Time, ask func() (cl
 	return got.(claims), nil
 }
 
+// allow reports whether another request may be made for a subject now, and counts it.
 func (a *answers) allow(sub string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -138,7 +140,8 @@ func (a *answers) drop(s *subject, which func(answered) bool) {
 	a.total += len(s.kept)
 }
 
-// expire removes answers that are too old, and subjects of which nothing is left to know. The caller holds mu.
+// expire removes answers that are too old, and subjects without answers whose rate limit is unused again. The caller
+// holds mu.
 func (a *answers) expire() {
 	now := a.now()
 	for sub, s := range a.of {

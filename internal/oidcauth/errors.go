@@ -36,7 +36,7 @@ func (p *Provider) noAnswer(cause error) error {
 		Because(cause)
 }
 
-// askedOften reports that no further request is made for a person now.
+// askedOften is the error for a person whose requests at userinfo are used up.
 func (p *Provider) askedOften() error {
 	return errkind.New(errkind.Unavailable,
 		fmt.Sprintf("%s was asked for your groups too often in a short time", p.cfg.ShownAs)).
