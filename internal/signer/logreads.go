@@ -56,8 +56,8 @@ func (s *Service) Entry(_ context.Context, index uint64) (Entry, error) {
 	return Entry{Leaf: leaf, Nonce: nonce[:], Body: body}, err
 }
 
-// What one answer of Entries holds at most, besides its last entry. Base64 makes it longer by a third, which must stay
-// below maxCall.
+// Bounds of one answer of Entries. Its last entry may exceed mostEntryBytes. Base64 makes an answer longer by a third,
+// and it must then still be shorter than maxCall.
 const (
 	mostEntries    = 512
 	mostEntryBytes = 1 << 20

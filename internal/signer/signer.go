@@ -156,8 +156,8 @@ type Signer interface {
 	// Bundle gives the trust bundle.
 	Bundle(ctx context.Context) (wire.Signed, error)
 
-	// Head, Prove, ProveConsistency, Entry and Entries read the log. Entries gives those from an index on, as many as
-	// fit into one answer, and none beyond the head.
+	// Head, Prove, ProveConsistency, Entry and Entries read the log. Entries gives the entries from an index on, as
+	// many as fit into one answer. From the head's size on there are none, and the answer is empty without an error.
 	Head(ctx context.Context) ([]byte, error)
 	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)

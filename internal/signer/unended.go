@@ -8,14 +8,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// unended are the open leaves that have no end yet. Each gets exactly one: a verifier takes a second for tampering, so
-// without this a taken data plane could make an honest record fail.
+// unended holds the open leaves that have no end yet. Each gets exactly one end. A verifier reports a second end as
+// tampering, so without this check a compromised gateway could make an honest record fail.
 type unended struct {
 	mu   sync.Mutex
 	open map[uint64]wire.Hash // by index: the recording's first hash
 }
 
-// saw notes what a leaf in the log means. Without the body of an open leaf, its h0 is not known.
+// saw updates the open leaves with a leaf of the log. Without the body of an open leaf, its h0 stays zero.
 func (u *unended) saw(index uint64, typ string, ref []uint64, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -34,7 +34,7 @@ func (u *unended) take(open uint64) (back func(), err error) {
 	defer u.mu.Unlock()
 	h0, ok := u.open[open]
 	if !ok {
-		return nil, errors.New("what it ends has its end already")
+		return nil, errors.New("the recording that it ends has an end already")
 	}
 	delete(u.open, open)
 	return func() {
