@@ -75,7 +75,7 @@ type volume struct {
 
 	mu    sync.Mutex // guards armed and the ballast file
 	armed bool
-	told  string // why there is no ballast, as it was logged last; empty: nothing is wrong
+	told  string // the fault that was logged last and still lasts; empty: none
 
 	dayMu   sync.Mutex      // guards what follows
 	days    map[string]bool // directories of days whose names are durable
@@ -164,7 +164,7 @@ func (v *volume) arm() {
 	v.full.Store(false)
 }
 
-// tell logs a fault once: it is found again at each tick. The caller holds mu.
+// tell logs a fault once while it lasts, because each tick finds it again. The caller holds mu.
 func (v *volume) tell(what string, err error) {
 	if text := what + err.Error(); text != v.told {
 		v.told = text

@@ -166,8 +166,8 @@ type problemPage struct {
 	Text, Hint, Again string
 }
 
-// showError shows what happened in words, or a reference when it is a fault of ours. The log gets one line of a fault,
-// of a part that is unavailable, and of every error for which the caller has more to say (more).
+// showError shows an error in words, or a reference if it is an internal fault. It logs internal faults, errors of kind
+// errkind.Unavailable, and every error for which the caller gives attributes in more.
 func (s *Service) showError(w http.ResponseWriter, err error, again string, more ...any) {
 	text, hint, reference := errkind.ForPeople(err)
 	attrs := append(more, slog.Any("error", err))

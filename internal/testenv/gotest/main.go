@@ -75,7 +75,7 @@ func main() {
 	}
 }
 
-// sayLongest names the ten tests that took longest, and only such as take more than five seconds: the suite is to stay quick.
+// sayLongest names the ten tests that took longest, of those that took at least five seconds.
 func sayLongest(tests []event) {
 	tests = slices.DeleteFunc(tests, func(e event) bool { return e.Elapsed < 5 || strings.Contains(e.Test, "/") })
 	slices.SortFunc(tests, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })

@@ -4,7 +4,7 @@ import { count, plural } from './words';
 /** The largest page that the API answers. */
 const most = 100_000;
 
-/** The page that an address names; what names none is the first. */
+/** The page that an address names, or the first if it names none. */
 export function pageOf(text: string | null): number {
   const n = Number(text);
   return Number.isInteger(n) && n >= 1 ? Math.min(n, most) : 1;
@@ -13,7 +13,7 @@ export function pageOf(text: string | null): number {
 /** How many pages there are; an empty list has one. */
 export const pageCount = (total: number, size: number) => Math.max(1, Math.ceil(total / size));
 
-/** The page that is by pages away, or undefined where there is none. From past the end, the last one comes before. */
+/** The page that is by pages away, or undefined if there is none. Before a page past the end comes the last page. */
 export function turned(page: number, by: number, total: number, size: number): number | undefined {
   const to = Math.min(page + by, pageCount(total, size));
   return to >= 1 && to !== page ? to : undefined;
