@@ -9,7 +9,9 @@ import (
 // Markdown writes docs/config.md: every key with its meaning and default, from the tags of Config.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("# Configuration of `sallyport serve`\n\nOne TOML file, strict: a key that is not known is refused with its line. Absent means safe; secrets are paths to files.\n" +
+	b.WriteString("# Configuration of `sallyport serve`\n\n" +
+		"One TOML file, strict: a key that is not known is refused with its line. Absent means safe; secrets are paths to files.\n" +
+		"A file that a key names must be a regular file of at most 1 MiB; links are followed.\n" +
 		"Sizes are written `20GiB`, lengths of time `400d`, `12h`, `30m`. This page is made from the program (`go test ./internal/config -update`).\n")
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
