@@ -34,7 +34,7 @@ browser() {
   echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
 }
 
-# The rehearsal waits more than it works, so it runs beside the rest.
+# The rehearsal waits more than it computes, so it runs at the same time as the Go tests.
 rehearse() { # needs users, mounts and networks of its own
   COUNTS="$tmp/operations" deploy/operations/run.sh short >"$tmp/rehearsal" 2>&1 &
   rehearsal=$!
