@@ -61,7 +61,8 @@ func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted, opens 
 	if err != nil || p.CloseLeaf != nil {
 		return err
 	}
-	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()), slog.Int64("bytes", i.Bytes))
+	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()),
+		slog.Int64("bytes", i.Bytes))
 	return b.closeAs(ctx, "interrupted", p, f, store.RecordCut, opens)
 }
 

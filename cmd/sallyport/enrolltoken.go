@@ -63,7 +63,8 @@ func (c *enrollTokenListCmd) Run(a *app) error {
 	}
 	return show(a, c.listing, rows, "There are no join codes. `sallyport enroll-token create` makes one.",
 		"ID NAME SITE LABELS LEFT EXPIRES REVOKED BY", func(t apitype.EnrollToken) []string {
-			return []string{t.ID, t.Name, t.Site, labels(t.Labels), fmt.Sprintf("%d/%d", t.UsesLeft, t.Uses), at(&t.Expires), at(t.Revoked), t.CreatedBy}
+			return []string{t.ID, t.Name, t.Site, labels(t.Labels), fmt.Sprintf("%d/%d", t.UsesLeft, t.Uses),
+				at(&t.Expires), at(t.Revoked), t.CreatedBy}
 		})
 }
 

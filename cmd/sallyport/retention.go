@@ -18,18 +18,18 @@ type retentionReportCmd struct {
 }
 
 func (*retentionReportCmd) Help() string {
-	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it was
-then. The gateway copies that date into its database. This report sums up the rows of the database by date. It reads
-neither the log nor the recordings: ` + "`sallyport sessions verify`" + ` and ` + "`sallyport-verify`" + ` do. Recordings without a row are
-not in the report, for example those made after a backup that was restored.
+	return `When a session begins, the log promises to keep its recording until a date: keep_at_least in [recording], as it
+was then. The gateway copies that date into its database. This report sums up the rows of the database by date. It reads
+neither the log nor the recordings: ` + "`sallyport sessions verify`" + ` and ` + "`sallyport-verify`" + ` do. Recordings without
+a row are not in the report, for example those made after a backup that was restored.
 
 DUE counts the recordings whose date has passed by the clock of the gateway. OLDEST is when the oldest recording began.
 
 Classes:
   routine      The database has the recording's entry in the log and its end.
   running      It has the entry and no end: the session runs, or the recording was missing when the gateway started.
-  unannounced  It has no entry, so it has no date. The session is being opened, or it was refused, or the gateway crashed
-               before the log announced it. A device starts nothing without the entry.
+  unannounced  It has no entry, so it has no date. The session is being opened, or it was refused, or the gateway
+               crashed before the log announced it. A device starts nothing without the entry.
 
 SIZE is that of the containers as they were when they ended, without their key files of about 1 KB. A recording without
 an end counts as 0 bytes.

@@ -59,7 +59,8 @@ func (c *tokenListCmd) Run(a *app) error {
 	}
 	return show(a, c.listing, rows, "You have no API tokens. `sallyport token create` makes one.",
 		"ID NAME MACHINE SCOPES FROM EXPIRES USED REVOKED", func(t apitype.Token) []string {
-			return []string{t.ID, t.Name, t.Machine, strings.Join(t.Scopes, ","), t.Network, at(&t.Expires), at(t.LastUsed), at(t.Revoked)}
+			return []string{t.ID, t.Name, t.Machine, strings.Join(t.Scopes, ","), t.Network, at(&t.Expires),
+				at(t.LastUsed), at(t.Revoked)}
 		})
 }
 

@@ -139,7 +139,8 @@ func (c *usersListCmd) Run(a *app) error {
 	}
 	return show(a, c.listing, rows, "There are no users. `sallyport users add` adds one.",
 		"NAME SHOWN-AS GROUPS SECOND-FACTOR SUBJECT", func(u shownUser) []string {
-			return []string{u.Name, u.ShownAs, strings.Join(u.Groups, ","), map[bool]string{true: "yes", false: "no"}[u.SecondFactor], u.Subject}
+			return []string{u.Name, u.ShownAs, strings.Join(u.Groups, ","),
+				map[bool]string{true: "yes", false: "no"}[u.SecondFactor], u.Subject}
 		})
 }
 

@@ -254,7 +254,8 @@ func TestAWipedInstallationIsRestoredAndItsLogGoesOn(t *testing.T) {
 	})
 }
 
-// olderPolicy expects doctor and /readyz to name the policy that was applied after the backup, until one is applied again.
+// olderPolicy expects doctor and /readyz to name the policy that was applied after the backup, until one is applied
+// again.
 func (k *rehearsal) olderPolicy(t *testing.T, doctor found) {
 	const text = "version 1 is in force, and the log names version 2"
 	doctor.want(t, "policy", "look", text)

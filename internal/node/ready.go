@@ -63,8 +63,8 @@ func (g *Gateway) newestPolicy(ctx context.Context) error {
 	if err != nil || p.Newest == 0 {
 		return nil
 	}
-	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d is in force, and the log names version %d: the state that "+
-		"was restored is older", p.Version, p.Newest))
+	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d is in force, and the log names version %d: "+
+		"the state that was restored is older", p.Version, p.Newest))
 }
 
 // within gives the result of a look, or an error when ctx ends first. A database that is locked, or a disk that hangs,

@@ -1,5 +1,6 @@
 // Command gotest reads `go test -json` and says what matters: a line a package as it ends, the output of what failed,
-// which tests took longest, and how many passed and failed. It writes "passed failed" to the file named by its argument.
+// which tests took longest, and how many passed and failed. It writes "passed failed" to the file named by its
+// argument.
 //
 // The gate counts by it, so it must not count too well: a test that was skipped and a package that does not build are failures.
 package main
