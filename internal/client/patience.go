@@ -9,7 +9,7 @@ import (
 
 // Bounds of the waits that a command makes by itself when the gateway asks it to retry later.
 const (
-	longestWait = 5 * time.Second // if the gateway asks for a longer wait, the person decides
+	longestWait = 3 * time.Second // the person decides on a longer wait, and where the gateway knows no rate (problem.LaterSeconds)
 	mostWaits   = 5               // for each request
 )
 
