@@ -2,7 +2,7 @@
 // --recordings a copy of the log and the recordings it names.
 //
 // It exits with 0 and says line by line what was proven; with 1 and the first thing that is wrong, by file, offset and
-// rule; with 2 when it was asked wrongly.
+// rule; with 2 when it was asked wrongly, or with a copy of the log that is behind the bundle.
 package main
 
 import (

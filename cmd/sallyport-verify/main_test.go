@@ -107,6 +107,23 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings()).want(t, "a removed recording", wrong, "recordings: the recording is missing")
 }
 
+// TestACopyThatIsBehindProvesNothingAndIsNoFault: a second copy of the log is written a moment after the log, so an export
+// may be newer. That must not read as tampering, and not as proven either.
+func TestACopyThatIsBehindProvesNothingAndIsNoFault(t *testing.T) {
+	h := bundletest.New(t)
+	h.Run([]byte("before\n"), 1)
+	behind := h.CopyOf(false)
+	b := file(t, "s.slyb", export(t, h, h.Run([]byte("after\n"), 1)))
+	got := verify(t, "--log-key", h.LogKey, "--log", behind, b)
+	got.want(t, "a copy from before the export", asked, "Make a newer copy")
+	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), b).want(t, "the log itself", proven)
+	other := bundletest.New(t)
+	verify(t, "--log-key", other.LogKey, "--log", other.LogDir(), b).want(t, "another log", wrong)
+	held := file(t, "held", h.Head())
+	verify(t, "--log-key", h.LogKey, "--log", behind, "--checkpoint", held).
+		want(t, "a copy shorter than what somebody else kept", wrong, "it shrank, or the copy was made before")
+}
+
 func TestTheVerdictIsAlsoJSON(t *testing.T) {
 	h := bundletest.New(t)
 	sid := h.Run([]byte("x"), 1)

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"crypto/sha256"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -260,9 +261,10 @@ func TestALogThatIsNotTheOneOthersHoldIsFound(t *testing.T) {
 	if _, err := check(t, raw, now); err != nil {
 		t.Fatal(err)
 	}
-	_, err := check(t, raw, Options{LogKey: h.LogKey, LogDir: old})
-	wantRule(t, "a copy that is shorter than the bundle's log", err, RuleLog)
-	_, err = h.census(Options{LogDir: old, Checkpoints: [][]byte{held}})
+	if _, err := check(t, raw, Options{LogKey: h.LogKey, LogDir: old}); !errors.Is(err, ErrAsked) {
+		t.Errorf("a copy that is behind the bundle: got %v, want no verdict", err)
+	}
+	_, err := h.census(Options{LogDir: old, Checkpoints: [][]byte{held}})
 	wantRule(t, "a copy that is shorter than what somebody holds", err, RuleLog)
 
 	// The whole signer is put back to the past and goes on: a fork under the same key.
@@ -271,6 +273,8 @@ func TestALogThatIsNotTheOneOthersHoldIsFound(t *testing.T) {
 	os.CopyFS(h.LogDir(), os.DirFS(old))
 	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.Dir(), "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, PassTime: 3600e9, SignInAge: 3600e9}))(t)
 	forked := h.Run([]byte("y"), 1)
+	_, err = check(t, raw, Options{LogKey: h.LogKey, LogDir: h.CopyOf(false)})
+	wantRule(t, "a copy of the fork that is behind the first bundle", err, RuleLog)
 	h.Event("viewed", "more")
 	fork := h.export(forked)
 	if _, err := check(t, fork, Options{LogKey: h.LogKey}); err != nil {

@@ -92,7 +92,7 @@ func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep
 		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, v.log.ends[at])
 		return nil
 	}
-	return &recorder.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it"}
+	return &recorder.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it; a copy made before the session has none either"}
 }
 
 func (v *verifier) beside(path string) (*[32]byte, error) {

@@ -69,6 +69,23 @@ func (v *verifier) witnessed() {
 
 func checkpointName(i int) string { return fmt.Sprintf("checkpoint %d", i+1) }
 
+// behind gives the error for a copy that ends before the bundle's checkpoint. That is no fault, because a copy is written
+// after the log, but nothing is proven by it. It is a fault if the bundle's history shows that the copy is of a fork.
+func (v *verifier) behind(c *ledger.Copy) error {
+	if first := v.s.m.Parts[0].Open.Index; v.s.m.History > 0 && c.Head.Size >= max(first, 1) {
+		roots := map[uint64][32]byte{c.Head.Size: {}}
+		if err := v.replay(first, roots); err != nil {
+			return err
+		}
+		if roots[c.Head.Size] != c.Head.Root {
+			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog,
+				Detail: "the log was rewritten or forked: the copy's entries are not the first ones of the bundle's log"}
+		}
+	}
+	return fmt.Errorf("%w: the copy in %s has %d entries, and this export was made at %d. Make a newer copy", ErrAsked,
+		v.opt.LogDir, c.Head.Size, v.cp.Size)
+}
+
 // others checks the copy of the log and the recordings.
 func (v *verifier) others(ctx context.Context) error {
 	if v.opt.LogDir == "" {
@@ -90,6 +107,9 @@ func (v *verifier) others(ctx context.Context) error {
 	v.r.LogChecked = true
 	v.r.say("A", RuleLog, "the copy of the log gives its own checkpoint of %d entries", c.Head.Size)
 	if v.s != nil {
+		if c.Head.Origin == v.cp.Origin && c.Head.Size < v.cp.Size {
+			return v.behind(c)
+		}
 		if err := c.Extends(v.cp); err != nil {
 			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against the bundle: " + err.Error()}
 		}
