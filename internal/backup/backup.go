@@ -30,7 +30,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -163,7 +166,7 @@ func openRegular(root *os.Root, name string) (*os.File, int64, error) {
 	if !info.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s is not a regular file", name)
 	}
-	f, err := root.Open(name)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO may have taken its place
 	if err != nil {
 		return nil, 0, err
 	}
@@ -191,7 +194,7 @@ func readRegular(root *os.Root, name string, most int64) ([]byte, error) {
 
 // sets lists the complete sets of an archive, the oldest first.
 func sets(root *os.Root) ([]string, error) {
-	dir, err := root.Open(setsDir)
+	dir, err := openDirectory(root, setsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -228,5 +231,11 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// archiveDir gives the directory of an archive below dir, the directory that a command names.
-func archiveDir(dir string, k Kind) string { return filepath.Join(dir, string(k)) }
+// syncAll makes all files of a file system durable: one call instead of one for each recording.
+func syncAll(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -16,19 +17,19 @@ import (
 // recordings copies a gateway's new recordings. A closed recording never changes, so it is copied once and
 // shared by all sets; one that still runs is copied into the set itself.
 type recordings struct {
-	from, to string // data_dir, archive
-	set      string // directory of the set that is being made, below to
-	name     string // of the finished set
-	before   map[string]Entry
-	result   *Result
+	from   string   // data_dir
+	to     *os.Root // archive
+	set    string   // directory of the set that is being made, below to
+	name   string   // of the finished set
+	before map[string]Entry
+	result *Result
 }
 
 // add brings one file into the backup and gives its entry.
 func (r *recordings) add(f found) (Entry, error) {
 	source := filepath.Join(r.from, filepath.FromSlash(f.name))
-	pooled := filepath.Join(r.to, filepath.FromSlash(f.name))
 	old, known := r.before[f.name]
-	if info, err := os.Lstat(pooled); known && err == nil && info.Mode().IsRegular() && info.Size() == old.Size &&
+	if info, err := r.to.Lstat(f.name); known && err == nil && info.Mode().IsRegular() && info.Size() == old.Size &&
 		old.Size == f.info.Size() && old.Modified.Equal(f.info.ModTime()) {
 		r.result.Kept++
 		return old, nil
@@ -40,16 +41,16 @@ func (r *recordings) add(f found) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	to, name := pooled, f.name
-	if _, err := os.Lstat(pooled); err == nil && known { // it changed after all; earlier sets keep their version
+	to, name := f.name, f.name
+	if _, err := r.to.Lstat(f.name); err == nil && known { // it changed after all; earlier sets keep their version
 		final = false
 	}
 	if !final {
 		name = setsDir + "/" + r.name + "/" + openDir + "/" + f.name
-		to = filepath.Join(r.set, openDir, filepath.FromSlash(f.name))
+		to = r.set + "/" + openDir + "/" + f.name
 		r.result.Running++
 	}
-	e, err := copyFile(source, to)
+	e, err := copyFile(source, r.to, to)
 	e.Path, e.Modified = name, f.info.ModTime()
 	r.result.Copied++
 	r.result.Bytes += e.Size
@@ -68,9 +69,10 @@ func (r *recordings) final(source string) (bool, error) {
 	return recorder.Finished(source)
 }
 
-// copyFile copies a file under another name, renames it, reads it again and gives its size and hash.
-func copyFile(from, to string) (Entry, error) {
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+// copyFile copies a file to a name below root under another name, renames it, reads it again and gives its size and
+// hash.
+func copyFile(from string, root *os.Root, to string) (Entry, error) {
+	if err := root.MkdirAll(path.Dir(to), 0o700); err != nil {
 		return Entry{}, err
 	}
 	in, err := os.Open(from)
@@ -81,7 +83,7 @@ func copyFile(from, to string) (Entry, error) {
 		return Entry{}, err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	out, err := newPart(root, to+partSuffix)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -91,12 +93,20 @@ func copyFile(from, to string) (Entry, error) {
 		err = sameAgain(out, hex.EncodeToString(h.Sum(nil)))
 	}
 	if err = errors.Join(err, out.Close()); err == nil {
-		err = os.Rename(to+partSuffix, to)
+		err = root.Rename(to+partSuffix, to)
 	}
 	if err != nil {
-		os.Remove(to + partSuffix) // an unfinished copy would keep a full disk full
+		_ = root.Remove(to + partSuffix) // on a full disk it takes the last space
 	}
 	return Entry{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}
+
+// newPart creates a file in place of what an interrupted backup left under its name, which may be a link by now.
+func newPart(root *os.Root, name string) (*os.File, error) {
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
 func sameAgain(f *os.File, want string) error {
@@ -113,9 +123,9 @@ func sameAgain(f *os.File, want string) error {
 	return nil
 }
 
-// entryOf hashes a file that was just written.
-func entryOf(path, name string, plain int64) (Entry, error) {
-	f, err := os.Open(path)
+// entryOf hashes a file below root that was just written, and gives its entry under another name.
+func entryOf(root *os.Root, written, name string, plain int64) (Entry, error) {
+	f, _, err := openRegular(root, written)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -180,14 +180,16 @@ func TestASealedArchiveHoldsOnlyWhatARuleSeals(t *testing.T) {
 func TestASealedFileMustOpenToItsStatedLength(t *testing.T) {
 	k, err := age.GenerateX25519Identity()
 	must(t, err)
-	path := filepath.Join(t.TempDir(), "x.age")
-	_, err = seal(path, []age.Recipient{k.Recipient()}, func(w io.Writer) error {
+	root, err := os.OpenRoot(t.TempDir())
+	must(t, err)
+	defer root.Close()
+	_, err = seal(root, "x.age", []age.Recipient{k.Recipient()}, func(w io.Writer) error {
 		_, err := w.Write(make([]byte, 32<<20)) // which packs to next to nothing
 		return err
 	})
 	must(t, err)
 	for _, plain := range []int64{0, 1 << 10, 32<<20 - 1, 32<<20 + 1, 32 << 20} {
-		f, err := os.Open(path)
+		f, err := root.Open("x.age")
 		must(t, err)
 		read := int64(0)
 		err = unseal(f, []age.Identity{k}, plain,

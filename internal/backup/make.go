@@ -49,8 +49,9 @@ type maker struct {
 	o     Options
 	to    []age.Recipient
 	dir   string   // archive
+	root  *os.Root // archive, opened
 	held  *os.File // lock of the archive
-	set   string   // directory of the new set
+	set   string   // directory of the new set, below root
 	temp  temp     // for the snapshot, below the source; readable only by its user
 	m     Manifest
 	files []found
@@ -74,10 +75,11 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
-	defer b.held.Close()
+	defer b.close()
 	defer func() { b.temp.remove() }()
 	if err := b.run(ctx); err != nil {
-		os.RemoveAll(b.set) // it would keep a full disk full; what cannot be removed now, the next backup removes
+		// Otherwise a full disk stays full until the next backup, which removes it again if this fails.
+		_ = b.root.RemoveAll(b.set)
 		return nil, b.worded(err)
 	}
 	return &b.out, errors.Join(b.note(), b.prune())
@@ -116,12 +118,12 @@ func (b *maker) secrets(context.Context) error {
 }
 
 func (b *maker) seal(name string, write func(io.Writer) error) error {
-	path := filepath.Join(b.set, name)
-	plain, err := seal(path, b.to, write)
+	path := b.set + "/" + name
+	plain, err := seal(b.root, path, b.to, write)
 	if err != nil {
 		return err
 	}
-	e, err := entryOf(path, setsDir+"/"+b.m.name()+"/"+name, plain)
+	e, err := entryOf(b.root, path, setsDir+"/"+b.m.name()+"/"+name, plain)
 	b.m.Files = append(b.m.Files, e)
 	return err
 }
@@ -179,7 +181,7 @@ func (b *maker) recordings(ctx context.Context) error {
 	if b.p.kind != Gateway {
 		return nil
 	}
-	r := &recordings{from: b.p.dir, to: b.dir, set: b.set, name: b.m.name(), before: b.earlier(), result: &b.out}
+	r := &recordings{from: b.p.dir, to: b.root, set: b.set, name: b.m.name(), before: b.earlier(), result: &b.out}
 	var all []found
 	if _, err := b.p.walk(func(f found) error {
 		if f.rule.Class == Recording {
@@ -212,28 +214,23 @@ func (b *maker) finish(context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(b.set, manifestName)
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
+	f, err := newPart(b.root, b.set+"/"+manifestName)
+	if err != nil {
 		return err
 	}
-	if err := errors.Join(b.mounted(), syncAll(b.dir)); err != nil {
+	_, err = f.Write(raw)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(b.set, strings.TrimSuffix(b.set, partSuffix)); err != nil {
+	if err := errors.Join(b.mounted(), unix.Syncfs(int(b.held.Fd()))); err != nil {
+		return err
+	}
+	if err := b.root.Rename(b.set, strings.TrimSuffix(b.set, partSuffix)); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(raw)
 	b.out.Fingerprint, b.out.Files = hex.EncodeToString(sum[:]), len(b.m.Files)
-	return syncDir(filepath.Join(b.dir, setsDir))
-}
-
-// syncAll makes all files of a file system durable: one call instead of one for each recording.
-func syncAll(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
+	return syncIn(b.root, setsDir)
 }
 
 func (p Progress) say(doing string) {

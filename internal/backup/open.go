@@ -34,7 +34,7 @@ type Set struct {
 // errkind.NotFound, and a damaged manifest is errkind.Conflict. The caller closes the set.
 func Open(dir string, kind Kind, set string) (*Set, error) {
 	archive := archiveDir(dir, kind)
-	root, err := os.OpenRoot(archive)
+	root, err := openArchive(dir, kind, false)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, noBackup(dir, kind)
 	}

@@ -15,9 +15,9 @@ import (
 
 // A sealed file is age over zstd: compressed first, because encrypted bytes do not compress.
 
-// seal writes the output of write to path, sealed, and returns the number of plain bytes.
-func seal(path string, to []age.Recipient, write func(io.Writer) error) (plain int64, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// seal writes the output of write to a new file below root, sealed, and returns the number of plain bytes.
+func seal(root *os.Root, name string, to []age.Recipient, write func(io.Writer) error) (plain int64, err error) {
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, err
 	}

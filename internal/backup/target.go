@@ -38,29 +38,40 @@ func (b *maker) prepare() (err error) {
 	}
 	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
 		Made: time.Now().UTC().Truncate(time.Millisecond)}
-	b.set = filepath.Join(b.dir, setsDir, b.m.name()+partSuffix)
+	b.set = setsDir + "/" + b.m.name() + partSuffix
 	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}
-	err = errors.Join(removeAll(filepath.Join(b.dir, setsDir), "*"+partSuffix), removeTemps(b.p.dir),
+	err = errors.Join(removeParts(b.root), removeTemps(b.p.dir),
 		removeAll(filepath.Dir(b.p.lastPath()), lastName+".*.new"))
 	if err == nil {
-		err = os.Mkdir(b.set, 0o700)
+		err = b.root.Mkdir(b.set, 0o700)
 	}
 	if err != nil {
-		return errors.Join(b.unwritable(err), b.held.Close())
+		b.close()
+		return b.unwritable(err)
 	}
 	return nil
 }
 
-// lock makes the archive's directories and locks the archive, so that no other backup writes to it.
+// close releases the archive and its lock.
+func (b *maker) close() {
+	b.held.Close()
+	b.root.Close()
+}
+
+// lock opens the archive and takes it for this backup alone.
 func (b *maker) lock() (err error) {
-	if err := os.MkdirAll(filepath.Join(b.dir, setsDir), 0o700); err != nil {
+	if b.root, err = openArchive(b.o.To, b.p.kind, true); err != nil {
 		return b.unwritable(err)
 	}
-	if b.held, err = os.OpenFile(filepath.Join(b.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if err = b.root.MkdirAll(setsDir, 0o700); err == nil {
+		b.held, err = b.root.OpenFile(lockName, os.O_CREATE|os.O_RDWR, 0o600)
+	}
+	if err != nil {
+		b.root.Close()
 		return b.unwritable(err)
 	}
 	if err := unix.Flock(int(b.held.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		b.held.Close()
+		b.close()
 		return errkind.New(errkind.Conflict, "another backup is being written to "+b.dir)
 	}
 	return nil
@@ -83,19 +94,20 @@ func (b *maker) mounted() error {
 
 // unwritable adds the next step to an error of making or locking the archive's directories.
 func (b *maker) unwritable(err error) error {
-	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o USER " + b.o.To
+	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o USER " + b.o.To +
+		". Below it there must be no link that leads elsewhere and no FIFO."
 	switch {
 	case errors.Is(err, unix.EROFS):
 		hint = "Its file system is mounted read-only. If the kernel did that after an error, check the disk (dmesg)."
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		hint = "Free space on its disk."
 	}
-	return errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written: %v", err)).WithHint(hint)
+	return errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written to %s: %v", b.dir, err)).WithHint(hint)
 }
 
 // worded adds the archive's name to an error of run, and the next step if the disk is full.
 func (b *maker) worded(err error) error {
-	err = fmt.Errorf("backup of the %s: %w", b.p.kind, err)
+	err = fmt.Errorf("backup of the %s to %s: %w", b.p.kind, b.dir, err)
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG} {
 		if errors.Is(err, full) {
 			return errkind.New(errkind.Unavailable, err.Error()).
@@ -110,17 +122,12 @@ func (b *maker) worded(err error) error {
 // manifest cannot be read, so recordings that only this set names may be copied again.
 func (b *maker) earlier() map[string]Entry {
 	out := map[string]Entry{}
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		return out
-	}
-	defer root.Close()
-	all, err := sets(root)
+	all, err := sets(b.root)
 	if err != nil {
 		return out
 	}
 	for _, set := range all {
-		m, _, err := readManifest(root, set)
+		m, _, err := readManifest(b.root, set)
 		if err != nil {
 			continue
 		}
@@ -135,15 +142,10 @@ func (b *maker) earlier() map[string]Entry {
 
 // prune removes the oldest sets above Keep. It leaves the recordings, because the gateway does not delete any either.
 func (b *maker) prune() error {
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	all, err := sets(root)
+	all, err := sets(b.root)
 	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
-		if all[0] != b.m.name() { // after a wrong clock, the new set's name may be the oldest
-			err = removeSet(root, all[0])
+		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
+			err = removeSet(b.root, all[0])
 		}
 	}
 	return err
