@@ -232,7 +232,7 @@ func (l *Log) signedBeyond(rest []byte, size uint64) bool {
 // agrees compares what was published in a directory with the log. A log that is shorter than what it has shown was
 // rolled back, as by a restored backup; it would sign a second history.
 func (l *Log) agrees(dir string) error {
-	raw, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	raw, err := readSmall(filepath.Join(dir, "checkpoint"), MaxCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 { // not synced, so a crash may leave it empty
 		return nil
 	}

@@ -81,15 +81,12 @@ func commonPrefix(a, b io.Reader) (int64, error) {
 	}
 }
 
-// mirror brings the data file of a copy from its first from bytes to end, durably.
-func (l *Log) mirror(dir string, from, end int64) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// mirror brings the data file of the copy below root from its first from bytes to end, durably.
+func (l *Log) mirror(root *os.Root, from, end int64) error {
+	if err := root.MkdirAll(privateDir, 0o700); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, privateDir), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(mirrorPath(dir), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := root.OpenFile(privateDir+"/"+dataFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -97,6 +94,9 @@ func (l *Log) mirror(dir string, from, end int64) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", f.Name())
 	}
 	if info.Size() < from { // another disk was mounted, or the file was removed
 		from = 0

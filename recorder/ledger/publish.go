@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -128,22 +130,36 @@ func (p *publisher) writeTo(i int, head Checkpoint, hashes hashReader, end int64
 	if _, err := os.Stat(filepath.Join(dir, "checkpoint")); p.wrote[i] > 0 && err != nil {
 		return fmt.Errorf("the checkpoint that was written there is gone; is its disk mounted? %w", err)
 	}
+	root, err := openPublished(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	if i > 0 { // before the copy's checkpoint, so that every published head can be restored from the copy
-		if err := p.log.mirror(dir, p.same[i], end); err != nil {
+		if err := p.log.mirror(root, p.same[i], end); err != nil {
 			return err
 		}
 		p.same[i] = end
 	}
-	return p.bring(dir, p.wrote[i], head, hashes)
+	return p.bring(root, p.wrote[i], head, hashes)
 }
 
-func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashReader) error {
+// openPublished opens a directory that is published to. A copy may lie on a disk that somebody else can write to, such
+// as the owner of a file server: a link there must not lead the signer to its own log or keys.
+func openPublished(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
+func (p *publisher) bring(root *os.Root, from int64, head Checkpoint, hashes hashReader) error {
 	for _, t := range tlog.NewTiles(tileHeight, from, int64(head.Size)) {
 		data, err := tlog.ReadTileData(t, hashes)
 		if err != nil {
 			return err
 		}
-		if err := putTile(dir, tilePath(t), data, t.W); err != nil {
+		if err := putTile(root, tilePath(t), data, t.W); err != nil {
 			return err
 		}
 		if t.L != 0 {
@@ -152,11 +168,11 @@ func (p *publisher) bring(dir string, from int64, head Checkpoint, hashes hashRe
 		if data, err = p.entries(t); err != nil {
 			return err
 		}
-		if err := putTile(dir, entriesPath(t), data, t.W); err != nil {
+		if err := putTile(root, entriesPath(t), data, t.W); err != nil {
 			return err
 		}
 	}
-	return put(dir, "checkpoint", head.Note)
+	return put(root, "checkpoint", head.Note)
 }
 
 // entries gives the leaves under a tile of level 0: u16be length | leaf.
@@ -174,26 +190,35 @@ func (p *publisher) entries(t tlog.Tile) ([]byte, error) {
 }
 
 // putTile writes a tile. A full tile replaces its partial ones.
-func putTile(dir, name string, data []byte, width int) error {
-	if err := put(dir, name, data); err != nil || width < 1<<tileHeight {
+func putTile(root *os.Root, name string, data []byte, width int) error {
+	if err := put(root, name, data); err != nil || width < 1<<tileHeight {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(dir, filepath.FromSlash(name)+".p"))
+	return root.RemoveAll(name + ".p")
 }
 
 // put writes a file by rename, unless it has that content already, as most have at a start.
-func put(dir, name string, data []byte) error {
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		return nil
+func put(root *os.Root, name string, data []byte) error {
+	if info, err := root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(data)) {
+		if old, err := root.ReadFile(name); err == nil && bytes.Equal(old, data) {
+			return nil
+		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
+	if err := root.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	f, err := root.OpenFile(name+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return root.Rename(name+".new", name)
 }
 
 // tilePath is C2SP's path, which leaves out the height that tlog writes.
