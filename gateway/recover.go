@@ -128,7 +128,8 @@ func (b *Broker) closeParts(ctx context.Context, opens map[[32]byte]uint64) erro
 	}
 	var all error
 	for _, p := range parts {
-		if p.State != store.RecordRunning {
+		gone := p.State == store.RecordMissing && p.OpenLeaf != nil // it may have been found since
+		if p.State != store.RecordRunning && !gone {
 			continue // it was never announced
 		}
 		if err := b.closePart(ctx, p, opens); err != nil {
@@ -163,14 +164,31 @@ func (b *Broker) closeFromLog(ctx context.Context, p store.Part, file string, op
 		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
 	}
 	open, err := b.cfg.Signer.Unended(ctx, p.H0)
-	if err != nil || open != nil { // the log has no end, so it need not be searched for one at each start
+	if err != nil {
 		return err
+	}
+	if open != nil { // without an end, the log is not searched for it at each start
+		return b.keepMissing(ctx, p, file)
 	}
 	end, err := b.findEnd(ctx, *p.OpenLeaf)
 	if err != nil || end == nil {
 		return err
 	}
 	return b.keepClose(ctx, *end, p.Session, p.Part, file)
+}
+
+// keepMissing notes that a recording without an end is gone: otherwise its row would say that it still runs. The log
+// gets no end, because nothing says where it was.
+func (b *Broker) keepMissing(ctx context.Context, p store.Part, file string) error {
+	if file != store.RecordMissing || p.State == file {
+		return nil
+	}
+	b.cfg.Log.Warn("a recording that the log announces is missing, and has no end", slog.String("session", p.Session.String()))
+	_, err := b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
+		row.State = file
+		return nil
+	})
+	return err
 }
 
 // recordOf is what a row says of a recording that has its close.
@@ -214,6 +232,9 @@ func (b *Broker) endOf(ctx context.Context, r store.Session) (reason, record str
 		record = store.RecordCut
 	}
 	p, err := b.cfg.Store.Part(ctx, r.ID, 0)
+	if err == nil && p.State == store.RecordMissing {
+		record = p.State
+	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && p.CloseLeaf == nil {
 		return ByGatewayCrash, record, nil
 	}

@@ -179,6 +179,36 @@ func TestARecordingThatIsGoneIsCalledMissing(t *testing.T) {
 	}
 }
 
+// Its end stays open in the log: nothing says where it ended, and its file may be found in another backup.
+func TestARecordingThatIsGoneAndHasNoEndIsCalledMissing(t *testing.T) {
+	h := newHouse(t)
+	s, _ := h.open(h.ask("press-1"))
+	node, cut := h.crash()
+	was := h.part(s.ID())
+	path := filepath.Join(h.dir, "rec", recorder.Place(was.Session, 0, was.Started))
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		h.recovers(h.node)
+		p, row := h.part(s.ID()), h.row(s.ID())
+		if p.State != store.RecordMissing || row.State != store.Closed || row.Record != store.RecordMissing {
+			t.Errorf("got part %s, row %s %s; want both missing", told(p), row.State, row.Record)
+		}
+	}
+	if got := h.closes(*was.OpenLeaf); got != 0 {
+		t.Errorf("got %d ends in the log, want none", got)
+	}
+	groups := must(h.db.Retained(t.Context(), was.Retain.Add(time.Hour)))(t)
+	if len(groups) != 1 || groups[0].Class != "running" || groups[0].Due != 0 {
+		t.Errorf("got %+v, want one recording without an end, which is never due", groups)
+	}
+	h.recovers(node, cut) // with the file
+	if p := h.part(s.ID()); p.State != store.RecordCut || p.HFinal != cut.Head || p.CloseLeaf == nil {
+		t.Errorf("once it is found: got %s, want its end", told(p))
+	}
+}
+
 func TestARecordingThatWasNeverAnnouncedRunsNoMoreAfterACrash(t *testing.T) {
 	h := newHouse(t)
 	sid := must(h.Ask(t.Context(), h.ask("press-1")))(t).ID

@@ -8,9 +8,11 @@ import (
 )
 
 // The class of a part follows from its row, which may lack what the log has: see store.Retained.
-const selectRetained = `SELECT CASE WHEN open_leaf IS NULL THEN 'unannounced' WHEN state='recording' THEN 'running' ELSE 'routine' END,
+const selectRetained = `SELECT
+	CASE WHEN open_leaf IS NULL THEN 'unannounced' WHEN close_leaf IS NULL THEN 'running' ELSE 'routine' END,
 	coalesce(strftime('%Y-%m', retain_until/1000000, 'unixepoch'), ''), count(*), sum(bytes), min(started), min(retain_until),
-	coalesce(sum(retain_until<=?1 AND state<>'recording'), 0), coalesce(sum(CASE WHEN retain_until<=?1 AND state<>'recording' THEN bytes ELSE 0 END), 0)
+	coalesce(sum(retain_until<=?1 AND close_leaf IS NOT NULL), 0),
+	coalesce(sum(CASE WHEN retain_until<=?1 AND close_leaf IS NOT NULL THEN bytes ELSE 0 END), 0)
 	FROM parts GROUP BY 1, 2 ORDER BY 2, 1`
 
 // Retained sums up the recordings by class and by the month in which their retention time ends, the earliest month
