@@ -256,7 +256,9 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 		}
 	}
 	if len(b.asked) >= maxAsked || mine >= maxAskedOne {
-		return errkind.New(errkind.TooMany, "too many sessions were asked for and not opened").WithHint("Wait half a minute.")
+		return errkind.New(errkind.TooMany, "too many sessions were asked for and not opened").
+			WithHint("Wait half a minute.").
+			WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
 	}
 	b.asked[sid] = a
 	return nil

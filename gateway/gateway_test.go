@@ -375,6 +375,10 @@ func TestNoAnswerThatNobodyCameForRunsOn(t *testing.T) {
 	if errkind.KindOf(err) != errkind.TooMany {
 		t.Fatalf("after %d questions: got %v, want too many", asked, err)
 	}
+	// The decision is in the log, so programs must not send the question again by themselves.
+	if e, _ := errkind.Of(err); e.Wait < 10*time.Second {
+		t.Errorf("got a wait of %s, as short as programs wait by themselves", e.Wait)
+	}
 	if got := len(must(h.db.RunningSessions(ctx))(t)); got != asked-1 {
 		t.Errorf("got %d sessions that may run, want %d: the refused one is not among them", got, asked-1)
 	}

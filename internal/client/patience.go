@@ -13,10 +13,9 @@ const (
 	mostWaits   = 5               // for each request
 )
 
-// patiently sends a request again when the answer is 429 with a short Retry-After (RFC 6585, section 4), so that a
-// script that enrols a hundred devices need not pace itself. It also sends a POST again: the gateway has not done what
-// a request refused with 429 asks for. It may have logged its decision on a session that was asked for. patiently
-// gives the last answer, whatever its status.
+// patiently sends again when the answer is 429 with a short Retry-After (RFC 6585, 4): a script that enrols a hundred
+// devices need not pace itself. A POST may be sent again too: the gateway asks for a longer wait where it has written
+// something before it refused (errkind.Error.Wait). It gives the last answer, whatever it is.
 func (c *Client) patiently(ctx context.Context, send func() (*http.Response, error)) (*http.Response, error) {
 	for waits := 0; ; waits++ {
 		resp, err := send()

@@ -18,6 +18,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"time"
 )
 
 // Kind says what sort of failure an error is.
@@ -41,6 +42,9 @@ type Error struct {
 	Text string // what happened and why; for people
 	Hint string // what to do next; empty: what anybody can do about this kind
 	Err  error  // the cause; for the log only
+
+	// Wait is the least time before the same request may work; 0: not known. HTTP says it in Retry-After.
+	Wait time.Duration
 }
 
 // New makes an error that people may read.
@@ -50,6 +54,14 @@ func New(kind Kind, text string) *Error { return &Error{Kind: kind, Text: text} 
 func (e *Error) WithHint(hint string) *Error {
 	c := *e
 	c.Hint = hint
+	return &c
+}
+
+// WithWait returns a copy of e with the least time before the same request may work. An error that comes after its
+// request has left something behind, such as an entry of the log, needs one: programs send again what may work soon.
+func (e *Error) WithWait(least time.Duration) *Error {
+	c := *e
+	c.Wait = least
 	return &c
 }
 

@@ -34,7 +34,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if problem.Later(p.Problem) {
-		h.Set("Retry-After", problem.LaterSeconds)
+		h.Set("Retry-After", problem.RetryAfter(p.Problem))
 	}
 	return h
 }

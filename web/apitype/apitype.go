@@ -26,6 +26,8 @@ type Problem struct {
 	Reference string   `json:"reference,omitempty"`
 	CanAsk    []Way    `json:"can_ask,omitempty"`
 	Errors    []Detail `json:"errors,omitempty"`
+
+	RetryAfter int `json:"-"` // seconds, for the header of that name; 0: not known
 }
 
 // Detail is one thing wrong with a request.

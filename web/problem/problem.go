@@ -9,9 +9,12 @@
 package problem
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -32,19 +35,26 @@ func Of(log *slog.Logger, err error) apitype.Problem {
 		log.Warn("refused", slog.Any("error", err))
 	}
 	status := kind.HTTP()
-	return apitype.Problem{Title: http.StatusText(status), Status: status, Detail: text, Reason: kind.Word(), Hint: hint, Reference: reference}
+	p := apitype.Problem{Title: http.StatusText(status), Status: status, Detail: text, Reason: kind.Word(), Hint: hint, Reference: reference}
+	if e, ok := errkind.Of(err); ok {
+		p.RetryAfter = int(math.Ceil(e.Wait.Seconds()))
+	}
+	return p
 }
 
 // Write answers a request with an error's problem document.
 func Write(w http.ResponseWriter, log *slog.Logger, err error) { Send(w, Of(log, err)) }
 
-// LaterSeconds is when to try again where nobody knows better.
-const LaterSeconds = "5"
+// laterSeconds is when to try again where nobody knows better.
+const laterSeconds = 5
 
 // Later reports whether the same request may work later.
 func Later(p apitype.Problem) bool {
 	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
 }
+
+// RetryAfter gives the value of that header for what may work later.
+func RetryAfter(p apitype.Problem) string { return strconv.Itoa(cmp.Or(p.RetryAfter, laterSeconds)) }
 
 // Send writes a problem document.
 func Send(w http.ResponseWriter, p apitype.Problem) {
@@ -56,7 +66,7 @@ func Send(w http.ResponseWriter, p apitype.Problem) {
 		h.Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 	}
 	if Later(p) && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", LaterSeconds)
+		h.Set("Retry-After", RetryAfter(p))
 	}
 	w.WriteHeader(p.Status)
 	var b strings.Builder

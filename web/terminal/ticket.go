@@ -54,7 +54,8 @@ func (t *Tickets) Issue(key string, session id.Session) (string, error) {
 		}
 	}
 	if mine >= maxOfOne || len(t.pending) >= maxTickets {
-		return "", errkind.New(errkind.TooMany, "too many sessions are being opened at once").WithHint("Wait ten seconds.")
+		return "", errkind.New(errkind.TooMany, "too many sessions are being opened at once").WithHint("Wait ten seconds.").
+			WithWait(TicketTime) // its session is in the log: sent again at once, another would be there
 	}
 	text := rand.Text()
 	t.pending[sha256.Sum256([]byte(text))] = ticket{key, session, now.Add(TicketTime)}
