@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
 )
 
 func TestADamagedBackupIsRefusedByName(t *testing.T) {
@@ -258,4 +259,28 @@ func FuzzUnpack(f *testing.F) {
 			return nil
 		})
 	})
+}
+
+// A writer to the backup's disk joins an old database with a newer manifest. What was revoked between the two must not
+// be skipped at the next start.
+func TestAManifestCannotSkipEntriesThatTheDatabaseLacks(t *testing.T) {
+	h := newHouse(t)
+	h.grow(2000)
+	g, _ := h.make(1)
+	path := filepath.Join(archiveDir(h.to, Gateway), setsDir, g.Set, manifestName)
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	var m Manifest
+	must(t, json.Unmarshal(raw, &m))
+	m.Since = g.LogSize
+	raw, err = json.Marshal(m)
+	must(t, err)
+	must(t, os.WriteFile(path, raw, 0o600))
+	data, err := h.restore(h.ids)
+	must(t, err)
+	r, err := signer.ReadRestored(data)
+	must(t, err)
+	if r.Since != 0 { // the database of the test has no entry
+		t.Errorf("the next start reads the log from entry %d on, want 0", r.Since)
+	}
 }

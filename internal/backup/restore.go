@@ -138,6 +138,10 @@ func (s *Set) stageGateway(ctx context.Context, root *os.Root, dir string, ids [
 	if err := sqlite.CheckFile(ctx, filepath.Join(dir, "gateway.db")); err != nil {
 		return err
 	}
+	since, err := s.since(ctx, filepath.Join(dir, "gateway.db"))
+	if err != nil {
+		return err
+	}
 	out.Files++
 	for _, e := range s.Manifest.Files {
 		name, ok := recordingName(s.Name(), e.Path)
@@ -152,7 +156,14 @@ func (s *Set) stageGateway(ctx context.Context, root *os.Root, dir string, ids [
 		}
 		out.Files++
 	}
-	return s.note(dir)
+	return s.note(dir, since)
+}
+
+// since gives the index of the first entry of the log whose row the database may lack. What the manifest says is only
+// believed if the database is as new: its writer may have joined an older database with it.
+func (s *Set) since(ctx context.Context, database string) (uint64, error) {
+	newest, err := sqlite.NewestLeaf(ctx, database)
+	return min(s.Manifest.Since, newest-min(newest, rowsLate)), err
 }
 
 // copy puts one recording's file in place. It hashes again what it copies: the backup may change between two readings.
@@ -187,13 +198,13 @@ func (t Target) stageLog(s *Set, p place, dir string, out *Restored) error {
 		return err
 	}
 	out.Log, out.LogFrom = head.Size, t.logFrom()
-	return s.note(staged)
+	return s.note(staged, 0)
 }
 
-// note writes the checkpoint that the next start compares the log with.
-func (s *Set) note(dir string) error {
+// note writes the checkpoint that the next start compares the log with, and the entry from which the gateway reads it.
+func (s *Set) note(dir string, since uint64) error {
 	r := &signer.Restored{Made: s.Manifest.Made, At: time.Now().UTC().Truncate(time.Second),
-		Checkpoint: s.Manifest.Checkpoint, Since: s.Manifest.Since}
+		Checkpoint: s.Manifest.Checkpoint, Since: since}
 	for _, p := range s.leftOut {
 		name, _ := recordingName(s.Name(), p.Path)
 		r.LeftOut = append(r.LeftOut, name)

@@ -82,17 +82,23 @@ func (g *Gateway) extends(ctx context.Context, seen, now ledger.Checkpoint) erro
 // and records the sessions and devices that only the log has.
 func (g *Gateway) catchUp(ctx context.Context, r *signer.Restored, from, to uint64) error {
 	devices := map[wire.Hash]lastOfDevice{}
-	for i := from; i < to; i++ {
-		e, err := g.Signer.Entry(ctx, i)
+	for i := from; i < to; {
+		entries, err := g.Signer.Entries(ctx, i)
+		if err == nil && len(entries) == 0 {
+			err = fmt.Errorf("the log ends before its entry %d", i)
+		}
 		if err != nil {
 			return err
 		}
-		leaf, err := ledger.ParseLeaf(e.Leaf)
-		if err != nil {
-			return fmt.Errorf("log entry %d: %w", i, err)
-		}
-		if err := g.catchUpOn(ctx, r, devices, leaf.Type, e.Body); err != nil {
-			return fmt.Errorf("log entry %d: %w", i, err)
+		for _, e := range entries[:min(uint64(len(entries)), to-i)] {
+			leaf, err := ledger.ParseLeaf(e.Leaf)
+			if err == nil {
+				err = g.catchUpOn(ctx, r, devices, leaf.Type, e.Body)
+			}
+			if err != nil {
+				return fmt.Errorf("log entry %d: %w", i, err)
+			}
+			i++
 		}
 	}
 	for fp, last := range devices {
