@@ -149,13 +149,18 @@ func TestAReadersKeyIsRefusedAsABackupRecipient(t *testing.T) {
 			t.Errorf("%s: got %v", shared, err)
 		}
 	}
-	own, err := age.GenerateX25519Identity()
+	classic, err := age.GenerateX25519Identity()
 	must(t, err)
-	must(t, os.WriteFile(h.data("keys", "archive.txt"), []byte(own.String()+"\n"), 0o600))
-	must(t, os.WriteFile(h.path("own.age"), []byte(own.Recipient().String()+"\n"), 0o600))
-	h.Backup.Recipients = []string{h.path("own.age")}
-	if _, err := Recipients(h.Config); errkind.KindOf(err) != errkind.Usage {
-		t.Errorf("the archive's own: got %v", err)
+	hybrid, err := age.GenerateHybridIdentity()
+	must(t, err)
+	for secret, public := range map[string]string{classic.String(): classic.Recipient().String(),
+		hybrid.String(): hybrid.Recipient().String()} {
+		must(t, os.WriteFile(h.data("keys", "archive.txt"), []byte(secret+"\n"), 0o600))
+		must(t, os.WriteFile(h.path("own.age"), []byte(public+"\n"), 0o600))
+		h.Backup.Recipients = []string{h.path("own.age")}
+		if _, err := Recipients(h.Config); errkind.KindOf(err) != errkind.Usage {
+			t.Errorf("the archive's own %.12s…: got %v", public, err)
+		}
 	}
 	h.Backup.Recipients = nil
 	if _, err := Recipients(h.Config); errkind.KindOf(err) != errkind.Usage {

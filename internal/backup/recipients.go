@@ -80,9 +80,21 @@ func keptApart(c *config.Config, own map[string]string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, i := range ids {
-		if x, ok := i.(*age.X25519Identity); ok && own[x.Recipient().String()] != "" {
-			return sharedKey(own[x.Recipient().String()], "the archive's own identity "+path)
+		if mine := own[fmt.Sprint(PublicHalf(i))]; mine != "" {
+			return sharedKey(mine, "the archive's own identity "+path)
 		}
+	}
+	return nil
+}
+
+// PublicHalf gives the recipient of an identity of either kind that age-keygen makes; nil for other identities. Its
+// text, by fmt.Sprint, is the public key as recipients' files hold it.
+func PublicHalf(i age.Identity) age.Recipient {
+	switch k := i.(type) {
+	case *age.X25519Identity:
+		return k.Recipient()
+	case *age.HybridIdentity:
+		return k.Recipient()
 	}
 	return nil
 }

@@ -142,8 +142,8 @@ func recipients(c *config.Config, own string) (readers, unsealers []age.Recipien
 		return nil, nil, nil, fmt.Errorf("%s: %w", own, err)
 	}
 	for _, i := range archive {
-		if x, ok := i.(*age.X25519Identity); ok {
-			readers = append(readers, x.Recipient())
+		if r := backup.PublicHalf(i); r != nil {
+			readers = append(readers, r)
 		}
 	}
 	return readers, unsealers, archive, nil

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
+	"github.com/sallyport/sallyport/internal/backup"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/readfile"
 )
@@ -61,7 +62,10 @@ func unsealed(c *config.Config) Finding {
 		return Finding{f.What, Weak, "not known: " + err.Error(), "Run this as root."}
 	}
 	for _, file := range c.Recording.UnsealersFiles {
-		text, _ := readfile.Regular(file, readfile.Most)
+		text, err := readfile.Regular(file, readfile.Most)
+		if err != nil {
+			return Finding{f.What, Weak, "not known: " + err.Error(), "Run this as root."}
+		}
 		for _, r := range own {
 			if strings.Contains(string(text), r) {
 				return Finding{f.What, Weak, "the archive's own key is among the unsealers in " + file + ", so the gateway can open hidden input", "Take it out, and give a key that its officer alone has."}
@@ -82,8 +86,8 @@ func identityRecipients(path string) ([]string, error) {
 	ids, err := age.ParseIdentities(bytes.NewReader(text))
 	var out []string
 	for _, i := range ids {
-		if x, ok := i.(*age.X25519Identity); ok {
-			out = append(out, x.Recipient().String())
+		if r := backup.PublicHalf(i); r != nil {
+			out = append(out, fmt.Sprint(r))
 		}
 	}
 	return out, err
