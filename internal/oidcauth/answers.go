@@ -1,6 +1,7 @@
 package oidcauth
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -23,11 +24,13 @@ type answers struct {
 	mu    sync.Mutex // guards what follows
 	of    map[string]*subject
 	total int // answers of all subjects
+	bytes int // of their claims
 }
 
 // subject holds the answers and the rate limit of one person.
 type subject struct {
-	kept     []answered // the least recently used comes first
+	kept     []answered // the least recently used first
+	bytes    int        // of their claims
 	requests *rate.Limiter
 }
 
@@ -39,6 +42,7 @@ type answered struct {
 
 const (
 	mostAnswers   = 10_000                // of all subjects: more simultaneous sign-ins than any site has
+	mostBytes     = 64 << 20              // of all subjects: one answer may have 512 KiB, and people name groups
 	mostOfSubject = 64                    // a browser that is refreshed every five minutes adds 12 in an hour
 	requestBurst  = 30                    // requests for one subject at once
 	requestRate   = rate.Limit(30.0 / 60) // requests a second for one subject after that
@@ -107,12 +111,13 @@ func (a *answers) subject(sub string) *subject {
 	return s
 }
 
-// put keeps an answer. If there is no room, the subject with the most answers loses the one that was not used for
+// put keeps an answer. If there is no room, the subject that takes most of it loses the answer that was not used for
 // longest. The caller does not hold mu.
 func (a *answers) put(sub string, what answered) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.total >= mostAnswers {
+	full := func() bool { return a.total >= mostAnswers || a.total > 0 && a.bytes+what.size() > mostBytes }
+	if full() {
 		a.expire()
 	}
 	s := a.subject(sub)
@@ -120,13 +125,32 @@ func (a *answers) put(sub string, what answered) {
 	if len(s.kept) >= mostOfSubject {
 		a.dropOldest(s)
 	}
-	if a.total >= mostAnswers {
+	for full() {
 		a.dropOldest(slices.MaxFunc(slices.Collect(maps.Values(a.of)), func(x, y *subject) int {
-			return len(x.kept) - len(y.kept)
+			return cmp.Or(x.bytes-y.bytes, len(x.kept)-len(y.kept))
 		}))
 	}
+	a.count(s, -1)
 	s.kept = append(s.kept, what)
-	a.total++
+	a.count(s, 1)
+}
+
+// size is that of the claims in memory, in bytes, about.
+func (w answered) size() (n int) {
+	for name, value := range w.claims {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// count adds a subject's answers to the sums, or takes them out.
+func (a *answers) count(s *subject, sign int) {
+	s.bytes = 0
+	for _, k := range s.kept {
+		s.bytes += k.size()
+	}
+	a.total += sign * len(s.kept)
+	a.bytes += sign * s.bytes
 }
 
 func (a *answers) dropOldest(s *subject) {
@@ -135,9 +159,9 @@ func (a *answers) dropOldest(s *subject) {
 }
 
 func (a *answers) drop(s *subject, which func(answered) bool) {
-	a.total -= len(s.kept)
+	a.count(s, -1)
 	s.kept = slices.DeleteFunc(s.kept, which)
-	a.total += len(s.kept)
+	a.count(s, 1)
 }
 
 // expire removes answers that are too old, and subjects without answers whose rate limit is unused again. The caller

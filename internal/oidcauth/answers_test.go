@@ -94,3 +94,29 @@ func TestAnswersOfOneSubjectEvictNoOthers(t *testing.T) {
 		t.Errorf("all expired: got %d answers of %d subjects, want 1 of 1", a.total, len(a.of))
 	}
 }
+
+// TestLargeAnswersTakeBoundedMemory: where people make groups themselves, their answers may be as large as is read.
+func TestLargeAnswersTakeBoundedMemory(t *testing.T) {
+	a := newAnswers(time.Now)
+	large := make([]byte, 512<<10)
+	keep := func(n uint64, sub string, groups []byte) [32]byte {
+		t.Helper()
+		var key [32]byte
+		binary.BigEndian.PutUint64(key[:], n)
+		answer := func() (claims, error) { return claims{"groups": groups}, nil }
+		if _, err := a.once(sub, key, time.Now().Add(time.Hour), answer); err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	small := keep(0, "small", []byte(`["staff"]`))
+	for i := range uint64(1000) {
+		keep(1+i, fmt.Sprint("large-", i%100), large)
+	}
+	if a.bytes > mostBytes || a.bytes < mostBytes/2 {
+		t.Errorf("got %d bytes, want at most %d, and room used", a.bytes, mostBytes)
+	}
+	if _, ok := a.get("small", small); !ok {
+		t.Error("large answers evicted the small one of another person")
+	}
+}
