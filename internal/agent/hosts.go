@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -35,6 +36,8 @@ type tries struct {
 	asked bool      // a gateway asked for the pause
 	reset time.Time // when a change of the network last reset the waits
 	proxy refusedProxy
+
+	direct func(host string) bool // reports whether a host is reached without a proxy; nil: none is
 }
 
 type hostTries struct {
@@ -65,8 +68,9 @@ func (t *tries) of(host string) *hostTries {
 	return t.hosts[host]
 }
 
-// next gives the host to dial and the earliest time for it: the host that has been due for longest. Among hosts that
-// have not failed, the host of the last good line comes first, then the others in the bundle's order.
+// next gives the host to dial and the earliest time for it: the host that has been due for longest, where a refused
+// proxy does not keep it back. Among hosts that have not failed, the host of the last good line comes first, then the
+// others in the bundle's order.
 func (t *tries) next(hosts []string) (host string, at time.Time) {
 	maps.DeleteFunc(t.hosts, func(h string, _ *hostTries) bool { return !slices.Contains(hosts, h) })
 	host = hosts[0]
@@ -74,16 +78,26 @@ func (t *tries) next(hosts []string) (host string, at time.Time) {
 		host = t.last
 	}
 	for _, h := range hosts {
-		if t.of(h).due.Before(t.of(host).due) {
+		if cmp.Or(t.ready(h).Compare(t.ready(host)), t.of(h).due.Compare(t.of(host).due)) < 0 {
 			host = h
 		}
 	}
-	for _, not := range []time.Time{t.of(host).due, t.pause, t.proxy.until} {
-		if at.Before(not) {
-			at = not
-		}
+	return host, later(t.ready(host), t.pause)
+}
+
+// ready gives the time before which a host is not dialled, apart from the pause of all hosts.
+func (t *tries) ready(host string) time.Time {
+	if t.direct != nil && t.direct(host) {
+		return t.of(host).due
 	}
-	return host, at
+	return later(t.of(host).due, t.proxy.until)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // end records the end of a try. After a good line the pause applies to all hosts. Otherwise all devices of a gateway

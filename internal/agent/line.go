@@ -48,7 +48,7 @@ func (a *Agent) reconnect(ctx context.Context) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.watchNetwork(watching)
-	var t tries
+	t := tries{direct: a.direct}
 	said := map[string]string{}
 	for ctx.Err() == nil {
 		host, at := t.next(a.currentBundle().Hosts)
@@ -74,6 +74,12 @@ func (a *Agent) reconnect(ctx context.Context) {
 			clear(said)
 		}
 	}
+}
+
+// direct reports whether a host is reached without a proxy, as by NO_PROXY.
+func (a *Agent) direct(host string) bool {
+	p, err := a.cfg.ProxyInForce(host)
+	return err == nil && p.URL == ""
 }
 
 // outage names what is wrong, the same at each try. The text of an error is not: it may hold the time of day, or words

@@ -117,3 +117,18 @@ func TestAnotherProxySettingIsTriedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestARefusedProxyKeepsNoHostBackThatNeedsNone: NO_PROXY names one of the hosts.
+func TestARefusedProxyKeepsNoHostBackThatNeedsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBehindProxy(t)
+		b.tries.direct = func(host string) bool { return host == "b" }
+		b.tries.last = "a"
+		b.next(errRefused)
+		for range 3 {
+			if got := b.next(errNoProxy); got > longestWait {
+				t.Errorf("got a try of the other host after %s", got)
+			}
+		}
+	})
+}
