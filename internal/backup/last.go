@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // Last names the newest complete set of one archive. It is stored as last-backup.json beside the files that were backed
@@ -39,7 +40,7 @@ func ReadLast(c *config.Config, kind Kind) (*Last, error) {
 	if kind == Signer {
 		p = signerPlace(c)
 	}
-	raw, err := os.ReadFile(p.lastPath())
+	raw, err := readfile.Regular(p.lastPath(), readfile.Most)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -89,3 +89,23 @@ func TestAFIFOInABackupKeepsNobodyWaiting(t *testing.T) {
 		})
 	}
 }
+
+// The file lies in a directory of the gateway's user, and doctor reads it as root.
+func TestAFIFOInPlaceOfTheLastBackupKeepsNobodyWaiting(t *testing.T) {
+	h := newHouse(t)
+	must(t, unix.Mkfifo(h.data(lastName), 0o600))
+	done := make(chan error, 1)
+	go func() { _, err := ReadLast(h.Config, Gateway); done <- err }()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("got no error")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for a writer")
+	}
+	h.make(1)
+	if l, err := ReadLast(h.Config, Gateway); err != nil || l == nil {
+		t.Errorf("after the next backup: got %+v, %v", l, err)
+	}
+}

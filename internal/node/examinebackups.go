@@ -15,6 +15,9 @@ import (
 // backupAge is how old the last backup may be: backups are made each night, and one may be missed.
 const backupAge = 48 * time.Hour
 
+// clocksApart is how far in the future the last backup may be: the clock was set back since.
+const clocksApart = time.Hour
+
 // backups says when the last complete backup of each archive was made.
 func (e *examination) backups() {
 	if len(e.c.Backup.Recipients) == 0 {
@@ -55,15 +58,13 @@ func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, erro
 // aged says how old a set is. A time up to an hour ahead counts as now, because two clocks may differ.
 func aged(made time.Time, dir string, now time.Time) (string, error) {
 	age := now.Sub(made)
-	text := fmt.Sprintf("the last complete one in %s was made at %s", dir, minute(made))
-	if age < -time.Hour {
-		return "", partly(text+", which is in the future",
-			"A clock was wrong when it was made, so its age is not known. Make a new one.")
-	}
-	text += fmt.Sprintf(", %s ago", hours(max(age, 0)))
-	if age > backupAge {
+	text := fmt.Sprintf("the last complete one in %s was made at %s, %s ago", dir, minute(made), hours(max(age, 0)))
+	switch {
+	case age > backupAge:
 		return "", partly(text, fmt.Sprintf("It should not be older than %s. `journalctl -u sallyport-backup -u "+
 			"sallyport-signer-backup` says why no newer one was made.", hours(backupAge)))
+	case age < -clocksApart:
+		return "", partly(text+": in the future", "A clock was wrong when it was made, so its age is not known. Make a new one.")
 	}
 	return text, nil
 }
@@ -77,8 +78,8 @@ func hours(d time.Duration) string {
 	return fmt.Sprintf("%d h", int(d.Hours()))
 }
 
-// backupAges gives the age in seconds of the last backup of each archive whose last-backup.json this process can read;
-// +Inf if none was made. It reads only the gateway's own disk: a backup disk that hangs must not stop the metrics.
+// backupAges gives the age in seconds of the last backup of each archive that this process may know of; infinite: none
+// was made, or its age is not known, so that an alarm above an age rings for both. It reads the gateway's own disk alone: a backup's disk that hangs must not stop the metrics.
 func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	out := map[backup.Kind]float64{}
 	kinds := []backup.Kind{backup.Gateway}
@@ -87,11 +88,11 @@ func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	}
 	for _, kind := range kinds {
 		switch last, err := backup.ReadLast(c, kind); {
-		case err != nil: // doctor says why; the next backup writes a damaged file again
-		case last == nil:
+		// doctor says what is wrong; a damaged file is written again by the next backup
+		case err != nil, last == nil, now.Sub(last.Made) < -clocksApart:
 			out[kind] = math.Inf(1)
 		default:
-			out[kind] = now.Sub(last.Made).Seconds()
+			out[kind] = max(0, now.Sub(last.Made).Seconds())
 		}
 	}
 	return out

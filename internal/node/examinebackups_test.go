@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,19 @@ func TestDoctorSaysHowOldTheLastCompleteBackupIs(t *testing.T) {
 	k.backup(func() {})
 	now := time.Now()
 	want("just made", now, OK, "0 min ago")
+	want("made by a clock that is ahead", now.Add(-30*time.Minute), OK, "0 min ago")
+	ages := func(what string, now time.Time, most float64) {
+		t.Helper()
+		all := backupAges(c, now)
+		for _, kind := range []backup.Kind{backup.Gateway, backup.Signer} {
+			if age, ok := all[kind]; !ok || age < 0 || (age > 172800) != (most > 172800) {
+				t.Errorf("%s: %s: got an age of %v s, %t", what, kind, age, ok)
+			}
+		}
+	}
+	ages("just made", now, 60)
+	ages("made by a clock that is ahead", now.Add(-30*time.Minute), 60)
+	ages("made under a wrong clock", now.Add(-3*time.Hour), math.Inf(1))
 	want("a night later", now.Add(47*time.Hour), OK, "47 h ago")
 	want("after two nights without one", now.Add(49*time.Hour), Weak, "49 h ago")
 	want("made under a wrong clock", now.Add(-3*time.Hour), Weak, "in the future")
@@ -47,4 +61,5 @@ func TestDoctorSaysHowOldTheLastCompleteBackupIs(t *testing.T) {
 		k.must(os.Truncate(path, 10))
 	}
 	want("damaged note", now, Weak, "not known")
+	ages("damaged note", now, math.Inf(1))
 }
