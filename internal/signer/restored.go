@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -33,12 +34,15 @@ type Restored struct {
 	Devices  []string `json:"devices,omitempty"`  // names
 }
 
-const restoredName = "restored.json"
+const (
+	restoredName = "restored.json"
+	maxRestored  = 64 << 20 // it lists sessions
+)
 
 // ReadRestored reads restored.json in dir. It returns nil without an error if dir was not restored.
 func ReadRestored(dir string) (*Restored, error) {
 	path := filepath.Join(dir, restoredName)
-	raw, err := os.ReadFile(path)
+	raw, err := readfile.Regular(path, maxRestored)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,5 +141,23 @@ func TestAnOlderStateLearnsFromTheLogWhichLabelsADeviceHas(t *testing.T) {
 	}
 	if got := h.state.devices[wire.Fingerprint(hostKey("press-1"))].Epoch; got < epoch {
 		t.Errorf("the device's epoch fell from %d to %d", epoch, got)
+	}
+}
+
+// The file lies in a directory of the gateway's user, and doctor reads it as root.
+func TestAFIFOInPlaceOfTheRestoreKeepsNobodyWaiting(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, restoredName), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := ReadRestored(dir); done <- err }()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("got no error")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for a writer")
 	}
 }
