@@ -183,7 +183,8 @@ func (b *Broker) keepMissing(ctx context.Context, p store.Part, file string) err
 	if file != store.RecordMissing || p.State == file {
 		return nil
 	}
-	b.cfg.Log.Warn("a recording that the log announces is missing, and has no end", slog.String("session", p.Session.String()))
+	b.cfg.Log.Warn("a recording that the log announces is missing, and has no end",
+		slog.String("session", p.Session.String()))
 	_, err := b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
 		row.State = file
 		return nil

@@ -79,7 +79,8 @@ func hours(d time.Duration) string {
 }
 
 // backupAges gives the age in seconds of the last backup of each archive that this process may know of; infinite: none
-// was made, or its age is not known, so that an alarm above an age rings for both. It reads the gateway's own disk alone: a backup's disk that hangs must not stop the metrics.
+// was made, or its age is not known, so that an alarm above an age rings for both. It reads the gateway's own disk
+// alone: a backup's disk that hangs must not stop the metrics.
 func backupAges(c *config.Config, now time.Time) map[backup.Kind]float64 {
 	out := map[backup.Kind]float64{}
 	kinds := []backup.Kind{backup.Gateway}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A writer to the copy's disk, such as its file server, puts links there. A signer that followed them would overwrite its
-// own log or keys.
+// A writer to the copy's disk, such as its file server, puts links there. A signer that followed them would overwrite
+// its own log or keys.
 func TestACopyIsNotWrittenThroughALink(t *testing.T) {
 	for name, plant := range map[string]func(copy, log string) error{
 		"in place of a half-written checkpoint": func(copy, log string) error {

@@ -35,7 +35,8 @@ func Of(log *slog.Logger, err error) apitype.Problem {
 		log.Warn("refused", slog.Any("error", err))
 	}
 	status := kind.HTTP()
-	p := apitype.Problem{Title: http.StatusText(status), Status: status, Detail: text, Reason: kind.Word(), Hint: hint, Reference: reference}
+	p := apitype.Problem{Title: http.StatusText(status), Status: status, Detail: text, Reason: kind.Word(), Hint: hint,
+		Reference: reference}
 	if e, ok := errkind.Of(err); ok {
 		p.RetryAfter = int(math.Ceil(e.Wait.Seconds()))
 	}
