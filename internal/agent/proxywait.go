@@ -14,7 +14,7 @@ const (
 	proxyLook      = 5 * time.Second  // how often the setting is read during a wait; a changed one is tried at once
 )
 
-// refusedProxy keeps back all hosts that are reached through the proxy.
+// refusedProxy delays the next dial to every host that is reached through the proxy.
 type refusedProxy struct {
 	url   string    // with the password; empty: that of the environment
 	times int       // refusals in a row; 0: no wait

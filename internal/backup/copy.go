@@ -96,7 +96,7 @@ func copyFile(from string, root *os.Root, to string) (Entry, error) {
 		err = root.Rename(to+partSuffix, to)
 	}
 	if err != nil {
-		_ = root.Remove(to + partSuffix) // on a full disk it takes the last space
+		_ = root.Remove(to + partSuffix) // an unfinished copy would keep a full disk full
 	}
 	return Entry{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }

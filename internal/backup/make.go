@@ -78,7 +78,7 @@ func Make(ctx context.Context, c *config.Config, kind Kind, o Options) (*Result,
 	defer b.close()
 	defer func() { b.temp.remove() }()
 	if err := b.run(ctx); err != nil {
-		// Otherwise a full disk stays full until the next backup, which removes it again if this fails.
+		// It would keep a full disk full. What cannot be removed now, the next backup removes.
 		_ = b.root.RemoveAll(b.set)
 		return nil, b.worded(err)
 	}

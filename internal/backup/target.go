@@ -58,7 +58,7 @@ func (b *maker) close() {
 	b.root.Close()
 }
 
-// lock opens the archive and takes it for this backup alone.
+// lock opens the archive and locks it, so that no other backup writes to it.
 func (b *maker) lock() (err error) {
 	if b.root, err = openArchive(b.o.To, b.p.kind, true); err != nil {
 		return b.unwritable(err)
@@ -144,7 +144,7 @@ func (b *maker) earlier() map[string]Entry {
 func (b *maker) prune() error {
 	all, err := sets(b.root)
 	for keep := max(b.o.Keep, 1); err == nil && len(all) > keep; all = all[1:] {
-		if all[0] != b.m.name() { // another one is only called newer where a clock was wrong
+		if all[0] != b.m.name() { // after a wrong clock, the new set's name may be the oldest
 			err = removeSet(b.root, all[0])
 		}
 	}

@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Bounds of the waits that a command makes by itself when the gateway asks it to retry later.
+// How long a command waits by itself when the gateway asks it to come back later.
 const (
-	longestWait = 3 * time.Second // the person decides on a longer wait, and where the gateway knows no rate (problem.LaterSeconds)
-	mostWaits   = 5               // for each request
+	longestWait = 5 * time.Second // a longer wait is the person's decision
+	mostWaits   = 5
 )
 
-// patiently sends again when the answer is 429 with a short Retry-After (RFC 6585, 4): a script that enrols a hundred
-// devices need not pace itself. A POST may be sent again too: the gateway asks for a longer wait where it has written
-// something before it refused (errkind.Error.Wait). It gives the last answer, whatever it is.
+// patiently sends a request again when the answer is 429 with a short Retry-After (RFC 6585, section 4), so that a
+// script that enrols a hundred devices need not pace itself. It also sends a POST again: the gateway asks for a longer
+// wait where it has written something before it refused (errkind.Error.Wait). patiently gives the last answer, whatever
+// its status.
 func (c *Client) patiently(ctx context.Context, send func() (*http.Response, error)) (*http.Response, error) {
 	for waits := 0; ; waits++ {
 		resp, err := send()
@@ -35,8 +36,7 @@ func (c *Client) patiently(ctx context.Context, send func() (*http.Response, err
 	}
 }
 
-// retryAfter gives the wait that an answer with status 429 asks for; 0 for other answers or without a Retry-After in
-// seconds. It is an hour at most.
+// retryAfter is how long a 429 asks to wait; 0: it does not ask, or the answer is another.
 func retryAfter(resp *http.Response) time.Duration {
 	if resp.StatusCode != http.StatusTooManyRequests {
 		return 0

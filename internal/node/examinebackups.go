@@ -58,13 +58,15 @@ func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, erro
 // aged says how old a set is. A time up to an hour ahead counts as now, because two clocks may differ.
 func aged(made time.Time, dir string, now time.Time) (string, error) {
 	age := now.Sub(made)
-	text := fmt.Sprintf("the last complete one in %s was made at %s, %s ago", dir, minute(made), hours(max(age, 0)))
-	switch {
-	case age > backupAge:
+	text := fmt.Sprintf("the last complete one in %s was made at %s", dir, minute(made))
+	if age < -clocksApart {
+		return "", partly(text+", which is in the future",
+			"A clock was wrong when it was made, so its age is not known. Make a new one.")
+	}
+	text += fmt.Sprintf(", %s ago", hours(max(age, 0)))
+	if age > backupAge {
 		return "", partly(text, fmt.Sprintf("It should not be older than %s. `journalctl -u sallyport-backup -u "+
 			"sallyport-signer-backup` says why no newer one was made.", hours(backupAge)))
-	case age < -clocksApart:
-		return "", partly(text+": in the future", "A clock was wrong when it was made, so its age is not known. Make a new one.")
 	}
 	return text, nil
 }

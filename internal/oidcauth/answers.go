@@ -29,7 +29,7 @@ type answers struct {
 
 // subject holds the answers and the rate limit of one person.
 type subject struct {
-	kept     []answered // the least recently used first
+	kept     []answered // the least recently used comes first
 	bytes    int        // of their claims
 	requests *rate.Limiter
 }
