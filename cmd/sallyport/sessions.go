@@ -127,7 +127,10 @@ type sessionsReplayCmd struct {
 func (*sessionsReplayCmd) Help() string {
 	return `Recorded output holds escape sequences, and whoever was on the machine chose them. Shown as they are, they can set your
 terminal's title, fill its clipboard or imitate a prompt. So a replay is plain text here; the web page plays it in an emulator.
---raw plays it nevertheless.`
+--raw plays it nevertheless.
+
+Exit status: 1 if the record ends early, because it was damaged or because a crash interrupted it. What comes before that
+place is shown.`
 }
 
 func (c *sessionsReplayCmd) Run(a *app) error {
@@ -150,8 +153,23 @@ func (c *sessionsReplayCmd) Run(a *app) error {
 		return err
 	}
 	defer in.Close()
-	_, err = io.Copy(&sanitizer{w: a.stdout}, in)
-	return cutOff(err)
+	if _, err = io.Copy(&sanitizer{w: a.stdout}, in); err != nil {
+		return cutOff(err)
+	}
+	return c.readable(a, cl)
+}
+
+// readable gives an error if the record ends early. Text and asciicast do not show that they do.
+func (s oneSession) readable(a *app, cl *client.Client) error {
+	var t apitype.Timeline
+	if err := cl.Get(a.context(), s.path("/timeline"), nil, &t); err != nil {
+		return err
+	}
+	if t.Cut == "" {
+		return nil
+	}
+	return errkind.New(errkind.Conflict, "the record ends early, so this is not all: "+cell(t.Cut)).
+		WithHint("`sallyport sessions verify " + cell(s.Session) + "` says whether it was altered.")
 }
 
 // cutOff adds to the error of an answer that ended early that the output is incomplete.
@@ -172,5 +190,8 @@ func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
 		return err
 	}
 	defer in.Close()
-	return play(a.context(), in, a.stdout, c.Speed, c.Idle)
+	if err := play(a.context(), in, a.stdout, c.Speed, c.Idle); err != nil {
+		return err
+	}
+	return c.readable(a, cl)
 }

@@ -46,8 +46,10 @@ func (c *sessionsExportCmd) Run(a *app) error {
 	}
 	defer in.Close()
 	if c.Out == "-" || strings.HasSuffix(c.Out, string(filepath.Separator)+"-") {
-		_, err := io.Copy(a.stdout, in)
-		return cutOff(err)
+		if _, err := io.Copy(a.stdout, in); err != nil {
+			return cutOff(err)
+		}
+		return c.partly(a, cl)
 	}
 	out := c.Out
 	if out == "" {
@@ -57,7 +59,16 @@ func (c *sessionsExportCmd) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintln(a.stderr, "saved "+out)
-	return nil
+	return c.partly(a, cl)
+}
+
+// partly gives an error if what was saved ends before the session did. Evidence carries the fault, and sallyport-verify
+// finds it there.
+func (c *sessionsExportCmd) partly(a *app, cl *client.Client) error {
+	if !c.Transcript && !c.Cast {
+		return nil
+	}
+	return c.readable(a, cl)
 }
 
 // saveFile writes a file whole or not at all, for its user only: it holds what was typed and shown.

@@ -98,6 +98,7 @@ func TestOneTechniciansSession(t *testing.T) {
 	t.Run("a terminal has its size, is resized and reports its status", func(t *testing.T) { terminal(t, d) })
 	t.Run("a password at a hidden prompt is sealed", func(t *testing.T) { hiddenPassword(t, d) })
 	t.Run("a flipped byte of the evidence is found", func(t *testing.T) { flippedByte(t, d) })
+	t.Run("a replay of a damaged record says that it ends early", func(t *testing.T) { damagedReplay(t, d) })
 	t.Run("the log's copy and the recordings are complete", func(t *testing.T) { census(t, d) })
 	t.Run("a revoked device is cut at once", func(t *testing.T) { revoked(t, d) })
 }
@@ -279,6 +280,39 @@ func flippedByte(t *testing.T, d *testenv.Demo) {
 			t.Errorf("byte %d flipped: status %d", at, got.Status)
 		}
 		raw[at] ^= 1
+	}
+}
+
+// damagedReplay expects every form of a recording as text to name the damage: the text itself looks complete.
+func damagedReplay(t *testing.T, d *testenv.Demo) {
+	d.Run(t, "technician", "shell", "press-1", "--", "echo", "evidence")
+	sid := last(t, d)
+	found, err := filepath.Glob(filepath.Join(d.DataDir, "recordings", "*", "*", "*", sid+".srec"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the recording of %s: %v %v", sid, found, err)
+	}
+	whole, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(whole)
+	damaged[len(damaged)/2] ^= 1
+	file := filepath.Join(t.TempDir(), "saved")
+	forms := [][]string{{"replay", sid}, {"replay", "--input", sid}, {"replay", "--raw", sid},
+		{"export", "--transcript", "-o", file, sid}, {"export", "--cast", "-o", "-", sid}}
+	for _, c := range []struct {
+		content []byte
+		status  int
+	}{{damaged, 1}, {whole, 0}} {
+		if err := os.WriteFile(found[0], c.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range forms {
+			got := d.Run(t, "officer", append([]string{"sessions"}, form...)...)
+			if got.Status != c.status || strings.Contains(got.Err, "the record ends early") != (c.status == 1) {
+				t.Errorf("%v: got %+v, want status %d", form, got, c.status)
+			}
+		}
 	}
 }
 

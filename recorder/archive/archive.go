@@ -94,7 +94,8 @@ func (a *Archive) All() ([]Part, error) {
 }
 
 var errNoRecord = errkind.New(errkind.NotFound, "the recording is not in the archive").
-	WithHint("It may lie on another gateway, or its retention time may be over; the log tells which.")
+	WithHint("This release deletes no recordings. A restore may have left it out: `sallyport doctor --config FILE` on the " +
+		"gateway's host lists those. Otherwise its file was lost or removed.")
 
 var errNoKey = errkind.New(errkind.NotFound, "the key of this recording is not in the archive, so it cannot be read").
 	WithHint("A recording whose key was shredded stays closed for good; the log says who shredded it and when.")
