@@ -331,6 +331,16 @@ describe('the terminal', () => {
     assert.match(text, /Why/);
     await shot(page, 'refused');
   }));
+
+  test('names each way in once', as('technician', async (page) => {
+    await page.goto(`${gw.url}/live/new?device=${gw.devices[1].name}&login=${gw.devices[1].login}`);
+    await page.waitForSelector('#notice li');
+    await page.press('#purpose', 'Enter');
+    await page.waitForSelector('.refusal dt:text("Nearest way in")');
+    const lines = await page.locator('.refusal dd').allTextContents();
+    assert.match(lines[1], /R1/);
+    assert.deepEqual(lines, [...new Set(lines)]);
+  }));
 });
 
 describe('the Session page', () => {

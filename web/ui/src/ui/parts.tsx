@@ -78,17 +78,18 @@ export function Failed({ failure, what, retry }: { failure: Failure; what: strin
   );
 }
 
-export function Refusal({ title, why, hint, ways }: { title: string; why: string; hint?: string; ways?: string[] }) {
+export function Refusal({ title, why, hint, ways = [] }: { title: string; why: string; hint?: string; ways?: string[] }) {
+  // The hint is most often the first of the ways, and may continue it.
+  const nearest = [hint ?? '', ...ways.filter((w) => !hint?.startsWith(w))].filter((w) => w);
   return (
     <div class="refusal" role="status">
       <p class="h3">{title}</p>
       <dl class="kv">
         <dt>Why</dt>
         <dd>{why}</dd>
-        {(hint || ways?.length) && <dt>Nearest way in</dt>}
-        {hint && <dd>{sentence(hint)}</dd>}
-        {ways?.map((w, i) => (
-          <dd class={hint || i ? 'second' : undefined} key={w}>
+        {nearest.length > 0 && <dt>Nearest way in</dt>}
+        {nearest.map((w, i) => (
+          <dd class={i ? 'second' : undefined} key={w}>
             {sentence(w)}
           </dd>
         ))}
