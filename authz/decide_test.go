@@ -150,7 +150,7 @@ func TestARefusalIsASignpost(t *testing.T) {
 		{"a token cannot prove one", "shell:svc-ro", with(tech, func(p *Person) { p.ViaToken = true }), press, office,
 			"You may not open a shell as svc-ro on press-7 yet: rule G1 wants a second factor proven within 30 min, which an API token cannot prove. Nearest: sign in as yourself, with your second factor."},
 		{"what is not visible reads as what does not exist", "shell:root", person("gardeners"), press, office,
-			"No machine of the name press-7 is visible to you. Nearest: `sallyport devices list` shows what you can reach and what you can ask for."},
+			"No machine of the name press-7 is visible to you. Nearest: `sallyport devices list` shows what you can reach and what you can ask for. The duties administer, review and own open no session."},
 		{"a supplier hears of the owner and of the network", "shell:root", person("supplier-nord"), device("press-2", "maker", "nord"), office,
 			"You may not open a shell as root on press-2. Nearest: R2 lets you ask for it: ticket, one shift lead, the owner, up to 2 h. Then rule G2 wants you to come from 198.51.100.0/24."},
 		{"break-glass says what it costs", "shell:root", person("on-call"), press, office,

@@ -48,8 +48,9 @@ type Agree struct {
 // Invisible is what somebody reads of a device that does not exist, and of one they may not see: the same.
 func Invisible(name id.Device) Explanation {
 	return Explanation{
-		Text:    fmt.Sprintf("No machine of the name %s is visible to you.", clip(string(name))),
-		Nearest: "`sallyport devices list` shows what you can reach and what you can ask for.",
+		Text: fmt.Sprintf("No machine of the name %s is visible to you.", clip(string(name))),
+		Nearest: "`sallyport devices list` shows what you can reach and what you can ask for. The duties administer, review and own " +
+			"open no session.",
 	}
 }
 

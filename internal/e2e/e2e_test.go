@@ -92,6 +92,15 @@ func TestOneTechniciansSession(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("a duty opens no session, and the device says so", func(t *testing.T) {
+		got, shown := d.Run(t, "admin", "shell", "press-1", "--", "true"), d.Run(t, "admin", "devices", "show", "press-1")
+		if got.Status != 77 || !strings.Contains(got.Err, "administer, review and own open no session") {
+			t.Errorf("shell: got %+v", got)
+		}
+		if !strings.Contains(shown.Out, "nothing: no rule of the policy gives you a session here") {
+			t.Errorf("devices show: got %+v", shown)
+		}
+	})
 	t.Run("what an administrator mistypes makes nothing", func(t *testing.T) { wronglyAsked(t, d) })
 	t.Run("twenty at once do not mix", func(t *testing.T) { twentyAtOnce(t, d) })
 	t.Run("50 MB arrive whole", func(t *testing.T) { fiftyMegabytes(t, d) })

@@ -156,7 +156,7 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 			[]string{"255 ", "press-2 is offline since 20", "UTC, so no session can start.",
 				"Other devices at its site are online, so the fault is this device, its cable or its network."}},
 		{"8 no grant", func(t *testing.T) string { return b.shell(t, b.admin, "press-1") },
-			[]string{"77 ", "No machine of the name press-1 is visible to you", "`sallyport devices list` shows what you can reach and what you can ask for."}},
+			[]string{"77 ", "No machine of the name press-1 is visible to you", "`sallyport devices list` shows what you can reach and what you can ask for. The duties administer, review and own open no session."}},
 		{"8 no grant, and a way in", func(t *testing.T) string { return b.shell(t, b.Person("ola"), "press-1") }, []string{"77 ", "You may not open a shell", "R1 lets you ask for it"}},
 		{"9 the owner refuses", b.locked, []string{"77 ", "the machine refused: the owner's rules of this machine deny shell", "The owner of the machine decides this", "ask them"}},
 		{"9 nobody answers for the owner", b.unanswered, []string{"77 ", "the machine refused: the owner's rules of this machine want a person at the machine to be asked", "ask them"}},
