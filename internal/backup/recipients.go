@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,21 +16,23 @@ import (
 	"github.com/sallyport/sallyport/internal/readfile"
 )
 
+const newKey = "`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the public half."
+
 // Recipients reads the files of [backup] recipients. It refuses a key that is also a reader's, an unsealer's or the
 // archive's own, because a reader of recordings must not be able to become the gateway.
 func Recipients(c *config.Config) ([]age.Recipient, error) {
 	if len(c.Backup.Recipients) == 0 {
 		return nil, errkind.New(errkind.Usage,
 			"[backup] recipients is missing: a backup holds keys, so it is never written unsealed").
-			WithHint("`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, " +
-				"and name a file with the public half.")
+			WithHint(newKey)
 	}
 	var out []age.Recipient
 	own := map[string]string{} // public key: file
 	for _, path := range c.Backup.Recipients {
 		text, err := readfile.Regular(path, readfile.Most)
 		if err != nil {
-			return nil, fmt.Errorf("[backup] recipients: %w", err)
+			return nil, errkind.New(errkind.Usage, "[backup] recipients: "+err.Error()).Because(err).
+				WithHint(cmp.Or(readfile.Hint(err), newKey))
 		}
 		rs, err := age.ParseRecipients(bytes.NewReader(text))
 		if err != nil {

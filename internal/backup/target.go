@@ -3,8 +3,11 @@ package backup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,9 +97,12 @@ func (b *maker) mounted() error {
 
 // unwritable adds the next step to an error of making or locking the archive's directories.
 func (b *maker) unwritable(err error) error {
-	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o USER " + b.o.To +
-		". Below it there must be no link that leads elsewhere and no FIFO."
+	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o " + thisUser() + " " + b.o.To
+	_, missing := os.Stat(b.o.To)
 	switch {
+	case errors.Is(err, fs.ErrPermission) && missing == nil: // most often it is the other archive's
+		hint = fmt.Sprintf("%s exists, and the user %s may not write there. The gateway's user and the signer's user each "+
+			"have a directory of their own: name the one for the %s.", b.o.To, thisUser(), b.p.kind)
 	case errors.Is(err, unix.EROFS):
 		hint = "Its file system is mounted read-only. If the kernel did that after an error, check the disk (dmesg)."
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
@@ -105,7 +111,15 @@ func (b *maker) unwritable(err error) error {
 	return errkind.New(errkind.Usage, fmt.Sprintf("the backup cannot be written to %s: %v", b.dir, err)).WithHint(hint)
 }
 
-// worded adds the archive's name to an error of run, and the next step if the disk is full.
+// thisUser names the user that this process runs as, as install -o takes it.
+func thisUser() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+// worded names the next step after a disk refused to be written.
 func (b *maker) worded(err error) error {
 	err = fmt.Errorf("backup of the %s to %s: %w", b.p.kind, b.dir, err)
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG} {

@@ -88,6 +88,11 @@ func (k *rehearsal) backup() {
 			k.t.Errorf("files that no rule of the backup names: %s", out)
 		}
 	}
+	// A hint to make the directory anew would take it from the gateway's user.
+	got := k.run(signerUID, "backup", "--signer", "--to", k.Path("of-gateway"))
+	if got.Status != 2 || !strings.Contains(got.Err, "name the one for the signer") || strings.Contains(got.Err, "install -d") {
+		k.t.Errorf("the signer's backup into the gateway's directory: got %+v", got)
+	}
 }
 
 // restoreWithout restores both archives after the recording of a session was lost in the gateway's.

@@ -27,12 +27,24 @@ func (e *examination) backups() {
 		})
 		return
 	}
+	if _, err := backup.Recipients(e.c); err != nil {
+		e.add("backup keys", func() (string, error) { return "", unsealable(err) })
+	}
 	e.add("backup of the gateway", func() (string, error) { return lastBackup(e.c, backup.Gateway, time.Now()) })
 	e.add("backup of the signer", func() (string, error) { return lastBackup(e.c, backup.Signer, time.Now()) })
 }
 
-// lastBackup reads the newest complete set in the directory that the last backup was written to. It does not rely on
-// last-backup.json alone, because the disk may have been replaced since.
+// unsealable says that the next backup will fail. It is a weakness, because the gateway works without one.
+func unsealable(err error) error {
+	text, hint := err.Error(), ""
+	if k, ok := errkind.Of(err); ok {
+		text, hint = k.Text, k.Hint
+	}
+	return partly("no backup can be made: "+text, hint)
+}
+
+// lastBackup reads the newest complete set where the last backup was written. What lies there counts: a disk that was
+// replaced since holds nothing.
 func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, error) {
 	last, err := backup.ReadLast(c, kind)
 	switch {

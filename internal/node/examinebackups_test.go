@@ -63,3 +63,26 @@ func TestDoctorSaysHowOldTheLastCompleteBackupIs(t *testing.T) {
 	want("damaged note", now, Weak, "not known")
 	ages("damaged note", now, math.Inf(1))
 }
+
+func TestDoctorSaysThatABackupKeyCannotBeRead(t *testing.T) {
+	k := newRestorable(t)
+	found := func() (keys []Finding) {
+		e := examination{c: k.opt.Config}
+		e.backups()
+		for _, f := range e.out {
+			if f.What == "backup keys" {
+				keys = append(keys, f)
+			}
+		}
+		return keys
+	}
+	if got := found(); got != nil {
+		t.Errorf("with the key: got %+v", got)
+	}
+	k.must(os.Remove(k.opt.Config.Backup.Recipients[0]))
+	got := found()
+	if len(got) != 1 || got[0].State != Weak || !strings.Contains(got[0].Text, k.opt.Config.Backup.Recipients[0]) ||
+		!strings.Contains(got[0].Hint, "age-keygen") {
+		t.Errorf("without the key: got %+v", got)
+	}
+}
