@@ -246,7 +246,7 @@ func (e *enrolment) wait(ctx context.Context) error {
 		}
 		switch o.State {
 		case wire.StateOK:
-			e.say("online", "admitted; start `sallyport-agent run`")
+			e.say("online", "admitted; now start the agent: `systemctl enable --now sallyport-agent`, or `sallyport-agent run`")
 			return nil
 		case wire.StateWaiting:
 			if !said {

@@ -145,7 +145,8 @@ func handshake(host string, err error) (Cause, string, string) {
 	switch text := err.Error(); {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return NotTLS, host + " does not speak TLS",
-			"Check the port. A gateway's address begins with https://; a portal or a proxy may answer instead of it."
+			"Check the port. A gateway's address begins with https:// (a demo's with http://). A portal or a proxy may " +
+				"answer instead of the gateway."
 	case errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(text, "no application protocol"):
 		return HTTP2Only, host + " offers HTTP/2 only, and a session needs HTTP/1.1 for its WebSocket",
 			"Let the proxy in front of the gateway accept HTTP/1.1 beside HTTP/2."
