@@ -333,7 +333,7 @@ describe('the terminal', () => {
   }));
 
   test('names each way in once', as('technician', async (page) => {
-    await page.goto(`${gw.url}/live/new?device=${gw.devices[1].name}&login=${gw.devices[1].login}`);
+    await page.goto(`${gw.url}/live/new?device=press-2&login=${gw.devices[0].login}`);
     await page.waitForSelector('#notice li');
     await page.press('#purpose', 'Enter');
     await page.waitForSelector('.refusal dt:text("Nearest way in")');
