@@ -23,10 +23,13 @@ func restoredText(r *signer.Restored, dir string) (string, error) {
 		text += "; the gateway has not started since"
 	}
 	var lost, next []string
-	if n := len(r.Sessions) + len(r.Devices); n > 0 {
-		lost = append(lost, fmt.Sprintf("the log knows %d session(s) that the database does not: %s; and %d device(s): %s",
-			len(r.Sessions), few(r.Sessions), len(r.Devices), few(r.Devices)))
-		next = append(next, "The log proves that these sessions took place; their rows are lost. Enrol these devices again.")
+	if n := len(r.Sessions); n > 0 {
+		lost = append(lost, fmt.Sprintf("the log knows %d session(s) that the database does not: %s", n, few(r.Sessions)))
+		next = append(next, "The log proves that these sessions took place; their rows are lost.")
+	}
+	if n := len(r.Devices); n > 0 {
+		lost = append(lost, fmt.Sprintf("the log knows %d device(s) that the database does not: %s", n, few(r.Devices)))
+		next = append(next, "Enrol these devices again.")
 	}
 	if len(r.LeftOut) > 0 {
 		lost = append(lost, fmt.Sprintf("%d damaged file(s) of recordings were left out: %s", len(r.LeftOut), few(r.LeftOut)))
@@ -45,9 +48,6 @@ func restoredText(r *signer.Restored, dir string) (string, error) {
 func few(names []string) string {
 	if len(names) > 5 {
 		return strings.Join(names[:5], ", ") + ", …"
-	}
-	if len(names) == 0 {
-		return "none"
 	}
 	return strings.Join(names, ", ")
 }

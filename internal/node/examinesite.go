@@ -144,7 +144,8 @@ func (e *examination) proxyCertificate(ctx context.Context) (*x509.Certificate, 
 	}
 	c, err := d.DialContext(ctx, "tcp", hostPort(u))
 	if err != nil {
-		return nil, err
+		return nil, odd(fmt.Sprintf("not known, because the proxy at %s does not answer: %v", u.Host, err),
+			"Start the proxy, and check that "+u.Hostname()+" leads to it.")
 	}
 	defer c.Close()
 	return c.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
