@@ -38,6 +38,7 @@ func (h *sensorHouse) steps() []step {
 	copyAway, copyBack := move(h.Path("copy"))
 	journalAway, journalBack := move(h.Path("data/recordings/journal"))
 	usersAway, usersBack := move(h.Path("signer/idp"))
+	keyAway, keyBack := move(h.Path("etc/backup.age"))
 	var held *shell
 	var slow *testenv.Trace
 	var free func()
@@ -138,6 +139,11 @@ func (h *sensorHouse) steps() []step {
 			breaks: h.configureBackups,
 			doctor: map[string]string{
 				"backup of the gateway": "none was made", "backup of the signer": "none was made"}},
+		{
+			what:   "the key for backups is gone",
+			breaks: keyAway,
+			doctor: map[string]string{"backup keys": "no backup can be made: [backup] recipients"},
+			mend:   keyBack},
 		{
 			what: "backups were made, and their disk is not mounted",
 			breaks: func(t *testing.T) {
