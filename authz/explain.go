@@ -49,8 +49,8 @@ type Agree struct {
 func Invisible(name id.Device) Explanation {
 	return Explanation{
 		Text: fmt.Sprintf("No machine of the name %s is visible to you.", clip(string(name))),
-		Nearest: "`sallyport devices list` shows what you can reach and what you can ask for. The duties administer, review and own " +
-			"open no session.",
+		Nearest: "`sallyport devices list` shows what you can reach and what you can ask for. " +
+			"The duties administer, review and own open no session.",
 	}
 }
 

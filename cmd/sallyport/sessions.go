@@ -129,8 +129,8 @@ func (*sessionsReplayCmd) Help() string {
 terminal's title, fill its clipboard or imitate a prompt. So a replay is plain text here; the web page plays it in an emulator.
 --raw plays it nevertheless.
 
-Exit status: 1 if the record ends early, because it was damaged or because a crash interrupted it. What comes before that
-place is shown.`
+Exit status: 1 if the record ends early, because it was damaged or because a crash interrupted it. What comes before
+that place is shown.`
 }
 
 func (c *sessionsReplayCmd) Run(a *app) error {

@@ -16,7 +16,8 @@ import (
 	"github.com/sallyport/sallyport/internal/readfile"
 )
 
-const newKey = "`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, and name a file with the public half."
+const newKey = "`age-keygen -o backup-key.txt` makes a pair. Keep backup-key.txt offline, " +
+	"and name a file with the public half."
 
 // Recipients reads the files of [backup] recipients. It refuses a key that is also a reader's, an unsealer's or the
 // archive's own, because a reader of recordings must not be able to become the gateway.

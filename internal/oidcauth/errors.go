@@ -91,8 +91,8 @@ func (p *Provider) exchange(err error) error {
 	switch r.ErrorCode {
 	case "invalid_client", "unauthorized_client":
 		e := errkind.New(errkind.Unavailable, fmt.Sprintf("%s does not accept this gateway's client id or secret", p.cfg.ShownAs))
-		return e.WithHint("Compare client_id and client_secret_file with what the provider shows; secrets expire. The gateway " +
-			"reads the secret at its start, so restart it after a change.").Because(because)
+		return e.WithHint("Compare client_id and client_secret_file with what the provider shows; secrets expire. " +
+			"The gateway reads the secret at its start, so restart it after a change.").Because(because)
 	case "redirect_uri_mismatch":
 		return p.wrongRedirect().Because(because)
 	case "invalid_grant":
