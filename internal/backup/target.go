@@ -97,7 +97,8 @@ func (b *maker) mounted() error {
 
 // unwritable adds the next step to an error of making or locking the archive's directories.
 func (b *maker) unwritable(err error) error {
-	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o " + thisUser() + " " + b.o.To
+	hint := "Make the directory for the user that this runs as: install -d -m 0700 -o " + thisUser() + " " + b.o.To +
+		". Below it there must be no link that leads elsewhere and no FIFO."
 	_, missing := os.Stat(b.o.To)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && missing == nil: // most often it is the other archive's
@@ -119,7 +120,7 @@ func thisUser() string {
 	return strconv.Itoa(os.Getuid())
 }
 
-// worded names the next step after a disk refused to be written.
+// worded adds the archive's name to an error of run, and the next step if the disk is full.
 func (b *maker) worded(err error) error {
 	err = fmt.Errorf("backup of the %s to %s: %w", b.p.kind, b.dir, err)
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG} {

@@ -43,8 +43,8 @@ func unsealable(err error) error {
 	return partly("no backup can be made: "+text, hint)
 }
 
-// lastBackup reads the newest complete set where the last backup was written. What lies there counts: a disk that was
-// replaced since holds nothing.
+// lastBackup reads the newest complete set in the directory that the last backup was written to. It does not rely on
+// last-backup.json alone, because the disk may have been replaced since.
 func lastBackup(c *config.Config, kind backup.Kind, now time.Time) (string, error) {
 	last, err := backup.ReadLast(c, kind)
 	switch {
