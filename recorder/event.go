@@ -150,28 +150,6 @@ func (f *Frame) Note() (n Note, err error) { return n, decodeExact(f.Data, &n) }
 // Gap reads a g frame.
 func (f *Frame) Gap() (g Gap, err error) { return g, decodeExact(f.Data, &g) }
 
-// checkData checks what a frame of the other kinds holds. Notices, keyframes and the kinds for
-// files, forwards, web and desktop are defined by whoever writes them; here they are bytes.
-func checkData(f *Frame) (err error) {
-	switch f.Kind {
-	case KindResize:
-		_, _, _, err = f.Resize()
-	case KindAnchor:
-		_, err = f.Anchor()
-	case KindExit:
-		_, err = f.Exit()
-	case KindAttest:
-		_, err = f.Attest()
-	case KindCommand:
-		_, err = f.Command()
-	case KindNote:
-		_, err = f.Note()
-	case KindGap:
-		_, err = f.Gap()
-	}
-	return err
-}
-
 // clip shortens s to n bytes without cutting a character, and makes it valid UTF-8: CBOR text
 // must be, and what devices send need not be.
 func clip(s string, n int) string {

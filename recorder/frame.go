@@ -8,37 +8,6 @@ import (
 	"time"
 )
 
-// Kind is a frame's kind, a letter.
-type Kind byte
-
-// Frame kinds. Others do not exist in version 1: a reader refuses them, because what it cannot
-// check it must not wave through.
-const (
-	KindOutput   Kind = 'o' // bytes that went to the technician
-	KindSealed   Kind = 's' // input, under the seal key
-	KindReveal   Kind = 'i' // input that the device said was typed in the open: a range of one earlier s
-	KindResize   Kind = 'r'
-	KindKeyframe Kind = 'K' // screen snapshot
-	KindCommand  Kind = 'c'
-	KindFile     Kind = 'f'
-	KindForward  Kind = 'p'
-	KindWeb      Kind = 'w'
-	KindDesktop  Kind = 'd'
-	KindNote     Kind = 'm'
-	KindNotice   Kind = 'n'
-	KindAnchor   Kind = 't'
-	KindGap      Kind = 'g'
-	KindExit     Kind = 'e'
-	KindAttest   Kind = 'a' // the device's statement keys
-)
-
-// Streams of a channel.
-const (
-	StreamIn  uint8 = 0
-	StreamOut uint8 = 1
-	StreamErr uint8 = 2
-)
-
 // Frame is one thing that happened.
 type Frame struct {
 	Seq     uint32 // the chunk it begins in
@@ -63,22 +32,6 @@ func (f *Frame) Len() uint64 {
 		return uint64(len(f.Data) - tagLen)
 	}
 	return uint64(len(f.Data))
-}
-
-func (k Kind) limit() int {
-	if k == KindKeyframe {
-		return maxKeyframe
-	}
-	return maxFrame
-}
-
-func (k Kind) known() bool {
-	switch k {
-	case KindOutput, KindSealed, KindReveal, KindResize, KindKeyframe, KindCommand, KindFile, KindForward, KindWeb,
-		KindDesktop, KindNote, KindNotice, KindAnchor, KindGap, KindExit, KindAttest:
-		return true
-	}
-	return false
 }
 
 var errShortFrame = errors.New("frame is not complete")
@@ -135,10 +88,14 @@ func parseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
 	c := cursor{b: b}
 	dt = c.num(math.MaxInt64, "time")
 	f.Kind = Kind(c.byte())
-	if c.err == nil && !f.Kind.known() {
+	if c.err != nil {
+		return f, 0, nil, c.err
+	}
+	k := kindOf(f.Kind)
+	if k == nil {
 		return f, 0, nil, fmt.Errorf("frame kind %q does not exist", byte(f.Kind))
 	}
-	n := c.num(uint64(f.Kind.limit()), "frame length")
+	n := c.num(uint64(k.most), "frame length")
 	if c.err != nil {
 		return f, 0, nil, c.err
 	}
@@ -146,7 +103,7 @@ func parseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
 		return f, 0, nil, errShortFrame
 	}
 	f.Data, rest = c.b[:n:n], c.b[n:]
-	if err := f.parseHead(); err != nil {
+	if err := f.read(k); err != nil {
 		if errors.Is(err, errShortFrame) { // short inside its own length is malformed, not cut
 			err = errors.New("frame ends inside its fields")
 		}
@@ -155,11 +112,16 @@ func parseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
 	return f, dt, rest, nil
 }
 
+// read takes the fields off the data of a frame that belongs to a stream, and checks the data of any other.
+func (f *Frame) read(k *kind) error {
+	if !k.stream {
+		return k.check(f)
+	}
+	return f.parseHead()
+}
+
 // parseHead takes channel, stream, offset and actor off the data of the frames that have them.
 func (f *Frame) parseHead() error {
-	if f.Kind != KindOutput && f.Kind != KindSealed && f.Kind != KindReveal {
-		return checkData(f)
-	}
 	c := cursor{b: f.Data}
 	f.Ch = uint32(c.num(math.MaxUint32, "channel"))
 	f.Stream = c.byte()

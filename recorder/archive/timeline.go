@@ -137,8 +137,20 @@ func (t *timeline) add(m Moment) error {
 		t.gap(m)
 	case recorder.KindExit:
 		t.exit(m)
+	case recorder.KindOutput, recorder.KindAnchor, recorder.KindNotice, recorder.KindAttest, recorder.KindKeyframe:
+		// The player shows output. The others serve the clock, the screen and the verifier.
+	default:
+		t.unknown(m)
 	}
 	return nil
+}
+
+// unknown notes a frame that this release cannot show. Left out, the timeline would read as if nothing had happened.
+func (t *timeline) unknown(m Moment) {
+	if t.room(len(t.Notes), 0) {
+		t.Notes = append(t.Notes, Mark{At: seconds(m.At), Kind: "unknown",
+			Text: fmt.Sprintf("a frame of kind %q, %d bytes, which this release cannot show", byte(m.Kind), len(m.Data))})
+	}
 }
 
 // pause notes what was idle before now.
