@@ -184,20 +184,20 @@ func (s *Session) close() {
 	} else if s.ctx.Err() == nil {
 		s.cancel(ended(ByDeviceLost, fmt.Sprintf("the line to %s broke off", s.ask.Device)))
 	}
-	s.finish(s.reason())
+	over := ended(ByExit, "the session has ended")
+	s.cancel(over) // from now on nothing is a reason: what is typed too late finds a closed recording
+	why := context.Cause(s.ctx)
 	s.outcome.Reason = s.reason()
+	s.finish(s.outcome.Reason)
 	switch {
-	case s.ctx.Err() != nil: // how a program dies that was ended is not its own status
+	case why != error(over): // how a program dies that was ended is not its own status
+		s.sink.Notice("ended", why.Error())
 	case s.exited && s.exit.Signal != "":
 		s.outcome.Signal = s.exit.Signal
 	case s.exited:
 		status := int(s.exit.Status)
 		s.outcome.Status = &status
 	}
-	if cause := context.Cause(s.ctx); cause != nil {
-		s.sink.Notice("ended", cause.Error())
-	}
-	s.cancel(ended(s.reason(), "the session has ended"))
 	close(s.done)
 	s.b.forget(s)
 }
