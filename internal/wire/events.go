@@ -21,8 +21,10 @@ const (
 	EventVerdict   EventKind = 1 // a range of input was typed in the clear or at a hidden prompt
 	EventCommand   EventKind = 2 // a process was started or ended, and how that is known
 	EventSurvivors EventKind = 3 // processes that outlived the session
-	EventRefused   EventKind = 4 // a channel or request was refused by pass or owner's rules; from SourceExec, it failed
-	EventNotice    EventKind = 5 // a text for the record
+	// A channel or request was refused by pass or owner's rules. From SourceExec it failed, from SourceRequest it was
+	// wrong.
+	EventRefused EventKind = 4
+	EventNotice  EventKind = 5 // a text for the record
 )
 
 // Event is addressed by channel, stream and offset, never by when it arrives.
@@ -42,8 +44,11 @@ type Event struct {
 	Text    string    `cbor:"13,keyasint,omitempty"`
 }
 
-// SourceExec is the source of what the agent started itself, or could not start.
-const SourceExec = "agent.exec"
+// Sources of events.
+const (
+	SourceExec    = "agent.exec"    // what the agent started itself, or could not start
+	SourceRequest = "agent.request" // a request that is wrong in itself, whatever pass and owner's rules allow
+)
 
 // WriteEvent writes u32be length and the event's CBOR.
 func WriteEvent(w io.Writer, e Event) error {

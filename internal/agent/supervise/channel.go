@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +31,10 @@ type channel struct {
 	n  uint32
 	ch ssh.Channel
 
-	env  []string
+	vars []wire.Variable
+	env  []string // vars as a process has them
 	pty  *ptyRequest
-	bad  string // why the program may not start
+	bad  string // what was wrong with a request before the start: the program may not start
 	run  *proc.Running
 	done chan struct{} // closed when the program has ended and everything is told
 
@@ -80,7 +82,7 @@ func (c *channel) request(r *ssh.Request) bool {
 	case "exec":
 		var m struct{ Command string }
 		if ssh.Unmarshal(r.Payload, &m) != nil || m.Command == "" || len(m.Command) > maxLine || strings.ContainsRune(m.Command, 0) {
-			return c.refuse("the command is empty, has a zero byte, or is longer than 32 KiB")
+			return c.wrong("the command is empty, has a zero byte, or is longer than 32 KiB")
 		}
 		return c.start(m.Command)
 	case "window-change":
@@ -103,33 +105,47 @@ func (c *channel) refuse(text string) bool {
 	return false
 }
 
+// wrong refuses a request for its shape: no policy and no owner forbids it, so it is not told as a refusal of theirs.
+func (c *channel) wrong(text string) bool {
+	c.s.tellRefused(wire.Event{Channel: c.n, Source: wire.SourceRequest, Text: text})
+	return false
+}
+
+// spoil is wrong for a request before the start, and stops the program from starting: the gateway need not wait for the
+// answer to such a request.
+func (c *channel) spoil(text string) bool {
+	c.bad = text
+	return c.wrong(text)
+}
+
 // setEnv takes the language and nothing else: a variable can make a program do anything.
 func (c *channel) setEnv(payload []byte) bool {
-	var m struct{ Name, Value string }
-	if ssh.Unmarshal(payload, &m) != nil || m.Name != "LANG" && !strings.HasPrefix(m.Name, "LC_") || len(m.Name) > 32 || !wire.PlainText(m.Value, 100) || len(c.env) > 16 {
-		return false
+	var v wire.Variable
+	if ssh.Unmarshal(payload, &v) != nil || c.run != nil {
+		return c.spoil("the environment was sent wrongly")
 	}
-	if strings.Trim(m.Name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
-		return false
+	vars := append(slices.Clone(c.vars), v)
+	if err := wire.CheckLocale(vars); err != nil {
+		return c.spoil(err.Error())
 	}
-	c.env = append(c.env, m.Name+"="+m.Value)
+	c.vars, c.env = vars, append(c.env, v.String())
 	return true
 }
 
-// wantTerminal remembers the terminal; one that is out of bounds stops the program from starting, because the gateway
-// need not wait for the answer.
+// wantTerminal remembers the terminal.
 func (c *channel) wantTerminal(payload []byte) bool {
 	var m ptyRequest
 	switch {
-	case ssh.Unmarshal(payload, &m) != nil || !wire.PlainText(m.Term, 64) || c.run != nil || c.pty != nil:
-		c.bad = "the terminal was asked for wrongly"
+	case ssh.Unmarshal(payload, &m) != nil || c.run != nil || c.pty != nil:
+		return c.spoil("the terminal was asked for wrongly")
 	case !m.fits():
-		c.bad = fmt.Sprintf("a terminal has 1 to %d columns and 1 to %d rows", maxCols, maxRows)
-	default:
-		c.pty = &m
-		return true
+		return c.spoil(fmt.Sprintf("a terminal has 1 to %d columns and 1 to %d rows", maxCols, maxRows))
 	}
-	return c.refuse(c.bad)
+	if err := wire.CheckTerm(m.Term); err != nil {
+		return c.spoil(err.Error())
+	}
+	c.pty = &m
+	return true
 }
 
 func (c *channel) resize(payload []byte) bool {
@@ -168,10 +184,10 @@ func (c *channel) spec(line string) (proc.Spec, string) {
 
 func (c *channel) start(line string) bool {
 	if c.run != nil {
-		return c.refuse("one channel runs one program")
+		return c.wrong("one channel runs one program")
 	}
 	if c.bad != "" {
-		return c.refuse(c.bad)
+		return c.wrong(c.bad)
 	}
 	spec, why := c.spec(line)
 	if why != "" {
