@@ -38,6 +38,8 @@ const (
 	NoteMarker    = "marker"     // set by a person
 	NoteNoVerdict = "no-verdict" // the device said nothing about a range of input, which stays sealed
 	NoteEnding    = "ending"     // why the recorder ends the session
+	NoteStart     = "start"      // what the gateway asks of the device for a channel; recorded before it is sent
+	NoteInputEnd  = "input-end"  // the gateway says that nothing more is typed; recorded before it is sent
 )
 
 // Gap is a stretch that is not in the record, with what is known of it.

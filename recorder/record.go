@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Output records bytes on their way to the technician.
@@ -99,6 +100,28 @@ func (r *Recording) Note(n Note) error {
 	return r.encoded(KindNote, n)
 }
 
+// maxStart bounds the text of a start: a command line of 32 KiB and what stands before it.
+const maxStart = 40 << 10
+
+// Start records what a device is about to be asked: the size of a channel's terminal in columns and rows, 0 without
+// one, and a note with all the rest in one line. Nothing is shortened: what the record cannot hold whole is an error,
+// so it is not sent. Both are durable with one sync.
+func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
+	if len(text) > maxStart || !utf8.ValidString(text) {
+		return fmt.Errorf("start of %d bytes: it is not UTF-8 or longer than %d", len(text), maxStart)
+	}
+	note, err := encMode.Marshal(Note{Kind: NoteStart, Text: text})
+	if err != nil {
+		return fmt.Errorf("encode frame %q: %w", byte(KindNote), err)
+	}
+	if cols > 0 {
+		if _, err := r.taken(item{kind: KindResize, body: appendResize(nil, ch, cols, rows)}); err != nil {
+			return err
+		}
+	}
+	return r.event(KindNote, note) // durable means also what came before
+}
+
 // Gap records that something is missing, and what is known of it.
 func (r *Recording) Gap(g Gap) error {
 	g.Reason = clip(g.Reason, maxText)
@@ -146,13 +169,18 @@ func (r *Recording) event(k Kind, data []byte) error {
 // record takes an event in and waits for it. Commands and notes wait for the budget: a device that
 // reports them without end is slowed down like one that prints without end.
 func (r *Recording) record(it item) error {
-	ctx := context.Background()
-	if err := r.afford(ctx, len(it.body), it.kind == KindCommand || it.kind == KindNote); err != nil && !it.late() {
-		return err
-	}
-	at, err := r.take(ctx, it)
+	at, err := r.taken(it)
 	if err != nil {
 		return err
 	}
-	return r.wait(ctx, at)
+	return r.wait(context.Background(), at)
+}
+
+// taken takes an event in and does not wait for it.
+func (r *Recording) taken(it item) (receipt, error) {
+	ctx := context.Background()
+	if err := r.afford(ctx, len(it.body), it.kind == KindCommand || it.kind == KindNote); err != nil && !it.late() {
+		return receipt{}, err
+	}
+	return r.take(ctx, it)
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -210,5 +211,30 @@ func TestAWriterThatOutrunsTheDiskIsBlockedAndNothingIsDropped(t *testing.T) {
 	must(t, err)
 	if got := readBack(t, dir, s, 0).out[streamID{0, StreamOut}]; !bytes.Equal(got, p) {
 		t.Errorf("read %d bytes back, want %d", len(got), len(p))
+	}
+}
+
+// TestAStartIsRecordedWholeOrNotAtAll: it is what will be sent, so nothing of it is shortened.
+func TestAStartIsRecordedWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := openNode(t, nodeConfig(dir))
+	s := id.NewSession()
+	r := create(t, n, PartConfig{Session: s})
+	whole := strings.Repeat("x", maxStart)
+	must(t, r.Start(1, 90, 33, whole))
+	for what, text := range map[string]string{"one byte too many": whole + "x", "what is not UTF-8": "\xff"} {
+		if err := r.Start(1, 80, 24, text); err == nil {
+			t.Errorf("%s was taken", what)
+		}
+	}
+	must(t, r.Start(2, 0, 0, "no terminal"))
+	_, err := r.Close(t.Context(), "exit")
+	must(t, err)
+	c := readBack(t, dir, s, 0)
+	if len(c.notes) != 2 || c.notes[0] != (Note{Kind: NoteStart, Text: whole}) || c.notes[1].Text != "no terminal" {
+		t.Errorf("got %d notes, want the two starts as they were", len(c.notes))
+	}
+	if strings.Count(c.kinds, "r") != 1 || strings.Index(c.kinds, "r") > strings.Index(c.kinds, "m") {
+		t.Errorf("got the frames %s, want one size, before its start", c.kinds)
 	}
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// Kept is what one recording holds of the streams of a terminal.
+// Kept is what one recording holds of the streams of a terminal, and its notes.
 type Kept struct {
 	recorder.Header
 	Typed    []byte // opened with the unsealing key, or zeros
 	Revealed []byte // Typed as a reader without that key has it; what stayed sealed is zeros
 	Shown    []byte
-	Cut      bool // without its close
+	Notes    []string // kind and text of each
+	Cut      bool     // without its close
 }
 
 // Recordings lists the paths of the containers under a directory of recordings. It is an error if there are none.
@@ -121,6 +122,12 @@ func keep(r *recorder.Reader) (Kept, error) {
 			k.Revealed = append(k.Revealed, make([]byte, len(body))...)
 		case recorder.KindReveal:
 			copy(k.Revealed[f.At:], f.Data)
+		case recorder.KindNote:
+			n, err := f.Note()
+			if err != nil {
+				return k, err
+			}
+			k.Notes = append(k.Notes, n.Kind+": "+n.Text)
 		}
 	}
 }

@@ -167,6 +167,29 @@ func TestATimelineShowsInputCommandsAndNotesButNoPassword(t *testing.T) {
 	}
 }
 
+// TestAStartIsOneLine: of the timeline and of a replay, however long the command is and whatever is in it.
+func TestAStartIsOneLine(t *testing.T) {
+	r, s := newRecordings(t), id.NewSession()
+	k := r.begin(s, 0)
+	k.must(k.Start(1, 90, 33, "command: echo 'two\nlines' "+strings.Repeat("é", 10_000)))
+	k.end()
+	tl, err := r.archive.Timeline(t.Context(), r.parts(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tl.Notes[0]
+	if got.Kind != "start" || !strings.HasPrefix(got.Text, "command: echo 'two^Jlines' éé") ||
+		!strings.HasSuffix(got.Text, "é…") || len(got.Text) > maxText+len("…") {
+		t.Errorf("got the note %s of %d bytes, %.60q", got.Kind, len(got.Text), got.Text)
+	}
+	if tl.Cols != 90 || tl.Rows != 33 {
+		t.Errorf("got %dx%d, want 90x33", tl.Cols, tl.Rows)
+	}
+	if _, events := cast(t, r, s, 3); !strings.HasPrefix(texts(events, "m"), "command: echo 'two^Jlines' é") {
+		t.Errorf("the replay has the markers %.60q", texts(events, "m"))
+	}
+}
+
 func TestATranscriptIsWhatWasShown(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	r.sudo(s)

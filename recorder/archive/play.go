@@ -58,7 +58,7 @@ func (p *player) add(m Moment) error {
 			return p.marker(m.At, strings.Join(c.Argv, " "))
 		}
 	case recorder.KindNote:
-		if n, err := m.Note(); err == nil && n.Kind == recorder.NoteMarker {
+		if n, err := m.Note(); err == nil && (n.Kind == recorder.NoteMarker || n.Kind == recorder.NoteStart) {
 			return p.marker(m.At, n.Text)
 		}
 	case recorder.KindExit:

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/recorder"
@@ -257,6 +258,9 @@ func (t *timeline) exit(m Moment) {
 func (t *timeline) note(m Moment) {
 	n, err := m.Note()
 	text := caret([]byte(n.Text))
+	if len(text) > maxText { // a long command line; the record has all of it
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
 	if err != nil || !t.room(len(t.Notes), len(text)) {
 		return
 	}
