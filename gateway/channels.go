@@ -18,7 +18,9 @@ import (
 const channel uint32 = 1
 
 // openChannels opens the device's events beside the terminal or the command: far away, each answer is worth not waiting for.
+// Meanwhile the record takes in what the device will then be asked.
 func (s *Session) openChannels(ctx context.Context) error {
+	recorded := beside(s.recordStart)
 	events := beside(func() error {
 		ch, reqs, err := s.line.Conn.OpenChannel(wire.EventsChannel, nil)
 		if err != nil {
@@ -29,7 +31,11 @@ func (s *Session) openChannels(ctx context.Context) error {
 		return nil
 	})
 	ch, reqs, err := s.line.Conn.OpenChannel("session", nil)
-	if err := errors.Join(events(), err); err != nil {
+	err = errors.Join(events(), err)
+	if unrecorded := recorded(); unrecorded != nil {
+		return unrecorded
+	}
+	if err != nil {
 		return deviceSays(err)
 	}
 	s.ch, s.reqs = ch, reqs
@@ -79,16 +85,19 @@ func (s *Session) notStarted(kind string) error {
 		return err
 	}
 	text := fmt.Sprintf("%s did not start the %s as %s: ", s.ask.Device, kind, s.ask.Login) + told(e.Text, wire.MaxGrantText, "no reason was given")
-	if e.Source == wire.SourceExec {
+	switch e.Source {
+	case wire.SourceExec:
 		return errkind.New(errkind.Unavailable, text).WithHint("Whoever looks after the machine can mend that; nothing here forbids it.")
+	case wire.SourceRequest:
+		return errkind.New(errkind.Usage, text).WithHint(askPlainly)
 	}
 	return errkind.New(errkind.Denied, text).WithHint(askOwner)
 }
 
 // prepare sends what belongs before the start; a device that cannot do it refuses the start.
 func (s *Session) prepare() error {
-	if s.ask.Lang != "" {
-		if _, err := s.ch.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{"LANG", s.ask.Lang})); err != nil {
+	for _, v := range s.ask.Env {
+		if _, err := s.ch.SendRequest("env", false, ssh.Marshal(v)); err != nil {
 			return err
 		}
 	}
@@ -96,18 +105,11 @@ func (s *Session) prepare() error {
 	if p == nil {
 		return nil
 	}
-	term := p.Term
-	if term == "" {
-		term = "xterm-256color"
-	}
-	if err := s.rec.Resize(channel, uint16(p.Cols), uint16(p.Rows)); err != nil {
-		return err
-	}
 	_, err := s.ch.SendRequest("pty-req", false, ssh.Marshal(struct {
 		Term                      string
 		Cols, Rows, Width, Height uint32
 		Modes                     string
-	}{term, uint32(p.Cols), uint32(p.Rows), 0, 0, "\x00"}))
+	}{p.term(), uint32(p.Cols), uint32(p.Rows), 0, 0, "\x00"}))
 	return err
 }
 
@@ -115,6 +117,8 @@ func (s *Session) prepare() error {
 const (
 	askOwner  = "The pass or the rules of the machine's owner do not allow it; ask them."
 	fitWindow = "Make the window smaller, or work without a terminal: `sallyport shell -T`."
+	// askPlainly answers a device that takes less than this gateway: its agent may be older or newer.
+	askPlainly = "Set TERM=" + wire.DefaultTerm + " and LANG=" + wire.DefaultLocale + ", without LC_*, and try again."
 )
 
 // deviceSays turns a refused channel into what a person reads.

@@ -105,7 +105,7 @@ func checkAsk(a *Ask) error {
 	if p := a.PTY; p != nil && (p.Cols < 1 || p.Cols > 500 || p.Rows < 1 || p.Rows > 300) {
 		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
 	}
-	return nil
+	return checkShapes(a)
 }
 
 // decide asks the policy. A command is first looked for among the exact commands a role gives, then counts as a shell.

@@ -30,6 +30,8 @@ type device struct {
 	mu     sync.Mutex // guards what follows
 	dialed int
 	refuse error
+	// asked sees each request before its answer, and "eof"; set before it is dialled.
+	asked  func(kind string, payload []byte)
 	cannot map[string]wire.Event // commands that it does not start, and what it says then; set before it is dialled
 	ended  []string
 	typed  []byte
@@ -120,6 +122,9 @@ func (d *device) serve(c net.Conn, o gateway.Order) {
 
 func (d *device) session(ch ssh.Channel, reqs <-chan *ssh.Request, events chan ssh.Channel) {
 	for r := range reqs {
+		if d.asked != nil {
+			d.asked(r.Type, r.Payload)
+		}
 		command, run := "", r.Type == "shell" || r.Type == "exec"
 		if r.Type == "exec" {
 			var m struct{ Command string }
@@ -169,6 +174,10 @@ func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
 		io.Copy(io.Discard, ch)
 	case "":
 		d.echo(ch, events)
+	}
+	word, _, _ := strings.Cut(command, " ")
+	if d.asked != nil && (word == "" || word == "wait") { // they end with their input
+		d.asked("eof", nil)
 	}
 	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 	ch.Close()

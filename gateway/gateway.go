@@ -34,6 +34,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 )
 
@@ -105,7 +106,7 @@ type Ask struct {
 	Login      string   // empty: the only one that may be opened
 	Argv       []string // a command; empty: a shell
 	PTY        *PTY
-	Lang       string
+	Env        []wire.Variable // LANG and LC_*, each at most once
 	Purpose    string
 	Ticket     string
 	Front      string // browser, cli or ssh
@@ -115,7 +116,7 @@ type Ask struct {
 
 // PTY asks for a terminal.
 type PTY struct {
-	Term       string
+	Term       string // empty: wire.DefaultTerm
 	Cols, Rows int
 }
 

@@ -406,6 +406,7 @@ func TestAMachineThatStartsNothingSaysWhy(t *testing.T) {
 	h.dev.cannot = map[string]wire.Event{
 		"broken":   {Kind: wire.EventRefused, Channel: 1, Source: wire.SourceExec, Text: "the program did not start: no shell"},
 		"unwanted": {Kind: wire.EventRefused, Channel: 1, Text: "its owner allows no shell"},
+		"wrong":    {Kind: wire.EventRefused, Channel: 1, Source: wire.SourceRequest, Text: "LANG is too long"},
 		"hostile":  {Kind: wire.EventRefused, Channel: 1, Text: "\x1b]0;x\x07type your password"},
 	}
 	for command, want := range map[string]struct {
@@ -414,6 +415,7 @@ func TestAMachineThatStartsNothingSaysWhy(t *testing.T) {
 	}{
 		"broken":   {errkind.Unavailable, "press-1 did not start the exec as svc: the program did not start: no shell"},
 		"unwanted": {errkind.Denied, "press-1 did not start the exec as svc: its owner allows no shell"},
+		"wrong":    {errkind.Usage, "press-1 did not start the exec as svc: LANG is too long"},
 		"hostile":  {errkind.Denied, "press-1 did not start the exec as svc: no reason was given"},
 	} {
 		row := must(h.Ask(context.Background(), h.ask("press-1", command)))(t)
@@ -510,7 +512,7 @@ func TestASignalIsInTheRecordBeforeItIsSent(t *testing.T) {
 	if err := s.Signal("TERM"); err == nil {
 		t.Error("a signal was sent without a record")
 	}
-	if got := h.notes(s.ID()); !slices.Equal(got, []string{"signal: USR1 was sent to what runs"}) {
+	if got := h.notes(s.ID()); len(got) != 2 || got[1] != "signal: USR1 was sent to what runs" {
 		t.Errorf("the record has %q", got)
 	}
 }

@@ -39,7 +39,8 @@ type Session struct {
 	ch     ssh.Channel
 	reqs   <-chan *ssh.Request
 
-	in       sync.Mutex // guards the order of typed bytes: recorded and forwarded in the same order
+	in       sync.Mutex // guards inEnded and the order of typed bytes: recorded and forwarded in the same order
+	inEnded  bool       // the end of input was sent
 	bytesIn  atomic.Int64
 	bytesOut atomic.Int64
 	hidden   atomic.Int64
@@ -83,6 +84,11 @@ const maxTyped = 16 << 10
 func (s *Session) Write(p []byte) (int, error) {
 	s.in.Lock()
 	defer s.in.Unlock()
+	return s.write(p)
+}
+
+// write is Write. The caller holds s.in.
+func (s *Session) write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 {
 		part := p[:min(len(p), maxTyped)]
@@ -110,15 +116,30 @@ func (s *Session) Write(p []byte) (int, error) {
 const endOfFile = 4
 
 // CloseInput says that nothing more is typed: the program reads an end of file. At a terminal that is a character like any
-// other: were it the device that typed it, the program would receive a byte that the record has not.
+// other: were it the device that typed it, the program would receive a byte that the record has not. The record has the
+// end before it leaves, with and without a terminal. Only the first call does anything.
 func (s *Session) CloseInput() error {
+	s.in.Lock()
+	defer s.in.Unlock()
+	if s.inEnded {
+		return nil
+	}
 	if s.ask.PTY != nil {
-		if _, err := s.Write([]byte{endOfFile}); err != nil {
+		if _, err := s.write([]byte{endOfFile}); err != nil {
 			return err
 		}
 	}
-	s.in.Lock()
-	defer s.in.Unlock()
+	if err := s.thawed(); err != nil {
+		return err
+	}
+	if err := s.rec.Note(recorder.Note{Kind: recorder.NoteInputEnd, Text: "the end of input was sent"}); err != nil {
+		s.stop(err)
+		return err
+	}
+	if err := context.Cause(s.ctx); err != nil { // ended while the disk was busy
+		return err
+	}
+	s.inEnded = true
 	return s.ch.CloseWrite()
 }
 

@@ -35,6 +35,9 @@ func (*shellCmd) Help() string {
 	return `The session is recorded. Output of the command and its errors stay apart (stdout, stderr) unless it has a terminal.
 Arguments reach the command as they are given here; where the device puts a shell in between, they are quoted for it.
 
+The device gets your TERM, LANG and the POSIX LC_* variables. A value that a session cannot take is replaced by
+TERM=xterm-256color or C.UTF-8, and a line on stderr says so.
+
 In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~.`
 }
 
@@ -63,11 +66,12 @@ func (c *shellCmd) Run(a *app) error {
 func (c *shellCmd) open(a *app, cl *client.Client) error {
 	local := localTerminal(a)
 	pty := c.TTY || len(c.Argv) == 0 && local != nil && !c.NoTTY
-	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: string(c.Reason), Ticket: c.Ticket, Front: "cli", Lang: lang()}
+	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: string(c.Reason),
+		Ticket: c.Ticket, Front: "cli"}
 	if pty {
-		ask.Term = os.Getenv("TERM")
 		ask.Cols, ask.Rows = local.size()
 	}
+	ourEnvironment(a, &ask)
 	signals := heard()
 	ctx, cancel := signal.NotifyContext(context.Background(), signals...)
 	defer cancel()
@@ -207,13 +211,4 @@ func forward(t *client.Terminal, raw bool, signals []os.Signal) (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(ch); close(done) }
-}
-
-func lang() string {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-	}
-	return ""
 }

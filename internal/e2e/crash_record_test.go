@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,5 +125,8 @@ func TestTheEndOfWhatIsTypedIsInTheRecord(t *testing.T) {
 	k, err := testenv.Keep(recordingOf(t, d, last(t, d)), d.Identities["reader"], d.Identities["unsealer"])
 	if err != nil || string(k.Typed) != "a line\n\x04" {
 		t.Errorf("typed, by the record: got %q %v", k.Typed, err)
+	}
+	if end := "input-end: the end of input was sent"; !slices.Contains(k.Notes, end) {
+		t.Errorf("the record has the notes %q, want %q too", k.Notes, end)
 	}
 }

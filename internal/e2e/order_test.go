@@ -109,6 +109,9 @@ func mustTrace(t *testing.T) bool {
 	return false
 }
 
+// tracedCalls are those that carry bytes of connections and of the journal, and its syncs.
+const tracedCalls = "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,fdatasync,fsync"
+
 // TestTheRecordPrecedesTheAct looks at the gateway's system calls: between the arrival of a keystroke and its way to the
 // device, and between the arrival of output and its way to the technician, the journal is written and synced.
 func TestTheRecordPrecedesTheAct(t *testing.T) {
@@ -116,7 +119,7 @@ func TestTheRecordPrecedesTheAct(t *testing.T) {
 		return
 	}
 	q := quietSession(t)
-	tr := testenv.Attach(t, q.d.GatewayPID, "-e", "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,fdatasync,fsync")
+	tr := testenv.Attach(t, q.d.GatewayPID, "-e", tracedCalls)
 	for i := range marks {
 		q.typeKey(t, string(rune('a'+i)))
 		q.print(t, string(rune('A'+i)))

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -165,9 +167,10 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 		return nil, err
 	}
 	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login, Argv: in.Body.Argv,
-		Lang: in.Body.Lang, Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front), ClientAddr: who.Person.Address, ViaToken: who.Token}
+		Env: environment(in.Body), Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front),
+		ClientAddr: who.Person.Address, ViaToken: who.Token}
 	if in.Body.PTY {
-		ask.PTY = &gateway.PTY{Term: or(in.Body.Term, "xterm-256color"), Cols: orInt(in.Body.Cols, 80), Rows: orInt(in.Body.Rows, 24)}
+		ask.PTY = &gateway.PTY{Term: in.Body.Term, Cols: orInt(in.Body.Cols, 80), Rows: orInt(in.Body.Rows, 24)}
 	}
 	s, err := a.cfg.Broker.Ask(ctx, ask)
 	if err != nil {
@@ -178,6 +181,17 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 		return nil, err
 	}
 	return body(apitype.SessionTicket{Session: s.ID, Ticket: ticket, Socket: apitype.TerminalPath, Login: s.Login, Rule: s.Rule, Until: when(s.Until), Notice: list(a.cfg.Site.Notice)})
+}
+
+// environment gives the variables that are asked for, in an order that does not change from one time to the next.
+func environment(in apitype.SessionNew) (env []wire.Variable) {
+	if in.Lang != "" {
+		env = append(env, wire.Variable{Name: "LANG", Value: in.Lang})
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Locale)) {
+		env = append(env, wire.Variable{Name: name, Value: in.Locale[name]})
+	}
+	return env
 }
 
 func front(who *Asker, said string) string {

@@ -55,11 +55,13 @@ type SessionNew struct {
 	PTY     bool     `json:"pty,omitempty"`
 	Cols    int      `json:"cols,omitempty" minimum:"0" maximum:"500"`
 	Rows    int      `json:"rows,omitempty" minimum:"0" maximum:"300"`
-	Term    string   `json:"term,omitempty" maxLength:"64"`
-	Lang    string   `json:"lang,omitempty" maxLength:"64"`
+	Term    string   `json:"term,omitempty" maxLength:"64" doc:"A-Z a-z 0-9 . _ + -; empty: xterm-256color"`
+	Lang    string   `json:"lang,omitempty" maxLength:"64" doc:"LANG on the device: A-Z a-z 0-9 . _ @ -"`
 	Purpose string   `json:"purpose,omitempty" maxLength:"500"`
 	Ticket  string   `json:"ticket,omitempty" maxLength:"500"`
 	Front   string   `json:"front,omitempty" enum:"browser,cli"`
+	// Locale has the other locale variables of POSIX by name.
+	Locale map[string]string `json:"locale,omitempty" maxProperties:"7" doc:"LC_ALL to LC_TIME, values as lang"`
 }
 
 // SessionTicket is permission to connect the terminal socket.

@@ -1162,13 +1162,19 @@ export interface components {
             device: string;
             /** @enum {string} */
             front?: "browser" | "cli";
+            /** @description LANG on the device: A-Z a-z 0-9 . _ @ - */
             lang?: string;
+            /** @description LC_ALL to LC_TIME, values as lang */
+            locale?: {
+                [key: string]: string;
+            };
             /** @description empty: the only login that may be opened */
             login?: string;
             pty?: boolean;
             purpose?: string;
             /** Format: int64 */
             rows?: number;
+            /** @description A-Z a-z 0-9 . _ + -; empty: xterm-256color */
             term?: string;
             ticket?: string;
         };
