@@ -25,8 +25,8 @@ func TestWhatIsNotKnownOfOthersIsNotTakenAsGiven(t *testing.T) {
 				" Not known here, and so not taken as given: when Jana Keller last proved a second factor and whether somebody stands beside press-9.",
 			[]string{"when Jana Keller last proved a second factor", "whether somebody stands beside press-9"}},
 		{"what no rule gives needs no such word, and what can be asked for is said", "shell:root", jana, device("press-7"), "Jana Keller would be told now: You may not open a shell as root on press-7.", nil},
-		{"a machine is known to have no second factor", "run:/opt/press/bin/version", job("inventory-job"), device("press-7"),
-			"Jana Keller would be told now: You may run /opt/press/bin/version on press-7 (rule A2).", nil},
+		{"a machine is known to have no second factor", "run:svc-ro /opt/press/bin/version", job("inventory-job"), device("press-7"),
+			"Jana Keller would be told now: You may run /opt/press/bin/version as svc-ro on press-7 (rule A2).", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := Decide(NewSnapshot(example(t), nil), Request{Person: c.who, Device: c.device, Action: action(t, c.action)}, office)

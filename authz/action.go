@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,7 +30,8 @@ var kindWords = []struct {
 	word string
 	arg  string // what follows the colon; empty: nothing may
 }{
-	{Shell, "shell", "LOGIN"}, {Run, "run", "ARGV"}, {FilesRead, "files.read", "PATH"}, {FilesWrite, "files.write", "PATH"},
+	{Shell, "shell", "LOGIN"}, {Run, "run", "LOGIN COMMAND"},
+	{FilesRead, "files.read", "PATH"}, {FilesWrite, "files.write", "PATH"},
 	{Ports, "ports", "HOST:PORT"}, {Web, "web", "PAGE"}, {DesktopView, "desktop.view", ""}, {DesktopControl, "desktop.control", ""},
 }
 
@@ -65,14 +65,15 @@ func actionWords() []string {
 // Action is one thing somebody wants to do. Make it with ParseAction or RunAction.
 type Action struct {
 	Kind Kind
-	Arg  string   // login, path, host:port or page
-	Argv []string // for Run
+	Arg  string   // login of a shell or a command; path, host:port or page
+	Argv []string // for Run: the command
 
 	places bool // Argv is a role's template, all of whose commands are meant at once; never in a question from outside
 }
 
-// ParseAction reads an action word: shell:root, run:/bin/x a b, files.read:/var/log, ports:plc.local:102,
-// web:hmi, desktop.view. Words of a run command that hold spaces are put in quotes.
+// ParseAction reads an action word: shell:root, run:svc /bin/x a b, files.read:/var/log, ports:plc.local:102,
+// web:hmi, desktop.view. Words of a command that contain spaces are quoted. A login contains neither a slash nor a
+// space, and a command begins with a slash, so the two cannot be confused.
 func ParseAction(text string) (Action, error) {
 	word, arg, colon := strings.Cut(text, ":")
 	kind, wants, ok := kindOf(word)
@@ -86,23 +87,45 @@ func ParseAction(text string) (Action, error) {
 	}
 	a := Action{Kind: kind, Arg: arg}
 	if kind == Run {
-		argv, err := splitWords(arg)
-		if err != nil {
+		var err error
+		if a.Arg, a.Argv, err = splitRun(arg); err != nil {
 			return Action{}, err
 		}
-		a = Action{Kind: kind, Argv: argv}
 	}
 	return a, checkArg(kind, a.Arg, a.Argv)
 }
 
-// RunAction is the action of running exactly these words.
-func RunAction(argv []string) Action { return Action{Kind: Run, Argv: argv} }
+// splitRun divides what follows run: into the login and the command. Earlier versions wrote a command without a login:
+// such a word is not an action any more, and in a pass it permits nothing.
+func splitRun(arg string) (login string, argv []string, err error) {
+	if strings.HasPrefix(arg, "/") {
+		return "", nil, fmt.Errorf("%q names no login: write run:LOGIN COMMAND, such as %q",
+			clip("run:"+arg), clip("run:svc "+arg))
+	}
+	login, command, _ := strings.Cut(arg, " ")
+	argv, err = splitWords(command)
+	return login, argv, err
+}
+
+// RunAction is the action of running exactly these words as a login.
+func RunAction(login string, argv []string) Action { return Action{Kind: Run, Arg: login, Argv: argv} }
+
+// ShellAction is the action of opening a shell as a login.
+func ShellAction(login string) Action { return Action{Kind: Shell, Arg: login} }
+
+// Login gives the login that the action names; empty for kinds that name none.
+func (a *Action) Login() string {
+	if a.Kind&(Shell|Run) == 0 {
+		return ""
+	}
+	return a.Arg
+}
 
 // String gives the word that ParseAction reads.
 func (a Action) String() string {
 	switch {
 	case a.Kind == Run:
-		return "run:" + joinWords(a.Argv)
+		return "run:" + a.Arg + " " + joinWords(a.Argv)
 	case a.Arg == "":
 		return a.Kind.Word()
 	}
@@ -114,6 +137,9 @@ func checkArg(k Kind, arg string, argv []string) error {
 	case Shell:
 		return checkLogin(arg)
 	case Run:
+		if err := checkLogin(arg); err != nil {
+			return err
+		}
 		return checkArgv(argv)
 	case FilesRead, FilesWrite:
 		return checkPath(arg)
@@ -210,49 +236,6 @@ func checkPage(s string) error {
 
 func wordRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-'
-}
-
-// splitWords reads words separated by spaces; a word in single quotes holds anything but a single quote,
-// which is written as a POSIX shell wants it: quote, backslash, quote, quote.
-func splitWords(s string) ([]string, error) {
-	var out []string
-	var b strings.Builder
-	in, open := false, false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\'':
-			open, in = !open, true
-		case c == '\\' && !open && i+1 < len(s) && s[i+1] == '\'':
-			b.WriteByte('\'')
-			i, in = i+1, true
-		case c == ' ' && !open:
-			if in {
-				out = append(out, b.String())
-			}
-			b.Reset()
-			in = false
-		default:
-			b.WriteByte(c)
-			in = true
-		}
-	}
-	if open {
-		return nil, fmt.Errorf("%q: a quote is not closed", clip(s))
-	}
-	if in {
-		out = append(out, b.String())
-	}
-	return out, nil
-}
-
-func joinWords(argv []string) string {
-	out := slices.Clone(argv)
-	for i, w := range out {
-		if w == "" || strings.ContainsAny(w, " '\\") {
-			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(out, " ")
 }
 
 func clip(s string) string {

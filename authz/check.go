@@ -26,6 +26,8 @@ func (l *loader) check() {
 
 func (l *loader) neverMatches(r *rule) (why, write string) {
 	switch {
+	case r.opens() && r.role.ignoredRun: // its role lost what it gave, which is told of the role
+		return "", ""
 	case r.opens():
 		return l.shut(r)
 	case r.only == peopleOnly && len(r.who) > 0 && !slices.ContainsFunc(r.who, isPerson):

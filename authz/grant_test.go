@@ -11,7 +11,7 @@ name = "commands"
 groups = ["technicians"]
 [role.commands]
 why = "made"
-run = [["/bin/x", "{word}"], ["/bin/y", "{number}"]]
+run = { as = ["svc"], argv = [["/bin/x", "{word}"], ["/bin/y", "{number}"]] }
 [[allow]]
 id = "A1"
 why = "made"
@@ -33,16 +33,16 @@ func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
 		word string
 		want Reason
 	}{
-		{"run:/bin/x start", Permitted}, {"run:/bin/x stop", DeniedByRule}, {"run:/bin/x {word}", NoRule}, {"run:/bin/x {number}", NoRule},
-		{"run:/bin/y 7", Permitted}, {"run:/bin/y {number}", NoRule}, {"run:/bin/y {word}", NoRule},
+		{"run:svc /bin/x start", Permitted}, {"run:svc /bin/x stop", DeniedByRule}, {"run:svc /bin/x {word}", NoRule}, {"run:svc /bin/x {number}", NoRule},
+		{"run:svc /bin/y 7", Permitted}, {"run:svc /bin/y {number}", NoRule}, {"run:svc /bin/y {word}", NoRule},
 	} {
 		got := Decide(s, Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, c.word)}, office)
 		if got.Reason != c.want {
 			t.Errorf("%s: got %s, want %s", c.word, got.Reason, c.want)
 		}
 	}
-	words := []string{"run:/bin/x {word}"}
-	if !Passes(words, action(t, "run:/bin/x start")) || Passes(words, action(t, "run:/bin/x {word}")) {
+	words := []string{"run:svc /bin/x {word}"}
+	if !Passes(words, action(t, "run:svc /bin/x start")) || Passes(words, action(t, "run:svc /bin/x {word}")) {
 		t.Error("a place of a pass stands for a word and not for its own name")
 	}
 }
@@ -50,7 +50,7 @@ func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
 func TestWhatARoleGivesIsListedWithItsPlaces(t *testing.T) {
 	s := NewSnapshot(must(t, commands), nil)
 	open := s.Reach(person("technicians"), Device{Name: "press-7"}, office).Open
-	if len(open) != 1 || len(open[0].Rights) != 2 || open[0].Rights[0].Action != "run:/bin/x {word}" {
+	if len(open) != 1 || len(open[0].Rights) != 2 || open[0].Rights[0].Action != "run:svc /bin/x {word}" {
 		t.Errorf("got %+v, want both commands of A1", open)
 	}
 }

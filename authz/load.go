@@ -18,8 +18,15 @@ type File struct {
 
 // Load reads a policy out of one or more files, which together are one policy. Either there is a policy or
 // there are problems, never both: a policy with a problem does not apply in part.
-func Load(files ...File) (*Policy, Problems) {
-	l := &loader{p: &Policy{duties: map[Duty][]string{}, hours: map[string]*window{}, roles: map[string]*role{}, byID: map[string]*rule{}}}
+func Load(files ...File) (*Policy, Problems) { return load(files, asNew) }
+
+func load(files []File, how reading) (*Policy, Problems) {
+	l := &loader{how: how, p: &Policy{
+		duties: map[Duty][]string{},
+		hours:  map[string]*window{},
+		roles:  map[string]*role{},
+		byID:   map[string]*rule{},
+	}}
 	if len(files) == 0 {
 		return nil, Problems{{File: "policy", Line: 1, Text: "there is no policy file", Write: "at least one file to load"}}
 	}
@@ -38,6 +45,7 @@ func Load(files ...File) (*Policy, Problems) {
 		l.problems.sort(files)
 		return nil, l.problems
 	}
+	l.p.ignored.sort(files)
 	l.p.sum = sum("sallyport/policy/v1", files)
 	l.p.index = buildIndex(l.p.rules)
 	return l.p, nil
@@ -56,6 +64,7 @@ func sum(purpose string, files []File) [32]byte {
 type loader struct {
 	p        *Policy
 	problems Problems
+	how      reading
 	files    []*table
 }
 
@@ -275,7 +284,7 @@ func (l *loader) readRoles(t *table) {
 		case l.p.roles[name] != nil:
 			r.problem(r.n.line, "it once", "the role %q is declared twice", name)
 		}
-		l.p.roles[name] = readRole(r, name)
+		l.p.roles[name] = l.readRole(r, name)
 		l.p.roleOrder = append(l.p.roleOrder, name)
 	}
 }

@@ -11,7 +11,7 @@ const answerWithin = 15 * time.Minute
 
 // readRequest reads what only request rules have.
 func (l *loader) readRequest(t *table, r *rule) {
-	l.readRole(t, r)
+	l.readRoleName(t, r)
 	l.readExpiry(t, r)
 	a := &r.ask
 	a.emergency = t.flag("emergency")

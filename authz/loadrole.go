@@ -9,7 +9,7 @@ import (
 const whyExample = `why = "one sentence for whoever reads this in a year"`
 
 // readRole reads [role.NAME]. A role that gives nothing is refused: every rule about it could never match.
-func readRole(t *table, name string) *role {
+func (l *loader) readRole(t *table, name string) *role {
 	r := &role{name: name, file: t.file, line: t.n.line}
 	if t.must("why", whyExample) {
 		r.why = t.sentence("why", whyExample)
@@ -20,7 +20,7 @@ func readRole(t *table, name string) *role {
 		}
 		s.done()
 	}
-	r.readRun(t)
+	l.readRun(t, r)
 	if f := t.sub("files", t.what+", files"); f != nil {
 		r.addWords(f, "read", FilesRead, `read = ["/var/log"]`)
 		r.addWords(f, "write", FilesWrite, `write = ["/opt/incoming"]`)
@@ -36,7 +36,7 @@ func readRole(t *table, name string) *role {
 	}
 	before := len(*t.out)
 	t.done()
-	if len(r.gives) == 0 && before == len(*t.out) {
+	if len(r.gives) == 0 && before == len(*t.out) && !r.ignoredRun {
 		t.problem(t.n.line, `shell = { as = ["svc"] }, or run, files, ports, web, desktop`, "%s gives nothing, so no rule about it could ever match", t.what)
 	}
 	return r
@@ -58,26 +58,60 @@ func (r *role) addWords(t *table, key string, k Kind, write string) {
 	}
 }
 
-const runExample = `run = [["/usr/bin/dpkg-query", "-W"]]`
+// RunForm shows how a role names exact commands and the logins that may run them.
+const RunForm = `run = { as = ["svc"], argv = [["/usr/bin/dpkg-query", "-W"]] }`
 
-// readRun reads exact commands: a list of lists of words.
-func (r *role) readRun(t *table) {
+// readRun reads exact commands and the logins that may run them.
+func (l *loader) readRun(t *table, r *role) {
 	n := t.key("run")
-	if n == nil {
-		return
+	switch {
+	case n == nil:
+	case n.kind == unstable.Array: // as earlier versions wrote it
+		l.withoutLogin(t, n, r, t.commands("run", n))
+	case !n.isTable():
+		t.problem(n.line, RunForm, "%s: run wants a table", t.what)
+	default:
+		l.readRunTable(&table{out: t.out, file: t.file, what: t.what + ", run", n: n}, r)
 	}
+}
+
+func (l *loader) readRunTable(s *table, r *role) {
+	var commands [][]string
+	if s.must("argv", RunForm) {
+		commands = s.commands("argv", s.key("argv"))
+	}
+	if !s.has("as") {
+		s.known = append(s.known, "as")
+		l.withoutLogin(s, s.n, r, commands)
+	}
+	for _, as := range s.words("as", RunForm) {
+		if err := checkLogin(as.text); err != nil {
+			s.problem(as.line, RunForm, "%s: %v", s.what, err)
+			continue
+		}
+		for _, argv := range commands {
+			r.add(Pattern{kinds: Run, arg: as.text, argv: argv})
+		}
+	}
+	s.done()
+}
+
+// commands reads a list of commands. Commands that are not written correctly are reported and left out.
+func (t *table) commands(key string, n *node) [][]string {
 	if n.kind != unstable.Array || len(n.list) == 0 {
-		t.problem(n.line, runExample, "%s: run wants a list of commands, each a list of words", t.what)
-		return
+		t.problem(n.line, RunForm, "%s: %s wants a list of commands, each a list of words", t.what, key)
+		return nil
 	}
+	var out [][]string
 	for _, c := range n.list {
 		argv, err := commandWords(c)
 		if err != nil {
-			t.problem(c.line, runExample, "%s: run: %v", t.what, err)
+			t.problem(c.line, RunForm, "%s: %s: %v", t.what, key, err)
 			continue
 		}
-		r.add(Pattern{kinds: Run, argv: argv})
+		out = append(out, argv)
 	}
+	return out
 }
 
 func commandWords(n *node) ([]string, error) {

@@ -178,7 +178,7 @@ func nearestQuoted(word string, known []string) string {
 	return ""
 }
 
-func (l *loader) readRole(t *table, r *rule) {
+func (l *loader) readRoleName(t *table, r *rule) {
 	if !t.must("role", `role = "diagnose"`) {
 		return
 	}
@@ -190,7 +190,7 @@ func (l *loader) readRole(t *table, r *rule) {
 }
 
 func (l *loader) readAllow(t *table, r *rule) {
-	l.readRole(t, r)
+	l.readRoleName(t, r)
 	l.readExpiry(t, r)
 	if t.must("hours", `hours = "always", or the name of [hours.…]`) {
 		r.open = l.readHoursName(t, "always")
@@ -236,7 +236,7 @@ func (l *loader) readAbout(t *table, r *rule) {
 	}
 	r.kinds = 0
 	for _, n := range t.words("actions", `actions = ["shell", "files.write"]`) {
-		p, err := ParsePattern(n.text)
+		p, err := parseRestriction(n.text)
 		if err != nil {
 			t.problem(n.line, "one of "+strings.Join(actionWords(), ", ")+", or *", "%s: %v", t.what, err)
 			continue

@@ -44,13 +44,14 @@ func (r *rule) way() Way {
 	return w
 }
 
-// instead finds other actions of the same kind that are open on the device now: another login, most often.
+// instead finds other actions of the same kind that are open on the device now: another login, most often. Of a command
+// it is the same command.
 func (d *Decision) instead(p *Policy) []Way {
 	var out []Way
 	seen := map[string]bool{}
 	p.visit(allow, &d.asked.Person, &d.asked.Device, func(x *rule) bool {
 		for i := range x.role.gives {
-			a, ok := x.role.gives[i].example(d.asked.Action.Kind)
+			a, ok := x.role.gives[i].like(&d.asked.Action)
 			if !ok || seen[a.String()] {
 				continue
 			}
@@ -67,15 +68,16 @@ func (d *Decision) instead(p *Policy) []Way {
 	return out
 }
 
-// example turns a role's pattern into an action of the kind, if it stands for exactly one.
-func (p *Pattern) example(k Kind) (Action, bool) {
-	if p.kinds&k == 0 || p.any && k&(DesktopView|DesktopControl) == 0 {
+// like turns a role's pattern into an action of the same kind as a, if it stands for exactly one.
+func (p *Pattern) like(a *Action) (Action, bool) {
+	k := a.Kind
+	switch {
+	case p.kinds&k == 0 || p.any && k&(DesktopView|DesktopControl) == 0:
 		return Action{}, false
+	case k == Run:
+		return RunAction(p.arg, a.Argv), fits(p.argv, a.Argv, false)
 	}
-	if k == Run && slices.ContainsFunc(p.argv, func(w string) bool { return w == anyWord || w == anyNumber }) {
-		return Action{}, false
-	}
-	return Action{Kind: k, Arg: p.arg, Argv: p.argv}, true
+	return Action{Kind: k, Arg: p.arg}, true
 }
 
 // nearest picks the way in that takes least: what the asker can do alone at once, then asking, then something

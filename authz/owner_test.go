@@ -40,13 +40,13 @@ func TestTheOwnersRulesAnswer(t *testing.T) {
 		clause               string
 	}{
 		"locked denies":                              {`preset = "locked"`, "shell:svc", "svc", noon, false, OwnerDenies, "owner.shell"},
-		"ask asks":                                   {`preset = "ask"`, "run:/bin/x", "svc", noon, false, OwnerAsks, "owner.run"},
+		"ask asks":                                   {`preset = "ask"`, "run:svc /bin/x", "svc", noon, false, OwnerAsks, "owner.run"},
 		"open allows, also at night":                 {`preset = "open"`, "shell:root", "root", lateNight, false, OwnerAllows, "owner.shell"},
 		"office-hours allows inside":                 {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc", noon, false, OwnerAllows, "owner.shell"},
 		"office-hours denies outside":                {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc", lateNight, false, OwnerDenies, "owner.hours"},
 		"a line refines a strict preset":             {"preset = \"locked\"\nshell = \"allow\"", "shell:svc", "svc", noon, false, OwnerAllows, "owner.shell"},
 		"a line refines an open preset":              {"preset = \"open\"\nports = \"deny\"", "ports:plc:102", "svc", noon, false, OwnerDenies, "owner.ports"},
-		"without a preset a missing line denies":     {"logins = [\"svc\"]\nshell = \"allow\"", "run:/bin/x", "svc", noon, false, OwnerDenies, "owner.run"},
+		"without a preset a missing line denies":     {"logins = [\"svc\"]\nshell = \"allow\"", "run:svc /bin/x", "svc", noon, false, OwnerDenies, "owner.run"},
 		"without a preset missing logins deny":       {"shell = \"allow\"", "shell:svc", "svc", noon, false, OwnerDenies, "owner.logins"},
 		"a login that is not named is denied":        {"preset = \"open\"\nlogins = [\"svc\"]", "shell:root", "root", noon, false, OwnerDenies, "owner.logins"},
 		"files read and write are two":               {"preset = \"ask\"\nfiles = { read = \"allow\", write = \"deny\" }", "files.write:/a", "svc", noon, false, OwnerDenies, "owner.files.write"},
@@ -115,7 +115,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 	if o.Preset != "ask" || o.Switch != "/run/sallyport/remote-on" || o.Ask.Wait != 5*time.Minute || !o.Stop.Finish || o.Copy.AtMost != 2<<30 {
 		t.Errorf("got %+v", o)
 	}
-	if d := o.Decide(ownerAction(t, "run:/bin/x"), "root", noon, true); d.Clause != "owner.logins" {
+	if d := o.Decide(ownerAction(t, "run:svc /bin/x"), "root", noon, true); d.Clause != "owner.logins" {
 		t.Errorf("root: got %+v", d)
 	}
 	other := ownerOf(t, string(text)+"\n# a word\n")
@@ -141,9 +141,9 @@ func TestEveryPresetWritesAFileThatMeansIt(t *testing.T) {
 }
 
 func TestAPassCoversItsActionsOnly(t *testing.T) {
-	words := []string{"shell:svc", "run:/bin/echo {word} 'a b'", "nonsense:x"}
-	for text, want := range map[string]bool{"shell:svc": true, "shell:root": false, "run:/bin/echo x 'a b'": true, "run:/bin/echo -x 'a b'": false,
-		"run:/bin/echo x": false, "files.read:/etc": false} {
+	words := []string{"shell:svc", "run:svc /bin/echo {word} 'a b'", "nonsense:x"}
+	for text, want := range map[string]bool{"shell:svc": true, "shell:root": false, "run:svc /bin/echo x 'a b'": true, "run:svc /bin/echo -x 'a b'": false,
+		"run:svc /bin/echo x": false, "files.read:/etc": false} {
 		if got := Passes(words, ownerAction(t, text)); got != want {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
@@ -165,7 +165,7 @@ func FuzzOwner(f *testing.F) {
 			return
 		}
 		now := time.Unix(at%4_000_000_000, 0)
-		for _, w := range []string{"shell:svc", "run:/bin/x", "files.write:/a", "desktop.control"} {
+		for _, w := range []string{"shell:svc", "run:svc /bin/x", "files.write:/a", "desktop.control"} {
 			a := ownerAction(t, w)
 			on, off := o.Decide(a, "svc", now, true), o.Decide(a, "svc", now, false)
 			if on.Stricter(off).Answer != off.Answer {

@@ -39,6 +39,3 @@ func Passes(words []string, a Action) bool {
 		return err == nil && p.covers(&a)
 	})
 }
-
-// SplitCommand reads the words of a command line without substitution, as RunAction's string form writes them.
-func SplitCommand(line string) ([]string, error) { return splitWords(line) }

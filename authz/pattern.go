@@ -12,6 +12,8 @@ type Pattern struct {
 	any   bool // every action of these kinds
 	arg   string
 	argv  []string
+
+	everyLogin bool // of Run, in require and deny rules and in LoadPast: the command as any login; arg is empty
 }
 
 // The places in a command template that stand for one word of the caller's choice. Neither can begin with a
@@ -37,11 +39,28 @@ func ParsePattern(text string) (Pattern, error) {
 		a, err := ParseAction(text)
 		return Pattern{kinds: a.Kind, arg: a.Arg, argv: a.Argv}, err
 	}
-	argv, err := splitWords(arg)
+	login, argv, err := splitRun(arg)
+	if err == nil {
+		err = checkLogin(login)
+	}
 	if err == nil {
 		err = checkTemplate(argv)
 	}
-	return Pattern{kinds: k, argv: argv}, err
+	return Pattern{kinds: k, arg: login, argv: argv}, err
+}
+
+// parseRestriction reads a pattern of a require or deny rule. There a command may name no login and then means every
+// login, because absence only tightens: run:/bin/x.
+func parseRestriction(text string) (Pattern, error) {
+	command, ok := strings.CutPrefix(text, Run.Word()+":")
+	if !ok || !strings.HasPrefix(command, "/") {
+		return ParsePattern(text)
+	}
+	argv, err := splitWords(command)
+	if err == nil {
+		err = checkTemplate(argv)
+	}
+	return Pattern{kinds: Run, argv: argv, everyLogin: true}, err
 }
 
 func checkTemplate(argv []string) error {
@@ -82,7 +101,7 @@ func (p *Pattern) covers(a *Action) bool {
 	}
 	switch a.Kind {
 	case Run:
-		return fits(p.argv, a.Argv, a.places)
+		return (p.everyLogin || p.arg == a.Arg) && fits(p.argv, a.Argv, a.places)
 	case FilesRead, FilesWrite:
 		return under(p.arg, a.Arg)
 	}
@@ -100,7 +119,7 @@ func (p *Pattern) coversAll(q *Pattern) bool {
 	case q.any:
 		return false
 	case q.kinds&Run != 0:
-		return fits(p.argv, q.argv, true)
+		return (p.everyLogin || !q.everyLogin && p.arg == q.arg) && fits(p.argv, q.argv, true)
 	case q.kinds&(FilesRead|FilesWrite) != 0:
 		return under(p.arg, q.arg)
 	}
@@ -120,12 +139,20 @@ func (p Pattern) meet(q Pattern) (Pattern, bool) {
 	case q.any:
 		return p, true
 	case both&Run != 0:
-		argv, ok := meetArgv(p.argv, q.argv)
-		return Pattern{kinds: Run, argv: argv}, ok
+		return p.meetRun(q)
 	case both&(FilesRead|FilesWrite) != 0:
 		return p, under(q.arg, p.arg)
 	}
 	return p, p.arg == q.arg
+}
+
+// meetRun gives the commands of one login that are in both patterns.
+func (p Pattern) meetRun(q Pattern) (Pattern, bool) {
+	if p.everyLogin {
+		p, q = q, p // p names a login, if one of them does
+	}
+	argv, ok := meetArgv(p.argv, q.argv)
+	return Pattern{kinds: Run, arg: p.arg, argv: argv, everyLogin: p.everyLogin}, ok && (q.everyLogin || p.arg == q.arg)
 }
 
 // meetArgv gives the template of the commands that fit both.
@@ -210,6 +237,9 @@ func (p Pattern) String() string {
 	}
 	if p.any {
 		return k.Word()
+	}
+	if p.everyLogin {
+		return k.Word() + ":" + joinWords(p.argv)
 	}
 	return Action{Kind: k, Arg: p.arg, Argv: p.argv}.String()
 }

@@ -21,6 +21,7 @@ type Policy struct {
 	roles         map[string]*role
 	roleOrder     []string
 	rules         []*rule
+	ignored       Problems
 	byID          map[string]*rule
 	index         index
 }
@@ -130,6 +131,8 @@ type role struct {
 	line      int
 	kinds     Kind
 	gives     []Pattern
+
+	ignoredRun bool // its run names no login and gives nothing; a policy of Load has none
 }
 
 func (r *role) covers(a *Action) bool {

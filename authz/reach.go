@@ -38,8 +38,10 @@ type Offer struct {
 type Right struct {
 	Kind   string `json:"kind"`
 	Text   string `json:"text"`
-	Login  string `json:"login,omitempty"`
+	Login  string `json:"login,omitempty"` // of a shell
 	Action string `json:"action"`
+
+	action Action
 }
 
 // Reach lists what is open, what opens later and what can be asked for.
@@ -55,19 +57,33 @@ func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 	return out
 }
 
-// Logins are those that somebody who names none may mean: of what is open, or else opens later, or else can be asked for.
-func (r Reach) Logins() []string {
+// Logins are those that somebody who names none may mean: of what is open, or else opens later, or else can be asked
+// for. An exact command is found before a shell, as ActionFor does. The program's own login is not looked at.
+func (r Reach) Logins(p Program) []string {
 	for _, offers := range [][]Offer{r.Open, r.Later, r.Ask} {
-		var logins []string
-		for _, o := range offers {
-			logins = append(logins, o.Logins...)
-		}
-		if len(logins) > 0 {
-			slices.Sort(logins)
-			return slices.Compact(logins)
+		if logins := p.logins(offers); len(logins) > 0 {
+			return logins
 		}
 	}
 	return nil
+}
+
+func (p Program) logins(offers []Offer) []string {
+	var exact, shells []string
+	for _, o := range offers {
+		for i := range o.Rights {
+			a := &o.Rights[i].action
+			if a.Kind == Run && p.exact() && fits(a.Argv, p.Argv, false) {
+				exact = append(exact, a.Arg)
+			}
+		}
+		shells = append(shells, o.Logins...)
+	}
+	if len(exact) > 0 {
+		shells = exact
+	}
+	slices.Sort(shells)
+	return slices.Compact(shells)
 }
 
 type reachBuilder struct {
@@ -123,7 +139,7 @@ func (r *rule) via() string {
 }
 
 func (o *Offer) add(a *Action) {
-	right := Right{Kind: a.Kind.Word(), Text: a.right(), Action: a.String()}
+	right := Right{Kind: a.Kind.Word(), Text: a.right(), Action: a.String(), action: *a}
 	if a.Kind == Shell {
 		right.Login = a.Arg
 		o.Logins = append(o.Logins, a.Arg)
@@ -184,7 +200,7 @@ func (a *Action) right() string {
 	case Shell:
 		return "terminal as " + a.Arg
 	case Run:
-		return "run " + joinWords(a.Argv)
+		return "run " + joinWords(a.Argv) + " as " + a.Arg
 	case FilesRead:
 		return "read " + a.Arg
 	case FilesWrite:

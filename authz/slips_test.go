@@ -33,6 +33,9 @@ func TestEverySlipIsRefused(t *testing.T) {
 		{"a group misspelt in a require", "G2", `["supplier-nord"]`, `["supplier-nrod"]`, "supplier-nrod", `the group "supplier-nrod", which is not declared`, `"supplier-nord"`},
 		{"a group misspelt in a deny", "D1", `"everyone"`, `["techncians"]`, "techncians", `the group "techncians", which is not declared`, `"technicians"`},
 		{"a label's value that it cannot have", "D2", `"sil3"`, `"SIL-3"`, `"SIL-3"`, `the label "safety" has no value "SIL-3"`, `"sil3"`},
+		{"the logins of a command lost: an exact command as root", "inventory", `{ as = ["svc-ro"], argv = `, `{ argv = `, "run     =", `role "inventory": run has no "as"`, `run = { as = ["svc"], argv = [["/usr/bin/dpkg-query", "-W"], ["/opt/press/bin/version"]] }`},
+		{"the logins of a command empty", "inventory", `["svc-ro"]`, `[]`, "run     =", "run: as wants a list with at least one entry", `as = ["svc"]`},
+		{"the logins of a command misspelt as a key", "inventory", `as =`, `sa =`, "run     =", `role "inventory": run has no "as"`, `as = ["svc"]`},
 		{"an id that is taken", "R2", `"R2"`, `"R1"`, `id       = "R1"`, `the id "R1" is taken by the request rule at policy.toml:`, "another id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,10 +62,14 @@ func TestEverySlipIsRefused(t *testing.T) {
 func ruleIn(t testing.TB, text, id string) (before, rule, after string) {
 	t.Helper()
 	i := strings.Index(text, `= "`+id+`"`)
-	if i < 0 {
-		t.Fatalf("no rule %s", id)
+	role := strings.Index(text, "[role."+id+"]")
+	if i < 0 && role < 0 {
+		t.Fatalf("no rule or role %s", id)
 	}
-	start := strings.LastIndex(text[:i], "[[")
+	start := role
+	if role < 0 {
+		start = strings.LastIndex(text[:i], "[[")
+	}
 	end := strings.Index(text[start:]+"\n\n", "\n\n") + start
 	return text[:start], text[start:min(end, len(text))], text[min(end, len(text)):]
 }
@@ -78,7 +85,7 @@ func TestWhatAGuardrailLeavesOutMeansAll(t *testing.T) {
 	for _, c := range []struct {
 		who    Person
 		action string
-	}{{person("technicians"), "desktop.view"}, {job("inventory-job"), "run:/opt/press/bin/version"}} {
+	}{{person("technicians"), "desktop.view"}, {job("inventory-job"), "run:svc-ro /opt/press/bin/version"}} {
 		d := Decide(NewSnapshot(p, nil), Request{Person: c.who, Device: device("press-1"), Action: action(t, c.action)}, office)
 		if d.Reason != RequirementOpen || d.Missing != "G9" {
 			t.Errorf("%s: got %s by %q, want the ticket of G9 to be missing", c.action, d.Reason, d.Missing)

@@ -30,11 +30,11 @@ func (d dice) some(words ...string) []string {
 func array(words []string) string { return `["` + strings.Join(words, `", "`) + `"]` }
 
 var madeRoles = []string{
-	`shell = { as = ["svc", "root"] }`, `run = [["/bin/x", "{word}"], ["/bin/x", "{number}", "a"]]`, `files = { read = ["/var", "/opt/a"], write = ["/opt/a/in"] }`,
+	`shell = { as = ["svc", "root"] }`, `run = { as = ["svc", "root"], argv = [["/bin/x", "{word}"], ["/bin/x", "{number}", "a"]] }`, `files = { read = ["/var", "/opt/a"], write = ["/opt/a/in"] }`,
 	"ports = [\"plc.local:102\"]\nweb = [\"hmi\"]", `desktop = "control"`, `desktop = "view"`,
 }
 
-var madeWords = []string{"shell", "shell:root", "run:/bin/x b", "run:/bin/x {word}", "run:/bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write", "ports:plc.local:102",
+var madeWords = []string{"shell", "shell:root", "run:svc /bin/x b", "run:root /bin/x {word}", "run:svc /bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write", "ports:plc.local:102",
 	"web", "desktop.view", "desktop.control"}
 
 func (d dice) devices() string {
@@ -63,7 +63,7 @@ func (d dice) policy() string {
 		rule("request", i, fmt.Sprintf("who = %s\nrole = \"r%d\"\ndevices = %s\nat_most = \"4h\"\n%s", array(d.some("g1", "g2", "g3")), d.IntN(len(madeRoles)), d.devices(), extra))
 	}
 	limits := func() string {
-		return d.of("", "who = "+array(d.some("g1", "g2", "g3"))+"\n") + d.of("", "for = \"people\"\n", "for = \"machines\"\n") + "devices = " + d.devices() + "\nactions = " + array(d.some(madeWords...)) + "\n"
+		return d.of("", "who = "+array(d.some("g1", "g2", "g3"))+"\n") + d.of("", "for = \"people\"\n", "for = \"machines\"\n") + "devices = " + d.devices() + "\nactions = " + array(d.some(append(madeWords, "run:/bin/x b")...)) + "\n"
 	}
 	for i := range d.IntN(3) {
 		rule("require", i, limits()+d.of(`mfa_within = "30m"`, `from = ["192.0.2.0/24"]`, "attended = true", "sessions_at_once = 2", "ticket = true", `hours = "day"`))
@@ -178,7 +178,7 @@ func open(s *Snapshot, condition string) bool {
 }
 
 func TestWhatIsAllowedIsListedByWhoCan(t *testing.T) {
-	actions := []string{"shell:svc", "shell:root", "shell:other", "run:/bin/x b", "run:/bin/x 7", "run:/bin/x 7 a", "files.read:/var/log/x", "files.read:/opt/a", "files.read:/opt",
+	actions := []string{"shell:svc", "shell:root", "shell:other", "run:svc /bin/x b", "run:root /bin/x b", "run:other /bin/x b", "run:svc /bin/x 7", "run:root /bin/x 7 a", "files.read:/var/log/x", "files.read:/opt/a", "files.read:/opt",
 		"files.write:/opt/a/in/f", "ports:plc.local:102", "web:hmi", "desktop.view", "desktop.control"}
 	n := 0
 	worlds(t, func(d dice, s *Snapshot, dev Device) {

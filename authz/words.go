@@ -118,7 +118,10 @@ func (r *role) words() string {
 			parts = append(parts, "to "+part)
 		}
 	}
-	text := fmt.Sprintf("The role %s is %s, and nothing else", r.name, list(parts, "and"))
+	text := fmt.Sprintf("The role %s is %s, and nothing else", r.name, or(list(parts, "and"), "to do nothing"))
+	if r.ignoredRun {
+		text += "; its commands name no login, so they are refused"
+	}
 	for _, place := range []struct{ word, means string }{{anyWord, "one word of letters, digits, _ . -"}, {anyNumber, "one number"}} {
 		for i := range r.gives {
 			if strings.Contains(strings.Join(r.gives[i].argv, " "), place.word) {
@@ -132,7 +135,7 @@ func (r *role) words() string {
 
 // gaveWords says what a role gives of one kind.
 func gaveWords(gives []Pattern, k Kind) string {
-	var args []string
+	var args, logins []string
 	for i := range gives {
 		switch p := &gives[i]; {
 		case p.kinds&k == 0:
@@ -141,8 +144,8 @@ func gaveWords(gives []Pattern, k Kind) string {
 			return "see and control the screen"
 		case p.any:
 			return anyOfKind(k)
-		case k == Run:
-			args = append(args, joinWords(p.argv))
+		case k == Run: // each command as each login
+			args, logins = also(args, joinWords(p.argv)), also(logins, or(p.arg, "any login"))
 		case k == FilesRead || k == FilesWrite:
 			args = append(args, p.arg+" and below")
 		default:
@@ -152,10 +155,14 @@ func gaveWords(gives []Pattern, k Kind) string {
 	if len(args) == 0 {
 		return ""
 	}
+	if k == Run {
+		return fmt.Sprintf(someOfKind[k], list(args, "or"), list(logins, "or"))
+	}
 	return fmt.Sprintf(someOfKind[k], list(args, "or"))
 }
 
-var someOfKind = map[Kind]string{Shell: "open a shell as %s", Run: "run exactly %s", FilesRead: "read %s", FilesWrite: "write to %s",
+var someOfKind = map[Kind]string{Shell: "open a shell as %s", Run: "run exactly %s as %s",
+	FilesRead: "read %s", FilesWrite: "write to %s",
 	Ports: "reach %s through the device", Web: "open the page %s"}
 
 func anyOfKind(k Kind) string {

@@ -207,8 +207,10 @@ func (p *Pattern) words() string {
 		return "see or control the screen"
 	case p.any:
 		return anyOfKind(p.kinds)
+	case p.everyLogin:
+		return fmt.Sprintf(someOfKind[Run], joinWords(p.argv), "any login")
 	case p.kinds == Run:
-		return "run exactly " + joinWords(p.argv)
+		return fmt.Sprintf(someOfKind[Run], joinWords(p.argv), p.arg)
 	case p.kinds == FilesRead || p.kinds == FilesWrite:
 		return fmt.Sprintf(someOfKind[p.kinds], p.arg+" or below")
 	}

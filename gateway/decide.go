@@ -108,7 +108,12 @@ func checkAsk(a *Ask) error {
 	return checkShapes(a)
 }
 
-// decide asks the policy. A command is first looked for among the exact commands a role gives, then counts as a shell.
+// program is what the first channel of the session is to start.
+func (a *Ask) program() authz.Program {
+	return authz.Program{Login: a.Login, Argv: a.Argv, Terminal: a.PTY != nil}
+}
+
+// decide asks the policy by which action the session's program may start, and gives that action's word.
 func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (string, authz.Decision, *errkind.Error) {
 	shell, err := authz.ParseAction("shell:" + a.Login)
 	if err != nil {
@@ -122,19 +127,12 @@ func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen boo
 		return shell.String(), authz.Decision{}, refusal
 	}
 	q := authz.Request{Person: a.Person, Device: target(a.Device, dev), LiveSessions: b.LiveOn(a.Device), Ticket: a.Ticket}
-	if len(a.Argv) > 0 && a.PTY == nil {
-		q.Action = authz.RunAction(a.Argv)
-		if d := authz.Decide(snap, q, now); d.Allowed {
-			return q.Action.String(), d, nil
-		}
-	}
-	q.Action = shell
-	d := authz.Decide(snap, q, now)
+	action, d := authz.DecideProgram(snap, q, a.program(), now)
 	if d.Allowed {
-		return shell.String(), d, nil
+		return action.String(), d, nil
 	}
 	e := d.Explain()
-	return shell.String(), d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	return action.String(), d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 }
 
 func target(name id.Device, d store.Device) authz.Device {
@@ -194,7 +192,7 @@ func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now ti
 		invisible := authz.Invisible(a.Device)
 		return "", errkind.New(errkind.Denied, invisible.Text).WithHint(invisible.Nearest)
 	}
-	switch logins := snap.Reach(a.Person, target(a.Device, dev), now).Logins(); {
+	switch logins := snap.Reach(a.Person, target(a.Device, dev), now).Logins(a.program()); {
 	case len(logins) == 1:
 		return logins[0], nil
 	case len(logins) > 1:

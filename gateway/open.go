@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -122,12 +123,31 @@ func (s *Session) record(ctx context.Context) error {
 		State: store.RecordRunning})
 }
 
-// announce asks the signer for the open leaf, the checkpoint and the pass.
+// openRequest asks for a pass with a fresh key.
+func (s *Session) openRequest(key ssh.PublicKey) signer.OpenRequest {
+	return signer.OpenRequest{
+		Evidence:   s.ask.Evidence,
+		Session:    s.id,
+		Device:     s.ask.Device,
+		Login:      s.ask.Login,
+		Argv:       s.ask.Argv,
+		Terminal:   s.ask.PTY != nil,
+		Reason:     s.ask.Purpose,
+		Ticket:     s.ask.Ticket,
+		Live:       s.b.LiveOn(s.ask.Device) - 1,
+		H0:         s.rec.H0(),
+		SlotRK:     s.rec.SlotRK(),
+		SlotSK:     s.rec.SlotSK(),
+		RecordKey:  s.b.cfg.Key,
+		SessionKey: key.Marshal(),
+		AckSize:    s.b.cfg.Lines.Ack(s.device.FP),
+	}
+}
+
+// announce asks the signer for the open leaf, the checkpoint and the pass. The signer decides by its own copy of the
+// policy; a pass for another action than the one that was decided and stored here starts nothing.
 func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opened, error) {
-	b := s.b
-	opened, err := b.cfg.Signer.Open(ctx, signer.OpenRequest{Evidence: s.ask.Evidence, Session: s.id, Device: s.ask.Device, Login: s.ask.Login, Argv: s.exact(),
-		Reason: s.ask.Purpose, Ticket: s.ask.Ticket, Live: b.LiveOn(s.ask.Device) - 1, H0: s.rec.H0(), SlotRK: s.rec.SlotRK(),
-		SlotSK: s.rec.SlotSK(), RecordKey: b.cfg.Key, SessionKey: key.Marshal(), AckSize: b.cfg.Lines.Ack(s.device.FP)})
+	opened, err := s.b.cfg.Signer.Open(ctx, s.openRequest(key))
 	if err != nil {
 		return opened, err
 	}
@@ -136,12 +156,16 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	s.until = opened.Until
 	s.b.mu.Unlock()
 	noted := beside(func() error { return s.rec.Notice(noticeBody(opened)) })
-	err = b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
+	err = s.b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
 		row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule
 		s.begun(p)
 		return nil
 	})
-	return opened, errors.Join(noted(), err)
+	if err = errors.Join(noted(), err); err == nil && !slices.Equal(opened.Actions, []string{s.action}) {
+		err = errkind.New(errkind.Conflict, "what the policy allows changed while this session was being opened").
+			WithHint("Open the session again.")
+	}
+	return opened, err
 }
 
 // begun stores in a part the index of its open leaf, the retention date that the leaf promises, and its pass, of which
@@ -157,14 +181,6 @@ func promised(body []byte) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(open.RetainUntil, 0).UTC()
-}
-
-// exact is the command where the policy allows it as an exact command, and nothing where a shell covers it.
-func (s *Session) exact() []string {
-	if len(s.action) > 4 && s.action[:4] == "run:" {
-		return s.ask.Argv
-	}
-	return nil
 }
 
 // noticeBody is the recording's own pointer into the log (frame n): leaf index, proof and checkpoint.

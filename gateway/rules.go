@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
@@ -29,7 +31,7 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := signer.LoadPolicy(p.Files)
+	loaded, err := signer.LoadStoredPolicy(p.Files)
 	if err != nil {
 		return err
 	}
@@ -43,6 +45,17 @@ func (r *Rules) Snapshot() *authz.Snapshot {
 		return n.snap
 	}
 	return &authz.Snapshot{}
+}
+
+// Ignored reports rules of the policy in force that an earlier release stored and that give nothing now. The error
+// names no rule, since it is shown to everybody.
+func (r *Rules) Ignored() error {
+	ignored := r.Snapshot().Policy.Ignored()
+	if len(ignored) == 0 {
+		return nil
+	}
+	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d has exact commands without logins (%d times run "+
+		"without \"as\"), which are refused", r.Version().Version, len(ignored)))
 }
 
 // Version gives the policy as it was stored.

@@ -13,7 +13,7 @@ import (
 type policyExplainCmd struct {
 	Who    string `placeholder:"U" help:"A name, or one word of it; a user name; a subject; machine:NAME for a service. Default: you."`
 	Device string `required:"" placeholder:"D" help:"The device's name."`
-	Action string `required:"" placeholder:"A" help:"What: shell, shell:LOGIN, run:/bin/x a b, files.read:/path, files.write:/path, ports:HOST:PORT, web:PAGE, desktop.view, desktop.control."`
+	Action string `required:"" placeholder:"A" help:"What: shell, shell:LOGIN, run:LOGIN /bin/x a b, files.read:/path, files.write:/path, ports:HOST:PORT, web:PAGE, desktop.view, desktop.control."`
 	Ticket string `placeholder:"T" help:"As if this ticket were named."`
 	JSON   bool   `name:"json" help:"Print JSON, for programs."`
 }
@@ -24,7 +24,7 @@ or review) it says what they would be told now; when they last proved a second f
 the gateway then and is not taken as given, and the answer says so.
 
   sallyport policy explain --device press-7 --action shell:root
-  sallyport policy explain --who jana --device press-7 --action "run:/opt/press/bin/selftest --module drive"
+  sallyport policy explain --who jana --device press-7 --action "run:svc /opt/press/bin/selftest --module drive"
 
 Exit status: 0 it is allowed as things stand, 77 it is not, 2 the action is not written as one.`
 }

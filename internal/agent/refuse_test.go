@@ -80,6 +80,8 @@ func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 		{"a pass that has ended", wish{window: hour(-2*time.Hour, -time.Minute)}, "pass"},
 		{"a pass that has not begun", wish{window: hour(time.Hour, 2*time.Hour)}, "pass"},
 		{"another device's pass", wish{grant: func(g *wire.Grant) { g.Device = wire.Hash{5} }}, "device"},
+		{"a shell as another login than the pass's", wish{actions: []string{"shell:other"}}, "pass"},
+		{"an exact command as another login beside the own shell", wish{actions: []string{"shell:" + self(), "run:other /bin/echo"}}, "pass"},
 		{"an old epoch in the pass", wish{grant: func(g *wire.Grant) { g.Epoch = 99 }}, "epoch"},
 		{"an old epoch in the status", wish{status: func(s *wire.Status) { s.Epoch = 99 }}, "epoch"},
 		{"a status of another device", wish{status: func(s *wire.Status) { s.Device = wire.Hash{5} }}, "status"},
@@ -99,6 +101,7 @@ func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 		{"no proof that the log goes on", wish{open: func(o *wire.Open) { o.Consistency = nil }}, "checkpoint"},
 		{"a foreign host", wish{open: func(o *wire.Open) { o.Host = foreign.Addr().String() }}, "host"},
 		{"a host with a path", wish{open: func(o *wire.Open) { o.Host += "/x" }}, "host"},
+		{"an exact command without a login, as earlier gateways named it", wish{actions: []string{"run:/bin/echo"}}, "pass"},
 		{"a login that this machine has not", wish{login: "nobody-here"}, "login"},
 	} {
 		g.refuses(d, c.what, g.order(c.wish), c.clause)

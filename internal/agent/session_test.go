@@ -191,7 +191,7 @@ func TestEachChannelIsTestedAgainstThePass(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	d := newDevice(t).enrol(g, "open")
-	l := g.start(wish{actions: []string{"run:/bin/echo hello 'wide world'"}})
+	l := g.start(wish{actions: []string{"run:" + self() + " /bin/echo hello 'wide world'"}})
 	p := l.channel()
 	if !p.exec("/bin/echo hello 'wide world'") {
 		t.Fatal("the exact command was refused")
@@ -281,7 +281,7 @@ func TestAProgramThatCannotStartIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
-	l := g.start(wish{actions: []string{"run:/nonexistent/tool"}})
+	l := g.start(wish{actions: []string{"run:" + self() + " /nonexistent/tool"}})
 	if l.channel().exec("/nonexistent/tool") {
 		t.Fatal("what is not there was started")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/idp"
@@ -144,12 +145,20 @@ func (e *examination) policy() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := signer.LoadPolicy(files); err != nil {
+	p, err := signer.LoadStoredPolicy(files)
+	if err != nil {
 		return "", err
 	}
 	if why := e.site.warned("policy"); why != "" {
 		return "", odd(why, "Apply the newest policy again: `sallyport policy apply FILE --reason TEXT`. Until then, rights "+
 			"that it withdrew are in force.")
+	}
+	if why := e.site.warned("stored policy"); why != "" {
+		return "", odd(why, "Write "+authz.RunForm+" in its files: `sallyport policy check FILE` names each line. Then "+
+			"`sallyport policy apply FILE --reason TEXT`.")
+	}
+	if ignored := p.Ignored(); len(ignored) > 0 {
+		return "", odd(ignored.Error(), "A gateway or signer that has no policy yet does not take these files.")
 	}
 	return fmt.Sprintf("%d file(s) read well; after the first start the stored policy counts (`sallyport policy status`)", len(files)), nil
 }

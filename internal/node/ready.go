@@ -53,6 +53,7 @@ func (g *Gateway) conditions() []*condition {
 			return g.own.Ready()
 		}},
 		{name: "policy", warns: true, look: g.newestPolicy},
+		{name: "stored policy", warns: true, look: func(context.Context) error { return g.rules.Ignored() }},
 	}
 }
 

@@ -29,7 +29,7 @@ administer = ["administrators"]
 hall = { needed = true, one_of = ["1", "2"] }
 [role.look]
 why = "read the log"
-run = [["/usr/bin/uptime", "-p"]]
+run = { as = ["svc"], argv = [["/usr/bin/uptime", "-p"]] }
 [role.maintain]
 why = "repair"
 shell = { as = ["svc"] }

@@ -91,13 +91,26 @@ func hashes(in [][32]byte) []wire.Hash {
 	return out
 }
 
-// LoadPolicy reads the files of a version. The gateway loads the same text that the signer decides by.
-func LoadPolicy(files []PolicyFile) (*authz.Policy, error) {
+// LoadPolicy reads the files of a version that is about to be stored.
+func LoadPolicy(files []PolicyFile) (*authz.Policy, error) { return loadPolicy(files, authz.Load) }
+
+// LoadStoredPolicy reads the files of a stored version, which an earlier release may have written: see
+// authz.LoadStored. The gateway loads the same text that the signer decides by.
+func LoadStoredPolicy(files []PolicyFile) (*authz.Policy, error) {
+	return loadPolicy(files, authz.LoadStored)
+}
+
+// LoadPastPolicy reads the files of a version with the meaning that it had when it was in force: see authz.LoadPast.
+func LoadPastPolicy(files []PolicyFile) (*authz.Policy, error) {
+	return loadPolicy(files, authz.LoadPast)
+}
+
+func loadPolicy(files []PolicyFile, load func(...authz.File) (*authz.Policy, authz.Problems)) (*authz.Policy, error) {
 	in := make([]authz.File, len(files))
 	for i, f := range files {
 		in[i] = authz.File{Name: f.Name, Text: []byte(f.Text)}
 	}
-	p, problems := authz.Load(in...)
+	p, problems := load(in...)
 	if len(problems) > 0 {
 		return nil, errkind.New(errkind.Usage, problems.Error())
 	}

@@ -159,7 +159,7 @@ func TestACommandIsExactFirstAndAShellOtherwise(t *testing.T) {
 	r := h.request(tess, "press-2")
 	r.Argv = []string{"/usr/bin/uptime", "-p"}
 	o, err := h.Open(t.Context(), r)
-	if err != nil || o.Actions[0] != authz.RunAction(r.Argv).String() || o.Rule != "A2" {
+	if err != nil || o.Actions[0] != authz.RunAction("svc", r.Argv).String() || o.Rule != "A2" {
 		t.Errorf("exact command: got %v %s %v", o.Actions, o.Rule, err)
 	}
 	r = h.request(tess, "press-1")

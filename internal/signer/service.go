@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/hmac"
@@ -97,16 +98,26 @@ func (s *Service) load() error {
 				"`sallyport restore --signer --config FILE --from DIR --identity KEY`.")
 	}
 	if st := s.state; len(st.policy.Files) > 0 {
-		p, err := LoadPolicy(st.policy.Files)
+		p, err := LoadStoredPolicy(st.policy.Files)
 		if err != nil {
 			return fmt.Errorf("stored policy %d: %w", st.policy.Version, err)
 		}
 		s.snapshot = &authz.Snapshot{Policy: p}
+		s.warnIgnored(p)
 	}
 	if err := s.makeBundle(); err != nil {
 		return err
 	}
 	return s.noteRestore(context.Background())
+}
+
+// warnIgnored logs each rule of the stored policy that gives nothing in this release.
+func (s *Service) warnIgnored(p *authz.Policy) {
+	log := cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler))
+	for _, problem := range p.Ignored() {
+		log.Warn("a rule of the stored policy gives nothing: correct it and apply the policy again with "+
+			"`sallyport policy apply`", slog.String("problem", problem.String()))
+	}
 }
 
 // Close closes the log.
@@ -171,11 +182,10 @@ func (s *Service) mayOpen(e Evidence, who authz.Person) error {
 	return err
 }
 
-// decide repeats the gateway's decision on the signer's own copy: a command is first looked for among the exact commands a
-// role gives, then counts as a shell. A device that is not there and one that the asker may not see get the same answer.
+// decide repeats the gateway's decision on the signer's own copy. A device that is not there and one that the asker may
+// not see get the same answer.
 func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, known bool, r OpenRequest, now time.Time) (string, authz.Decision, error) {
-	shell, err := authz.ParseAction("shell:" + r.Login)
-	if err != nil {
+	if _, err := authz.ParseAction("shell:" + r.Login); err != nil {
 		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error())
 	}
 	q := authz.Request{Person: who, Device: authz.Device{Name: r.Device, Site: dev.Site, Labels: dev.Labels}, LiveSessions: max(r.Live, 0), Ticket: r.Ticket}
@@ -187,19 +197,16 @@ func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, kno
 		return "", authz.Decision{}, errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", r.Device, dev.State)).
 			WithHint("An administrator can say why.")
 	}
-	if len(r.Argv) > 0 {
-		q.Action = authz.RunAction(r.Argv)
-		if d := authz.Decide(snap, q, now); d.Allowed {
-			return q.Action.String(), d, nil
-		}
-	}
-	q.Action = shell
-	d := authz.Decide(snap, q, now)
+	action, d := authz.DecideProgram(snap, q, r.program(), now)
 	if !d.Allowed {
 		e := d.Explain()
 		return "", d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
-	return shell.String(), d, nil
+	return action.String(), d, nil
+}
+
+func (r *OpenRequest) program() authz.Program {
+	return authz.Program{Login: r.Login, Argv: r.Argv, Terminal: r.Terminal}
 }
 
 // passLead is how far before now a pass begins: a device that measured the time by an older status may be that far behind.

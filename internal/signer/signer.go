@@ -49,6 +49,7 @@ type OpenRequest struct {
 	Device     id.Device         `json:"device"`
 	Login      string            `json:"login"`
 	Argv       []string          `json:"argv,omitempty"` // a command; empty for a shell
+	Terminal   bool              `json:"terminal,omitempty"`
 	Reason     string            `json:"reason"`
 	Ticket     string            `json:"ticket"`
 	Live       int               `json:"live"` // sessions on the device now

@@ -16,8 +16,12 @@ func (x translation) role(name string) string {
 			out = append(out, exactly("shell", login))
 		}
 	}
-	for _, argv := range r.Run {
-		out = append(out, runs(argv))
+	if r.Run != nil {
+		for _, login := range r.Run.As {
+			for _, argv := range r.Run.Argv {
+				out = append(out, runsAs(login, argv))
+			}
+		}
 	}
 	if r.Files != nil {
 		for _, dir := range r.Files.Read {
@@ -51,7 +55,10 @@ func action(word string) string {
 	case !one:
 		return is(kind)
 	case kind == "run":
-		return runs(strings.Fields(arg))
+		if words := strings.Fields(arg); !strings.HasPrefix(arg, "/") {
+			return runsAs(words[0], words[1:])
+		}
+		return runs(strings.Fields(arg)) // as every login
 	case kind == "files.read" || kind == "files.write":
 		return below(kind, arg)
 	}
@@ -65,6 +72,10 @@ func exactly(kind, arg string) string { return is(kind) + " && context.arg == " 
 func below(kind, dir string) string {
 	within := cedar.NewPattern(strings.TrimSuffix(dir, "/")+"/", cedar.Wildcard{})
 	return fmt.Sprintf("%s && (context.arg == %s || context.arg like %s)", is(kind), quote(dir), within.MarshalCedar())
+}
+
+func runsAs(login string, argv []string) string {
+	return runs(argv) + " && context.arg == " + quote(login)
 }
 
 // runs compares a command word by word. Cedar cannot look into a word: what {word} and {number} stand for is told of each.

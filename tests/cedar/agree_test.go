@@ -128,7 +128,7 @@ type asked struct {
 }
 
 const (
-	worlds   = 500
+	worlds   = 800
 	together = 25 // questions to a world
 )
 

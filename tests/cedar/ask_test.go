@@ -108,8 +108,10 @@ func (d dice) want(r role) (kind, arg string, argv []string) {
 	if r.Shell != nil {
 		add("shell", one(d, append(r.Shell.As, "other")...), nil)
 	}
-	for _, argv := range r.Run {
-		add("run", "", d.fill(argv))
+	if r.Run != nil {
+		for _, argv := range r.Run.Argv {
+			add("run", one(d, append(slices.Clone(r.Run.As), "other")...), d.fill(argv))
+		}
 	}
 	if r.Files != nil {
 		for _, dir := range append(slices.Clone(r.Files.Read), r.Files.Write...) {
@@ -126,7 +128,7 @@ func (d dice) want(r role) (kind, arg string, argv []string) {
 		add(one(d, "desktop.view", "desktop.control"), "", nil)
 	}
 	if d.in(6) {
-		out = [][3]any{{"shell", "root", []string(nil)}, {"run", "", []string{"/bin/x", "b"}}, {"files.read", "/var/log/x", []string(nil)}, {"files.write", "/opt/a/in", []string(nil)}, {"desktop.view", "", []string(nil)}}
+		out = [][3]any{{"shell", "root", []string(nil)}, {"run", "svc", []string{"/bin/x", "b"}}, {"files.read", "/var/log/x", []string(nil)}, {"files.write", "/opt/a/in", []string(nil)}, {"desktop.view", "", []string(nil)}}
 	}
 	a := one(d, out...)
 	if strings.HasPrefix(a[0].(string), "files") {

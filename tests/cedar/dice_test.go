@@ -31,11 +31,11 @@ var (
 	accounts    = []string{"u1", "u1@other", "job"}
 	devs        = []string{"dev-1", "dev-2"}
 	durations   = []string{"30m", "90s", "1h30m", "7d"}
-	someActions = []string{"*", "shell", "shell:root", "run", "run:/bin/x b", "run:/bin/x {word}", "run:/bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write",
+	someActions = []string{"*", "shell", "shell:root", "run", "run:svc /bin/x b", "run:root /bin/x {word}", "run:svc /bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write",
 		"files.write:/", "ports:plc.local:102", "ports", "web:hmi", "web", "desktop.view", "desktop.control"}
 	madeRoles = map[string]role{
 		"shells":   {Shell: &shell{As: []string{"svc", "root"}}},
-		"commands": {Run: [][]string{{"/bin/x", "{word}"}, {"/bin/x", "{number}", "a"}, {"/bin/x", "a b*", "it's"}, {"/bin/y"}}},
+		"commands": {Run: &commands{As: []string{"svc", "root"}, Argv: [][]string{{"/bin/x", "{word}"}, {"/bin/x", "{number}", "a"}, {"/bin/x", "a b*", "it's"}, {"/bin/y"}}}},
 		"files":    {Files: &files{Read: []string{"/var", "/opt/a*"}, Write: []string{"/opt/a/in"}}, Shell: &shell{As: []string{"svc"}}},
 		"reader":   {Files: &files{Read: []string{"/"}}},
 		"ports":    {Ports: []string{"plc.local:102", "[2001:db8::1]:22"}, Web: []string{"hmi"}},
@@ -125,6 +125,9 @@ func (d dice) request(n int) rule {
 // closing makes what require and deny rules share.
 func (d dice) closing(id string, n int) rule {
 	r := rule{ID: fmt.Sprintf("%s%d", id, n), Why: "made", For: one(d, "", "", "people", "machines")}
+	if d.in(10) { // a command as every login, wherever and whoever
+		return rule{ID: r.ID, Why: r.Why, Actions: []string{"run:/bin/x {word}"}}
+	}
 	switch d.IntN(4) {
 	case 0:
 		r.Who = "everyone"
@@ -138,7 +141,7 @@ func (d dice) closing(id string, n int) rule {
 		r.Devices = d.chosen()
 	}
 	if !d.in(4) {
-		r.Actions = some(d, someActions...)
+		r.Actions = some(d, append(someActions, "run:/bin/x b")...) // without a login: as every login
 		r.Actions = r.Actions[:min(3, len(r.Actions))]
 	}
 	return r

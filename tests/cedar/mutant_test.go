@@ -3,6 +3,7 @@ package cedar
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,20 @@ var mutants = []struct {
 	{"a label is not declared", policies(func(p *policy) { delete(p.Labels, "hall") })},
 	{"groups are kept apart no more", policies(func(p *policy) { p.Never = nil })},
 	{"a command's number is any word", policies(func(p *policy) {
-		replaceRole(p, "commands", role{Run: [][]string{{"/bin/x", "{word}"}, {"/bin/x", "{word}", "a"}}})
+		replaceRole(p, "commands", role{Run: &commands{As: []string{"svc", "root"}, Argv: [][]string{{"/bin/x", "{word}"}, {"/bin/x", "{word}", "a"}}}})
+	})},
+	{"a command is for one login more", policies(func(p *policy) {
+		replaceRole(p, "commands", role{Run: &commands{As: []string{"svc", "root", "other"}, Argv: madeRoles["commands"].Run.Argv}})
+	})},
+	{"a command of a deny or require rule is of one login", policies(func(p *policy) {
+		named := func(r *rule) {
+			r.Actions = slices.Clone(r.Actions)
+			for i, w := range r.Actions {
+				r.Actions[i] = strings.Replace(w, "run:/", "run:svc /", 1)
+			}
+		}
+		each(p.Denies, named)
+		each(p.Requires, named)
 	})},
 	{"a path is all paths", policies(func(p *policy) {
 		replaceRole(p, "files", role{Files: &files{Read: []string{"/"}, Write: []string{"/"}}})

@@ -47,13 +47,18 @@ type hours struct {
 }
 
 type role struct {
-	Why     string     `toml:"why"`
-	Shell   *shell     `toml:"shell,omitempty"`
-	Run     [][]string `toml:"run,omitempty"`
-	Files   *files     `toml:"files,omitempty"`
-	Ports   []string   `toml:"ports,omitempty"`
-	Web     []string   `toml:"web,omitempty"`
-	Desktop string     `toml:"desktop,omitempty"`
+	Why     string    `toml:"why"`
+	Shell   *shell    `toml:"shell,omitempty"`
+	Run     *commands `toml:"run,omitempty"`
+	Files   *files    `toml:"files,omitempty"`
+	Ports   []string  `toml:"ports,omitempty"`
+	Web     []string  `toml:"web,omitempty"`
+	Desktop string    `toml:"desktop,omitempty"`
+}
+
+type commands struct {
+	As   []string   `toml:"as"`
+	Argv [][]string `toml:"argv"`
 }
 
 type shell struct {

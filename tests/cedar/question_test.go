@@ -54,7 +54,7 @@ func (q question) asks(t testing.TB) authz.Request {
 func (q question) action(t testing.TB) authz.Action {
 	t.Helper()
 	if q.Kind == "run" {
-		return authz.RunAction(q.Argv)
+		return authz.RunAction(q.Arg, q.Argv)
 	}
 	a, err := authz.ParseAction(strings.TrimSuffix(q.Kind+":"+q.Arg, ":"))
 	if err != nil {
@@ -116,7 +116,7 @@ func (q question) context(t testing.TB) cedar.Record {
 func (q question) String() string {
 	what := q.Kind + ":" + q.Arg
 	if q.Kind == "run" {
-		what = fmt.Sprintf("run %q", q.Argv)
+		what = fmt.Sprintf("run %q as %s", q.Argv, q.Arg)
 	}
 	when := func(at time.Time) string {
 		if at.IsZero() {

@@ -49,7 +49,7 @@ func shownPolicy(v signer.Policy, whole bool) apitype.Policy {
 	for _, f := range v.Files {
 		out.Files = append(out.Files, apitype.PolicyFile{Name: f.Name, Text: f.Text})
 	}
-	out.Words = words(v.Files)
+	out.Words = words(signer.LoadStoredPolicy(v.Files))
 	return out
 }
 
@@ -121,7 +121,7 @@ func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answe
 const anyShell = "shell"
 
 func onlyShell(snap *authz.Snapshot, who authz.Person, d authz.Device, now time.Time) (authz.Action, error) {
-	switch logins := snap.Reach(who, d, now).Logins(); len(logins) {
+	switch logins := snap.Reach(who, d, now).Logins(authz.Program{}); len(logins) {
 	case 0:
 		return authz.Action{}, errkind.New(errkind.Denied, fmt.Sprintf("no rule gives %s a shell on %s, as any login", or(who.Name, who.ID.Subject), d.Name)).
 			WithHint("Ask for one login, such as shell:root, to read what is missing.")

@@ -115,7 +115,7 @@ func TestAShellAloneIsTheOnlyLogin(t *testing.T) {
 	if got := w.call("admin", "GET", about, ""); got.Code != 400 || !strings.Contains(got.Body.String(), "there is more than one login on press-1: root, svc") {
 		t.Errorf("two logins: got %d %s", got.Code, got.Body)
 	}
-	w.apply(t, `shell = { as = ["svc"] }`, `run = [["/bin/true"]]`)
+	w.apply(t, `shell = { as = ["svc"] }`, `run = { as = ["svc"], argv = [["/bin/true"]] }`)
 	if got := w.call("admin", "GET", about, ""); got.Code != 403 || !strings.Contains(got.Body.String(), "a shell on press-1, as any login") {
 		t.Errorf("no login: got %d %s", got.Code, got.Body)
 	}

@@ -65,7 +65,10 @@ func (a *API) getVersion(ctx context.Context, who *Asker, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return body(shownPolicy(stored(row), true))
+	past := stored(row)
+	out := shownPolicy(past, true)
+	out.Words = words(signer.LoadPastPolicy(past.Files))
+	return body(out)
 }
 
 func stored(r store.PolicyVersion) signer.Policy {
@@ -88,8 +91,7 @@ func (a *API) getMatrix(_ context.Context, who *Asker, _ *struct{}) (*answer[[]a
 }
 
 // words says a version in sentences. One that this release cannot load any more has none.
-func words(files []signer.PolicyFile) []apitype.PolicyWord {
-	p, err := signer.LoadPolicy(files)
+func words(p *authz.Policy, err error) []apitype.PolicyWord {
 	if err != nil {
 		return nil
 	}

@@ -209,12 +209,13 @@ func (a *API) refused(ctx context.Context, who *Asker, in apitype.SessionNew, er
 	if errkind.KindOf(err) != errkind.Denied || in.Login == "" {
 		return err
 	}
-	action, aerr := authz.ParseAction("shell:" + in.Login)
 	dev, derr := a.cfg.Store.Device(ctx, id.Device(in.Device))
-	if aerr != nil || derr != nil {
+	if derr != nil {
 		return err
 	}
-	d := authz.Decide(a.cfg.Rules.Snapshot(), authz.Request{Person: who.Person, Device: asked(dev), Action: action, Ticket: in.Ticket}, a.cfg.Now())
+	q := authz.Request{Person: who.Person, Device: asked(dev), Ticket: in.Ticket}
+	program := authz.Program{Login: in.Login, Argv: in.Argv, Terminal: in.PTY}
+	_, d := authz.DecideProgram(a.cfg.Rules.Snapshot(), q, program, a.cfg.Now())
 	p := a.fail(err).(*Problem)
 	if !d.Allowed {
 		p.CanAsk = ways(d.Explain().CanAsk)

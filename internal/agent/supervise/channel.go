@@ -156,23 +156,17 @@ func (c *channel) resize(payload []byte) bool {
 	return c.run.Terminal.Resize(uint16(m.Cols), uint16(m.Rows)) == nil
 }
 
-// spec decides what is started. An exact command that the pass names runs without a shell and without a terminal; any
-// other command, and a shell, need the shell.
+// spec decides what is started: an exact command without a shell, or the shell, which also runs any other command.
 func (c *channel) spec(line string) (proc.Spec, string) {
-	s := c.s
-	spec := proc.Spec{Account: s.account, Env: c.env}
-	if argv, err := authz.SplitCommand(line); err == nil && len(argv) > 0 && authz.Passes(s.pass.Grant.Actions, authz.RunAction(argv)) {
-		if c.pty != nil {
-			return spec, "an exact command runs without a terminal"
-		}
-		if r := s.permits(authz.RunAction(argv)); r != nil {
-			return spec, r.Text
-		}
+	spec := proc.Spec{Account: c.s.account, Env: c.env}
+	argv := authz.SplitCommand(line)
+	action, why := c.s.choose(argv, c.pty != nil)
+	if why != "" {
+		return spec, why
+	}
+	if action.Kind == authz.Run {
 		spec.Argv = argv
 		return spec, ""
-	}
-	if r := s.permits(authz.Action{Kind: authz.Shell, Arg: s.pass.Grant.Login}); r != nil {
-		return spec, r.Text
 	}
 	spec.Line = line
 	if c.pty != nil {

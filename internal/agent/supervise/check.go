@@ -35,6 +35,19 @@ func (s *session) checkPass(*keeper) *state.Refusal {
 	case len(s.open.Ticket) != 32:
 		return state.Refuse(state.ClausePass, "the ticket is not 32 bytes")
 	}
+	return s.checkActions()
+}
+
+// checkActions refuses a pass that names an action as another login than its own, which is the certificate's principal
+// as well. Words that are not known here permit nothing.
+func (s *session) checkActions() *state.Refusal {
+	for _, word := range s.pass.Grant.Actions {
+		a, err := authz.ParseAction(word)
+		if login := a.Login(); err == nil && login != "" && login != s.pass.Grant.Login {
+			return state.Refuse(state.ClausePass, "the pass is for the login %q and names an action as %q",
+				s.pass.Grant.Login, login)
+		}
+	}
 	return nil
 }
 
@@ -163,8 +176,31 @@ func (s *session) decide(rules *authz.Owner, a authz.Action, at time.Time) authz
 	return rules.Decide(a, s.pass.Grant.Login, at, state.SwitchOn(rules))
 }
 
+// choose gives the action by which a program may start as the login of the pass, or why it may not start.
+func (s *session) choose(argv []string, terminal bool) (authz.Action, string) {
+	p := authz.Program{Login: s.pass.Grant.Login, Argv: argv, Terminal: terminal}
+	var why *state.Refusal
+	action, ok := authz.ActionFor(p, func(a authz.Action) bool {
+		r := s.permits(a)
+		if why == nil || why.Clause == state.ClausePass { // the owner's refusal of a command that the pass names is told
+			why = r
+		}
+		return r == nil
+	})
+	switch {
+	case ok:
+		return action, ""
+	case terminal && len(argv) > 0 && authz.Passes(s.pass.Grant.Actions, authz.RunAction(p.Login, argv)):
+		return action, "an exact command runs without a terminal"
+	}
+	return action, why.Text
+}
+
 // permits tests one action against the pass and then the owner's rules.
 func (s *session) permits(a authz.Action) *state.Refusal {
+	if login := a.Login(); login != "" && login != s.pass.Grant.Login {
+		return state.Refuse(state.ClausePass, "the pass is for the login %q and not for %s", s.pass.Grant.Login, a)
+	}
 	if !authz.Passes(s.pass.Grant.Actions, a) {
 		return state.Refuse(state.ClausePass, "the pass covers %s and not %s", strings.Join(s.pass.Grant.Actions, ", "), a)
 	}

@@ -28,6 +28,7 @@ kind = {}
 [role.maintain]
 why = "repair"
 shell = { as = ["svc"] }
+run = [["/bin/x"]]
 [[allow]]
 id = "A1"
 why = "presses"
@@ -63,8 +64,8 @@ func earlier(t *testing.T, path string, version int64) *DB {
 	return db
 }
 
-// again decides once more from what a stored decision was made of.
-func again(t *testing.T, d store.Decision, policy store.PolicyVersion) authz.Decision {
+// again decides once more from what a stored decision was made of, with the meaning that policy and action had then.
+func again(t *testing.T, d store.Decision, login string, policy store.PolicyVersion) authz.Decision {
 	t.Helper()
 	var in struct {
 		Groups         []string          `json:"groups"`
@@ -83,11 +84,11 @@ func again(t *testing.T, d store.Decision, policy store.PolicyVersion) authz.Dec
 	if policy.SHA256 != d.PolicySHA {
 		t.Fatal("the policy of then is another")
 	}
-	p, problems := authz.Load(authz.File{Name: policy.Files[0].Name, Text: []byte(policy.Files[0].Text)})
+	p, problems := authz.LoadPast(authz.File{Name: policy.Files[0].Name, Text: []byte(policy.Files[0].Text)})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	action, err := authz.ParseAction(d.Action)
+	action, err := authz.ParsePastAction(d.Action, login)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +102,21 @@ func again(t *testing.T, d store.Decision, policy store.PolicyVersion) authz.Dec
 func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.T) {
 	path, ctx := filepath.Join(t.TempDir(), "db"), t.Context()
 	old := earlier(t, path, 2)
-	sids, at := []id.Session{id.NewSession(), id.NewSession()}, time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	sids, at := []id.Session{id.NewSession(), id.NewSession(), id.NewSession()}, time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
 	if err := old.AddPolicy(ctx, store.PolicyVersion{Version: 1, SHA256: [32]byte{7},
 		Files: []store.PolicyFile{{Name: "p.toml", Text: policyOfThen}}, At: at}); err != nil {
 		t.Fatal(err)
 	}
-	for i, kind := range []string{"press", "lathe"} {
+	for i, then := range []struct{ kind, login, action, rule string }{{"press", "svc", "shell:svc", "A1"},
+		{"lathe", "svc", "shell:svc", ""}, {"press", "root", "run:/bin/x", "A1"}} {
 		inputs := `{"groups":["technicians"],"machine":"","via_token":false,` +
 			`"second_factor_at":"0001-01-01T00:00:00Z","address":"192.0.2.1",` +
-			`"site":"north","labels":{"kind":"` + kind + `"},"live":0,"ticket":""}`
+			`"site":"north","labels":{"kind":"` + then.kind + `"},"live":0,"ticket":""}`
 		who := id.Principal{Issuer: "https://idp.test", Subject: "tess"}
 		err := old.AddDecided(ctx, store.Session{ID: sids[i], Device: "d-1", Principal: who, Asked: at,
-			State: store.Closed},
-			store.Decision{At: at, Principal: who, Device: "d-1", Action: "shell:svc", Allowed: i == 0,
-				Rule: []string{"A1", ""}[i], PolicySHA: [32]byte{7}, Session: sids[i], Inputs: []byte(inputs)})
+			Login: then.login, State: store.Closed},
+			store.Decision{At: at, Principal: who, Device: "d-1", Action: then.action, Allowed: then.rule != "",
+				Rule: then.rule, PolicySHA: [32]byte{7}, Session: sids[i], Inputs: []byte(inputs)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +135,7 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 		t.Fatal(err)
 	}
 	before, err := old.Decisions(ctx, store.DecisionFilter{})
-	if err != nil || len(before) != 2 {
+	if err != nil || len(before) != 3 {
 		t.Fatalf("got %d decisions, %v", len(before), err)
 	}
 	if err := old.write.Close(); err != nil {
@@ -150,7 +152,11 @@ func TestAPastDecisionIsTheSameBeforeAndAfterTheTablesAreMadeSmaller(t *testing.
 		t.Fatal(err)
 	}
 	for _, d := range after {
-		if got := again(t, d, policy); got.Allowed != d.Allowed || got.Rule != d.Rule {
+		s, err := db.Session(ctx, d.Session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again(t, d, s.Login, policy); got.Allowed != d.Allowed || got.Rule != d.Rule {
 			t.Errorf("decided again: got %v by %q, want %v by %q", got.Allowed, got.Rule, d.Allowed, d.Rule)
 		}
 	}

@@ -1,0 +1,81 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// LoadStored reads the policy in force, which an earlier version of this program may have stored. A run without logins,
+// which Load refuses, is read as giving nothing and is listed by Ignored: an upgrade neither widens a policy nor stops
+// a gateway or a signer from starting.
+func LoadStored(files ...File) (*Policy, Problems) { return load(files, asStored) }
+
+// LoadPast reads a policy with the meaning that it had when it was in force, so that history reads as it was: a run
+// without logins gave its commands as every login. It is not for decisions about the present.
+func LoadPast(files ...File) (*Policy, Problems) { return load(files, asPast) }
+
+// reading is what a run without logins means.
+type reading uint8
+
+const (
+	asNew    reading = iota // a problem
+	asStored                // nothing
+	asPast                  // every login
+)
+
+// Ignored lists what LoadStored read as giving nothing, with what to write instead; nil for a policy of Load.
+func (p *Policy) Ignored() Problems {
+	if p == nil {
+		return nil
+	}
+	return slices.Clone(p.ignored)
+}
+
+// withoutLogin reads commands that name no login, which would permit them as every login, root included.
+func (l *loader) withoutLogin(t *table, n *node, r *role, commands [][]string) {
+	if len(commands) == 0 {
+		return // reported
+	}
+	if l.how == asPast {
+		for _, argv := range commands {
+			r.add(Pattern{kinds: Run, argv: argv, everyLogin: true})
+		}
+		return
+	}
+	r.ignoredRun = true
+	into := t.out
+	if l.how == asStored {
+		into = &l.p.ignored
+	}
+	*into = append(*into, Problem{File: t.file, Line: n.line, Write: r.runWithLogin(commands),
+		Text: fmt.Sprintf("role %q: run has no \"as\", so its commands would be allowed as every login", clip(r.name))})
+}
+
+// runWithLogin writes run as it should be, with the logins that the role's shell has, or else with one to start from.
+func (r *role) runWithLogin(commands [][]string) string {
+	var logins []string
+	for i := range r.gives {
+		if r.gives[i].kinds == Shell {
+			logins = append(logins, r.gives[i].arg)
+		}
+	}
+	if len(logins) == 0 {
+		logins = []string{"svc"}
+	}
+	argv := make([]string, len(commands))
+	for i, c := range commands {
+		argv[i] = "[" + quoted(c) + "]"
+	}
+	return fmt.Sprintf("run = { as = [%s], argv = [%s] }, with those logins that need it",
+		quoted(logins), strings.Join(argv, ", "))
+}
+
+// ParsePastAction reads the action word of a decision that was stored, perhaps by an earlier version, which wrote a
+// command without the login of its session.
+func ParsePastAction(word, login string) (Action, error) {
+	if command, ok := strings.CutPrefix(word, Run.Word()+":/"); ok {
+		word = Run.Word() + ":" + login + " /" + command
+	}
+	return ParseAction(word)
+}

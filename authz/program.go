@@ -1,0 +1,109 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Program is what somebody wants to start on a device as a login.
+type Program struct {
+	Login    string
+	Argv     []string // a command; empty: a shell
+	Terminal bool     // with a terminal
+}
+
+// SplitCommand reads the words of a command line without substitution, as the string form of a command writes them.
+// The words are nil if the line is not written that way: then only a shell can run it.
+func SplitCommand(line string) []string {
+	argv, err := splitWords(line)
+	if err != nil {
+		return nil
+	}
+	return argv
+}
+
+// exact reports whether the program can be an exact command. Those run without a terminal: a program that was
+// reviewed as a command may offer more at a terminal, such as a pager that starts a shell.
+func (p Program) exact() bool { return len(p.Argv) > 0 && !p.Terminal }
+
+// ActionFor gives the action by which a program may start: the exact command if may allows it, and else the shell of
+// the login. Gateway, signer and device all choose by this function, so they cannot choose differently. may is asked
+// about the action that is returned last, and false means that neither is allowed.
+func ActionFor(p Program, may func(Action) bool) (Action, bool) {
+	if p.exact() {
+		if a := RunAction(p.Login, p.Argv); may(a) {
+			return a, true
+		}
+	}
+	a := ShellAction(p.Login)
+	return a, may(a)
+}
+
+// DecideProgram decides by which action a program may start; the request's own action is not looked at. A refusal is
+// about the shell, unless the way to the exact command is nearer.
+func DecideProgram(s *Snapshot, r Request, p Program, now time.Time) (Action, Decision) {
+	var last, command Decision
+	a, ok := ActionFor(p, func(a Action) bool {
+		command, r.Action = last, a
+		last = Decide(s, r, now)
+		return last.Allowed
+	})
+	if !ok && p.exact() && command.nearer(&last) {
+		return command.asked.Action, command
+	}
+	return a, last
+}
+
+// nearer reports whether a refused command leads somewhere and the refused shell does not.
+func (d *Decision) nearer(shell *Decision) bool {
+	if shell.Reason != NoRule || d.snap == nil || d.snap.Policy == nil {
+		return false
+	}
+	p := d.snap.Policy
+	return d.Reason != NoRule || len(shell.ways(p)) == 0 && (len(d.ways(p)) > 0 || len(d.instead(p)) > 0)
+}
+
+// splitWords reads words separated by spaces; a word in single quotes holds anything but a single quote,
+// which is written as a POSIX shell wants it: quote, backslash, quote, quote.
+func splitWords(s string) ([]string, error) {
+	var out []string
+	var b strings.Builder
+	in, open := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\'':
+			open, in = !open, true
+		case c == '\\' && !open && i+1 < len(s) && s[i+1] == '\'':
+			b.WriteByte('\'')
+			i, in = i+1, true
+		case c == ' ' && !open:
+			if in {
+				out = append(out, b.String())
+			}
+			b.Reset()
+			in = false
+		default:
+			b.WriteByte(c)
+			in = true
+		}
+	}
+	if open {
+		return nil, fmt.Errorf("%q: a quote is not closed", clip(s))
+	}
+	if in {
+		out = append(out, b.String())
+	}
+	return out, nil
+}
+
+func joinWords(argv []string) string {
+	out := slices.Clone(argv)
+	for i, w := range out {
+		if w == "" || strings.ContainsAny(w, " '\\") {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/programtest"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// The signer and the device run the same table: internal/signer and internal/agent/supervise.
+func TestTheGatewayStartsAProgramByTheActionOfTheTable(t *testing.T) {
+	now := time.Now()
+	b := New(Config{})
+	dev := store.Device{State: store.OK, ConnectedAt: now}
+	for _, c := range programtest.Cases {
+		text := c.Policy()
+		p, problems := authz.LoadStored(authz.File{Name: "p.toml", Text: []byte(text)})
+		if p == nil {
+			t.Fatalf("%s: %v\n%s", c.Name, problems, text)
+		}
+		a := Ask{Device: "press-1", Login: c.Program.Login, Argv: c.Program.Argv,
+			Person: authz.Person{Name: "Tess", Groups: []string{"technicians"}}}
+		if c.Program.Terminal {
+			a.PTY = &PTY{Term: "xterm", Cols: 80, Rows: 24}
+		}
+		action, d, refusal := b.decide(authz.NewSnapshot(p, nil), &a, dev, true, now)
+		if !d.Allowed {
+			action = ""
+		}
+		if action != c.Want || (refusal == nil) != (c.Want != "") {
+			t.Errorf("%s: got %q (%v), want %q", c.Name, action, refusal, c.Want)
+		}
+		if line := shellQuote(c.Program.Argv); line != c.Line {
+			t.Errorf("%s: the device is sent %q, want %q", c.Name, line, c.Line)
+		}
+	}
+}
