@@ -56,13 +56,14 @@ func DecideProgram(s *Snapshot, r Request, p Program, now time.Time) (Action, De
 	return a, last
 }
 
-// nearer reports whether a refused command leads somewhere and the refused shell does not.
+// nearer reports whether a refused command leads somewhere and the refused shell does not. The command then fits what a
+// role gives: words of a caller's own choice do not get into the action that is stored and shown.
 func (d *Decision) nearer(shell *Decision) bool {
 	if shell.Reason != NoRule || d.snap == nil || d.snap.Policy == nil {
 		return false
 	}
 	p := d.snap.Policy
-	return d.Reason != NoRule || len(shell.ways(p)) == 0 && (len(d.ways(p)) > 0 || len(d.instead(p)) > 0)
+	return d.Reason == OutsideHours || d.Reason == RequirementOpen || len(shell.ways(p)) == 0 && (len(d.ways(p)) > 0 || len(d.instead(p)) > 0)
 }
 
 // splitWords reads words separated by spaces; a word in single quotes holds anything but a single quote,

@@ -146,9 +146,11 @@ func TestARefusedCommandNamesTheLoginThatMayRunIt(t *testing.T) {
 	if got := d.Explain().String(); d.Allowed || a.String() != "run:root /bin/y 7" || got != want {
 		t.Errorf("got  %s: %s\nwant %s", a, got, want)
 	}
-	a, d = DecideProgram(s, q, Program{Login: "root", Argv: []string{"/bin/other"}}, office)
-	if d.Allowed || a.String() != "shell:root" {
-		t.Errorf("got %s allowed: %v, want the shell refused", a, d.Allowed)
+	for _, argv := range [][]string{{"/bin/other"}, {"/bin/x", "stop", "\x1b[2J"}, {"/bin/x", "stop"}} { // the last is denied
+		a, d = DecideProgram(s, q, Program{Login: "root", Argv: argv}, office)
+		if d.Allowed || a.String() != "shell:root" {
+			t.Errorf("%q: got %s allowed: %v, want the shell refused", argv, a, d.Allowed)
+		}
 	}
 }
 
