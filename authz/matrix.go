@@ -18,14 +18,16 @@ type MatrixRow struct {
 	Emergency string `json:"emergency"` // at once, and at what cost
 	Must      string `json:"must"`      // require rules that hold as well
 	Never     string `json:"never"`     // deny rules that take something away
+	Gives     string `json:"gives"`     // the role's action words with their logins; empty where no rule gives the role
 }
 
 // MatrixHead names the columns of a matrix.
-var MatrixHead = []string{"who", "role", "devices", "without asking", "by asking", "in an emergency", "must also", "never"}
+var MatrixHead = []string{"who", "role", "devices", "without asking", "by asking", "in an emergency", "must also", "never", "gives"}
 
 // Cells gives a row in the order of MatrixHead. No cell is empty: what is not there is said.
 func (r MatrixRow) Cells() []string {
-	return []string{r.Who, r.Role, or(r.Devices, "none"), or(r.Allow, "no"), or(r.Ask, "no"), or(r.Emergency, "no"), or(r.Must, "nothing"), or(r.Never, "nothing")}
+	return []string{r.Who, r.Role, or(r.Devices, "none"), or(r.Allow, "no"), or(r.Ask, "no"), or(r.Emergency, "no"), or(r.Must, "nothing"), or(r.Never, "nothing"),
+		or(r.Gives, "nothing")}
 }
 
 // Matrix gives a row for every group with every role, also where there is nothing: a gap is an answer too. Machines,
@@ -97,7 +99,7 @@ func (r *rule) binds(who string) bool {
 }
 
 func (p *Policy) matrixRow(who string, r *role, class selector, opening []*rule) MatrixRow {
-	row := MatrixRow{Who: who, Role: r.name, Devices: class.String()}
+	row := MatrixRow{Who: who, Role: r.name, Devices: class.String(), Gives: r.actionWords()}
 	add := func(cell *string, x *rule, text string) {
 		if *cell != "" {
 			*cell += "; "
@@ -133,6 +135,15 @@ func (p *Policy) matrixRow(who string, r *role, class selector, opening []*rule)
 		}
 	}
 	return row
+}
+
+// actionWords lists what the role gives as action words, which name the login with the command.
+func (r *role) actionWords() string {
+	out := make([]string, len(r.gives))
+	for i := range r.gives {
+		out[i] = r.gives[i].String()
+	}
+	return strings.Join(out, "; ")
 }
 
 func hoursWords(w *window) string {

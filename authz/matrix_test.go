@@ -3,6 +3,7 @@ package authz
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -64,5 +65,18 @@ func TestAMatrixHasARowForEveryGroupWithEveryRole(t *testing.T) {
 				t.Errorf("no row for %s with %s", g, role)
 			}
 		}
+	}
+}
+
+func TestAMatrixNamesTheLoginOfEachCommand(t *testing.T) {
+	before := Matrix(example(t))
+	i := slices.IndexFunc(before, func(r MatrixRow) bool { return r.Role == "inventory" && r.Devices == "all" })
+	want := "run:svc-ro /usr/bin/dpkg-query -W; run:svc-ro /opt/press/bin/version"
+	if i < 0 || before[i].Gives != want {
+		t.Fatalf("got row %d of %+v, want one that gives %q", i, before, want)
+	}
+	asRoot := strings.Replace(exampleText(t), `run     = { as = ["svc-ro"]`, `run     = { as = ["root"]`, 1)
+	if after := Matrix(must(t, asRoot)); after[i].Gives == want {
+		t.Error("the matrix is the same for commands as root")
 	}
 }

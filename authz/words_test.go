@@ -95,7 +95,7 @@ func TestACellIsTextToASpreadsheet(t *testing.T) {
 		}
 	}
 	rows := []MatrixRow{{Who: "=HYPERLINK(\"https://evil.example\")", Role: "r"}}
-	if got := string(MatrixCSV(rows)); !strings.Contains(got, "\"'=HYPERLINK(\"\"https://evil.example\"\")\",r,none,no,no,no,nothing,nothing\r\n") {
+	if got := string(MatrixCSV(rows)); !strings.Contains(got, "\"'=HYPERLINK(\"\"https://evil.example\"\")\",r,none,no,no,no,nothing,nothing,nothing\r\n") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -120,8 +120,8 @@ func (c *policyMatrixCmd) Run(a *app) error {
 		return err
 	}
 	return show(a, listing{JSON: c.JSON}, rows, "The policy has neither groups nor roles.",
-		"WHO ROLE DEVICES WITHOUT-ASKING BY-ASKING EMERGENCY MUST NEVER", func(r authz.MatrixRow) []string {
-			return []string{r.Who, r.Role, r.Devices, r.Allow, r.Ask, r.Emergency, r.Must, r.Never}
+		"WHO ROLE DEVICES WITHOUT-ASKING BY-ASKING EMERGENCY MUST NEVER GIVES", func(r authz.MatrixRow) []string {
+			return []string{r.Who, r.Role, r.Devices, r.Allow, r.Ask, r.Emergency, r.Must, r.Never, r.Gives}
 		})
 }
 

@@ -66,6 +66,7 @@ type PolicyRow struct {
 	Emergency string `json:"emergency"`
 	Must      string `json:"must" doc:"require rules that must hold as well"`
 	Never     string `json:"never" doc:"deny rules that take something away"`
+	Gives     string `json:"gives" doc:"the role's action words with their logins; empty where no rule gives the role"`
 }
 
 // Explanation answers explain.

@@ -951,6 +951,8 @@ export interface components {
             /** @description labels that choose them; empty where no rule gives the role */
             devices: string;
             emergency: string;
+            /** @description the role's action words with their logins; empty where no rule gives the role */
+            gives: string;
             /** @description require rules that must hold as well */
             must: string;
             /** @description deny rules that take something away */
