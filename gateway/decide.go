@@ -24,7 +24,8 @@ const (
 )
 
 // Ask decides whether a session may be opened and keeps the question for Open. A refusal is an errkind.Denied with the
-// reason and the nearest way in; nothing is dialled for it.
+// reason and the nearest way in, or an errkind.TooMany where a limit on live sessions is reached; nothing is dialled
+// for it.
 func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if err := checkAsk(&a); err != nil {
 		return store.Session{}, err
@@ -51,10 +52,15 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if refusal == nil {
 		action, d, refusal = b.decide(snap, &a, dev, seen, now)
 	}
+	sid := id.NewSession()
+	if refusal == nil {
+		refusal = b.reserve(sid, &a)
+		defer b.unreserve(sid)
+	}
 	if refusal != nil && refusal.Kind == errkind.Unavailable && refusal != errDraining {
 		refusal = refusal.WithHint(refusal.Hint + b.neighbours(ctx, dev))
 	}
-	s := store.Session{ID: id.NewSession(), Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
+	s := store.Session{ID: sid, Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
 		Login: a.Login, Action: action, Argv: a.Argv, PTY: a.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
 		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
 	if !seen { // its asker reads this row: where the machine stands would say that there is one
@@ -259,6 +265,7 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 			WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
 	}
 	b.asked[sid] = a
+	delete(b.deciding, sid)
 	return nil
 }
 

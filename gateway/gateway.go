@@ -75,7 +75,9 @@ type Config struct {
 	Key      []byte // public half of the record key
 	Audit    *audit.Log
 	Node     string
-	AskTime  time.Duration // how long an answer to Ask may be redeemed; default 30 s
+	// Limits on live sessions, counting those being opened; zero: none.
+	PerPerson, PerDevice int
+	AskTime              time.Duration // how long an answer to Ask may be redeemed; default 30 s
 	// Silence of the database after which input waits, and sessions end; default 5 s and 30 s.
 	FreezeAfter, EndAfter time.Duration
 	ProgressEvery         time.Duration // how often the log is told how far a recording is; default 5 min
@@ -89,7 +91,8 @@ type Broker struct {
 	started time.Time
 	frozen  atomic.Pointer[chan struct{}] // closed when input may pass again; nil: it may
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex           // guards what follows
+	deciding  map[id.Session]place // places of sessions that Ask is writing down
 	asked     map[id.Session]asked
 	live      map[id.Session]*Session
 	unsettled []chain
@@ -147,7 +150,8 @@ func New(cfg Config) *Broker {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Broker{cfg: cfg, started: cfg.Now(), asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
+	return &Broker{cfg: cfg, started: cfg.Now(), deciding: map[id.Session]place{},
+		asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
 }
 
 // Live is one running session, as others may see it.

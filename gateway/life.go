@@ -198,7 +198,10 @@ func (s *Session) close() {
 		status := int(s.exit.Status)
 		s.outcome.Status = &status
 	}
-	close(s.done)
+	if cause := context.Cause(s.ctx); cause != nil {
+		s.sink.Notice("ended", cause.Error())
+	}
+	s.cancel(ended(s.reason(), "the session has ended"))
 	s.b.forget(s)
 }
 
@@ -226,13 +229,15 @@ func (s *Session) fail(err error) {
 			[]func(context.Context) error{func(ctx context.Context) error { return s.changeNow(ctx, edit) }}})
 	}
 	s.cancel(ended(reason, text))
-	close(s.done)
 	s.b.forget(s)
 }
 
+// forget takes a session that is closed off the live ones, before anybody learns of its end: whoever does may ask for
+// the next one at once, and finds its place free.
 func (b *Broker) forget(s *Session) {
 	b.mu.Lock()
 	delete(b.live, s.id)
 	b.mu.Unlock()
+	close(s.done)
 	b.ended.Done()
 }

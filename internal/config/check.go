@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,8 @@ func (c *Config) defaults() {
 	if c.Site.AsksPerMinute == 0 {
 		c.Site.AsksPerMinute = 120
 	}
+	c.Sessions.PerPerson = cmp.Or(c.Sessions.PerPerson, 8)
+	c.Sessions.PerDevice = cmp.Or(c.Sessions.PerDevice, 4)
 	size := func(s *Size, v Size) {
 		if *s == 0 {
 			*s = v
@@ -63,7 +66,7 @@ func (c *Config) defaults() {
 }
 
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSite, c.checkTLS, c.checkIdentities, c.checkRecording, c.checkSigner, c.checkLog} {
+	for _, f := range []func() error{c.checkSite, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkLog} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -91,6 +94,15 @@ func (c *Config) checkSite() error {
 	for _, h := range c.Site.Hosts {
 		if _, _, err := net.SplitHostPort(h); err != nil {
 			return fmt.Errorf("[site] hosts: %q is not host:port", h)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkSessions() error {
+	for key, n := range map[string]int{"per_person": c.Sessions.PerPerson, "per_device": c.Sessions.PerDevice} {
+		if n < 1 || n > 10_000 {
+			return fmt.Errorf("[sessions] %s = %d: write 1 to 10000", key, n)
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ type Config struct {
 	TLS       TLS        `toml:"tls"`
 	Identity  []Identity `toml:"identity"`
 	Policy    Policy     `toml:"policy"`
+	Sessions  Sessions   `toml:"sessions"`
 	Recording Recording  `toml:"recording"`
 	Signer    Signer     `toml:"signer"`
 	Ledger    Ledger     `toml:"ledger"`
@@ -92,6 +93,12 @@ type SecondFactor struct {
 // Policy says where the first version comes from.
 type Policy struct {
 	Files Words `toml:"files" doc:"Files or patterns. They become version 1 of an empty store; later the stored version counts, and sallyport policy apply changes it." required:"yes"`
+}
+
+// Sessions limits how many run at once.
+type Sessions struct {
+	PerPerson int `toml:"per_person" doc:"Sessions that one person or machine identity may have live at once, by all their sign-ins and tokens together. Sessions being opened count. 1 to 10000." default:"8"`
+	PerDevice int `toml:"per_device" doc:"Sessions that may be live on one device at once, of all people together. Sessions being opened count. The policy's own limits apply as well, and the stricter one decides. 1 to 10000." default:"4"`
 }
 
 // Recording says how the record is kept.

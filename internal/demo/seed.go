@@ -57,6 +57,7 @@ func (s *State) config() *config.Config {
 	}
 	c.Recording.Journal, c.Recording.Ballast = size(s.Sizes.Journal, 64<<20), size(s.Sizes.Ballast, 16<<20)
 	c.Recording.LowWater, c.Recording.PerSession = size(s.Sizes.LowWater, 256<<20), size(s.Sizes.PerSession, 2<<30)
+	c.Sessions.PerPerson, c.Sessions.PerDevice = cmp.Or(s.Sizes.PerPerson, 8), cmp.Or(s.Sizes.PerDevice, 4)
 	c.Recording.KeepAtLeast = config.Duration(400 * 24 * time.Hour)
 	c.Ledger.Origin = "demo.sallyport.localhost/log"
 	return c

@@ -29,12 +29,15 @@ type State struct {
 	dir string
 }
 
-// Sizes of a demo's record, in bytes, for trying out a small disk: write them into demo.json. Zero is the demo's own.
+// Sizes of a demo's record, in bytes, and its limits on live sessions, for trying out others: write them into demo.json.
+// Zero is the demo's own.
 type Sizes struct {
 	Journal    int64 `json:"journal,omitzero"`
 	Ballast    int64 `json:"ballast,omitzero"`
 	LowWater   int64 `json:"low_water,omitzero"`
 	PerSession int64 `json:"per_session,omitzero"`
+	PerPerson  int   `json:"per_person,omitzero"`
+	PerDevice  int   `json:"per_device,omitzero"`
 }
 
 // User is one of each role.

@@ -102,7 +102,7 @@ func TestOneTechniciansSession(t *testing.T) {
 		}
 	})
 	t.Run("what an administrator mistypes makes nothing", func(t *testing.T) { wronglyAsked(t, d) })
-	t.Run("twenty at once do not mix", func(t *testing.T) { twentyAtOnce(t, d) })
+	t.Run("twenty at once do not mix", twentyAtOnce)
 	t.Run("50 MB arrive whole", func(t *testing.T) { fiftyMegabytes(t, d) })
 	t.Run("a terminal has its size, is resized and reports its status", func(t *testing.T) { terminal(t, d) })
 	t.Run("a password at a hidden prompt is sealed", func(t *testing.T) { hiddenPassword(t, d) })
@@ -112,7 +112,8 @@ func TestOneTechniciansSession(t *testing.T) {
 	t.Run("a revoked device is cut at once", func(t *testing.T) { revoked(t, d) })
 }
 
-func twentyAtOnce(t *testing.T, d *testenv.Demo) {
+func twentyAtOnce(t *testing.T) {
+	d := sized(t, map[string]int64{"per_person": 20, "per_device": 20}, nil)
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {

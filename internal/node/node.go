@@ -229,7 +229,8 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 		return err
 	}
 	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: countedStore{g.DB, g.meters}, Lines: g.lines, Recorder: countedRecorder{g.record, g.meters},
-		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log})
+		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
+		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
 }
 
