@@ -122,12 +122,18 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 
 // typed sends what is typed. With a terminal of our own it watches for the escape.
 func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, raw bool) {
-	var to io.Writer = t
-	if raw {
-		to, stdin = &escape{to: t, end: func() { t.End() }}, polled(stdin)
+	if !raw {
+		io.Copy(t, onlyReader{stdin})
+		t.CloseInput()
+		return
 	}
-	io.Copy(to, onlyReader{stdin})
-	t.CloseInput()
+	ahead := aheadOf(t)
+	go func() {
+		ahead.pass()
+		t.CloseInput()
+	}()
+	io.Copy(&escape{to: ahead, end: func() { t.End() }}, onlyReader{polled(stdin)})
+	ahead.close()
 }
 
 // onlyReader hides WriterTo, so that io.Copy reads in stretches.

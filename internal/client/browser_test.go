@@ -22,7 +22,7 @@ import (
 const page = `<!doctype html><title>x</title><script>
 const proto = performance.getEntriesByType("navigation")[0].nextHopProtocol
 const report = text => fetch("/report", {method: "POST", body: "page by " + proto + ", " + text})
-const s = new WebSocket("wss://" + location.host + "/api/v1/terminal", "sallyport.terminal.v1")
+const s = new WebSocket("wss://" + location.host + "/api/v1/terminal", "sallyport.terminal.v2")
 s.binaryType = "arraybuffer"
 s.onopen = () => s.send(JSON.stringify({ticket: "TICKET"}))
 s.onmessage = m => {

@@ -22,6 +22,7 @@ import (
 type Terminal struct {
 	conn   *websocket.Conn
 	client *Client
+	window *window
 	Ready  apitype.TerminalControl // names the session and its hard stop
 
 	mu sync.Mutex // guards writes
@@ -48,7 +49,7 @@ func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*T
 	if err != nil {
 		return nil, err
 	}
-	t := &Terminal{conn: conn, client: c}
+	t := &Terminal{conn: conn, client: c, window: newWindow(apitype.TerminalWindow)}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := t.begin(ticket.Ticket); err != nil {
@@ -131,7 +132,7 @@ func told(c apitype.TerminalControl) error {
 
 // Run shows the session until it ends, and says how. Notices are the gateway's, never the device's.
 func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string)) (apitype.TerminalControl, error) {
-	defer t.conn.Close()
+	defer t.Close()
 	var buf []byte
 	for {
 		kind, msg, err := t.next(buf)
@@ -150,6 +151,8 @@ func (t *Terminal) Run(stdout, stderr io.Writer, notice func(kind, text string))
 			return c, t.lost(err)
 		}
 		switch c.T {
+		case apitype.TermAck:
+			t.window.give(c.Bytes)
 		case apitype.TermNotice:
 			notice(c.Kind, c.Text)
 		case apitype.TermExit:
@@ -195,11 +198,15 @@ func show(msg []byte, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// Write sends typed bytes. It blocks while the device does not take them.
+// Write sends typed bytes. It blocks while the device does not take them, which Run must be running to learn of. The
+// other methods do not wait for it.
 func (t *Terminal) Write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 {
-		part := p[:min(len(p), maxTyped)]
+		part := p[:t.window.take(min(len(p), maxTyped))]
+		if len(part) == 0 {
+			return n, io.ErrClosedPipe
+		}
 		if err := t.message(websocket.BinaryMessage, append([]byte{apitype.StreamIn}, part...)); err != nil {
 			return n, err
 		}
@@ -226,7 +233,10 @@ func (t *Terminal) Signal(name string) error {
 func (t *Terminal) End() error { return t.text(apitype.TerminalControl{T: apitype.TermEnd}) }
 
 // Close hangs up, which ends the session.
-func (t *Terminal) Close() error { return t.conn.Close() }
+func (t *Terminal) Close() error {
+	t.window.close()
+	return t.conn.Close()
+}
 
 func (t *Terminal) text(v any) error {
 	raw, err := json.Marshal(v)

@@ -128,7 +128,7 @@ function api(state, who, method, path, q, body, send, problem) {
 function terminal(state, req, socket) {
   const key = req.headers['sec-websocket-key'];
   const accept = createHash('sha1').update(key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: sallyport.terminal.v1\r\n\r\n`);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: sallyport.terminal.v2\r\n\r\n`);
   let s;
   let line = '';
   let size = '';
@@ -182,7 +182,10 @@ function terminal(state, req, socket) {
       const data = Buffer.from(buffer.subarray(at + 4, at + 4 + n).map((b, i) => b ^ mask[i % 4]));
       buffer = buffer.subarray(at + 4 + n);
       if (op === 8) return socket.end();
-      if (op === 2) typed(data.subarray(1).toString());
+      if (op === 2) {
+        typed(data.subarray(1).toString());
+        control({ t: 'ack', bytes: data.length - 1 });
+      }
       if (op !== 1) continue;
       const c = JSON.parse(data.toString());
       if (c.ticket) {

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
 	"github.com/sallyport/sallyport/web/problem"
@@ -22,20 +24,23 @@ type line struct {
 	*socket
 	cfg Config
 
-	ready    chan struct{} // closed once the client knows that the session runs; output waits for it
-	closed   chan struct{}
-	shut     sync.Once
-	writing  atomic.Bool // a write waits for the client to read
-	handling atomic.Bool // a message waits for the session to take it
+	in      *inbox
+	ready   chan struct{} // closed once the client knows that the session runs; output waits for it
+	closed  chan struct{}
+	shut    sync.Once
+	writing atomic.Bool                   // a write waits for the client to read
+	fault   atomic.Pointer[errkind.Error] // what the client did wrong, for which its connection is closed
 
 	mu sync.Mutex // guards writes of messages
 
-	nmu     sync.Mutex // guards notices
+	nmu     sync.Mutex // guards what waits to be written
 	notices []apitype.TerminalControl
+	back    int  // bytes that return to the client's window
+	over    bool // the last message was sent
 }
 
 func newLine(s *socket, cfg Config) *line {
-	return &line{socket: s, cfg: cfg, ready: make(chan struct{}), closed: make(chan struct{})}
+	return &line{socket: s, cfg: cfg, in: newInbox(), ready: make(chan struct{}), closed: make(chan struct{})}
 }
 
 // Output implements gateway.Sink: it returns once the bytes are handed to the client's connection.
@@ -69,12 +74,26 @@ func (l *line) Notice(kind, text string) {
 	go l.flush()
 }
 
-// flush sends the notices that wait, unless somebody else is writing, who will flush after that.
+// ack returns n bytes to the client's window.
+func (l *line) ack(n int) {
+	if n == 0 {
+		return
+	}
+	l.nmu.Lock()
+	l.back += n
+	l.nmu.Unlock()
+	l.flush()
+}
+
+// flush sends what waits, unless somebody else is writing, who will flush after that. It waits for a client that does
+// not read as long as output does.
 func (l *line) flush() {
 	for l.waiting() && l.mu.TryLock() {
-		for _, n := range l.takeNotices() {
-			l.send(n)
+		l.writing.Store(true)
+		for _, c := range l.takeWaiting() {
+			l.send(c, l.cfg.StallTime)
 		}
+		l.writing.Store(false)
 		l.mu.Unlock()
 	}
 }
@@ -82,32 +101,41 @@ func (l *line) flush() {
 func (l *line) waiting() bool {
 	l.nmu.Lock()
 	defer l.nmu.Unlock()
-	return len(l.notices) > 0
+	return !l.over && (len(l.notices) > 0 || l.back > 0)
 }
 
-func (l *line) takeNotices() []apitype.TerminalControl {
+func (l *line) takeWaiting() []apitype.TerminalControl {
 	l.nmu.Lock()
 	defer l.nmu.Unlock()
 	out := l.notices
-	l.notices = nil
+	if l.back > 0 {
+		out = append(out, apitype.TerminalControl{T: apitype.TermAck, Bytes: l.back})
+	}
+	l.notices, l.back = nil, 0
 	return out
 }
 
 // control sends one control message after the notices before it.
 func (l *line) control(c apitype.TerminalControl) {
+	defer l.flush() // what came meanwhile
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, n := range l.takeNotices() {
-		l.send(n)
+	for _, n := range l.takeWaiting() {
+		l.send(n, controlTime)
 	}
-	l.send(c)
+	l.send(c, controlTime)
+	if c.T == apitype.TermExit || c.T == apitype.TermError {
+		l.nmu.Lock()
+		l.over = true
+		l.nmu.Unlock()
+	}
 }
 
 // send is for holders of mu. An error shows at the next read, which fails as well.
-func (l *line) send(c apitype.TerminalControl) {
+func (l *line) send(c apitype.TerminalControl, patience time.Duration) {
 	raw, err := json.Marshal(c)
 	if err == nil {
-		l.text(raw, controlTime)
+		l.text(raw, patience)
 	}
 }
 
@@ -128,8 +156,8 @@ func (l *line) watch() {
 		case <-tick.C:
 		}
 		switch {
-		case l.writing.Load() || l.handling.Load():
-			l.alive() // we keep it from being heard
+		case l.writing.Load():
+			l.alive() // it may be busy with what we send
 		case l.silence() > l.cfg.DeadAfter:
 			l.cut()
 			return
@@ -138,5 +166,14 @@ func (l *line) watch() {
 	}
 }
 
-// finish closes the connection; a write that is stuck fails.
-func (l *line) finish() { l.shut.Do(func() { close(l.closed); l.farewell() }) }
+// finish closes the connection, with what the client did wrong if that is why; a write that is stuck fails.
+func (l *line) finish() {
+	l.shut.Do(func() {
+		close(l.closed)
+		if why := l.fault.Load(); why != nil {
+			l.farewell(websocket.ClosePolicyViolation, why.Text)
+		} else {
+			l.farewell(websocket.CloseNormalClosure, "")
+		}
+	})
+}

@@ -4,29 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
-	"time"
 
-	"github.com/sallyport/sallyport/gateway"
-	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
 )
-
-// noted counts what a session is asked for, and refuses half of it.
-type noted struct {
-	typed []byte
-	acts  int
-}
-
-func (n *noted) ID() id.Session              { return id.Session{} }
-func (n *noted) Until() time.Time            { return time.Time{} }
-func (n *noted) Wait() gateway.Outcome       { return gateway.Outcome{} }
-func (n *noted) Write(p []byte) (int, error) { n.typed = append(n.typed, p...); return len(p), nil }
-func (n *noted) CloseInput() error           { n.acts++; return nil }
-func (n *noted) Resize(int, int) error       { n.acts++; return errkind.New(errkind.Usage, "no") }
-func (n *noted) Signal(string) error         { n.acts++; return errkind.New(errkind.Usage, "no") }
-func (n *noted) End(string)                  { n.acts++ }
 
 // FuzzMessage: typed bytes go on as they came, a control message does one thing at most, and nothing else is taken.
 func FuzzMessage(f *testing.F) {
@@ -37,15 +19,21 @@ func FuzzMessage(f *testing.F) {
 	f.Add(true, []byte(`{"t":"end"}`))
 	f.Add(true, []byte(`{"t":"eof","rows":1e9}`))
 	f.Fuzz(func(t *testing.T, text bool, msg []byte) {
-		l, s := newLine(nil, Config{}), &noted{}
+		l := newLine(nil, Config{})
 		l.mu.Lock() // as if somebody was writing: notices wait
-		ok := l.handle(s, text, msg)
+		ok := l.decode(text, msg) == nil
 		typed := !text && len(msg) > 0 && msg[0] == apitype.StreamIn
-		if typed != (ok && !text) || typed && !bytes.Equal(s.typed, msg[1:]) || !typed && len(s.typed) > 0 {
-			t.Errorf("%v %q: got %v, typed %q", text, msg, ok, s.typed)
+		if !text && typed != ok || typed && !bytes.Equal(l.in.typed, msg[1:]) || !typed && len(l.in.typed) > 0 {
+			t.Errorf("%v %q: got %v, typed %q", text, msg, ok, l.in.typed)
 		}
-		if s.acts > 1 || s.acts > 0 && (!text || !json.Valid(msg)) || len(l.notices) > s.acts {
-			t.Errorf("%v %q: did %d things, said %+v", text, msg, s.acts, l.notices)
+		acts := 0
+		for _, did := range []bool{l.in.eof, l.in.size != nil, len(l.in.signals) > 0, text && !ok && json.Valid(msg)} {
+			if did {
+				acts++
+			}
+		}
+		if acts > 1 || acts > 0 && !text || len(l.notices) > 0 {
+			t.Errorf("%v %q: did %d things, said %+v", text, msg, acts, l.notices)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -24,24 +25,33 @@ func (d *Door) serve(ctx context.Context, l *line, r *http.Request, c Caller) {
 		l.refuse(err)
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	opened := make(chan Session, 1)
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
 	all.Go(l.watch)
-	all.Go(func() { l.listen(opened, cancel) })
+	all.Go(func() { l.listen(leave) })
 	s, err := d.cfg.Broker.Open(ctx, sid, l)
 	if err != nil {
-		close(opened)
+		if why := context.Cause(ctx); why != nil {
+			err = why
+		}
 		l.refuse(err)
 		return
 	}
+	defer context.AfterFunc(ctx, func() { s.End(reason(ctx)) })()
 	until := s.Until()
 	l.control(apitype.TerminalControl{T: apitype.TermReady, Session: &sid, Until: &until})
 	close(l.ready)
-	opened <- s
+	all.Go(func() { l.passInput(s) })
+	all.Go(func() { l.passRequests(s) })
 	out := s.Wait()
 	d.cfg.Log.Info("session ended", slog.String("session", sid.String()), slog.String("reason", out.Reason))
 	l.exit(out)
+}
+
+// reason gives the words for which the client's side ended the session.
+func reason(ctx context.Context) string {
+	text, _, _ := errkind.ForPeople(context.Cause(ctx))
+	return text
 }
 
 // hello reads the first message and gives the session it is a ticket for. Who calls is asked again: the sign-in may have
@@ -64,63 +74,116 @@ func (d *Door) hello(l *line, r *http.Request, c Caller) (id.Session, error) {
 	return sid, err
 }
 
-// listen reads what the client sends. It runs while the session is still being opened, so that a client that leaves
-// stops the opening; what it typed meanwhile waits.
-func (l *line) listen(opened <-chan Session, leave context.CancelFunc) {
-	defer leave()
-	var s Session
+// Why the client's side ends a session, beside errGone.
+var (
+	errEnd    = errkind.New(errkind.Unavailable, "you ended the session")
+	errAlien  = errkind.New(errkind.Usage, "the client sent what is not a terminal message")
+	errWindow = errkind.New(errkind.Usage, fmt.Sprintf("the client sent more input than its window of %d KiB allows",
+		apitype.TerminalWindow>>10))
+)
+
+// listen reads what the client sends. It only decodes: it waits for nothing but the client, so an end counts at once,
+// whatever device and disk do. It runs while the session is still being opened, so that a client that leaves stops the
+// opening; what was typed meanwhile waits. After an end it reads on: to close a connection with unread bytes would
+// take the last words from the client.
+func (l *line) listen(leave context.CancelCauseFunc) {
+	left := false
 	for {
 		text, msg, err := l.read()
-		if s == nil {
-			if err != nil {
-				leave()
-			}
-			var ok bool
-			if s, ok = <-opened; !ok {
-				return
-			}
-		}
 		if err != nil {
-			s.End("the terminal was closed")
+			leave(errGone)
 			return
 		}
-		l.handling.Store(true)
-		ok := l.handle(s, text, msg)
-		l.handling.Store(false)
-		if !ok {
-			s.End("the client sent what is not a terminal message")
+		if left {
+			continue
+		}
+		if why := l.decode(text, msg); why != nil {
+			left = true
+			if why != errEnd {
+				l.fault.Store(why)
+			}
+			leave(why)
+		}
+	}
+}
+
+// decode puts one message where the session takes it from. An error is the reason why the session ends.
+func (l *line) decode(text bool, msg []byte) *errkind.Error {
+	if !text {
+		switch {
+		case len(msg) == 0 || msg[0] != apitype.StreamIn:
+			return errAlien
+		case !l.in.add(msg[1:]):
+			return errWindow
+		}
+		return nil
+	}
+	var c apitype.TerminalControl
+	if wire.LooseJSON(msg, &c) != nil {
+		return errAlien
+	}
+	switch c.T {
+	case apitype.TermResize:
+		l.in.resize(c)
+	case apitype.TermSignal:
+		if !l.in.signal(c.Signal) {
+			l.Notice("refused", "too many signals wait, so this one was not sent")
+		}
+	case apitype.TermEOF:
+		l.in.end()
+	case apitype.TermEnd:
+		return errEnd
+	}
+	return nil
+}
+
+// inputPiece is handed to the session at once, and then returned to the client's window.
+const inputPiece = 16 << 10
+
+// passInput hands typed bytes to the session, which may take its time, and returns them to the client's window. A
+// session that no longer takes input is no reason to stop: its output still comes, and input is discarded.
+func (l *line) passInput(s Session) {
+	var buf []byte
+	for {
+		select {
+		case <-l.in.input:
+		case <-l.closed:
+			return
+		}
+		p, last := l.in.take(buf)
+		for rest := p; len(rest) > 0; {
+			n := min(len(rest), inputPiece)
+			s.Write(rest[:n])
+			rest = rest[n:]
+			l.ack(l.in.took(n))
+		}
+		clear(p) // there may be a password in it
+		if buf = p[:0]; cap(buf) > keepInput {
+			buf = nil
+		}
+		if last {
+			s.CloseInput()
 			return
 		}
 	}
 }
 
-// handle passes one message on; false means that it is none of ours. A session that no longer takes something is no
-// reason to stop: its output still comes.
-func (l *line) handle(s Session, text bool, msg []byte) bool {
-	if !text {
-		if len(msg) == 0 || msg[0] != apitype.StreamIn {
-			return false
+// passRequests hands resizes and signals to the session.
+func (l *line) passRequests(s Session) {
+	for {
+		select {
+		case <-l.in.requests:
+		case <-l.closed:
+			return
 		}
-		if len(msg) > 1 {
-			s.Write(msg[1:])
+		size, signals := l.in.takeRequests()
+		if size != nil {
+			l.tell(s.Resize(size.Cols, size.Rows))
 		}
-		return true
+		for _, name := range signals {
+			l.tell(s.Signal(name))
+		}
 	}
-	var c apitype.TerminalControl
-	if wire.LooseJSON(msg, &c) != nil {
-		return false
-	}
-	switch c.T {
-	case apitype.TermResize:
-		l.tell(s.Resize(c.Cols, c.Rows))
-	case apitype.TermSignal:
-		l.tell(s.Signal(c.Signal))
-	case apitype.TermEOF:
-		s.CloseInput()
-	case apitype.TermEnd:
-		s.End("you ended the session")
-	}
-	return true
 }
 
 // tell shows why something the client asked for was not done.

@@ -59,7 +59,8 @@ func (d *Door) admit(r *http.Request, c Caller) error {
 			WithHint("Open the gateway's address itself; a proxy before it must leave the Origin header as it is.")
 	}
 	if !slices.Contains(websocket.Subprotocols(r), apitype.TerminalSubprotocol) {
-		return errkind.New(errkind.Usage, "this address speaks "+apitype.TerminalSubprotocol+" only").WithHint("Is the program that asks as new as the gateway?")
+		return errkind.New(errkind.Usage, "this address speaks "+apitype.TerminalSubprotocol+" only").
+			WithHint("Install the version of `sallyport` that the gateway has; in a browser load the page again.")
 	}
 	return nil
 }
@@ -74,6 +75,7 @@ func (d *Door) ours(r *http.Request) bool {
 type socket struct {
 	conn  *websocket.Conn
 	heard atomic.Int64 // unix ns of the last sign of life
+	pongs atomic.Bool  // an answer to a ping is being written
 }
 
 func newSocket(conn *websocket.Conn) *socket {
@@ -81,7 +83,20 @@ func newSocket(conn *websocket.Conn) *socket {
 	s.alive()
 	conn.SetReadLimit(apitype.MaxTerminalMessage)
 	conn.SetPongHandler(func(string) error { s.alive(); return nil })
+	conn.SetPingHandler(func(data string) error { s.pong(data); return nil })
+	conn.SetCloseHandler(func(int, string) error { return nil }) // farewell answers
 	return s
+}
+
+// pong answers a ping apart from the reader, which must not wait for a write that is stuck. The newest ping alone has
+// to be answered (RFC 6455 section 5.5.3), so one that comes meanwhile is not.
+func (s *socket) pong(data string) {
+	if s.pongs.CompareAndSwap(false, true) {
+		go func() {
+			s.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+			s.pongs.Store(false)
+		}()
+	}
 }
 
 func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
@@ -119,9 +134,9 @@ func (s *socket) ping() {
 	s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
 }
 
-// farewell ends the connection with a normal close.
-func (s *socket) farewell() {
-	s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+// farewell ends the connection with a close code of RFC 6455 section 7.4.1 and a text.
+func (s *socket) farewell(code int, text string) {
+	s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(time.Second))
 	s.conn.Close()
 }
 

@@ -13,8 +13,13 @@
 //
 // Output is written straight through: a client that does not read makes the write block, so the session's pump stops, so
 // the device stops. Nothing is queued here. A client that neither reads nor answers is told from one that is merely slow by
-// looking at what we are doing: silence counts only while we are not waiting for the client to read, nor for the device to
-// take what was typed.
+// looking at what we are doing: silence counts only while we are not waiting for the client to read.
+//
+// # Input never blocks control
+//
+// The reader only decodes. Typed bytes wait in an inbox for a session that takes its time, and the client has a window
+// that bounds them: 256 KiB, returned as the session takes them. So resize, signal, end and a closed socket act at
+// once, however much input is stuck.
 //
 // Closing the socket ends the session: a closed tab is not a live session.
 package terminal

@@ -27,6 +27,7 @@ type fakeSession struct {
 	id   id.Session
 	sink gateway.Sink
 	done chan struct{}
+	full chan struct{} // takes no input until it is closed; nil: takes all
 
 	mu    sync.Mutex // guards what follows
 	did   []string
@@ -43,6 +44,13 @@ func (s *fakeSession) note(what string) {
 func (s *fakeSession) ID() id.Session   { return s.id }
 func (s *fakeSession) Until() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 func (s *fakeSession) Write(p []byte) (int, error) {
+	if s.full != nil {
+		select {
+		case <-s.full:
+		case <-s.done:
+			return 0, errors.New("the session has ended")
+		}
+	}
 	s.mu.Lock()
 	s.typed.Write(p)
 	s.mu.Unlock()
@@ -77,7 +85,8 @@ func (s *fakeSession) told() []string {
 type fakeBroker struct {
 	opened chan *fakeSession
 	refuse error
-	slow   bool // opening takes until the caller leaves
+	full   chan struct{} // as of its sessions
+	slow   bool          // opening takes until the caller leaves
 	left   chan struct{}
 }
 
@@ -90,7 +99,7 @@ func (b *fakeBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink
 	if b.refuse != nil {
 		return nil, b.refuse
 	}
-	s := &fakeSession{id: sid, sink: sink, done: make(chan struct{})}
+	s := &fakeSession{id: sid, sink: sink, done: make(chan struct{}), full: b.full}
 	b.opened <- s
 	return s, nil
 }
@@ -362,11 +371,14 @@ func TestBytesGoBothWaysAndTheExitComesLast(t *testing.T) {
 	send(t, conn, apitype.TerminalControl{T: apitype.TermResize, Cols: 100, Rows: 30})
 	send(t, conn, apitype.TerminalControl{T: apitype.TermSignal, Signal: "INT"})
 	send(t, conn, apitype.TerminalControl{T: apitype.TermEOF})
+	eventually(t, "all is done", func() bool { return len(ses.told()) == 3 })
 	send(t, conn, apitype.TerminalControl{T: apitype.TermResize, Cols: 9999, Rows: 30})
 	if c := next(t, conn); c.T != apitype.TermNotice || c.Kind != "refused" {
 		t.Errorf("an impossible size: got %+v, want a notice why", c)
 	}
-	if got, want := ses.told(), []string{"resize", "signal INT", "eof"}; !slices.Equal(got, want) {
+	got := ses.told()
+	slices.Sort(got)
+	if want := []string{"eof", "resize", "signal INT"}; !slices.Equal(got, want) {
 		t.Errorf("the session was told %q, want %q", got, want)
 	}
 	ses.sink.Output(2, []byte("last words"))

@@ -1,8 +1,9 @@
 // The terminal socket: one session, from its ticket to its end. The first message redeems the ticket; then binary
 // messages carry bytes, the first of them naming the stream, and text messages carry control.
+import { Window } from './window';
 
 export interface Control {
-  t: 'ready' | 'notice' | 'exit' | 'error' | 'resize' | 'eof' | 'signal' | 'end';
+  t: 'ready' | 'ack' | 'notice' | 'exit' | 'error' | 'resize' | 'eof' | 'signal' | 'end';
   session?: string;
   until?: string;
   kind?: string;
@@ -13,6 +14,7 @@ export interface Control {
   signal?: string;
   cols?: number;
   rows?: number;
+  bytes?: number;
 }
 
 export interface Watcher {
@@ -22,14 +24,13 @@ export interface Watcher {
   closed(clean: boolean): void;
 }
 
-const subprotocol = 'sallyport.terminal.v1';
-/** Well under what the gateway takes in one message. */
-const most = 32 << 10;
+const subprotocol = 'sallyport.terminal.v2';
 
 export class Line {
   private socket: WebSocket;
   private clean = false;
   private encoder = new TextEncoder();
+  private window = new Window((message) => this.send(message));
 
   constructor(path: string, ticket: string, watcher: Watcher) {
     const at = new URL(path, location.href);
@@ -43,6 +44,10 @@ export class Line {
         return;
       }
       const c = JSON.parse(m.data) as Control;
+      if (c.t === 'ack') {
+        this.window.ack(c.bytes ?? 0);
+        return;
+      }
       if (c.t === 'exit' || c.t === 'error') this.clean = true;
       watcher.control(c);
     };
@@ -56,12 +61,7 @@ export class Line {
 
   /** Bytes as they are: mouse reports are not UTF-8. */
   bytes(all: Uint8Array) {
-    for (let at = 0; at < all.length; at += most) {
-      const piece = all.subarray(at, at + most);
-      const message = new Uint8Array(piece.length + 1);
-      message.set(piece, 1); // stream 0: typed
-      this.send(message);
-    }
+    this.window.type(all);
   }
 
   resize(cols: number, rows: number) {
