@@ -174,6 +174,13 @@ func (b *Broker) Live() []Live {
 	return out
 }
 
+// LiveSessions counts the sessions, opening ones included.
+func (b *Broker) LiveSessions() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.live)
+}
+
 // LiveOn counts the sessions on a device, opening ones included.
 func (b *Broker) LiveOn(device id.Device) int {
 	b.mu.Lock()

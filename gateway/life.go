@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 )
 
@@ -144,6 +145,9 @@ func (s *Session) watch() (stop func()) {
 func (s *Session) readRequests() {
 	for r := range s.reqs {
 		switch r.Type {
+		case wire.TakenRequest:
+			s.taken.ask(r, r.WantReply, r.Payload)
+			continue
 		case "exit-status":
 			var m struct{ Status uint32 }
 			if ssh.Unmarshal(r.Payload, &m) == nil {
@@ -184,24 +188,20 @@ func (s *Session) close() {
 	} else if s.ctx.Err() == nil {
 		s.cancel(ended(ByDeviceLost, fmt.Sprintf("the line to %s broke off", s.ask.Device)))
 	}
-	over := ended(ByExit, "the session has ended")
-	s.cancel(over) // from now on nothing is a reason: what is typed too late finds a closed recording
-	why := context.Cause(s.ctx)
+	// Input that still waits fails once the recording is closed, which must not become the reason.
+	byItself := ended(ByExit, "the program has ended")
+	s.cancel(byItself)
+	s.finish(s.reason())
 	s.outcome.Reason = s.reason()
-	s.finish(s.outcome.Reason)
-	switch {
-	case why != error(over): // how a program dies that was ended is not its own status
-		s.sink.Notice("ended", why.Error())
-	case s.exited && s.exit.Signal != "":
+	switch cause := context.Cause(s.ctx); {
+	case cause != byItself: // how a program dies that was ended is not its own status
+		s.sink.Notice("ended", cause.Error())
+	case s.exit.Signal != "":
 		s.outcome.Signal = s.exit.Signal
-	case s.exited:
+	default:
 		status := int(s.exit.Status)
 		s.outcome.Status = &status
 	}
-	if cause := context.Cause(s.ctx); cause != nil {
-		s.sink.Notice("ended", cause.Error())
-	}
-	s.cancel(ended(s.reason(), "the session has ended"))
 	s.b.forget(s)
 }
 

@@ -44,6 +44,7 @@ type Session struct {
 	bytesIn  atomic.Int64
 	bytesOut atomic.Int64
 	hidden   atomic.Int64
+	taken    taken
 
 	exit    recorder.Exit // set by the requests' goroutine before it ends
 	exited  bool
@@ -193,6 +194,7 @@ func (s *Session) show(stream uint8, p []byte) error {
 			return err
 		}
 		p = p[len(part):]
+		s.taken.add(len(part))
 	}
 	return nil
 }

@@ -36,6 +36,10 @@ const (
 	// idleAfter ends the open segment of a recording that has nothing to record: its keys are erased,
 	// and its compressor, most of its memory, goes back to the pool.
 	idleAfter = 10 * time.Second
+	// A segment that is a quarter full ends sooner, as it costs few more segments: a flood whose technician does not
+	// read stands still, and there may be many of them.
+	restPlain = segmentPlain / 4
+	restAfter = time.Second
 )
 
 // commits seals and commits batches, one after the other, until the node closes. Nothing else uses the
@@ -184,8 +188,12 @@ func (n *Node) rest() {
 	n.mu.Unlock()
 	now := n.cfg.Now()
 	for _, r := range open {
+		after := idleAfter
+		if r.s.plain >= restPlain {
+			after = restAfter
+		}
 		r.mu.Lock()
-		idle, failed := now.Sub(r.active) >= idleAfter && !r.queued && r.next.empty(), r.hard != nil
+		idle, failed := now.Sub(r.active) >= after && !r.queued && r.next.empty(), r.hard != nil
 		if idle {
 			r.next = pending{}
 		}

@@ -25,7 +25,7 @@ type NodeConfig struct {
 	Unsealers []age.Recipient // open hidden input
 
 	JournalBytes   int64 // written with zeros once; default 256 MiB
-	PendingSession int64 // not yet durable, in one session; default 4 MiB
+	PendingSession int64 // not yet durable, in one session; default 1 MiB
 	PendingAll     int64 // in all; default 64 MiB
 
 	// What one session may write. Negative Rate or Most: no limit.
@@ -50,7 +50,7 @@ func (c NodeConfig) withDefaults() NodeConfig {
 		}
 	}
 	or(&c.JournalBytes, 256<<20)
-	or(&c.PendingSession, 4<<20)
+	or(&c.PendingSession, 1<<20)
 	or(&c.PendingAll, 64<<20)
 	or(&c.Burst, 64<<20)
 	or(&c.Rate, 1<<20)

@@ -23,12 +23,18 @@ func (p *pending) add(e entry, head, body []byte) {
 	p.es = append(p.es, e)
 }
 
-// grow makes room for n bytes. It erases the buffer it leaves: there may be a password in it.
+// grow makes room for n bytes. It erases the buffer it leaves: there may be a password in it. Doubling stops at what is
+// kept, or each stretch of a flood would make a larger buffer that is thrown away.
 func (p *pending) grow(n int) {
-	if cap(p.data)-len(p.data) >= n {
+	need := len(p.data) + n
+	if cap(p.data) >= need {
 		return
 	}
-	bigger := make([]byte, len(p.data), max(2*cap(p.data), len(p.data)+n, 512))
+	size := max(2*cap(p.data), 512)
+	if need <= keepBuffer {
+		size = min(size, keepBuffer)
+	}
+	bigger := make([]byte, len(p.data), max(size, need))
 	copy(bigger, p.data)
 	clear(p.data)
 	p.data = bigger

@@ -9,15 +9,17 @@ import (
 
 // With many lines nearly all of the heap is what waits and hardly changes. To let as much garbage pile up beside it, as Go does,
 // is memory for nothing; a gateway of few lines has a small heap, in which the same thrift would cost more than it saves.
+// With many live sessions the heap is what their buffers hold, and floods make garbage as fast as the device sends.
 const (
 	manyLines   = 4000
+	manyLive    = 16
 	leanGarbage = 50 // per cent of what lives
 	usual       = 100
-	leanEvery   = 5 * time.Second
+	leanEvery   = time.Second
 )
 
-// lean lets less garbage pile up while there are many lines. An operator's own GOGC stands.
-func lean(ctx context.Context, lines func() int) error {
+// lean lets less garbage pile up while there are many lines or live sessions. An operator's own GOGC stands.
+func lean(ctx context.Context, lines, live func() int) error {
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
 		return nil
@@ -32,15 +34,15 @@ func lean(ctx context.Context, lines func() int) error {
 			return nil
 		case <-tick.C:
 		}
-		if want := garbage(lines()); want != now {
+		if want := garbage(lines(), live()); want != now {
 			debug.SetGCPercent(want)
 			now = want
 		}
 	}
 }
 
-func garbage(lines int) int {
-	if lines >= manyLines {
+func garbage(lines, live int) int {
+	if lines >= manyLines || live >= manyLive {
 		return leanGarbage
 	}
 	return usual

@@ -22,7 +22,7 @@ func TestManyLinesLeaveLessRoomForGarbage(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int32
 		done := make(chan error, 1)
-		go func() { done <- lean(ctx, func() int { return int(n.Load()) }) }()
+		go func() { done <- lean(ctx, func() int { return int(n.Load()) }, func() int { return 0 }) }()
 		for _, step := range []struct{ lines, want int }{{0, usual}, {manyLines, leanGarbage}, {manyLines - 1, usual}, {3 * manyLines, leanGarbage}} {
 			n.Store(int32(step.lines))
 			time.Sleep(leanEvery)
@@ -44,7 +44,7 @@ func TestAnOperatorsGOGCStands(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		before := percent()
 		done := make(chan error, 1)
-		go func() { done <- lean(ctx, func() int { return manyLines }) }()
+		go func() { done <- lean(ctx, func() int { return manyLines }, func() int { return 0 }) }()
 		time.Sleep(2 * leanEvery)
 		synctest.Wait()
 		if got := percent(); got != before {

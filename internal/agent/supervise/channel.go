@@ -218,17 +218,17 @@ func shown(argv []string) []string {
 func (c *channel) attend() {
 	defer close(c.done)
 	var out sync.WaitGroup
-	ended := make(chan struct{})
+	ended, flow := make(chan struct{}), newOutflow(c.ch)
 	if t := c.run.Terminal; t != nil {
 		defer t.Close()
-		out.Go(func() { pump(c.ch, t, ended, t.Drain) })
+		out.Go(func() { pump(flow.to(c.ch), t, ended, t.Drain) })
 		go c.typed(t)
 	} else {
 		defer c.run.Stdin.Close()
 		defer c.run.Stdout.Close()
 		defer c.run.Stderr.Close()
-		out.Go(func() { pump(c.ch, c.run.Stdout, ended, func() { proc.Drain(c.run.Stdout) }) })
-		out.Go(func() { pump(c.ch.Stderr(), c.run.Stderr, ended, func() { proc.Drain(c.run.Stderr) }) })
+		out.Go(func() { pump(flow.to(c.ch), c.run.Stdout, ended, func() { proc.Drain(c.run.Stdout) }) })
+		out.Go(func() { pump(flow.to(c.ch.Stderr()), c.run.Stderr, ended, func() { proc.Drain(c.run.Stderr) }) })
 		go c.piped()
 	}
 	exit := c.run.Wait()

@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// taken answers a device that asks how far its output has been handed to the technician's connection. A device sends
+// no more than a window ahead of the answer: what it sends beyond would wait in this process, 2 MiB of it, the window
+// of SSH, for each session whose client does not read.
+type taken struct {
+	mu      sync.Mutex // guards what follows
+	bytes   uint64     // of both output streams, handed to the sink
+	waiting request    // nil: no request waits
+	until   uint64     // bytes at which it is answered
+}
+
+// request is what an *ssh.Request is to whoever answers it.
+type request interface {
+	Reply(ok bool, payload []byte) error
+}
+
+// ask answers a request once the output before it was handed on. A device has one request under way; where it sends a
+// second one, the first is refused.
+func (t *taken) ask(r request, wanted bool, payload []byte) {
+	var m struct{ Bytes uint64 }
+	malformed := ssh.Unmarshal(payload, &m) != nil
+	if !wanted {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reply(false)
+	t.waiting, t.until = r, m.Bytes
+	if malformed {
+		t.reply(false)
+	} else if t.bytes >= t.until {
+		t.reply(true)
+	}
+}
+
+// add notes that n bytes of output were handed on.
+func (t *taken) add(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bytes += uint64(n); t.bytes >= t.until {
+		t.reply(true)
+	}
+}
+
+// reply answers what waits. The caller holds t.mu.
+func (t *taken) reply(ok bool) {
+	if t.waiting != nil {
+		t.waiting.Reply(ok, nil) // an error shows on the streams as well
+		t.waiting = nil
+	}
+}
