@@ -9,7 +9,7 @@ import (
 const (
 	// returnAt is how much of the window is gathered before it is returned: a message for each keystroke would cost
 	// more than the keystroke. It is less than the window by more than a message, so a client never waits for it.
-	returnAt = apitype.TerminalWindow / 4
+	returnAt = 64 << 10
 	// maxSignals bounds the signals that wait while the session takes none.
 	maxSignals = 16
 	// maxSignalName is longer than any signal's name.
