@@ -16,9 +16,12 @@ const (
 	leanGarbage = 50 // per cent of what lives
 	usual       = 100
 	leanEvery   = time.Second
+	freeEvery   = 10 * time.Second
 )
 
-// lean lets less garbage pile up while there are many lines or live sessions. An operator's own GOGC stands.
+// lean lets less garbage pile up while there are many lines or live sessions, and with many live sessions gives back
+// what floods have left: a session that stands still makes no garbage, so nothing else would collect it. An operator's
+// own GOGC stands.
 func lean(ctx context.Context, lines, live func() int) error {
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
@@ -27,7 +30,7 @@ func lean(ctx context.Context, lines, live func() int) error {
 	tick := time.NewTicker(leanEvery)
 	defer tick.Stop()
 	defer debug.SetGCPercent(usual)
-	now := usual
+	now, freed := usual, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,6 +40,10 @@ func lean(ctx context.Context, lines, live func() int) error {
 		if want := garbage(lines(), live()); want != now {
 			debug.SetGCPercent(want)
 			now = want
+		}
+		if live() >= manyLive && time.Since(freed) >= freeEvery {
+			debug.FreeOSMemory()
+			freed = time.Now()
 		}
 	}
 }

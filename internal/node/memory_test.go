@@ -15,6 +15,15 @@ func percent() int {
 	return int(s[0].Value.Uint64())
 }
 
+func TestManyLiveSessionsLeaveLessRoomForGarbage(t *testing.T) {
+	if got := garbage(0, manyLive-1); got != usual {
+		t.Errorf("%d sessions: got %d %%, want %d", manyLive-1, got, usual)
+	}
+	if got := garbage(0, manyLive); got != leanGarbage {
+		t.Errorf("%d sessions: got %d %%, want %d", manyLive, got, leanGarbage)
+	}
+}
+
 // TestManyLinesLeaveLessRoomForGarbage: and few, or the end, give it back.
 func TestManyLinesLeaveLessRoomForGarbage(t *testing.T) {
 	t.Setenv("GOGC", "")

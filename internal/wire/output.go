@@ -7,4 +7,4 @@ const TakenRequest = "taken@sallyport"
 
 // OutputWindow is how many bytes of a channel's output a device sends beyond those that were taken. A larger one costs
 // the gateway as much memory for each session whose client does not read.
-const OutputWindow = 256 << 10
+const OutputWindow = 512 << 10
