@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -41,7 +42,8 @@ func overLimit(who string, n int, whose string, limit int, list string) *errkind
 	return errkind.New(errkind.TooMany, fmt.Sprintf("%s %d live %s, counting those being opened. The limit for %s is %d.",
 		who, n, what, whose, limit)).
 		WithHint("End one, or wait until one has ended. `sallyport sessions list --state live " + list +
-			"` lists them and `sallyport sessions end ID` ends one.")
+						"` lists them and `sallyport sessions end ID` ends one.").
+		WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
 }
 
 // unreserve gives up the place of a session that was refused. That of an allowed session has moved to b.asked.

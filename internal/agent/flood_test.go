@@ -47,7 +47,7 @@ func TestAFloodOfOpensStartsOneSupervisorAtATime(t *testing.T) {
 		}
 		most = max(most, supervisors(d.cmd.Process.Pid))
 	}
-	if most > 4 { // one, and those that are just ending
+	if most > 10 { // one, and those that are just ending; without the limit it would be the burst of 50
 		t.Errorf("got %d supervisors at once", most)
 	}
 	if rate < many/2 {
