@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -136,9 +137,12 @@ func (b *bench) serve(count int) (*fleetGateway, error) {
 	config := filepath.Join(b.dir, "fleet.toml")
 	for path, text := range map[string]string{
 		filepath.Join(dir, "keys", "noise.key"): hex.EncodeToString(append(key.Private[:], key.Public[:]...)) + "\n",
-		filepath.Join(b.dir, "fleet.pub"):       reader.Recipient().String() + "\n",
-		filepath.Join(b.dir, "fleet.policy"):    fleetPolicy,
-		config:                                  fmt.Sprintf(fleetConfig, g.host, dir, port, b.dir),
+		// A gateway that has devices and lacks one of its keys has lost its data, and does not start.
+		filepath.Join(dir, "keys", "archive.txt"): reader.String() + "\n",
+		filepath.Join(dir, "keys", "record.key"):  hex.EncodeToString(make([]byte, ed25519.SeedSize)) + "\n",
+		filepath.Join(b.dir, "fleet.pub"):         reader.Recipient().String() + "\n",
+		filepath.Join(b.dir, "fleet.policy"):      fleetPolicy,
+		config:                                    fmt.Sprintf(fleetConfig, g.host, dir, port, b.dir),
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return nil, err
