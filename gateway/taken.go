@@ -52,7 +52,7 @@ func (t *taken) add(n int) {
 // reply answers what waits. The caller holds t.mu.
 func (t *taken) reply(ok bool) {
 	if t.waiting != nil {
-		t.waiting.Reply(ok, nil) // an error shows on the streams as well
+		_ = t.waiting.Reply(ok, nil) // an error shows on the streams as well
 		t.waiting = nil
 	}
 }

@@ -168,7 +168,8 @@ func (v *volume) arm() {
 func (v *volume) tell(what string, err error) {
 	if text := what + err.Error(); text != v.told {
 		v.told = text
-		v.log.Error(what, slog.Any("error", err))
+		v.log.Error("the disk of the recordings could not be examined or prepared", slog.String("what", what),
+			slog.Any("error", err))
 	}
 }
 
