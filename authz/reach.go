@@ -57,8 +57,9 @@ func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 	return out
 }
 
-// Logins are those that somebody who names none may mean: of what is open, or else opens later, or else can be asked
-// for. An exact command is found before a shell, as ActionFor does. The program's own login is not looked at.
+// Logins gives the logins as which p may be started, for a person who has named none. They are those that are allowed
+// now; if there are none, those allowed at other hours; if there are none, those that can be asked for. As in ActionFor,
+// an exact command comes before a shell. Logins ignores p.Login.
 func (r Reach) Logins(p Program) []string {
 	for _, offers := range [][]Offer{r.Open, r.Later, r.Ask} {
 		if logins := p.logins(offers); len(logins) > 0 {

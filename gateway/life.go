@@ -232,8 +232,8 @@ func (s *Session) fail(err error) {
 	s.b.forget(s)
 }
 
-// forget takes a session that is closed off the live ones, before anybody learns of its end: whoever does may ask for
-// the next one at once, and finds its place free.
+// forget removes a closed session from the live ones, and only then reports its end: a client that learns of the end
+// and asks for its next session at once must find the place free.
 func (b *Broker) forget(s *Session) {
 	b.mu.Lock()
 	delete(b.live, s.id)

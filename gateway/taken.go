@@ -16,13 +16,13 @@ type taken struct {
 	until   uint64     // bytes at which it is answered
 }
 
-// request is what an *ssh.Request is to whoever answers it.
+// request is the part of *ssh.Request that answers it.
 type request interface {
 	Reply(ok bool, payload []byte) error
 }
 
-// ask answers a request once the output before it was handed on. A device has one request under way; where it sends a
-// second one, the first is refused.
+// ask answers a request as soon as so many bytes of output were handed to the technician's connection. A device has one
+// request under way; a second one refuses the first.
 func (t *taken) ask(r request, wanted bool, payload []byte) {
 	var m struct{ Bytes uint64 }
 	malformed := ssh.Unmarshal(payload, &m) != nil

@@ -62,8 +62,8 @@ func (c *sessionsExportCmd) Run(a *app) error {
 	return c.partly(a, cl)
 }
 
-// partly gives an error if what was saved ends before the session did. Evidence carries the fault, and sallyport-verify
-// finds it there.
+// partly returns an error if a saved transcript or asciicast ends before the session did. A bundle needs none: it
+// carries the damaged record, in which sallyport-verify finds the fault.
 func (c *sessionsExportCmd) partly(a *app, cl *client.Client) error {
 	if !c.Transcript && !c.Cast {
 		return nil

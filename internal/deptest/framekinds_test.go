@@ -61,7 +61,7 @@ func TestEveryFrameKindIsHandled(t *testing.T) {
 			switch {
 			case !used[name] && !none[name]:
 				t.Errorf("%s (%s) does not handle %s", h.place, strings.Join(h.files, ", "), name)
-			case used[name] && none[name] && h.place != "the timeline" && !strings.Contains(reserved, name):
+			case used[name] && none[name]:
 				t.Errorf("%s handles %s, so it needs no exception", h.place, name)
 			}
 		}

@@ -111,8 +111,8 @@ func (a *answers) subject(sub string) *subject {
 	return s
 }
 
-// put keeps an answer. If there is no room, the subject that takes most of it loses the answer that was not used for
-// longest. The caller does not hold mu.
+// put stores an answer. If the cache is full, it removes the least recently used answer of the subject that takes most
+// space. The caller does not hold mu.
 func (a *answers) put(sub string, what answered) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
