@@ -42,7 +42,7 @@ func overLimit(who string, n int, whose string, limit int, list string) *errkind
 	return errkind.New(errkind.TooMany, fmt.Sprintf("%s %d live %s, counting those being opened. The limit for %s is %d.",
 		who, n, what, whose, limit)).
 		WithHint(fmt.Sprintf("End one, or wait until one has ended. `sallyport sessions list --state live %s` lists them "+
-			"and `sallyport sessions end ID` ends one.", list)).
+						"and `sallyport sessions end ID` ends one.", list)).
 		WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
 }
 
