@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -43,7 +42,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	}
 	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
 	seen := known && snap.Policy != nil && snap.Visible(a.Person, target(a.Device, dev), now)
-	action, d, refusal := authz.Shell.Word(), authz.Decision{}, b.draining()
+	action, d, refusal := authz.Action{Kind: authz.Shell}, authz.Decision{}, b.draining()
 	if refusal == nil && a.Login == "" {
 		if a.Login, refusal = onlyLogin(snap, &a, dev, seen, now); refusal != nil && refusal.Kind != errkind.Denied {
 			return store.Session{}, refusal
@@ -61,7 +60,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 		refusal = refusal.WithHint(refusal.Hint + b.neighbours(ctx, dev))
 	}
 	s := store.Session{ID: sid, Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
-		Login: a.Login, Action: action, Argv: a.Argv, PTY: a.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
+		Login: a.Login, Action: action.String(), Argv: a.Start.Argv, PTY: a.Start.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
 		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
 	if !seen { // its asker reads this row: where the machine stands would say that there is one
 		s.DeviceFP, s.Site = [32]byte{}, ""
@@ -105,40 +104,36 @@ func checkAsk(a *Ask) error {
 			return errkind.New(errkind.Usage, fmt.Sprintf("the %s is longer than %d bytes or has control characters", what, wire.MaxGrantText)).WithHint("Write it shorter, as one line of plain text.")
 		}
 	}
-	if len(a.Argv) > 0 && (strings.Contains(strings.Join(a.Argv, ""), "\x00") || len(shellQuote(a.Argv)) > 32<<10) {
-		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB").WithHint("Give the command what is long on its standard input.")
-	}
-	if p := a.PTY; p != nil && (p.Cols < 1 || p.Cols > 500 || p.Rows < 1 || p.Rows > 300) {
-		return errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
-	}
-	return checkShapes(a)
+	return checkStart(&a.Start)
 }
 
 // program is what the first channel of the session is to start.
-func (a *Ask) program() authz.Program {
-	return authz.Program{Login: a.Login, Argv: a.Argv, Terminal: a.PTY != nil}
+func (a *Ask) program() authz.Program { return program(a.Login, &a.Start) }
+
+func program(login string, s *sessionline.Start) authz.Program {
+	return authz.Program{Login: login, Argv: s.Argv, Terminal: s.PTY != nil}
 }
 
-// decide asks the policy by which action the session's program may start, and gives that action's word.
-func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (string, authz.Decision, *errkind.Error) {
-	shell, err := authz.ParseAction("shell:" + a.Login)
-	if err != nil {
-		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error()).WithHint(nameLogin)
+// decide asks the policy by which action the session's program may start, and gives that action.
+func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (authz.Action, authz.Decision, *errkind.Error) {
+	shell := authz.ShellAction(a.Login)
+	if _, err := authz.ParseAction(shell.String()); err != nil {
+		return shell, authz.Decision{}, errkind.New(errkind.Usage, err.Error()).WithHint(nameLogin)
 	}
 	if !seen {
 		e := authz.Invisible(a.Device)
-		return shell.String(), authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+		return shell, authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
 	if refusal := unfit(dev); refusal != nil {
-		return shell.String(), authz.Decision{}, refusal
+		return shell, authz.Decision{}, refusal
 	}
 	q := authz.Request{Person: a.Person, Device: target(a.Device, dev), LiveSessions: b.LiveOn(a.Device), Ticket: a.Ticket}
 	action, d := authz.DecideProgram(snap, q, a.program(), now)
 	if d.Allowed {
-		return action.String(), d, nil
+		return action, d, nil
 	}
 	e := d.Explain()
-	return action.String(), d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	return action, d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 }
 
 func target(name id.Device, d store.Device) authz.Device {
@@ -207,38 +202,6 @@ func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now ti
 	return "", errkind.New(errkind.Denied, fmt.Sprintf("You may not open a shell on %s.", a.Device)).WithHint("`sallyport devices show` lists what you may do there.")
 }
 
-// keepDecision stores the answer with its inputs, and the session, before anything follows from it.
-func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s store.Session, d authz.Decision, refusal *errkind.Error) error {
-	text := "allowed"
-	if refusal != nil {
-		text = refusal.Text
-	} else if e := d.Explain(); e.Text != "" {
-		text = e.Text
-	}
-	inputs, err := json.Marshal(map[string]any{"groups": a.Person.Groups, "machine": a.Person.Machine, "via_token": a.Person.ViaToken,
-		"second_factor_at": a.Person.SecondFactorAt, "address": s.ClientAddr, "site": dev.Site, "labels": dev.Labels, "live": b.LiveOn(a.Device), "ticket": a.Ticket})
-	if err != nil {
-		return fmt.Errorf("store decision: %w", err)
-	}
-	write := func(event ...store.AuditEvent) error {
-		return b.cfg.Store.AddDecided(ctx, s, store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: refusal == nil,
-			Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: inputs}, event...)
-	}
-	via := "sign-in"
-	if a.ViaToken != "" {
-		via = "token " + a.ViaToken
-	}
-	err, kept := b.cfg.Audit.Regardless(ctx,
-		audit.Event{Type: "decided", Actor: a.Person.ID.String(), Subject: s.ID.String(), Addr: s.ClientAddr,
-			Fields: map[string]string{"device": string(a.Device), "action": s.Action,
-				"allowed": fmt.Sprint(refusal == nil), "rule": d.Rule, "text": text, "via": via}}, write)
-	// An unlogged decision can never be redeemed, so its row must not stay open.
-	if kept == nil && err != nil && refusal == nil {
-		kept = b.notOpened(context.WithoutCancel(ctx), s.ID, b.cfg.Now())
-	}
-	return errors.Join(kept, err)
-}
-
 // beside does something beside what goes on, and gives what waits for it: writes that do not depend on each other then wait for
 // the disk together.
 func beside(do func() error) (wait func() error) {
@@ -267,16 +230,4 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 	b.asked[sid] = a
 	delete(b.deciding, sid)
 	return nil
-}
-
-// shellQuote makes one line of separate words for a POSIX shell: sshd and our agent hand a command to the login's shell.
-func shellQuote(argv []string) string {
-	out := make([]string, len(argv))
-	for i, w := range argv {
-		out[i] = w
-		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,") != "" {
-			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(out, " ")
 }

@@ -11,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -67,7 +69,7 @@ func (d *device) dials() int {
 	return d.dialed
 }
 
-func (d *device) Open(_ context.Context, o gateway.Order) (*gateway.SessionLine, error) {
+func (d *device) Open(_ context.Context, o gateway.Order) (*sessionline.Line, error) {
 	d.mu.Lock()
 	d.dialed++
 	refuse := d.refuse
@@ -83,12 +85,12 @@ func (d *device) Open(_ context.Context, o gateway.Order) (*gateway.SessionLine,
 	d.lines = append(d.lines, theirs)
 	d.mu.Unlock()
 	go d.serve(theirs, o)
-	conn, chans, reqs, err := ssh.NewClientConn(ours, "device", &ssh.ClientConfig{User: o.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
-		HostKeyCallback: ssh.FixedHostKey(d.host.PublicKey())})
+	line, err := sessionline.Handshake(ours, time.Minute, sessionline.Peer{Name: "device", Host: d.host.PublicKey(),
+		Login: o.Login, Pass: o.Signer, Recording: o.Record})
 	if err != nil {
 		return nil, errkind.New(errkind.Unavailable, "handshake").Because(err)
 	}
-	return &gateway.SessionLine{Conn: conn, Channels: chans, Requests: reqs}, nil
+	return line, nil
 }
 
 func (d *device) serve(c net.Conn, o gateway.Order) {

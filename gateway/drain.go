@@ -27,7 +27,7 @@ func (b *Broker) draining() *errkind.Error {
 func (b *Broker) Quiet(ctx context.Context, text string) {
 	b.refuseNew(ctx)
 	for _, s := range b.sessions() {
-		s.sink.Notice("drain", text)
+		s.notice("drain", text)
 	}
 }
 

@@ -13,9 +13,6 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// End ends the session on behalf of its technician.
-func (s *Session) End(text string) { s.cancel(ended(ByTechnician, text)) }
-
 // End ends a session on behalf of a person. Within a second no byte passes any more.
 func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	b.mu.Lock()
@@ -59,33 +56,51 @@ func (b *Broker) sessions() []*Session {
 	return out
 }
 
-// Revalidate decides every live session again, after anything changed that decisions rest on.
+// Revalidate decides every live session again, and each of its channels, after anything changed that decisions rest on.
 func (b *Broker) Revalidate(ctx context.Context) {
 	for _, s := range b.sessions() {
-		if e := b.recheck(ctx, s); e != nil {
-			s.cancel(e)
+		dev, why := b.stillFit(ctx, s)
+		if why != nil {
+			s.cancel(why)
+			continue
+		}
+		if dev == nil {
+			continue
+		}
+		snap, who, others := b.cfg.Rules.Snapshot(), b.asOfNow(ctx, s.ask.Person), b.LiveOn(s.ask.Device)-1
+		for _, c := range s.openChannels() {
+			if why := c.stillAllowed(snap, who, dev, others); why != nil {
+				s.endChannel(c, why)
+			}
 		}
 	}
 }
 
-// recheck gives the reason why a session may not go on, or nil. A database that does not answer is no reason: the
-// session was allowed, and Drain and the clock still end it.
-func (b *Broker) recheck(ctx context.Context, s *Session) *ending {
+// recheck gives the reason why a channel may not go on, or nil.
+func (b *Broker) recheck(ctx context.Context, c *Channel) *ending {
+	dev, why := b.stillFit(ctx, c.s)
+	if why != nil || dev == nil {
+		return why
+	}
+	return c.stillAllowed(b.cfg.Rules.Snapshot(), b.asOfNow(ctx, c.s.ask.Person), dev, b.LiveOn(c.s.ask.Device)-1)
+}
+
+// stillFit gives a session's device as it is now, or the reason why no session may go on there. A database that does not
+// answer is no reason, and then the device is nil: the session was allowed, and Drain and the clock still end it.
+func (b *Broker) stillFit(ctx context.Context, s *Session) (*store.Device, *ending) {
 	dev, err := b.cfg.Store.Device(ctx, s.ask.Device)
-	if err != nil {
+	switch {
+	case errkind.KindOf(err) == errkind.NotFound:
+		return nil, ended(ByLock, fmt.Sprintf("%s is no longer enrolled", s.ask.Device))
+	case err != nil:
 		b.cfg.Log.Error("a live session could not be decided again", slog.String("session", s.id.String()), slog.Any("error", err))
-		if errkind.KindOf(err) == errkind.NotFound {
-			return ended(ByLock, fmt.Sprintf("%s is no longer enrolled", s.ask.Device))
-		}
-		return nil
+		return nil, nil
+	case dev.FP != s.device.FP || dev.State == store.Revoked || dev.State == store.Locked || dev.State == store.Disputed:
+		return nil, ended(ByLock, fmt.Sprintf("%s is %s", s.ask.Device, dev.State))
+	case dev.Frozen:
+		return nil, ended(ByOwner, fmt.Sprintf("%s was frozen by its owner", s.ask.Device))
 	}
-	if dev.FP != s.device.FP || dev.State == store.Revoked || dev.State == store.Locked || dev.State == store.Disputed {
-		return ended(ByLock, fmt.Sprintf("%s is %s", s.ask.Device, dev.State))
-	}
-	if dev.Frozen {
-		return ended(ByOwner, fmt.Sprintf("%s was frozen by its owner", s.ask.Device))
-	}
-	return s.stillAllowed(b.cfg.Rules.Snapshot(), b.asOfNow(ctx, s.ask.Person), dev, b.LiveOn(s.ask.Device)-1)
+	return &dev, nil
 }
 
 // asOfNow is a person with the groups that their provider named last. When the database does not answer, they are as before.
@@ -100,16 +115,13 @@ func (b *Broker) asOfNow(ctx context.Context, who authz.Person) authz.Person {
 	return who
 }
 
-func (s *Session) stillAllowed(snap *authz.Snapshot, who authz.Person, dev store.Device, others int) *ending {
-	action, err := authz.ParseAction(s.action)
-	if err != nil {
-		return ended(ByWithdrawal, err.Error())
-	}
+func (c *Channel) stillAllowed(snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) *ending {
+	s := c.s
 	now := s.b.cfg.Now()
 	s.b.mu.Lock()
 	began := s.started
 	s.b.mu.Unlock()
-	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, dev), Action: action, Ticket: s.ask.Ticket,
+	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, *dev), Action: c.action, Ticket: s.ask.Ticket,
 		LiveSessions: others, Opened: began}, now)
 	if d.Allowed {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
@@ -13,7 +14,7 @@ import (
 // readEvents takes in what only the device knows: whether typed bytes were hidden, what ran, what was refused.
 func (s *Session) readEvents() {
 	for {
-		e, err := wire.ReadEvent(s.events)
+		e, err := s.events.Next()
 		if errors.Is(err, io.EOF) {
 			return
 		}
@@ -49,10 +50,68 @@ func (s *Session) take(e wire.Event) error {
 	case wire.EventSurvivors:
 		return s.rec.Note(recorder.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
 	case wire.EventRefused:
-		s.sink.Notice("refused", "the machine refused a request: "+told(e.Text, wire.MaxGrantText, "no reason was given"))
-		return s.rec.Note(recorder.Note{Kind: "refused", Text: e.Text})
+		return s.tellRefused(e)
 	case wire.EventNotice:
 		return s.rec.Note(recorder.Note{Kind: "device", Text: e.Text})
 	}
 	return nil
+}
+
+// tellRefused puts a refusal into the record and gives it to whoever waits for it. The device names the channel, which
+// says no more than who is told.
+func (s *Session) tellRefused(e wire.Event) error {
+	err := s.rec.Note(recorder.Note{Kind: "refused", Text: e.Text})
+	for _, c := range s.audience() {
+		if (e.Channel == 0 || e.Channel == c.n) && !c.early(e) {
+			c.noticeRefused(e)
+		}
+	}
+	return err
+}
+
+func (c *Channel) noticeRefused(e wire.Event) {
+	c.sink.Notice("refused", "the machine refused a request: "+told(e.Text, wire.MaxGrantText, "no reason was given"))
+}
+
+// maxEarly bounds what a device may say before a program has started.
+const maxEarly = 16
+
+// early keeps a refusal that comes before the program has started: it may be the reason why it does not.
+func (c *Channel) early(e wire.Event) bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.running {
+		return false
+	}
+	if len(c.refusals) < maxEarly {
+		c.refusals = append(c.refusals, e)
+	}
+	select {
+	case c.refused <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// began tells what the device refused meanwhile.
+func (c *Channel) began() {
+	c.s.mu.Lock()
+	c.running = true
+	early := c.refusals
+	c.s.mu.Unlock()
+	for _, e := range early {
+		c.noticeRefused(e)
+	}
+}
+
+// firstRefusal gives what the device refused first, once it has told; an empty event if it tells nothing in time.
+func (c *Channel) firstRefusal() wire.Event {
+	select {
+	case <-c.refused:
+	case <-time.After(ownClose):
+		return wire.Event{}
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.refusals[0]
 }

@@ -48,11 +48,11 @@ func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Sess
 		if !began {
 			row.State = store.Refused
 		}
-		if s.exited && s.exit.Signal == "" {
-			status := int(s.exit.Status)
+		if c := s.first; c.exited && c.exit.Signal == "" {
+			status := int(c.exit.Status)
 			row.ExitStatus = &status
 		}
-		row.ExitSignal = s.exit.Signal
+		row.ExitSignal = s.first.exit.Signal
 	}
 }
 

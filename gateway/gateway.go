@@ -5,9 +5,15 @@
 //
 // # The two walks
 //
-// A typed byte comes in through Session.Write: the recorder takes it, sealed, and says that it is durable; only then
-// it goes to the device. An output byte is read from the session line in Session.pump: the recorder takes it, says that it is
-// durable; only then the door's Sink sees it. There is no other path for either.
+// A typed byte comes in through Channel.Write and goes to the recorded door, package sessionline: the recorder takes it,
+// sealed, and says that it is durable; only then it goes to the device. An output byte is read from the session line in
+// Channel.pump: the recorder takes it, says that it is durable; only then the door's Sink sees it. There is no other path
+// for either.
+//
+// # Session and channels
+//
+// A session is one technician on one device as one login, under one pass. What runs in it are channels, each decided,
+// recorded, started and ended by itself. The session begins with its first channel and ends when none is left.
 //
 // # Ending
 //
@@ -30,11 +36,11 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 )
 
@@ -44,6 +50,7 @@ type Store interface {
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	AddDecided(ctx context.Context, s store.Session, d store.Decision, events ...store.AuditEvent) error
+	AddDecision(ctx context.Context, d store.Decision, events ...store.AuditEvent) error
 	Session(ctx context.Context, sid id.Session) (store.Session, error)
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
 	RunningSessions(ctx context.Context) ([]store.Session, error)
@@ -106,10 +113,8 @@ type Ask struct {
 	Person     authz.Person
 	Key        string // names the web session or API token, so that signing out ends what it opened
 	Device     id.Device
-	Login      string   // empty: the only one that may be opened
-	Argv       []string // a command; empty: a shell
-	PTY        *PTY
-	Env        []wire.Variable // LANG and LC_*, each at most once
+	Login      string            // empty: the only one that may be opened
+	Start      sessionline.Start // of the first channel
 	Purpose    string
 	Ticket     string
 	Front      string // browser, cli or ssh
@@ -117,13 +122,7 @@ type Ask struct {
 	ViaToken   string // id of the API token; empty: a person signed in
 }
 
-// PTY asks for a terminal.
-type PTY struct {
-	Term       string // empty: wire.DefaultTerm
-	Cols, Rows int
-}
-
-// Sink is a door's side of a session. It gets bytes only after they are durable. Output may block: the device then
+// Sink is a door's side of a channel. It gets bytes only after they are durable. Output may block: the device then
 // stops sending.
 type Sink interface {
 	Output(stream uint8, p []byte) error
@@ -133,7 +132,7 @@ type Sink interface {
 type asked struct {
 	ask    Ask
 	device store.Device
-	action string
+	action authz.Action
 	until  time.Time // of the answer, not of the session
 }
 

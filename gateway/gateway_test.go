@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -152,11 +153,11 @@ func (h *house) enrol(name, hall string, d *device) {
 
 // ask is the technician's, by API token.
 func (h *house) ask(device string, argv ...string) gateway.Ask {
-	return gateway.Ask{Evidence: signer.Evidence{APIToken: "spt_tech"}, Key: "t1", Device: id.Device(device), Login: "svc", Argv: argv, Front: "cli",
+	return gateway.Ask{Evidence: signer.Evidence{APIToken: "spt_tech"}, Key: "t1", Device: id.Device(device), Login: "svc", Start: sessionline.Start{Argv: argv}, Front: "cli",
 		Person: authz.Person{ID: id.Principal{Issuer: "https://idp.test", Subject: "tess"}, Name: "Tess", Groups: []string{"technicians"}, ViaToken: true}}
 }
 
-func (h *house) open(a gateway.Ask) (*gateway.Session, *screen) {
+func (h *house) open(a gateway.Ask) (*gateway.Channel, *screen) {
 	h.t.Helper()
 	row := must(h.Ask(context.Background(), a))(h.t)
 	out := &screen{}
@@ -413,10 +414,10 @@ func TestAMachineThatStartsNothingSaysWhy(t *testing.T) {
 		kind errkind.Kind
 		text string
 	}{
-		"broken":   {errkind.Unavailable, "press-1 did not start the exec as svc: the program did not start: no shell"},
-		"unwanted": {errkind.Denied, "press-1 did not start the exec as svc: its owner allows no shell"},
-		"wrong":    {errkind.Usage, "press-1 did not start the exec as svc: LANG is too long"},
-		"hostile":  {errkind.Denied, "press-1 did not start the exec as svc: no reason was given"},
+		"broken":   {errkind.Unavailable, "press-1 did not start the command as svc: the program did not start: no shell"},
+		"unwanted": {errkind.Denied, "press-1 did not start the command as svc: its owner allows no shell"},
+		"wrong":    {errkind.Usage, "press-1 did not start the command as svc: LANG is too long"},
+		"hostile":  {errkind.Denied, "press-1 did not start the command as svc: no reason was given"},
 	} {
 		row := must(h.Ask(context.Background(), h.ask("press-1", command)))(t)
 		_, err := h.Open(context.Background(), row.ID, &screen{})
@@ -432,30 +433,30 @@ func TestAMachineThatStartsNothingSaysWhy(t *testing.T) {
 func TestEveryWayToEndASession(t *testing.T) {
 	ctx := context.Background()
 	for name, c := range map[string]struct {
-		end  func(h *house, s *gateway.Session) error
+		end  func(h *house, s *gateway.Channel) error
 		want string
 	}{
-		"a person ends it":               {func(h *house, s *gateway.Session) error { return h.End(ctx, s.ID(), "Ola", "enough") }, "ended by Ola"},
-		"its sign-in ends":               {func(h *house, s *gateway.Session) error { h.EndAllOf("t1", "signed out"); return nil }, gateway.BySignOut},
-		"the technician closes the door": {func(h *house, s *gateway.Session) error { s.End("closed"); return nil }, gateway.ByTechnician},
-		"the line breaks":                {func(h *house, s *gateway.Session) error { h.dev.breakLines(); return nil }, gateway.ByDeviceLost},
-		"the gateway drains":             {func(h *house, s *gateway.Session) error { go h.Drain(ctx); return nil }, gateway.ByDrain},
-		"a label takes the right away": {func(h *house, s *gateway.Session) error {
+		"a person ends it":               {func(h *house, s *gateway.Channel) error { return h.End(ctx, s.ID(), "Ola", "enough") }, "ended by Ola"},
+		"its sign-in ends":               {func(h *house, s *gateway.Channel) error { h.EndAllOf("t1", "signed out"); return nil }, gateway.BySignOut},
+		"the technician closes the door": {func(h *house, s *gateway.Channel) error { s.End("closed"); return nil }, gateway.ByTechnician},
+		"the line breaks":                {func(h *house, s *gateway.Channel) error { h.dev.breakLines(); return nil }, gateway.ByDeviceLost},
+		"the gateway drains":             {func(h *house, s *gateway.Channel) error { go h.Drain(ctx); return nil }, gateway.ByDrain},
+		"a label takes the right away": {func(h *house, s *gateway.Channel) error {
 			_, err := h.db.ChangeDevice(ctx, wire.Fingerprint(h.dev.host.PublicKey()), func(d *store.Device) error { d.Labels["hall"] = "2"; return nil })
 			h.Revalidate(ctx)
 			return err
 		}, gateway.ByWithdrawal},
-		"the provider takes the group away": {func(h *house, s *gateway.Session) error {
+		"the provider takes the group away": {func(h *house, s *gateway.Channel) error {
 			err := h.db.PutPrincipal(ctx, store.Principal{ID: h.ask("press-1").Person.ID, Name: "Tess", Groups: []string{"others"}, SeenAt: time.Now()})
 			h.Revalidate(ctx)
 			return err
 		}, gateway.ByWithdrawal},
-		"the device is revoked": {func(h *house, s *gateway.Session) error {
+		"the device is revoked": {func(h *house, s *gateway.Channel) error {
 			_, err := h.db.ChangeDevice(ctx, wire.Fingerprint(h.dev.host.PublicKey()), func(d *store.Device) error { d.State = store.Revoked; return nil })
 			h.Revalidate(ctx)
 			return err
 		}, gateway.ByLock},
-		"the policy no longer gives it": {func(h *house, s *gateway.Session) error {
+		"the policy no longer gives it": {func(h *house, s *gateway.Channel) error {
 			_, err := h.signer.ApplyPolicy(ctx, h.admin, []signer.PolicyFile{{Name: "p.toml", Text: strings.Replace(policy, `devices = { hall = "1" }`, `devices = { hall = "2" }`, 1)}}, "test")
 			if err == nil {
 				err = h.rules.Load(ctx, h.signer)
@@ -562,8 +563,8 @@ func TestBadQuestionsAreAnsweredInWords(t *testing.T) {
 		"a login that climbs":         {func(a *gateway.Ask) { a.Login = "../svc" }, "login"},
 		"a login with a zero byte":    {func(a *gateway.Ask) { a.Login = "svc\x00" }, "login"},
 		"a login with a space":        {func(a *gateway.Ask) { a.Login = "s vc" }, "login"},
-		"a zero byte in the command":  {func(a *gateway.Ask) { a.Argv = []string{"echo", "a\x00b"} }, "zero byte"},
-		"a terminal of no size":       {func(a *gateway.Ask) { a.PTY = &gateway.PTY{} }, "1 to 500 columns"},
+		"a zero byte in the command":  {func(a *gateway.Ask) { a.Start.Argv = []string{"echo", "a\x00b"} }, "zero byte"},
+		"a terminal of no size":       {func(a *gateway.Ask) { a.Start.PTY = &sessionline.PTY{} }, "1 to 500 columns"},
 		"a reason with an escape":     {func(a *gateway.Ask) { a.Purpose = "x\x1b[2J" }, "control characters"},
 		"a reason that turns letters": {func(a *gateway.Ask) { a.Purpose = "a\u202eb" }, "control characters"},
 	} {

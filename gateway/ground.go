@@ -98,7 +98,7 @@ func (b *Broker) freeze() {
 	}
 	b.cfg.Log.Error("the database does not answer: input of all sessions waits", slog.Int("sessions", len(b.sessions())))
 	for _, s := range b.sessions() {
-		s.sink.Notice("frozen", "the gateway's database does not answer, so what you type waits")
+		s.notice("frozen", "the gateway's database does not answer, so what you type waits")
 	}
 }
 
@@ -110,7 +110,7 @@ func (b *Broker) thaw() {
 	close(*frozen)
 	b.cfg.Log.Warn("the database answers again")
 	for _, s := range b.sessions() {
-		s.sink.Notice("thawed", "the database answers again")
+		s.notice("thawed", "the database answers again")
 	}
 }
 

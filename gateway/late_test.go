@@ -23,15 +23,15 @@ func (c *closing) Append(ctx context.Context, r signer.AppendRequest) (signer.Ap
 
 // TestWhatIsTypedAfterTheEndDoesNotChangeIt: the program has ended with its status, and its recording is closed.
 func TestWhatIsTypedAfterTheEndDoesNotChangeIt(t *testing.T) {
-	for what, act := range map[string]func(*gateway.Session) error{
-		"a key":            func(s *gateway.Session) error { _, err := s.Write([]byte("x")); return err },
-		"the end of input": (*gateway.Session).CloseInput,
-		"a signal":         func(s *gateway.Session) error { return s.Signal("TERM") },
-		"an end":           func(s *gateway.Session) error { s.End("closed"); return nil },
+	for what, act := range map[string]func(*gateway.Channel) error{
+		"a key":            func(s *gateway.Channel) error { _, err := s.Write([]byte("x")); return err },
+		"the end of input": (*gateway.Channel).CloseInput,
+		"a signal":         func(s *gateway.Channel) error { return s.Signal("TERM") },
+		"an end":           func(s *gateway.Channel) error { s.End("closed"); return nil },
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := newHouse(t)
-			sign, live := &closing{Signer: h.signer}, make(chan *gateway.Session, 1)
+			sign, live := &closing{Signer: h.signer}, make(chan *gateway.Channel, 1)
 			sign.do = func() {
 				if err := act(<-live); err == nil && what != "an end" {
 					t.Errorf("%s was taken after the end", what)

@@ -8,12 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
 )
 
 // Reasons why sessions end, as they stand in rows, records and pages.
@@ -69,17 +65,11 @@ var warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
 // run carries the session from its prompt to its end.
 func (s *Session) run() {
 	watch := s.watch()
-	var all, output sync.WaitGroup
-	all.Go(s.readEvents)
-	all.Go(s.readRequests)
+	var all sync.WaitGroup
 	running, over := context.WithCancel(s.ctx)
 	all.Go(func() { s.announceProgress(running) })
-	output.Go(func() { s.carry(s.pump(s.ch, recorder.StreamOut)) })
-	output.Go(func() { s.carry(s.pump(s.ch.Stderr(), recorder.StreamErr)) })
-	finished := make(chan struct{})
-	go func() { output.Wait(); close(finished) }()
 	select {
-	case <-finished:
+	case <-s.empty:
 	case <-s.ctx.Done():
 		s.tellDevice()
 	case <-s.rec.Failed():
@@ -88,12 +78,10 @@ func (s *Session) run() {
 	}
 	watch()
 	over()
-	s.line.Conn.Close() // what has arrived on its channels can still be read
-	select {
-	case <-finished:
-	case <-time.After(stuckDoor): // a door that takes no more output does not hold up the end
-	}
+	s.line.Close() // what has arrived on its channels can still be read
+	<-s.empty
 	all.Wait()
+	<-s.listened
 	s.close()
 }
 
@@ -101,10 +89,8 @@ func (s *Session) run() {
 // first, it would only know that its line was lost.
 func (s *Session) tellDevice() {
 	s.b.cfg.Lines.End(s.device.FP, s.id, s.reason())
-	gone := make(chan struct{})
-	go func() { s.line.Conn.Wait(); close(gone) }()
 	select {
-	case <-gone:
+	case <-s.line.Gone():
 	case <-time.After(ownClose):
 	}
 }
@@ -115,13 +101,6 @@ const ownClose = 300 * time.Millisecond
 // stuckDoor is how long a session that has ended waits for a door to take the last output.
 const stuckDoor = 5 * time.Second
 
-// carry ends the session when a stream could not be recorded or shown.
-func (s *Session) carry(err error) {
-	if err != nil {
-		s.stop(err)
-	}
-}
-
 // watch arms the clock of the session: warnings, then the hard stop.
 func (s *Session) watch() (stop func()) {
 	left := s.until.Sub(s.b.cfg.Now())
@@ -131,7 +110,7 @@ func (s *Session) watch() (stop func()) {
 	for _, w := range warnings {
 		if left > w {
 			timers = append(timers, time.AfterFunc(left-w, func() {
-				s.sink.Notice("time", fmt.Sprintf("%d min left, until %s", int(w.Minutes()), s.until.UTC().Format("15:04 UTC")))
+				s.notice("time", fmt.Sprintf("%d min left, until %s", int(w.Minutes()), s.until.UTC().Format("15:04 UTC")))
 			}))
 		}
 	}
@@ -142,38 +121,11 @@ func (s *Session) watch() (stop func()) {
 	}
 }
 
-func (s *Session) readRequests() {
-	for r := range s.reqs {
-		switch r.Type {
-		case wire.TakenRequest:
-			s.taken.ask(r, r.WantReply, r.Payload)
-			continue
-		case "exit-status":
-			var m struct{ Status uint32 }
-			if ssh.Unmarshal(r.Payload, &m) == nil {
-				s.exit, s.exited = recorder.Exit{Ch: channel, Status: m.Status}, true
-			}
-		case "exit-signal":
-			var m struct {
-				Signal     string
-				CoreDumped bool
-				Message    string
-				Lang       string
-			}
-			if ssh.Unmarshal(r.Payload, &m) == nil {
-				s.exit, s.exited = recorder.Exit{Ch: channel, Signal: told(m.Signal, 32, "UNKNOWN")}, true
-			}
-		}
-		if r.WantReply {
-			r.Reply(false, nil)
-		}
-	}
-}
-
 // reason says why the session ended.
-func (s *Session) reason() string {
-	var e *ending
-	if errors.As(context.Cause(s.ctx), &e) {
+func (s *Session) reason() string { return reasonOf(context.Cause(s.ctx)) }
+
+func reasonOf(cause error) string {
+	if e, ok := errors.AsType[*ending](cause); ok {
 		return e.reason
 	}
 	return ByExit
@@ -181,27 +133,7 @@ func (s *Session) reason() string {
 
 // close ends record, log and row, in this order, whatever happened.
 func (s *Session) close() {
-	if s.exited {
-		if err := s.rec.Exit(s.exit); err != nil {
-			s.b.cfg.Log.Warn("the exit status is not in the record", slog.String("session", s.id.String()), slog.Any("error", err))
-		}
-	} else if s.ctx.Err() == nil {
-		s.cancel(ended(ByDeviceLost, fmt.Sprintf("the line to %s broke off", s.ask.Device)))
-	}
-	// Input that still waits fails once the recording is closed, which must not become the reason.
-	byItself := ended(ByExit, "the program has ended")
-	s.cancel(byItself)
 	s.finish(s.reason())
-	s.outcome.Reason = s.reason()
-	switch cause := context.Cause(s.ctx); {
-	case cause != byItself: // how a program dies that was ended is not its own status
-		s.sink.Notice("ended", cause.Error())
-	case s.exit.Signal != "":
-		s.outcome.Signal = s.exit.Signal
-	default:
-		status := int(s.exit.Status)
-		s.outcome.Status = &status
-	}
 	s.b.forget(s)
 }
 
@@ -214,7 +146,7 @@ func (s *Session) fail(err error) {
 		reason = e.reason
 	}
 	if s.line != nil {
-		s.line.Conn.Close()
+		s.line.Close()
 	}
 	s.b.cfg.Lines.End(s.device.FP, s.id, reason)
 	if s.rec != nil {

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 )
@@ -17,24 +18,18 @@ type Order struct {
 	Open    wire.Open // Ticket, Host and Status are filled in by the rendezvous
 	Login   string
 	Signer  ssh.Signer // presents the pass: its public key is the certificate, byte-equal to Open.Pass
+	Record  sessionline.Recording
 }
 
 // Lines is what the broker needs of the control lines. Package rendezvous implements it.
 type Lines interface {
 	// Open asks the device and waits until its supervisor has dialled back and proven the enrolled host key.
 	// A device that refuses gives an errkind.Denied whose text is the device's own clause; one that is away, Unavailable.
-	Open(ctx context.Context, o Order) (*SessionLine, error)
+	Open(ctx context.Context, o Order) (*sessionline.Line, error)
 	// Ack gives the size of the log that the device last accepted; 0 when it is not known.
 	Ack(device wire.Hash) uint64
 	// Met reports whether the device has had a control line since this process started.
 	Met(device wire.Hash) bool
 	// End tells the device to end a session now. It does not wait.
 	End(device wire.Hash, s id.Session, reason string)
-}
-
-// SessionLine is the SSH connection inside a session line. The gateway is the client.
-type SessionLine struct {
-	Conn     ssh.Conn
-	Channels <-chan ssh.NewChannel // the device may open none: refuse all
-	Requests <-chan *ssh.Request   // keepalives are answered, the rest refused
 }

@@ -24,8 +24,8 @@ import (
 const openTime = 30 * time.Second
 
 // Open redeems an answer of Ask: it makes the recording, has the session announced, and asks the device. Whatever fails
-// on the way is closed in the record and in the log with its reason.
-func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Session, error) {
+// on the way is closed in the record and in the log with its reason. It gives the first channel.
+func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel, error) {
 	s, err := b.take(sid, sink)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Session,
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel) // an end while opening
 	defer stop()
-	if err = b.stillMay(opening, s); err == nil {
+	if err = b.stillMay(opening, s.first); err == nil {
 		err = s.open(opening)
 	}
 	if err != nil {
@@ -45,14 +45,18 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Session,
 		s.fail(err)
 		return nil, err
 	}
+	s.mu.Lock()
+	s.live = true
+	s.mu.Unlock()
 	go s.run()
-	return s, nil
+	go s.first.run()
+	return s.first, nil
 }
 
-// stillMay refuses what was taken away since Ask: no session ran yet that it could have been taken from, and the signer decides by
-// the sign-in of then. From now on Revalidate sees to it.
-func (b *Broker) stillMay(ctx context.Context, s *Session) error {
-	if e := b.recheck(ctx, s); e != nil {
+// stillMay refuses what was taken away since it was decided: nothing ran yet that it could have been taken from, and the
+// signer decides by the sign-in of then. From now on Revalidate sees to it.
+func (b *Broker) stillMay(ctx context.Context, c *Channel) error {
+	if e := b.recheck(ctx, c); e != nil {
 		return e
 	}
 	return nil
@@ -78,8 +82,7 @@ func (b *Broker) take(sid id.Session, sink Sink) (*Session, error) {
 		return nil, errkind.New(errkind.Conflict, "this permission to open a session was used already or is older than 30 s").WithHint("Open the session again.")
 	}
 	delete(b.asked, sid) // what is too late is left to sweep, which says so in its row
-	s := &Session{b: b, id: sid, ask: a.ask, device: a.device, action: a.action, sink: sink, done: make(chan struct{}), started: b.cfg.Now()}
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s := b.newSession(sid, a, sink)
 	b.live[sid] = s
 	b.ended.Add(1)
 	return s, nil
@@ -130,8 +133,8 @@ func (s *Session) openRequest(key ssh.PublicKey) signer.OpenRequest {
 		Session:    s.id,
 		Device:     s.ask.Device,
 		Login:      s.ask.Login,
-		Argv:       s.ask.Argv,
-		Terminal:   s.ask.PTY != nil,
+		Argv:       s.ask.Start.Argv,
+		Terminal:   s.ask.Start.PTY != nil,
 		Reason:     s.ask.Purpose,
 		Ticket:     s.ask.Ticket,
 		Live:       s.b.LiveOn(s.ask.Device) - 1,
@@ -161,7 +164,7 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 		s.begun(p)
 		return nil
 	})
-	if err = errors.Join(noted(), err); err == nil && !slices.Equal(opened.Actions, []string{s.action}) {
+	if err = errors.Join(noted(), err); err == nil && !slices.Equal(opened.Actions, []string{s.first.action.String()}) {
 		err = errkind.New(errkind.Conflict, "what the policy allows changed while this session was being opened").
 			WithHint("Open the session again.")
 	}
@@ -215,7 +218,7 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 		return fmt.Errorf("host key of %s: %w", s.ask.Device, err)
 	}
 	stored := beside(func() error { return s.change(ctx, func(row *store.Session) { row.State = store.Dialled }) })
-	line, err := s.b.cfg.Lines.Open(ctx, Order{Session: s.id, Device: wire.Fingerprint(host), Login: s.ask.Login, Signer: pass,
+	line, err := s.b.cfg.Lines.Open(ctx, Order{Session: s.id, Device: wire.Fingerprint(host), Login: s.ask.Login, Signer: pass, Record: s.rec,
 		Open: wire.Open{T: wire.TypeOpen, Session: s.id, Pass: o.Pass, H0: s.rec.H0(), Leaf: o.Leaf, Nonce: o.Nonce, Body: o.Body, Index: o.Index,
 			Proof: o.Proof, Consistency: o.Consistency, Checkpoint: o.Checkpoint}})
 	if err != nil {
@@ -226,7 +229,7 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 		err = s.begin(ctx)
 	}
 	if err != nil {
-		line.Conn.Close()
+		line.Close()
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s took longer than %d s to start", s.ask.Device, openTime/time.Second)).
@@ -235,18 +238,19 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 	return err
 }
 
-// begin opens the channels on the session line, while the row learns that the session runs. A machine that does not answer holds up
-// neither an end nor the time that an opening has.
+// begin opens the device's events and the first channel on the session line, while the row learns that the session runs:
+// far away, each answer is worth not waiting for. A machine that does not answer holds up neither an end nor the time
+// that an opening has.
 func (s *Session) begin(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { s.line.Conn.Close() })()
-	go refuseChannels(s.line.Channels)
-	go ssh.DiscardRequests(s.line.Requests)
+	defer context.AfterFunc(ctx, s.line.Close)()
 	began := s.b.cfg.Now()
 	stored := beside(func() error {
 		return s.change(ctx, func(row *store.Session) { row.State, row.Started, row.Record = store.Live, began, store.RecordRunning })
 	})
-	err := errors.Join(s.openChannels(ctx), stored())
-	if err == nil {
+	listening := beside(s.listen)
+	line, err := s.line.Open(ctx, s.first.n, s.first.start)
+	err = s.first.opened(line, errors.Join(listening(), err))
+	if err = errors.Join(err, stored()); err == nil {
 		s.b.mu.Lock()
 		s.started = began
 		s.b.mu.Unlock()
@@ -254,11 +258,13 @@ func (s *Session) begin(ctx context.Context) error {
 	return err
 }
 
-// refuseChannels: a device has nothing to open at a gateway.
-func refuseChannels(in <-chan ssh.NewChannel) {
-	for c := range in {
-		c.Reject(ssh.Prohibited, "the gateway accepts no channels")
+// listen opens the device's events and reads them from now on.
+func (s *Session) listen() (err error) {
+	if s.events, err = s.line.OpenEvents(); err != nil {
+		return err
 	}
+	go func() { s.readEvents(); close(s.listened) }()
+	return nil
 }
 
 // change edits the session's row.

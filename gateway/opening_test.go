@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
@@ -25,21 +26,21 @@ type starter struct {
 	mute    bool   // it takes the start and never answers
 }
 
-func (s *starter) Open(_ context.Context, o gateway.Order) (*gateway.SessionLine, error) {
+func (s *starter) Open(_ context.Context, o gateway.Order) (*sessionline.Line, error) {
 	ours, theirs, err := connected()
 	if err != nil {
 		return nil, err
 	}
 	go s.take(theirs)
-	conn, chans, reqs, err := ssh.NewClientConn(ours, "device", &ssh.ClientConfig{User: o.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
-		HostKeyCallback: ssh.FixedHostKey(s.host.PublicKey())})
+	line, err := sessionline.Handshake(ours, time.Minute, sessionline.Peer{Name: "device", Host: s.host.PublicKey(),
+		Login: o.Login, Pass: o.Signer, Recording: o.Record})
 	if err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
 	if s.dialled != nil {
 		s.dialled()
 	}
-	return &gateway.SessionLine{Conn: conn, Channels: chans, Requests: reqs}, nil
+	return line, nil
 }
 
 func (s *starter) take(c net.Conn) {

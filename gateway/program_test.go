@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/programtest"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -20,19 +21,20 @@ func TestTheGatewayStartsAProgramByTheActionOfTheTable(t *testing.T) {
 		if p == nil {
 			t.Fatalf("%s: %v\n%s", c.Name, problems, text)
 		}
-		a := Ask{Device: "press-1", Login: c.Program.Login, Argv: c.Program.Argv,
+		a := Ask{Device: "press-1", Login: c.Program.Login, Start: sessionline.Start{Argv: c.Program.Argv},
 			Person: authz.Person{Name: "Tess", Groups: []string{"technicians"}}}
 		if c.Program.Terminal {
-			a.PTY = &PTY{Term: "xterm", Cols: 80, Rows: 24}
+			a.Start.PTY = &sessionline.PTY{Term: "xterm", Cols: 80, Rows: 24}
 		}
 		action, d, refusal := b.decide(authz.NewSnapshot(p, nil), &a, dev, true, now)
-		if !d.Allowed {
-			action = ""
+		got := ""
+		if d.Allowed {
+			got = action.String()
 		}
-		if action != c.Want || (refusal == nil) != (c.Want != "") {
-			t.Errorf("%s: got %q (%v), want %q", c.Name, action, refusal, c.Want)
+		if got != c.Want || (refusal == nil) != (c.Want != "") {
+			t.Errorf("%s: got %q (%v), want %q", c.Name, got, refusal, c.Want)
 		}
-		if line := shellQuote(c.Program.Argv); line != c.Line {
+		if line := sessionline.Quote(c.Program.Argv); line != c.Line {
 			t.Errorf("%s: the device is sent %q, want %q", c.Name, line, c.Line)
 		}
 	}

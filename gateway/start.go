@@ -1,61 +1,55 @@
 package gateway
 
 import (
-	"cmp"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// checkShapes refuses a terminal type or an environment that no device takes, in words.
-func checkShapes(a *Ask) error {
-	if a.PTY != nil {
-		if err := wire.CheckTerm(a.PTY.term()); err != nil {
+// What to do about what a machine, or the size of a terminal, does not allow.
+const (
+	askOwner  = "The pass or the rules of the machine's owner do not allow it; ask them."
+	fitWindow = "Make the window smaller, or work without a terminal: `sallyport shell -T`."
+	// askPlainly answers a device that takes less than this gateway: its agent may be older or newer.
+	askPlainly = "Set TERM=" + wire.DefaultTerm + " and LANG=" + wire.DefaultLocale + ", without LC_*, and try again."
+)
+
+var errSize = errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
+
+// checkStart refuses, in words, what no device takes: a command, a terminal or an environment of the wrong shape.
+func checkStart(s *sessionline.Start) error {
+	if err := checkCommand(s.Argv); err != nil {
+		return err
+	}
+	if p := s.PTY; p != nil {
+		if !sessionline.Fits(p.Cols, p.Rows) {
+			return errSize
+		}
+		if err := wire.CheckTerm(p.Type()); err != nil {
 			return errkind.New(errkind.Usage, err.Error()).WithHint("Set TERM=" + wire.DefaultTerm + " and ask again.")
 		}
 	}
-	if !utf8.ValidString(strings.Join(a.Argv, " ")) {
-		return errkind.New(errkind.Usage, "the command is not UTF-8, so the record could not hold it as it is").
-			WithHint("Give the command what is not text on its standard input.")
-	}
-	if err := wire.CheckLocale(a.Env); err != nil {
+	if err := wire.CheckLocale(s.Env); err != nil {
 		return errkind.New(errkind.Usage, err.Error()).
 			WithHint("Set LANG=" + wire.DefaultLocale + ", unset what is not listed, and ask again.")
 	}
 	return nil
 }
 
-func (p *PTY) term() string { return cmp.Or(p.Term, wire.DefaultTerm) }
+// maxCommand bounds a command line, in bytes.
+const maxCommand = 32 << 10
 
-// recordStart puts into the record what the gateway is about to ask of the device. It is durable before any of it
-// leaves, and it is the gateway's own knowledge: what the device says that it started comes beside it.
-func (s *Session) recordStart() error {
-	var cols, rows uint16
-	if p := s.ask.PTY; p != nil {
-		cols, rows = uint16(p.Cols), uint16(p.Rows)
+func checkCommand(argv []string) error {
+	const hint = "Give the command what is long, or not text, on its standard input."
+	all := strings.Join(argv, " ")
+	switch {
+	case strings.Contains(all, "\x00") || len(sessionline.Quote(argv)) > maxCommand:
+		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB").WithHint(hint)
+	case !utf8.ValidString(all):
+		return errkind.New(errkind.Usage, "the command is not UTF-8, so the record could not hold it as it is").WithHint(hint)
 	}
-	return s.rec.Start(channel, cols, rows, s.startText())
-}
-
-// startText is one line. All before the command has a strict shape, and the command comes last, so that nothing in it
-// can be taken for anything else.
-func (s *Session) startText() string {
-	parts := []string{fmt.Sprintf("channel %d as %s", channel, s.ask.Login), "no terminal", "no environment", "a shell"}
-	if p := s.ask.PTY; p != nil {
-		parts[1] = fmt.Sprintf("terminal %s, %d columns, %d rows", p.term(), p.Cols, p.Rows)
-	}
-	if len(s.ask.Env) > 0 {
-		env := make([]string, len(s.ask.Env))
-		for i, v := range s.ask.Env {
-			env[i] = v.String()
-		}
-		parts[2] = strings.Join(env, " ")
-	}
-	if len(s.ask.Argv) > 0 {
-		parts[3] = "command: " + shellQuote(s.ask.Argv)
-	}
-	return strings.Join(parts, "; ")
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -74,22 +75,24 @@ func TestWhatADeviceIsAskedIsInTheRecordBeforeItLeaves(t *testing.T) {
 		start string
 	}{
 		"a shell in a terminal": {
-			func(a *gateway.Ask) { a.PTY, a.Env = &gateway.PTY{Term: "tmux-256color", Cols: 90, Rows: 33}, locale },
+			func(a *gateway.Ask) {
+				a.Start.PTY, a.Start.Env = &sessionline.PTY{Term: "tmux-256color", Cols: 90, Rows: 33}, locale
+			},
 			[]string{"env LANG=C.UTF-8", "env LC_TIME=de_DE.UTF-8", "pty-req tmux-256color 90 33", "shell"},
 			"terminal tmux-256color, 90 columns, 33 rows; LANG=C.UTF-8 LC_TIME=de_DE.UTF-8; a shell",
 		},
 		"a terminal of no named type": {
-			func(a *gateway.Ask) { a.PTY = &gateway.PTY{Cols: 80, Rows: 24} },
+			func(a *gateway.Ask) { a.Start.PTY = &sessionline.PTY{Cols: 80, Rows: 24} },
 			[]string{"pty-req xterm-256color 80 24", "shell"},
 			"terminal xterm-256color, 80 columns, 24 rows; no environment; a shell",
 		},
 		"a command": {
-			func(a *gateway.Ask) { a.Argv, a.Env = []string{"wait", "a b"}, locale[:1] },
+			func(a *gateway.Ask) { a.Start.Argv, a.Start.Env = []string{"wait", "a b"}, locale[:1] },
 			[]string{"env LANG=C.UTF-8", "exec wait 'a b'"},
 			"no terminal; LANG=C.UTF-8; command: wait 'a b'",
 		},
 		"a long command": {
-			func(a *gateway.Ask) { a.Argv = []string{"wait", strings.Repeat("x", 31<<10)} },
+			func(a *gateway.Ask) { a.Start.Argv = []string{"wait", strings.Repeat("x", 31<<10)} },
 			[]string{"exec wait " + strings.Repeat("x", 31<<10)},
 			"no terminal; no environment; command: wait " + strings.Repeat("x", 31<<10),
 		},
@@ -124,9 +127,9 @@ func TestWhatADeviceIsAskedIsInTheRecordBeforeItLeaves(t *testing.T) {
 
 func TestATerminalOrEnvironmentOfAnotherShapeIsRefusedInWords(t *testing.T) {
 	h := newHouse(t)
-	env := func(v ...wire.Variable) func(*gateway.Ask) { return func(a *gateway.Ask) { a.Env = v } }
+	env := func(v ...wire.Variable) func(*gateway.Ask) { return func(a *gateway.Ask) { a.Start.Env = v } }
 	term := func(s string) func(*gateway.Ask) {
-		return func(a *gateway.Ask) { a.PTY = &gateway.PTY{Term: s, Cols: 80, Rows: 24} }
+		return func(a *gateway.Ask) { a.Start.PTY = &sessionline.PTY{Term: s, Cols: 80, Rows: 24} }
 	}
 	category := wire.Variable{Name: "LC_ALL", Value: "C"}
 	for name, c := range map[string]struct {
@@ -141,7 +144,7 @@ func TestATerminalOrEnvironmentOfAnotherShapeIsRefusedInWords(t *testing.T) {
 		"an empty category":            {env(wire.Variable{Name: "LC_ALL"}), "LC_ALL has"},
 		"a library":                    {env(wire.Variable{Name: "LD_PRELOAD", Value: "x"}), "has only LANG, LC_ALL"},
 		"a category twice":             {env(category, category), "twice"},
-		"a command that is not text":   {func(a *gateway.Ask) { a.Argv = []string{"\xc3", "\xa9"} }, "not UTF-8"},
+		"a command that is not text":   {func(a *gateway.Ask) { a.Start.Argv = []string{"\xc3", "\xa9"} }, "not UTF-8"},
 	} {
 		for _, device := range []string{"press-1", "press-2"} { // one that the policy allows, one that it does not
 			a := h.ask(device)

@@ -23,7 +23,7 @@ var (
 	_ api.Signer       = signer.Signer(nil)
 	_ api.Auditor      = (*audit.Log)(nil)
 	_ records.Log      = signer.Signer(nil)
-	_ terminal.Session = (*gateway.Session)(nil)
+	_ terminal.Channel = (*gateway.Channel)(nil)
 
 	_ interface{ Register(login.Mux) } = (*login.Service)(nil)
 )

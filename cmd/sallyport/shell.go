@@ -66,8 +66,8 @@ func (c *shellCmd) Run(a *app) error {
 func (c *shellCmd) open(a *app, cl *client.Client) error {
 	local := localTerminal(a)
 	pty := c.TTY || len(c.Argv) == 0 && local != nil && !c.NoTTY
-	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Argv: c.Argv, PTY: pty, Purpose: string(c.Reason),
-		Ticket: c.Ticket, Front: "cli"}
+	ask := apitype.SessionNew{Device: c.Device, Login: c.Login, Program: apitype.Program{Argv: c.Argv, PTY: pty},
+		Purpose: string(c.Reason), Ticket: c.Ticket, Front: "cli"}
 	if pty {
 		ask.Cols, ask.Rows = local.size()
 	}

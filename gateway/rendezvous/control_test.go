@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -56,12 +55,12 @@ func TestADeviceEnrolsWaitsIsAdmittedAndOpens(t *testing.T) {
 	if got.err != nil {
 		t.Fatal(got.err)
 	}
-	ch, _, err := got.line.Conn.OpenChannel("session", nil)
+	events, err := got.line.OpenEvents()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := io.ReadAll(ch); string(text) != "hello from press" {
-		t.Errorf("got %q", text)
+	if e, err := events.Next(); err != nil || e.Text != "hello from press" {
+		t.Errorf("got %+v, %v", e, err)
 	}
 	if n := h.Metrics(); n.Sessions != 1 || n.Connected != 1 || n.Opening != 0 || n.Enrolled != 1 {
 		t.Errorf("got %+v", n)

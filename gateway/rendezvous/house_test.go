@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/id"
@@ -384,7 +385,7 @@ func (h *house) order(m *machine) gateway.Order {
 }
 
 type opened struct {
-	line *gateway.SessionLine
+	line *sessionline.Line
 	err  error
 }
 
@@ -394,14 +395,6 @@ func (h *house) opening(o gateway.Order) <-chan opened {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*bound)
 		defer cancel()
 		l, err := h.Open(ctx, o)
-		if l != nil {
-			go ssh.DiscardRequests(l.Requests)
-			go func() {
-				for c := range l.Channels {
-					c.Reject(ssh.Prohibited, "")
-				}
-			}()
-		}
 		out <- opened{l, err}
 	}()
 	return out
@@ -436,7 +429,7 @@ func (m *machine) dialBack(o wire.Open, host ssh.Signer) (*ssh.ServerConn, error
 		for c := range chans {
 			if ch, creqs, err := c.Accept(); err == nil {
 				go ssh.DiscardRequests(creqs)
-				ch.Write([]byte("hello from " + strings.ToLower(string(m.name))))
+				wire.WriteEvent(ch, wire.Event{Kind: wire.EventNotice, Text: "hello from " + strings.ToLower(string(m.name))})
 				ch.Close()
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -33,9 +34,7 @@ type call struct {
 	r      *Registry
 	sid    id.Session
 	line   *line
-	host   ssh.PublicKey // what the session line must prove
-	login  string
-	pass   ssh.Signer
+	peer   sessionline.Peer // what the session line must prove, and what it is shown
 	ticket [sha256.Size]byte
 	end    chan outcome  // one
 	heard  chan struct{} // closed when the device has decided, or the call is settled
@@ -49,12 +48,12 @@ type call struct {
 }
 
 type outcome struct {
-	line *gateway.SessionLine
+	line *sessionline.Line
 	err  error
 }
 
 // Open implements gateway.Lines.
-func (r *Registry) Open(ctx context.Context, o gateway.Order) (*gateway.SessionLine, error) {
+func (r *Registry) Open(ctx context.Context, o gateway.Order) (*sessionline.Line, error) {
 	row, l, err := r.fit(ctx, o.Device)
 	if err != nil {
 		return nil, err
@@ -70,7 +69,8 @@ func (r *Registry) Open(ctx context.Context, o gateway.Order) (*gateway.SessionL
 	var ticket [32]byte
 	rand.Read(ticket[:])
 	msg.T, msg.Session, msg.Ticket, msg.Host = wire.TypeOpen, o.Session, ticket[:], r.cfg.Host
-	c := &call{r: r, sid: o.Session, line: l, host: host, login: o.Login, pass: o.Signer, ticket: sha256.Sum256(ticket[:]), end: make(chan outcome, 1), heard: make(chan struct{})}
+	c := &call{r: r, sid: o.Session, line: l, peer: sessionline.Peer{Name: string(row.Name), Host: host, Login: o.Login, Pass: o.Signer, Recording: o.Record},
+		ticket: sha256.Sum256(ticket[:]), end: make(chan outcome, 1), heard: make(chan struct{})}
 	if err := r.await(c); err != nil {
 		return nil, err
 	}

@@ -4,15 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
-	"sync/atomic"
-	"time"
 
-	"golang.org/x/crypto/ssh"
-
-	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -80,7 +75,7 @@ func (r *Registry) present(h http.Header, addr netip.Addr) (*call, bool) {
 
 // sessionLine is an SSH connection that a device dialled.
 type sessionLine struct {
-	conn ssh.Conn
+	line *sessionline.Line
 	ws   *wire.WS
 }
 
@@ -93,25 +88,21 @@ func (r *Registry) meet(ws *wire.WS, c *call) {
 	defer r.lines.Done()
 	stop := context.AfterFunc(r.ctx, func() { ws.Close() })
 	defer stop()
-	s := &heardConn{Conn: ws.Stream()}
-	s.SetDeadline(time.Now().Add(r.handshake))
-	conn, chans, reqs, err := ssh.NewClientConn(s, string(c.line.name), clientConfig(c))
+	line, err := sessionline.Handshake(ws.Stream(), r.handshake, c.peer)
 	if err != nil {
 		r.count.ticketsFailed.Add(1)
 		r.cfg.Log.Warn("a session line did not prove the device", slog.String("session", c.sid.String()), slog.String("addr", ws.RemoteAddr().String()), slog.Any("error", err))
 		ws.Close()
 		return
 	}
-	s.SetDeadline(time.Time{})
-	sl := &sessionLine{conn: conn, ws: ws}
-	if !r.hand(c, sl, outcome{line: &gateway.SessionLine{Conn: conn, Channels: chans, Requests: reqs}}) {
+	sl := &sessionLine{line: line, ws: ws}
+	if !r.hand(c, sl, outcome{line: line}) {
 		ws.Close()
-		go ssh.DiscardRequests(reqs)
-		conn.Wait()
+		<-line.Gone()
 		return
 	}
 	r.count.sessions.Add(1)
-	r.keep(conn, s)
+	line.Keep(r.keepAlive)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if d := r.devices[c.line.fp]; d != nil {
@@ -134,61 +125,4 @@ func (r *Registry) hand(c *call, sl *sessionLine, out outcome) bool {
 	}
 	d.sessions[sl] = struct{}{}
 	return true
-}
-
-// clientConfig pins everything: one host key, one login, one pass, two key exchanges, two ciphers. The host key is checked before
-// the pass is shown, so a stranger does not even see it.
-func clientConfig(c *call) *ssh.ClientConfig {
-	return &ssh.ClientConfig{
-		Config: ssh.Config{
-			KeyExchanges: []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519},
-			Ciphers:      []string{ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305},
-		},
-		User: c.login, Auth: []ssh.AuthMethod{ssh.PublicKeys(c.pass)},
-		HostKeyCallback: ssh.FixedHostKey(c.host), HostKeyAlgorithms: []string{c.host.Type()},
-		ClientVersion: "SSH-2.0-sallyport",
-	}
-}
-
-// heardConn notes when something was last read.
-type heardConn struct {
-	net.Conn
-	last atomic.Int64 // Unix nanoseconds
-}
-
-func (h *heardConn) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	if n > 0 {
-		h.last.Store(time.Now().UnixNano())
-	}
-	return n, err
-}
-
-// keep holds the line until it ends: after ten seconds of silence it asks for an answer, and after three times that long
-// without one the line is lost. One request is on its way at a time, since the transport below loses none.
-func (r *Registry) keep(conn ssh.Conn, s *heardConn) {
-	ended := make(chan struct{})
-	go func() { conn.Wait(); close(ended) }()
-	tick := time.NewTicker(r.keepAlive)
-	defer tick.Stop()
-	var answered chan struct{}
-	for {
-		select {
-		case <-ended:
-			return
-		case <-answered:
-			answered = nil
-		case <-tick.C:
-			silent := time.Since(time.Unix(0, s.last.Load()))
-			if silent >= (1+missed)*r.keepAlive {
-				s.Close()
-				<-ended
-				return
-			}
-			if silent >= r.keepAlive && answered == nil {
-				answered = make(chan struct{})
-				go func() { conn.SendRequest("keepalive@sallyport", true, nil); close(answered) }()
-			}
-		}
-	}
 }

@@ -141,7 +141,7 @@ func TestASessionLineThatFallsSilentIsLost(t *testing.T) {
 		t.Fatal(got.err)
 	}
 	gone := make(chan struct{})
-	go func() { got.line.Conn.Wait(); close(gone) }()
+	go func() { <-got.line.Gone(); close(gone) }()
 	select {
 	case <-gone:
 		t.Fatal("a line whose keepalives are answered ended")

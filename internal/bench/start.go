@@ -74,7 +74,8 @@ func openShellOn(c *client.Client, device string) (*shell, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	began := time.Now()
-	ticket, err := c.Open(ctx, apitype.SessionNew{Device: device, PTY: true, Cols: 120, Rows: 40, Term: "xterm", Front: "cli"})
+	ticket, err := c.Open(ctx, apitype.SessionNew{Device: device, Front: "cli",
+		Program: apitype.Program{PTY: true, Cols: 120, Rows: 40, Term: "xterm"}})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func TestABrowsersTerminalThroughTheProxies(t *testing.T) {
 				}
 			})
 			mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-				ticket, err := tickets.Issue("k", id.Session{1}) // here, as it is good for ten seconds only
+				ticket, err := tickets.Issue("k", id.Session{1}, 1) // here, as it is good for ten seconds only
 				if err != nil {
 					t.Error(err)
 				}

@@ -221,11 +221,15 @@ func (e *echo) Wait() gateway.Outcome { return <-e.over }
 
 type echoes struct{}
 
-func (echoes) Open(_ context.Context, sid id.Session, sink gateway.Sink) (terminal.Session, error) {
+func (echoes) Open(_ context.Context, sid id.Session, sink gateway.Sink) (terminal.Channel, error) {
 	if sid == (id.Session{9}) {
 		return nil, errkind.New(errkind.Denied, "the machine refused").WithHint("Ask its owner.")
 	}
 	return &echo{sink: sink, sid: sid, over: make(chan gateway.Outcome, 1)}, nil
+}
+
+func (e echoes) OpenChannel(ctx context.Context, sid id.Session, _ uint32, sink gateway.Sink) (terminal.Channel, error) {
+	return e.Open(ctx, sid, sink)
 }
 
 func TestATerminalCarriesEveryByteAndKeepsTheStreamsApart(t *testing.T) {
@@ -243,7 +247,7 @@ func TestATerminalCarriesEveryByteAndKeepsTheStreamsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	connect := func(sid id.Session) (*Terminal, error) {
-		ticket, err := tickets.Issue("Bearer b", sid)
+		ticket, err := tickets.Issue("Bearer b", sid, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func TestKeepalivesOutlastTheTimeoutOfAProxy(t *testing.T) {
 				cl, tickets := behind(t, kind, c.ping)
 				// A first request over HTTP/2 must not change how the terminal connects.
 				cl.Get(t.Context(), "/over/http/2", nil, nil)
-				ticket, err := tickets.Issue("Bearer b", id.Session{1})
+				ticket, err := tickets.Issue("Bearer b", id.Session{1}, 1)
 				if err != nil {
 					t.Fatal(err)
 				}

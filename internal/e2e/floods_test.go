@@ -50,9 +50,9 @@ func stall(t *testing.T, c *client.Client) {
 	var last error
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		ticket, err := c.Open(t.Context(), apitype.SessionNew{
-			Device: "press-1",
-			Argv:   []string{"cat", "/dev/urandom"},
-			Front:  "cli",
+			Device:  "press-1",
+			Program: apitype.Program{Argv: []string{"cat", "/dev/urandom"}},
+			Front:   "cli",
 		})
 		if err == nil {
 			var term *client.Terminal

@@ -216,7 +216,7 @@ type timedBroker struct {
 	m *meters
 }
 
-func (b timedBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (terminal.Session, error) {
+func (b timedBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (terminal.Channel, error) {
 	began := time.Now()
 	s, err := b.Broker.Open(ctx, sid, sink)
 	if err == nil {

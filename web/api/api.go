@@ -55,6 +55,7 @@ type Rules interface {
 // Broker decides on sessions and ends them. *gateway.Broker is one.
 type Broker interface {
 	Ask(ctx context.Context, a gateway.Ask) (store.Session, error)
+	AskChannel(ctx context.Context, a gateway.ChannelAsk) (uint32, error)
 	End(ctx context.Context, sid id.Session, by, why string) error
 	EndAllOf(key, why string)
 	Revalidate(ctx context.Context)
@@ -63,7 +64,7 @@ type Broker interface {
 
 // Tickets gives permissions to connect the terminal socket.
 type Tickets interface {
-	Issue(key string, session id.Session) (string, error)
+	Issue(key string, session id.Session, channel uint32) (string, error)
 }
 
 // Store is what the API reads, and the few rows it writes.

@@ -249,7 +249,7 @@ func TestATicketIsForTheCallersOwnKey(t *testing.T) {
 	if got.Ticket != "ticket of "+people["tech-token"].Key || got.Socket != apitype.TerminalPath || len(got.Notice) == 0 {
 		t.Errorf("got %+v, want a ticket for the token's key and the notice", got)
 	}
-	if ask.ViaToken != "t1" || ask.Evidence != people["tech-token"].Evidence || ask.Front != "cli" || ask.ClientAddr.String() != "192.0.2.7" || ask.PTY != nil {
+	if ask.ViaToken != "t1" || ask.Evidence != people["tech-token"].Evidence || ask.Front != "cli" || ask.ClientAddr.String() != "192.0.2.7" || ask.Start.PTY != nil {
 		t.Errorf("the broker was asked %+v", ask)
 	}
 }

@@ -145,7 +145,7 @@ func (w *world) call(as, method, path, body string) *httptest.ResponseRecorder {
 
 type fakeTickets struct{}
 
-func (fakeTickets) Issue(key string, s id.Session) (string, error) { return "ticket of " + key, nil }
+func (fakeTickets) Issue(key string, _ id.Session, _ uint32) (string, error) { return "ticket of " + key, nil }
 
 type fakeBroker struct {
 	asked       []gateway.Ask
@@ -158,6 +158,9 @@ type fakeBroker struct {
 func (b *fakeBroker) Ask(_ context.Context, a gateway.Ask) (store.Session, error) {
 	b.asked = append(b.asked, a)
 	return store.Session{ID: id.Session{1}, Login: "svc", Rule: "A1"}, b.refuse
+}
+func (b *fakeBroker) AskChannel(context.Context, gateway.ChannelAsk) (uint32, error) {
+	return 2, b.refuse
 }
 func (b *fakeBroker) End(_ context.Context, s id.Session, by, why string) error {
 	b.ended = append(b.ended, by)

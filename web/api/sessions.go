@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -30,6 +31,9 @@ func (a *API) registerSessions() {
 		Summary: "Ask for a session", Description: "The answer's ticket is the first message on the terminal socket: single use, 10 s."}, a.openSession)
 	handle(a, huma.Operation{OperationID: "get-session", Method: http.MethodGet, Path: "/api/v1/sessions/{id}", Tags: []string{"sessions"},
 		Summary: "One session"}, a.getSession)
+	handle(a, huma.Operation{OperationID: "open-channel", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/channels", Tags: []string{"sessions"},
+		Summary: "Ask for one more channel in a running session", Description: "By the sign-in or token that opened the session, within its grant. " +
+			"The answer's ticket is the first message on another terminal socket."}, a.openChannel)
 	handle(a, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/end", Tags: []string{"sessions"},
 		DefaultStatus: http.StatusNoContent, Summary: "End a session now", Description: "One's own, or with the duty approve or administer."}, a.endSession)
 }
@@ -166,30 +170,59 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 	if err := who.mayOpen(); err != nil {
 		return nil, err
 	}
-	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login, Argv: in.Body.Argv,
-		Env: environment(in.Body), Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front),
+	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login,
+		Start: start(&in.Body.Program), Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front),
 		ClientAddr: who.Person.Address, ViaToken: who.Token}
-	if in.Body.PTY {
-		ask.PTY = &gateway.PTY{Term: in.Body.Term, Cols: orInt(in.Body.Cols, 80), Rows: orInt(in.Body.Rows, 24)}
-	}
 	s, err := a.cfg.Broker.Ask(ctx, ask)
 	if err != nil {
 		return nil, a.refused(ctx, who, in.Body, err)
 	}
-	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID)
+	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID, 1)
 	if err != nil {
 		return nil, err
 	}
 	return body(apitype.SessionTicket{Session: s.ID, Ticket: ticket, Socket: apitype.TerminalPath, Login: s.Login, Rule: s.Rule, Until: when(s.Until), Notice: list(a.cfg.Site.Notice)})
 }
 
-// environment gives the variables that are asked for, in an order that does not change from one time to the next.
-func environment(in apitype.SessionNew) (env []wire.Variable) {
-	if in.Lang != "" {
-		env = append(env, wire.Variable{Name: "LANG", Value: in.Lang})
+// openChannel asks for one more program in a session that the same sign-in or token has opened.
+func (a *API) openChannel(ctx context.Context, who *Asker, in *struct {
+	SessionID
+	Body apitype.Program
+}) (*answer[apitype.ChannelTicket], error) {
+	if err := who.mayOpen(); err != nil {
+		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(in.Locale)) {
-		env = append(env, wire.Variable{Name: name, Value: in.Locale[name]})
+	s, err := a.find(ctx, who, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.cfg.Broker.AskChannel(ctx, gateway.ChannelAsk{Session: s.ID, Person: who.Person, Key: who.Key, Start: start(&in.Body)})
+	if err != nil {
+		return nil, err
+	}
+	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID, n)
+	if err != nil {
+		return nil, err
+	}
+	return body(apitype.ChannelTicket{Session: s.ID, Channel: n, Ticket: ticket, Socket: apitype.TerminalPath})
+}
+
+// start is what a channel is to start.
+func start(p *apitype.Program) sessionline.Start {
+	s := sessionline.Start{Argv: p.Argv, Env: environment(p)}
+	if p.PTY {
+		s.PTY = &sessionline.PTY{Term: p.Term, Cols: orInt(p.Cols, 80), Rows: orInt(p.Rows, 24)}
+	}
+	return s
+}
+
+// environment gives the variables that are asked for, in an order that does not change from one time to the next.
+func environment(p *apitype.Program) (env []wire.Variable) {
+	if p.Lang != "" {
+		env = append(env, wire.Variable{Name: "LANG", Value: p.Lang})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Locale)) {
+		env = append(env, wire.Variable{Name: name, Value: p.Locale[name]})
 	}
 	return env
 }

@@ -49,19 +49,32 @@ type SessionPage struct {
 
 // SessionNew asks for a session. The answer's ticket is the first message on the terminal socket, single use, 10 s.
 type SessionNew struct {
-	Device  string   `json:"device"`
-	Login   string   `json:"login,omitempty" doc:"empty: the only login that may be opened"`
-	Argv    []string `json:"argv,omitempty" doc:"a command; empty: a shell"`
-	PTY     bool     `json:"pty,omitempty"`
-	Cols    int      `json:"cols,omitempty" minimum:"0" maximum:"500"`
-	Rows    int      `json:"rows,omitempty" minimum:"0" maximum:"300"`
-	Term    string   `json:"term,omitempty" maxLength:"64" doc:"A-Z a-z 0-9 . _ + -; empty: xterm-256color"`
-	Lang    string   `json:"lang,omitempty" maxLength:"64" doc:"LANG on the device: A-Z a-z 0-9 . _ @ -"`
-	Purpose string   `json:"purpose,omitempty" maxLength:"500"`
-	Ticket  string   `json:"ticket,omitempty" maxLength:"500"`
-	Front   string   `json:"front,omitempty" enum:"browser,cli"`
+	Device string `json:"device"`
+	Login  string `json:"login,omitempty" doc:"empty: the only login that may be opened"`
+	Program
+	Purpose string `json:"purpose,omitempty" maxLength:"500"`
+	Ticket  string `json:"ticket,omitempty" maxLength:"500"`
+	Front   string `json:"front,omitempty" enum:"browser,cli"`
+}
+
+// Program is what a channel starts: a shell or a command, with or without a terminal.
+type Program struct {
+	Argv []string `json:"argv,omitempty" doc:"a command; empty: a shell"`
+	PTY  bool     `json:"pty,omitempty"`
+	Cols int      `json:"cols,omitempty" minimum:"0" maximum:"500"`
+	Rows int      `json:"rows,omitempty" minimum:"0" maximum:"300"`
+	Term string   `json:"term,omitempty" maxLength:"64" doc:"A-Z a-z 0-9 . _ + -; empty: xterm-256color"`
+	Lang string   `json:"lang,omitempty" maxLength:"64" doc:"LANG on the device: A-Z a-z 0-9 . _ @ -"`
 	// Locale has the other locale variables of POSIX by name.
 	Locale map[string]string `json:"locale,omitempty" maxProperties:"7" doc:"LC_ALL to LC_TIME, values as lang"`
+}
+
+// ChannelTicket is permission to connect the terminal socket for one more channel of a session that runs.
+type ChannelTicket struct {
+	Session id.Session `json:"session"`
+	Channel uint32     `json:"channel" doc:"number of the channel within the session"`
+	Ticket  string     `json:"ticket"`
+	Socket  string     `json:"socket" doc:"path of the terminal socket"`
 }
 
 // SessionTicket is permission to connect the terminal socket.

@@ -120,7 +120,7 @@ func TestAClientThatExceedsItsWindowWhileTheSessionOpensStopsTheOpening(t *testi
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ticket, err := s.tickets.Issue("key of bearer", session)
+	ticket, err := s.tickets.Issue("key of bearer", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

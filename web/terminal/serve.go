@@ -10,7 +10,6 @@ import (
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -20,7 +19,7 @@ func (d *Door) serve(ctx context.Context, l *line, r *http.Request, c Caller) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer l.finish()
-	sid, err := d.hello(l, r, c)
+	to, err := d.hello(l, r, c)
 	if err != nil {
 		l.refuse(err)
 		return
@@ -29,7 +28,7 @@ func (d *Door) serve(ctx context.Context, l *line, r *http.Request, c Caller) {
 	defer leave(nil)
 	all.Go(l.watch)
 	all.Go(func() { l.listen(leave) })
-	s, err := d.cfg.Broker.Open(ctx, sid, l)
+	s, err := d.begin(ctx, to, l)
 	if err != nil {
 		if why := context.Cause(ctx); why != nil {
 			err = why
@@ -39,13 +38,21 @@ func (d *Door) serve(ctx context.Context, l *line, r *http.Request, c Caller) {
 	}
 	defer context.AfterFunc(ctx, func() { s.End(reason(ctx)) })()
 	until := s.Until()
-	l.control(apitype.TerminalControl{T: apitype.TermReady, Session: &sid, Until: &until})
+	l.control(apitype.TerminalControl{T: apitype.TermReady, Session: &to.Session, Until: &until})
 	close(l.ready)
 	all.Go(func() { l.passInput(s) })
 	all.Go(func() { l.passRequests(s) })
 	out := s.Wait()
-	d.cfg.Log.Info("session ended", slog.String("session", sid.String()), slog.String("reason", out.Reason))
+	d.cfg.Log.Info("channel ended", slog.String("session", to.Session.String()), slog.Uint64("channel", uint64(to.Channel)), slog.String("reason", out.Reason))
 	l.exit(out)
+}
+
+// begin opens what the ticket is for: a session with its first channel, or one more channel.
+func (d *Door) begin(ctx context.Context, to Target, l *line) (Channel, error) {
+	if to.Channel == 1 {
+		return d.cfg.Broker.Open(ctx, to.Session, l)
+	}
+	return d.cfg.Broker.OpenChannel(ctx, to.Session, to.Channel, l)
 }
 
 // reason gives the words for which the client's side ended the session.
@@ -54,24 +61,23 @@ func reason(ctx context.Context) string {
 	return text
 }
 
-// hello reads the first message and gives the session it is a ticket for. Who calls is asked again: the sign-in may have
+// hello reads the first message and gives the session and channel it is a ticket for. Who calls is asked again: the sign-in may have
 // ended while the socket stood open, and its end reaches only what is asked for or open already.
-func (d *Door) hello(l *line, r *http.Request, c Caller) (id.Session, error) {
+func (d *Door) hello(l *line, r *http.Request, c Caller) (to Target, err error) {
 	l.readBy(time.Now().Add(d.cfg.HelloTime))
 	text, msg, err := l.read()
 	if err != nil {
-		return id.Session{}, errkind.New(errkind.Usage, "no ticket came in time").WithHint("Open the session again.").Because(err)
+		return to, errkind.New(errkind.Usage, "no ticket came in time").WithHint("Open the session again.").Because(err)
 	}
 	l.readBy(time.Time{})
 	var h apitype.TerminalHello
 	if !text || wire.StrictJSON(msg, &h) != nil {
-		return id.Session{}, errkind.New(errkind.Usage, "the first message is not a ticket").WithHint("Open the session again; the page may be older than the gateway: load it again.")
+		return to, errkind.New(errkind.Usage, "the first message is not a ticket").WithHint("Open the session again; the page may be older than the gateway: load it again.")
 	}
-	sid, err := d.cfg.Tickets.Redeem(h.Ticket, c.Key)
-	if err == nil {
+	if to, err = d.cfg.Tickets.Redeem(h.Ticket, c.Key); err == nil {
 		_, err = d.cfg.Who(r)
 	}
-	return sid, err
+	return to, err
 }
 
 // Why the client's side ends a session, beside errGone.
@@ -142,7 +148,7 @@ const inputPiece = 16 << 10
 
 // passInput hands typed bytes to the session, which may take its time, and returns them to the client's window. A
 // session that no longer takes input is no reason to stop: its output still comes, and input is discarded.
-func (l *line) passInput(s Session) {
+func (l *line) passInput(s Channel) {
 	var buf []byte
 	for {
 		select {
@@ -169,7 +175,7 @@ func (l *line) passInput(s Session) {
 }
 
 // passRequests hands resizes and signals to the session.
-func (l *line) passRequests(s Session) {
+func (l *line) passRequests(s Channel) {
 	for {
 		select {
 		case <-l.in.requests:

@@ -35,9 +35,9 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Session is what a live session looks like from here. *gateway.Session is one.
-type Session interface {
-	ID() id.Session
+// Channel is what a channel of a live session looks like from here. *gateway.Channel is one.
+type Channel interface {
+	ID() id.Session // of the session
 	Until() time.Time
 	Write(p []byte) (int, error)
 	CloseInput() error
@@ -47,9 +47,10 @@ type Session interface {
 	Wait() gateway.Outcome
 }
 
-// Broker opens sessions.
+// Broker opens sessions, and further channels in them.
 type Broker interface {
-	Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Session, error)
+	Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Channel, error)
+	OpenChannel(ctx context.Context, sid id.Session, n uint32, sink gateway.Sink) (Channel, error)
 }
 
 // Through makes a Broker of the gateway's.
@@ -57,12 +58,19 @@ func Through(b *gateway.Broker) Broker { return broker{b} }
 
 type broker struct{ *gateway.Broker }
 
-func (b broker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Session, error) {
-	s, err := b.Broker.Open(ctx, sid, sink)
+func (b broker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Channel, error) {
+	return orNone(b.Broker.Open(ctx, sid, sink))
+}
+
+func (b broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink gateway.Sink) (Channel, error) {
+	return orNone(b.Broker.OpenChannel(ctx, sid, n, sink))
+}
+
+func orNone(c *gateway.Channel, err error) (Channel, error) {
 	if err != nil {
-		return nil, err // not a nil *gateway.Session inside an interface
+		return nil, err // not a nil *gateway.Channel inside an interface
 	}
-	return s, nil
+	return c, nil
 }
 
 // Caller is who connects.

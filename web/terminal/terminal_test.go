@@ -90,7 +90,7 @@ type fakeBroker struct {
 	left   chan struct{}
 }
 
-func (b *fakeBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Session, error) {
+func (b *fakeBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink) (Channel, error) {
 	if b.slow {
 		<-ctx.Done()
 		close(b.left)
@@ -102,6 +102,10 @@ func (b *fakeBroker) Open(ctx context.Context, sid id.Session, sink gateway.Sink
 	s := &fakeSession{id: sid, sink: sink, done: make(chan struct{}), full: b.full}
 	b.opened <- s
 	return s, nil
+}
+
+func (b *fakeBroker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink gateway.Sink) (Channel, error) {
+	return b.Open(ctx, sid, sink)
 }
 
 type site struct {
@@ -164,7 +168,7 @@ func (s *site) connect(t *testing.T) (*websocket.Conn, *fakeSession) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	ticket, err := s.tickets.Issue("key of bearer", session)
+	ticket, err := s.tickets.Issue("key of bearer", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +253,7 @@ func TestASignInThatEndsWhileTheSocketStandsOpenOpensNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ticket, err := s.tickets.Issue("key of bearer", session)
+	ticket, err := s.tickets.Issue("key of bearer", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,14 +283,14 @@ func TestATicketIsGoodOnceForItsOwnSignInAndTenSeconds(t *testing.T) {
 	now := time.Now()
 	tickets := NewTickets(func() time.Time { return now })
 	give := func(key string) string {
-		text, err := tickets.Issue(key, session)
+		text, err := tickets.Issue(key, session, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
 	first := give("me")
-	if got, err := tickets.Redeem(first, "me"); err != nil || got != session {
+	if got, err := tickets.Redeem(first, "me"); err != nil || got.Session != session {
 		t.Errorf("got %v %v, want the session", got, err)
 	}
 	if _, err := tickets.Redeem(first, "me"); errkind.KindOf(err) != errkind.Denied {
@@ -310,7 +314,7 @@ func TestATicketIsGoodOnceForItsOwnSignInAndTenSeconds(t *testing.T) {
 	for range maxOfOne {
 		give("greedy")
 	}
-	_, err := tickets.Issue("greedy", session)
+	_, err := tickets.Issue("greedy", session, 1)
 	if e, ok := errkind.Of(err); !ok || e.Kind != errkind.TooMany || e.Wait < 10*time.Second {
 		t.Errorf("one too many: got %v, want too many", err)
 	}
@@ -319,14 +323,14 @@ func TestATicketIsGoodOnceForItsOwnSignInAndTenSeconds(t *testing.T) {
 
 func TestAReplayedOrForeignTicketOpensNothing(t *testing.T) {
 	s := newSite(t, nil)
-	used, err := s.tickets.Issue("key of bearer", session)
+	used, err := s.tickets.Issue("key of bearer", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.tickets.Redeem(used, "key of bearer"); err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := s.tickets.Issue("key of cookie", session)
+	foreign, err := s.tickets.Issue("key of cookie", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +418,7 @@ func TestLeavingWhileItOpensStopsTheOpening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err := s.tickets.Issue("key of bearer", session)
+	ticket, err := s.tickets.Issue("key of bearer", session, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +445,7 @@ func TestARefusalSaysWhatAndWhatToDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ticket, err := s.tickets.Issue("key of bearer", session)
+		ticket, err := s.tickets.Issue("key of bearer", session, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

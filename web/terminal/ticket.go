@@ -27,10 +27,16 @@ type Tickets struct {
 	pending map[[32]byte]ticket
 }
 
+// Target is what a ticket is for: a channel of a session. With channel 1 the session begins.
+type Target struct {
+	Session id.Session
+	Channel uint32
+}
+
 type ticket struct {
-	key     string
-	session id.Session
-	until   time.Time
+	key   string
+	to    Target
+	until time.Time
 }
 
 // NewTickets makes an empty set; now nil means the clock.
@@ -41,8 +47,8 @@ func NewTickets(now func() time.Time) *Tickets {
 	return &Tickets{now: now, pending: map[[32]byte]ticket{}}
 }
 
-// Issue gives a ticket for a session to the sign-in or token that key names.
-func (t *Tickets) Issue(key string, session id.Session) (string, error) {
+// Issue gives a ticket for a channel of a session to the sign-in or token that key names.
+func (t *Tickets) Issue(key string, session id.Session, channel uint32) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, mine := t.now(), 0
@@ -58,20 +64,20 @@ func (t *Tickets) Issue(key string, session id.Session) (string, error) {
 			WithWait(TicketTime) // its session is in the log: sent again at once, another would be there
 	}
 	text := rand.Text()
-	t.pending[sha256.Sum256([]byte(text))] = ticket{key, session, now.Add(TicketTime)}
+	t.pending[sha256.Sum256([]byte(text))] = ticket{key, Target{session, channel}, now.Add(TicketTime)}
 	return text, nil
 }
 
 // Redeem uses a ticket up, also when it is shown by somebody it was not given to.
-func (t *Tickets) Redeem(text, key string) (id.Session, error) {
+func (t *Tickets) Redeem(text, key string) (Target, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := sha256.Sum256([]byte(text))
 	p, ok := t.pending[h]
 	delete(t.pending, h)
 	if !ok || p.key != key || !t.now().Before(p.until) {
-		return id.Session{}, errkind.New(errkind.Denied, "this ticket for a terminal is unknown, used or older than ten seconds").
+		return Target{}, errkind.New(errkind.Denied, "this ticket for a terminal is unknown, used or older than ten seconds").
 			WithHint("Open the session again.")
 	}
-	return p.session, nil
+	return p.to, nil
 }

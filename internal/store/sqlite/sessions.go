@@ -64,6 +64,16 @@ func (db *DB) AddDecided(ctx context.Context, s store.Session, d store.Decision,
 	})
 }
 
+// AddDecision stores a decision about a session that runs, and the events of the log, in one transaction.
+func (db *DB) AddDecision(ctx context.Context, d store.Decision, events ...store.AuditEvent) error {
+	return db.tx(ctx, "store decision", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, insert("decisions", decisionColumns), decisionArgs(d)...); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, events)
+	})
+}
+
 // Session reads one.
 func (db *DB) Session(ctx context.Context, sid id.Session) (store.Session, error) {
 	return one(ctx, db.read, "session", sid.String(), scanSession, selectSession+" WHERE id=?", sid.String())

@@ -1,9 +1,11 @@
-package gateway
+package sessionline
 
 import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // taken answers a device that asks how far its output has been handed to the technician's connection. A device sends
@@ -19,6 +21,15 @@ type taken struct {
 // request is the part of *ssh.Request that answers it.
 type request interface {
 	Reply(ok bool, payload []byte) error
+}
+
+// asks reports whether a request is this question, and then sees to its answer.
+func (t *taken) asks(r *ssh.Request) bool {
+	if r.Type != wire.TakenRequest {
+		return false
+	}
+	t.ask(r, r.WantReply, r.Payload)
+	return true
 }
 
 // ask answers a request as soon as so many bytes of output were handed to the technician's connection. A device has one

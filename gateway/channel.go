@@ -1,0 +1,286 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// firstChannel is the number of the channel that a session begins with.
+const firstChannel uint32 = 1
+
+// Channel is one program in a session: what a door holds. Its methods may be called by several goroutines.
+type Channel struct {
+	s      *Session
+	n      uint32
+	start  sessionline.Start
+	action authz.Action
+	until  time.Time // of the permission to open it
+	sink   Sink
+
+	ctx    context.Context // ends with the session, and with the reason why the channel ends
+	cancel context.CancelCauseFunc
+
+	line    *sessionline.Channel
+	refused chan struct{} // holds one item when there are refusals
+
+	running  bool         // the program has started; guarded by s.mu, as is
+	refusals []wire.Event // what the device refused before
+
+	exit    sessionline.Exit
+	exited  bool // exit is the device's word
+	outcome Outcome
+	done    chan struct{}
+}
+
+// Outcome says how a channel ended. Status is nil where no program ended by itself.
+type Outcome struct {
+	Status *int
+	Signal string
+	Reason string
+}
+
+func (s *Session) newChannel(n uint32, start sessionline.Start, action authz.Action) *Channel {
+	c := &Channel{s: s, n: n, start: start, action: action, refused: make(chan struct{}, 1), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+// ID names the session.
+func (c *Channel) ID() id.Session { return c.s.id }
+
+// Number names the channel within its session.
+func (c *Channel) Number() uint32 { return c.n }
+
+// Until is the session's hard stop.
+func (c *Channel) Until() time.Time { return c.s.Until() }
+
+// Wait returns once the channel has ended and all its output was given to the sink. Where the session ended with it,
+// the record is closed and announced as well.
+func (c *Channel) Wait() Outcome {
+	<-c.done
+	if c.s.ctx.Err() != nil {
+		<-c.s.done
+	}
+	return c.outcome
+}
+
+// Done is closed once the channel has ended.
+func (c *Channel) Done() <-chan struct{} { return c.done }
+
+// End ends the channel on behalf of its technician, and the session if nothing else is open in it.
+func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)) }
+
+// maxTyped bounds what one receipt is for, so that a paste does not wait for one huge sync.
+const maxTyped = 16 << 10
+
+// Write takes typed bytes: each stretch is in the record, and durable, before it goes to the device.
+func (c *Channel) Write(p []byte) (int, error) {
+	n := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), maxTyped)]
+		if err := c.s.thawed(); err != nil {
+			return n, err
+		}
+		if err := c.recorded(c.line.Send(c.ctx, part)); err != nil {
+			return n, err
+		}
+		c.s.bytesIn.Add(int64(len(part)))
+		n += len(part)
+		p = p[len(part):]
+	}
+	return n, nil
+}
+
+// CloseInput says that nothing more is typed: the program reads an end of file.
+func (c *Channel) CloseInput() error {
+	if err := c.s.thawed(); err != nil {
+		return err
+	}
+	return c.recorded(c.line.End(c.ctx))
+}
+
+// Resize tells record and device about a new size.
+func (c *Channel) Resize(cols, rows int) error {
+	if c.start.PTY == nil {
+		return nil
+	}
+	if !sessionline.Fits(cols, rows) {
+		return errSize
+	}
+	return c.recorded(c.line.Resize(c.ctx, cols, rows))
+}
+
+// signals are the names of RFC 4254 section 6.10.
+const signals = " ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2 "
+
+// Signal sends a signal, named without SIG, to what runs, once the record has it.
+func (c *Channel) Signal(name string) error {
+	if name == "" || strings.Contains(name, " ") || !strings.Contains(signals, " "+name+" ") {
+		return errkind.New(errkind.Usage, fmt.Sprintf("%.20q is not a signal; the names are%s", name, strings.TrimRight(signals, " ")))
+	}
+	return c.recorded(c.line.Signal(c.ctx, name))
+}
+
+// recorded ends the session if its recording is why something was not sent.
+func (c *Channel) recorded(err error) error {
+	if why := sessionline.Unrecorded(err); why != nil {
+		c.s.stop(why)
+		return why
+	}
+	return err
+}
+
+// run carries the program from its start to its end.
+func (c *Channel) run() {
+	var output sync.WaitGroup
+	output.Go(func() { c.carry(c.pump(c.line.Stdout(), recorder.StreamOut)) })
+	output.Go(func() { c.carry(c.pump(c.line.Stderr(), recorder.StreamErr)) })
+	finished := make(chan struct{})
+	go func() { output.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-c.ctx.Done():
+		if c.s.ctx.Err() == nil { // otherwise the session tells the device first, and closes its line
+			c.line.Close()
+		}
+		select {
+		case <-finished:
+		case <-time.After(stuckDoor): // a door that takes no more output does not hold up the end
+		}
+	}
+	c.close()
+}
+
+// carry ends the session when a stream could not be recorded, and the channel when it could not be shown.
+func (c *Channel) carry(err error) {
+	switch {
+	case err == nil || c.ctx.Err() != nil:
+	case c.s.rec.Err() != nil:
+		c.s.stop(err)
+	default:
+		text, _, _ := errkind.ForPeople(err)
+		c.s.endChannel(c, ended(ByDeviceLost, text))
+	}
+}
+
+// close puts the program's end into the record and gives the door its outcome.
+func (c *Channel) close() {
+	c.awaitExit()
+	if c.exited {
+		e := recorder.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
+		if err := c.s.rec.Exit(e); err != nil {
+			c.s.b.cfg.Log.Warn("the exit status is not in the record", slog.String("session", c.s.id.String()), slog.Any("error", err))
+		}
+	}
+	// Input that still waits fails from here on, which must not become the reason.
+	byItself := ended(ByExit, "the program has ended")
+	c.cancel(byItself)
+	cause := context.Cause(c.ctx)
+	c.outcome.Reason = reasonOf(cause)
+	switch {
+	case cause != byItself: // how a program dies that was ended is not its own status
+		c.sink.Notice("ended", cause.Error())
+	case c.exit.Signal != "":
+		c.outcome.Signal = c.exit.Signal
+	default:
+		status := int(c.exit.Status)
+		c.outcome.Status = &status
+	}
+	c.s.left(c)
+	close(c.done)
+}
+
+// awaitExit waits for the device to close the channel and takes how the program ended. A device that leaves a channel
+// open, although it has sent all output or was told to close it, would hold up whoever waits for the end.
+func (c *Channel) awaitExit() {
+	if c.s.ctx.Err() == nil {
+		select {
+		case <-c.line.Closed():
+		case <-time.After(stuckDoor):
+			c.s.cancel(ended(ByDeviceLost, fmt.Sprintf("%s did not close channel %d", c.s.ask.Device, c.n)))
+		}
+	}
+	<-c.line.Closed() // at the latest when the session's line is
+	if c.exit, c.exited = c.line.Exit(); !c.exited && c.ctx.Err() == nil {
+		c.s.broke(c)
+	}
+}
+
+// broke ends a channel whose end the device did not tell. Where the line is gone, the session is.
+func (s *Session) broke(c *Channel) {
+	select {
+	case <-s.line.Gone():
+		s.cancel(ended(ByDeviceLost, fmt.Sprintf("the line to %s broke off", s.ask.Device)))
+	case <-time.After(ownClose):
+		c.cancel(ended(ByDeviceLost, fmt.Sprintf("%s closed channel %d without saying how its program ended",
+			s.ask.Device, c.n)))
+	}
+}
+
+// Stretches of output. What comes while the disk is busy is read at once after, so a flood needs as few syncs as it
+// has large stretches; a prompt needs no more than the least.
+const (
+	leastOutput = 4 << 10
+	mostOutput  = 128 << 10
+	maxShown    = 32 << 10 // given to a sink at once
+	calm        = 32       // small reads in a row, after which a large buffer is given back
+)
+
+// pump carries one output stream: durable first, shown after. It returns at the stream's end.
+func (c *Channel) pump(r io.Reader, stream uint8) error {
+	buf, small := make([]byte, leastOutput), 0
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if werr := c.show(stream, buf[:n]); werr != nil {
+				return werr
+			}
+		}
+		switch small++; {
+		case n == len(buf) && n < mostOutput:
+			buf, small = make([]byte, 2*n), 0
+		case n > leastOutput:
+			small = 0
+		case small >= calm && len(buf) > leastOutput:
+			buf = make([]byte, leastOutput)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Channel) show(stream uint8, p []byte) error {
+	if err := c.s.rec.Output(c.ctx, c.n, stream, p); err != nil {
+		return err
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		return err
+	}
+	c.s.bytesOut.Add(int64(len(p)))
+	for len(p) > 0 {
+		part := p[:min(len(p), maxShown)]
+		if err := c.sink.Output(stream, part); err != nil {
+			return err
+		}
+		p = p[len(part):]
+		c.line.Taken(len(part))
+	}
+	return nil
+}

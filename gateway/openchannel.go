@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// Limits on the channels of one session: open or waiting to be opened at once, and ever. The second is the device's.
+const (
+	maxChannels = 16
+	maxNumbers  = 1024
+)
+
+// ChannelAsk is a question for one more channel in a session that runs. It comes from the sign-in or token that opened
+// the session.
+type ChannelAsk struct {
+	Session id.Session
+	Person  authz.Person // as they are now
+	Key     string       // as of Ask
+	Start   sessionline.Start
+}
+
+// AskChannel decides whether one more channel may be opened, and keeps the question for OpenChannel. It gives the
+// channel's number. The channel has to be within the pass of the session, and allowed now. A refusal is an
+// errkind.Denied; it is in the record of the session, which goes on.
+func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
+	if err := checkStart(&a.Start); err != nil {
+		return 0, err
+	}
+	if err := b.ground(); err != nil {
+		return 0, err
+	}
+	s, err := b.running(a.Session, a.Key)
+	if err != nil {
+		return 0, err
+	}
+	c, err := s.wait(a.Start)
+	if err != nil {
+		return 0, err
+	}
+	d, refusal, err := b.decideChannel(ctx, c, a.Person)
+	if err == nil {
+		err = b.keepChannelDecision(ctx, c, a.Person, d, refusal)
+	}
+	if err == nil && refusal != nil {
+		err = errors.Join(refusal, c.recordRefusal(refusal))
+	}
+	if err != nil {
+		s.unwait(c.n)
+		return 0, err
+	}
+	return c.n, nil
+}
+
+// running finds a session that a sign-in or token has opened.
+func (b *Broker) running(sid id.Session, key string) (*Session, error) {
+	b.mu.Lock()
+	s := b.live[sid]
+	b.mu.Unlock()
+	if s == nil || s.ask.Key != key {
+		return nil, errkind.New(errkind.Conflict, "this sign-in has no running session of that name").
+			WithHint("A channel is opened by the sign-in that opened the session. `sallyport sessions list --mine --state live` shows what runs.")
+	}
+	return s, nil
+}
+
+// wait gives a new channel its number and its place among those that may be opened.
+func (s *Session) wait(start sessionline.Start) (*Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.b.cfg.Now()
+	for n, c := range s.waiting {
+		if now.After(c.until) {
+			delete(s.waiting, n)
+		}
+	}
+	switch {
+	case !s.live || s.over || s.ctx.Err() != nil:
+		return nil, errNotRunning
+	case len(s.channels)+len(s.waiting) >= maxChannels:
+		return nil, errkind.New(errkind.TooMany, fmt.Sprintf("a session has at most %d channels at once", maxChannels)).
+			WithHint("End one, or open another session.")
+	case s.numbers >= maxNumbers:
+		return nil, errkind.New(errkind.TooMany, fmt.Sprintf("a session opens at most %d channels", maxNumbers)).
+			WithHint("Open another session.")
+	}
+	s.numbers++
+	c := s.newChannel(s.numbers, start, authz.Action{})
+	c.until = now.Add(s.b.cfg.AskTime)
+	s.waiting[c.n] = c
+	return c, nil
+}
+
+var errNotRunning = errkind.New(errkind.Conflict, "this session has ended or is still being opened").
+	WithHint("Open another session.")
+
+// unwait gives up the place of a channel that is not opened.
+func (s *Session) unwait(n uint32) {
+	s.mu.Lock()
+	delete(s.waiting, n)
+	s.mu.Unlock()
+}
+
+// decideChannel decides by the policy of now, within the pass of the session: what the pass does not name, the device
+// refuses as well. An error is no decision.
+func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person) (d authz.Decision, refusal *errkind.Error, err error) {
+	s := c.s
+	dev, why := b.stillFit(ctx, s)
+	switch {
+	case why != nil:
+		return d, nil, errkind.New(errkind.Denied, why.text)
+	case dev == nil:
+		return d, nil, errkind.New(errkind.Unavailable, "the database does not answer, so nothing can be decided").WithHint("Try again.")
+	}
+	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
+	q := authz.Request{Person: who, Device: target(s.ask.Device, *dev), Ticket: s.ask.Ticket,
+		LiveSessions: b.LiveOn(s.ask.Device) - 1, Opened: s.started}
+	covered := false
+	action, ok := authz.ActionFor(program(s.ask.Login, &c.start), func(a authz.Action) bool {
+		if !s.covers(a) {
+			return false
+		}
+		covered, q.Action = true, a
+		d = authz.Decide(snap, q, now)
+		return d.Allowed
+	})
+	c.action = action
+	switch {
+	case ok:
+		return d, nil, nil
+	case !covered:
+		return d, errkind.New(errkind.Denied, fmt.Sprintf("The grant of this session does not name %s.", action)).
+			WithHint("Open another session for it."), nil
+	}
+	e := d.Explain()
+	return d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest), nil
+}
+
+// covers reports whether the session's pass names an action.
+func (s *Session) covers(a authz.Action) bool { return authz.Passes(s.opened.Actions, a) }
+
+// recordRefusal puts a refused channel into the record of its session.
+func (c *Channel) recordRefusal(why *errkind.Error) error {
+	text := fmt.Sprintf("channel %d was refused by the gateway: %s; asked for: %s", c.n, why.Text, c.start.Words())
+	return c.recorded(c.s.rec.Note(recorder.Note{Kind: "refused", Text: text}))
+}
+
+// OpenChannel redeems an answer of AskChannel: it opens the channel on the session line and starts its program.
+func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink Sink) (*Channel, error) {
+	c, err := b.takeChannel(sid, n, sink)
+	if err != nil {
+		return nil, err
+	}
+	opening, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)() // an end while opening
+	if err = b.stillMay(opening, c); err == nil {
+		err = c.open(opening)
+	}
+	if err != nil {
+		if cause := context.Cause(c.ctx); cause != nil {
+			err = cause
+		}
+		err = forPeople(err)
+		text, _, _ := errkind.ForPeople(err)
+		c.cancel(ended("refused: "+text, text))
+		c.s.left(c)
+		close(c.done)
+		return nil, err
+	}
+	go c.run()
+	return c, nil
+}
+
+// takeChannel moves an answer to the open channels, so that it counts from now on and can be ended.
+func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, error) {
+	b.mu.Lock()
+	s := b.live[sid]
+	b.mu.Unlock()
+	if s == nil {
+		return nil, errNotRunning
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.waiting[n]
+	delete(s.waiting, n)
+	switch {
+	case s.over || s.ctx.Err() != nil:
+		return nil, errNotRunning
+	case c == nil || b.cfg.Now().After(c.until):
+		return nil, errkind.New(errkind.Conflict, "this permission to open a channel was used already or is older than 30 s").
+			WithHint("Ask for the channel again.")
+	}
+	c.sink = sink
+	s.channels[n] = c
+	return c, nil
+}
+
+// open opens the channel on the session line. A device that does not answer holds up neither an end nor whoever waits:
+// the line has no way to give up a channel that is being opened, so this one is left to end with its session.
+func (c *Channel) open(ctx context.Context) error {
+	type answer struct {
+		line *sessionline.Channel
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		line, err := c.s.line.Open(ctx, c.n, c.start)
+		if err == nil && ctx.Err() != nil {
+			line.Close()
+		}
+		answered <- answer{line, err}
+	}()
+	select {
+	case a := <-answered:
+		return c.opened(a.line, a.err)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

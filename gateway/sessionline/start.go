@@ -1,0 +1,89 @@
+package sessionline
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Start is what a channel is to start: a shell or a command, with or without a terminal.
+type Start struct {
+	Argv []string // a command; empty: a shell
+	PTY  *PTY
+	Env  []wire.Variable // LANG and LC_*, each at most once
+}
+
+// PTY asks for a terminal.
+type PTY struct {
+	Term       string // empty: wire.DefaultTerm
+	Cols, Rows int
+}
+
+// Type gives the terminal type that the device is told.
+func (p *PTY) Type() string { return cmp.Or(p.Term, wire.DefaultTerm) }
+
+// Size bounds of a terminal, in columns and rows.
+const (
+	MaxCols = 500
+	MaxRows = 300
+)
+
+// Fits reports whether a terminal may have this size.
+func Fits(cols, rows int) bool { return cols >= 1 && cols <= MaxCols && rows >= 1 && rows <= MaxRows }
+
+// kind gives the SSH request that starts it and what that request carries (RFC 4254 section 6.5).
+func (s *Start) kind() (kind string, message any) {
+	if len(s.Argv) == 0 {
+		return "shell", nil
+	}
+	return "exec", struct{ Command string }{Quote(s.Argv)}
+}
+
+func (s *Start) size() (cols, rows uint16) {
+	if s.PTY == nil {
+		return 0, 0
+	}
+	return uint16(s.PTY.Cols), uint16(s.PTY.Rows)
+}
+
+// text is one line, as the record keeps it.
+func (s *Start) text(channel uint32, login string) string {
+	return fmt.Sprintf("channel %d as %s; %s", channel, login, s.Words())
+}
+
+// Words says in one line what is to be started. All before the command has a strict shape, and the command comes last,
+// so that nothing in it can be taken for anything else.
+func (s *Start) Words() string {
+	parts := []string{"no terminal", "no environment", "a shell"}
+	if p := s.PTY; p != nil {
+		parts[0] = fmt.Sprintf("terminal %s, %d columns, %d rows", p.Type(), p.Cols, p.Rows)
+	}
+	if len(s.Env) > 0 {
+		env := make([]string, len(s.Env))
+		for i, v := range s.Env {
+			env[i] = v.String()
+		}
+		parts[1] = strings.Join(env, " ")
+	}
+	if len(s.Argv) > 0 {
+		parts[2] = "command: " + Quote(s.Argv)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Quote makes one line of separate words for a POSIX shell: sshd and our agent hand a command to the login's shell.
+func Quote(argv []string) string {
+	out := make([]string, len(argv))
+	for i, w := range argv {
+		out[i] = w
+		if w == "" || strings.Trim(w, plain) != "" {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// plain are the characters that no shell gives a meaning to.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,"

@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// opened takes the answer to the opening of the channel: its line, or the error in words for people.
+func (c *Channel) opened(line *sessionline.Channel, err error) error {
+	if why := sessionline.Unrecorded(err); why != nil {
+		return why
+	}
+	if errors.Is(err, sessionline.ErrNotStarted) {
+		return c.notStarted()
+	}
+	if err != nil {
+		return deviceSays(err)
+	}
+	c.line = line
+	c.began()
+	return nil
+}
+
+// notStarted gives the reason that the device told before it answered. A program that could not be started is no refusal
+// by anybody.
+func (c *Channel) notStarted() error {
+	e := c.firstRefusal()
+	if e.Kind == 0 {
+		if err := c.s.rec.Note(recorder.Note{Kind: "refused", Text: "the device gave no reason"}); err != nil {
+			return err
+		}
+	}
+	what := "shell"
+	if len(c.start.Argv) > 0 {
+		what = "command"
+	}
+	text := fmt.Sprintf("%s did not start the %s as %s: ", c.s.ask.Device, what, c.s.ask.Login) +
+		told(e.Text, wire.MaxGrantText, "no reason was given")
+	switch e.Source {
+	case wire.SourceExec:
+		return errkind.New(errkind.Unavailable, text).WithHint("Whoever looks after the machine can mend that; nothing here forbids it.")
+	case wire.SourceRequest:
+		return errkind.New(errkind.Usage, text).WithHint(askPlainly)
+	}
+	return errkind.New(errkind.Denied, text).WithHint(askOwner)
+}
+
+// deviceSays turns a refused channel into what a person reads.
+func deviceSays(err error) error {
+	refused, ok := errors.AsType[*ssh.OpenChannelError](err)
+	if !ok {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	text := told(strings.ToValidUTF8(refused.Message, "?"), wire.MaxGrantText, "no reason was given")
+	return errkind.New(errkind.Denied, "the machine refused: "+text).WithHint(askOwner)
+}
