@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,11 +119,22 @@ func (d *device) serve(c net.Conn, o gateway.Order) {
 			events <- ch
 			continue
 		}
-		go d.session(ch, reqs, events)
+		var m struct{ Channel uint32 }
+		if ssh.Unmarshal(n.ExtraData(), &m) != nil {
+			return
+		}
+		go d.session(m.Channel, ch, reqs, events)
 	}
 }
 
-func (d *device) session(ch ssh.Channel, reqs <-chan *ssh.Request, events chan ssh.Channel) {
+// peek waits for the events channel, which is there for every program.
+func peek(events chan ssh.Channel) ssh.Channel {
+	e := <-events
+	events <- e
+	return e
+}
+
+func (d *device) session(n uint32, ch ssh.Channel, reqs <-chan *ssh.Request, events chan ssh.Channel) {
 	for r := range reqs {
 		if d.asked != nil {
 			d.asked(r.Type, r.Payload)
@@ -135,30 +147,35 @@ func (d *device) session(ch ssh.Channel, reqs <-chan *ssh.Request, events chan s
 		}
 		if told, cannot := d.cannot[command]; run && cannot {
 			run = false
-			wire.WriteEvent(<-events, told)
+			told.Channel = n
+			wire.WriteEvent(peek(events), told)
 		}
 		if r.WantReply {
 			r.Reply(run, nil)
 		}
 		if run {
-			go d.program(ch, command, <-events)
+			go d.program(n, ch, command, peek(events))
+		}
+		if r.Type == "signal" {
+			ch.Close() // what runs is a program that a signal ends
 		}
 	}
 }
 
 // program is what runs: "streams", "flood N", "wait", or without a command an echo of what is typed.
-func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
+func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Channel) {
 	status := uint32(0)
-	switch word, arg, _ := strings.Cut(command, " "); word {
+	word, arg, _ := strings.Cut(command, " ")
+	switch word = path.Base("/" + word); word {
 	case "streams":
 		io.WriteString(ch, "out\n")
 		io.WriteString(ch.Stderr(), "err\n")
 		status = 7
 	case "flood":
-		n := 0
-		fmt.Sscan(arg, &n)
-		for chunk := []byte(strings.Repeat("0123456789abcdef", 1024)); n > 0; n -= len(chunk) {
-			if _, err := ch.Write(chunk[:min(n, len(chunk))]); err != nil {
+		left := 0
+		fmt.Sscan(arg, &left)
+		for chunk := []byte(strings.Repeat("0123456789abcdef", 1024)); left > 0; left -= len(chunk) {
+			if _, err := ch.Write(chunk[:min(left, len(chunk))]); err != nil {
 				return
 			}
 		}
@@ -174,11 +191,10 @@ func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
 		return
 	case "wait":
 		io.Copy(io.Discard, ch)
-	case "":
-		d.echo(ch, events)
+	case "/":
+		d.echo(n, ch, events)
 	}
-	word, _, _ := strings.Cut(command, " ")
-	if d.asked != nil && (word == "" || word == "wait") { // they end with their input
+	if d.asked != nil && (word == "/" || word == "wait") { // they end with their input
 		d.asked("eof", nil)
 	}
 	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
@@ -186,22 +202,23 @@ func (d *device) program(ch ssh.Channel, command string, events ssh.Channel) {
 }
 
 // echo shows what is typed, and judges it: lines that begin with "secret" were hidden.
-func (d *device) echo(ch, events ssh.Channel) {
+func (d *device) echo(n uint32, ch, events ssh.Channel) {
 	buf, at := make([]byte, 1024), uint64(0)
 	for {
-		n, err := ch.Read(buf)
-		if n > 0 {
+		size, err := ch.Read(buf)
+		p := buf[:size]
+		if size > 0 {
 			d.mu.Lock()
-			d.typed = append(d.typed, buf[:n]...)
+			d.typed = append(d.typed, p...)
 			d.mu.Unlock()
-			hidden := strings.HasPrefix(string(buf[:n]), "secret")
-			wire.WriteEvent(events, wire.Event{Kind: wire.EventVerdict, Channel: 1, Offset: at, Len: uint64(n), Hidden: hidden})
-			at += uint64(n)
+			hidden := strings.HasPrefix(string(p), "secret")
+			wire.WriteEvent(events, wire.Event{Kind: wire.EventVerdict, Channel: n, Offset: at, Len: uint64(size), Hidden: hidden})
+			at += uint64(size)
 			if !hidden {
-				ch.Write(buf[:n])
+				ch.Write(p)
 			}
 		}
-		if err != nil || strings.Contains(string(buf[:n]), "exit\n") {
+		if err != nil || strings.Contains(string(p), "exit\n") {
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -43,8 +44,23 @@ func (c *Client) Open(ctx context.Context, ask apitype.SessionNew) (apitype.Sess
 	return t, c.Post(ctx, "/api/v1/sessions", ask, &t)
 }
 
+// OpenChannel asks for one more channel in a session that this sign-in or token has opened.
+func (c *Client) OpenChannel(ctx context.Context, session id.Session, p apitype.Program) (apitype.ChannelTicket, error) {
+	var t apitype.ChannelTicket
+	return t, c.Post(ctx, "/api/v1/sessions/"+session.String()+"/channels", p, &t)
+}
+
 // Terminal connects a session that Open gave a ticket for, and returns once its program runs.
 func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*Terminal, error) {
+	return c.connect(ctx, ticket.Ticket)
+}
+
+// Channel connects a channel that OpenChannel gave a ticket for, and returns once its program runs.
+func (c *Client) Channel(ctx context.Context, ticket apitype.ChannelTicket) (*Terminal, error) {
+	return c.connect(ctx, ticket.Ticket)
+}
+
+func (c *Client) connect(ctx context.Context, ticket string) (*Terminal, error) {
 	conn, err := c.socket(ctx)
 	if err != nil {
 		return nil, err
@@ -52,7 +68,7 @@ func (c *Client) Terminal(ctx context.Context, ticket apitype.SessionTicket) (*T
 	t := &Terminal{conn: conn, client: c, window: newWindow(apitype.TerminalWindow)}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := t.begin(ticket.Ticket); err != nil {
+	if err := t.begin(ticket); err != nil {
 		conn.Close()
 		return nil, err
 	}

@@ -1,0 +1,225 @@
+package gateway_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// asking is the technician's question for one more channel.
+func (h *house) asking(s id.Session, argv ...string) gateway.ChannelAsk {
+	return gateway.ChannelAsk{Session: s, Key: "t1", Person: h.ask("press-1").Person, Start: sessionline.Start{Argv: argv}}
+}
+
+// more opens one more channel.
+func (h *house) more(s id.Session, argv ...string) (*gateway.Channel, *screen) {
+	h.t.Helper()
+	n := must(h.AskChannel(context.Background(), h.asking(s, argv...)))(h.t)
+	out := &screen{}
+	return must(h.OpenChannel(context.Background(), s, n, out))(h.t), out
+}
+
+// apply makes the role's rights those of a new policy.
+func (h *house) apply(gives string) {
+	h.t.Helper()
+	next := strings.Replace(policy, `shell = { as = ["svc"] }`, gives, 1)
+	_, err := h.signer.ApplyPolicy(context.Background(), h.admin, []signer.PolicyFile{{Name: "p.toml", Text: next}}, "test")
+	if err == nil {
+		err = h.rules.Load(context.Background(), h.signer)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) decisions(s id.Session) []store.Decision {
+	h.t.Helper()
+	return must(h.db.Decisions(context.Background(), store.DecisionFilter{Session: s, Limit: 50}))(h.t)
+}
+
+func TestTwoProgramsRunSideBySideInOneSession(t *testing.T) {
+	h := newHouse(t)
+	shell, screen := h.open(h.ask("press-1"))
+	command, out := h.more(shell.ID(), "streams")
+	if command.Number() != 2 || command.ID() != shell.ID() {
+		t.Errorf("got channel %d of session %s", command.Number(), command.ID())
+	}
+	if got := command.Wait(); got.Status == nil || *got.Status != 7 || got.Reason != gateway.ByExit {
+		t.Errorf("the command: got %+v, want status 7", got)
+	}
+	if out.shown() != "out\n" || out.err.String() != "err\n" {
+		t.Errorf("the command's door: got %q and %q", out.shown(), out.err.String())
+	}
+	must(shell.Write([]byte("hello exit\n")))(t)
+	if got := shell.Wait(); got.Status == nil || *got.Status != 0 {
+		t.Errorf("the shell: got %+v, want status 0", got)
+	}
+	if screen.shown() != "hello exit\n" {
+		t.Errorf("the shell's door: got %q", screen.shown())
+	}
+	row := h.row(shell.ID())
+	if row.State != store.Closed || row.Record != store.RecordComplete || row.ExitStatus == nil || *row.ExitStatus != 0 {
+		t.Errorf("the row has not the end of the first channel: %+v", row)
+	}
+	notes := h.notes(shell.ID())
+	for _, want := range []string{"start: channel 1 as svc; no terminal; no environment; a shell",
+		"start: channel 2 as svc; no terminal; no environment; command: streams"} {
+		if !slices.Contains(notes, want) {
+			t.Errorf("the record has %q, not %q", notes, want)
+		}
+	}
+	if got := h.decisions(shell.ID()); len(got) != 2 || !got[0].Allowed || !got[1].Allowed {
+		t.Errorf("got %d decisions, want one for each channel: %+v", len(got), got)
+	}
+}
+
+func TestAChannelThatTheGrantDoesNotNameIsRefusedInTheRecordAndTheOthersGoOn(t *testing.T) {
+	h := newHouse(t)
+	h.apply(`run = { as = ["svc"], argv = [["/bin/wait"], ["/bin/streams"]] }`)
+	first, _ := h.open(h.ask("press-1", "/bin/wait"))
+	_, err := h.AskChannel(context.Background(), h.asking(first.ID()))
+	if errkind.KindOf(err) != errkind.Denied || !strings.Contains(err.Error(), "does not name shell:svc") {
+		t.Fatalf("got %v, want a refusal by the grant", err)
+	}
+	if n := h.dev.dials(); n != 1 {
+		t.Errorf("the device was dialled %d times", n)
+	}
+	want := "refused: channel 2 was refused by the gateway: The grant of this session does not name shell:svc.; " +
+		"asked for: no terminal; no environment; a shell"
+	if notes := h.notes(first.ID()); !slices.Contains(notes, want) {
+		t.Errorf("the record has %q, not the refusal", notes)
+	}
+	got := h.decisions(first.ID())
+	if len(got) != 2 || got[0].Allowed == got[1].Allowed {
+		t.Errorf("got decisions %+v, want one of each", got)
+	}
+	if err := first.CloseInput(); err != nil {
+		t.Fatal(err)
+	}
+	if got := first.Wait(); got.Status == nil || *got.Status != 0 {
+		t.Errorf("the first channel did not go on: %+v", got)
+	}
+}
+
+func TestOneMoreChannelIsForTheSignInThatOpenedTheSession(t *testing.T) {
+	h := newHouse(t)
+	first, _ := h.open(h.ask("press-1"))
+	other := h.asking(first.ID())
+	other.Key = "another"
+	unknown := h.asking(id.NewSession())
+	odd := h.asking(first.ID(), "a\x00b")
+	for name, c := range map[string]struct {
+		ask  gateway.ChannelAsk
+		kind errkind.Kind
+	}{"another sign-in": {other, errkind.Conflict}, "no session": {unknown, errkind.Conflict}, "no command": {odd, errkind.Usage}} {
+		if _, err := h.AskChannel(context.Background(), c.ask); errkind.KindOf(err) != c.kind {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	n := must(h.AskChannel(context.Background(), h.asking(first.ID(), "streams")))(t)
+	if c, err := h.OpenChannel(context.Background(), first.ID(), n, &screen{}); err != nil {
+		t.Error(err)
+	} else {
+		c.Wait()
+	}
+	if _, err := h.OpenChannel(context.Background(), first.ID(), n, &screen{}); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("a permission was good twice: %v", err)
+	}
+	late := must(h.AskChannel(context.Background(), h.asking(first.ID())))(t)
+	first.End("closed")
+	first.Wait()
+	if _, err := h.OpenChannel(context.Background(), first.ID(), late, &screen{}); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("a channel was opened in a session that has ended: %v", err)
+	}
+	if _, err := h.AskChannel(context.Background(), h.asking(first.ID())); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("a channel was allowed in a session that has ended: %v", err)
+	}
+}
+
+func TestTheChannelsOfASessionAreBounded(t *testing.T) {
+	h := newHouse(t)
+	first, _ := h.open(h.ask("press-1"))
+	for range 15 {
+		must(h.AskChannel(context.Background(), h.asking(first.ID())))(t)
+	}
+	if _, err := h.AskChannel(context.Background(), h.asking(first.ID())); errkind.KindOf(err) != errkind.TooMany {
+		t.Errorf("got %v, want that sixteen are enough", err)
+	}
+}
+
+func TestOneChannelEndsAndTheOtherGoesOn(t *testing.T) {
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		end    func(*house, *gateway.Channel)
+		reason string
+	}{
+		"its door closes": {func(_ *house, c *gateway.Channel) { c.End("closed") }, gateway.ByTechnician},
+		"its right is withdrawn": {func(h *house, _ *gateway.Channel) {
+			h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"]] }`)
+			h.Revalidate(ctx)
+		}, gateway.ByWithdrawal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"], ["/bin/wait", "2"]] }`)
+			first, screen := h.open(h.ask("press-1", "/bin/wait", "1"))
+			second, out := h.more(first.ID(), "/bin/wait", "2")
+			c.end(h, second)
+			if got := second.Wait(); got.Reason != c.reason || got.Status != nil {
+				t.Errorf("got %+v, want the reason %q", got, c.reason)
+			}
+			if len(out.notices) != 1 || !strings.HasPrefix(out.notices[0], "ended: ") {
+				t.Errorf("its door reads %q", out.notices)
+			}
+			if err := first.CloseInput(); err != nil {
+				t.Fatal(err)
+			}
+			if got := first.Wait(); got.Status == nil || *got.Status != 0 || len(screen.notices) != 0 {
+				t.Errorf("the other: got %+v and the notices %q", got, screen.notices)
+			}
+		})
+	}
+}
+
+func TestASessionTakesItsChannelsWithIt(t *testing.T) {
+	h := newHouse(t)
+	first, _ := h.open(h.ask("press-1"))
+	second, _ := h.more(first.ID(), "wait")
+	if err := h.End(context.Background(), first.ID(), "Ola", "enough"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*gateway.Channel{first, second} {
+		if got := c.Wait(); got.Reason != "ended by Ola" || got.Status != nil {
+			t.Errorf("channel %d: got %+v", c.Number(), got)
+		}
+	}
+	if row := h.row(first.ID()); row.EndReason != "ended by Ola" || row.Record != store.RecordComplete {
+		t.Errorf("the row says %q, %q", row.EndReason, row.Record)
+	}
+}
+
+func TestALineThatBreaksEndsEveryChannel(t *testing.T) {
+	h := newHouse(t)
+	first, _ := h.open(h.ask("press-1"))
+	second, _ := h.more(first.ID(), "wait")
+	h.dev.breakLines()
+	for _, c := range []*gateway.Channel{first, second} {
+		select {
+		case <-c.Done():
+			if got := c.Wait(); got.Reason != gateway.ByDeviceLost {
+				t.Errorf("channel %d: got %+v", c.Number(), got)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("channel %d does not end", c.Number())
+		}
+	}
+}
