@@ -223,3 +223,35 @@ func TestALineThatBreaksEndsEveryChannel(t *testing.T) {
 		}
 	}
 }
+
+func TestADeviceThatSaysThatItStartedSomethingElseIsFlagged(t *testing.T) {
+	for name, c := range map[string]struct {
+		argv []string
+		set  func(*device)
+		want string
+	}{
+		"what was asked for": {[]string{"/bin/streams"}, func(*device) {}, ""},
+		"a shell for a command": {[]string{"/bin/streams"}, func(d *device) { d.says = []string{"bash", "-c", "/bin/streams"} },
+			"differs: channel 1: the gateway asked for exactly the command: /bin/streams; the device says that it started: bash -c /bin/streams"},
+		"another command": {[]string{"streams"}, func(d *device) { d.says = []string{"sh", "-c", "rm -r /"} },
+			"differs: channel 1: the gateway asked for a shell with the command: streams; the device says that it started: sh -c 'rm -r /'"},
+		"nothing": {[]string{"/bin/streams"}, func(d *device) { d.silent = true }, "differs: channel 1: the device did not say what it started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.apply("shell = { as = [\"svc\"] }\nrun = { as = [\"svc\"], argv = [[\"/bin/streams\"]] }")
+			c.set(h.dev)
+			s, _ := h.open(h.ask("press-1", c.argv...))
+			s.Wait()
+			got := ""
+			for _, n := range h.notes(s.ID()) {
+				if strings.HasPrefix(n, "differs: ") {
+					got += n
+				}
+			}
+			if got != c.want {
+				t.Errorf("the record has %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -36,6 +36,8 @@ type device struct {
 	// asked sees each request before its answer, and "eof"; set before it is dialled.
 	asked  func(kind string, payload []byte)
 	cannot map[string]wire.Event // commands that it does not start, and what it says then; set before it is dialled
+	says   []string              // what it says that it started; nil: what it did start
+	silent bool                  // it does not say what it started
 	ended  []string
 	typed  []byte
 	lines  []net.Conn
@@ -150,6 +152,9 @@ func (d *device) session(n uint32, ch ssh.Channel, reqs <-chan *ssh.Request, eve
 			told.Channel = n
 			wire.WriteEvent(peek(events), told)
 		}
+		if run && !d.silent {
+			wire.WriteEvent(peek(events), wire.Event{Kind: wire.EventCommand, Channel: n, Source: wire.SourceExec, Argv: d.started(command)})
+		}
 		if r.WantReply {
 			r.Reply(run, nil)
 		}
@@ -160,6 +165,19 @@ func (d *device) session(n uint32, ch ssh.Channel, reqs <-chan *ssh.Request, eve
 			ch.Close() // what runs is a program that a signal ends
 		}
 	}
+}
+
+// started gives the words of what runs, as an honest device tells them unless it is told to say something else.
+func (d *device) started(command string) []string {
+	switch {
+	case d.says != nil:
+		return d.says
+	case command == "":
+		return []string{"-sh"}
+	case strings.HasPrefix(command, "/"):
+		return strings.Fields(command)
+	}
+	return []string{"sh", "-c", command}
 }
 
 // program is what runs: "streams", "flood N", "wait", or without a command an echo of what is typed.

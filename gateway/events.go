@@ -46,7 +46,8 @@ func (s *Session) take(e wire.Event) error {
 		}
 		s.rec.Verdict(e.Channel, e.Offset, e.Len, e.Hidden)
 	case wire.EventCommand:
-		return s.rec.Command(recorder.Command{Ch: e.Channel, Source: e.Source, Argv: e.Argv, PID: e.PID, Ended: e.Ended, Status: e.Status, Signal: e.Signal})
+		err := s.rec.Command(recorder.Command{Ch: e.Channel, Source: e.Source, Argv: e.Argv, PID: e.PID, Ended: e.Ended, Status: e.Status, Signal: e.Signal})
+		return errors.Join(err, s.compare(e))
 	case wire.EventSurvivors:
 		return s.rec.Note(recorder.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
 	case wire.EventRefused:

@@ -133,6 +133,9 @@ func reasonOf(cause error) string {
 
 // close ends record, log and row, in this order, whatever happened.
 func (s *Session) close() {
+	if err := s.silent(); err != nil {
+		s.b.cfg.Log.Warn("what a device did not tell is not in the record", slog.String("session", s.id.String()), slog.Any("error", err))
+	}
 	s.finish(s.reason())
 	s.b.forget(s)
 }

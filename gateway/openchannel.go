@@ -199,7 +199,7 @@ func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, err
 			WithHint("Ask for the channel again.")
 	}
 	c.sink = sink
-	s.channels[n] = c
+	s.channels[n], s.starts[n] = c, c
 	return c, nil
 }
 

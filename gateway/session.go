@@ -43,6 +43,7 @@ type Session struct {
 	// guarded by mu
 	channels map[uint32]*Channel // that were allowed and have not ended
 	waiting  map[uint32]*Channel // that were allowed and not opened yet
+	starts   map[uint32]*Channel // whose program the device has not named yet
 	numbers  uint32              // given so far
 	live     bool                // the first channel has been opened
 	over     bool                // no channel is left, and none may be opened any more
@@ -60,6 +61,7 @@ func (b *Broker) newSession(sid id.Session, a asked, sink Sink) *Session {
 	s.first = s.newChannel(firstChannel, a.ask.Start, a.action)
 	s.first.sink = sink
 	s.channels = map[uint32]*Channel{firstChannel: s.first}
+	s.starts = map[uint32]*Channel{firstChannel: s.first}
 	return s
 }
 

@@ -39,6 +39,7 @@ const (
 	NoteNoVerdict = "no-verdict" // the device said nothing about a range of input, which stays sealed
 	NoteEnding    = "ending"     // why the recorder ends the session
 	NoteStart     = "start"      // what the gateway asks of the device for a channel; recorded before it is sent
+	NoteDiffers   = "differs"    // the device says that it started something else than the gateway asked for
 	NoteInputEnd  = "input-end"  // the gateway says that nothing more is typed; recorded before it is sent
 )
 

@@ -7,7 +7,7 @@ import { commandLine } from './words';
 
 export interface Row {
   at: number;
-  kind: 'typed' | 'sealed' | 'command' | 'note' | 'refused' | 'gap' | 'idle';
+  kind: 'typed' | 'sealed' | 'command' | 'note' | 'refused' | 'differs' | 'gap' | 'idle';
   text: string;
   right?: string;
   bad?: boolean;
@@ -27,7 +27,7 @@ export function scriptRows(t: Timeline, s: Pick<Session, 'user' | 'device' | 'lo
     rows.push({ at: c.at, kind: 'command', text: commandLine(c.argv), right: c.signal ? c.signal : c.status === undefined ? '' : bad ? `exit ${c.status}` : '0', bad });
   }
   // How a channel ended stands beside its command.
-  for (const n of t.notes) if (n.kind !== 'exit' || !t.commands.length) rows.push({ at: n.at, kind: n.kind === 'refused' ? 'refused' : 'note', text: n.text });
+  for (const n of t.notes) if (n.kind !== 'exit' || !t.commands.length) rows.push({ at: n.at, kind: n.kind === 'refused' || n.kind === 'differs' ? n.kind : 'note', text: n.text });
   for (const g of t.gaps) rows.push({ at: g.at, kind: 'gap', text: g.text });
   for (const i of t.idle) if (i.to - i.from >= idleRow) rows.push({ at: i.from, kind: 'idle', text: `Nothing happened for ${lengthText((i.to - i.from) * 1000)}` });
   rows.sort((a, b) => a.at - b.at);

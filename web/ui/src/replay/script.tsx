@@ -69,7 +69,7 @@ function Rows({ rows, t, find, current, onSeek }: { rows: Row[]; t: Timeline; fi
 
 function What({ r }: { r: Row }) {
   if (r.kind === 'typed' || r.kind === 'command') return <code>{r.text}</code>;
-  return <span class={r.kind === 'refused' || r.kind === 'sealed' ? undefined : 'n'}>{upper(r.text)}</span>;
+  return <span class={r.kind === 'refused' || r.kind === 'differs' || r.kind === 'sealed' ? undefined : 'n'}>{upper(r.text)}</span>;
 }
 
 function Right({ r }: { r: Row }) {
@@ -86,6 +86,12 @@ function Right({ r }: { r: Row }) {
       return (
         <St shape="bad" small>
           refused
+        </St>
+      );
+    case 'differs':
+      return (
+        <St shape="warn" small>
+          differs
         </St>
       );
     case 'gap':

@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder"
+)
+
+// compare puts a note into the record where a device says that it started something else than the gateway asked for.
+// The gateway's own word is the start of the channel, the device's is the command beside it.
+func (s *Session) compare(e wire.Event) error {
+	if e.Source != wire.SourceExec || e.Ended {
+		return nil
+	}
+	s.mu.Lock()
+	c := s.starts[e.Channel]
+	delete(s.starts, e.Channel)
+	s.mu.Unlock()
+	said := "the device says that it started: " + short(e.Argv)
+	switch {
+	case c == nil:
+		return s.differs("channel %d: the gateway asked for nothing, or for nothing more; %s", e.Channel, said)
+	case !c.isWhat(e.Argv):
+		return s.differs("channel %d: the gateway asked for %s; %s", e.Channel, c.wanted(), said)
+	}
+	return nil
+}
+
+// silent notes the channels whose program the device never named, once all that it told has been read.
+func (s *Session) silent() error {
+	s.mu.Lock()
+	var left []uint32
+	for n, c := range s.starts {
+		if c.running {
+			left = append(left, n)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(left)
+	for _, n := range left {
+		if err := s.differs("channel %d: the device did not say what it started", n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) differs(format string, args ...any) error {
+	return s.rec.Note(recorder.Note{Kind: recorder.NoteDiffers, Text: fmt.Sprintf(format, args...)})
+}
+
+// mostNamed is how many words of a command a device names.
+const mostNamed = 1000
+
+// isWhat reports whether these are the words of what the channel was to start. A shell names itself as it likes.
+func (c *Channel) isWhat(argv []string) bool {
+	want := c.start.Argv
+	switch {
+	case c.action.Kind == authz.Run:
+		return slices.Equal(argv, want[:min(len(want), mostNamed)])
+	case len(want) > 0:
+		return len(argv) == 3 && argv[1] == "-c" && argv[2] == sessionline.Quote(want)
+	}
+	return len(argv) == 1 && strings.HasPrefix(argv[0], "-")
+}
+
+func (c *Channel) wanted() string {
+	switch {
+	case c.action.Kind == authz.Run:
+		return "exactly the command: " + short(c.start.Argv)
+	case len(c.start.Argv) > 0:
+		return "a shell with the command: " + short(c.start.Argv)
+	}
+	return "a shell"
+}
+
+// mostQuoted bounds one command in a note, in bytes. The start and the command beside the note have all of it.
+const mostQuoted = 1500
+
+func short(argv []string) string {
+	s := sessionline.Quote(argv)
+	if len(s) > mostQuoted {
+		s = strings.ToValidUTF8(s[:mostQuoted], "") + "…"
+	}
+	return s
+}
