@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // firstChannel is the number of the channel that a session begins with.
@@ -146,8 +146,8 @@ func (c *Channel) recorded(err error) error {
 // run carries the program from its start to its end.
 func (c *Channel) run() {
 	var output sync.WaitGroup
-	output.Go(func() { c.carry(c.pump(c.line.Stdout(), recorder.StreamOut)) })
-	output.Go(func() { c.carry(c.pump(c.line.Stderr(), recorder.StreamErr)) })
+	output.Go(func() { c.carry(c.pump(c.line.Stdout(), format.StreamOut)) })
+	output.Go(func() { c.carry(c.pump(c.line.Stderr(), format.StreamErr)) })
 	finished := make(chan struct{})
 	go func() { output.Wait(); close(finished) }()
 	select {
@@ -180,7 +180,7 @@ func (c *Channel) carry(err error) {
 func (c *Channel) close() {
 	c.awaitExit()
 	if c.exited {
-		e := recorder.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
+		e := format.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
 		if err := c.s.rec.Exit(e); err != nil {
 			c.s.b.cfg.Log.Warn("the exit status is not in the record", slog.String("session", c.s.id.String()), slog.Any("error", err))
 		}
@@ -240,7 +240,7 @@ const (
 )
 
 // pump carries one output stream: durable first, shown after. It returns at the stream's end.
-func (c *Channel) pump(r io.Reader, stream uint8) error {
+func (c *Channel) pump(r io.Reader, stream format.Stream) error {
 	buf, small := make([]byte, leastOutput), 0
 	for {
 		n, err := r.Read(buf)
@@ -266,7 +266,7 @@ func (c *Channel) pump(r io.Reader, stream uint8) error {
 	}
 }
 
-func (c *Channel) show(stream uint8, p []byte) error {
+func (c *Channel) show(stream format.Stream, p []byte) error {
 	if err := c.s.rec.Output(c.ctx, c.n, stream, p); err != nil {
 		return err
 	}

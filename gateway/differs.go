@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // compare puts a note into the record where a device says that it started something else than the gateway asked for.
@@ -50,8 +50,8 @@ func (s *Session) silent() error {
 	return nil
 }
 
-func (s *Session) differs(format string, args ...any) error {
-	return s.rec.Note(recorder.Note{Kind: recorder.NoteDiffers, Text: fmt.Sprintf(format, args...)})
+func (s *Session) differs(text string, args ...any) error {
+	return s.rec.Note(format.Note{Kind: format.NoteDiffers, Text: fmt.Sprintf(text, args...)})
 }
 
 // mostNamed is how many words of a command a device names.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // readEvents takes in what only the device knows: whether typed bytes were hidden, what ran, what was refused.
@@ -46,14 +46,14 @@ func (s *Session) take(e wire.Event) error {
 		}
 		s.rec.Verdict(e.Channel, e.Offset, e.Len, e.Hidden)
 	case wire.EventCommand:
-		err := s.rec.Command(recorder.Command{Ch: e.Channel, Source: e.Source, Argv: e.Argv, PID: e.PID, Ended: e.Ended, Status: e.Status, Signal: e.Signal})
+		err := s.rec.Command(format.Command{Ch: e.Channel, Source: e.Source, Argv: e.Argv, PID: e.PID, Ended: e.Ended, Status: e.Status, Signal: e.Signal})
 		return errors.Join(err, s.compare(e))
 	case wire.EventSurvivors:
-		return s.rec.Note(recorder.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
+		return s.rec.Note(format.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
 	case wire.EventRefused:
 		return s.tellRefused(e)
 	case wire.EventNotice:
-		return s.rec.Note(recorder.Note{Kind: "device", Text: e.Text})
+		return s.rec.Note(format.Note{Kind: "device", Text: e.Text})
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (s *Session) take(e wire.Event) error {
 // tellRefused puts a refusal into the record and gives it to whoever waits for it. The device names the channel, which
 // says no more than who is told.
 func (s *Session) tellRefused(e wire.Event) error {
-	err := s.rec.Note(recorder.Note{Kind: "refused", Text: e.Text})
+	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text})
 	for _, c := range s.audience() {
 		if (e.Channel == 0 || e.Channel == c.n) && !c.early(e) {
 			c.noticeRefused(e)

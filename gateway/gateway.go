@@ -42,6 +42,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Store is what the broker keeps rows in.
@@ -64,21 +65,13 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
-// Recorder makes recordings. *recorder.Node is one.
-type Recorder interface {
-	Ready() error
-	Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error)
-	// Ended reads how a part was closed; recorder.ErrOpen where it was not.
-	Ended(sid id.Session, part uint32, start time.Time) (recorder.Closed, string, error)
-}
-
 // Config is what a broker is made of.
 type Config struct {
 	Signer   signer.Signer
 	Rules    *Rules
 	Store    Store
 	Lines    Lines
-	Recorder Recorder
+	Recorder recorder.Recorder
 	Key      []byte // public half of the record key
 	Audit    *audit.Log
 	Node     string
@@ -125,7 +118,7 @@ type Ask struct {
 // Sink is a door's side of a channel. It gets bytes only after they are durable. Output may block: the device then
 // stops sending.
 type Sink interface {
-	Output(stream uint8, p []byte) error
+	Output(stream format.Stream, p []byte) error
 	Notice(kind, text string)
 }
 

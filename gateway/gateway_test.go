@@ -24,8 +24,9 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 const policy = `
@@ -66,7 +67,7 @@ type house struct {
 	dir    string
 	db     *sqlite.DB
 	signer *signer.Service
-	node   *recorder.Node
+	node   *writer.Node
 	rules  *gateway.Rules
 	dev    *device
 	admin  signer.Evidence
@@ -117,9 +118,9 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) openNode() *recorder.Node {
+func (h *house) openNode() *writer.Node {
 	h.t.Helper()
-	n, _, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: filepath.Join(h.dir, "rec"), Key: h.key, LogOrigin: "test/log",
+	n, _, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: filepath.Join(h.dir, "rec"), Key: h.key, LogOrigin: "test/log",
 		Readers: []age.Recipient{h.reader.Recipient()}, Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
 	if err != nil {
 		h.t.Fatal(err)
@@ -177,10 +178,10 @@ type screen struct {
 	notices  []string
 }
 
-func (s *screen) Output(stream uint8, p []byte) error {
+func (s *screen) Output(stream format.Stream, p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stream == recorder.StreamErr {
+	if stream == format.StreamErr {
 		s.err.Write(p)
 	} else {
 		s.out.Write(p)
@@ -523,7 +524,7 @@ func (h *house) notes(s id.Session) (out []string) {
 	h.t.Helper()
 	arch := must(archive.Open(archive.Config{Dir: filepath.Join(h.dir, "rec"), Identity: []age.Identity{h.reader}}))(h.t)
 	_, err := arch.Frames(context.Background(), []archive.Part{{Session: s}}, func(m archive.Moment) error {
-		if m.Kind == recorder.KindNote {
+		if m.Kind == format.KindNote {
 			n, err := m.Note()
 			out = append(out, n.Kind+": "+n.Text)
 			return err

@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -77,7 +77,7 @@ func TestWithoutALogASessionsEndIsWrittenLater(t *testing.T) {
 	}
 	full.on.Store(false)
 	within(t, 20*time.Second, "the end is in the log", func() bool { return h.part(s.ID()).CloseLeaf != nil })
-	if _, err := os.Stat(filepath.Join(h.dir, "rec", recorder.Place(s.ID(), 0, time.Now()))); err != nil {
+	if _, err := os.Stat(filepath.Join(h.dir, "rec", format.Place(s.ID(), 0, time.Now()))); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Limits on the channels of one session: open or waiting to be opened at once, and ever. The second is the device's.
@@ -149,7 +149,7 @@ func (s *Session) covers(a authz.Action) bool { return authz.Passes(s.opened.Act
 // recordRefusal puts a refused channel into the record of its session.
 func (c *Channel) recordRefusal(why *errkind.Error) error {
 	text := fmt.Sprintf("channel %d was refused by the gateway: %s; asked for: %s", c.n, why.Text, c.start.Words())
-	return c.recorded(c.s.rec.Note(recorder.Note{Kind: "refused", Text: text}))
+	return c.recorded(c.s.rec.Note(format.Note{Kind: "refused", Text: text}))
 }
 
 // OpenChannel redeems an answer of AskChannel: it opens the channel on the session line and starts its program.

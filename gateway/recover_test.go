@@ -17,7 +17,9 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // farBack is a number of entries for which Entries must be called many times.
@@ -42,13 +44,13 @@ func (h *house) growLog(n int) {
 }
 
 // crash copies the recordings as a crash at this moment would leave them, and opens the copy as the next process would.
-func (h *house) crash() (*recorder.Node, recorder.Interrupted) {
+func (h *house) crash() (*writer.Node, recorder.Interrupted) {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(h.dir, "rec"))); err != nil {
 		h.t.Fatal(err)
 	}
-	node, cut, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: dir, Key: h.key,
+	node, cut, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: dir, Key: h.key,
 		LogOrigin: "test/log", Readers: []age.Recipient{h.reader.Recipient()},
 		Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
 	if err != nil {
@@ -62,7 +64,7 @@ func (h *house) crash() (*recorder.Node, recorder.Interrupted) {
 }
 
 // recovers starts the next process on the recordings of node.
-func (h *house) recovers(node *recorder.Node, cut ...recorder.Interrupted) {
+func (h *house) recovers(node *writer.Node, cut ...recorder.Interrupted) {
 	h.t.Helper()
 	b := h.newBrokerWith(func(c *gateway.Config) { c.Recorder = node })
 	if err := b.Recover(context.Background(), cut, node.Settled); err != nil {
@@ -169,7 +171,7 @@ func TestAnEndFarBackInTheLogIsTakenOver(t *testing.T) {
 func TestARecordingThatIsGoneIsCalledMissing(t *testing.T) {
 	h := newHouse(t)
 	want := h.restoredRow()
-	if err := os.Remove(filepath.Join(h.dir, "rec", recorder.Place(want.Session, 0, want.Started))); err != nil {
+	if err := os.Remove(filepath.Join(h.dir, "rec", format.Place(want.Session, 0, want.Started))); err != nil {
 		t.Fatal(err)
 	}
 	h.recovers(h.node)
@@ -185,7 +187,7 @@ func TestARecordingThatIsGoneAndHasNoEndIsCalledMissing(t *testing.T) {
 	s, _ := h.open(h.ask("press-1"))
 	node, cut := h.crash()
 	was := h.part(s.ID())
-	path := filepath.Join(h.dir, "rec", recorder.Place(was.Session, 0, was.Started))
+	path := filepath.Join(h.dir, "rec", format.Place(was.Session, 0, was.Started))
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type Session struct {
 	ctx    context.Context // cancelled with the reason why the session ends
 	cancel context.CancelCauseFunc
 
-	rec    *recorder.Recording
+	rec    recorder.Recording
 	leaf   *uint64 // of the open leaf
 	line   *sessionline.Line
 	events sessionline.Events

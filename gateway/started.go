@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // opened takes the answer to the opening of the channel: its line, or the error in words for people.
@@ -34,7 +34,7 @@ func (c *Channel) opened(line *sessionline.Channel, err error) error {
 func (c *Channel) notStarted() error {
 	e := c.firstRefusal()
 	if e.Kind == 0 {
-		if err := c.s.rec.Note(recorder.Note{Kind: "refused", Text: "the device gave no reason"}); err != nil {
+		if err := c.s.rec.Note(format.Note{Kind: "refused", Text: "the device gave no reason"}); err != nil {
 			return err
 		}
 	}

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sallyport/sallyport/internal/plain"
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 const usage = `sallyport-verify [--log-key KEY] [--root FINGERPRINT] [--identity AGE_KEY]… [--checkpoint FILE]… [--log DIR [--recordings DIR]] [--json] [BUNDLE]
@@ -244,7 +244,7 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 		v.Lines = append(v.Lines, line(l))
 	}
 	code := proven
-	var f *recorder.Fault
+	var f *format.Fault
 	switch {
 	case errors.As(err, &f):
 		v.Fault, code = &fault{f.File, f.Offset, f.Length, f.Rule, f.Detail}, wrong
@@ -272,7 +272,7 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 	}
 	switch {
 	case v.Fault != nil:
-		f := recorder.Fault{Offset: v.Fault.Offset, Length: v.Fault.Length}
+		f := format.Fault{Offset: v.Fault.Offset, Length: v.Fault.Length}
 		fmt.Fprintf(errs, "WRONG: %s, %s: %s: %s\n", shown(v.Fault.File), f.Place(), v.Fault.Rule, shown(v.Fault.Detail))
 	case v.Error != "":
 		fmt.Fprintf(errs, "sallyport-verify: %s\n", shown(v.Error))

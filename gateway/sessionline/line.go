@@ -21,15 +21,15 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// Recording gives receipts: each method returns nil once what it was given is durable. *recorder.Recording is one.
+// Recording gives receipts: each method returns nil once what it was given is durable. recorder.Recording is one.
 type Recording interface {
 	Start(ch uint32, cols, rows uint16, text string) error
 	Input(ctx context.Context, ch uint32, actor uint64, p []byte) error
 	Resize(ch uint32, cols, rows uint16) error
-	Note(n recorder.Note) error
+	Note(n format.Note) error
 }
 
 // Peer is what a session line must prove, and what it is shown.

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // receipt says that the recording has, durably, what is about to be sent on a channel. Only given makes one, and only
@@ -48,7 +48,7 @@ func (c *Channel) recordInput(ctx context.Context, p []byte) (receipt, error) {
 }
 
 func (c *Channel) recordInputEnd(ctx context.Context) (receipt, error) {
-	return c.given(ctx, c.line.rec.Note(recorder.Note{Kind: recorder.NoteInputEnd, Text: "the end of input was sent"}))
+	return c.given(ctx, c.line.rec.Note(format.Note{Kind: format.NoteInputEnd, Text: "the end of input was sent"}))
 }
 
 func (c *Channel) recordResize(ctx context.Context, cols, rows uint16) (receipt, error) {
@@ -56,7 +56,7 @@ func (c *Channel) recordResize(ctx context.Context, cols, rows uint16) (receipt,
 }
 
 func (c *Channel) recordSignal(ctx context.Context, name string) (receipt, error) {
-	return c.given(ctx, c.line.rec.Note(recorder.Note{Kind: "signal", Text: name + " was sent to what runs"}))
+	return c.given(ctx, c.line.rec.Note(format.Note{Kind: "signal", Text: name + " was sent to what runs"}))
 }
 
 // tell sends a request that the device does not answer. message is what the SSH specification wants there; nil: nothing.

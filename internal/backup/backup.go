@@ -83,7 +83,7 @@ type Manifest struct {
 	Files      []Entry   `json:"files"`      // of the set, and the recordings that it shares with other sets
 }
 
-const format = 1
+const manifestFormat = 1
 
 // Limits on reading a backup, which is untrusted input.
 const (
@@ -151,8 +151,8 @@ func readManifest(root *os.Root, set string) (*Manifest, []byte, error) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", manifestName, err)
 	}
-	if m.Format != format {
-		return nil, nil, fmt.Errorf("%s: format %d is not known; this program reads %d", manifestName, m.Format, format)
+	if m.Format != manifestFormat {
+		return nil, nil, fmt.Errorf("%s: format %d is not known; this program reads %d", manifestName, m.Format, manifestFormat)
 	}
 	return &m, raw, m.check(set)
 }

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
 )
 
 // recordings copies a gateway's new recordings. A closed recording never changes, so it is copied once and
@@ -66,7 +66,7 @@ func (r *recordings) final(source string) (bool, error) {
 	if _, err := os.Lstat(stem + ".cut"); err == nil {
 		return true, nil
 	}
-	return recorder.Finished(source)
+	return files.Finished(source)
 }
 
 // copyFile copies a file to a name below root under another name, renames it, reads it again and gives its size and

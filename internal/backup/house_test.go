@@ -20,6 +20,9 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 const policy = `
@@ -40,7 +43,7 @@ type house struct {
 	ids  []age.Identity // the identities that open backups
 	db   *sqlite.DB
 	sign *signer.Service
-	rec  *recorder.Node
+	rec  *writer.Node
 }
 
 func keyPair(t testing.TB, dir, name string) *age.X25519Identity {
@@ -86,7 +89,7 @@ func newHouse(t testing.TB) *house {
 	h.fill()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
-	h.rec, _, err = recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.data("recordings"), Key: key,
+	h.rec, _, err = writer.OpenNode(t.Context(), writer.NodeConfig{Dir: h.data("recordings"), Key: key,
 		LogOrigin: h.Ledger.Origin,
 		Readers:   []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{officer.Recipient()},
 		JournalBytes: 8 << 20})
@@ -139,7 +142,7 @@ func (h *house) record(text string) (file string, end func()) {
 	must(h.t, err)
 	must(h.t, r.Output(h.t.Context(), 0, 1, []byte(text)))
 	root := h.data("recordings")
-	path, err := recorder.Locate(root, recorder.FileName(sid, 0), time.Time{})
+	path, err := files.Locate(root, format.FileName(sid, 0), time.Time{})
 	must(h.t, err)
 	file, err = filepath.Rel(root, path)
 	must(h.t, err)

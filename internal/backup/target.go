@@ -39,7 +39,7 @@ func (b *maker) prepare() (err error) {
 	if err := b.lock(); err != nil {
 		return err
 	}
-	b.m = Manifest{Format: format, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
+	b.m = Manifest{Format: manifestFormat, Kind: b.p.kind, Site: b.c.Site.URL, Origin: b.c.Ledger.Origin,
 		Made: time.Now().UTC().Truncate(time.Millisecond)}
 	b.set = setsDir + "/" + b.m.name() + partSuffix
 	b.out = Result{Kind: b.p.kind, Dir: b.dir, Set: b.m.name()}

@@ -24,13 +24,13 @@ type edit struct {
 
 var (
 	noBudget = []edit{
-		{"recorder/node.go", `or\(&c\.Burst, 64<<20\)`, `or(&c.Burst, 1<<50)`},
+		{"recorder/writer/node.go", `or\(&c\.Burst, 64<<20\)`, `or(&c.Burst, 1<<50)`},
 		{"internal/demo/seed.go", `PerPerson, 8\), cmp\.Or\(s\.Sizes\.PerDevice, 4\)`, `PerPerson, 1000), cmp.Or(s.Sizes.PerDevice, 1000)`},
 	}
 	noRecord = []edit{
-		{"recorder/record.go", `(?m)^func \(r \*Recording\) Input\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
-		{"recorder/record.go", `(?m)^func \(r \*Recording\) Output\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
-		{"recorder/verdict.go", `(?m)^func \(r \*Recording\) Verdict\(.*\{$`, "$0\n\tif true {\n\t\treturn\n\t}"},
+		{"recorder/writer/record.go", `(?m)^func \(r \*Recording\) Input\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
+		{"recorder/writer/record.go", `(?m)^func \(r \*Recording\) Output\(.*\{$`, "$0\n\tif true {\n\t\treturn nil\n\t}"},
+		{"recorder/writer/verdict.go", `(?m)^func \(r \*Recording\) Verdict\(.*\{$`, "$0\n\tif true {\n\t\treturn\n\t}"},
 	}
 )
 

@@ -17,7 +17,7 @@ import (
 
 // core measures compression, sealing and chaining alone, in memory.
 func core(b *bench) ([]row, error) {
-	f, err := b.gobench("recorder", "^BenchmarkSeal$", b.rounds(5), 1)
+	f, err := b.gobench("recorder/writer", "^BenchmarkSeal$", b.rounds(5), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -32,11 +32,11 @@ func core(b *bench) ([]row, error) {
 
 // verifies measures the verifier beside sha256sum. Without a key it works on all processors, with one on one of them.
 func verifies(b *bench) ([]row, error) {
-	one, err := b.gobench("recorder", "^BenchmarkVerify$", b.rounds(5), 1)
+	one, err := b.gobench("recorder/reader", "^BenchmarkVerify$", b.rounds(5), 1)
 	if err != nil {
 		return nil, err
 	}
-	all, err := b.gobench("recorder", "^BenchmarkVerify$/./^(A|sha256)$", b.rounds(5), runtime.NumCPU())
+	all, err := b.gobench("recorder/reader", "^BenchmarkVerify$/./^(A|sha256)$", b.rounds(5), runtime.NumCPU())
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,12 @@ import (
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // node makes a recorder of its own, on this run's disk.
-func (b *bench) node(name string, change func(*recorder.NodeConfig)) (*recorder.Node, error) {
+func (b *bench) node(name string, change func(*writer.NodeConfig)) (*writer.Node, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -31,12 +33,12 @@ func (b *bench) node(name string, change func(*recorder.NodeConfig)) (*recorder.
 	if err != nil {
 		return nil, err
 	}
-	cfg := recorder.NodeConfig{Dir: filepath.Join(b.dir, name), Key: key, LogOrigin: "bench/log", Readers: []age.Recipient{reader.Recipient()},
+	cfg := writer.NodeConfig{Dir: filepath.Join(b.dir, name), Key: key, LogOrigin: "bench/log", Readers: []age.Recipient{reader.Recipient()},
 		Unsealers: []age.Recipient{reader.Recipient()}, JournalBytes: 64 << 20, Burst: 1 << 50}
 	if change != nil {
 		change(&cfg)
 	}
-	n, _, err := recorder.OpenNode(context.Background(), cfg)
+	n, _, err := writer.OpenNode(context.Background(), cfg)
 	return n, err
 }
 
@@ -90,7 +92,7 @@ func crowd(b *bench) ([]row, error) {
 const typistPause = 500 * time.Millisecond
 
 // typist types keys into a recording; each is judged and echoed.
-func typist(ctx context.Context, r *recorder.Recording, took *samples, until time.Time) error {
+func typist(ctx context.Context, r recorder.Recording, took *samples, until time.Time) error {
 	for at := uint64(0); time.Now().Before(until); at++ {
 		began := time.Now()
 		if err := r.Input(ctx, 1, 0, []byte{'k'}); err != nil {
@@ -98,7 +100,7 @@ func typist(ctx context.Context, r *recorder.Recording, took *samples, until tim
 		}
 		took.add(time.Since(began))
 		r.Verdict(1, at, 1, false)
-		if err := r.Output(ctx, 1, recorder.StreamOut, []byte{'k'}); err != nil {
+		if err := r.Output(ctx, 1, format.StreamOut, []byte{'k'}); err != nil {
 			return err
 		}
 		time.Sleep(typistPause)
@@ -117,7 +119,7 @@ func heap(b *bench) ([]row, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	before := inUse()
-	var open []*recorder.Recording
+	var open []recorder.Recording
 	for range crowdSize {
 		r, err := n.Create(ctx, recorder.PartConfig{Session: newSession()})
 		if err != nil {
@@ -127,7 +129,7 @@ func heap(b *bench) ([]row, error) {
 	}
 	screen := bytes.Repeat([]byte("drwxr-xr-x 2 root root 4096 Nov 25 10:00 what\r\n"), 200)
 	for _, r := range open {
-		if err := r.Output(ctx, 1, recorder.StreamOut, screen); err != nil {
+		if err := r.Output(ctx, 1, format.StreamOut, screen); err != nil {
 			return nil, err
 		}
 	}

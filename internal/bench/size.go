@@ -12,6 +12,8 @@ import (
 
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/asciicast"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // sizes records the corpus on its own clock and compares what lies on the disk.
@@ -83,7 +85,7 @@ func pumped(events []event, commit time.Duration) []event {
 func (b *bench) recorded(events []event) (int64, error) {
 	began := time.Now()
 	var clock atomic.Int64
-	n, err := b.node("sizes", func(c *recorder.NodeConfig) {
+	n, err := b.node("sizes", func(c *writer.NodeConfig) {
 		c.Now = func() time.Time { return began.Add(time.Duration(clock.Load())) }
 	})
 	if err != nil {
@@ -91,7 +93,8 @@ func (b *bench) recorded(events []event) (int64, error) {
 	}
 	ctx := context.Background()
 	defer n.Close(ctx)
-	r, err := n.Create(ctx, recorder.PartConfig{Session: newSession()})
+	session := newSession()
+	r, err := n.Create(ctx, recorder.PartConfig{Session: session})
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +102,7 @@ func (b *bench) recorded(events []event) (int64, error) {
 	for _, e := range events {
 		clock.Store(int64(e.at))
 		if !e.typed {
-			err = r.Output(ctx, 1, recorder.StreamOut, e.data)
+			err = r.Output(ctx, 1, format.StreamOut, e.data)
 		} else if err = r.Input(ctx, 1, 0, e.data); err == nil {
 			r.Verdict(1, at, uint64(len(e.data)), false)
 			at += uint64(len(e.data))
@@ -111,7 +114,7 @@ func (b *bench) recorded(events []event) (int64, error) {
 	if _, err := r.Close(ctx, "exit"); err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(filepath.Join(b.dir, "sizes", r.File()))
+	info, err := os.Stat(filepath.Join(b.dir, "sizes", format.Place(session, 0, r.Started())))
 	if err != nil {
 		return 0, err
 	}

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // reserved kinds have a letter in version 1 and are written by nothing yet.
@@ -26,9 +26,9 @@ var handlers = []struct {
 	// without says which kinds need nothing there, and why.
 	without map[string]string
 }{
-	{"the writer", []string{"recorder/record.go", "recorder/verdict.go", "recorder/sealer.go"},
+	{"the writer", []string{"recorder/writer/record.go", "recorder/writer/verdict.go", "recorder/seal/sealer.go"},
 		map[string]string{reserved: "written by nothing yet"}},
-	{"the verifier", []string{"recorder/tally.go", "recorder/opener.go"}, map[string]string{
+	{"the verifier", []string{"recorder/reader/tally.go", "recorder/reader/opener.go"}, map[string]string{
 		"KindResize KindExit": "the frame is read strictly, and nothing is counted",
 		"KindNotice":          "the bundle has the log's entries themselves",
 		reserved:              "their data is not defined yet"}},
@@ -92,9 +92,9 @@ func TestTheRecordPageShowsEveryListOfTheTimeline(t *testing.T) {
 // kindNames gives the names of the constants of type Kind, and holds them to the table of kinds.
 func kindNames(t *testing.T) []string {
 	t.Helper()
-	letters := map[recorder.Kind]string{}
+	letters := map[format.Kind]string{}
 	var names []string
-	ast.Inspect(parsed(t, "recorder/kinds.go"), func(n ast.Node) bool {
+	ast.Inspect(parsed(t, "recorder/format/kinds.go"), func(n ast.Node) bool {
 		v, ok := n.(*ast.ValueSpec)
 		if !ok || len(v.Values) != 1 {
 			return true
@@ -104,12 +104,12 @@ func kindNames(t *testing.T) []string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			letters[recorder.Kind(letter[0])] = v.Names[0].Name
+			letters[format.Kind(letter[0])] = v.Names[0].Name
 			names = append(names, v.Names[0].Name)
 		}
 		return true
 	})
-	for _, k := range recorder.Kinds() {
+	for _, k := range format.Kinds() {
 		if letters[k] == "" {
 			t.Errorf("the table has a kind %q without a constant", byte(k))
 		}

@@ -14,7 +14,8 @@ import (
 	"filippo.io/age"
 
 	"github.com/sallyport/sallyport/internal/testenv"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // TestWhatWasSyncedIsRecoveredAndWhatWasNotIsNowhere holds a sync up: what waits for it is neither on the device nor on
@@ -72,7 +73,7 @@ func copyRecordings(t *testing.T, d *testenv.Demo) string {
 	t.Helper()
 	to := t.TempDir()
 	from := filepath.Join(d.DataDir, "recordings")
-	err := recorder.Walk(from, func(rel string) error {
+	err := files.Walk(from, func(rel string) error {
 		if filepath.Ext(rel) == "" {
 			return nil
 		}
@@ -118,7 +119,7 @@ func recovered(t *testing.T, d *testenv.Demo, dir string) testenv.Kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, cut, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: dir, Key: key, LogOrigin: "recovered.test",
+	n, cut, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: dir, Key: key, LogOrigin: "recovered.test",
 		Readers: []age.Recipient{spare.Recipient()}, Unsealers: []age.Recipient{spare.Recipient()}, JournalBytes: info.Size()})
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/sallyport/sallyport/internal/testenv"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // TestAPasswordTypedAtAPromptIsSealed types passwords at the prompts of real programs, right and wrong ones, and looks for
@@ -174,7 +174,7 @@ func archiveCannot(t *testing.T, d *testenv.Demo, sid string, secrets []string) 
 			t.Fatal(err)
 		}
 		defer slot.Close()
-		if _, err := recorder.Unlock(slot, ids...); err == nil {
+		if _, err := format.Unlock(slot, ids...); err == nil {
 			t.Errorf("%s, which the gateway has, opens what was sealed", file)
 		}
 		return nil

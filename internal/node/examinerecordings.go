@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // recordings tries whether the gateway's user can create files where recordings go. That user is the owner of the data
@@ -30,7 +30,7 @@ func (e *examination) recordings() (string, error) {
 	if !ok {
 		return "", fs.ErrInvalid
 	}
-	err = asOwner(int(st.Uid), int(st.Gid), func() error { return recorder.Probe(dir, time.Now()) })
+	err = asOwner(int(st.Uid), int(st.Gid), func() error { return writer.Probe(dir, time.Now()) })
 	if err != nil {
 		owner := userName(int(st.Uid))
 		return "", odd(fmt.Sprintf("%s cannot write recordings, so no session starts: %v", owner, err),

@@ -190,7 +190,7 @@ func (s countedStore) AddDecided(ctx context.Context, row store.Session, d store
 
 // countedRecorder counts what could not be recorded.
 type countedRecorder struct {
-	gateway.Recorder
+	recorder.Recorder
 	m *meters
 }
 
@@ -202,7 +202,7 @@ func (r countedRecorder) Ready() error {
 	return err
 }
 
-func (r countedRecorder) Create(ctx context.Context, c recorder.PartConfig) (*recorder.Recording, error) {
+func (r countedRecorder) Create(ctx context.Context, c recorder.PartConfig) (recorder.Recording, error) {
 	rec, err := r.Recorder.Create(ctx, c)
 	if err != nil {
 		r.m.refused.Inc()

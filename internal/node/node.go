@@ -40,7 +40,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/writer"
 	"github.com/sallyport/sallyport/web/login"
 	"github.com/sallyport/sallyport/web/terminal"
 )
@@ -82,7 +82,7 @@ type Gateway struct {
 	apart     *apart          // that process
 	idp       *idp.Provider
 	set       *oidcauth.Set
-	record    *recorder.Node
+	record    *writer.Node
 	key       ed25519.PrivateKey
 	rules     *gateway.Rules
 	broker    *gateway.Broker
@@ -203,7 +203,7 @@ func (g *Gateway) openRecorder(ctx context.Context) error {
 		return err
 	}
 	r := g.opt.Config.Recording
-	node, cut, err := recorder.OpenNode(ctx, recorder.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: g.opt.Config.Ledger.Origin, Readers: readers,
+	node, cut, err := writer.OpenNode(ctx, writer.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: g.opt.Config.Ledger.Origin, Readers: readers,
 		Unsealers: unsealers, JournalBytes: int64(r.Journal), Most: int64(r.PerSession), Ballast: int64(r.Ballast), LowWater: int64(r.LowWater), Log: g.opt.Log,
 		Committed: func(took time.Duration) { g.meters.commit.Observe(took.Seconds()) }})
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Chunks remembers every sealed chunk it was shown. The number of a chunk is its nonce, and its session and part name
@@ -29,12 +30,12 @@ type chunkName struct {
 }
 
 // File takes in a container.
-func (c Chunks) File(path string) (recorder.Header, error) {
+func (c Chunks) File(path string) (format.Header, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return recorder.Header{}, err
+		return format.Header{}, err
 	}
-	var h recorder.Header
+	var h format.Header
 	if len(raw) < 12 {
 		return h, fmt.Errorf("%s: %d bytes are no recording", path, len(raw))
 	}
@@ -138,7 +139,7 @@ func CutToJournal(dir string) error {
 		if head := raw[e.at/half*half:]; string(head[:8]) != "SLYJNL1\n" || binary.LittleEndian.Uint64(head[8:]) != e.epoch {
 			continue // left from an earlier use of the half
 		}
-		name, err := recorder.Locate(dir, recorder.FileName(e.session, e.part), time.Time{})
+		name, err := files.Locate(dir, format.FileName(e.session, e.part), time.Time{})
 		if err != nil {
 			return err
 		}

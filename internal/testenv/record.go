@@ -11,12 +11,14 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // Kept is what one recording holds of the streams of a terminal, and its notes.
 type Kept struct {
-	recorder.Header
+	format.Header
 	Typed    []byte // opened with the unsealing key, or zeros
 	Revealed []byte // Typed as a reader without that key has it; what stayed sealed is zeros
 	Shown    []byte
@@ -27,7 +29,7 @@ type Kept struct {
 // Recordings lists the paths of the containers under a directory of recordings. It is an error if there are none.
 func Recordings(dir string) ([]string, error) {
 	var out []string
-	err := recorder.Walk(dir, func(rel string) error {
+	err := files.Walk(dir, func(rel string) error {
 		if filepath.Ext(rel) == ".srec" {
 			out = append(out, filepath.Join(dir, rel))
 		}
@@ -42,7 +44,7 @@ func Recordings(dir string) ([]string, error) {
 // RecordingOf gives the path of the container of a session's first part under a directory of recordings. The error is
 // fs.ErrNotExist if there is none.
 func RecordingOf(dir, session string) (string, error) {
-	return recorder.Locate(dir, session+".srec", time.Time{})
+	return files.Locate(dir, session+".srec", time.Time{})
 }
 
 // Keep reads a recording with the slot files beside it. Identities are files; without the unsealer's, Typed is zeros.
@@ -78,7 +80,7 @@ func Keep(path string, identities ...string) (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	r, err := recorder.OpenReader(f, info.Size(), path, rk, sk)
+	r, err := reader.Open(f, info.Size(), path, rk, sk)
 	if err != nil {
 		return Kept{}, err
 	}
@@ -91,38 +93,38 @@ func unlock(path string, ids []age.Identity) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	defer f.Close()
-	return recorder.Unlock(f, ids...)
+	return format.Unlock(f, ids...)
 }
 
-func keep(r *recorder.Reader) (Kept, error) {
+func keep(r *reader.Reader) (Kept, error) {
 	k := Kept{Header: r.Header()}
 	for {
 		f, err := r.Next()
 		switch {
 		case err == io.EOF:
 			return k, nil
-		case errors.Is(err, recorder.ErrCut):
+		case errors.Is(err, format.ErrCut):
 			k.Cut = true
 			return k, nil
 		case err != nil:
 			return k, err
 		}
 		switch f.Kind {
-		case recorder.KindOutput:
+		case format.KindOutput:
 			if f.At != uint64(len(k.Shown)) {
 				return k, fmt.Errorf("output at %d, want %d", f.At, len(k.Shown))
 			}
 			k.Shown = append(k.Shown, f.Data...)
-		case recorder.KindSealed:
+		case format.KindSealed:
 			body := make([]byte, f.Len())
 			if f.Opened {
 				copy(body, f.Data)
 			}
 			k.Typed = append(k.Typed, body...)
 			k.Revealed = append(k.Revealed, make([]byte, len(body))...)
-		case recorder.KindReveal:
+		case format.KindReveal:
 			copy(k.Revealed[f.At:], f.Data)
-		case recorder.KindNote:
+		case format.KindNote:
 			n, err := f.Note()
 			if err != nil {
 				return k, err

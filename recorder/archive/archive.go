@@ -29,7 +29,9 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // Config says where recordings lie and how to open them.
@@ -80,9 +82,9 @@ func (a *Archive) Parts(s id.Session) ([]Part, error) {
 func (a *Archive) All() ([]Part, error) {
 	var parts []Part
 	seen := map[Part]bool{}
-	err := recorder.Walk(a.cfg.Dir, func(rel string) error {
-		s, n, ok := recorder.ParseName(filepath.Base(rel))
-		if p := (Part{Session: s, Part: n}); ok && !seen[p] { // a part that moves meanwhile is seen twice
+	err := files.Walk(a.cfg.Dir, func(rel string) error {
+		key, ok := format.ParseName(filepath.Base(rel))
+		if p := (Part{Session: key.Session, Part: key.Part}); ok && !seen[p] { // a part that moves meanwhile is seen twice
 			parts, seen[p] = append(parts, p), true
 		}
 		return nil
@@ -108,7 +110,7 @@ var errNoSegment = errkind.New(errkind.NotFound, "the replay has no such segment
 // opened is a container that is being read.
 type opened struct {
 	file *os.File
-	rd   *recorder.Reader
+	rd   *reader.Reader
 	rk   [32]byte
 	size int64
 }
@@ -120,8 +122,8 @@ func (o *opened) Close() error {
 
 // open opens a part's slot and container, and demands that the container is the one its name says.
 func (a *Archive) open(p Part) (*opened, error) {
-	name := recorder.FileName(p.Session, p.Part)
-	f, err := recorder.OpenFile(a.cfg.Dir, name, p.Started)
+	name := format.FileName(p.Session, p.Part)
+	f, err := files.Open(a.cfg.Dir, name, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoRecord.Because(err)
 	}
@@ -145,19 +147,19 @@ func (a *Archive) load(o *opened, p Part, name string) error {
 	if o.rk, err = a.unlock(p); err != nil {
 		return err
 	}
-	if o.rd, err = recorder.OpenReader(o.file, o.size, name, o.rk, nil); err != nil {
+	if o.rd, err = reader.Open(o.file, o.size, name, o.rk, nil); err != nil {
 		return err
 	}
 	if h := o.rd.Header(); h.Session != p.Session || h.Part != p.Part {
-		return &recorder.Fault{File: name, Offset: 0, Rule: recorder.RuleHeader, Detail: "it is the recording of another session or part"}
+		return &format.Fault{File: name, Offset: 0, Rule: format.RuleHeader, Detail: "it is the recording of another session or part"}
 	}
 	return nil
 }
 
 // unlock opens a part's slot file for readers.
 func (a *Archive) unlock(p Part) ([32]byte, error) {
-	slot, _ := recorder.SlotNames(p.Session, p.Part)
-	f, err := recorder.OpenFile(a.cfg.Dir, slot, p.Started)
+	slot, _ := format.SlotNames(p.Session, p.Part)
+	f, err := files.Open(a.cfg.Dir, slot, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return [32]byte{}, errNoKey.Because(err)
 	}
@@ -165,7 +167,7 @@ func (a *Archive) unlock(p Part) ([32]byte, error) {
 		return [32]byte{}, fmt.Errorf("open slot: %w", err)
 	}
 	defer f.Close()
-	rk, err := recorder.Unlock(f, a.cfg.Identity...)
+	rk, err := format.Unlock(f, a.cfg.Identity...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
 		return rk, errNotReader.Because(err)

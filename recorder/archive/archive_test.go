@@ -17,13 +17,16 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // recordings is a directory with a recorder that writes into it, and an archive that reads from it.
 type recordings struct {
 	t        *testing.T
 	dir      string
-	node     *recorder.Node
+	node     *writer.Node
 	archive  *Archive
 	unsealer *age.X25519Identity
 }
@@ -43,7 +46,7 @@ func newRecordings(t *testing.T) *recordings {
 	_, key, _ := ed25519.GenerateKey(nil)
 	r := &recordings{t: t, dir: t.TempDir(), unsealer: unsealer}
 	var err error
-	r.node, _, err = recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: r.dir, Key: key, LogOrigin: "log.example/test", JournalBytes: 8 << 20,
+	r.node, _, err = writer.OpenNode(t.Context(), writer.NodeConfig{Dir: r.dir, Key: key, LogOrigin: "log.example/test", JournalBytes: 8 << 20,
 		Readers: []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{unsealer.Recipient()},
 		Rate: -1, Most: -1, VerdictWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -58,7 +61,7 @@ func newRecordings(t *testing.T) *recordings {
 
 // take is a recording whose methods fail the test.
 type take struct {
-	*recorder.Recording
+	recorder.Recording
 	t *testing.T
 }
 
@@ -80,12 +83,12 @@ func (k take) must(err error) {
 
 func (k take) out(ch uint32, s string) {
 	k.t.Helper()
-	k.must(k.Output(k.t.Context(), ch, recorder.StreamOut, []byte(s)))
+	k.must(k.Output(k.t.Context(), ch, format.StreamOut, []byte(s)))
 }
 
 func (k take) stderr(ch uint32, s string) {
 	k.t.Helper()
-	k.must(k.Output(k.t.Context(), ch, recorder.StreamErr, []byte(s)))
+	k.must(k.Output(k.t.Context(), ch, format.StreamErr, []byte(s)))
 }
 
 func (k take) in(ch uint32, s string) {
@@ -109,26 +112,26 @@ func (r *recordings) sudo(s id.Session) {
 		k.out(1, string(key))
 	}
 	k.Verdict(1, 0, 8, false)
-	k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", Argv: []string{"sudo", "id"}, PID: 7}))
+	k.must(k.Command(format.Command{Ch: 1, Source: "agent.exec", Argv: []string{"sudo", "id"}, PID: 7}))
 	k.out(1, "\nPassword: ")
 	for _, key := range "hunter2\r" {
 		k.in(1, string(key))
 	}
 	k.Verdict(1, 8, 8, true)
 	k.out(1, "\r\n\x1b[1muid=0\x1b[0m\r\n")
-	k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", PID: 7, Ended: true, Status: 3}))
-	k.must(k.Note(recorder.Note{Kind: recorder.NoteMarker, Text: "look here"}))
+	k.must(k.Command(format.Command{Ch: 1, Source: "agent.exec", PID: 7, Ended: true, Status: 3}))
+	k.must(k.Note(format.Note{Kind: format.NoteMarker, Text: "look here"}))
 	k.in(1, "exit\r")
 	k.Verdict(1, 16, 5, false)
-	k.must(k.Exit(recorder.Exit{Ch: 1, Status: 0}))
+	k.must(k.Exit(format.Exit{Ch: 1, Status: 0}))
 	k.end()
 }
 
 // path finds a file of a part, or says where it would lie today.
 func (r *recordings) path(name string) string {
-	path, err := recorder.Locate(r.dir, name, time.Time{})
+	path, err := files.Locate(r.dir, name, time.Time{})
 	if err != nil {
-		return filepath.Join(r.dir, recorder.Day(time.Now()), name)
+		return filepath.Join(r.dir, format.Day(time.Now()), name)
 	}
 	return path
 }
@@ -256,7 +259,7 @@ func TestPartsAreJoinedAndTheSeamIsShown(t *testing.T) {
 func TestACutAndADamagedRecordAreReadUpToThere(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	r.sudo(s)
-	path := r.path(recorder.FileName(s, 0))
+	path := r.path(format.FileName(s, 0))
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -292,7 +295,7 @@ func TestALiveRecordingIsFollowed(t *testing.T) {
 	seen, done := make(chan string, 10), make(chan error, 1)
 	go func() {
 		done <- r.archive.Follow(t.Context(), Part{Session: s}, func(m Moment) error {
-			if m.Kind == recorder.KindOutput {
+			if m.Kind == format.KindOutput {
 				seen <- string(m.Data)
 			}
 			return nil
@@ -326,7 +329,7 @@ func TestWhoHasNoKeyReadsNothing(t *testing.T) {
 			t.Errorf("%s: got %v, want denied", what, err)
 		}
 	}
-	slot, _ := recorder.SlotNames(s, 0)
+	slot, _ := format.SlotNames(s, 0)
 	if err := os.Remove(r.path(slot)); err != nil {
 		t.Fatal(err)
 	}
@@ -338,12 +341,12 @@ func TestWhoHasNoKeyReadsNothing(t *testing.T) {
 func TestAFileOfAnotherNameIsNotOpened(t *testing.T) {
 	r, s, other := newRecordings(t), id.NewSession(), id.NewSession()
 	r.sudo(s)
-	for _, names := range [][2]string{{recorder.FileName(s, 0), recorder.FileName(other, 0)}} {
+	for _, names := range [][2]string{{format.FileName(s, 0), format.FileName(other, 0)}} {
 		b, _ := os.ReadFile(r.path(names[0]))
 		os.WriteFile(r.path(names[1]), b, 0o600)
 	}
-	a, _ := recorder.SlotNames(s, 0)
-	b, _ := recorder.SlotNames(other, 0)
+	a, _ := format.SlotNames(s, 0)
+	b, _ := format.SlotNames(other, 0)
 	os.Link(r.path(a), r.path(b))
 	tl, err := r.archive.Timeline(t.Context(), r.parts(other))
 	if err != nil || tl.Whole || !strings.Contains(tl.Cut, "another session") {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // followEvery is how often the file of a live recording is looked at.
@@ -25,7 +25,7 @@ func (a *Archive) Follow(ctx context.Context, p Part, fn func(Moment) error) err
 	defer tick.Stop()
 	for {
 		err := o.drain(ctx, p, fn)
-		if !errors.Is(err, recorder.ErrCut) {
+		if !errors.Is(err, format.ErrCut) {
 			return err
 		}
 		select {

@@ -7,12 +7,12 @@ import (
 	"io"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Moment is a frame in its place in the session. It is good until the next one is asked for.
 type Moment struct {
-	*recorder.Frame
+	*format.Frame
 	At   uint64 // microseconds since the session's first part began
 	Part uint32
 }
@@ -97,7 +97,7 @@ func (a *Archive) part(ctx context.Context, p Part, run *partRun) error {
 }
 
 // begin puts the part behind the one before, by the wall clock where that goes forward.
-func (r *partRun) begin(p Part, h recorder.Header) {
+func (r *partRun) begin(p Part, h format.Header) {
 	began := time.Unix(0, h.T0).UTC()
 	if r.first {
 		r.end.Started = began
@@ -117,11 +117,11 @@ func (r *partRun) begin(p Part, h recorder.Header) {
 
 // outcome sorts what ended a part: a cut or a fault is said, everything else is an error.
 func (r *partRun) outcome(err error) error {
-	var fault *recorder.Fault
+	var fault *format.Fault
 	switch {
-	case errors.Is(err, recorder.ErrCut) && r.live:
+	case errors.Is(err, format.ErrCut) && r.live:
 		r.end.Whole = false
-	case errors.Is(err, recorder.ErrCut), errors.As(err, &fault):
+	case errors.Is(err, format.ErrCut), errors.As(err, &fault):
 		r.end.broken(err.Error())
 	default:
 		return err
@@ -134,12 +134,12 @@ func (a *Archive) terminal(ctx context.Context, parts []Part) (cols, rows int, e
 	cols, rows = 80, 24
 	end, err = a.Frames(ctx, parts[:min(1, len(parts))], func(m Moment) error {
 		switch m.Kind {
-		case recorder.KindResize:
+		case format.KindResize:
 			if _, c, r, err := m.Resize(); err == nil && c > 0 && r > 0 {
 				cols, rows = int(c), int(r)
 			}
 			return errEnough
-		case recorder.KindOutput:
+		case format.KindOutput:
 			return errEnough
 		}
 		return nil

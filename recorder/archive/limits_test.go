@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // A hostile machine says what ran as often and as long as it likes. A timeline is held in memory, as often as somebody asks.
@@ -17,9 +17,9 @@ func TestATimelineOfLongCommandsIsBounded(t *testing.T) {
 		argv = append(argv, strings.Repeat("\x01", 4<<10))
 	}
 	for i := range 600 {
-		k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", Argv: argv, PID: uint32(i)}))
+		k.must(k.Command(format.Command{Ch: 1, Source: "agent.exec", Argv: argv, PID: uint32(i)}))
 	}
-	k.must(k.Command(recorder.Command{Ch: 1, Source: "agent.exec", Argv: []string{"/bin/last"}, PID: 7000}))
+	k.must(k.Command(format.Command{Ch: 1, Source: "agent.exec", Argv: []string{"/bin/last"}, PID: 7000}))
 	k.end()
 	tl, err := r.archive.Timeline(t.Context(), r.parts(s))
 	if err != nil {
@@ -46,12 +46,12 @@ func TestInputInManyPiecesIsReadInBoundedMemoryAndCountedOnce(t *testing.T) {
 	data := []byte{'x'}
 	most := 0
 	for i := range uint64(300) {
-		sealed := &recorder.Frame{Kind: recorder.KindSealed, Ch: 1, At: i * 8192, Data: make([]byte, 8192), Opened: true}
+		sealed := &format.Frame{Kind: format.KindSealed, Ch: 1, At: i * 8192, Data: make([]byte, 8192), Opened: true}
 		if err := ty.add(Moment{Frame: sealed}); err != nil {
 			t.Fatal(err)
 		}
 		for j := range uint64(4096) {
-			if err := ty.add(Moment{Frame: &recorder.Frame{Kind: recorder.KindReveal, Ch: 1, At: sealed.At + 2*j, Data: data}}); err != nil {
+			if err := ty.add(Moment{Frame: &format.Frame{Kind: format.KindReveal, Ch: 1, At: sealed.At + 2*j, Data: data}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/asciicast"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // event is what a player does at a time.
@@ -39,29 +39,29 @@ func (a *Archive) play(ctx context.Context, parts []Part, emit func(event) error
 
 func (p *player) add(m Moment) error {
 	switch m.Kind {
-	case recorder.KindOutput:
+	case format.KindOutput:
 		return p.output(m)
-	case recorder.KindReveal:
+	case format.KindReveal:
 		id := stream{m.Part, m.Ch, m.Stream}
 		if p.input[id] == nil {
 			p.input[id] = &asciicast.Repair{}
 		}
 		return p.text(m.At, asciicast.Input, p.input[id].Add(m.Data))
-	case recorder.KindResize:
+	case format.KindResize:
 		_, cols, rows, err := m.Resize()
 		if err != nil || cols == 0 || rows == 0 {
 			return nil
 		}
 		return p.emit(event{m.At, asciicast.Resize, asciicast.Size(int(cols), int(rows))})
-	case recorder.KindCommand:
+	case format.KindCommand:
 		if c, err := m.Command(); err == nil && !c.Ended {
 			return p.marker(m.At, strings.Join(c.Argv, " "))
 		}
-	case recorder.KindNote:
-		if n, err := m.Note(); err == nil && (n.Kind == recorder.NoteMarker || n.Kind == recorder.NoteStart) {
+	case format.KindNote:
+		if n, err := m.Note(); err == nil && (n.Kind == format.NoteMarker || n.Kind == format.NoteStart) {
 			return p.marker(m.At, n.Text)
 		}
-	case recorder.KindExit:
+	case format.KindExit:
 		if e, err := m.Exit(); err == nil {
 			return p.emit(event{m.At, asciicast.Exit, fmt.Sprint(e.Status)})
 		}

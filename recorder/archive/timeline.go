@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Limits of a timeline: it is returned whole, and a page cannot show more. Where one is reached, a note
@@ -122,23 +122,23 @@ func sealedText(n uint64) string {
 
 func (t *timeline) add(m Moment) error {
 	switch m.Kind {
-	case recorder.KindOutput, recorder.KindSealed, recorder.KindCommand, recorder.KindResize:
+	case format.KindOutput, format.KindSealed, format.KindCommand, format.KindResize:
 		t.pause(m.At)
 	}
 	switch m.Kind {
-	case recorder.KindSealed, recorder.KindReveal:
+	case format.KindSealed, format.KindReveal:
 		return t.typing.add(m)
-	case recorder.KindResize:
+	case format.KindResize:
 		t.size(m)
-	case recorder.KindCommand:
+	case format.KindCommand:
 		t.command(m)
-	case recorder.KindNote:
+	case format.KindNote:
 		t.note(m)
-	case recorder.KindGap:
+	case format.KindGap:
 		t.gap(m)
-	case recorder.KindExit:
+	case format.KindExit:
 		t.exit(m)
-	case recorder.KindOutput, recorder.KindAnchor, recorder.KindNotice, recorder.KindAttest, recorder.KindKeyframe:
+	case format.KindOutput, format.KindAnchor, format.KindNotice, format.KindAttest, format.KindKeyframe:
 		// The player shows output. The others serve the clock, the screen and the verifier.
 	default:
 		t.unknown(m)
@@ -264,7 +264,7 @@ func (t *timeline) note(m Moment) {
 	if err != nil || !t.room(len(t.Notes), len(text)) {
 		return
 	}
-	if n.Kind == recorder.NoteNoVerdict && text == "" {
+	if n.Kind == format.NoteNoVerdict && text == "" {
 		text = fmt.Sprintf("no verdict on %d bytes of input, which stay sealed", n.N)
 		if n.N == 1 {
 			text = "no verdict on a byte of input, which stays sealed"

@@ -6,7 +6,7 @@ import (
 	"context"
 	"io"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // TranscriptOptions chooses what a transcript holds.
@@ -34,14 +34,14 @@ func (a *Archive) Transcript(ctx context.Context, w io.Writer, parts []Part, opt
 type stream struct {
 	part uint32
 	ch   uint32
-	dir  uint8
+	dir  format.Stream
 }
 
 func (a *Archive) shown(ctx context.Context, w *bufio.Writer, parts []Part) (End, error) {
 	streams := map[stream]*plain{}
 	var buf []byte
 	end, err := a.Frames(ctx, parts, func(m Moment) error {
-		if m.Kind != recorder.KindOutput {
+		if m.Kind != format.KindOutput {
 			return nil
 		}
 		id := stream{m.Part, m.Ch, m.Stream}

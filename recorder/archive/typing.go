@@ -3,7 +3,7 @@ package archive
 import (
 	"sort"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // How many s frames, and bytes of input, wait for their reveal; the format lets none be revealed later. Revealed pieces wait too
@@ -56,7 +56,7 @@ func (t *typing) add(m Moment) error {
 		t.part = m.Part
 	}
 	switch m.Kind {
-	case recorder.KindSealed:
+	case format.KindSealed:
 		t.byCh[m.Ch] = append(t.byCh[m.Ch], t.base+len(t.win))
 		t.win = append(t.win, keys{at: m.At, ch: m.Ch, off: m.Frame.At, n: m.Len()})
 		t.size += m.Len()
@@ -65,7 +65,7 @@ func (t *typing) add(m Moment) error {
 				return err
 			}
 		}
-	case recorder.KindReveal:
+	case format.KindReveal:
 		t.reveal(m)
 	}
 	return t.settled()

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // Verify checks one part against what is known of it from elsewhere, with the archive's reading key: levels A and B.
-func (a *Archive) Verify(ctx context.Context, p Part, opt recorder.VerifyOptions) (*recorder.Report, error) {
-	opt.File = recorder.FileName(p.Session, p.Part)
-	f, err := recorder.OpenFile(a.cfg.Dir, opt.File, p.Started)
+func (a *Archive) Verify(ctx context.Context, p Part, opt reader.VerifyOptions) (*reader.Report, error) {
+	opt.File = format.FileName(p.Session, p.Part)
+	f, err := files.Open(a.cfg.Dir, opt.File, p.Started)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoRecord.Because(err)
 	}
@@ -30,5 +32,5 @@ func (a *Archive) Verify(ctx context.Context, p Part, opt recorder.VerifyOptions
 	}
 	defer clear(rk[:])
 	opt.RK = &rk
-	return recorder.Verify(ctx, f, info.Size(), opt)
+	return reader.Verify(ctx, f, info.Size(), opt)
 }

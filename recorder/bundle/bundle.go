@@ -30,7 +30,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Version is the version of the format.
@@ -195,8 +195,8 @@ type piece struct {
 func (m *manifest) pieces() []piece {
 	out := []piece{{historyName, m.HistoryLen}}
 	for i, p := range m.Parts {
-		rk, sk := recorder.SlotNames(m.Session, uint32(i))
-		out = append(out, piece{rk, p.SlotRK}, piece{sk, p.SlotSK}, piece{recorder.FileName(m.Session, uint32(i)), p.Recording})
+		rk, sk := format.SlotNames(m.Session, uint32(i))
+		out = append(out, piece{rk, p.SlotRK}, piece{sk, p.SlotSK}, piece{format.FileName(m.Session, uint32(i)), p.Recording})
 	}
 	return out
 }

@@ -13,11 +13,12 @@ import (
 
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 func wantRule(t *testing.T, what string, err error, rule string) {
 	t.Helper()
-	var f *recorder.Fault
+	var f *format.Fault
 	if !errors.As(err, &f) || f.Rule != rule {
 		t.Errorf("%s: got %v, want a fault of rule %s", what, err, rule)
 		return
@@ -72,7 +73,7 @@ func TestEveryFlippedByteOfASmallBundleIsFound(t *testing.T) {
 		bad[at] ^= 1 << (at % 8)
 		r, err := check(t, bad, opt)
 		bad[at] = raw[at]
-		var f *recorder.Fault
+		var f *format.Fault
 		if !errors.As(err, &f) {
 			t.Fatalf("byte %d of %d is changed: got %v, want a fault (%v)", at, len(raw), err, r)
 		}
@@ -94,7 +95,7 @@ func TestAFlippedByteOfALargeBundleIsFound(t *testing.T) {
 		bad[at] ^= byte(1 + rand.IntN(255))
 		_, err := check(t, bad, opt)
 		bad[at] = raw[at]
-		var f *recorder.Fault
+		var f *format.Fault
 		if !errors.As(err, &f) {
 			t.Fatalf("byte %d is changed: got %v, want a fault", at, err)
 		}
@@ -105,7 +106,7 @@ func TestABundleThatIsCutOrHasMoreIsRefused(t *testing.T) {
 	h := newHouse(t)
 	raw := h.export(h.Run([]byte("hello\n"), 1))
 	for n := 0; n < len(raw); n += 97 {
-		if _, err := check(t, raw[:n], Options{}); recorder.RuleOf(err) == "" {
+		if _, err := check(t, raw[:n], Options{}); format.RuleOf(err) == "" {
 			t.Fatalf("cut at %d: got %v, want a fault", n, err)
 		}
 	}
@@ -146,8 +147,8 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 	raw, other := h.export(one), h.export(two)
 	var foreign manifest
 	forge(t, other, func(m *manifest, _ map[string][]byte) { foreign = *m })
-	rk, sk := recorder.SlotNames(one.SID, 0)
-	srec := recorder.FileName(one.SID, 0)
+	rk, sk := format.SlotNames(one.SID, 0)
+	srec := format.FileName(one.SID, 0)
 	for name, c := range map[string]struct {
 		rule   string
 		change func(m *manifest, p map[string][]byte)
@@ -159,12 +160,12 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 		"a dropped last part":      {RuleHistory, func(m *manifest, p map[string][]byte) { m.Parts = m.Parts[:1] }},
 		"a dropped first part": {RuleLeaf, func(m *manifest, p map[string][]byte) {
 			m.Parts = m.Parts[1:]
-			rk1, sk1 := recorder.SlotNames(one.SID, 1) // its pieces go by the name of what is first now
-			p[srec], p[rk], p[sk] = p[recorder.FileName(one.SID, 1)], p[rk1], p[sk1]
+			rk1, sk1 := format.SlotNames(one.SID, 1) // its pieces go by the name of what is first now
+			p[srec], p[rk], p[sk] = p[format.FileName(one.SID, 1)], p[rk1], p[sk1]
 		}},
 		"a dropped end": {RuleEnd, func(m *manifest, p map[string][]byte) { m.Parts[0].End = nil }},
 		"a dropped end and the closing with it": {RuleHistory, func(m *manifest, p map[string][]byte) {
-			last := recorder.FileName(one.SID, 1)
+			last := format.FileName(one.SID, 1)
 			m.Parts[1].End, m.Parts[1].Recording = nil, m.Parts[1].Recording-60
 			p[last] = p[last][:len(p[last])-60]
 		}},
@@ -194,9 +195,9 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 
 func rename(p map[string][]byte, from, to bundletest.Ran) {
 	for n := range uint32(2) {
-		ark, ask := recorder.SlotNames(from.SID, n)
-		brk, bsk := recorder.SlotNames(to.SID, n)
-		p[brk], p[bsk], p[recorder.FileName(to.SID, n)] = p[ark], p[ask], p[recorder.FileName(from.SID, n)]
+		ark, ask := format.SlotNames(from.SID, n)
+		brk, bsk := format.SlotNames(to.SID, n)
+		p[brk], p[bsk], p[format.FileName(to.SID, n)] = p[ark], p[ask], p[format.FileName(from.SID, n)]
 	}
 }
 
@@ -255,7 +256,7 @@ func TestARecordingThatACrashCutIsGoodUpToThere(t *testing.T) {
 		t.Errorf("the report does not say that it is cut:\n%s", text(rep))
 	}
 	// The crash tore the last chunk, and nobody has looked at it since.
-	path := h.Find(recorder.FileName(r.SID, 0))
+	path := h.Find(format.FileName(r.SID, 0))
 	whole := must(os.ReadFile(path))(t)
 	os.WriteFile(path, whole[:len(whole)-5], 0o600)
 	if rep, err = check(t, h.export(r), Options{LogKey: h.LogKey, Identities: h.both()}); err != nil || rep.Parts[0].Cut == nil {
@@ -286,12 +287,12 @@ func TestAnUnpackedBundleIsCheckedAsWell(t *testing.T) {
 	if err := verify(); err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(dir, recorder.FileName(r.SID, 1))
+	name := filepath.Join(dir, format.FileName(r.SID, 1))
 	was := must(os.ReadFile(name))(t)
 	bad := bytes.Clone(was)
 	bad[len(bad)/2] ^= 1
 	os.WriteFile(name, bad, 0o600)
-	if err := verify(); recorder.RuleOf(err) == "" || !strings.Contains(err.Error(), recorder.FileName(r.SID, 1)) {
+	if err := verify(); format.RuleOf(err) == "" || !strings.Contains(err.Error(), format.FileName(r.SID, 1)) {
 		t.Errorf("a changed recording: got %v", err)
 	}
 	os.WriteFile(name, append(bytes.Clone(was), 0), 0o600)

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // census counts: every beginning in the log has one end, or could still run when the log's newest entry was written, and every
@@ -29,18 +31,18 @@ type census struct {
 	opened   map[uint64]bool
 	ends     map[uint64]uint64 // by open leaf
 	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
-	progress map[uint64][]recorder.Head
+	progress map[uint64][]reader.Head
 
 	times
 }
 
-func (s *census) fault(rule, format string, args ...any) error {
-	return &recorder.Fault{File: s.log, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+func (s *census) fault(rule, text string, args ...any) error {
+	return &format.Fault{File: s.log, Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
 
 func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
-	s.progress, s.times = map[uint64][]recorder.Head{}, newTimes()
+	s.progress, s.times = map[uint64][]reader.Head{}, newTimes()
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -168,13 +170,13 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 // put it. The log does not say when a part began, so all directories are listed once.
 func (s *census) find() error {
 	s.places = map[string]string{}
-	return recorder.Walk(s.dir, func(rel string) error {
+	return files.Walk(s.dir, func(rel string) error {
 		name := filepath.Base(rel)
 		if !strings.HasSuffix(name, ".srec") {
 			return nil
 		}
 		if other, ok := s.places[name]; ok && s.both(other, rel) {
-			return &recorder.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings,
+			return &format.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings,
 				Detail: "the recording exists twice, also as " + other}
 		}
 		s.places[name] = rel
@@ -240,13 +242,13 @@ func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (na
 	if err != nil {
 		return "", false, err
 	}
-	name = recorder.FileName(open.Session, open.Part)
+	name = format.FileName(open.Session, open.Part)
 	path, f, size, err := s.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if mayShred(open, shreddedMS) {
 			return name, true, nil
 		}
-		return name, false, &recorder.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded after its time", at)}
+		return name, false, &format.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded after its time", at)}
 	}
 	if err != nil {
 		return name, false, err
@@ -275,10 +277,10 @@ func (s *census) part(at uint64) (open ledger.OpenBody, end *ledger.CloseBody, e
 
 // compare checks a container's chain against what the log says of it.
 func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64, open ledger.OpenBody, end *ledger.CloseBody) error {
-	opt := recorder.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, Heads: s.progress[at]}
+	opt := reader.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, Heads: s.progress[at]}
 	if end != nil {
 		if size < end.Bytes {
-			return &recorder.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
+			return &format.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
 		}
 		if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
 			size = end.Bytes // what stands behind an interruption belongs to nothing
@@ -288,7 +290,7 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 	if len(open.GatewayPub) == 32 {
 		opt.Key = open.GatewayPub
 	}
-	_, err := recorder.Verify(ctx, f, size, opt)
+	_, err := reader.Verify(ctx, f, size, opt)
 	return err
 }
 

@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -209,9 +210,9 @@ func (x *exporter) part(n uint32, p Part) error {
 		}
 		out.End, limit = &end, body.Bytes
 	}
-	rk, sk := recorder.SlotNames(x.e.Session, n)
-	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, recorder.FileName(x.e.Session, n): &out.Recording} {
-		f, err := recorder.OpenFile(x.e.Dir, name, p.Started)
+	rk, sk := format.SlotNames(x.e.Session, n)
+	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, format.FileName(x.e.Session, n): &out.Recording} {
+		f, err := files.Open(x.e.Dir, name, p.Started)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a missing file is missing in the bundle too, and the verifier reports it
 		}
@@ -239,7 +240,7 @@ func sizeOfPiece(f *os.File, open bool) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if at, closed := recorder.CloseAt(f, info.Size()); open && closed {
+	if at, closed := format.CloseAt(f, info.Size()); open && closed {
 		return at, nil
 	}
 	return info.Size(), nil
@@ -256,7 +257,7 @@ func (x *exporter) piece(w io.Writer, p piece) error {
 	if p.size == 0 {
 		return nil
 	}
-	f, err := recorder.OpenFile(x.e.Dir, p.name, x.started[p.name])
+	f, err := files.Open(x.e.Dir, p.name, x.started[p.name])
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -42,7 +43,7 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, text(rep))
 		}
 	}
-	path := h.Find(recorder.FileName(r.SID, 1))
+	path := h.Find(format.FileName(r.SID, 1))
 	was := must(os.ReadFile(path))(t)
 	broken := func(what, rule string, raw []byte) {
 		t.Helper()
@@ -58,7 +59,7 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 	broken("a shortened recording", RuleEnd, was[:len(was)-1])
 	bad := append([]byte(nil), was...)
 	bad[len(bad)/2] ^= 1
-	broken("a changed recording", recorder.RuleClose, bad)
+	broken("a changed recording", format.RuleClose, bad)
 	os.WriteFile(path, was, 0o600)
 	os.WriteFile(filepath.Join(h.Recordings(), "nobody.srec"), was, 0o600)
 	if rep, err = h.census(opt); err != nil || !strings.Contains(text(rep), "1 more recordings were never announced") {
@@ -73,8 +74,8 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open}, Body: early}); err != nil {
 		t.Fatal(err)
 	}
-	rk, sk := recorder.SlotNames(r.SID, 0)
-	for _, name := range []string{rk, sk, recorder.FileName(r.SID, 0)} {
+	rk, sk := format.SlotNames(r.SID, 0)
+	for _, name := range []string{rk, sk, format.FileName(r.SID, 0)} {
 		os.Remove(h.Find(name))
 	}
 	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
@@ -98,11 +99,11 @@ func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	r := h.Run([]byte("x"), 1)
 	h.Event("shredded", r.SID.String(), r.Parts[0].Open)
 	whole := h.export(r)
-	rk, sk := recorder.SlotNames(r.SID, 0)
+	rk, sk := format.SlotNames(r.SID, 0)
 	without := func(change func(pieces map[string][]byte), gone ...string) []byte {
 		return forge(t, whole, func(m *manifest, pieces map[string][]byte) {
 			for _, g := range gone {
-				*map[string]*int64{rk: &m.Parts[0].SlotRK, sk: &m.Parts[0].SlotSK, recorder.FileName(r.SID, 0): &m.Parts[0].Recording}[g] = 0
+				*map[string]*int64{rk: &m.Parts[0].SlotRK, sk: &m.Parts[0].SlotSK, format.FileName(r.SID, 0): &m.Parts[0].Recording}[g] = 0
 				pieces[g] = nil
 			}
 			if change != nil {
@@ -117,15 +118,15 @@ func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	}{
 		"all keys":           {[]string{rk, sk}, "not read: its keys were shredded"},
 		"the unsealers' key": {[]string{sk}, "sealed input not opened: its key was shredded"},
-		"the recording":      {[]string{recorder.FileName(r.SID, 0)}, "shredded, as entry"},
+		"the recording":      {[]string{format.FileName(r.SID, 0)}, "shredded, as entry"},
 	} {
 		rep, err := check(t, without(nil, c.gone...), opt)
 		if err != nil || !strings.Contains(text(rep), c.says) {
 			t.Errorf("%s: got %v\n%s", what, err, text(rep))
 		}
 	}
-	_, err := check(t, without(func(pieces map[string][]byte) { flip(pieces[recorder.FileName(r.SID, 0)]) }, rk, sk), opt)
-	wantRule(t, "a changed recording without keys", err, recorder.RuleClose)
+	_, err := check(t, without(func(pieces map[string][]byte) { flip(pieces[format.FileName(r.SID, 0)]) }, rk, sk), opt)
+	wantRule(t, "a changed recording without keys", err, format.RuleClose)
 	_, err = check(t, without(func(pieces map[string][]byte) { flip(pieces[sk]) }, rk), opt)
 	wantRule(t, "a changed slot file beside one that was shredded", err, RuleSlot)
 }
@@ -180,7 +181,7 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	holds("just begun")
 	later(longest*time.Second - time.Minute)
 	holds("while the pass can be good")
-	path := h.Find(recorder.FileName(ran.SID, 0))
+	path := h.Find(format.FileName(ran.SID, 0))
 	if rep, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil || !strings.Contains(text(rep), "still open at its newest entry") {
 		t.Errorf("the recording alone: got %v\n%s", err, text(rep))
 	}
@@ -196,7 +197,7 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	was := must(os.ReadFile(path))(t)
 	os.WriteFile(path, was[:len(was)-1], 0o600)
 	_, err := h.census(opt)
-	wantRule(t, "cut behind its progress", err, recorder.RuleHead)
+	wantRule(t, "cut behind its progress", err, format.RuleHead)
 	os.Remove(path)
 	_, err = h.census(opt)
 	wantRule(t, "without its recording", err, RuleRecordings)
@@ -298,7 +299,7 @@ func TestWhatCannotBeComparedIsSaid(t *testing.T) {
 	}
 	for what, opt := range map[string]Options{"recordings without a log": {LogKey: h.LogKey, RecordingsDir: h.Recordings()}, "a log without its key": {LogDir: h.LogDir()},
 		"recordings with tiles alone": {LogKey: h.LogKey, LogDir: h.CopyOf(true), RecordingsDir: h.Recordings()}} {
-		if _, err := Verify(t.Context(), nil, opt); err == nil || recorder.RuleOf(err) != "" {
+		if _, err := Verify(t.Context(), nil, opt); err == nil || format.RuleOf(err) != "" {
 			t.Errorf("%s: got %v, want a word on how to ask", what, err)
 		}
 	}

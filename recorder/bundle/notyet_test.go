@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -32,7 +33,7 @@ func TestAnExportBetweenTheCloseAndItsLeafShowsARunningSession(t *testing.T) {
 		if err != nil || !strings.Contains(text(rep), want) {
 			t.Errorf("%s: got %v, want %q in\n%s", when, err, want, text(rep))
 		}
-		path := h.Find(recorder.FileName(ran.SID, 0))
+		path := h.Find(format.FileName(ran.SID, 0))
 		if _, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil {
 			t.Errorf("%s: the recording alone: %v", when, err)
 		}
@@ -55,7 +56,7 @@ func TestNoReadingOfASessionThatEndsFindsAFault(t *testing.T) {
 			recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
 		o := h.Open(ran, rec, 0)
 		ran.Parts = []bundletest.Part{{Open: o.Index, Pass: o.Pass, Started: rec.Started()}}
-		path, done := h.Find(recorder.FileName(ran.SID, 0)), make(chan struct{})
+		path, done := h.Find(format.FileName(ran.SID, 0)), make(chan struct{})
 		var reading sync.WaitGroup
 		for _, look := range []func() error{
 			func() error {

@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // inTheWay are what whoever checks would wait for or read for ever.
@@ -53,8 +54,8 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("hello\n"), 1)
 	raw := h.export(r)
-	name := recorder.FileName(r.SID, 0)
-	rk, _ := recorder.SlotNames(r.SID, 0)
+	name := format.FileName(r.SID, 0)
+	rk, _ := format.SlotNames(r.SID, 0)
 	for what, put := range inTheWay {
 		in := func(file string) string { return what + " as " + file }
 		path := filepath.Join(t.TempDir(), "b.bundle")
@@ -83,7 +84,7 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 		if err := os.CopyFS(filepath.Join(recordings, "r"), os.DirFS(h.Recordings())); err != nil {
 			t.Fatal(err)
 		}
-		there, err := recorder.Locate(filepath.Join(recordings, "r"), name, time.Time{})
+		there, err := files.Locate(filepath.Join(recordings, "r"), name, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // begins gives where each file of a bundle begins, by the name that a fault has for it.
@@ -23,7 +23,7 @@ func begins(t *testing.T, raw []byte) map[string]int64 {
 }
 
 // turned changes one byte and gives the fault, and where in the bundle it says that the wrong bytes are.
-func turned(t *testing.T, raw []byte, at int, opt Options, files map[string]int64) (f *recorder.Fault, from, to int64) {
+func turned(t *testing.T, raw []byte, at int, opt Options, files map[string]int64) (f *format.Fault, from, to int64) {
 	t.Helper()
 	bad := bytes.Clone(raw)
 	bad[at] ^= 1 << (at % 8)
@@ -81,7 +81,7 @@ func TestAFaultNamesTheElement(t *testing.T) {
 			t.Errorf("%s, byte %d: got %v", path, at, f)
 		}
 	}
-	rk, sk := recorder.SlotNames(r.SID, 1)
+	rk, sk := format.SlotNames(r.SID, 1)
 	for _, name := range []string{rk, sk} {
 		f, _, _ := turned(t, raw, int(files["b.bundle: "+name])+20, Options{LogKey: h.LogKey}, files)
 		if f.Rule != RuleSlot || f.Offset != 0 || f.Length != s.pieces[name].Size() || !strings.Contains(f.Detail, "hash in the open leaf") {
@@ -96,14 +96,14 @@ func TestWithoutAKeyAFaultNamesTheBytesThatTheChainCannotTellApart(t *testing.T)
 	h := newHouse(t)
 	r := h.Run([]byte("hello\n"), 1)
 	raw := h.export(r)
-	files, name := begins(t, raw), "b.bundle: "+recorder.FileName(r.SID, 0)
+	files, name := begins(t, raw), "b.bundle: "+format.FileName(r.SID, 0)
 	at := int(files[name]) + 600
 	f, from, to := turned(t, raw, at, Options{LogKey: h.LogKey}, files)
 	if f.File != name || f.Length == 0 || f.Offset == 0 || int64(at) < from || int64(at) >= to {
 		t.Errorf("without a key: got %v", f)
 	}
 	near, from, to := turned(t, raw, at, Options{LogKey: h.LogKey, Identities: h.both()}, files)
-	if near.Rule != recorder.RuleTag || int64(at) < from || int64(at) >= to || near.Length >= f.Length {
+	if near.Rule != format.RuleTag || int64(at) < from || int64(at) >= to || near.Length >= f.Length {
 		t.Errorf("with a key: got %v, want less than %d bytes", near, f.Length)
 	}
 }

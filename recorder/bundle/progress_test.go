@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -14,7 +15,7 @@ import (
 func announced(t *testing.T, change func(*ledger.ProgressBody)) (*house, []byte) {
 	t.Helper()
 	h := newHouse(t)
-	h.Midway = func(sid id.Session, part uint32, open uint64, rec *recorder.Recording) {
+	h.Midway = func(sid id.Session, part uint32, open uint64, rec recorder.Recording) {
 		p := rec.Progress()
 		b := ledger.ProgressBody{Session: sid, Part: part, Open: open, H: p.HFinal, Seq: p.Seq, AtMS: 1}
 		change(&b)
@@ -39,9 +40,9 @@ func TestARecordingGoesThroughWhatItsProgressSaid(t *testing.T) {
 	} {
 		h, raw := announced(t, change)
 		_, err := check(t, raw, Options{LogKey: h.LogKey})
-		wantRule(t, what, err, recorder.RuleHead)
+		wantRule(t, what, err, format.RuleHead)
 		_, err = h.census(Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()})
-		wantRule(t, what+" in a census", err, recorder.RuleHead)
+		wantRule(t, what+" in a census", err, format.RuleHead)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // ErrAsked is wrapped by errors that come of how something was asked, not of what was checked.
@@ -39,7 +40,7 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 		return v.r, err
 	}
 	defer f.Close()
-	o := recorder.VerifyOptions{File: path}
+	o := reader.VerifyOptions{File: path}
 	stem := strings.TrimSuffix(path, filepath.Ext(path))
 	if len(opt.Identities) > 0 {
 		if o.RK, err = v.beside(stem + ".rk.age"); err != nil {
@@ -50,11 +51,11 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 			v.r.say("C", RuleSlot, "sealed input not opened: none of the identities is an unsealing officer's")
 		}
 	}
-	rep, err := recorder.Verify(ctx, f, size, o)
+	rep, err := reader.Verify(ctx, f, size, o)
 	if err != nil {
 		return v.r, err
 	}
-	v.r.Session, v.r.Parts = rep.Session, []*recorder.Report{rep}
+	v.r.Session, v.r.Parts = rep.Session, []*reader.Report{rep}
 	v.r.Lines = append(v.r.Lines, rep.Lines...)
 	if err := v.others(ctx); err != nil {
 		return v.r, err
@@ -73,7 +74,7 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 
 // announced finds a recording in the copy of the log, by its first hash, and checks it against its beginning and end there. A
 // copy that holds says nothing for a recording that is not in it.
-func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep *recorder.Report) error {
+func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep *reader.Report) error {
 	for _, at := range v.log.opens {
 		open, end, err := v.log.part(at)
 		if err != nil {
@@ -92,7 +93,7 @@ func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep
 		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, v.log.ends[at])
 		return nil
 	}
-	return &recorder.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it; a copy made before the session has none either"}
+	return &format.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it; a copy made before the session has none either"}
 }
 
 func (v *verifier) beside(path string) (*[32]byte, error) {
@@ -101,9 +102,9 @@ func (v *verifier) beside(path string) (*[32]byte, error) {
 		return nil, err
 	}
 	defer raw.Close()
-	key, err := recorder.Unlock(raw, v.opt.Identities...)
+	key, err := format.Unlock(raw, v.opt.Identities...)
 	if err != nil {
-		return nil, &recorder.Fault{File: path, Rule: RuleSlot, Detail: "none of the identities opens it: " + err.Error()}
+		return nil, &format.Fault{File: path, Rule: RuleSlot, Detail: "none of the identities opens it: " + err.Error()}
 	}
 	return &key, nil
 }

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Source is an open bundle: a file, or a directory that Unpack made.
@@ -66,7 +66,7 @@ func openRegular(path string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, &recorder.Fault{File: path, Rule: RuleBundle, Detail: "not a regular file"}
+		return nil, 0, &format.Fault{File: path, Rule: RuleBundle, Detail: "not a regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -89,26 +89,26 @@ func (s *Source) Close() error {
 	return errors.Join(errs...)
 }
 
-func (s *Source) fault(off int64, rule, format string, args ...any) error {
-	return &recorder.Fault{File: s.name, Offset: off, Rule: rule, Detail: fmt.Sprintf(format, args...)}
+func (s *Source) fault(off int64, rule, text string, args ...any) error {
+	return &format.Fault{File: s.name, Offset: off, Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
 
 // faultIn is one of the manifest's, in the elements that paths name and what is between them.
-func (s *Source) faultIn(paths, rule, format string, args ...any) error {
+func (s *Source) faultIn(paths, rule, text string, args ...any) error {
 	names := strings.Split(paths, " ")
 	at := find(s.raw, names[0])
 	for _, n := range names[1:] {
 		at = at.over(find(s.raw, n))
 	}
-	return s.faultAt(strings.Join(names, " or "), at, rule, format, args...)
+	return s.faultAt(strings.Join(names, " or "), at, rule, text, args...)
 }
 
-func (s *Source) faultAt(path string, at span, rule, format string, args ...any) error {
+func (s *Source) faultAt(path string, at span, rule, text string, args ...any) error {
 	what := "manifest: "
 	if path != "" {
 		what = "manifest, " + path + ": "
 	}
-	return &recorder.Fault{File: s.name, Offset: s.head + int64(at.at), Length: int64(at.n), Rule: rule, Detail: what + fmt.Sprintf(format, args...)}
+	return &format.Fault{File: s.name, Offset: s.head + int64(at.at), Length: int64(at.n), Rule: rule, Detail: what + fmt.Sprintf(text, args...)}
 }
 
 func (s *Source) openFile(path string) error {
@@ -147,7 +147,7 @@ func (s *Source) read(f io.ReaderAt, size int64) error {
 		at += p.size
 	}
 	if at != size {
-		return &recorder.Fault{File: s.name, Offset: at, Length: size - at, Rule: RuleBundle, Detail: fmt.Sprintf("%d bytes follow the last part", size-at)}
+		return &format.Fault{File: s.name, Offset: at, Length: size - at, Rule: RuleBundle, Detail: fmt.Sprintf("%d bytes follow the last part", size-at)}
 	}
 	return nil
 }
@@ -197,14 +197,14 @@ func (s *Source) openPiece(path string, p piece) error {
 			s.pieces[p.name] = io.NewSectionReader(nil, 0, 0)
 			return nil
 		}
-		return &recorder.Fault{File: path, Rule: RuleBundle, Detail: fmt.Sprintf("the file is missing; the manifest names %d bytes", p.size)}
+		return &format.Fault{File: path, Rule: RuleBundle, Detail: fmt.Sprintf("the file is missing; the manifest names %d bytes", p.size)}
 	}
 	if err != nil {
 		return err
 	}
 	s.files = append(s.files, f)
 	if size != p.size {
-		return &recorder.Fault{File: path, Offset: min(size, p.size), Rule: RuleBundle, Detail: fmt.Sprintf("the file has %d bytes, the manifest names %d", size, p.size)}
+		return &format.Fault{File: path, Offset: min(size, p.size), Rule: RuleBundle, Detail: fmt.Sprintf("the file has %d bytes, the manifest names %d", size, p.size)}
 	}
 	s.pieces[p.name] = io.NewSectionReader(f, 0, p.size)
 	return nil

@@ -11,7 +11,8 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // Hidden is one typed line, or the rest of one, that no reveal shows: it was typed at a hidden prompt, or the device
@@ -35,7 +36,7 @@ var (
 // identities must open: what is sealed lies inside what readers read. It does not verify; Verify does.
 func (s *Source) Unseal(ctx context.Context, ids []age.Identity, fn func(Hidden) error) error {
 	for n := range uint32(len(s.m.Parts)) {
-		name := recorder.FileName(s.m.Session, n)
+		name := format.FileName(s.m.Session, n)
 		if p := s.m.Parts[n]; p.Recording == 0 || p.SlotRK == 0 || p.SlotSK == 0 {
 			continue // shredded
 		}
@@ -47,7 +48,7 @@ func (s *Source) Unseal(ctx context.Context, ids []age.Identity, fn func(Hidden)
 }
 
 func (s *Source) unsealPart(ctx context.Context, n uint32, name string, ids []age.Identity, fn func(Hidden) error) error {
-	rkName, skName := recorder.SlotNames(s.m.Session, n)
+	rkName, skName := format.SlotNames(s.m.Session, n)
 	rk, err := s.unlock(rkName, ids, ErrNotReader)
 	if err != nil {
 		return err
@@ -57,8 +58,8 @@ func (s *Source) unsealPart(ctx context.Context, n uint32, name string, ids []ag
 		return err
 	}
 	src := s.pieces[name]
-	frames := func(each func(*recorder.Frame) error) error {
-		r, err := recorder.OpenReader(src, src.Size(), name, rk, &sk)
+	frames := func(each func(*format.Frame) error) error {
+		r, err := reader.Open(src, src.Size(), name, rk, &sk)
 		if err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (s *Source) unsealPart(ctx context.Context, n uint32, name string, ids []ag
 }
 
 func (s *Source) unlock(name string, ids []age.Identity, none error) ([32]byte, error) {
-	key, err := recorder.Unlock(io.NewSectionReader(s.pieces[name], 0, s.pieces[name].Size()), ids...)
+	key, err := format.Unlock(io.NewSectionReader(s.pieces[name], 0, s.pieces[name].Size()), ids...)
 	var no *age.NoIdentityMatchError
 	if errors.As(err, &no) {
 		return key, fmt.Errorf("%s: %w", name, none)
@@ -84,13 +85,13 @@ func (s *Source) unlock(name string, ids []age.Identity, none error) ([32]byte, 
 }
 
 // eachFrame reads to the end, or to where the part is cut.
-func eachFrame(ctx context.Context, r *recorder.Reader, each func(*recorder.Frame) error) error {
+func eachFrame(ctx context.Context, r *reader.Reader, each func(*format.Frame) error) error {
 	for n := 0; ; n++ {
 		if n%256 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		f, err := r.Next()
-		if err == io.EOF || errors.Is(err, recorder.ErrCut) {
+		if err == io.EOF || errors.Is(err, format.ErrCut) {
 			return nil
 		}
 		if err != nil {
@@ -146,24 +147,24 @@ type liner struct {
 const maxHiddenLine = 64 << 10
 
 // judged collects what a frame says about the input: a range of it that is shown, or that no verdict came for.
-func (l *liner) judged(f *recorder.Frame) error {
+func (l *liner) judged(f *format.Frame) error {
 	switch f.Kind {
-	case recorder.KindReveal:
+	case format.KindReveal:
 		l.shown.add(f.Ch, f.At, f.At+f.Len())
-	case recorder.KindNote:
+	case format.KindNote:
 		n, err := f.Note()
 		if err != nil {
 			return err
 		}
-		if n.Kind == recorder.NoteNoVerdict && n.Ch != nil && n.At < n.At+n.N {
+		if n.Kind == format.NoteNoVerdict && n.Ch != nil && n.At < n.At+n.N {
 			l.unjudged.add(*n.Ch, n.At, n.At+n.N)
 		}
 	}
 	return nil
 }
 
-func (l *liner) frame(f *recorder.Frame) error {
-	if f.Kind != recorder.KindSealed {
+func (l *liner) frame(f *format.Frame) error {
+	if f.Kind != format.KindSealed {
 		return nil
 	}
 	for off, rest := f.At, f.Data; len(rest) > 0; {
@@ -178,7 +179,7 @@ func (l *liner) frame(f *recorder.Frame) error {
 	return nil
 }
 
-func (l *liner) add(f *recorder.Frame, off uint64, p []byte) error {
+func (l *liner) add(f *format.Frame, off uint64, p []byte) error {
 	for len(p) > 0 {
 		if h := &l.line; len(h.Text) > 0 && (h.Ch != f.Ch || h.Offset+uint64(len(h.Text)) != off || len(h.Text) >= maxHiddenLine) {
 			if err := l.flush(); err != nil {

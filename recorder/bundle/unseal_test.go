@@ -8,7 +8,7 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 func TestWhatWasHiddenIsOpenedByWhoHoldsBothKeys(t *testing.T) {
@@ -56,7 +56,7 @@ func TestHiddenStretchesAreWhatNoRevealCovers(t *testing.T) {
 		at   uint64
 		text string
 	}{{0, "012"}, {3, "34567"}, {8, "8"}, {9, "9ab\rd"}, {14, "e"}} {
-		if err := l.frame(&recorder.Frame{Kind: recorder.KindSealed, Ch: 1, At: f.at, Data: []byte(f.text), Opened: true}); err != nil {
+		if err := l.frame(&format.Frame{Kind: format.KindSealed, Ch: 1, At: f.at, Data: []byte(f.text), Opened: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

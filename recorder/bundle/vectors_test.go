@@ -14,7 +14,7 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -143,7 +143,7 @@ func faults(t *testing.T, raw []byte, key string) (out []vectorFault) {
 		bad := bytes.Clone(raw)
 		bad[at] ^= 1
 		_, err := check(t, bad, Options{LogKey: key})
-		var f *recorder.Fault
+		var f *format.Fault
 		if !errors.As(err, &f) {
 			t.Fatalf("byte %d is changed: got %v, want a fault", at, err)
 		}

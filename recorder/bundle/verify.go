@@ -12,8 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // Options say what the checker knows from elsewhere. All of it may be absent; what is not checked is said.
@@ -28,14 +28,14 @@ type Options struct {
 
 // Report is what was proven, in the order in which it was.
 type Report struct {
-	Session    id.Session         `json:"session"`
-	Lines      []recorder.Line    `json:"lines"`
-	Parts      []*recorder.Report `json:"-"`
-	LogChecked bool               `json:"log_checked"` // a checkpoint of it holds under a key that came from elsewhere; a fault that is found later does not undo that
+	Session    id.Session       `json:"session"`
+	Lines      []reader.Line    `json:"lines"`
+	Parts      []*reader.Report `json:"-"`
+	LogChecked bool             `json:"log_checked"` // a checkpoint of it holds under a key that came from elsewhere; a fault that is found later does not undo that
 }
 
-func (r *Report) say(level, rule, format string, args ...any) {
-	r.Lines = append(r.Lines, recorder.Line{Level: level, Rule: rule, Text: fmt.Sprintf(format, args...)})
+func (r *Report) say(level, rule, text string, args ...any) {
+	r.Lines = append(r.Lines, reader.Line{Level: level, Rule: rule, Text: fmt.Sprintf(text, args...)})
 }
 
 // Verify checks a bundle and stops at the first fault, which is a *recorder.Fault. The report says what held until then.
@@ -87,8 +87,8 @@ func (v *verifier) bundle(ctx context.Context) error {
 }
 
 // fault is one of the manifest's, in the elements that paths name.
-func (v *verifier) fault(paths, rule, format string, args ...any) error {
-	return v.s.faultIn(paths, rule, format, args...)
+func (v *verifier) fault(paths, rule, text string, args ...any) error {
+	return v.s.faultIn(paths, rule, text, args...)
 }
 
 func (v *verifier) root(context.Context) error {

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 func (v *verifier) parts(ctx context.Context) error {
@@ -30,7 +31,7 @@ type chain struct {
 }
 
 func (c *chain) part(ctx context.Context, n uint32, p *part) error {
-	v, name := c.v, recorder.FileName(c.v.s.m.Session, n)
+	v, name := c.v, format.FileName(c.v.s.m.Session, n)
 	open, err := c.open(n, name, p)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 		return open, v.fault(at, RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
 	case (open.PrevOpen == nil) != (c.prevOpen == nil) || open.PrevOpen != nil && *open.PrevOpen != *c.prevOpen:
 		return open, v.fault(at+".body", RuleLeaf, "%s: the open leaf does not name that of the part before", name)
-	case len(open.GatewayPub) != 32 || recorder.KeyID(open.GatewayPub) != open.GatewayKey:
+	case len(open.GatewayPub) != 32 || format.KeyID(open.GatewayPub) != open.GatewayKey:
 		return open, v.fault(at+".body", RuleLeaf, "%s: the record key is not the one whose fingerprint stands beside it", name)
 	}
 	v.ends[p.Open.Index] = true
@@ -137,7 +138,7 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 
 // recording checks the container against both leaves and, with identities, what is in it.
 func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev [32]byte) ([32]byte, error) {
-	opt := recorder.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0}
+	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0}
 	if end != nil {
 		opt.HFinal = &end.HFinal
 	}
@@ -148,7 +149,7 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 	if err := v.unlock(n, name, p, &opt); err != nil {
 		return prev, err
 	}
-	rep, err := recorder.Verify(ctx, v.s.pieces[name], p.Recording, opt)
+	rep, err := reader.Verify(ctx, v.s.pieces[name], p.Recording, opt)
 	if err != nil {
 		return prev, err
 	}
@@ -160,7 +161,7 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 }
 
 // agrees compares what the recording is with what its end in the log says.
-func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *recorder.Report) error {
+func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *reader.Report) error {
 	var what string
 	switch {
 	case end == nil && rep.Closed:
@@ -178,7 +179,7 @@ func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *reco
 		}
 	}
 	if what != "" {
-		return &recorder.Fault{File: v.file(name), Offset: rep.Bytes, Rule: RuleEnd, Detail: what}
+		return &format.Fault{File: v.file(name), Offset: rep.Bytes, Rule: RuleEnd, Detail: what}
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -19,7 +19,7 @@ func (v *verifier) held() ([]ledger.Checkpoint, error) {
 	for i, raw := range v.opt.Checkpoints {
 		cp, err := ledger.ParseCheckpoint(raw, key)
 		if err != nil {
-			return nil, &recorder.Fault{File: checkpointName(i), Rule: RuleCheckpoint, Detail: err.Error()}
+			return nil, &format.Fault{File: checkpointName(i), Rule: RuleCheckpoint, Detail: err.Error()}
 		}
 		out = append(out, cp)
 	}
@@ -37,9 +37,9 @@ func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) 
 		}
 		switch {
 		case h.Origin != v.cp.Origin:
-			return &recorder.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "it is of another log"}
+			return &format.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "it is of another log"}
 		case known && h.Size <= v.cp.Size && root != h.Root:
-			return &recorder.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "the log was rewritten or forked: its first entries are not those of this checkpoint"}
+			return &format.Fault{File: checkpointName(i), Rule: RuleLog, Detail: "the log was rewritten or forked: its first entries are not those of this checkpoint"}
 		case known && h.Size <= v.cp.Size:
 			v.covered = max(v.covered, h.Size)
 			v.r.say("A", RuleLog, "the log extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)
@@ -78,7 +78,7 @@ func (v *verifier) behind(c *ledger.Copy) error {
 			return err
 		}
 		if roots[c.Head.Size] != c.Head.Root {
-			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog,
+			return &format.Fault{File: v.opt.LogDir, Rule: RuleLog,
 				Detail: "the log was rewritten or forked: the copy's entries are not the first ones of the bundle's log"}
 		}
 	}
@@ -102,7 +102,7 @@ func (v *verifier) others(ctx context.Context) error {
 	}
 	c, err := ledger.OpenCopy(v.opt.LogDir, v.opt.LogKey)
 	if err != nil {
-		return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: err.Error()}
+		return &format.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: err.Error()}
 	}
 	v.r.LogChecked = true
 	v.r.say("A", RuleLog, "the copy of the log gives its own checkpoint of %d entries", c.Head.Size)
@@ -111,7 +111,7 @@ func (v *verifier) others(ctx context.Context) error {
 			return v.behind(c)
 		}
 		if err := c.Extends(v.cp); err != nil {
-			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against the bundle: " + err.Error()}
+			return &format.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against the bundle: " + err.Error()}
 		}
 		v.r.say("A", RuleLog, "it extends the bundle's checkpoint")
 	}
@@ -121,7 +121,7 @@ func (v *verifier) others(ctx context.Context) error {
 	}
 	for i, h := range held {
 		if err := c.Extends(h); err != nil {
-			return &recorder.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against " + checkpointName(i) + ": " + err.Error()}
+			return &format.Fault{File: v.opt.LogDir, Rule: RuleLog, Detail: "against " + checkpointName(i) + ": " + err.Error()}
 		}
 		v.covered = max(v.covered, h.Size)
 		v.r.say("A", RuleLog, "it extends checkpoint %d of %d entries, which somebody else kept", i+1, h.Size)

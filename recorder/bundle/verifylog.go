@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 var b64std = base64.RawStdEncoding
@@ -52,11 +53,11 @@ func often(n int) string {
 
 // progress gives the states of a part's chain that the log's progress leaves name. That the leaves are in the log is
 // checked with the other events.
-func (v *verifier) progress(open uint64, part uint32) ([]recorder.Head, error) {
+func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
 	if v.came == nil {
 		v.came = v.progressLeaves()
 	}
-	var out []recorder.Head
+	var out []reader.Head
 	for _, i := range v.came[open] {
 		e := &v.s.m.Events[i]
 		l, err := ledger.ParseLeaf(e.Leaf)
@@ -151,8 +152,8 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 		return err
 	}
 	total, proven := len(raw), v.proven()
-	bad := func(n int, format string, args ...any) error {
-		return &recorder.Fault{File: v.file(historyName), Offset: int64(total - len(raw)), Length: int64(n), Rule: RuleHistory, Detail: fmt.Sprintf(format, args...)}
+	bad := func(n int, text string, args ...any) error {
+		return &format.Fault{File: v.file(historyName), Offset: int64(total - len(raw)), Length: int64(n), Rule: RuleHistory, Detail: fmt.Sprintf(text, args...)}
 	}
 	for range v.s.m.History {
 		if _, wanted := roots[f.size]; wanted && f.size > 0 {
@@ -179,7 +180,7 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 		return bad(len(raw), "%d bytes follow the last leaf", len(raw))
 	}
 	if f.root() != v.cp.Root {
-		return &recorder.Fault{File: v.file(historyName), Length: int64(total), Rule: RuleHistory, Detail: "the leaves do not give the checkpoint's root"}
+		return &format.Fault{File: v.file(historyName), Length: int64(total), Rule: RuleHistory, Detail: "the leaves do not give the checkpoint's root"}
 	}
 	return nil
 }

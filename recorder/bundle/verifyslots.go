@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 // slots compares the slot files that are there with the open leaf. One that is not there, and a container that is gone, were
 // shredded, and the log says so.
 func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (gone bool, err error) {
-	rk, sk := recorder.SlotNames(v.s.m.Session, n)
+	rk, sk := format.SlotNames(v.s.m.Session, n)
 	at, shredded := uint64(0), false
 	if p.SlotRK == 0 || p.SlotSK == 0 || p.Recording == 0 {
 		at, shredded = v.shredded(p, open)
@@ -50,9 +51,9 @@ func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
 	case err != nil:
 		return err
 	case size == 0:
-		return &recorder.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
+		return &format.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
 	case sha256.Sum256(raw) != want:
-		return &recorder.Fault{File: v.file(name), Length: size, Rule: RuleSlot,
+		return &format.Fault{File: v.file(name), Length: size, Rule: RuleSlot,
 			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
 	}
 	return nil
@@ -71,7 +72,7 @@ func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
 }
 
 // unlock opens the slots with what identities there are.
-func (v *verifier) unlock(n uint32, name string, p *part, opt *recorder.VerifyOptions) error {
+func (v *verifier) unlock(n uint32, name string, p *part, opt *reader.VerifyOptions) error {
 	if len(v.opt.Identities) == 0 {
 		v.r.say("B", RuleSlot, "%s: not read: no --identity was given", name)
 		return nil
@@ -80,10 +81,10 @@ func (v *verifier) unlock(n uint32, name string, p *part, opt *recorder.VerifyOp
 		v.r.say("B", RuleSlot, "%s: not read: its keys were shredded", name)
 		return nil
 	}
-	rkName, skName := recorder.SlotNames(v.s.m.Session, n)
+	rkName, skName := format.SlotNames(v.s.m.Session, n)
 	rk, err := v.slot(rkName)
 	if err != nil {
-		return &recorder.Fault{File: v.file(rkName), Rule: RuleSlot, Detail: "none of the identities opens the reader's slot: " + err.Error()}
+		return &format.Fault{File: v.file(rkName), Rule: RuleSlot, Detail: "none of the identities opens the reader's slot: " + err.Error()}
 	}
 	opt.RK = &rk
 	if p.SlotSK == 0 {
@@ -104,5 +105,5 @@ func (v *verifier) slot(name string) ([32]byte, error) {
 	if err != nil {
 		return [32]byte{}, err
 	}
-	return recorder.Unlock(bytes.NewReader(raw), v.opt.Identities...)
+	return format.Unlock(bytes.NewReader(raw), v.opt.Identities...)
 }

@@ -145,7 +145,9 @@ func (w *world) call(as, method, path, body string) *httptest.ResponseRecorder {
 
 type fakeTickets struct{}
 
-func (fakeTickets) Issue(key string, _ id.Session, _ uint32) (string, error) { return "ticket of " + key, nil }
+func (fakeTickets) Issue(key string, _ id.Session, _ uint32) (string, error) {
+	return "ticket of " + key, nil
+}
 
 type fakeBroker struct {
 	asked       []gateway.Ask

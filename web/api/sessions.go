@@ -20,7 +20,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -283,7 +283,7 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 
 // placeOf gives the path of a part's container, as docs/recording-format.md defines it.
 func placeOf(p store.Part) string {
-	return filepath.ToSlash(recorder.Place(p.Session, p.Part, p.Started))
+	return filepath.ToSlash(format.Place(p.Session, p.Part, p.Started))
 }
 
 func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {

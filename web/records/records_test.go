@@ -23,7 +23,9 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/writer"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -116,7 +118,7 @@ func record(t *testing.T) *recorded {
 	}
 	t.Cleanup(func() { l.Close() })
 	r := &recorded{dir: t.TempDir(), log: logs{l, vkey}, session: store.Session{ID: id.NewSession(), DeviceFP: [32]byte{5}}}
-	node, _, err := recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: r.dir, Key: key, LogOrigin: "log.test", Readers: []age.Recipient{reader.Recipient()},
+	node, _, err := writer.OpenNode(t.Context(), writer.NodeConfig{Dir: r.dir, Key: key, LogOrigin: "log.test", Readers: []age.Recipient{reader.Recipient()},
 		Unsealers: []age.Recipient{officer.Recipient()}, JournalBytes: 4 << 20, VerdictWait: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +136,7 @@ func record(t *testing.T) *recorded {
 }
 
 // write records a session: a prompt, a command typed in the open, its output, a password.
-func (r *recorded) write(t *testing.T, node *recorder.Node, pub ed25519.PublicKey) {
+func (r *recorded) write(t *testing.T, node *writer.Node, pub ed25519.PublicKey) {
 	t.Helper()
 	ctx := t.Context()
 	rec, err := node.Create(ctx, recorder.PartConfig{Session: r.session.ID, DeviceFP: r.session.DeviceFP})
@@ -150,10 +152,10 @@ func (r *recorded) write(t *testing.T, node *recorder.Node, pub ed25519.PublicKe
 			t.Fatal(err)
 		}
 	}
-	must(rec.Output(ctx, 1, recorder.StreamOut, []byte("\x1b[1m$\x1b[0m ")))
+	must(rec.Output(ctx, 1, format.StreamOut, []byte("\x1b[1m$\x1b[0m ")))
 	must(rec.Input(ctx, 1, 0, []byte("id\r")))
 	rec.Verdict(1, 0, 3, false)
-	must(rec.Output(ctx, 1, recorder.StreamOut, []byte("id\r\nuid=0(root)\r\nPassword: ")))
+	must(rec.Output(ctx, 1, format.StreamOut, []byte("id\r\nuid=0(root)\r\nPassword: ")))
 	r.middle = rec.Progress()
 	r.progress(t, *part.OpenLeaf, r.middle.Seq, r.middle.HFinal)
 	must(rec.Input(ctx, 1, 0, []byte("hunter2\r")))
@@ -234,7 +236,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		want  string
 	}{
 		"a changed byte": {func(t *testing.T, r *recorded) {
-			path := filepath.Join(r.dir, recorder.Place(r.session.ID, 0, r.parts[0].Started))
+			path := filepath.Join(r.dir, format.Place(r.session.ID, 0, r.parts[0].Started))
 			raw, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -289,7 +291,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 
 func TestARecordThatIsNotThereSaysSo(t *testing.T) {
 	r := record(t)
-	if err := os.Remove(filepath.Join(r.dir, recorder.Place(r.session.ID, 0, r.parts[0].Started))); err != nil {
+	if err := os.Remove(filepath.Join(r.dir, format.Place(r.session.ID, 0, r.parts[0].Started))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Verify(t.Context(), r.session, r.parts); errkind.KindOf(err) != errkind.NotFound {

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -103,7 +104,7 @@ func (r *Records) head(ctx context.Context, v *verdict) (ledger.Checkpoint, erro
 
 func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s store.Session, ps []store.Part, i int) error {
 	p := ps[i]
-	opt := recorder.VerifyOptions{Session: &s.ID, Part: &p.Part, DeviceFP: &s.DeviceFP}
+	opt := reader.VerifyOptions{Session: &s.ID, Part: &p.Part, DeviceFP: &s.DeviceFP}
 	if err := r.announced(ctx, v, log, p, &opt); err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s
 }
 
 // announced reads what the log holds of a part, proves that it is in there, and fills in what the recording must agree with.
-func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *recorder.VerifyOptions) error {
+func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *reader.VerifyOptions) error {
 	if p.OpenLeaf == nil {
 		// A recording is durable before it is announced, and its row learns of the announcement last.
 		if p.State == store.RecordRunning && time.Since(p.Started).Abs() < openingTime {
@@ -171,7 +172,7 @@ func (r *Records) announced(ctx context.Context, v *verdict, log ledger.Checkpoi
 const mostRead = 1 << 16
 
 // progress gathers the states in between that the log's progress leaves name: from the part's beginning to its end.
-func (r *Records) progress(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *recorder.VerifyOptions) error {
+func (r *Records) progress(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, opt *reader.VerifyOptions) error {
 	end := log.Size
 	if p.CloseLeaf != nil {
 		end = *p.CloseLeaf
@@ -202,7 +203,7 @@ func (r *Records) progress(ctx context.Context, v *verdict, log ledger.Checkpoin
 }
 
 // progressAt reads one entry: ok if it is a progress leaf of the part, and proven.
-func (r *Records) progressAt(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, at uint64) (h recorder.Head, ok bool, err error) {
+func (r *Records) progressAt(ctx context.Context, v *verdict, log ledger.Checkpoint, p store.Part, at uint64) (h reader.Head, ok bool, err error) {
 	e, err := r.Log.Entry(ctx, at)
 	if err != nil {
 		return h, false, err
@@ -259,12 +260,12 @@ func (r *Records) leaf(ctx context.Context, v *verdict, log ledger.Checkpoint, i
 
 // fault turns what the verifier found into a check that failed; other errors stay errors.
 func (v *verdict) fault(err error, p store.Part) error {
-	var f *recorder.Fault
+	var f *format.Fault
 	if !errors.As(err, &f) {
 		return err
 	}
 	offset := f.Offset
 	v.Checks = append(v.Checks, apitype.Check{Level: "A", Name: f.Rule, Text: f.Detail,
-		File: recorder.FileName(p.Session, p.Part), Offset: &offset})
+		File: format.FileName(p.Session, p.Part), Offset: &offset})
 	return errWrong
 }

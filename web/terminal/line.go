@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/web/apitype"
 	"github.com/sallyport/sallyport/web/problem"
 )
@@ -44,7 +45,7 @@ func newLine(s *socket, cfg Config) *line {
 }
 
 // Output implements gateway.Sink: it returns once the bytes are handed to the client's connection.
-func (l *line) Output(stream uint8, p []byte) error {
+func (l *line) Output(stream format.Stream, p []byte) error {
 	select {
 	case <-l.ready:
 	case <-l.closed:
@@ -52,7 +53,7 @@ func (l *line) Output(stream uint8, p []byte) error {
 	}
 	l.mu.Lock()
 	l.writing.Store(true)
-	err := l.bytes(stream, p, l.cfg.StallTime)
+	err := l.bytes(byte(stream), p, l.cfg.StallTime)
 	l.writing.Store(false)
 	l.mu.Unlock()
 	l.flush()

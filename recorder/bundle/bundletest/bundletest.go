@@ -24,7 +24,9 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/files"
 	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // Policy lets technicians open a shell as svc everywhere.
@@ -52,14 +54,14 @@ type House struct {
 	t       testing.TB
 	dir     string
 	Signer  *signer.Service
-	Node    *recorder.Node
+	Node    *writer.Node
 	Reader  *age.X25519Identity
 	Officer *age.X25519Identity
 	Host    ssh.PublicKey     // the device's
 	Key     ed25519.PublicKey // record key
 	LogKey  string
-	Ago     time.Duration                                                           // how far in the past the house lives
-	Midway  func(sid id.Session, part uint32, open uint64, rec *recorder.Recording) // before a part is closed
+	Ago     time.Duration                                                          // how far in the past the house lives
+	Midway  func(sid id.Session, part uint32, open uint64, rec recorder.Recording) // before a part is closed
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -97,7 +99,7 @@ func New(t testing.TB) *House {
 	h.LogKey = must(h.Signer.Keys(t.Context()))(t).LogKey
 	_, key, _ := ed25519.GenerateKey(rand.Reader)
 	h.Key = key.Public().(ed25519.PublicKey)
-	node, _, err := recorder.OpenNode(t.Context(), recorder.NodeConfig{Dir: h.Recordings(), Key: key, LogOrigin: "test/log",
+	node, _, err := writer.OpenNode(t.Context(), writer.NodeConfig{Dir: h.Recordings(), Key: key, LogOrigin: "test/log",
 		Readers: []age.Recipient{h.Reader.Recipient()}, Unsealers: []age.Recipient{h.Officer.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +120,7 @@ func (h *House) Recordings() string { return filepath.Join(h.dir, "rec") }
 // Find gives the path of the file name, of a part, below the directory of recordings. The test fails if it is missing.
 func (h *House) Find(name string) string {
 	h.t.Helper()
-	return must(recorder.Locate(h.Recordings(), name, time.Time{}))(h.t)
+	return must(files.Locate(h.Recordings(), name, time.Time{}))(h.t)
 }
 
 // LogDir is the log's own directory.
@@ -176,7 +178,7 @@ func (h *House) Run(output []byte, parts int) Ran {
 }
 
 // Open has a part announced.
-func (h *House) Open(r Ran, rec *recorder.Recording, n uint32) signer.Opened {
+func (h *House) Open(r Ran, rec recorder.Recording, n uint32) signer.Opened {
 	h.t.Helper()
 	pub, _, _ := ed25519.GenerateKey(rand.Reader)
 	q := signer.OpenRequest{Evidence: signer.Evidence{APIToken: "tess"}, Session: r.SID, Part: n, Device: "press-1", Login: "svc", Reason: "noise", H0: rec.H0(),

@@ -1,0 +1,9 @@
+package seal
+
+// What the writer keeps to, inside those limits.
+const (
+	SegmentPlain  = 1 << 20
+	segmentBody   = 3 << 20
+	segmentTimeUs = 60_000_000
+	ChunkPlain    = 128 << 10 // frame bytes gathered into one chunk
+)

@@ -1,0 +1,86 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+)
+
+// keystroke is the largest input that never waits for the budget: the key that stops a flood must not
+// queue behind it. It is still counted.
+const keystroke = 1 << 10
+
+// budget is what one session may write: a burst, then a steady rate, and a most that ends it. Without it
+// one endless output would fill the disk and lock everybody out.
+type budget struct {
+	burst, rate, most int64
+	level             float64   // bytes in hand; negative: owed
+	at                time.Time // when level held
+	spent             int64
+}
+
+func newBudget(burst, rate, most int64, now time.Time) budget {
+	return budget{burst: burst, rate: rate, most: most, level: float64(burst), at: now}
+}
+
+// spend takes n bytes and says how long the writer must wait for them. over: they are beyond the most
+// and were not taken.
+func (b *budget) spend(now time.Time, n int64) (wait time.Duration, over bool) {
+	if b.most > 0 && b.spent+n > b.most {
+		return 0, true
+	}
+	b.spent += n
+	if b.rate <= 0 {
+		return 0, false
+	}
+	b.level = min(float64(b.burst), b.level+now.Sub(b.at).Seconds()*float64(b.rate))
+	b.at = now
+	b.level -= float64(n)
+	if b.level >= 0 {
+		return 0, false
+	}
+	return time.Duration(-b.level / float64(b.rate) * float64(time.Second)), false
+}
+
+// refund gives back what was never written.
+func (b *budget) refund(n int64) {
+	b.spent -= n
+	b.level += float64(n)
+}
+
+// afford takes n bytes from the session's budget and blocks until it allows them. Blocking here is what
+// stops the device: nobody reads its line meanwhile.
+func (r *Recording) afford(ctx context.Context, n int, patient bool) error {
+	r.mu.Lock()
+	wait, over := r.budget.spend(r.n.cfg.Now(), int64(n))
+	most := r.budget.most
+	r.mu.Unlock()
+	if over {
+		return r.end(errkind.New(errkind.TooMany, fmt.Sprintf("this session has recorded %s, the most that one session may, so it ends", sizeText(most))).
+			WithHint("Open another session. Copy large files in several sessions, or ask whoever runs the gateway for a larger budget."))
+	}
+	if wait <= 0 || !patient {
+		return nil
+	}
+	return r.pause(ctx, wait, n)
+}
+
+func (r *Recording) pause(ctx context.Context, wait time.Duration, n int) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	var err error
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-r.stopped:
+		err = r.stopError()
+	}
+	r.mu.Lock()
+	r.budget.refund(int64(n))
+	r.mu.Unlock()
+	return err
+}

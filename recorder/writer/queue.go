@@ -1,0 +1,215 @@
+package writer
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/seal"
+)
+
+// pending is what waits to be sealed: frame data end to end, and what they are.
+type pending struct {
+	data []byte
+	es   []seal.Entry
+	used int // of data, sealed already
+	done int // of es
+}
+
+// What is kept of a buffer for what comes next: a flood comes in full chunks, with the heads of their frames.
+const (
+	keepBuffer  = seal.ChunkPlain + piece
+	keepEntries = 1 << 10
+)
+
+// add appends one entry's data.
+func (p *pending) add(e seal.Entry, head, body []byte) {
+	p.grow(len(head) + len(body))
+	p.data = append(append(p.data, head...), body...)
+	p.es = append(p.es, e)
+}
+
+// grow makes room for n bytes. It erases the buffer it leaves: there may be a password in it. Doubling stops at what is
+// kept, or each stretch of a flood would make a larger buffer that is thrown away.
+func (p *pending) grow(n int) {
+	need := len(p.data) + n
+	if cap(p.data) >= need {
+		return
+	}
+	size := max(2*cap(p.data), 512)
+	if need <= keepBuffer {
+		size = min(size, keepBuffer)
+	}
+	bigger := make([]byte, len(p.data), max(size, need))
+	copy(bigger, p.data)
+	clear(p.data)
+	p.data = bigger
+}
+
+// rest gives what is not sealed yet.
+func (p *pending) rest() ([]byte, []seal.Entry) { return p.data[p.used:], p.es[p.done:] }
+
+func (p *pending) empty() bool { return p.done == len(p.es) }
+
+// drop takes the first n entries off, which are sealed, and erases their bytes.
+func (p *pending) drop(n int) (counted int64) {
+	size := 0
+	for _, e := range p.es[p.done : p.done+n] {
+		size += e.Size
+		counted += counts(e)
+	}
+	clear(p.data[p.used : p.used+size])
+	p.used += size
+	p.done += n
+	return counted
+}
+
+// recycle empties a buffer that is used up, for what comes next.
+func (p *pending) recycle() pending {
+	if cap(p.data) > keepBuffer || cap(p.es) > keepEntries {
+		return pending{}
+	}
+	return pending{data: p.data[:0], es: p.es[:0]}
+}
+
+// item is what a caller records, before it has its place in the part.
+type item struct {
+	kind   format.Kind
+	ch     uint32
+	stream format.Stream
+	actor  uint64
+	at     uint64 // reveal: where its range begins
+	fields []byte // clear fields before a body that is sealed
+	body   []byte
+}
+
+// late says whether the item may still be recorded when the session's streams have ended.
+func (it item) late() bool {
+	switch it.kind {
+	case format.KindOutput, format.KindSealed, format.KindResize, format.KindCommand:
+		return false
+	}
+	return true
+}
+
+// counts is what an entry holds of the memory for what is not durable. Reveals are bounded by the input
+// that waits for its verdict, and never wait themselves.
+func counts(e seal.Entry) int64 {
+	if e.Kind == format.KindReveal {
+		return 0
+	}
+	return int64(e.Size)
+}
+
+// receipt names an entry and the batch that should carry it.
+type receipt struct {
+	pos uint64
+	b   *batch
+}
+
+// take lets an item in once there is room for it, in the session and in the node. It copies the body.
+func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
+	for {
+		r.mu.Lock()
+		if err := r.refuses(it.kind); err != nil {
+			r.mu.Unlock()
+			return receipt{}, err
+		}
+		b := r.join() // where there is no room, this commit makes some
+		n := int64(len(it.body))
+		if (r.held == 0 || r.held+n <= r.n.cfg.PendingSession) && r.n.room(n) {
+			r.add(it)
+			pos := r.put
+			r.mu.Unlock()
+			return receipt{pos, b}, nil
+		}
+		r.mu.Unlock()
+		if err := r.await(ctx, b.done, it.late()); err != nil {
+			return receipt{}, err
+		}
+	}
+}
+
+// await waits for c. An item that may come late waits on when the streams have ended.
+func (r *Recording) await(ctx context.Context, c <-chan struct{}, late bool) error {
+	stopped := r.stopped
+	if late {
+		stopped = nil
+	}
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-stopped:
+		return r.stopError()
+	}
+}
+
+// add gives an item its time and place, and puts it behind what waits. The caller holds r.mu.
+func (r *Recording) add(it item) {
+	e := seal.Entry{T: r.tick(), Kind: it.kind, Actor: it.actor}
+	head := it.fields
+	switch it.kind {
+	case format.KindOutput, format.KindSealed:
+		s := streamID{it.ch, it.stream}
+		it.at = r.offsets[s]
+		r.offsets[s] += uint64(len(it.body))
+		fallthrough
+	case format.KindReveal:
+		head = format.AppendStreamHead(nil, it.kind, it.ch, it.stream, it.at, it.actor)
+	}
+	if it.kind == format.KindSealed || it.fields != nil {
+		e.Head = len(head)
+	}
+	e.Size = len(head) + len(it.body)
+	r.next.add(e, head, it.body)
+	r.put++
+	r.held += counts(e)
+	r.n.hold(counts(e))
+	if it.kind == format.KindSealed {
+		r.judge.add(it)
+	}
+}
+
+// join puts the recording into the batch that gathers. The caller holds r.mu.
+func (r *Recording) join() *batch {
+	if !r.queued {
+		r.queued = true
+		r.batch = r.n.join(r)
+	}
+	return r.batch
+}
+
+// wait returns when an entry is durable.
+func (r *Recording) wait(ctx context.Context, at receipt) error {
+	for {
+		select {
+		case <-at.b.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		r.mu.Lock()
+		durable, err := r.durable >= at.pos, r.hard
+		at.b = r.batch // it may have had more than one batch takes
+		r.mu.Unlock()
+		if durable || err != nil {
+			if durable {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// room says whether n more bytes may wait.
+func (n *Node) room(bytes int64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.pending == 0 || n.pending+bytes <= n.cfg.PendingAll
+}
+
+func (n *Node) hold(bytes int64) {
+	n.mu.Lock()
+	n.pending += bytes
+	n.mu.Unlock()
+}
