@@ -68,7 +68,7 @@ type Action struct {
 	Arg  string   // login of a shell or a command; path, host:port or page
 	Argv []string // for Run: the command
 
-	places bool // Argv is a role's template, all of whose commands are meant at once; never in a question from outside
+	template Template // of a role: all its commands are meant at once, and Argv is nil; never in a question from outside
 }
 
 // ParseAction reads an action word: shell:root, run:svc /bin/x a b, files.read:/var/log, ports:plc.local:102,
@@ -125,11 +125,27 @@ func (a *Action) Login() string {
 func (a Action) String() string {
 	switch {
 	case a.Kind == Run:
-		return "run:" + a.Arg + " " + joinWords(a.Argv)
+		return "run:" + a.Arg + " " + a.command()
 	case a.Arg == "":
 		return a.Kind.Word()
 	}
 	return a.Kind.Word() + ":" + a.Arg
+}
+
+// command gives the command line of a command or a template.
+func (a *Action) command() string {
+	if a.template != nil {
+		return a.template.String()
+	}
+	return joinWords(a.Argv)
+}
+
+// fits reports whether the command, or every command of the template, is one of t's.
+func (a *Action) fits(t Template) bool {
+	if a.template != nil {
+		return t.covers(a.template)
+	}
+	return t.fits(a.Argv)
 }
 
 func checkArg(k Kind, arg string, argv []string) error {

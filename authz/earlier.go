@@ -33,13 +33,13 @@ func (p *Policy) Ignored() Problems {
 }
 
 // withoutLogin reads commands that name no login, which would permit them as every login, root included.
-func (l *loader) withoutLogin(t *table, n *node, r *role, commands [][]string) {
+func (l *loader) withoutLogin(t *table, n *node, r *role, commands []Template) {
 	if len(commands) == 0 {
 		return // reported
 	}
 	if l.how == asPast {
-		for _, argv := range commands {
-			r.add(Pattern{kinds: Run, argv: argv, everyLogin: true})
+		for _, c := range commands {
+			r.add(Pattern{kinds: Run, run: c, everyLogin: true})
 		}
 		return
 	}
@@ -53,7 +53,7 @@ func (l *loader) withoutLogin(t *table, n *node, r *role, commands [][]string) {
 }
 
 // runWithLogin writes run as it should be, with the logins that the role's shell has, or else with one to start from.
-func (r *role) runWithLogin(commands [][]string) string {
+func (r *role) runWithLogin(commands []Template) string {
 	var logins []string
 	for i := range r.gives {
 		if r.gives[i].kinds == Shell {
@@ -65,7 +65,11 @@ func (r *role) runWithLogin(commands [][]string) string {
 	}
 	argv := make([]string, len(commands))
 	for i, c := range commands {
-		argv[i] = "[" + quoted(c) + "]"
+		words := make([]string, len(c))
+		for j, w := range c {
+			words[j] = w.inPolicy()
+		}
+		argv[i] = "[" + quoted(words) + "]"
 	}
 	return fmt.Sprintf("run = { as = [%s], argv = [%s] }, with those logins that need it",
 		quoted(logins), strings.Join(argv, ", "))

@@ -111,7 +111,7 @@ func phrase(a *Action, device string) string {
 	case Shell:
 		return fmt.Sprintf("open a shell as %s on %s", a.Arg, device)
 	case Run:
-		return fmt.Sprintf("run %s as %s on %s", clip(joinWords(a.Argv)), a.Arg, device)
+		return fmt.Sprintf("run %s as %s on %s", clip(a.command()), a.Arg, device)
 	case FilesRead:
 		return fmt.Sprintf("read %s on %s", clip(a.Arg), device)
 	case FilesWrite:

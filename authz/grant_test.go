@@ -41,6 +41,9 @@ func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.word, got.Reason, c.want)
 		}
 	}
+	if got := RunAction("svc", []string{"/bin/x", "{word}", "a{"}).String(); got != "run:svc /bin/x '{word}' 'a{'" {
+		t.Errorf("got %s, want a literal that does not read as a place", got)
+	}
 	words := []string{"run:svc /bin/x {word}"}
 	if !Passes(words, action(t, "run:svc /bin/x start")) || Passes(words, action(t, "run:svc /bin/x {word}")) {
 		t.Error("a place of a pass stands for a word and not for its own name")

@@ -76,7 +76,7 @@ func (l *loader) readRun(t *table, r *role) {
 }
 
 func (l *loader) readRunTable(s *table, r *role) {
-	var commands [][]string
+	var commands []Template
 	if s.must("argv", RunForm) {
 		commands = s.commands("argv", s.key("argv"))
 	}
@@ -89,32 +89,32 @@ func (l *loader) readRunTable(s *table, r *role) {
 			s.problem(as.line, RunForm, "%s: %v", s.what, err)
 			continue
 		}
-		for _, argv := range commands {
-			r.add(Pattern{kinds: Run, arg: as.text, argv: argv})
+		for _, c := range commands {
+			r.add(Pattern{kinds: Run, arg: as.text, run: c})
 		}
 	}
 	s.done()
 }
 
 // commands reads a list of commands. Commands that are not written correctly are reported and left out.
-func (t *table) commands(key string, n *node) [][]string {
+func (t *table) commands(key string, n *node) []Template {
 	if n.kind != unstable.Array || len(n.list) == 0 {
 		t.problem(n.line, RunForm, "%s: %s wants a list of commands, each a list of words", t.what, key)
 		return nil
 	}
-	var out [][]string
+	var out []Template
 	for _, c := range n.list {
-		argv, err := commandWords(c)
+		command, err := readCommand(c)
 		if err != nil {
 			t.problem(c.line, RunForm, "%s: %s: %v", t.what, key, err)
 			continue
 		}
-		out = append(out, argv)
+		out = append(out, command)
 	}
 	return out
 }
 
-func commandWords(n *node) ([]string, error) {
+func readCommand(n *node) (Template, error) {
 	if n.kind != unstable.Array || len(n.list) == 0 {
 		return nil, fmt.Errorf("a command is a list of words")
 	}
@@ -125,5 +125,5 @@ func commandWords(n *node) ([]string, error) {
 		}
 		argv = append(argv, w.text)
 	}
-	return argv, checkTemplate(argv)
+	return parseTemplate(argv)
 }

@@ -75,7 +75,7 @@ func (p *Pattern) like(a *Action) (Action, bool) {
 	case p.kinds&k == 0 || p.any && k&(DesktopView|DesktopControl) == 0:
 		return Action{}, false
 	case k == Run:
-		return RunAction(p.arg, a.Argv), fits(p.argv, a.Argv, false)
+		return RunAction(p.arg, a.Argv), a.fits(p.run)
 	}
 	return Action{Kind: k, Arg: p.arg}, true
 }

@@ -1,27 +1,16 @@
 package authz
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Pattern is a set of actions: what a role gives, what a require or deny rule is about, what was approved.
 type Pattern struct {
 	kinds Kind // which kinds it covers
 	any   bool // every action of these kinds
 	arg   string
-	argv  []string
+	run   Template // of Run: the commands
 
 	everyLogin bool // of Run, in require and deny rules and in LoadPast: the command as any login; arg is empty
 }
-
-// The places in a command template that stand for one word of the caller's choice. Neither can begin with a
-// dash or a dot, so that no template turns into an option or a way up.
-const (
-	anyWord   = "{word}"   // 1 to 64 characters of a-z, A-Z, 0-9, _ . -
-	anyNumber = "{number}" // 1 to 18 digits
-)
 
 // ParsePattern reads what ParseAction reads, and also a bare kind (shell: every login), and * for everything.
 // To see a screen is part of controlling it, so desktop.view in a rule that forbids covers control as well;
@@ -37,16 +26,17 @@ func ParsePattern(text string) (Pattern, error) {
 	k, wants, ok := kindOf(word)
 	if !ok || wants == "" || k != Run {
 		a, err := ParseAction(text)
-		return Pattern{kinds: a.Kind, arg: a.Arg, argv: a.Argv}, err
+		return Pattern{kinds: a.Kind, arg: a.Arg}, err
 	}
 	login, argv, err := splitRun(arg)
 	if err == nil {
 		err = checkLogin(login)
 	}
-	if err == nil {
-		err = checkTemplate(argv)
+	if err != nil {
+		return Pattern{}, err
 	}
-	return Pattern{kinds: k, arg: login, argv: argv}, err
+	template, err := parseTemplate(argv)
+	return Pattern{kinds: k, arg: login, run: template}, err
 }
 
 // parseRestriction reads a pattern of a require or deny rule. There a command may name no login and then means every
@@ -57,23 +47,11 @@ func parseRestriction(text string) (Pattern, error) {
 		return ParsePattern(text)
 	}
 	argv, err := splitWords(command)
-	if err == nil {
-		err = checkTemplate(argv)
+	if err != nil {
+		return Pattern{}, err
 	}
-	return Pattern{kinds: Run, argv: argv, everyLogin: true}, err
-}
-
-func checkTemplate(argv []string) error {
-	if err := checkArgv(argv); err != nil {
-		return err
-	}
-	for i, w := range argv {
-		whole := w == anyWord || w == anyNumber
-		if i == 0 && strings.ContainsAny(w, "{}") || !whole && strings.ContainsAny(w, "{}") {
-			return fmt.Errorf("%q: a template knows only %s and %s, each as a whole argument", clip(w), anyWord, anyNumber)
-		}
-	}
-	return nil
+	template, err := parseTemplate(argv)
+	return Pattern{kinds: Run, run: template, everyLogin: true}, err
 }
 
 // gives widens a role's pattern to what comes with it: who may control a screen sees it.
@@ -101,7 +79,7 @@ func (p *Pattern) covers(a *Action) bool {
 	}
 	switch a.Kind {
 	case Run:
-		return (p.everyLogin || p.arg == a.Arg) && fits(p.argv, a.Argv, a.places)
+		return (p.everyLogin || p.arg == a.Arg) && a.fits(p.run)
 	case FilesRead, FilesWrite:
 		return under(p.arg, a.Arg)
 	}
@@ -119,7 +97,7 @@ func (p *Pattern) coversAll(q *Pattern) bool {
 	case q.any:
 		return false
 	case q.kinds&Run != 0:
-		return (p.everyLogin || !q.everyLogin && p.arg == q.arg) && fits(p.argv, q.argv, true)
+		return (p.everyLogin || !q.everyLogin && p.arg == q.arg) && p.run.covers(q.run)
 	case q.kinds&(FilesRead|FilesWrite) != 0:
 		return under(p.arg, q.arg)
 	}
@@ -151,74 +129,8 @@ func (p Pattern) meetRun(q Pattern) (Pattern, bool) {
 	if p.everyLogin {
 		p, q = q, p // p names a login, if one of them does
 	}
-	argv, ok := meetArgv(p.argv, q.argv)
-	return Pattern{kinds: Run, arg: p.arg, argv: argv, everyLogin: p.everyLogin}, ok && (q.everyLogin || p.arg == q.arg)
-}
-
-// meetArgv gives the template of the commands that fit both.
-func meetArgv(a, b []string) ([]string, bool) {
-	if len(a) != len(b) {
-		return nil, false
-	}
-	out := slices.Clone(a)
-	for i := range a {
-		switch {
-		case fitsWord(a[i], b[i], true):
-			out[i] = b[i]
-		case !fitsWord(b[i], a[i], true):
-			return nil, false
-		}
-	}
-	return out, true
-}
-
-// fits matches a command against a template word by word. With places the command is a template as well, and whatever it
-// stands for has to fit. Without, a place's own name is a word like another, and no place stands for it: a question
-// holds no places, or its answer would be about more than was asked.
-func fits(template, argv []string, places bool) bool {
-	if len(template) != len(argv) {
-		return false
-	}
-	for i, t := range template {
-		if !fitsWord(t, argv[i], places) {
-			return false
-		}
-	}
-	return true
-}
-
-func fitsWord(t, w string, places bool) bool {
-	switch t {
-	case anyWord:
-		return isWord(w) || places && (w == anyWord || w == anyNumber)
-	case anyNumber:
-		return isNumber(w) || places && w == anyNumber
-	}
-	return t == w
-}
-
-func isWord(s string) bool {
-	if s == "" || len(s) > 64 || s[0] == '-' || s[0] == '.' {
-		return false
-	}
-	for _, r := range s {
-		if !wordRune(r) {
-			return false
-		}
-	}
-	return true
-}
-
-func isNumber(s string) bool {
-	if s == "" || len(s) > 18 {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
+	both, ok := p.run.meet(q.run)
+	return Pattern{kinds: Run, arg: p.arg, run: both, everyLogin: p.everyLogin}, ok && (q.everyLogin || p.arg == q.arg)
 }
 
 // under reports whether a clean path is a directory or below it.
@@ -239,7 +151,7 @@ func (p Pattern) String() string {
 		return k.Word()
 	}
 	if p.everyLogin {
-		return k.Word() + ":" + joinWords(p.argv)
+		return k.Word() + ":" + p.run.String()
 	}
-	return Action{Kind: k, Arg: p.arg, Argv: p.argv}.String()
+	return Action{Kind: k, Arg: p.arg, template: p.run}.String()
 }

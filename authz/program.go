@@ -2,7 +2,6 @@ package authz
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -100,11 +99,17 @@ func splitWords(s string) ([]string, error) {
 }
 
 func joinWords(argv []string) string {
-	out := slices.Clone(argv)
-	for i, w := range out {
-		if w == "" || strings.ContainsAny(w, " '\\") {
-			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
+	out := make([]string, len(argv))
+	for i, w := range argv {
+		out[i] = quoteWord(w)
 	}
 	return strings.Join(out, " ")
+}
+
+// quoteWord writes one word of a command. Braces are quoted, so that no literal reads as a placeholder.
+func quoteWord(w string) string {
+	if w == "" || strings.ContainsAny(w, ` '\{}`) {
+		return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return w
 }

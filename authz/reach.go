@@ -74,7 +74,7 @@ func (p Program) logins(offers []Offer) []string {
 	for _, o := range offers {
 		for i := range o.Rights {
 			a := &o.Rights[i].action
-			if a.Kind == Run && p.exact() && fits(a.Argv, p.Argv, false) {
+			if a.Kind == Run && p.exact() && a.template.fits(p.Argv) {
 				exact = append(exact, a.Arg)
 			}
 		}
@@ -184,7 +184,7 @@ func (b *reachBuilder) askable(x *rule) {
 // actions gives the actions that stand for a pattern: the pattern's own words, with {word} left in a command.
 func (p *Pattern) actions() []Action {
 	if !p.any {
-		return []Action{{Kind: p.kinds, Arg: p.arg, Argv: p.argv, places: p.kinds == Run}}
+		return []Action{{Kind: p.kinds, Arg: p.arg, template: p.run}}
 	}
 	var out []Action
 	for _, w := range kindWords {
@@ -201,7 +201,7 @@ func (a *Action) right() string {
 	case Shell:
 		return "terminal as " + a.Arg
 	case Run:
-		return "run " + joinWords(a.Argv) + " as " + a.Arg
+		return "run " + a.command() + " as " + a.Arg
 	case FilesRead:
 		return "read " + a.Arg
 	case FilesWrite:

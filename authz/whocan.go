@@ -108,7 +108,7 @@ func (b *whoCan) grant(g *Grant) {
 // actions files what a pattern stands for, unless a deny rule takes it away from the subject altogether.
 func (b *whoCan) actions(p *Pattern, e Access, emergency bool) {
 	for _, a := range p.actions() {
-		one := Pattern{kinds: a.Kind, any: p.any, arg: a.Arg, argv: a.Argv}
+		one := Pattern{kinds: a.Kind, any: p.any, arg: a.Arg, run: a.template}
 		e := e
 		e.action, e.Action, e.Conditions, e.Except = a, a.String(), nil, nil
 		if !b.close(&one, &e, emergency) || slices.ContainsFunc(b.out, e.same) {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -122,12 +123,12 @@ func (r *role) words() string {
 	if r.ignoredRun {
 		text += "; its commands name no login, so they are refused"
 	}
-	for _, place := range []struct{ word, means string }{{anyWord, "one word of letters, digits, _ . -"}, {anyNumber, "one number"}} {
-		for i := range r.gives {
-			if strings.Contains(strings.Join(r.gives[i].argv, " "), place.word) {
-				text += fmt.Sprintf("; %s stands for %s", place.word, place.means)
-				break
-			}
+	for _, place := range []struct {
+		is    Placeholder
+		means string
+	}{{AnyWord, "{word} stands for one word of letters, digits, _ . -"}, {AnyNumber, "{number} stands for one number"}} {
+		if slices.ContainsFunc(r.gives, func(p Pattern) bool { return slices.Contains(p.run, Word{Placeholder: place.is}) }) {
+			text += "; " + place.means
 		}
 	}
 	return text + "."
@@ -145,7 +146,7 @@ func gaveWords(gives []Pattern, k Kind) string {
 		case p.any:
 			return anyOfKind(k)
 		case k == Run: // each command as each login
-			args, logins = also(args, joinWords(p.argv)), also(logins, or(p.arg, "any login"))
+			args, logins = also(args, p.run.String()), also(logins, or(p.arg, "any login"))
 		case k == FilesRead || k == FilesWrite:
 			args = append(args, p.arg+" and below")
 		default:

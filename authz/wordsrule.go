@@ -208,9 +208,9 @@ func (p *Pattern) words() string {
 	case p.any:
 		return anyOfKind(p.kinds)
 	case p.everyLogin:
-		return fmt.Sprintf(someOfKind[Run], joinWords(p.argv), "any login")
+		return fmt.Sprintf(someOfKind[Run], p.run.String(), "any login")
 	case p.kinds == Run:
-		return fmt.Sprintf(someOfKind[Run], joinWords(p.argv), p.arg)
+		return fmt.Sprintf(someOfKind[Run], p.run.String(), p.arg)
 	case p.kinds == FilesRead || p.kinds == FilesWrite:
 		return fmt.Sprintf(someOfKind[p.kinds], p.arg+" or below")
 	}

@@ -1,0 +1,157 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Placeholder is the part of a command that the caller chooses. Neither placeholder can stand for a word that begins
+// with a dash or a dot, so no template turns into an option or a way up. The numbers are those of a pass
+// (docs/protocol.md, section 9).
+type Placeholder uint64
+
+// The placeholders. The zero value is none.
+const (
+	AnyWord   Placeholder = 1 // 1 to 64 characters of a-z, A-Z, 0-9, _ . -
+	AnyNumber Placeholder = 2 // 1 to 18 digits
+)
+
+// How policies and people write the placeholders.
+const (
+	anyWord   = "{word}"
+	anyNumber = "{number}"
+)
+
+// Word is one word of a template: a literal, or a placeholder.
+type Word struct {
+	Literal     string
+	Placeholder Placeholder // 0: the word is its literal
+}
+
+// Template is a command whose words are literals or placeholders. They are kept apart, so a literal that spells the
+// name of a placeholder stays a literal.
+type Template []Word
+
+// parseTemplate reads a command as a policy writes it, where a word that spells a placeholder is one. A literal has no
+// braces there, so that a misspelt placeholder is an error.
+func parseTemplate(argv []string) (Template, error) {
+	if err := checkArgv(argv); err != nil {
+		return nil, err
+	}
+	out := make(Template, len(argv))
+	for i, w := range argv {
+		switch {
+		case w == anyWord:
+			out[i].Placeholder = AnyWord
+		case w == anyNumber:
+			out[i].Placeholder = AnyNumber
+		case strings.ContainsAny(w, "{}"):
+			return nil, fmt.Errorf("%q: a template knows only %s and %s, each as a whole argument",
+				clip(w), anyWord, anyNumber)
+		default:
+			out[i].Literal = w
+		}
+	}
+	return out, nil
+}
+
+// fits reports whether a command is one of the template's. The words of the command are literals, whatever they spell:
+// otherwise a permission to run {word} would be more than what was asked for.
+func (t Template) fits(argv []string) bool {
+	if len(t) != len(argv) {
+		return false
+	}
+	for i := range t {
+		if !t[i].covers(Word{Literal: argv[i]}) {
+			return false
+		}
+	}
+	return true
+}
+
+// covers reports whether every command of u is one of t's.
+func (t Template) covers(u Template) bool {
+	if len(t) != len(u) {
+		return false
+	}
+	for i := range t {
+		if !t[i].covers(u[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w Word) covers(v Word) bool {
+	switch w.Placeholder {
+	case AnyWord:
+		return v.Placeholder != 0 || isWord(v.Literal)
+	case AnyNumber:
+		return v.Placeholder == AnyNumber || v.Placeholder == 0 && isNumber(v.Literal)
+	}
+	return w == v
+}
+
+// meet gives the commands that fit both; false if there are none.
+func (t Template) meet(u Template) (Template, bool) {
+	if len(t) != len(u) {
+		return nil, false
+	}
+	out := slices.Clone(t)
+	for i := range t {
+		switch {
+		case t[i].covers(u[i]):
+			out[i] = u[i]
+		case !u[i].covers(t[i]):
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// String gives the command line as action words have it. Only placeholders have bare braces.
+func (t Template) String() string {
+	out := make([]string, len(t))
+	for i, w := range t {
+		if out[i] = w.inPolicy(); w.Placeholder == 0 {
+			out[i] = quoteWord(w.Literal)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// inPolicy gives the word as a policy writes it.
+func (w Word) inPolicy() string {
+	switch w.Placeholder {
+	case AnyWord:
+		return anyWord
+	case AnyNumber:
+		return anyNumber
+	}
+	return w.Literal
+}
+
+func isWord(s string) bool {
+	if s == "" || len(s) > 64 || s[0] == '-' || s[0] == '.' {
+		return false
+	}
+	for _, r := range s {
+		if !wordRune(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(s string) bool {
+	if s == "" || len(s) > 18 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
