@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,6 +57,29 @@ func parseTemplate(argv []string) (Template, error) {
 	return out, nil
 }
 
+// literals gives the template of one exact command.
+func literals(argv []string) Template {
+	out := make(Template, len(argv))
+	for i, w := range argv {
+		out[i].Literal = w
+	}
+	return out
+}
+
+// argv gives the words of an exact command.
+func (t Template) argv() []string {
+	out := make([]string, len(t))
+	for i, w := range t {
+		out[i] = w.Literal
+	}
+	return out
+}
+
+// exact reports whether the template is one command.
+func (t Template) exact() bool {
+	return !slices.ContainsFunc(t, func(w Word) bool { return w.Placeholder != 0 })
+}
+
 // fits reports whether a command is one of the template's. The words of the command are literals, whatever they spell:
 // otherwise a permission to run {word} would be more than what was asked for.
 func (t Template) fits(argv []string) bool {
@@ -108,6 +132,15 @@ func (t Template) meet(u Template) (Template, bool) {
 		}
 	}
 	return out, true
+}
+
+// compare orders templates word by word: a placeholder before a literal, placeholders by number, literals by their
+// bytes, and a template before a longer one that begins with it.
+func (t Template) compare(u Template) int {
+	return slices.CompareFunc(t, u, func(a, b Word) int {
+		return cmp.Or(compareBool(a.Placeholder == 0, b.Placeholder == 0), cmp.Compare(a.Placeholder, b.Placeholder),
+			strings.Compare(a.Literal, b.Literal))
+	})
 }
 
 // String gives the command line as action words have it. Only placeholders have bare braces.

@@ -95,12 +95,8 @@ func (b *whoCan) grant(g *Grant) {
 	}
 	for _, who := range x.subjects() {
 		e := Access{Who: who, Person: g.Who, Role: x.role.name, Rule: x.id, Grant: g.ID, How: HowNow, Until: g.Until}
-		for _, approved := range g.Actions {
-			for _, given := range x.role.gives {
-				if both, ok := approved.gives().meet(given); ok {
-					b.actions(&both, e, g.Emergency)
-				}
-			}
+		for _, p := range g.gives(x.role) {
+			b.actions(&p, e, g.Emergency)
 		}
 	}
 }

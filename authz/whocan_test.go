@@ -32,6 +32,7 @@ func array(words []string) string { return `["` + strings.Join(words, `", "`) + 
 var madeRoles = []string{
 	`shell = { as = ["svc", "root"] }`, `run = { as = ["svc", "root"], argv = [["/bin/x", "{word}"], ["/bin/x", "{number}", "a"]] }`, `files = { read = ["/var", "/opt/a"], write = ["/opt/a/in"] }`,
 	"ports = [\"plc.local:102\"]\nweb = [\"hmi\"]", `desktop = "control"`, `desktop = "view"`,
+	"shell = { as = [\"svc\"] }\nrun = { as = [\"svc\"], argv = [[\"/bin/x\", \"{word}\"], [\"/bin/x\", \"b\"]] }\nfiles = { read = [\"/var\"] }\ndesktop = \"control\"",
 }
 
 var madeWords = []string{"shell", "shell:root", "run:svc /bin/x b", "run:root /bin/x {word}", "run:svc /bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write", "ports:plc.local:102",
