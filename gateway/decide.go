@@ -153,6 +153,9 @@ func unfit(d store.Device) *errkind.Error {
 	if d.Frozen {
 		return errkind.New(errkind.Denied, fmt.Sprintf("%s is frozen by its owner, so no session can start.", d.Name)).WithHint("Only the owner can thaw it, at the machine.")
 	}
+	if why := OutdatedAgent(d); why != "" {
+		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s is offline: %s.", d.Name, why)).WithHint(wire.UpdateAgent)
+	}
 	if !d.Online() {
 		text := fmt.Sprintf("%s is offline", d.Name)
 		if !d.LastSeen.IsZero() {
@@ -163,6 +166,15 @@ func unfit(d store.Device) *errkind.Error {
 	return nil
 }
 
+// OutdatedAgent says that a device is offline because its agent speaks another version of the control protocol than this
+// gateway; empty: that is not why.
+func OutdatedAgent(d store.Device) string {
+	if d.Online() || d.Protocol == 0 || d.Protocol == wire.ControlVersion {
+		return ""
+	}
+	return wire.OtherVersion(d.Protocol)
+}
+
 // comeBack is how long devices may take to reconnect after the gateway started. A wait is at most 30 s, but a full
 // gateway or a slow site may turn away several tries.
 const comeBack = 5 * time.Minute
@@ -170,6 +182,9 @@ const comeBack = 5 * time.Minute
 // neighbours locates the fault when a device is offline: the gateway has just started and the device has not come back
 // yet, or the fault is at the device or at its whole site.
 func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
+	if OutdatedAgent(dev) != "" {
+		return ""
+	}
 	if since := b.cfg.Now().Sub(b.started); since < comeBack && !b.cfg.Lines.Met(dev.FP) {
 		return fmt.Sprintf(" The gateway started %s ago. Devices connect again by themselves within a few minutes.",
 			since.Round(time.Second))

@@ -62,3 +62,24 @@ func TestAnOfflineDeviceIsNotBlamedForARestartOfTheGateway(t *testing.T) {
 		}
 	}
 }
+
+// TestADeviceWithAnOutdatedAgentIsOfflineForThatReason: neither a restart of the gateway nor the site's network is why.
+func TestADeviceWithAnOutdatedAgentIsOfflineForThatReason(t *testing.T) {
+	h := newHouse(t)
+	for protocol, want := range map[int]string{1: "the agent speaks version 1 of the control protocol, and this gateway " +
+		"needs version 2", 0: "is offline since", wire.ControlVersion: "is offline since"} {
+		_, err := h.db.ChangeDevice(context.Background(), wire.Fingerprint(h.dev.host.PublicKey()),
+			func(row *store.Device) error {
+				row.Protocol, row.LastSeen, row.ConnectedAt = protocol, time.Now(), time.Time{}
+				return nil
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Ask(context.Background(), h.ask("press-1"))
+		text, hint, _ := errkind.ForPeople(err)
+		if !strings.Contains(text, want) || (hint == wire.UpdateAgent) != (protocol == 1) {
+			t.Errorf("version %d: got %q with the hint %q, want …%s…", protocol, text, hint, want)
+		}
+	}
+}

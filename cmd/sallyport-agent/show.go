@@ -34,6 +34,9 @@ func status(d state.Dir, asJSON bool, out io.Writer) error {
 	row("name", st.Name)
 	row("key", st.Fingerprint)
 	row("agent", running(st))
+	if st.Running && !st.Line.Online && st.Line.Hint != "" {
+		row("what to do", st.Line.Hint)
+	}
 	if st.Rules != "" {
 		row("owner's rules", "nothing is allowed: "+st.Rules)
 	} else {

@@ -66,6 +66,9 @@ func lineText(d apitype.Device) string {
 	if d.Online {
 		return "online"
 	}
+	if d.Outdated {
+		return "offline, update its agent"
+	}
 	return "offline"
 }
 

@@ -73,6 +73,11 @@ func (r *Registry) greet(ws *wire.WS, addr netip.Addr, done func(proven bool)) {
 		r.turnAway(ws, err)
 		return
 	}
+	if g.line.version != wire.ControlVersion {
+		r.count.refused.Add(1)
+		r.refuseVersion(g.line)
+		return
+	}
 	r.count.handshakes.Add(1)
 	if g.again {
 		r.count.reconnects.Add(1)

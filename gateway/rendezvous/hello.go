@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -53,14 +52,16 @@ func (g *greeting) judge(peer wire.Hash, hello []byte) ([]byte, error) {
 	if err := wire.LooseJSON(hello, &h); err != nil {
 		return nil, fmt.Errorf("hello: %w", err)
 	}
-	if !slices.Contains(h.V, 1) || len(h.Nonce) < 16 || len(h.Nonce) > 32 || !wire.PlainText(h.Boot, 80) || !wire.PlainText(h.Agent, 80) || len(h.TLS) > 64 {
+	if len(h.V) == 0 || len(h.Nonce) < 16 || len(h.Nonce) > 32 || !wire.PlainText(h.Boot, 80) || !wire.PlainText(h.Agent, 80) || len(h.TLS) > 64 {
 		return nil, errors.New("hello: a field is not as it must be")
 	}
-	reply := wire.HelloReply{V: 1, Node: g.r.cfg.Node, NoTLS: g.r.cfg.NoTLS, Ping: int(g.r.cfg.Ping.Seconds())}
+	reply := wire.HelloReply{V: wire.ControlVersion, Node: g.r.cfg.Node, NoTLS: g.r.cfg.NoTLS, Ping: int(g.r.cfg.Ping.Seconds())}
 	if !g.r.cfg.NoTLS {
 		reply.TLS = g.ws.Exporter()
 	}
-	if h.Enrol != nil {
+	if h.Enrol != nil && !h.Speaks() {
+		g.refuseJoin(&h, &reply)
+	} else if h.Enrol != nil {
 		g.enrol(peer, &h, &reply)
 	} else if err := g.known(peer, &h, &reply); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 		reply.Bundle = &b.signed
 	}
 	now := g.r.cfg.Now()
-	l := &line{r: g.r, ws: g.ws, fp: h.Device, name: d.Name, addr: g.addr.String(), boot: h.Boot, agent: h.Agent, gen: h.Gen, since: now.UTC(), skew: skewOf(h.Wall, now),
+	l := &line{r: g.r, ws: g.ws, fp: h.Device, name: d.Name, addr: g.addr.String(), boot: h.Boot, agent: h.Agent, version: protocolOf(h), gen: h.Gen, since: now.UTC(), skew: skewOf(h.Wall, now),
 		tunnel: tunnelOf(g.r.cfg.NoTLS, reply.TLS, h.TLS), seen: g.seen, rate: rate.NewLimiter(messageRate, messageRate), gone: make(chan struct{}), turn: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		nonce: h.Nonce, nonceAt: now, epoch: h.Epoch, frozen: d.Frozen, witnessed: now}
 	if h.Log.Origin == b.parsed.Log.Origin {

@@ -174,6 +174,7 @@ type machine struct {
 	bundle uint64
 	tls    func([]byte) []byte // what it says about its exporter; nil: the truth
 	wall   int64               // what its own clock says
+	speaks []int               // versions that it names; nil: those of this release
 	name   id.Device
 	silent *atomic.Bool // its session lines answer nothing
 }
@@ -214,6 +215,13 @@ func (m *machine) dial(path, sub string, limit int64, header http.Header) (*wire
 	return wire.DialWS(m.h.t.Context(), d)
 }
 
+func (m *machine) versions() []int {
+	if m.speaks != nil {
+		return m.speaks
+	}
+	return wire.OfferedVersions()
+}
+
 func (m *machine) hello(ws *wire.WS, part *wire.EnrolPart) []byte {
 	m.h.t.Helper()
 	x := ws.Exporter()
@@ -222,7 +230,7 @@ func (m *machine) hello(ws *wire.WS, part *wire.EnrolPart) []byte {
 	}
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
-	return must(wire.Encode(wire.Hello{V: []int{1}, Device: m.fp(), Gen: m.gen, TLS: x, Bundle: m.bundle, Log: wire.TreeHead{Origin: "test/log"},
+	return must(wire.Encode(wire.Hello{V: m.versions(), Device: m.fp(), Gen: m.gen, TLS: x, Bundle: m.bundle, Log: wire.TreeHead{Origin: "test/log"},
 		Boot: m.boot, Agent: "0.1", Nonce: nonce, Wall: m.wall, Enrol: part}))(m.h.t)
 }
 

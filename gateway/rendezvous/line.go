@@ -15,23 +15,24 @@ import (
 
 // line is one proven control line.
 type line struct {
-	r      *Registry
-	ws     *wire.WS
-	noise  *wire.Line
-	fp     wire.Hash
-	name   id.Device
-	addr   string
-	boot   string
-	agent  string
-	tunnel string
-	gen    uint32
-	since  time.Time
-	skew   time.Duration // of the machine's own clock when the line came up
-	seen   uint64        // Registry.cuts when its handshake began
-	rate   *rate.Limiter
-	gone   chan struct{} // closed when nothing of it is left
-	turn   chan struct{} // held by what moves the device's head of the log on
-	moved  chan struct{} // a ping may have shown a later head
+	r       *Registry
+	ws      *wire.WS
+	noise   *wire.Line
+	fp      wire.Hash
+	name    id.Device
+	addr    string
+	boot    string
+	agent   string
+	version int // of the control protocol; another than wire.ControlVersion is refused
+	tunnel  string
+	gen     uint32
+	since   time.Time
+	skew    time.Duration // of the machine's own clock when the line came up
+	seen    uint64        // Registry.cuts when its handshake began
+	rate    *rate.Limiter
+	gone    chan struct{} // closed when nothing of it is left
+	turn    chan struct{} // held by what moves the device's head of the log on
+	moved   chan struct{} // a ping may have shown a later head
 
 	mu        sync.Mutex // guards what follows
 	nonce     []byte     // the device's latest

@@ -21,6 +21,7 @@ type Metrics struct {
 	Handshakes       uint64         // proven control lines
 	Reconnects       uint64         // of those, lines of devices that were online before, also under an earlier process
 	Refused          uint64         // handshakes that failed, of unknown or revoked devices too
+	Outdated         int            // devices that were refused because of their agent's version, until they come back
 	Limited          uint64         // sent away before a handshake
 	Enrolled         uint64
 	EnrolRefused     uint64
@@ -47,7 +48,7 @@ func (r *Registry) Metrics() Metrics {
 		SessionsAnswered: c.sessions.Load(), Agents: map[string]int{}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m.Opening = len(r.calls)
+	m.Opening, m.Outdated = len(r.calls), len(r.outdated)
 	for _, d := range r.devices {
 		if len(d.lines) > 0 {
 			m.Connected++

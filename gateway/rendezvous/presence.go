@@ -13,11 +13,12 @@ import (
 // last is what was true last.
 func (r *Registry) note(l *line, connected bool) {
 	l.mu.Lock()
-	p := store.Presence{At: r.cfg.Now().UTC(), Connected: connected, Addr: l.addr, Node: r.cfg.Node, Boot: l.boot, Agent: l.agent, Tunnel: l.tunnel,
+	p := store.Presence{At: r.cfg.Now().UTC(), Connected: connected, Addr: l.addr, Node: r.cfg.Node, Boot: l.boot, Agent: l.agent, Protocol: l.version, Tunnel: l.tunnel,
 		Frozen: l.frozen, ClockSkew: l.skew, Epoch: l.epoch, LogSize: l.size}
 	l.mu.Unlock()
 	if connected {
 		p.At, r.met[l.fp] = l.since, true
+		delete(r.outdated, l.fp)
 	}
 	r.changed[l.fp] = p
 	select {

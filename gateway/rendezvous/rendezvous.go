@@ -126,17 +126,18 @@ type Registry struct {
 
 	disputing sync.Mutex // held while a dispute is logged and stored; taken without mu
 
-	mu      sync.Mutex // guards what follows
-	open    bool       // Run has begun and not ended
-	devices map[wire.Hash]*device
-	cuts    uint64               // counts Cut, so that a handshake which began before one does not survive it
-	cutAt   map[wire.Hash]uint64 // by device: the value of cuts then
-	fleet   int                  // devices that were here when it stopped serving; 0: not known
-	calls   map[id.Session]*call
-	tickets map[[sha256.Size]byte]*call
-	changed map[[32]byte]store.Presence // to be stored
-	met     map[wire.Hash]bool          // devices that have had a control line in this process
-	kick    chan struct{}
+	mu       sync.Mutex // guards what follows
+	open     bool       // Run has begun and not ended
+	devices  map[wire.Hash]*device
+	cuts     uint64               // counts Cut, so that a handshake which began before one does not survive it
+	cutAt    map[wire.Hash]uint64 // by device: the value of cuts then
+	fleet    int                  // devices that were here when it stopped serving; 0: not known
+	calls    map[id.Session]*call
+	tickets  map[[sha256.Size]byte]*call
+	changed  map[[32]byte]store.Presence // to be stored
+	met      map[wire.Hash]bool          // devices that have had a control line in this process
+	outdated map[wire.Hash]bool          // devices whose agent was refused because of its version
+	kick     chan struct{}
 }
 
 // New makes a registry. It answers once Run has begun.
@@ -155,7 +156,7 @@ func New(cfg Config) *Registry {
 	}
 	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
 		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, tickets: map[[sha256.Size]byte]*call{},
-		changed: map[[32]byte]store.Presence{}, met: map[wire.Hash]bool{}, kick: make(chan struct{}, 1)}
+		changed: map[[32]byte]store.Presence{}, met: map[wire.Hash]bool{}, outdated: map[wire.Hash]bool{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r
 }

@@ -60,6 +60,7 @@ type Agent struct {
 	gate   string // what the gateway last said of this device
 	since  time.Time
 	why    string     // the last failure, for status
+	hint   string     // what to do about it
 	peer   netip.Addr // where the last connection went
 
 	children sync.WaitGroup // goroutines that wait for supervisors and answer them
@@ -155,8 +156,8 @@ func (a *Agent) currentBundle() *wire.Bundle {
 func (a *Agent) failed(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.why = err.Error()
+	a.why, a.hint = err.Error(), ""
 	if e, ok := errkind.Of(err); ok {
-		a.why = e.Text // the cause behind it is in the log
+		a.why, a.hint = e.Text, e.Hint // the cause behind it is in the log
 	}
 }

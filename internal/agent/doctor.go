@@ -67,7 +67,7 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 	if err = d.Call(state.AgentSocket, state.Ask{Op: "status"}, &o); err != nil {
 		err = errkind.New(errkind.Unavailable, "no agent runs on this state directory").WithHint("Start `sallyport-agent run`.")
 	} else if !o.Online {
-		err = errkind.New(errkind.Unavailable, "the agent runs and has no line: "+o.Why)
+		err = errkind.New(errkind.Unavailable, "the agent runs and has no line: "+o.Why).WithHint(o.Hint)
 	} else if o.State != wire.StateOK {
 		err = errkind.New(errkind.Denied, "the gateway says: "+o.State).
 			WithHint("Ask an administrator to admit the device.")

@@ -167,7 +167,7 @@ func (e *enrolment) redeem(ctx context.Context) error {
 	nonce := make([]byte, 16)
 	copy(nonce, proof[len(proof)-16:]) // any: the status of this answer is not used
 	name, _ := os.Hostname()
-	hello, err := json.Marshal(wire.Hello{V: []int{1}, Device: e.keys.FP(), TLS: ws.Exporter(), Boot: boot(), Agent: Version(), Nonce: nonce,
+	hello, err := json.Marshal(wire.Hello{V: []int{wire.ControlVersion}, Device: e.keys.FP(), TLS: ws.Exporter(), Boot: boot(), Agent: Version(), Nonce: nonce,
 		Enrol: &wire.EnrolPart{ID: e.code.ID[:], Secret: e.code.Secret[:], HostKey: wire.PublicKey{PublicKey: e.keys.Host.PublicKey()},
 			Name: name, Serial: serial(e.j.Serial), OS: osName(), Proof: proof}})
 	if err != nil {
@@ -179,7 +179,8 @@ func (e *enrolment) redeem(ctx context.Context) error {
 	}
 	if err != nil {
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is the gateway of the join code", e.host)).
-			WithHint("Something else answers at that address, or the gateway was set up anew: ask for a new join code.").Because(err)
+			WithHint("Something else answers at that address, the gateway is of an earlier release than this agent, or it was " +
+				"set up anew: update the gateway, or ask for a new join code.").Because(err)
 	}
 	e.say("gateway key", "as in the join code")
 	if err := wire.LooseJSON(raw, &e.reply); err != nil {
@@ -188,7 +189,7 @@ func (e *enrolment) redeem(ctx context.Context) error {
 	if e.reply.Error != "" {
 		return errkind.New(errkind.Denied, printable(e.reply.Error))
 	}
-	return nil
+	return checkVersion(e.host, e.reply.V)
 }
 
 // settle stores what is trusted from now on: exactly the bundle that the code names.

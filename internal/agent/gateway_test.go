@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,7 @@ type gate struct {
 	state   string
 	ping    int  // seconds
 	mute    bool // pings get no answer
+	version int  // of the control protocol that it says it speaks
 	hostKey ssh.PublicKey
 	fp      wire.Hash
 	hello   wire.Hello
@@ -115,7 +117,7 @@ func newGate(t *testing.T) *gate {
 // newGateOn listens at an address. With a certificate it speaks TLS, and is known by the name.
 func newGateOn(t *testing.T, addr, name string, cert *tls.Certificate) *gate {
 	t.Helper()
-	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5,
+	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5, version: wire.ControlVersion,
 		joined:  make(chan struct{}),
 		answers: map[id.Session]chan any{}, dials: map[string]chan *wire.WS{}}
 	var err error
@@ -198,6 +200,13 @@ func (g *gate) fork(t *testing.T) *ledger.Log {
 	return l
 }
 
+// speak makes it a gateway of a version of the control protocol.
+func (g *gate) speak(version int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.version = version
+}
+
 func (g *gate) isFrozen() bool {
 	for range 200 {
 		g.mu.Lock()
@@ -266,7 +275,10 @@ func (g *gate) greet(ws *wire.WS) {
 		if err := wire.StrictJSON(raw, &h); err != nil {
 			return nil, err
 		}
-		reply := wire.HelloReply{V: 1, Node: "test", NoTLS: true, Ping: g.ping, Name: "press-1"}
+		if !slices.Contains(h.V, g.version) {
+			return nil, errors.New("hello: a field is not as it must be")
+		}
+		reply := wire.HelloReply{V: g.version, Node: "test", NoTLS: true, Ping: g.ping, Name: "press-1"}
 		if p := h.Enrol; p != nil {
 			enrol = true
 			if string(p.Secret) != string(g.code.Secret[:]) || wire.Verify(p.HostKey, wire.PurposeEnrol, wire.EnrolProof(peer[:], p.ID, p.Secret), p.Proof) != nil {

@@ -17,7 +17,7 @@ import (
 const (
 	firstRetry  = time.Second      // bound of the first wait; it doubles with each failure
 	longestWait = 30 * time.Second // up to this bound
-	unknownWait = 2 * time.Minute  // least wait after a gateway said that it does not know this device
+	unknownWait = 2 * time.Minute  // least wait after a gateway does not know this device, or speaks another version
 	unknownMore = 3 * time.Minute  // bound of the random wait that is added to unknownWait
 	mostAsked   = 5 * time.Minute  // longest wait that a line that is not good can ask for: any server on the path can
 	steady      = 30 * time.Second // a good line that ended sooner doubles the bound of the wait after it
@@ -106,7 +106,7 @@ func (t *tries) end(host string, e ended, now time.Time) {
 	t.proxy.end(e, now)
 	h := t.of(host)
 	code := wire.CloseCode(e.err)
-	if !e.good || code == wire.CloseUnknown || code == wire.CloseReplaced {
+	if !e.good || code == wire.CloseUnknown || code == wire.CloseReplaced || code == wire.CloseVersion {
 		h.fail(e.err, now)
 		return
 	}
@@ -132,7 +132,7 @@ func (h *hostTries) fail(err error, now time.Time) {
 	var d *wire.DialError
 	asked, ok := retryAfter(err)
 	switch {
-	case wire.CloseCode(err) == wire.CloseUnknown:
+	case wire.CloseCode(err) == wire.CloseUnknown, errors.Is(err, errVersion):
 		h.due, h.held = now.Add(unknownWait+below(unknownMore)), true
 	case errors.As(err, &d) && d.RetryAfter > 0:
 		h.due, h.held = now.Add(min(d.RetryAfter, mostAsked)+below(bound)), true

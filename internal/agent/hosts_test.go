@@ -60,6 +60,9 @@ func TestWaitsAreSpreadOverAllOfTheirRange(t *testing.T) {
 		"Retry-After, for ever":  {0, ended{err: hour}, mostAsked, mostAsked + time.Second},
 		"unknown":                {0, ended{err: closed(wire.CloseUnknown, "")}, 2 * time.Minute, 5 * time.Minute},
 		"revoked on a good line": {0, good(closed(wire.CloseUnknown, "")), 2 * time.Minute, 5 * time.Minute},
+		"gateway of version 1":   {0, ended{err: checkVersion("a", 1)}, 2 * time.Minute, 5 * time.Minute},
+		"version refused":        {0, ended{err: lost("a", closed(wire.CloseVersion, "retry-after=1"))}, 2 * time.Minute, 5 * time.Minute},
+		"version, on a good one": {0, good(lost("a", closed(wire.CloseVersion, ""))), 2 * time.Minute, 5 * time.Minute},
 		"replaced":               {3, good(closed(wire.CloseReplaced, "")), 0, 8 * time.Second},
 	} {
 		least, most := drawn(c.failures, c.e)

@@ -69,11 +69,19 @@ func (a *Agent) reconnect(ctx context.Context) {
 			said[host] = why
 		}
 		a.cfg.Log.Log(ctx, level, "no line to the gateway", slog.String("host", host), slog.Any("error", e.err),
-			slog.Duration("next_try", max(0, time.Until(next)).Round(time.Millisecond)))
+			slog.String("hint", hintOf(e.err)), slog.Duration("next_try", max(0, time.Until(next)).Round(time.Millisecond)))
 		if e.good {
 			clear(said)
 		}
 	}
+}
+
+// hintOf gives what the owner can do about an error; empty: nothing is known.
+func hintOf(err error) string {
+	if e, ok := errkind.Of(err); ok {
+		return e.Hint
+	}
+	return ""
 }
 
 // direct reports whether a host is reached without a proxy, as by NO_PROXY.
@@ -157,6 +165,9 @@ func (a *Agent) connect(ctx context.Context, host string, key wire.Hash) (e ende
 	if err := wire.LooseJSON(raw, &reply); err != nil {
 		return fail(fmt.Errorf("answer of the gateway: %w", err))
 	}
+	if err := checkVersion(host, reply.V); err != nil {
+		return fail(err)
+	}
 	l := newLine(a, host, noise, reply)
 	l.tls, l.local = tunnel(reply, ws.Exporter()), addrOf(ws.LocalAddr())
 	if err := l.welcome(reply); err != nil {
@@ -181,7 +192,7 @@ func newLine(a *Agent, host string, noise *wire.Line, reply wire.HelloReply) *li
 // unproven explains a handshake that failed.
 func unproven(host string, err error) error {
 	code := wire.CloseCode(err)
-	if code == wire.CloseUnknown || code == wire.CloseReplaced || reach.Interrupted(code, err) {
+	if code == wire.CloseUnknown || code == wire.CloseReplaced || code == wire.CloseVersion || reach.Interrupted(code, err) {
 		return lost(host, err)
 	}
 	return errkind.New(errkind.Unavailable, fmt.Sprintf("%s did not prove that it is this device's gateway", host)).
@@ -199,6 +210,8 @@ func lost(host string, err error) error {
 			WithHint("Ask an administrator why. To start again, remove the state directory and enrol " +
 				"with a new join code.").
 			Because(err)
+	case wire.CloseVersion:
+		return refusedVersion(host, err)
 	case wire.CloseReplaced:
 		return errkind.New(errkind.Conflict, "another line with this device's key took over").
 			WithHint("If this continues, a copy of the state directory is in use elsewhere: tell an administrator.").
@@ -210,7 +223,7 @@ func lost(host string, err error) error {
 func (a *Agent) hello(tls, nonce []byte) wire.Hello {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return wire.Hello{V: []int{1}, Device: a.keys.FP(), Gen: a.device.Gen, TLS: tls, Bundle: a.bundle.Serial, Epoch: a.trust.Epoch(), Log: a.trust.Head(),
+	return wire.Hello{V: wire.OfferedVersions(), Device: a.keys.FP(), Gen: a.device.Gen, TLS: tls, Bundle: a.bundle.Serial, Epoch: a.trust.Epoch(), Log: a.trust.Head(),
 		Boot: boot(), Agent: Version(), Nonce: nonce, Wall: cmp.Or(state.Wall().UnixMilli(), 1)}
 }
 
@@ -252,7 +265,7 @@ func (l *line) hold(ctx context.Context) ended {
 	began := time.Now()
 	ctx, l.end = context.WithCancelCause(ctx)
 	l.a.mu.Lock()
-	l.a.line, l.a.since, l.a.why = l, began, ""
+	l.a.line, l.a.since, l.a.why, l.a.hint = l, began, "", ""
 	l.a.mu.Unlock()
 	l.a.cfg.Log.Info("online", slog.String("host", l.host), slog.String("tunnel", l.tls))
 	defer func() {

@@ -86,6 +86,7 @@ type Online struct {
 	State   string    `json:"state,omitempty"`
 	Tunnel  string    `json:"tunnel,omitempty"`
 	Why     string    `json:"why,omitempty"`
+	Hint    string    `json:"hint,omitempty"`  // what to do about it
 	Proxy   string    `json:"proxy,omitempty"` // without its password
 	Time    time.Time `json:"time"`            // by the gateway's signed word; zero: none yet
 	Skew    string    `json:"skew,omitempty"`
@@ -94,7 +95,7 @@ type Online struct {
 func (a *Agent) online() Online {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := Online{Online: a.line != nil, Since: a.since, State: a.gate, Why: a.why, Proxy: a.cfg.shownProxy(a.bundle)}
+	o := Online{Online: a.line != nil, Since: a.since, State: a.gate, Why: a.why, Hint: a.hint, Proxy: a.cfg.shownProxy(a.bundle)}
 	if a.line != nil {
 		o.Gateway, o.Tunnel = a.line.host, a.line.tls
 	}

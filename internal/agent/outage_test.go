@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sallyport/sallyport/internal/reach"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // The text about an expired certificate shows the clock, and a server can close with a new text each time: neither may
@@ -31,5 +33,16 @@ func TestOneOutageHasOneName(t *testing.T) {
 	}
 	if outage(closed(1)) == outage(reach.Explain("gw:443", &reach.Answer{Status: 502})) {
 		t.Error("two outages have one name")
+	}
+}
+
+// TestARefusedVersionIsToldWithWhatToDo: a later gateway may refuse this agent, in the handshake or after it.
+func TestARefusedVersionIsToldWithWhatToDo(t *testing.T) {
+	for _, err := range []error{lost("gw:443", closed(wire.CloseVersion, "x")),
+		unproven("gw:443", closed(wire.CloseVersion, "x"))} {
+		if !strings.Contains(err.Error(), "does not take version 2 of the control protocol") ||
+			hintOf(err) != wire.UpdateAgent {
+			t.Errorf("got %v with the hint %q", err, hintOf(err))
+		}
 	}
 }

@@ -48,7 +48,7 @@ func (m *machineKeys) connect(g *fleetGateway) error {
 	if err != nil {
 		return err
 	}
-	hello, err := wire.Encode(wire.Hello{V: []int{1}, Device: m.fp, TLS: ws.Exporter(), Bundle: 1 << 40, Boot: "bench", Agent: "bench", Nonce: nonce()})
+	hello, err := wire.Encode(wire.Hello{V: wire.OfferedVersions(), Device: m.fp, TLS: ws.Exporter(), Bundle: 1 << 40, Boot: "bench", Agent: "bench", Nonce: nonce()})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ import (
 func (s *siege) hello(conn wire.MessageConn, own wire.NoiseKey, device wire.Hash) (*wire.Line, error) {
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
-	hello, err := json.Marshal(wire.Hello{V: []int{1}, Device: device, Boot: "b", Agent: "a", Nonce: nonce})
+	hello, err := json.Marshal(wire.Hello{V: wire.OfferedVersions(), Device: device, Boot: "b", Agent: "a", Nonce: nonce})
 	if err != nil {
 		s.t.Fatal(err)
 	}

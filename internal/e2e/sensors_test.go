@@ -24,6 +24,7 @@ var brokenElsewhere = map[string]string{
 	"ready gateway":                    "internal/e2e/serve_test.go: func (p *plant) drains(",
 	"doctor clock":                     "internal/node/examine_test.go: func TestAClockWithoutSynchronisationIsReported(",
 	"ready policy":                     "internal/e2e/restore_test.go: func (k *rehearsal) olderPolicy(",
+	"ready agents":                     "internal/e2e/oldagent_test.go: func (h *sensorHouse) oldAgent(",
 	"doctor restored":                  "internal/e2e/restore_test.go: func TestAWipedInstallationIsRestoredAndItsLogGoesOn(",
 	"doctor promise 6":                 "internal/e2e/signer_test.go: func TestTheSignerApart(",
 }

@@ -178,12 +178,18 @@ func (h *sensorHouse) steps() []step {
 			breaks:  func(*testing.T) { h.agent.End(syscall.SIGTERM) },
 			metrics: map[string]reading{"devices_connected": is(0), "agent_version": missing}},
 		{
+			what:    "its agent is put back to the release before",
+			breaks:  h.oldAgent,
+			metrics: map[string]reading{"devices_outdated": is(1)},
+			warns:   "agents: devices that are refused",
+			doctor:  map[string]string{"agents": "than this gateway: 1"}},
+		{
 			what: "it comes back",
 			breaks: func(t *testing.T) {
 				h.agent = testenv.Launch(h.t, h.Path("press-1.log"), h.Agent("press-1", "run"))
 			},
 			metrics: map[string]reading{"control_handshakes_total": grows, "control_reconnects_total": is(1),
-				"devices_connected": is(1)}},
+				"devices_connected": is(1), "devices_outdated": is(0)}},
 		{
 			what:    "something tries the device's address without its key",
 			breaks:  h.agentDoctor,

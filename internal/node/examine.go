@@ -44,6 +44,9 @@ func Examine(ctx context.Context, c *config.Config) []Finding {
 	e.add("recordings", e.recordings)
 	e.add("certificate", func() (string, error) { return e.certificate(ctx) })
 	e.add("gateway", e.gateway)
+	if e.site.err == nil {
+		e.add("agents", e.agents)
+	}
 	e.add("public address", func() (string, error) { return e.public(ctx) })
 	e.add("policy", e.policy)
 	e.add("log", e.ledger)

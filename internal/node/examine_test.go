@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 func TestAClockWithoutSynchronisationIsReported(t *testing.T) {
@@ -29,6 +30,20 @@ func TestAClockWithoutSynchronisationIsReported(t *testing.T) {
 			!strings.Contains(err.Error(), "nothing keeps this machine's clock right") {
 			t.Errorf("%s: got %q, %v", what, text, err)
 		}
+	}
+}
+
+func TestDoctorSaysThatDevicesAreRefusedForTheirAgentsVersion(t *testing.T) {
+	text, _, _ := errkind.ForPeople(outdatedAgents(3))
+	e := &examination{site: answer{status: 200, text: "ready\n" + warning + "agents: " + text}}
+	_, err := e.agents()
+	said, hint, _ := errkind.ForPeople(err)
+	if !strings.HasSuffix(said, "than this gateway: 3") || !strings.HasPrefix(hint, wire.UpdateAgent) {
+		t.Errorf("got %q with the hint %q", said, hint)
+	}
+	e.site.text = "ready"
+	if _, err := e.agents(); err != nil || outdatedAgents(0) != nil {
+		t.Errorf("with none: got %v and %v", err, outdatedAgents(0))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/readfile"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // soon is how long before its end a certificate is worth a word.
@@ -161,6 +162,15 @@ func (e *examination) gateway() (string, error) {
 		return "", odd("runs and is not ready: "+a.unready(), "New sessions are refused until it is ready.")
 	}
 	return "runs and is ready", nil
+}
+
+// agents reports devices whose agents the running gateway refuses because of their version.
+func (e *examination) agents() (string, error) {
+	if why := e.site.warned("agents"); why != "" {
+		return "", odd(why, wire.UpdateAgent+" `sallyport devices list` names the devices.")
+	}
+	return fmt.Sprintf("none is refused because of its version; this gateway speaks version %d of the control protocol",
+		wire.ControlVersion), nil
 }
 
 // public goes the way that people and devices go.

@@ -97,6 +97,8 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 
 	m := g.lines.Metrics()
 	gauge("devices_connected", "Devices with a control line.", float64(m.Connected))
+	gauge("devices_outdated", "Devices that were refused because their agent speaks another version of the control "+
+		"protocol, and have not come back.", float64(m.Outdated))
 	gauge("device_clock_skew_seconds", "The most that a connected device's own clock is off. Nothing is decided by it.", m.ClockSkew.Seconds())
 	for version, n := range commonest(m.Agents, 20) {
 		gauge("agent_version", "Connected devices by their agent's version.", float64(n), "version", version)

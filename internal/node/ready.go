@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // readyTime bounds an answer at /readyz: a load balancer treats a late answer as a failure.
@@ -54,7 +55,17 @@ func (g *Gateway) conditions() []*condition {
 		}},
 		{name: "policy", warns: true, look: g.newestPolicy},
 		{name: "stored policy", warns: true, look: func(context.Context) error { return g.rules.Ignored() }},
+		{name: "agents", warns: true, look: func(context.Context) error { return outdatedAgents(g.lines.Metrics().Outdated) }},
 	}
+}
+
+// outdatedAgents reports devices that cannot connect before their agents are updated.
+func outdatedAgents(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("devices that are refused, because their agents speak another "+
+		"version of the control protocol than this gateway: %d", n)).WithHint(wire.UpdateAgent)
 }
 
 // newestPolicy reports a policy that is older than the one that the log names last: it may grant rights that were

@@ -38,6 +38,7 @@ type Device struct {
 	HostName   string
 	OS         string
 	Agent      string // version
+	Protocol   int    // version of the control protocol that the agent spoke last; 0: not known
 	JoinToken  [16]byte
 	EnrolledAt time.Time
 	AdmittedBy string
@@ -82,6 +83,7 @@ type Presence struct {
 	Node      string
 	Boot      string
 	Agent     string
+	Protocol  int // 0: not known
 	Tunnel    string
 	Frozen    bool
 	ClockSkew time.Duration

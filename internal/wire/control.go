@@ -30,7 +30,7 @@ type TreeHead struct {
 // Hello is the device's first payload, inside the first Noise message. Enrol is set only on the line that
 // redeems a join code.
 type Hello struct {
-	V      []int      `json:"v"`
+	V      []int      `json:"v"`   // see OfferedVersions
 	Device Hash       `json:"dev"` // fp of the SSH host key
 	Gen    uint32     `json:"gen"`
 	TLS    []byte     `json:"tls"` // exporter value; empty where TLS does not end at the agent
@@ -66,7 +66,7 @@ func EnrolProof(noiseStatic, joinID, secret []byte) []byte {
 
 // HelloReply is the gateway's payload in the second Noise message.
 type HelloReply struct {
-	V      int     `json:"v"`
+	V      int     `json:"v"` // version of the gateway, which the device must speak
 	Node   string  `json:"node"`
 	TLS    []byte  `json:"tls"`           // exporter value; empty where TLS does not end at the gateway
 	NoTLS  bool    `json:"none"`          // the gateway is configured without TLS: unterminated, no alarm

@@ -239,7 +239,7 @@ func (h *house) makeJoinCode() {
 }
 
 func (h *house) hello() wire.Hello {
-	return wire.Hello{V: []int{1}, Device: h.device(), TLS: bytes.Repeat([]byte{0x33}, 32), Bundle: 1, Epoch: 1_799_990_000,
+	return wire.Hello{V: wire.OfferedVersions(), Device: h.device(), TLS: bytes.Repeat([]byte{0x33}, 32), Bundle: 1, Epoch: 1_799_990_000,
 		Log: wire.TreeHead{}, Boot: "1f0c", Agent: "example 1", Nonce: h.nonce()}
 }
 
@@ -292,7 +292,7 @@ func (h *house) makeOpen() {
 func (h *house) makeLine() {
 	hello, err := json.Marshal(h.hello())
 	h.put("hello", hello, err)
-	reply, err := json.Marshal(wire.HelloReply{V: 1, Node: "gw", TLS: bytes.Repeat([]byte{0x33}, 32), Status: &h.status, Name: "press-7", Ping: 30})
+	reply, err := json.Marshal(wire.HelloReply{V: wire.ControlVersion, Node: "gw", TLS: bytes.Repeat([]byte{0x33}, 32), Status: &h.status, Name: "press-7", Ping: 30})
 	h.put("hello-reply", reply, err)
 	ping, err := wire.Encode(wire.Ping{T: wire.TypePing, Nonce: bytes.Repeat([]byte{0x12}, 16)})
 	h.put("message-ping", ping, err)

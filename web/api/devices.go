@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -249,6 +250,9 @@ func (a *API) shownDevice(v view, d store.Device) apitype.Device {
 	}
 	if v.snap.Policy != nil {
 		out.Problems = v.snap.Policy.CheckLabels(d.Site, d.Labels)
+	}
+	if why := gateway.OutdatedAgent(d); why != "" && d.State != store.Revoked {
+		out.Outdated, out.Problems = true, append(out.Problems, why+": "+wire.UpdateAgent)
 	}
 	if !v.inside(d) {
 		return out

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -142,6 +144,22 @@ func TestRevokedDevicesAreListedWhenTheyAreAskedFor(t *testing.T) {
 		decodeInto(t, w.call(c.as, "GET", "/api/v1/devices"+c.query, "").Body.Bytes(), &rows)
 		if len(rows) != c.want {
 			t.Errorf("%s asks for %q: got %+v, want %d", c.as, c.query, rows, c.want)
+		}
+	}
+}
+
+func TestADeviceWithAnOutdatedAgentSaysWhatToDo(t *testing.T) {
+	w := newWorld(t)
+	for protocol, want := range map[int]bool{0: false, 1: true, wire.ControlVersion: false} {
+		for i := range w.rows.devices {
+			w.rows.devices[i].Protocol, w.rows.devices[i].ConnectedAt = protocol, time.Time{}
+		}
+		var rows []apitype.Device
+		decodeInto(t, w.call("admin", "GET", "/api/v1/devices", "").Body.Bytes(), &rows)
+		for _, d := range rows {
+			if told := strings.Contains(strings.Join(d.Problems, " "), wire.UpdateAgent); told != want || d.Outdated != want {
+				t.Errorf("version %d: %s is outdated %v, and says %q", protocol, d.Name, d.Outdated, d.Problems)
+			}
 		}
 	}
 }

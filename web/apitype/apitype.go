@@ -124,7 +124,8 @@ type Device struct {
 	AdmittedBy  string            `json:"admitted_by,omitempty"`
 	Why         string            `json:"why,omitempty" doc:"why it is in this state"`
 	ClockSkewMS int64             `json:"clock_skew_ms,omitempty" doc:"how far ahead its own clock was when its line came up; nothing is decided by it"`
-	Problems    []string          `json:"problems,omitempty" doc:"what its labels lack, one sentence each"`
+	Problems    []string          `json:"problems,omitempty" doc:"why nobody can reach it: what its labels lack, and an agent that must be updated; one sentence each"`
+	Outdated    bool              `json:"outdated,omitempty" doc:"it is offline because its agent speaks an earlier version of the control protocol"`
 	Live        int               `json:"live" doc:"sessions running on it"`
 	LogSize     uint64            `json:"log_size,omitempty" doc:"of the log, as the device last accepted it"`
 }

@@ -15,7 +15,7 @@ import (
 
 const deviceColumns = `name, site, state, state_at, state_by, state_why, host_key, noise_key, generation, renewing,
 	serial, host_name, os, agent, join_token, enrolled_at, admitted_by, admitted_at, dispute,
-	last_seen, last_addr, connected_at, node, boot, tunnel, frozen, clock_skew, epoch, log_size`
+	last_seen, last_addr, connected_at, node, boot, tunnel, frozen, clock_skew, epoch, log_size, protocol`
 
 const selectDevice = "SELECT fp, " + deviceColumns +
 	", (SELECT json_group_object(key,value) FROM device_labels WHERE device_labels.fp=devices.fp) FROM devices"
@@ -25,7 +25,7 @@ func scanDevice(r scanner, d *store.Device) error {
 	err := r.Scan(fixed(d.FP[:]), &name, &d.Site, &d.State, at(&d.StateAt), &d.StateBy, &d.StateWhy, &d.HostKey, fixed(d.NoiseKey[:]),
 		&d.Generation, &d.Renewing, &d.Serial, &d.HostName, &d.OS, &d.Agent, fixed(d.JoinToken[:]), at(&d.EnrolledAt),
 		&d.AdmittedBy, at(&d.AdmittedAt), asJSON(&d.Dispute), at(&d.LastSeen), &d.LastAddr, at(&d.ConnectedAt), &d.Node, &d.Boot,
-		&d.Tunnel, &d.Frozen, &d.ClockSkew, &d.Epoch, &d.LogSize, asJSON(&d.Labels))
+		&d.Tunnel, &d.Frozen, &d.ClockSkew, &d.Epoch, &d.LogSize, &d.Protocol, asJSON(&d.Labels))
 	d.Name = id.Device(name)
 	if len(d.Labels) == 0 {
 		d.Labels = nil
@@ -45,7 +45,7 @@ func deviceArgs(d store.Device) ([]any, error) {
 	}
 	return []any{string(d.Name), d.Site, string(d.State), micros(d.StateAt), d.StateBy, d.StateWhy, d.HostKey, d.NoiseKey[:], d.Generation, d.Renewing,
 		d.Serial, d.HostName, d.OS, d.Agent, d.JoinToken[:], micros(d.EnrolledAt), d.AdmittedBy, micros(d.AdmittedAt), dispute,
-		micros(d.LastSeen), d.LastAddr, micros(d.ConnectedAt), d.Node, d.Boot, d.Tunnel, d.Frozen, int64(d.ClockSkew), d.Epoch, d.LogSize}, nil
+		micros(d.LastSeen), d.LastAddr, micros(d.ConnectedAt), d.Node, d.Boot, d.Tunnel, d.Frozen, int64(d.ClockSkew), d.Epoch, d.LogSize, d.Protocol}, nil
 }
 
 func addDevice(ctx context.Context, tx *sql.Tx, d store.Device) error {
@@ -162,7 +162,8 @@ func (db *DB) ChangeDevice(ctx context.Context, fp [32]byte, change func(*store.
 const setPresence = `UPDATE devices SET last_seen=?, connected_at=?, node=?,
 		last_addr=CASE WHEN ?='' THEN last_addr ELSE ? END, boot=CASE WHEN ?='' THEN boot ELSE ? END,
 		agent=CASE WHEN ?='' THEN agent ELSE ? END, tunnel=CASE WHEN ?='' THEN tunnel ELSE ? END,
-		frozen=?, clock_skew=?, epoch=max(epoch,?), log_size=max(log_size,?) WHERE fp=?`
+		frozen=?, clock_skew=?, epoch=max(epoch,?), log_size=max(log_size,?),
+		protocol=CASE WHEN ?=0 THEN protocol ELSE ? END WHERE fp=?`
 
 func presenceArgs(fp [32]byte, p store.Presence) []any {
 	connected := any(nil)
@@ -170,7 +171,7 @@ func presenceArgs(fp [32]byte, p store.Presence) []any {
 		connected = micros(p.At)
 	}
 	return []any{micros(p.At), connected, p.Node, p.Addr, p.Addr, p.Boot, p.Boot, p.Agent, p.Agent, p.Tunnel, p.Tunnel,
-		p.Frozen, int64(p.ClockSkew), p.Epoch, p.LogSize, fp[:]}
+		p.Frozen, int64(p.ClockSkew), p.Epoch, p.LogSize, p.Protocol, p.Protocol, fp[:]}
 }
 
 // SetPresence stores that a device's line came up or went down. Agent, boot and tunnel of a line that

@@ -15,7 +15,7 @@ import (
 func device(n int) store.Device {
 	return store.Device{FP: key(n), Name: id.Device(fmt.Sprint("press-", n)), Site: "ulm", Labels: map[string]string{"hall": fmt.Sprint(n), "kind": "press"},
 		State: store.OK, StateAt: at(n), StateBy: "ada", StateWhy: "admitted", HostKey: []byte{1, byte(n)}, NoiseKey: key(1000 + n), Generation: 3, Renewing: true,
-		Serial: fmt.Sprint("SN", n), HostName: "h", OS: "linux", Agent: "1.0", JoinToken: [16]byte{9}, EnrolledAt: at(n), AdmittedBy: "ada", AdmittedAt: at(n),
+		Serial: fmt.Sprint("SN", n), HostName: "h", OS: "linux", Agent: "1.0", Protocol: 1, JoinToken: [16]byte{9}, EnrolledAt: at(n), AdmittedBy: "ada", AdmittedAt: at(n),
 		Dispute:  &store.Dispute{At: at(n), Why: "two lines", Lines: []store.Line{{Addr: "a", Boot: "b", Generation: 2}}},
 		LastSeen: at(n), LastAddr: "192.0.2.1", ConnectedAt: at(n), Node: "n1", Boot: "boot", Tunnel: "tls", Frozen: true, ClockSkew: -3 * time.Second, Epoch: 1 << 40, LogSize: 77}
 }
@@ -128,7 +128,8 @@ func presence(s *suite) {
 	other.Node = "n2"
 	s.ok(s.AddDevice(s.ctx, d))
 	s.ok(s.AddDevice(s.ctx, other))
-	s.ok(s.SetPresence(s.ctx, d.FP, store.Presence{At: at(10), Connected: true, Addr: "192.0.2.9", Node: "n1", Boot: "b2", Agent: "1.1", Tunnel: "unterminated", ClockSkew: time.Second, Epoch: 5, LogSize: 80}))
+	s.ok(s.SetPresence(s.ctx, d.FP, store.Presence{At: at(10), Connected: true, Addr: "192.0.2.9", Node: "n1", Boot: "b2", Agent: "1.1", Protocol: 2, Tunnel: "unterminated", ClockSkew: time.Second, Epoch: 5, LogSize: 80}))
+	d.Protocol = 2
 	d.LastSeen, d.ConnectedAt, d.LastAddr, d.Boot, d.Agent, d.Tunnel, d.Frozen, d.ClockSkew, d.LogSize = at(10), at(10), "192.0.2.9", "b2", "1.1", "unterminated", false, time.Second, 80
 	s.same("a line came", get[store.Device](s)(s.DeviceByFP(s.ctx, d.FP)), d) // the epoch did not fall
 	s.ok(s.SetPresences(s.ctx, map[[32]byte]store.Presence{d.FP: {At: at(11), Node: "n1", Epoch: 1 << 41, LogSize: 3}, key(99): {At: at(11)}}))

@@ -786,7 +786,9 @@ export interface components {
             name: string;
             online: boolean;
             os?: string;
-            /** @description what its labels lack, one sentence each */
+            /** @description it is offline because its agent speaks an earlier version of the control protocol */
+            outdated?: boolean;
+            /** @description why nobody can reach it: what its labels lack, and an agent that must be updated; one sentence each */
             problems?: string[];
             serial?: string;
             site: string;
