@@ -112,6 +112,10 @@ func (d *device) serve(c net.Conn, o gateway.Order) {
 	go ssh.DiscardRequests(reqs)
 	events := make(chan ssh.Channel, 1)
 	for n := range chans {
+		if _, err := wire.ParseSessionChannel(n.ExtraData()); err != nil && n.ChannelType() == "session" {
+			n.Reject(ssh.Prohibited, err.Error())
+			continue
+		}
 		ch, reqs, err := n.Accept()
 		if err != nil {
 			return
@@ -121,11 +125,8 @@ func (d *device) serve(c net.Conn, o gateway.Order) {
 			events <- ch
 			continue
 		}
-		var m struct{ Channel uint32 }
-		if ssh.Unmarshal(n.ExtraData(), &m) != nil {
-			return
-		}
-		go d.session(m.Channel, ch, reqs, events)
+		number, _ := wire.ParseSessionChannel(n.ExtraData())
+		go d.session(number, ch, reqs, events)
 	}
 }
 

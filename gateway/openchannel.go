@@ -9,13 +9,14 @@ import (
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // Limits on the channels of one session: open or waiting to be opened at once, and ever. The second is the device's.
 const (
 	maxChannels = 16
-	maxNumbers  = 1024
+	maxNumbers  = wire.MaxChannel
 )
 
 // ChannelAsk is a question for one more channel in a session that runs. It comes from the sign-in or token that opened

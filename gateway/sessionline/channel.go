@@ -57,7 +57,7 @@ func (l *Line) Open(ctx context.Context, n uint32, s Start) (*Channel, error) {
 		r, err := c.recordStart(ctx, &s)
 		recorded <- answer{r, err}
 	}()
-	ch, requests, err := l.conn.OpenChannel("session", number(n))
+	ch, requests, err := l.conn.OpenChannel("session", wire.SessionChannel{Channel: n}.Marshal())
 	a := <-recorded
 	if err != nil {
 		return nil, errors.Join(a.err, err)
@@ -79,9 +79,6 @@ type answer struct {
 	receipt receipt
 	err     error
 }
-
-// number is what the open of a channel carries: the number by which record, events and pass speak of it.
-func number(n uint32) []byte { return ssh.Marshal(struct{ Channel uint32 }{n}) }
 
 // begin sends what belongs before the start, and the start. Only the start is answered: a device that cannot do what
 // came before refuses the start.

@@ -584,6 +584,7 @@ type live struct {
 	g      *gate
 	sid    id.Session
 	conn   ssh.Conn
+	opened atomic.Uint32 // number of the channel that was opened last
 	mu     sync.Mutex
 	events []wire.Event
 	more   chan struct{}
@@ -726,7 +727,12 @@ type prog struct {
 
 func (l *live) channel() *prog {
 	l.g.t.Helper()
-	ch, reqs, err := l.conn.OpenChannel("session", nil)
+	return l.numbered(l.opened.Add(1))
+}
+
+func (l *live) numbered(n uint32) *prog {
+	l.g.t.Helper()
+	ch, reqs, err := l.conn.OpenChannel("session", wire.SessionChannel{Channel: n}.Marshal())
 	if err != nil {
 		l.g.t.Fatal(err)
 	}

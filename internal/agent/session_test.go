@@ -237,7 +237,7 @@ func TestNothingIsOpenedBeforeTheEvents(t *testing.T) {
 	open := func(l *live) <-chan error {
 		done := make(chan error, 1)
 		go func() {
-			_, _, err := l.conn.OpenChannel("session", nil)
+			_, _, err := l.conn.OpenChannel("session", wire.SessionChannel{Channel: l.opened.Add(1)}.Marshal())
 			done <- err
 		}()
 		return done

@@ -286,6 +286,7 @@ func (h *house) makeOpen() {
 		Leaf: leaf, Nonce: nonce[:], Body: body, Proof: []wire.Hash{}, Checkpoint: cp})
 	h.put("message-open", msg, err)
 	h.put("ticket-header", []byte(wire.B64.EncodeToString(bytes.Repeat([]byte{0x58}, 32))), nil)
+	h.put("session-channel", wire.SessionChannel{Channel: 1}.Marshal(), nil)
 }
 
 // makeLine runs a real handshake, both sides of it, and the device's first message after it.

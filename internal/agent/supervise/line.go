@@ -155,16 +155,12 @@ func (s *session) serveChannels(conn *ssh.ServerConn, chans <-chan ssh.NewChanne
 		}
 		return
 	}
-	n := uint32(0)
-	open := func(c ssh.NewChannel) {
-		n++
-		s.openChannel(n, c)
-	}
+	used := numbers{}
 	for _, c := range waiting {
-		open(c)
+		s.openChannel(used, c)
 	}
 	for c := range chans {
-		open(c)
+		s.openChannel(used, c)
 	}
 }
 
@@ -226,11 +222,28 @@ func (s *session) tellRefused(e wire.Event) {
 	s.event(e)
 }
 
+// numbers are those of the session's channels, also of channels that are closed: a record could not tell two apart.
+type numbers map[uint32]bool
+
+// take gives the number of a channel that is being opened; 0 with the reason if it may not have it.
+func (u numbers) take(c ssh.NewChannel) (n uint32, why string) {
+	n, err := wire.ParseSessionChannel(c.ExtraData())
+	switch {
+	case err != nil:
+		return 0, err.Error()
+	case u[n]:
+		return 0, fmt.Sprintf("the channel number %d was used before", n)
+	}
+	u[n] = true
+	return n, ""
+}
+
 // openChannel accepts a session channel and refuses every other with a reason.
-func (s *session) openChannel(n uint32, c ssh.NewChannel) {
-	why := ""
+func (s *session) openChannel(used numbers, c ssh.NewChannel) {
+	n, why := uint32(0), ""
 	switch c.ChannelType() {
 	case "session":
+		n, why = used.take(c)
 	case "direct-tcpip":
 		why = "ports are not forwarded by this version of the agent"
 	case wire.EventsChannel:
