@@ -140,16 +140,6 @@ func TestEveryPresetWritesAFileThatMeansIt(t *testing.T) {
 	}
 }
 
-func TestAPassCoversItsActionsOnly(t *testing.T) {
-	words := []string{"shell:svc", "run:svc /bin/echo {word} 'a b'", "nonsense:x"}
-	for text, want := range map[string]bool{"shell:svc": true, "shell:root": false, "run:svc /bin/echo x 'a b'": true, "run:svc /bin/echo -x 'a b'": false,
-		"run:svc /bin/echo x": false, "files.read:/etc": false} {
-		if got := Passes(words, ownerAction(t, text)); got != want {
-			t.Errorf("%s: got %v, want %v", text, got, want)
-		}
-	}
-}
-
 // FuzzOwner: whatever is read, more strictness never allows more, and neither switch nor hours ever widen.
 func FuzzOwner(f *testing.F) {
 	text, _ := os.ReadFile("testdata/owner.toml")

@@ -31,11 +31,3 @@ preset = %q   # %s
 	}
 	return []byte(text), nil
 }
-
-// Passes reports whether one of the action words of a pass covers an action. A word that cannot be read covers nothing.
-func Passes(words []string, a Action) bool {
-	return slices.ContainsFunc(words, func(w string) bool {
-		p, err := ParsePattern(w)
-		return err == nil && p.covers(&a)
-	})
-}

@@ -1,5 +1,10 @@
 package authz
 
+// MaxScopeSize is how many bytes of a pass its actions and templates may take, as docs/protocol.md (section 9) encodes
+// them. The rest of its 4 KiB is kept for the longest login, reason, ticket and name. A test in internal/wire makes
+// that pass.
+const MaxScopeSize = 1968
+
 // Size gives the bytes that the entries of the scope take in a pass (docs/protocol.md, section 9).
 func (s Scope) Size() int {
 	n := 0

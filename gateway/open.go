@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -148,9 +147,10 @@ func (s *Session) openRequest(key ssh.PublicKey) signer.OpenRequest {
 }
 
 // announce asks the signer for the open leaf, the checkpoint and the pass. The signer decides by its own copy of the
-// policy; a pass for another action than the one that was decided and stored here starts nothing.
+// policy; a pass with another scope than the one that is decided here starts nothing.
 func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opened, error) {
-	opened, err := s.b.cfg.Signer.Open(ctx, s.openRequest(key))
+	request := s.openRequest(key)
+	opened, err := s.b.cfg.Signer.Open(ctx, request)
 	if err != nil {
 		return opened, err
 	}
@@ -164,9 +164,8 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 		s.begun(p)
 		return nil
 	})
-	if err = errors.Join(noted(), err); err == nil && !slices.Equal(opened.Actions, []string{s.first.action.String()}) {
-		err = errkind.New(errkind.Conflict, "what the policy allows changed while this session was being opened").
-			WithHint("Open the session again.")
+	if err = errors.Join(noted(), err); err == nil {
+		err = s.takeScope(opened.Pass, request.Live)
 	}
 	return opened, err
 }

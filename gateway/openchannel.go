@@ -125,7 +125,7 @@ func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person
 		LiveSessions: b.LiveOn(s.ask.Device) - 1, Opened: s.started}
 	covered := false
 	action, ok := authz.ActionFor(program(s.ask.Login, &c.start), func(a authz.Action) bool {
-		if !s.covers(a) {
+		if !s.scope.Covers(a) {
 			return false
 		}
 		covered, q.Action = true, a
@@ -143,9 +143,6 @@ func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person
 	e := d.Explain()
 	return d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest), nil
 }
-
-// covers reports whether the session's pass names an action.
-func (s *Session) covers(a authz.Action) bool { return authz.Passes(s.opened.Actions, a) }
 
 // recordRefusal puts a refused channel into the record of its session.
 func (c *Channel) recordRefusal(why *errkind.Error) error {

@@ -34,8 +34,17 @@ func TestTheGatewayStartsAProgramByTheActionOfTheTable(t *testing.T) {
 		if got != c.Want || (refusal == nil) != (c.Want != "") {
 			t.Errorf("%s: got %q (%v), want %q", c.Name, got, refusal, c.Want)
 		}
-		if line := sessionline.Quote(c.Program.Argv); line != c.Line {
-			t.Errorf("%s: the device is sent %q, want %q", c.Name, line, c.Line)
+		scope, _ := d.Scope(c.Program.Login)
+		if d.Allowed && !scope.Equal(c.Scope()) {
+			t.Errorf("%s: the session may do %q, want %q", c.Name, scope.Words(), c.Scope().Words())
+		}
+		for _, f := range append([]programtest.Further{{Program: c.Program, Line: c.Line, Want: c.Want}}, c.Further...) {
+			if a, ok := authz.ActionFor(f.Program, scope.Covers); ok != (f.Want != "") || ok && a.String() != f.Want {
+				t.Errorf("%s: %q in the same session: got %s, %v, want %q", c.Name, f.Program.Argv, a, ok, f.Want)
+			}
+			if line := sessionline.Quote(f.Program.Argv); line != f.Line {
+				t.Errorf("%s: the device is sent %q, want %q", c.Name, line, f.Line)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -23,6 +24,7 @@ type Session struct {
 	started time.Time     // as until, under b.mu while it opens: others look at it
 	until   time.Time     // hard stop: the pass's
 	opened  signer.Opened // what announced it
+	scope   authz.Scope   // what its channels may do: the pass names the same
 
 	ctx    context.Context // cancelled with the reason why the session ends
 	cancel context.CancelCauseFunc

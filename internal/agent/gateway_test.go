@@ -28,6 +28,7 @@ import (
 
 	_ "github.com/sallyport/sallyport/internal/agent/supervise" // what the binary is made of: go's test cache asks for it
 	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/programtest"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
@@ -435,7 +436,8 @@ type order struct {
 // wish is what a test wants otherwise.
 type wish struct {
 	login   string
-	actions []string
+	actions []string          // action words, with bare {word} and {number} for placeholders
+	lie     func(*wire.Grant) // what no signer of this version would sign
 	grant   func(*wire.Grant)
 	cert    func(*ssh.Certificate)
 	ca      ssh.Signer
@@ -458,8 +460,9 @@ func (g *gate) order(w wish) order {
 	if w.actions == nil {
 		w.actions = []string{"shell:" + w.login}
 	}
-	grant := wire.Grant{V: 1, Session: sid, Device: g.fp, Subject: wire.Subject{Pseudonym: []byte{1}, Display: "Jana Keller"}, Login: w.login,
-		Actions: w.actions, Reason: "valve", Approvers: []string{}, Epoch: g.epoch, IssuedMS: time.Now().UnixMilli()}
+	grant := wire.Grant{V: wire.GrantVersion, Session: sid, Device: g.fp, Subject: wire.Subject{Pseudonym: []byte{1}, Display: "Jana Keller"},
+		Reason: "valve", Approvers: []string{}, Epoch: g.epoch, IssuedMS: time.Now().UnixMilli()}
+	grant.SetScope(programtest.Scope(w.login, w.actions...))
 	if w.grant != nil {
 		w.grant(&grant)
 	}
@@ -475,6 +478,14 @@ func (g *gate) order(w wish) order {
 	pass, err := wire.NewPass(grant, key.PublicKey(), ca.PublicKey(), from, until)
 	if err != nil {
 		g.t.Fatal(err)
+	}
+	if w.lie != nil {
+		w.lie(&grant)
+		raw, err := wire.MarshalCBOR(grant)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		pass.Cert.CriticalOptions[wire.GrantOption] = string(raw)
 	}
 	if w.cert != nil {
 		w.cert(pass.Cert)

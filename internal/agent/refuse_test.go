@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,8 +81,17 @@ func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 		{"a pass that has ended", wish{window: hour(-2*time.Hour, -time.Minute)}, "pass"},
 		{"a pass that has not begun", wish{window: hour(time.Hour, 2*time.Hour)}, "pass"},
 		{"another device's pass", wish{grant: func(g *wire.Grant) { g.Device = wire.Hash{5} }}, "device"},
-		{"a shell as another login than the pass's", wish{actions: []string{"shell:other"}}, "pass"},
-		{"an exact command as another login beside the own shell", wish{actions: []string{"shell:" + self(), "run:other /bin/echo"}}, "pass"},
+		{"a shell as another login than the pass's", wish{lie: func(g *wire.Grant) { g.Actions = []string{"shell:other"} }}, "pass"},
+		{"an exact command as another login beside the own shell", wish{lie: func(g *wire.Grant) { g.Actions = []string{"run:other /bin/echo", "shell:" + self()} }}, "pass"},
+		{"a template as another login", wish{lie: func(g *wire.Grant) { g.Login, g.Templates = "other", [][]any{{"/bin/echo", uint64(1)}} }}, "pass"},
+		{"a placeholder that is not known", wish{lie: func(g *wire.Grant) { g.Templates = [][]any{{"/bin/echo", uint64(3)}} }}, "pass"},
+		{"a placeholder for the program", wish{lie: func(g *wire.Grant) { g.Templates = [][]any{{uint64(1)}} }}, "pass"},
+		{"a placeholder within a text", wish{lie: func(g *wire.Grant) { g.Actions = []string{"run:" + self() + " /bin/echo {word}"} }}, "pass"},
+		{"a kind of action that is not known", wish{lie: func(g *wire.Grant) { g.Actions = append(g.Actions, "sudo:"+self()) }}, "pass"},
+		{"a bare kind, which would be every login", wish{lie: func(g *wire.Grant) { g.Actions = []string{"shell"} }}, "pass"},
+		{"more than 64 actions", wish{lie: func(g *wire.Grant) { g.Actions = many(65) }}, "pass"},
+		{"no action", wish{lie: func(g *wire.Grant) { g.Actions = []string{} }}, "pass"},
+		{"a pass of an earlier version", wish{lie: func(g *wire.Grant) { g.V = 1 }}, "pass"},
 		{"an old epoch in the pass", wish{grant: func(g *wire.Grant) { g.Epoch = 99 }}, "epoch"},
 		{"an old epoch in the status", wish{status: func(s *wire.Status) { s.Epoch = 99 }}, "epoch"},
 		{"a status of another device", wish{status: func(s *wire.Status) { s.Device = wire.Hash{5} }}, "status"},
@@ -101,7 +111,7 @@ func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 		{"no proof that the log goes on", wish{open: func(o *wire.Open) { o.Consistency = nil }}, "checkpoint"},
 		{"a foreign host", wish{open: func(o *wire.Open) { o.Host = foreign.Addr().String() }}, "host"},
 		{"a host with a path", wish{open: func(o *wire.Open) { o.Host += "/x" }}, "host"},
-		{"an exact command without a login, as earlier gateways named it", wish{actions: []string{"run:/bin/echo"}}, "pass"},
+		{"an exact command without a login, as earlier gateways named it", wish{lie: func(g *wire.Grant) { g.Actions = []string{"run:/bin/echo"} }}, "pass"},
 		{"a login that this machine has not", wish{login: "nobody-here"}, "login"},
 	} {
 		g.refuses(d, c.what, g.order(c.wish), c.clause)
@@ -114,6 +124,15 @@ func TestADeviceRefusesWhatDoesNotHold(t *testing.T) {
 	if m, ok := g.send(g.order(wish{})).(wire.Accepted); !ok {
 		t.Errorf("after all that the truth is refused: %+v", m)
 	}
+}
+
+// many gives n actions in order.
+func many(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("web:p%03d", i)
+	}
+	return out
 }
 
 // settled waits until the gateway knows which head the device holds.

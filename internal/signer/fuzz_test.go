@@ -136,7 +136,7 @@ func (s said) RoundTrip(*http.Request) (*http.Response, error) {
 
 // FuzzAnswer is the other side: an answer that is none is an error, and a refusal is never an answer.
 func FuzzAnswer(f *testing.F) {
-	good, _ := json.Marshal(Opened{Pass: []byte("p"), Proof: []wire.Hash{{1}}, Actions: []string{"shell:svc"}, Until: t0})
+	good, _ := json.Marshal(Opened{Pass: []byte("p"), Proof: []wire.Hash{{1}}, Rule: "A1", Until: t0})
 	f.Add(200, good)
 	f.Add(200, []byte(`{"proof":[""],"pass":7}`))
 	f.Add(403, []byte(`{"kind":3,"text":"no","hint":"ask"}`))

@@ -2,15 +2,19 @@ package signer
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/authz"
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -55,7 +59,7 @@ func TestAPassIsAnnouncedBeforeItIsSigned(t *testing.T) {
 	if err != nil || len(two) == 0 {
 		t.Fatal(err)
 	}
-	if p.Grant.Session != r.Session || p.Grant.Device != machine("press-1", "1").FP || p.Grant.Login != "svc" || p.Grant.Actions[0] != "shell:svc" || p.Grant.PolicySHA256 != o.PolicySHA {
+	if p.Grant.Session != r.Session || p.Grant.Device != machine("press-1", "1").FP || p.Grant.Login != "svc" || !slices.Equal(p.Scope.Words(), []string{"shell:svc"}) || p.Grant.PolicySHA256 != o.PolicySHA {
 		t.Errorf("got grant %+v", p.Grant)
 	}
 	if want := t0.Add(time.Hour); !p.Until().Equal(want) {
@@ -112,6 +116,7 @@ func TestEvidenceThatDoesNotHoldGivesNoPass(t *testing.T) {
 		{"no recording", tess, func(r *OpenRequest) { r.H0 = wire.Hash{} }, errkind.Usage},
 		{"no record key", tess, func(r *OpenRequest) { r.RecordKey = nil }, errkind.Usage},
 		{"no session key", tess, func(r *OpenRequest) { r.SessionKey = []byte("x") }, errkind.Usage},
+		{"a session key that no pass can have", tess, func(r *OpenRequest) { r.SessionKey = ecdsaKey(t) }, errkind.Usage},
 		{"a part without the one before", tess, func(r *OpenRequest) { r.Part = 1 }, errkind.Usage},
 		{"a part after a leaf that is no open leaf", tess, func(r *OpenRequest) { r.Part, r.PrevOpen = 1, new(uint64) }, errkind.Usage},
 	} {
@@ -126,6 +131,19 @@ func TestEvidenceThatDoesNotHoldGivesNoPass(t *testing.T) {
 			t.Errorf("%s: a pass or a leaf came of it", c.what)
 		}
 	}
+}
+
+func ecdsaKey(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := ssh.NewPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub.Marshal()
 }
 
 func TestADeviceThatIsNotThereAndOneNotVisibleReadTheSame(t *testing.T) {
@@ -159,14 +177,24 @@ func TestACommandIsExactFirstAndAShellOtherwise(t *testing.T) {
 	r := h.request(tess, "press-2")
 	r.Argv = []string{"/usr/bin/uptime", "-p"}
 	o, err := h.Open(t.Context(), r)
-	if err != nil || o.Actions[0] != authz.RunAction("svc", r.Argv).String() || o.Rule != "A2" {
-		t.Errorf("exact command: got %v %s %v", o.Actions, o.Rule, err)
+	if got := scopeWords(o.Pass); err != nil || !slices.Equal(got, []string{"run:svc /usr/bin/uptime -p"}) || o.Rule != "A2" {
+		t.Errorf("exact command: got %v %s %v", got, o.Rule, err)
 	}
 	r = h.request(tess, "press-1")
 	r.Argv = []string{"cat", "/etc/hosts"}
-	if o, err = h.Open(t.Context(), r); err != nil || o.Actions[0] != "shell:svc" || o.Rule != "A1" {
-		t.Errorf("command under a shell: got %v %s %v", o.Actions, o.Rule, err)
+	o, err = h.Open(t.Context(), r)
+	if got := scopeWords(o.Pass); err != nil || !slices.Equal(got, []string{"shell:svc"}) || o.Rule != "A1" {
+		t.Errorf("command under a shell: got %v %s %v", got, o.Rule, err)
 	}
+}
+
+// scopeWords reads what a pass permits; nothing of what is no pass.
+func scopeWords(pass []byte) []string {
+	p, err := wire.ReadPass(pass)
+	if err != nil {
+		return nil
+	}
+	return p.Scope.Words()
 }
 
 func TestAFurtherPartNamesTheOneBefore(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/programtest"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -47,9 +48,36 @@ func TestTheSignerGivesAPassByTheActionOfTheTable(t *testing.T) {
 			continue
 		}
 		p, err := wire.ParsePass(o.Pass, h.ca())
-		if err != nil || len(p.Grant.Actions) != 1 || p.Grant.Actions[0] != c.Want || p.Grant.Login != c.Program.Login {
-			t.Errorf("%s: got %+v, %v, want %q", c.Name, p, err, c.Want)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
 		}
+		if !p.Scope.Equal(c.Scope()) || p.Grant.Login != c.Program.Login {
+			t.Errorf("%s: got %q as %s, want %q", c.Name, p.Scope.Words(), p.Grant.Login, c.Scope().Words())
+		}
+		for _, f := range append([]programtest.Further{{Program: c.Program, Want: c.Want}}, c.Further...) {
+			if a, ok := authz.ActionFor(f.Program, p.Scope.Covers); ok != (f.Want != "") || ok && a.String() != f.Want {
+				t.Errorf("%s: %q in the same session: got %s, %v, want %q", c.Name, f.Program.Argv, a, ok, f.Want)
+			}
+		}
+	}
+}
+
+// TestACommandThatNoPassCanNameIsNotAnnounced: a part of its template is denied, so it would have to be named itself.
+func TestACommandThatNoPassCanNameIsNotAnnounced(t *testing.T) {
+	h := newHouse(t)
+	c := programtest.Case{Allowed: []string{"run:svc /bin/x" + strings.Repeat(" {word}", 9)},
+		Denied: []string{"run:/bin/x a a a a a a a a a"}}
+	h.store(c.Policy())
+	r := h.request(tess, "press-1")
+	r.Argv = []string{"/bin/x"}
+	for range 9 {
+		r.Argv = append(r.Argv, strings.Repeat("b", 64))
+	}
+	size := h.log.Head().Size
+	_, err := h.Open(t.Context(), r)
+	wantKind(t, "a word of more than 500 bytes", err, errkind.Usage)
+	if h.log.Head().Size != size {
+		t.Error("a session was announced that has no pass")
 	}
 }
 

@@ -184,25 +184,25 @@ func (s *Service) mayOpen(e Evidence, who authz.Person) error {
 
 // decide repeats the gateway's decision on the signer's own copy. A device that is not there and one that the asker may
 // not see get the same answer.
-func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, known bool, r OpenRequest, now time.Time) (string, authz.Decision, error) {
+func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, known bool, r OpenRequest, now time.Time) (authz.Action, authz.Decision, error) {
 	if _, err := authz.ParseAction("shell:" + r.Login); err != nil {
-		return "", authz.Decision{}, errkind.New(errkind.Usage, err.Error())
+		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Usage, err.Error())
 	}
 	q := authz.Request{Person: who, Device: authz.Device{Name: r.Device, Site: dev.Site, Labels: dev.Labels}, LiveSessions: max(r.Live, 0), Ticket: r.Ticket}
 	if !known || !snap.Visible(who, q.Device, now) {
 		e := authz.Invisible(r.Device)
-		return "", authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
 	if dev.State != wire.StateOK {
-		return "", authz.Decision{}, errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", r.Device, dev.State)).
+		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", r.Device, dev.State)).
 			WithHint("An administrator can say why.")
 	}
 	action, d := authz.DecideProgram(snap, q, r.program(), now)
 	if !d.Allowed {
 		e := d.Explain()
-		return "", d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+		return action, d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
-	return action.String(), d, nil
+	return action, d, nil
 }
 
 func (r *OpenRequest) program() authz.Program {
@@ -212,19 +212,27 @@ func (r *OpenRequest) program() authz.Program {
 // passLead is how far before now a pass begins: a device that measured the time by an older status may be that far behind.
 const passLead = 30 * time.Second
 
-func (s *Service) buildPass(r OpenRequest, who authz.Person, dev Device, pol Policy, action string, d authz.Decision, now time.Time) (*wire.Pass, error) {
+// buildPass names everything that the session may do by the rule of the decision, so that further channels need no
+// further pass. Nothing is announced yet: a pass that no device would take is refused here.
+func (s *Service) buildPass(r OpenRequest, who authz.Person, dev Device, pol Policy, action authz.Action, d authz.Decision, now time.Time) (*wire.Pass, error) {
 	key, err := sshKey(r.SessionKey)
 	if err != nil {
 		return nil, errkind.New(errkind.Usage, "the session key is not an SSH public key").Because(err)
 	}
-	until := now.Add(min(s.cfg.PassTime, wire.MaxPassTime-passLead-time.Second))
-	if !d.Until.IsZero() && d.Until.Before(until) {
-		until = d.Until
+	scope, limits := d.Scope(r.Login)
+	if !scope.Covers(action) {
+		return nil, errkind.New(errkind.Usage, fmt.Sprintf("a pass cannot name this command by itself: its action word "+
+			"has more than %d bytes", authz.MaxActionWord)).WithHint("Use shorter arguments.")
 	}
-	g := wire.Grant{V: 1, Session: r.Session, Device: dev.FP, Login: r.Login, Actions: []string{action},
-		MaxConcurrent: uint64(max(d.SessionsAtOnce, 0)), Attended: d.Attended, Emergency: d.Emergency,
+	until := now.Add(min(s.cfg.PassTime, wire.MaxPassTime-passLead-time.Second))
+	if !limits.Until.IsZero() && limits.Until.Before(until) {
+		until = limits.Until
+	}
+	g := wire.Grant{V: wire.GrantVersion, Session: r.Session, Device: dev.FP,
+		MaxConcurrent: uint64(max(limits.SessionsAtOnce, 0)), Attended: limits.Attended, Emergency: d.Emergency,
 		Subject: wire.Subject{Pseudonym: s.pseudonym([]byte(who.ID.String())), Display: showable(who.Name)},
 		Reason:  showable(r.Reason), Ticket: showable(r.Ticket), Approvers: []string{}, PolicySHA256: pol.SHA256, Epoch: dev.Epoch, IssuedMS: now.UnixMilli()}
+	g.SetScope(scope)
 	p, err := wire.NewPass(g, key, s.keys.sessionCA.PublicKey(), now.Add(-passLead), until)
 	if err != nil {
 		return nil, errkind.New(errkind.Usage, err.Error())
@@ -258,7 +266,7 @@ func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass 
 		return Opened{}, errkind.New(errkind.Unavailable, "the session could not be announced in the log, so it was not started").Because(err)
 	}
 	out := Opened{PassHash: pass.Hash, Leaf: leaf, Nonce: nonce, Body: body, Index: index, Checkpoint: cp.Note,
-		Until: pass.Until(), Rule: d.Rule, Actions: pass.Grant.Actions, PolicySHA: pass.Grant.PolicySHA256}
+		Until: pass.Until(), Rule: d.Rule, PolicySHA: pass.Grant.PolicySHA256}
 	if out.Proof, err = s.Prove(ctx, index, cp.Size); err != nil {
 		return Opened{}, err
 	}

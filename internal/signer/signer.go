@@ -63,7 +63,7 @@ type OpenRequest struct {
 
 // Opened is everything the device needs to agree.
 type Opened struct {
-	Pass        []byte      `json:"pass"`
+	Pass        []byte      `json:"pass"` // its grant names what the session may do: wire.ReadPass
 	PassHash    wire.Hash   `json:"pass_hash"`
 	Leaf        []byte      `json:"leaf"`
 	Nonce       []byte      `json:"nonce"`
@@ -74,7 +74,6 @@ type Opened struct {
 	Checkpoint  []byte      `json:"checkpoint"`
 	Until       time.Time   `json:"until"`
 	Rule        string      `json:"rule"`
-	Actions     []string    `json:"actions"`
 	PolicySHA   wire.Hash   `json:"policy_sha256"`
 }
 

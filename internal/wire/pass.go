@@ -11,11 +11,13 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/id"
 )
 
 // Limits of a pass.
 const (
+	GrantVersion = 2
 	GrantOption  = "grant@sallyport" // the one critical option
 	MaxPass      = 4 << 10
 	MaxPassTime  = 12 * time.Hour
@@ -36,7 +38,7 @@ type Grant struct {
 	Device        Hash       `cbor:"3,keyasint"` // fp of the device's SSH host key
 	Subject       Subject    `cbor:"4,keyasint"`
 	Login         string     `cbor:"5,keyasint"`
-	Actions       []string   `cbor:"6,keyasint"` // action words of the policy: shell:svc, ports:h:p
+	Actions       []string   `cbor:"6,keyasint"` // exact actions as words: shell:svc, run:svc /bin/x a
 	Reason        string     `cbor:"7,keyasint"`
 	Ticket        string     `cbor:"8,keyasint"`
 	Approvers     []string   `cbor:"9,keyasint"`
@@ -48,24 +50,30 @@ type Grant struct {
 	IdleS         uint64     `cbor:"15,keyasint"` // 0: no idle limit
 	RecordBytes   uint64     `cbor:"16,keyasint"` // 0: the recorder's own
 	MaxConcurrent uint64     `cbor:"17,keyasint"` // 0: no limit
+	Templates     [][]any    `cbor:"18,keyasint,omitempty"`
 }
 
-func (g *Grant) check() error {
-	texts := append([]string{g.Subject.Display, g.Login, g.Reason, g.Ticket}, g.Approvers...)
-	for _, t := range append(texts, g.Actions...) {
+// check gives the scope of a grant that holds.
+func (g *Grant) check() (authz.Scope, error) {
+	for _, t := range append([]string{g.Subject.Display, g.Reason, g.Ticket}, g.Approvers...) {
 		if !PlainText(t, MaxGrantText) {
-			return errors.New("pass: a text is too long or has control or direction characters")
+			return authz.Scope{}, errors.New("pass: a text is too long or has control or direction characters")
 		}
 	}
 	switch {
-	case g.V != 1:
-		return fmt.Errorf("pass: grant version %d is not known here", g.V)
-	case g.Login == "" || len(g.Actions) == 0 || len(g.Actions) > 64 || len(g.Approvers) > 16:
-		return errors.New("pass: grant without login or actions")
+	case g.V != GrantVersion:
+		return authz.Scope{}, fmt.Errorf("pass: its grant is of version %d, and this program takes version %d: "+
+			"update the older one of gateway and agent", g.V, GrantVersion)
+	case len(g.Approvers) > 16:
+		return authz.Scope{}, errors.New("pass: more than 16 approvers")
 	case g.Session.IsZero() || g.Device.IsZero():
-		return errors.New("pass: grant without session or device")
+		return authz.Scope{}, errors.New("pass: grant without session or device")
 	}
-	return nil
+	s, err := g.scope()
+	if err != nil {
+		return s, fmt.Errorf("pass: actions: %w", err)
+	}
+	return s, nil
 }
 
 // PlainText reports whether t is at most max bytes of text that shows as itself: valid UTF-8 without
@@ -86,13 +94,20 @@ func PlainText(t string, max int) bool {
 type Pass struct {
 	Cert  *ssh.Certificate
 	Grant Grant
-	Hash  Hash // of the certificate without its signature: known before it is signed
+	Scope authz.Scope // what Grant permits
+	Hash  Hash        // of the certificate without its signature: known before it is signed
 }
 
-// NewPass builds a pass that is not signed yet, so that the log can commit to Hash first.
+// NewPass builds a pass that is not signed yet, so that the log can commit to Hash first. Whatever would make the signed
+// pass one that no device takes, its size too, is an error here and not after the session was announced. Both keys are
+// Ed25519.
 func NewPass(g Grant, key, ca ssh.PublicKey, notBefore, notAfter time.Time) (*Pass, error) {
-	if err := g.check(); err != nil {
+	scope, err := g.check()
+	if err != nil {
 		return nil, err
+	}
+	if key.Type() != ssh.KeyAlgoED25519 || ca.Type() != ssh.KeyAlgoED25519 {
+		return nil, errors.New("pass: session key and session CA must be Ed25519 keys")
 	}
 	if !notAfter.After(notBefore) || notAfter.Sub(notBefore) > MaxPassTime {
 		return nil, fmt.Errorf("pass: want a window of more than 0 and at most %s", MaxPassTime)
@@ -110,8 +125,15 @@ func NewPass(g Grant, key, ca ssh.PublicKey, notBefore, notAfter time.Time) (*Pa
 		Permissions:  ssh.Permissions{CriticalOptions: map[string]string{GrantOption: string(opt)}},
 		SignatureKey: ca,
 	}
-	return &Pass{Cert: c, Grant: g, Hash: Sum(unsigned(c))}, nil
+	bare := unsigned(c)
+	if n := len(bare) + signatureSize; n > MaxPass {
+		return nil, fmt.Errorf("pass: %d bytes, at most %d: a shorter reason, ticket or name would fit", n, MaxPass)
+	}
+	return &Pass{Cert: c, Grant: g, Scope: scope, Hash: Sum(bare)}, nil
 }
+
+// signatureSize is what an Ed25519 signature adds to a certificate: LP(LP("ssh-ed25519") | LP(64 bytes)).
+const signatureSize = 4 + 4 + len(ssh.KeyAlgoED25519) + 4 + 64
 
 // Sign completes the pass and returns its wire form.
 func (p *Pass) Sign(ca ssh.Signer) ([]byte, error) {
@@ -120,11 +142,7 @@ func (p *Pass) Sign(ca ssh.Signer) ([]byte, error) {
 		return nil, fmt.Errorf("sign pass: %w", err)
 	}
 	p.Cert.Signature = sig
-	raw := p.Cert.Marshal()
-	if len(raw) > MaxPass {
-		return nil, fmt.Errorf("pass of %d bytes, at most %d", len(raw), MaxPass)
-	}
-	return raw, nil
+	return p.Cert.Marshal(), nil
 }
 
 // unsigned is the part of a certificate that the CA signs.
@@ -138,6 +156,26 @@ func unsigned(c *ssh.Certificate) []byte {
 // ParsePass checks everything about a pass but time and device: x/crypto's CertChecker accepts a missing or
 // garbled critical option, empty principals, infinite validity and extensions, so nothing is left to it.
 func ParsePass(raw []byte, ca []ssh.PublicKey) (*Pass, error) {
+	c, err := parseCertificate(raw)
+	if err != nil {
+		return nil, err
+	}
+	if !signedByOne(c, ca) {
+		return nil, errors.New("pass: not signed by a session CA of the bundle")
+	}
+	return readPass(c)
+}
+
+// ReadPass is ParsePass without a look at the signature: for a gateway, which has the pass from its own signer.
+func ReadPass(raw []byte) (*Pass, error) {
+	c, err := parseCertificate(raw)
+	if err != nil {
+		return nil, err
+	}
+	return readPass(c)
+}
+
+func parseCertificate(raw []byte) (*ssh.Certificate, error) {
 	if len(raw) > MaxPass {
 		return nil, fmt.Errorf("pass: longer than %d bytes", MaxPass)
 	}
@@ -149,17 +187,16 @@ func ParsePass(raw []byte, ca []ssh.PublicKey) (*Pass, error) {
 	if !ok || !bytes.Equal(c.Marshal(), raw) {
 		return nil, errors.New("pass: not a certificate in canonical form")
 	}
-	if err := checkShape(c); err != nil {
-		return nil, err
-	}
-	if !signedByOne(c, ca) {
-		return nil, errors.New("pass: not signed by a session CA of the bundle")
-	}
+	return c, checkShape(c)
+}
+
+func readPass(c *ssh.Certificate) (*Pass, error) {
 	p := &Pass{Cert: c, Hash: Sum(unsigned(c))}
-	if err := UnmarshalCBOR([]byte(c.CriticalOptions[GrantOption]), &p.Grant); err != nil {
+	err := UnmarshalCBOR([]byte(c.CriticalOptions[GrantOption]), &p.Grant)
+	if err != nil {
 		return nil, fmt.Errorf("pass: grant: %w", err)
 	}
-	if err := p.Grant.check(); err != nil {
+	if p.Scope, err = p.Grant.check(); err != nil {
 		return nil, err
 	}
 	if c.ValidPrincipals[0] != p.Grant.Login || c.KeyId != keyIDPrefix+p.Grant.Session.String() {

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -245,9 +246,15 @@ func (h *house) hello() wire.Hello {
 
 func (h *house) makePass() {
 	from := time.Unix(1_800_000_000, 0)
-	g := wire.Grant{V: 1, Session: h.sid, Device: h.device(), Subject: wire.Subject{Pseudonym: bytes.Repeat([]byte{0x44}, 32), Display: "Jana"},
-		Login: "svc", Actions: []string{"shell:svc"}, Reason: "valve", Ticket: "T-1", Approvers: []string{}, PolicySHA256: fill(0x45), Epoch: 1_799_990_000,
+	g := wire.Grant{V: wire.GrantVersion, Session: h.sid, Device: h.device(), Subject: wire.Subject{Pseudonym: bytes.Repeat([]byte{0x44}, 32), Display: "Jana"},
+		Reason: "valve", Ticket: "T-1", Approvers: []string{}, PolicySHA256: fill(0x45), Epoch: 1_799_990_000,
 		IssuedMS: 1_800_000_000_000, MaxConcurrent: 1}
+	scope, err := authz.ParseScope("svc", []string{"run:svc /bin/ls '{word}'", "shell:svc"},
+		[]authz.Template{{{Literal: "/bin/ls"}, {Literal: "-l"}, {Placeholder: authz.AnyWord}}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	g.SetScope(scope)
 	raw, err := wire.MarshalCBOR(g)
 	h.put("grant", raw, err)
 	p, err := wire.NewPass(g, signer(sessionSeed).PublicKey(), signer(caSeed).PublicKey(), from.Add(-30*time.Second), from.Add(time.Hour))

@@ -170,7 +170,7 @@ func TestAJoinCodeSurvivesCopyingAndNoWrongLetter(t *testing.T) {
 }
 
 func testGrant() Grant {
-	return Grant{V: 1, Session: id.NewSession(), Device: Hash{9}, Subject: Subject{Pseudonym: []byte{1}, Display: "Jana Keller"},
+	return Grant{V: GrantVersion, Session: id.NewSession(), Device: Hash{9}, Subject: Subject{Pseudonym: []byte{1}, Display: "Jana Keller"},
 		Login: "svc", Actions: []string{"shell:svc"}, Reason: "valve", PolicySHA256: Hash{2}, Epoch: 5, IssuedMS: 1}
 }
 
@@ -242,6 +242,14 @@ func TestAPassOfAnotherShapeIsRefused(t *testing.T) {
 		"a bidi override":     func(g *Grant) { g.Subject.Display = "a\u202eb" },
 		"a long reason":       func(g *Grant) { g.Reason = strings.Repeat("x", 501) },
 		"no action":           func(g *Grant) { g.Actions = nil },
+		"an earlier version":  func(g *Grant) { g.V = 1 },
+		"another login":       func(g *Grant) { g.Login = "root" },
+		"an unknown kind":     func(g *Grant) { g.Actions = []string{"sudo:svc"} },
+		"a placeholder of 0":  func(g *Grant) { g.Templates = [][]any{{"/bin/x", uint64(0), uint64(1)}} },
+		"an unknown one":      func(g *Grant) { g.Templates = [][]any{{"/bin/x", uint64(3)}} },
+		"bytes in a template": func(g *Grant) { g.Templates = [][]any{{"/bin/x", []byte("a"), uint64(1)}} },
+		"a negative number":   func(g *Grant) { g.Templates = [][]any{{"/bin/x", int64(-1)}} },
+		"a list in a list":    func(g *Grant) { g.Templates = [][]any{{"/bin/x", []any{uint64(1)}}} },
 	} {
 		bad := testGrant()
 		change(&bad)

@@ -105,12 +105,17 @@ func passOf(t testing.TB, ca ssh.Signer, grant []byte, login string) (raw []byte
 func FuzzPass(f *testing.F) {
 	ca := sshSigner(f, "ca")
 	trusted := []ssh.PublicKey{ca.PublicKey()}
-	g := wire.Grant{V: 1, Session: id.Session{1}, Device: wire.Hash{1}, Login: "svc", Subject: wire.Subject{Pseudonym: []byte{1}, Display: "T"}, Actions: []string{"shell:svc"}, Approvers: []string{}, Epoch: 1, IssuedMS: 1}
+	g := wire.Grant{V: wire.GrantVersion, Session: id.Session{1}, Device: wire.Hash{1}, Login: "svc",
+		Subject: wire.Subject{Pseudonym: []byte{1}, Display: "T"}, Approvers: []string{}, Epoch: 1, IssuedMS: 1,
+		Actions:   []string{"run:svc /bin/x '{word}' 'it'\\''s'", "shell:svc"},
+		Templates: [][]any{{"/bin/x", uint64(1), "", "{number}", "a b"}, {"/bin/y", "it's", uint64(2)}}}
 	good := must(wire.MarshalCBOR(g))(f)
 	raw, _ := passOf(f, ca, good, "svc")
 	must(wire.ParsePass(raw, trusted))(f) // it is one that both take
 	f.Add(good, "svc")
 	f.Add(good, "root")
+	g.Templates = nil
+	f.Add(must(wire.MarshalCBOR(g))(f), "svc")
 	f.Add([]byte{0xbf, 0xff}, "svc")
 	f.Fuzz(func(t *testing.T, grant []byte, login string) {
 		raw, hash := passOf(t, ca, grant, login)
@@ -120,7 +125,7 @@ func FuzzPass(f *testing.F) {
 			return // devices ask for more than whoever checks what they took
 		}
 		if err != nil || got.grant.Session != want.Grant.Session || got.grant.Device != want.Grant.Device || got.grant.Login != want.Grant.Login ||
-			!reflect.DeepEqual(got.grant.Actions, want.Grant.Actions) || got.grant.Subject.Display != want.Grant.Subject.Display {
+			!reflect.DeepEqual(got.actions, want.Scope.Words()) || got.grant.Subject.Display != want.Grant.Subject.Display {
 			t.Errorf("%x: got %+v, %v; a device reads %+v", grant, got, err, want)
 		}
 	})

@@ -70,7 +70,8 @@ func parseTrust(body, sig []byte) (*trust, error) {
 
 var errSignature = errors.New("the signature of its root does not hold")
 
-// grant is what a pass permits: deterministic CBOR in its one critical option.
+// grant is what a pass permits: deterministic CBOR in its one critical option. Version 1, of earlier releases, has no
+// templates: there a command's action may hold {word} and {number}.
 type grant struct {
 	V         uint       `cbor:"1,keyasint"`
 	Session   id.Session `cbor:"2,keyasint"`
@@ -81,6 +82,7 @@ type grant struct {
 	Reason    string     `cbor:"7,keyasint"`
 	Ticket    string     `cbor:"8,keyasint"`
 	PolicySHA [32]byte   `cbor:"10,keyasint"`
+	Templates [][]any    `cbor:"18,keyasint"`
 }
 
 type subject struct {
@@ -90,6 +92,7 @@ type subject struct {
 // pass is a checked pass.
 type pass struct {
 	grant       grant
+	actions     []string // for people
 	from, until time.Time
 }
 
@@ -120,6 +123,9 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	}
 	p := &pass{from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
 	if p.grant, err = grantOf(raw); err != nil {
+		return nil, err
+	}
+	if p.actions, err = p.grant.words(); err != nil {
 		return nil, err
 	}
 	if c.ValidPrincipals[0] != p.grant.Login || c.KeyId != "sp1:"+p.grant.Session.String() {

@@ -33,7 +33,7 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 		"for no login":         {func(c *ssh.Certificate) { c.ValidPrincipals = nil }, false},
 		"of a host":            {func(c *ssh.Certificate) { c.CertType = ssh.HostCert }, false},
 	} {
-		g := wire.Grant{V: 1, Session: id.NewSession(), Device: wire.Hash{1}, Login: "svc", Actions: []string{"shell:svc"}, Approvers: []string{}}
+		g := wire.Grant{V: wire.GrantVersion, Session: id.NewSession(), Device: wire.Hash{1}, Login: "svc", Actions: []string{"shell:svc"}, Approvers: []string{}}
 		p := must(wire.NewPass(g, ca.PublicKey(), ca.PublicKey(), from, from.Add(time.Hour)))(t)
 		c.change(p.Cert)
 		raw := must(p.Sign(ca))(t)

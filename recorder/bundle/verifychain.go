@@ -102,7 +102,7 @@ func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) er
 	}
 	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
 	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
-		got.grant.Subject.Display, got.grant.Login, fingerprint(p.HostKey), got.grant.Actions, got.from.Format(time.RFC3339), got.until.Format(time.RFC3339))
+		got.grant.Subject.Display, got.grant.Login, fingerprint(p.HostKey), got.actions, got.from.Format(time.RFC3339), got.until.Format(time.RFC3339))
 	return nil
 }
 

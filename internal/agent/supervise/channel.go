@@ -164,6 +164,9 @@ func (c *channel) spec(line string) (proc.Spec, string) {
 	if why != "" {
 		return spec, why
 	}
+	c.s.mu.Lock()
+	c.s.used |= action.Kind
+	c.s.mu.Unlock()
 	if action.Kind == authz.Run {
 		spec.Argv = argv
 		return spec, ""

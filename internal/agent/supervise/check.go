@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -34,19 +35,6 @@ func (s *session) checkPass(*keeper) *state.Refusal {
 		return state.Refuse(state.ClausePass, "the pass is for another session")
 	case len(s.open.Ticket) != 32:
 		return state.Refuse(state.ClausePass, "the ticket is not 32 bytes")
-	}
-	return s.checkActions()
-}
-
-// checkActions refuses a pass that names an action as another login than its own, which is the certificate's principal
-// as well. Words that are not known here permit nothing.
-func (s *session) checkActions() *state.Refusal {
-	for _, word := range s.pass.Grant.Actions {
-		a, err := authz.ParseAction(word)
-		if login := a.Login(); err == nil && login != "" && login != s.pass.Grant.Login {
-			return state.Refuse(state.ClausePass, "the pass is for the login %q and names an action as %q",
-				s.pass.Grant.Login, login)
-		}
 	}
 	return nil
 }
@@ -113,21 +101,29 @@ func (s *session) checkHost(*keeper) *state.Refusal {
 	return nil
 }
 
-// checkOwner asks the owner's rules about every action of the pass; one that may be done is enough to begin, and each
-// channel is asked about again.
+// checkOwner asks the owner's rules about the pass, and each channel is asked about again.
 func (s *session) checkOwner(*keeper) *state.Refusal {
 	var err error
 	if s.rules, err = s.order.State.OwnerRules(); err != nil {
 		text, _, _ := errkind.ForPeople(err)
 		return state.Refuse("owner", "%s", text)
 	}
+	return s.anyAllowed()
+}
+
+// carried are the kinds of action that a channel of this agent can be for. A pass may name more, as its rule does: those
+// neither begin a session nor keep it alive.
+var carried = []authz.Kind{authz.Shell, authz.Run}
+
+// anyAllowed refuses unless the owner's rules allow a kind of action of the pass that this agent can carry. The rules
+// know kinds and logins, and no commands.
+func (s *session) anyAllowed() *state.Refusal {
 	var first *state.Refusal
-	for _, word := range s.pass.Grant.Actions {
-		a, err := authz.ParseAction(word)
-		if err != nil {
+	for _, k := range carried {
+		if s.pass.Scope.Kinds()&k == 0 {
 			continue
 		}
-		r := s.ownerAllows(a)
+		r := s.ownerAllows(authz.Action{Kind: k, Arg: s.pass.Grant.Login})
 		if r == nil {
 			return nil
 		}
@@ -136,7 +132,7 @@ func (s *session) checkOwner(*keeper) *state.Refusal {
 		}
 	}
 	if first == nil {
-		first = state.Refuse(state.ClausePass, "the pass names no action that this machine knows")
+		first = state.Refuse(state.ClausePass, "the pass names neither a shell nor a command, and this version of the agent offers nothing else")
 	}
 	return first
 }
@@ -190,7 +186,7 @@ func (s *session) choose(argv []string, terminal bool) (authz.Action, string) {
 	switch {
 	case ok:
 		return action, ""
-	case terminal && len(argv) > 0 && authz.Passes(s.pass.Grant.Actions, authz.RunAction(p.Login, argv)):
+	case terminal && len(argv) > 0 && s.pass.Scope.Covers(authz.RunAction(p.Login, argv)):
 		return action, "an exact command runs without a terminal"
 	}
 	return action, why.Text
@@ -198,11 +194,17 @@ func (s *session) choose(argv []string, terminal bool) (authz.Action, string) {
 
 // permits tests one action against the pass and then the owner's rules.
 func (s *session) permits(a authz.Action) *state.Refusal {
-	if login := a.Login(); login != "" && login != s.pass.Grant.Login {
-		return state.Refuse(state.ClausePass, "the pass is for the login %q and not for %s", s.pass.Grant.Login, a)
-	}
-	if !authz.Passes(s.pass.Grant.Actions, a) {
-		return state.Refuse(state.ClausePass, "the pass covers %s and not %s", strings.Join(s.pass.Grant.Actions, ", "), a)
+	if !s.pass.Scope.Covers(a) {
+		return state.Refuse(state.ClausePass, "the pass covers %s and not %s", named(s.pass.Scope), a)
 	}
 	return s.ownerAllows(a)
+}
+
+// named lists a scope within a refusal, whose text is bounded.
+func named(scope authz.Scope) string {
+	words := scope.Words()
+	if list := strings.Join(words, ", "); len(list) <= 200 {
+		return list
+	}
+	return fmt.Sprintf("%d actions", len(words))
 }

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// under gives a session under a pass and an owner's rules file.
-func under(t *testing.T, g wire.Grant, owner string) *session {
+// under gives a session under a pass of this scope and an owner's rules file.
+func under(t *testing.T, scope authz.Scope, owner string) *session {
 	t.Helper()
 	dir := state.Dir{Path: t.TempDir()}
 	dir.Owner = filepath.Join(dir.Path, "owner.toml")
@@ -25,7 +26,7 @@ func under(t *testing.T, g wire.Grant, owner string) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &session{order: Order{State: dir}, open: &wire.Open{}, pass: &wire.Pass{Grant: g}, rules: rules,
+	return &session{order: Order{State: dir}, open: &wire.Open{}, pass: &wire.Pass{Grant: wire.Grant{Login: scope.Login()}, Scope: scope}, rules: rules,
 		clock: state.NewClock(wire.Status{Time: time.Now().UnixMilli()}, state.Boot()), log: slog.New(slog.DiscardHandler)}
 }
 
@@ -33,20 +34,29 @@ func under(t *testing.T, g wire.Grant, owner string) *session {
 // there.
 func TestTheDeviceStartsAProgramByTheActionOfTheTable(t *testing.T) {
 	for _, c := range programtest.Cases {
-		s := under(t, wire.Grant{Login: c.Program.Login, Actions: c.Allowed}, "preset = \"open\"\n")
-		action, why := s.choose(authz.SplitCommand(c.Line), c.Program.Terminal)
-		got := action.String()
-		if why != "" {
-			got = ""
-		}
-		if got != c.Want {
-			t.Errorf("%s: got %q (%s), want %q", c.Name, got, why, c.Want)
+		s := under(t, c.Scope(), "preset = \"open\"\n")
+		for _, p := range append([]programtest.Further{{Program: c.Program, Line: c.Line, Want: c.Want}}, c.Further...) {
+			if p.Program.Login != c.Program.Login {
+				continue // a session line is of one login
+			}
+			action, why := s.choose(authz.SplitCommand(p.Line), p.Program.Terminal)
+			got := action.String()
+			if why != "" {
+				got = ""
+			}
+			if got != p.Want {
+				t.Errorf("%s: %q: got %q (%s), want %q", c.Name, p.Line, got, why, p.Want)
+			}
 		}
 	}
 }
 
 func TestARefusalOfTheDeviceSaysWhatIsMissing(t *testing.T) {
 	run := []string{"run:svc /bin/x"}
+	many := []string{}
+	for i := range 20 {
+		many = append(many, fmt.Sprintf("run:svc /bin/a-tool-with-a-name %02d", i))
+	}
 	for _, c := range []struct {
 		owner    string
 		actions  []string
@@ -57,8 +67,11 @@ func TestARefusalOfTheDeviceSaysWhatIsMissing(t *testing.T) {
 		{"preset = \"open\"\nrun = \"deny\"\n", append(run, "shell:svc"), false, ""},
 		{"preset = \"open\"\n", run, true, "an exact command runs without a terminal"},
 		{"preset = \"open\"\n", []string{"run:svc /bin/y"}, false, "the pass covers run:svc /bin/y and not shell:svc"},
+		{"preset = \"open\"\n", []string{"run:svc /bin/x {word}"}, false,
+			"the pass covers run:svc /bin/x {word} and not shell:svc"},
+		{"preset = \"open\"\n", many, false, "the pass covers 20 actions and not shell:svc"},
 	} {
-		s := under(t, wire.Grant{Login: "svc", Actions: c.actions}, c.owner)
+		s := under(t, programtest.Scope("svc", c.actions...), c.owner)
 		if _, why := s.choose([]string{"/bin/x"}, c.terminal); why != c.want {
 			t.Errorf("%v under %q: got %q, want %q", c.actions, c.owner, why, c.want)
 		}

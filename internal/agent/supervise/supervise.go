@@ -56,6 +56,7 @@ type session struct {
 	asked      time.Duration // boot time at which the last answered nonce was sent; at first, when the session began
 	conn       ssh.Conn
 	lastInput  time.Time
+	used       authz.Kind // kinds of action by which programs were started
 
 	eventsMu sync.Mutex // guards events, and keeps each event whole
 	events   ssh.Channel
@@ -289,6 +290,6 @@ func (s *session) answer(ask state.Ask) any {
 		st = "ending"
 	}
 	g := s.pass.Grant
-	return state.Live{Session: s.open.Session, Login: g.Login, Who: g.Subject.Display, Reason: g.Reason, Actions: g.Actions, Until: s.pass.Until(),
+	return state.Live{Session: s.open.Session, Login: g.Login, Who: g.Subject.Display, Reason: g.Reason, Actions: s.pass.Scope.Words(), Until: s.pass.Until(),
 		Seconds: int64(time.Since(s.began).Seconds()), PID: os.Getpid(), State: st}
 }

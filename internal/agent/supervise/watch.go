@@ -55,7 +55,7 @@ func (s *session) runOut(owner bool) string {
 		return endedEmpty
 	case owner && s.order.State.Frozen():
 		return "owner froze"
-	case owner && !s.anyAllowed():
+	case owner && !s.stillAllowed():
 		return endedOwner
 	}
 	return ""
@@ -68,14 +68,19 @@ func (s *session) stale() bool {
 	return state.Boot()-s.asked > statusTime
 }
 
-// anyAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
-func (s *session) anyAllowed() bool {
-	for _, word := range s.pass.Grant.Actions {
-		if a, err := authz.ParseAction(word); err == nil && s.ownerAllows(a) == nil {
-			return true
+// stillAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
+// Whatever was done in the session must still be allowed, also where its program has ended: it may have left others
+// running.
+func (s *session) stillAllowed() bool {
+	s.mu.Lock()
+	used := s.used
+	s.mu.Unlock()
+	for _, k := range carried {
+		if used&k != 0 && s.ownerAllows(authz.Action{Kind: k, Arg: s.pass.Grant.Login}) != nil {
+			return false
 		}
 	}
-	return false
+	return s.anyAllowed() == nil
 }
 
 // takeStatus takes a later word on the device, which answers a nonce that the agent sent at a boot time.

@@ -1,0 +1,52 @@
+package wire
+
+import (
+	"errors"
+
+	"github.com/sallyport/sallyport/authz"
+)
+
+// SetScope says in a grant what the pass permits. A literal of a template is a text and a placeholder is its number, so
+// that no text of a command can turn into a placeholder.
+func (g *Grant) SetScope(s authz.Scope) {
+	g.Login, g.Actions, g.Templates = s.Login(), s.Actions(), nil
+	for _, t := range s.Templates() {
+		words := make([]any, len(t))
+		for i, w := range t {
+			if words[i] = w.Literal; w.Placeholder != 0 {
+				words[i] = uint64(w.Placeholder)
+			}
+		}
+		g.Templates = append(g.Templates, words)
+	}
+}
+
+// scope reads what SetScope wrote and takes nothing else.
+func (g *Grant) scope() (authz.Scope, error) {
+	if g.Actions == nil {
+		return authz.Scope{}, errors.New("there is no list of them")
+	}
+	templates := make([]authz.Template, len(g.Templates))
+	for i, words := range g.Templates {
+		for _, word := range words {
+			w, err := templateWord(word)
+			if err != nil {
+				return authz.Scope{}, err
+			}
+			templates[i] = append(templates[i], w)
+		}
+	}
+	return authz.ParseScope(g.Login, g.Actions, templates)
+}
+
+func templateWord(word any) (authz.Word, error) {
+	switch w := word.(type) {
+	case string:
+		return authz.Word{Literal: w}, nil
+	case uint64:
+		if w != 0 { // which would read as a literal
+			return authz.Word{Placeholder: authz.Placeholder(w)}, nil
+		}
+	}
+	return authz.Word{}, errors.New("a word of a template is neither a text nor the number of a placeholder")
+}
