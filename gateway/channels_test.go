@@ -59,6 +59,7 @@ func TestTwoProgramsRunSideBySideInOneSession(t *testing.T) {
 	if out.shown() != "out\n" || out.err.String() != "err\n" {
 		t.Errorf("the command's door: got %q and %q", out.shown(), out.err.String())
 	}
+	command.End("its door was closed after its end")
 	must(shell.Write([]byte("hello exit\n")))(t)
 	if got := shell.Wait(); got.Status == nil || *got.Status != 0 {
 		t.Errorf("the shell: got %+v, want status 0", got)

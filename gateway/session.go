@@ -119,10 +119,11 @@ func (s *Session) left(c *Channel) {
 	}
 }
 
-// endChannel ends one channel. The last one takes its session with it, which then tells the device why.
+// endChannel ends one channel. The last one takes its session with it, which then tells the device why. One that has
+// ended already ends nothing: its door may still be there while other channels run.
 func (s *Session) endChannel(c *Channel, why *ending) {
 	s.mu.Lock()
-	alone := len(s.channels) == 1
+	alone := len(s.channels) == 1 && s.channels[c.n] == c
 	s.mu.Unlock()
 	if alone {
 		s.cancel(why)

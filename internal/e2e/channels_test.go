@@ -94,10 +94,9 @@ func recordedSideBySide(t *testing.T, d *testenv.Demo) {
 			t.Errorf("the record has %q, not %q", k.Notes, want)
 		}
 	}
-	for _, want := range []string{"to the command\n", "echo two''=\n"} {
-		if !bytes.Contains(k.Typed, []byte(want)) {
-			t.Errorf("the record has not %q among what was typed: %q", want, k.Typed)
-		}
+	if !bytes.Contains(k.Typed, []byte("echo two''=\n")) || k.More[2] == nil || string(k.More[2].Typed) != "to the command\n" ||
+		string(k.More[2].Shown) != "to the command\n" || string(k.More[2].Errors) != "err\n" {
+		t.Errorf("the record has %q of channel 1 and %+v of the others", k.Typed, k.More[2])
 	}
 	if got := d.Run(t, "officer", "sessions", "verify", sid); got.Status != 0 {
 		t.Errorf("verify: got %+v", got)

@@ -16,14 +16,45 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// Kept is what one recording holds of the streams of a terminal, and its notes.
+// Kept is what one recording holds of the streams of its first channel, and its notes.
 type Kept struct {
 	format.Header
+	KeptChannel
+	More  map[uint32]*KeptChannel // the other channels, by number
+	Notes []string                // kind and text of each
+	Cut   bool                    // without its close
+}
+
+// KeptChannel is what one recording holds of a channel.
+type KeptChannel struct {
 	Typed    []byte // opened with the unsealing key, or zeros
 	Revealed []byte // Typed as a reader without that key has it; what stayed sealed is zeros
-	Shown    []byte
-	Notes    []string // kind and text of each
-	Cut      bool     // without its close
+	Shown    []byte // standard output
+	Errors   []byte // standard error
+}
+
+// channel gives the channel of that number.
+func (k *Kept) channel(n uint32) *KeptChannel {
+	if n == 1 {
+		return &k.KeptChannel
+	}
+	if k.More[n] == nil {
+		k.More[n] = &KeptChannel{}
+	}
+	return k.More[n]
+}
+
+// output takes in a frame of output.
+func (k *KeptChannel) output(f *format.Frame) error {
+	to := &k.Shown
+	if f.Stream == format.StreamErr {
+		to = &k.Errors
+	}
+	if f.At != uint64(len(*to)) {
+		return fmt.Errorf("output at %d, want %d", f.At, len(*to))
+	}
+	*to = append(*to, f.Data...)
+	return nil
 }
 
 // Recordings lists the paths of the containers under a directory of recordings. It is an error if there are none.
@@ -97,7 +128,7 @@ func unlock(path string, ids []age.Identity) ([32]byte, error) {
 }
 
 func keep(r *reader.Reader) (Kept, error) {
-	k := Kept{Header: r.Header()}
+	k := Kept{Header: r.Header(), More: map[uint32]*KeptChannel{}}
 	for {
 		f, err := r.Next()
 		switch {
@@ -111,19 +142,19 @@ func keep(r *reader.Reader) (Kept, error) {
 		}
 		switch f.Kind {
 		case format.KindOutput:
-			if f.At != uint64(len(k.Shown)) {
-				return k, fmt.Errorf("output at %d, want %d", f.At, len(k.Shown))
+			if err := k.channel(f.Ch).output(f); err != nil {
+				return k, err
 			}
-			k.Shown = append(k.Shown, f.Data...)
 		case format.KindSealed:
 			body := make([]byte, f.Len())
 			if f.Opened {
 				copy(body, f.Data)
 			}
-			k.Typed = append(k.Typed, body...)
-			k.Revealed = append(k.Revealed, make([]byte, len(body))...)
+			c := k.channel(f.Ch)
+			c.Typed = append(c.Typed, body...)
+			c.Revealed = append(c.Revealed, make([]byte, len(body))...)
 		case format.KindReveal:
-			copy(k.Revealed[f.At:], f.Data)
+			copy(k.channel(f.Ch).Revealed[f.At:], f.Data)
 		case format.KindNote:
 			n, err := f.Note()
 			if err != nil {
