@@ -26,7 +26,7 @@ func (l *loader) check() {
 
 func (l *loader) neverMatches(r *rule) (why, write string) {
 	switch {
-	case r.opens() && r.role.ignoredRun: // its role lost what it gave, which is told of the role
+	case r.opens() && r.role.ignored != "": // its role lost what it gave, which is told of the role
 		return "", ""
 	case r.opens():
 		return l.shut(r)

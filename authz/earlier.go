@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// LoadStored reads the policy in force, which an earlier version of this program may have stored. A run without logins,
-// which Load refuses, is read as giving nothing and is listed by Ignored: an upgrade neither widens a policy nor stops
-// a gateway or a signer from starting.
+// LoadStored reads the policy in force, which an earlier version of this program may have stored. A run without logins
+// and a role that is too large for a pass, which Load refuses, are read as giving nothing and are listed by Ignored: an
+// upgrade neither widens a policy nor stops a gateway or a signer from starting.
 func LoadStored(files ...File) (*Policy, Problems) { return load(files, asStored) }
 
 // LoadPast reads a policy with the meaning that it had when it was in force, so that history reads as it was: a run
@@ -43,7 +43,7 @@ func (l *loader) withoutLogin(t *table, n *node, r *role, commands []Template) {
 		}
 		return
 	}
-	r.ignoredRun = true
+	r.ignored = "its commands name no login, so they are refused"
 	into := t.out
 	if l.how == asStored {
 		into = &l.p.ignored

@@ -36,9 +36,10 @@ func (l *loader) readRole(t *table, name string) *role {
 	}
 	before := len(*t.out)
 	t.done()
-	if len(r.gives) == 0 && before == len(*t.out) && !r.ignoredRun {
+	if len(r.gives) == 0 && before == len(*t.out) && r.ignored == "" {
 		t.problem(t.n.line, `shell = { as = ["svc"] }, or run, files, ports, web, desktop`, "%s gives nothing, so no rule about it could ever match", t.what)
 	}
+	l.checkScopes(t, r)
 	return r
 }
 

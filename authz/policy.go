@@ -132,7 +132,7 @@ type role struct {
 	kinds     Kind
 	gives     []Pattern
 
-	ignoredRun bool // its run names no login and gives nothing; a policy of Load has none
+	ignored string // why some or all of it gives nothing, for people; a policy of Load has none
 }
 
 func (r *role) covers(a *Action) bool {

@@ -120,8 +120,8 @@ func (r *role) words() string {
 		}
 	}
 	text := fmt.Sprintf("The role %s is %s, and nothing else", r.name, or(list(parts, "and"), "to do nothing"))
-	if r.ignoredRun {
-		text += "; its commands name no login, so they are refused"
+	if r.ignored != "" {
+		text += "; " + r.ignored
 	}
 	for _, place := range []struct {
 		is    Placeholder

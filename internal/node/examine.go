@@ -157,8 +157,8 @@ func (e *examination) policy() (string, error) {
 			"that it withdrew are in force.")
 	}
 	if why := e.site.warned("stored policy"); why != "" {
-		return "", odd(why, "Write "+authz.RunForm+" in its files: `sallyport policy check FILE` names each line. Then "+
-			"`sallyport policy apply FILE --reason TEXT`.")
+		return "", odd(why, "Write "+authz.RunForm+" in its files, and split a role that is too large: `sallyport policy check FILE` "+
+			"names each line. Then `sallyport policy apply FILE --reason TEXT`.")
 	}
 	if ignored := p.Ignored(); len(ignored) > 0 {
 		return "", odd(ignored.Error(), "A gateway or signer that has no policy yet does not take these files.")

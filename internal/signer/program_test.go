@@ -3,6 +3,7 @@ package signer
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -112,4 +113,29 @@ func TestASignerStartsWithAStoredPolicyWhoseCommandsNameNoLogin(t *testing.T) {
 	if err != nil || json.Unmarshal(raw, &p) != nil || p.Files[0].Text != old {
 		t.Errorf("the refused version was stored: %v", err)
 	}
+}
+
+func TestASignerStartsWithAStoredRoleThatIsTooLargeForAPass(t *testing.T) {
+	h := newHouse(t)
+	var log bytes.Buffer
+	h.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	ports := make([]string, authz.MaxScope)
+	for i := range ports {
+		ports[i] = fmt.Sprintf("%q", fmt.Sprintf("plc.local:%d", 1000+i))
+	}
+	old := strings.Replace(policy, `shell = { as = ["svc"] }`,
+		"shell = { as = [\"svc\"] }\nports = ["+strings.Join(ports, ", ")+"]", 1)
+	h.store(old)
+	if !strings.Contains(log.String(), "65 actions") || !strings.Contains(log.String(), "policy apply") {
+		t.Errorf("the log does not say what to do: %s", &log)
+	}
+	_, err := h.Open(t.Context(), h.request(tess, "press-1"))
+	wantKind(t, "the role", err, errkind.Denied)
+	r := h.request(tess, "press-2")
+	r.Argv = []string{"/usr/bin/uptime", "-p"}
+	if _, err := h.Open(t.Context(), r); err != nil {
+		t.Errorf("the rest of the policy does not hold: %v", err)
+	}
+	_, err = h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: old}}, "again")
+	wantKind(t, "the old policy as a new version", err, errkind.Usage)
 }
