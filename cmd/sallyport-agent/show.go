@@ -75,11 +75,20 @@ func sessions(d state.Dir, asJSON bool, out io.Writer) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SESSION\tWHO\tLOGIN\tFOR\tUNTIL\tREASON")
+	fmt.Fprintln(w, "SESSION\tWHO\tLOGIN\tFOR\tUNTIL\tREASON\tMAY DO")
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Session, s.Who, s.Login, time.Duration(s.Seconds)*time.Second, s.Until.Format(time.TimeOnly), s.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Session, s.Who, s.Login, time.Duration(s.Seconds)*time.Second,
+			s.Until.Format(time.TimeOnly), s.Reason, mayDo(s.Actions))
 	}
 	return w.Flush()
+}
+
+// mayDo lists the actions of a session as long as they fit on a line.
+func mayDo(actions []string) string {
+	if list := strings.Join(actions, ", "); len(list) <= 120 {
+		return list
+	}
+	return fmt.Sprintf("%d actions; --json lists them", len(actions))
 }
 
 func freeze(d state.Dir, on bool, out io.Writer) error {

@@ -56,6 +56,9 @@ func TestOneSessionStartsEverythingThatItsPassNames(t *testing.T) {
 	if !slices.Equal(rows[0].Actions, want) {
 		t.Errorf("the owner is shown %q, want %q", rows[0].Actions, want)
 	}
+	if out, _ := d.run("sessions"); !strings.Contains(out, "5 actions; --json") && !strings.Contains(out, strings.Join(want, ", ")) {
+		t.Errorf("sessions: got %s", out)
+	}
 }
 
 // TestACommandOutsideTheSetIsRefused is what a taken gateway can try on a line that it has.
