@@ -33,8 +33,17 @@ func TestASessionWhosePassIsForAnotherActionIsNotStarted(t *testing.T) {
 	if part.OpenLeaf == nil || part.CloseLeaf == nil {
 		t.Errorf("the log lacks its beginning or end: %+v", part)
 	}
+	// The same first action, and a pass that names the command as well.
+	row = must(h.Ask(ctx, h.ask("press-1", "streams")))(t)
+	if _, err = h.Open(ctx, row.ID, &screen{}); errkind.KindOf(err) != errkind.Conflict || row.Action != "shell:svc" {
+		t.Errorf("a pass that names more than is decided here, for %s: got %v", row.Action, err)
+	}
 	if err := h.rules.Load(ctx, h.signer); err != nil {
 		t.Fatal(err)
+	}
+	s, _ := h.open(h.ask("press-1", "streams"))
+	if got := s.Wait(); got.Status == nil || *got.Status != 7 {
+		t.Errorf("with the same policy: got %+v", got)
 	}
 	if row := must(h.Ask(ctx, h.ask("press-1", "/bin/wait")))(t); row.Action != "run:svc /bin/wait" {
 		t.Errorf("with the same policy: decided on %q", row.Action)
