@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // asking is the technician's question for one more channel.
@@ -80,6 +83,32 @@ func TestTwoProgramsRunSideBySideInOneSession(t *testing.T) {
 	}
 	if got := h.decisions(shell.ID()); len(got) != 2 || !got[0].Allowed || !got[1].Allowed {
 		t.Errorf("got %d decisions, want one for each channel: %+v", len(got), got)
+	}
+}
+
+// TestANoteAboutAChannelNamesIt: "the end of input was sent" alone would be about any of several.
+func TestANoteAboutAChannelNamesIt(t *testing.T) {
+	h := newHouse(t)
+	h.apply(`run = { as = ["svc"], argv = [["/bin/wait"], ["/bin/streams"]] }`)
+	first, _ := h.open(h.ask("press-1", "/bin/wait"))
+	second, _ := h.more(first.ID(), "/bin/wait")
+	if _, err := h.AskChannel(context.Background(), h.asking(first.ID())); errkind.KindOf(err) != errkind.Denied {
+		t.Fatalf("got %v, want a refusal", err)
+	}
+	if err := errors.Join(second.Signal("USR1"), first.CloseInput()); err != nil {
+		t.Fatal(err)
+	}
+	second.Wait()
+	first.Wait()
+	got := map[uint32]string{}
+	h.eachNote(first.ID(), func(n format.Note) {
+		if n.Ch != nil {
+			got[*n.Ch] += n.Kind + " "
+		}
+	})
+	want := map[uint32]string{1: "start input-end ", 2: "start signal ", 3: "refused "}
+	if !maps.Equal(got, want) {
+		t.Errorf("the notes with a channel are %v, want %v", got, want)
 	}
 }
 

@@ -24,9 +24,9 @@ func (s *Session) compare(e wire.Event) error {
 	said := "the device says that it started: " + short(e.Argv)
 	switch {
 	case c == nil:
-		return s.differs("channel %d: the gateway asked for nothing, or for nothing more; %s", e.Channel, said)
+		return s.differs(e.Channel, "the gateway asked for nothing, or for nothing more; "+said)
 	case !c.isWhat(e.Argv):
-		return s.differs("channel %d: the gateway asked for %s; %s", e.Channel, c.wanted(), said)
+		return s.differs(e.Channel, "the gateway asked for "+c.wanted()+"; "+said)
 	}
 	return nil
 }
@@ -43,15 +43,15 @@ func (s *Session) silent() error {
 	s.mu.Unlock()
 	slices.Sort(left)
 	for _, n := range left {
-		if err := s.differs("channel %d: the device did not say what it started", n); err != nil {
+		if err := s.differs(n, "the device did not say what it started"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Session) differs(text string, args ...any) error {
-	return s.rec.Note(format.Note{Kind: format.NoteDiffers, Text: fmt.Sprintf(text, args...)})
+func (s *Session) differs(channel uint32, text string) error {
+	return s.rec.Note(format.Note{Kind: format.NoteDiffers, Text: fmt.Sprintf("channel %d: %s", channel, text), Ch: &channel})
 }
 
 // mostNamed is how many words of a command a device names.

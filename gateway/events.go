@@ -53,15 +53,23 @@ func (s *Session) take(e wire.Event) error {
 	case wire.EventRefused:
 		return s.tellRefused(e)
 	case wire.EventNotice:
-		return s.rec.Note(format.Note{Kind: "device", Text: e.Text})
+		return s.rec.Note(format.Note{Kind: "device", Text: e.Text, Ch: channelOf(e)})
 	}
 	return nil
+}
+
+// channelOf gives the channel that the device says its event is about; nil: none.
+func channelOf(e wire.Event) *uint32 {
+	if e.Channel == 0 {
+		return nil
+	}
+	return &e.Channel
 }
 
 // tellRefused puts a refusal into the record and gives it to whoever waits for it. The device names the channel, which
 // says no more than who is told.
 func (s *Session) tellRefused(e wire.Event) error {
-	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text})
+	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text, Ch: channelOf(e)})
 	for _, c := range s.audience() {
 		if (e.Channel == 0 || e.Channel == c.n) && !c.early(e) {
 			c.noticeRefused(e)

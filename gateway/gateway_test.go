@@ -522,11 +522,17 @@ func TestASignalIsInTheRecordBeforeItIsSent(t *testing.T) {
 // notes reads the notes of a session's record.
 func (h *house) notes(s id.Session) (out []string) {
 	h.t.Helper()
+	h.eachNote(s, func(n format.Note) { out = append(out, n.Kind+": "+n.Text) })
+	return out
+}
+
+func (h *house) eachNote(s id.Session, fn func(format.Note)) {
+	h.t.Helper()
 	arch := must(archive.Open(archive.Config{Dir: filepath.Join(h.dir, "rec"), Identity: []age.Identity{h.reader}}))(h.t)
 	_, err := arch.Frames(context.Background(), []archive.Part{{Session: s}}, func(m archive.Moment) error {
 		if m.Kind == format.KindNote {
 			n, err := m.Note()
-			out = append(out, n.Kind+": "+n.Text)
+			fn(n)
 			return err
 		}
 		return nil
@@ -534,7 +540,6 @@ func (h *house) notes(s id.Session) (out []string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return out
 }
 
 func TestAFloodArrivesWholeAndInOrder(t *testing.T) {

@@ -147,7 +147,7 @@ func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person
 // recordRefusal puts a refused channel into the record of its session.
 func (c *Channel) recordRefusal(why *errkind.Error) error {
 	text := fmt.Sprintf("channel %d was refused by the gateway: %s; asked for: %s", c.n, why.Text, c.start.Words())
-	return c.recorded(c.s.rec.Note(format.Note{Kind: "refused", Text: text}))
+	return c.recorded(c.s.rec.Note(format.Note{Kind: "refused", Text: text, Ch: &c.n}))
 }
 
 // OpenChannel redeems an answer of AskChannel: it opens the channel on the session line and starts its program.

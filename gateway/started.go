@@ -34,7 +34,7 @@ func (c *Channel) opened(line *sessionline.Channel, err error) error {
 func (c *Channel) notStarted() error {
 	e := c.firstRefusal()
 	if e.Kind == 0 {
-		if err := c.s.rec.Note(format.Note{Kind: "refused", Text: "the device gave no reason"}); err != nil {
+		if err := c.s.rec.Note(format.Note{Kind: "refused", Text: "the device gave no reason", Ch: &c.n}); err != nil {
 			return err
 		}
 	}

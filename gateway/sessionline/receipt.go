@@ -48,7 +48,7 @@ func (c *Channel) recordInput(ctx context.Context, p []byte) (receipt, error) {
 }
 
 func (c *Channel) recordInputEnd(ctx context.Context) (receipt, error) {
-	return c.given(ctx, c.line.rec.Note(format.Note{Kind: format.NoteInputEnd, Text: "the end of input was sent"}))
+	return c.given(ctx, c.line.rec.Note(format.Note{Kind: format.NoteInputEnd, Text: "the end of input was sent", Ch: &c.n}))
 }
 
 func (c *Channel) recordResize(ctx context.Context, cols, rows uint16) (receipt, error) {
@@ -56,7 +56,7 @@ func (c *Channel) recordResize(ctx context.Context, cols, rows uint16) (receipt,
 }
 
 func (c *Channel) recordSignal(ctx context.Context, name string) (receipt, error) {
-	return c.given(ctx, c.line.rec.Note(format.Note{Kind: "signal", Text: name + " was sent to what runs"}))
+	return c.given(ctx, c.line.rec.Note(format.Note{Kind: "signal", Text: name + " was sent to what runs", Ch: &c.n}))
 }
 
 // tell sends a request that the device does not answer. message is what the SSH specification wants there; nil: nothing.

@@ -28,7 +28,7 @@ type Command struct {
 type Note struct {
 	Kind string  `cbor:"kind"`
 	Text string  `cbor:"text,omitempty"`
-	Ch   *uint32 `cbor:"ch,omitempty"` // with At and N: a range of that channel's input
+	Ch   *uint32 `cbor:"ch,omitempty"` // the channel that it is about; with At and N: a range of that channel's input
 	At   uint64  `cbor:"at,omitempty"`
 	N    uint64  `cbor:"n,omitempty"`
 }

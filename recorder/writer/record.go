@@ -116,7 +116,7 @@ func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if len(text) > maxStart || !utf8.ValidString(text) {
 		return fmt.Errorf("start of %d bytes: it is not UTF-8 or longer than %d", len(text), maxStart)
 	}
-	note, err := format.Encode(format.Note{Kind: format.NoteStart, Text: text})
+	note, err := format.Encode(format.Note{Kind: format.NoteStart, Text: text, Ch: &ch})
 	if err != nil {
 		return fmt.Errorf("encode frame %q: %w", byte(format.KindNote), err)
 	}

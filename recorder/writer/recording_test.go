@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -233,8 +234,10 @@ func TestAStartIsRecordedWholeOrNotAtAll(t *testing.T) {
 	_, err := r.Close(t.Context(), "exit")
 	must(t, err)
 	c := readBack(t, dir, s, 0)
-	if len(c.notes) != 2 || c.notes[0] != (format.Note{Kind: format.NoteStart, Text: whole}) || c.notes[1].Text != "no terminal" {
-		t.Errorf("got %d notes, want the two starts as they were", len(c.notes))
+	one, two := uint32(1), uint32(2)
+	want := []format.Note{{Kind: format.NoteStart, Text: whole, Ch: &one}, {Kind: format.NoteStart, Text: "no terminal", Ch: &two}}
+	if !reflect.DeepEqual(c.notes, want) {
+		t.Errorf("got %d notes, want the two starts as they were, each with its channel", len(c.notes))
 	}
 	if strings.Count(c.kinds, "r") != 1 || strings.Index(c.kinds, "r") > strings.Index(c.kinds, "m") {
 		t.Errorf("got the frames %s, want one size, before its start", c.kinds)
