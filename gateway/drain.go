@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -65,16 +64,14 @@ func (b *Broker) refuseNew(ctx context.Context) {
 // at the latest when Drain ends.
 func (b *Broker) drained(ctx context.Context, sid id.Session) {
 	now := b.cfg.Now()
-	log := b.cfg.Log.With(slog.String("session", sid.String()))
-	b.settle(context.WithoutCancel(ctx), chain{log, "that the drain refused a session", []func(context.Context) error{
-		func(ctx context.Context) error {
-			if err := b.ground(); err != nil {
-				return err
-			}
-			_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
-				row.State, row.Ended, row.EndReason = store.Refused, now, ByDrain
-				return nil
-			})
+	b.settle(context.WithoutCancel(ctx), sid, "that the drain refused it", func(ctx context.Context) error {
+		if err := b.ground(); err != nil {
 			return err
-		}}})
+		}
+		_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
+			row.State, row.Ended, row.EndReason = store.Refused, now, ByDrain
+			return nil
+		})
+		return err
+	})
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -13,22 +12,30 @@ import (
 // closeTime bounds the last writes of a session, which go on when everything else has stopped.
 const closeTime = 20 * time.Second
 
-// finish closes the recording, puts the close leaf into the log and the outcome into the row.
+// finish closes the recording, makes the log and the database agree with it, and puts the outcome into the session's
+// row.
 func (s *Session) finish(reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	log := s.b.cfg.Log.With(slog.String("session", s.id.String()))
+	p := s.closeRecording(ctx, reason)
+	s.b.settle(ctx, s.id, "the end of its recording", func(ctx context.Context) error { return s.b.reconcile(ctx, p) })
+	edit := s.outcomeRow(reason, p.file, int64(p.stop.gaps))
+	s.b.settle(ctx, s.id, "its outcome", func(ctx context.Context) error { return s.changeNow(ctx, edit) })
+}
+
+// closeRecording gives what the session knows about its recording, which is closed then.
+func (s *Session) closeRecording(ctx context.Context, reason string) *part {
 	closed, err := s.rec.Close(ctx, reason)
-	typ, record := "close", recordOf(closed)
+	p := &part{session: s.id, h0: s.rec.H0(), file: recordOf(closed), stop: s.b.stopped(closed, reason)}
 	if err != nil {
-		log.Error("a recording could not be closed", slog.Any("error", err))
-		typ, record = "interrupted", store.RecordCut
+		s.b.cfg.Log.Error("a recording could not be closed", slog.String("session", s.id.String()),
+			slog.Any("error", err))
+		p.file = store.RecordCut
 	}
-	facts := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: s.b.cfg.Now()}
-	s.b.settle(ctx, chain{log, "the end of a session in the log", s.announceClose(typ, facts, record)})
-	edit := s.outcomeRow(reason, record, int64(closed.Totals.Gaps))
-	s.b.settle(ctx, chain{log, "the end of a session in the database", []func(context.Context) error{
-		func(ctx context.Context) error { return s.changeNow(ctx, edit) }}})
+	if s.leaf != nil { // otherwise the session was refused, or the signer's answer was lost
+		p.open = &openLeaf{*s.leaf, s.begun}
+	}
+	return p
 }
 
 // changeNow edits the row unless it is known that the database does not answer.
@@ -56,83 +63,34 @@ func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Sess
 	}
 }
 
-// announceClose gives the steps that put the end into the log, unless the session was never announced, and then into
-// the row of the part.
-func (s *Session) announceClose(typ string, f closeFacts, record string) []func(context.Context) error {
-	var end loggedEnd
-	return []func(context.Context) error{
-		func(ctx context.Context) (err error) {
-			if s.leaf == nil { // the signer's answer may have been lost after it announced the session
-				s.leaf, err = s.b.cfg.Signer.Unended(ctx, s.rec.H0())
-			}
-			if err != nil || s.leaf == nil {
-				return err
-			}
-			end, err = s.b.endOnce(ctx, typ, s.id, 0, *s.leaf, f)
-			return err
-		},
-		s.keepBeginning,
-		func(ctx context.Context) error {
-			if s.leaf == nil {
-				return s.b.keepUnannounced(ctx, s.id, 0, f, record)
-			}
-			return s.b.keepClose(ctx, end, s.id, 0, record)
-		},
-	}
+// unwritten is a write about a session that has ended, which failed.
+type unwritten struct {
+	session id.Session
+	what    string
+	write   func(context.Context) error
 }
 
-// keepBeginning completes the row of a part whose beginning could not be written when it was announced: without it, the record
-// could be neither exported nor checked.
-func (s *Session) keepBeginning(ctx context.Context) error {
-	if s.leaf == nil {
-		return nil
+// settle does a write about a session that has ended. If it fails, Run and Drain retry it until it succeeds.
+func (b *Broker) settle(ctx context.Context, sid id.Session, what string, write func(context.Context) error) {
+	err := write(ctx)
+	if err == nil {
+		return
 	}
-	if err := s.b.ground(); err != nil {
-		return err
-	}
-	p, err := s.b.cfg.Store.Part(ctx, s.id, 0)
-	switch {
-	case err != nil || p.OpenLeaf != nil:
-		return err
-	case s.opened.Body == nil: // the answer did not come
-		p.OpenLeaf = s.leaf
-		return s.b.keepOpen(ctx, p)
-	}
-	_, err = s.b.cfg.Store.ChangePart(ctx, s.id, 0, func(p *store.Part) error {
-		s.begun(p)
-		return nil
-	})
-	return err
+	b.cfg.Log.Error("a write about a session failed and will be retried", slog.String("session", sid.String()),
+		slog.String("what", what), slog.Any("error", err))
+	b.mu.Lock()
+	b.unsettled = append(b.unsettled, unwritten{sid, what, write})
+	b.mu.Unlock()
 }
 
-// keepClose stores the end of a part, as the log has it, in the part's row. file is the state of the part's container.
-func (b *Broker) keepClose(ctx context.Context, end loggedEnd, sid id.Session, part uint32, file string) error {
-	if err := b.ground(); err != nil {
-		return err
+func (b *Broker) settleRest(ctx context.Context) {
+	b.mu.Lock()
+	rest := b.unsettled
+	b.unsettled = nil
+	b.mu.Unlock()
+	for _, u := range rest {
+		one, cancel := context.WithTimeout(ctx, closeTime)
+		b.settle(one, u.session, u.what, u.write)
+		cancel()
 	}
-	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
-		p.CloseLeaf = &end.leaf
-		setEnd(p, end.facts, end.record(file))
-		return nil
-	})
-	return err
-}
-
-// keepUnannounced stores the end of a part that the log never announced. file is the state of the part's container.
-func (b *Broker) keepUnannounced(ctx context.Context, sid id.Session, part uint32, f closeFacts, file string) error {
-	if err := b.ground(); err != nil {
-		return err
-	}
-	_, err := b.cfg.Store.ChangePart(ctx, sid, part, func(p *store.Part) error {
-		setEnd(p, f, file)
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // the session was refused before its part was stored
-	}
-	return err
-}
-
-func setEnd(p *store.Part, f closeFacts, state string) {
-	p.HFinal, p.Seq, p.Bytes, p.Ended, p.State = f.head, f.seq, f.bytes, f.at, state
 }

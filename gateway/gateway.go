@@ -95,7 +95,7 @@ type Broker struct {
 	deciding  map[id.Session]place // places of sessions that Ask is writing down
 	asked     map[id.Session]asked
 	live      map[id.Session]*Session
-	unsettled []chain
+	unsettled []unwritten
 	drain     bool
 	ended     sync.WaitGroup // one for each session that has been opened
 }

@@ -133,38 +133,3 @@ func (b *Broker) endAll(why *ending) {
 		s.cancel(why)
 	}
 }
-
-// chain is what must still be written about a session that has ended, in this order.
-type chain struct {
-	log   *slog.Logger
-	what  string
-	steps []func(context.Context) error
-}
-
-// settle writes a chain as far as it goes; Run tries the rest again until it is done.
-func (b *Broker) settle(ctx context.Context, c chain) {
-	for len(c.steps) > 0 {
-		if err := c.steps[0](ctx); err != nil {
-			c.log.Error("something of a session is to be written later", slog.String("what", c.what), slog.Any("error", err))
-			break
-		}
-		c.steps = c.steps[1:]
-	}
-	if len(c.steps) > 0 {
-		b.mu.Lock()
-		b.unsettled = append(b.unsettled, c)
-		b.mu.Unlock()
-	}
-}
-
-func (b *Broker) settleRest(ctx context.Context) {
-	b.mu.Lock()
-	rest := b.unsettled
-	b.unsettled = nil
-	b.mu.Unlock()
-	for _, c := range rest {
-		one, cancel := context.WithTimeout(ctx, closeTime)
-		b.settle(one, c)
-		cancel()
-	}
-}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -38,34 +37,47 @@ func (e loggedEnd) record(file string) string {
 	return file
 }
 
-// endOnce writes the end of a part to the log. If the log has an end already, endOnce reads and returns that one: an
-// earlier recovery may have written it, or this process, which then lost the answer.
-func (b *Broker) endOnce(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
-	f closeFacts) (loggedEnd, error) {
-	leaf, err := b.appendClose(ctx, typ, sid, part, open, f)
+// endInLog writes the end of an announced part to the log. If the log has an end already, it reads and returns that
+// one: an earlier recovery may have written it, or this process, which then lost the answer. Without p.stop it only
+// looks for an end and returns nil if there is none.
+func (b *Broker) endInLog(ctx context.Context, p *part) (*loggedEnd, error) {
+	if p.stop == nil {
+		open, err := b.cfg.Signer.Unended(ctx, p.h0)
+		if err != nil || open != nil { // without an end, the log is not searched for it at each start
+			return nil, err
+		}
+		return b.findEnd(ctx, p.open.index)
+	}
+	end, err := b.appendEnd(ctx, p)
 	if errkind.KindOf(err) != errkind.Conflict {
-		return loggedEnd{leaf, typ, f}, err
+		return end, err
 	}
-	end, readErr := b.findEnd(ctx, open)
-	switch {
-	case readErr != nil:
-		return loggedEnd{}, readErr
-	case end == nil:
-		return loggedEnd{}, err
+	end, readErr := b.findEnd(ctx, p.open.index)
+	if readErr != nil {
+		return nil, readErr
 	}
-	return *end, nil
+	if end == nil {
+		return nil, err
+	}
+	return end, nil
 }
 
-// appendClose announces the end of a part and gives the index of its leaf.
-func (b *Broker) appendClose(ctx context.Context, typ string, sid id.Session, part uint32, open uint64,
-	f closeFacts) (uint64, error) {
-	body, err := ledger.CloseBody{Session: sid, Part: part, Open: open, HFinal: f.head, Seq: f.seq, Bytes: f.bytes,
-		Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
-	if err != nil {
-		return 0, fmt.Errorf("%s leaf: %w", typ, err)
+// appendEnd writes the end of a part to the log: close if its container has its close, otherwise interrupted.
+func (b *Broker) appendEnd(ctx context.Context, p *part) (*loggedEnd, error) {
+	typ, f := "close", *p.stop
+	if p.file == store.RecordCut {
+		typ = "interrupted"
 	}
-	out, err := b.cfg.Signer.Append(ctx, signer.AppendRequest{Type: typ, Ref: []uint64{open}, Body: body})
-	return out.Index, err
+	body, err := ledger.CloseBody{Session: p.session, Part: p.number, Open: p.open.index, HFinal: f.head, Seq: f.seq,
+		Bytes: f.bytes, Gaps: f.gaps, Reason: f.reason, AtMS: f.at.UnixMilli()}.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("%s leaf: %w", typ, err)
+	}
+	out, err := b.cfg.Signer.Append(ctx, signer.AppendRequest{Type: typ, Ref: []uint64{p.open.index}, Body: body})
+	if err != nil {
+		return nil, err
+	}
+	return &loggedEnd{out.Index, typ, f}, nil
 }
 
 // findEnd reads the end of an open leaf; nil if the log has none. The end follows its beginning, so the search starts
@@ -89,33 +101,44 @@ func (b *Broker) findEnd(ctx context.Context, open uint64) (end *loggedEnd, err 
 	return end, err
 }
 
-// findOpens finds the open leaves of recordings by their first hashes. The signer knows those that have no end yet. For
-// the others findOpens reads the log, once for all of them. A recording that is absent from the result was never
-// announced.
-func (b *Broker) findOpens(ctx context.Context, wanted map[[32]byte]bool) (map[[32]byte]uint64, error) {
-	found := map[[32]byte]uint64{}
-	for h0 := range wanted {
-		open, err := b.cfg.Signer.Unended(ctx, h0)
-		if err != nil {
-			return nil, err
-		}
-		if open != nil {
-			found[h0] = *open
-		}
+// unendedOpen gives the open leaf of a recording by its first hash while the log has no end of it; otherwise nil.
+func (b *Broker) unendedOpen(ctx context.Context, h0 [32]byte) (*openLeaf, error) {
+	i, err := b.cfg.Signer.Unended(ctx, h0)
+	if err != nil || i == nil {
+		return nil, err
 	}
-	if len(found) == len(wanted) {
-		return found, nil
+	e, err := b.cfg.Signer.Entry(ctx, *i)
+	if err != nil {
+		return nil, err
 	}
-	err := b.readLog(ctx, 0, func(i uint64, leaf ledger.Leaf, body []byte) (done bool) {
+	return openAt(*i, e.Body), nil
+}
+
+// openAt gives an open leaf from the log, which has the promised retention date and only the hash of the pass.
+func openAt(index uint64, body []byte) *openLeaf {
+	return &openLeaf{index, func(row *store.Part) { row.OpenLeaf, row.Retain = &index, promised(body) }}
+}
+
+// findOpens adds the open leaves of parts by their first hashes, in one reading of the log for all of them. The log
+// does not announce the parts that still have none afterwards.
+func (b *Broker) findOpens(ctx context.Context, parts map[[32]byte]*part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	left := len(parts)
+	return b.readLog(ctx, 0, func(i uint64, leaf ledger.Leaf, body []byte) (done bool) {
 		if leaf.Type != "open" {
 			return false
 		}
-		if open, err := ledger.ParseOpenBody(body); err == nil && wanted[open.H0] {
-			found[open.H0] = i
+		open, err := ledger.ParseOpenBody(body)
+		if p := parts[open.H0]; err == nil && p != nil {
+			if p.open == nil {
+				left--
+			}
+			p.open = openAt(i, body)
 		}
-		return len(found) == len(wanted)
+		return left == 0
 	})
-	return found, err
 }
 
 // readLog calls seen with each entry of the log from an index on, until seen returns true or the log ends.

@@ -160,8 +160,7 @@ func (s *Session) fail(err error) {
 		defer cancel()
 		now := s.b.cfg.Now()
 		edit := func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, now, reason }
-		s.b.settle(ctx, chain{s.b.cfg.Log.With(slog.String("session", s.id.String())), "that a session was not started",
-			[]func(context.Context) error{func(ctx context.Context) error { return s.changeNow(ctx, edit) }}})
+		s.b.settle(ctx, s.id, "that it was not started", func(ctx context.Context) error { return s.changeNow(ctx, edit) })
 	}
 	s.cancel(ended(reason, text))
 	s.b.forget(s)

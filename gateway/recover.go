@@ -12,184 +12,165 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Recover settles what a crash left behind: every recording that was cut gets its interrupted leaf, every session that
-// ran is closed. settled is told of each recording that needs no further attention.
-func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted, settled func(recorder.Interrupted) error) error {
-	opens, err := b.opensToLearn(ctx, cut)
+// leftover is a part that an earlier process may not have finished.
+type leftover struct {
+	*part
+	row *store.Part           // nil: the database has none, because it is older than the recording
+	cut *recorder.Interrupted // nil: the recorder does not report it as cut
+}
+
+// Recover reconciles the recordings that an earlier process left behind: those that the recorder reports as cut, and
+// those whose end is not in the database. It then closes the rows of all sessions, since none runs yet. settled is
+// told of each cut recording that needs no further attention. Recover returns the errors of all parts together.
+func (b *Broker) Recover(ctx context.Context, cut []recorder.Interrupted,
+	settled func(recorder.Interrupted) error) error {
+	parts, err := b.leftovers(ctx, cut)
+	if err == nil {
+		err = b.learnOpens(ctx, parts)
+	}
 	if err != nil {
 		return err
 	}
 	var all error
-	for _, i := range cut {
-		err := b.recoverPart(ctx, i, opens)
-		if err == nil {
-			err = settled(i)
+	for _, l := range parts {
+		err := b.recoverPart(ctx, l)
+		if err == nil && l.cut != nil {
+			err = settled(*l.cut)
 		}
 		if err != nil {
-			all = errors.Join(all, fmt.Errorf("settle session %s: %w", i.Session, err))
+			all = errors.Join(all, fmt.Errorf("settle session %s: %w", l.session, err))
 		}
 	}
-	return errors.Join(all, b.closeParts(ctx, opens), b.closeRows(ctx))
+	return errors.Join(all, b.closeRows(ctx))
 }
 
-// opensToLearn finds, by first hash, the open leaves of recordings that were cut or whose row lacks the open leaf: the
-// process may have died after the signer's answer and before it stored the row.
-func (b *Broker) opensToLearn(ctx context.Context, cut []recorder.Interrupted) (map[[32]byte]uint64, error) {
-	wanted := map[[32]byte]bool{}
-	for _, i := range cut {
-		wanted[i.H0] = true
-	}
-	parts, err := b.cfg.Store.UnclosedParts(ctx)
+// leftovers lists the cut recordings, and then the others without an end in the database.
+func (b *Broker) leftovers(ctx context.Context, cut []recorder.Interrupted) ([]*leftover, error) {
+	rows, err := b.cfg.Store.UnclosedParts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range parts {
-		if p.State == store.RecordRunning && p.OpenLeaf == nil {
-			wanted[p.H0] = true
+	var out []*leftover
+	listed := map[string]bool{}
+	for _, i := range cut {
+		l, err := b.cutPart(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+		listed[recorder.FileName(i.Session, i.Part)] = true
+	}
+	for _, row := range rows {
+		if !listed[recorder.FileName(row.Session, row.Part)] {
+			out = append(out, &leftover{part: storedPart(row), row: &row})
+		}
+	}
+	return out, nil
+}
+
+func (b *Broker) cutPart(ctx context.Context, i recorder.Interrupted) (*leftover, error) {
+	row, err := b.cfg.Store.Part(ctx, i.Session, i.Part)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return &leftover{part: &part{session: i.Session, number: i.Part, h0: i.H0}, cut: &i}, nil
+	case err != nil:
+		return nil, err
+	}
+	return &leftover{part: storedPart(row), row: &row, cut: &i}, nil
+}
+
+// storedPart gives what the database knows about a part.
+func storedPart(row store.Part) *part {
+	p := &part{session: row.Session, number: row.Part, h0: row.H0}
+	if row.OpenLeaf != nil {
+		p.open = &openLeaf{index: *row.OpenLeaf}
+	}
+	return p
+}
+
+// learnOpens looks for the open leaves that the database lacks: the process may have died after the signer's answer and
+// before it stored the row, or the signer may have announced a session after the gateway had given it up. The signer
+// knows the open leaves without an end. For the others the log is read, once for all of them.
+func (b *Broker) learnOpens(ctx context.Context, parts []*leftover) (err error) {
+	wanted := map[[32]byte]*part{}
+	for _, l := range parts {
+		if l.open != nil {
+			continue
+		}
+		if l.open, err = b.unendedOpen(ctx, l.h0); err != nil {
+			return err
+		}
+		if unknown := l.row == nil || l.row.State == store.RecordRunning; unknown && l.open == nil {
+			wanted[l.h0] = l.part
 		}
 	}
 	delete(wanted, [32]byte{}) // the first hash of a recording with a damaged header is not known
 	return b.findOpens(ctx, wanted)
 }
 
-func (b *Broker) recoverPart(ctx context.Context, i recorder.Interrupted, opens map[[32]byte]uint64) error {
-	f := closeFacts{head: i.Head, seq: i.Seq, bytes: i.Bytes, reason: ByGatewayCrash, at: b.cfg.Now()}
-	p, err := b.cfg.Store.Part(ctx, i.Session, i.Part)
-	if errors.Is(err, store.ErrNotFound) {
-		return b.recoverWithoutRow(ctx, i, f, opens)
-	}
-	if err != nil || p.CloseLeaf != nil {
-		return err
-	}
-	b.cfg.Log.Warn("a recording was cut by a crash", slog.String("session", i.Session.String()),
-		slog.Int64("bytes", i.Bytes))
-	return b.closeAs(ctx, "interrupted", p, f, store.RecordCut, opens)
-}
-
-// recoverWithoutRow ends, in the log, a recording that the database does not know: after the restore of a backup the
-// log and the recordings are newer than the rows.
-func (b *Broker) recoverWithoutRow(ctx context.Context, i recorder.Interrupted, f closeFacts,
-	opens map[[32]byte]uint64) error {
-	open, ok := opens[i.H0]
-	if !ok {
-		b.cfg.Log.Warn("neither the database nor the log knows this recording: its session was never announced",
-			slog.String("file", i.File))
+func (b *Broker) recoverPart(ctx context.Context, l *leftover) error {
+	if l.finished() {
 		return nil
 	}
-	_, err := b.endOnce(ctx, "interrupted", i.Session, i.Part, open, f)
-	return err
-}
-
-// closeAs ends a part in the log and in its row. A part that was never announced ends only in its row. file is the
-// state of the part's container.
-func (b *Broker) closeAs(ctx context.Context, typ string, p store.Part, f closeFacts, file string,
-	opens map[[32]byte]uint64) error {
-	if err := b.learnOpen(ctx, &p, opens); err != nil {
+	if err := b.readContainer(l); err != nil {
 		return err
 	}
-	if p.OpenLeaf == nil {
-		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
-	}
-	end, err := b.endOnce(ctx, typ, p.Session, p.Part, *p.OpenLeaf, f)
-	if err != nil {
+	if err := b.reconcile(ctx, l.part); err != nil {
 		return err
 	}
-	return b.keepClose(ctx, end, p.Session, p.Part, file)
+	b.logRecovered(l)
+	return nil
 }
 
-// learnOpen adds the open leaf from the log to a part and its row, if they lack it.
-func (b *Broker) learnOpen(ctx context.Context, p *store.Part, opens map[[32]byte]uint64) error {
-	open, ok := opens[p.H0]
-	if p.OpenLeaf != nil || !ok {
-		return nil
-	}
-	p.OpenLeaf = &open
-	return b.keepOpen(ctx, *p)
-}
-
-// keepOpen completes a part's row from the log.
-func (b *Broker) keepOpen(ctx context.Context, p store.Part) error {
-	e, err := b.cfg.Signer.Entry(ctx, *p.OpenLeaf)
-	if err != nil {
-		return err
-	}
-	_, err = b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
-		row.OpenLeaf, row.Retain = p.OpenLeaf, promised(e.Body)
-		return nil
-	})
-	return err
-}
-
-// closeParts announces the end of recordings that were closed, but whose close leaf the process did not live to see.
-func (b *Broker) closeParts(ctx context.Context, opens map[[32]byte]uint64) error {
-	parts, err := b.cfg.Store.UnclosedParts(ctx)
-	if err != nil {
-		return err
-	}
-	var all error
-	for _, p := range parts {
-		gone := p.State == store.RecordMissing && p.OpenLeaf != nil // it may have been found since
-		if p.State != store.RecordRunning && !gone {
-			continue // it was never announced
-		}
-		if err := b.closePart(ctx, p, opens); err != nil {
-			all = errors.Join(all, fmt.Errorf("announce the end of session %s: %w", p.Session, err))
-		}
-	}
-	return all
-}
-
-func (b *Broker) closePart(ctx context.Context, p store.Part, opens map[[32]byte]uint64) error {
-	closed, reason, err := b.cfg.Recorder.Ended(p.Session, p.Part, p.Started)
+// finished says that the row has its end. A part that was never announced has it without a leaf.
+func (l *leftover) finished() bool {
 	switch {
-	case errors.Is(err, recorder.ErrOpen): // interrupted parts are settled already
-		return b.closeFromLog(ctx, p, store.RecordCut, opens)
+	case l.row == nil:
+		return false
+	case l.row.CloseLeaf != nil:
+		return true
+	}
+	return l.open == nil && l.cut == nil && l.row.State != store.RecordRunning
+}
+
+// readContainer finds out where the part's container ends.
+func (b *Broker) readContainer(l *leftover) error {
+	if i := l.cut; i != nil {
+		l.file = store.RecordCut
+		l.stop = b.stopped(recorder.Closed{HFinal: i.Head, Seq: i.Seq, Bytes: i.Bytes}, ByGatewayCrash)
+		return nil
+	}
+	closed, reason, err := b.cfg.Recorder.Ended(l.session, l.number, l.row.Started)
+	switch {
+	case errors.Is(err, recorder.ErrOpen): // it was cut and is settled, so the log has its end
+		l.file = store.RecordCut
 	case errors.Is(err, fs.ErrNotExist):
-		return b.closeFromLog(ctx, p, store.RecordMissing, opens)
+		l.file = store.RecordMissing
 	case err != nil:
 		return err
+	default:
+		l.file, l.stop = recordOf(closed), b.stopped(closed, reason)
 	}
-	f := closeFacts{head: closed.HFinal, seq: closed.Seq, bytes: closed.Bytes, gaps: closed.Totals.Gaps, reason: reason, at: b.cfg.Now()}
-	return b.closeAs(ctx, "close", p, f, recordOf(closed), opens)
+	return nil
 }
 
-// closeFromLog copies an end from the log to a row that lacks it, as after the restore of an older database. file is
-// the state of the part's container.
-func (b *Broker) closeFromLog(ctx context.Context, p store.Part, file string, opens map[[32]byte]uint64) error {
-	if err := b.learnOpen(ctx, &p, opens); err != nil {
-		return err
+// logRecovered tells the operator about a recording that is incomplete.
+func (b *Broker) logRecovered(l *leftover) {
+	log := b.cfg.Log.With(slog.String("session", l.session.String()))
+	switch {
+	case l.row == nil && l.open == nil:
+		log.Warn("neither the database nor the log knows this recording: its session was never announced",
+			slog.String("file", l.cut.File))
+	case l.cut != nil:
+		log.Warn("a recording was cut by a crash", slog.Int64("bytes", l.cut.Bytes))
+	case l.file == store.RecordMissing && l.open != nil && l.end == nil && l.row.State != l.file:
+		log.Warn("a recording that the log announces is missing, and has no end")
 	}
-	if p.OpenLeaf == nil {
-		f := closeFacts{head: p.HFinal, seq: p.Seq, bytes: p.Bytes, at: b.cfg.Now()}
-		return b.keepUnannounced(ctx, p.Session, p.Part, f, file)
-	}
-	open, err := b.cfg.Signer.Unended(ctx, p.H0)
-	if err != nil {
-		return err
-	}
-	if open != nil { // without an end, the log is not searched for it at each start
-		return b.keepMissing(ctx, p, file)
-	}
-	end, err := b.findEnd(ctx, *p.OpenLeaf)
-	if err != nil || end == nil {
-		return err
-	}
-	return b.keepClose(ctx, *end, p.Session, p.Part, file)
 }
 
-// keepMissing notes that a recording without an end is gone: otherwise its row would say that it still runs. The log
-// gets no end, because nothing says where it was.
-func (b *Broker) keepMissing(ctx context.Context, p store.Part, file string) error {
-	if file != store.RecordMissing || p.State == file {
-		return nil
-	}
-	b.cfg.Log.Warn("a recording that the log announces is missing, and has no end",
-		slog.String("session", p.Session.String()))
-	_, err := b.cfg.Store.ChangePart(ctx, p.Session, p.Part, func(row *store.Part) error {
-		row.State = file
-		return nil
-	})
-	return err
+// stopped gives the facts about a container that ends now, or that ended before this process began.
+func (b *Broker) stopped(c recorder.Closed, reason string) *closeFacts {
+	return &closeFacts{head: c.HFinal, seq: c.Seq, bytes: c.Bytes, gaps: c.Totals.Gaps, reason: reason, at: b.cfg.Now()}
 }
 
 // recordOf is what a row says of a recording that has its close.
