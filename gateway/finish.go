@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -15,17 +16,57 @@ const closeTime = 20 * time.Second
 // finish closes the recording, makes the log and the database agree with it, and puts the outcome into the session's
 // row.
 func (s *Session) finish(reason string) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), s.b.cfg.CloseTime)
 	defer cancel()
-	p := s.closeRecording(ctx, reason)
-	s.b.settle(ctx, s.id, "the end of its recording", func(ctx context.Context) error { return s.b.reconcile(ctx, p) })
-	edit := s.outcomeRow(reason, p.file, int64(p.stop.gaps))
-	s.b.settle(ctx, s.id, "its outcome", func(ctx context.Context) error { return s.changeNow(ctx, edit) })
+	closed, outcome := s.closeRecording(ctx, reason), s.outcomeRow(reason)
+	s.b.settle(ctx, s.id, "the end of its recording", func(ctx context.Context) error {
+		p, err := closed()
+		if err != nil {
+			return err
+		}
+		return s.b.reconcile(ctx, p)
+	})
+	s.b.settle(ctx, s.id, "its outcome", func(ctx context.Context) error {
+		p, err := closed()
+		if err != nil {
+			return err
+		}
+		return s.changeNow(ctx, func(row *store.Session) {
+			outcome(row)
+			row.Record, row.Gaps = p.file, int64(p.stop.gaps)
+		})
+	})
 }
 
-// closeRecording gives what the session knows about its recording, which is closed then.
-func (s *Session) closeRecording(ctx context.Context, reason string) *part {
-	closed, err := s.rec.Close(ctx, reason)
+var errClosing = errkind.New(errkind.Unavailable, "the disk has not taken the end of the recording yet").
+	WithHint("Whoever runs the gateway looks at the disk that keeps the recordings.")
+
+// closeRecording closes the recording, and waits for it until ctx ends. closed gives what the session knows about the
+// recording then. It returns errClosing while the disk delays the close, because nobody knows yet where it ends.
+func (s *Session) closeRecording(ctx context.Context, reason string) (closed func() (*part, error)) {
+	var p *part
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p = s.endOfRecording(reason)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return func() (*part, error) {
+		select {
+		case <-done:
+			return p, nil
+		default:
+			return nil, errClosing
+		}
+	}
+}
+
+// endOfRecording closes the recording, for as long as the disk takes, and gives what the session knows about it.
+func (s *Session) endOfRecording(reason string) *part {
+	closed, err := s.rec.Close(context.Background(), reason)
 	p := &part{session: s.id, h0: s.rec.H0(), file: recordOf(closed), stop: s.b.stopped(closed, reason)}
 	if err != nil {
 		s.b.cfg.Log.Error("a recording could not be closed", slog.String("session", s.id.String()),
@@ -46,12 +87,12 @@ func (s *Session) changeNow(ctx context.Context, edit func(*store.Session)) erro
 	return s.change(ctx, edit)
 }
 
-// outcomeRow gives what the row says of a session that has ended.
-func (s *Session) outcomeRow(reason, record string, gaps int64) func(*store.Session) {
+// outcomeRow gives what the row says of a session that has ended, except about its recording.
+func (s *Session) outcomeRow(reason string) func(*store.Session) {
 	now, began := s.b.cfg.Now(), !s.started.IsZero() && s.line != nil
 	return func(row *store.Session) {
-		row.State, row.Ended, row.EndReason, row.Record = store.Closed, now, reason, record
-		row.BytesIn, row.BytesOut, row.HiddenRanges, row.Gaps = s.bytesIn.Load(), s.bytesOut.Load(), s.hidden.Load(), gaps
+		row.State, row.Ended, row.EndReason = store.Closed, now, reason
+		row.BytesIn, row.BytesOut, row.HiddenRanges = s.bytesIn.Load(), s.bytesOut.Load(), s.hidden.Load()
 		if !began {
 			row.State = store.Refused
 		}
@@ -89,7 +130,7 @@ func (b *Broker) settleRest(ctx context.Context) {
 	b.unsettled = nil
 	b.mu.Unlock()
 	for _, u := range rest {
-		one, cancel := context.WithTimeout(ctx, closeTime)
+		one, cancel := context.WithTimeout(ctx, b.cfg.CloseTime)
 		b.settle(one, u.session, u.what, u.write)
 		cancel()
 	}

@@ -81,6 +81,7 @@ type Config struct {
 	// Silence of the database after which input waits, and sessions end; default 5 s and 30 s.
 	FreezeAfter, EndAfter time.Duration
 	ProgressEvery         time.Duration // how often the log is told how far a recording is; default 5 min
+	CloseTime             time.Duration // bounds the last writes of a session before they are retried; default 20 s
 	Now                   func() time.Time
 	Log                   *slog.Logger
 }
@@ -139,6 +140,7 @@ func New(cfg Config) *Broker {
 	}
 	cfg.FreezeAfter, cfg.EndAfter = cmp.Or(cfg.FreezeAfter, freezeAfter), cmp.Or(cfg.EndAfter, endAfter)
 	cfg.ProgressEvery = cmp.Or(cfg.ProgressEvery, progressEvery)
+	cfg.CloseTime = cmp.Or(cfg.CloseTime, closeTime)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

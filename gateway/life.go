@@ -156,7 +156,7 @@ func (s *Session) fail(err error) {
 		s.finish(reason)
 	} else {
 		s.b.cfg.Log.Info("a session was not started", slog.String("session", s.id.String()), slog.String("reason", reason))
-		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		ctx, cancel := context.WithTimeout(context.Background(), s.b.cfg.CloseTime)
 		defer cancel()
 		now := s.b.cfg.Now()
 		edit := func(row *store.Session) { row.State, row.Ended, row.EndReason = store.Refused, now, reason }
