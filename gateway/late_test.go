@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // closing is a signer that does something when the end of a session is announced: its recording is closed by then.
@@ -59,11 +59,11 @@ func TestWhatIsTypedAfterTheEndDoesNotChangeIt(t *testing.T) {
 }
 
 // hangingDisk opens a recorder whose commits wait until the disk is released, once hang is called.
-func (h *house) hangingDisk() (node *recorder.Node, hang, release func()) {
+func (h *house) hangingDisk() (node *writer.Node, hang, release func()) {
 	h.t.Helper()
 	var hangs atomic.Bool
 	disk := make(chan struct{})
-	node, _, err := recorder.OpenNode(context.Background(), recorder.NodeConfig{Dir: filepath.Join(h.t.TempDir(), "rec"),
+	node, _, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: filepath.Join(h.t.TempDir(), "rec"),
 		Key: h.key, LogOrigin: "test/log", Readers: []age.Recipient{h.reader.Recipient()},
 		Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20,
 		Committed: func(time.Duration) {

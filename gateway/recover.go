@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -58,10 +59,10 @@ func (b *Broker) leftovers(ctx context.Context, cut []recorder.Interrupted) ([]*
 			return nil, err
 		}
 		out = append(out, l)
-		listed[recorder.FileName(i.Session, i.Part)] = true
+		listed[format.FileName(i.Session, i.Part)] = true
 	}
 	for _, row := range rows {
-		if !listed[recorder.FileName(row.Session, row.Part)] {
+		if !listed[format.FileName(row.Session, row.Part)] {
 			out = append(out, &leftover{part: storedPart(row), row: &row})
 		}
 	}

@@ -13,12 +13,14 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/writer"
 )
 
 // left is what a process left behind, for the next one to recover.
 type left struct {
 	sid  id.Session
-	node *recorder.Node
+	node *writer.Node
 	cut  []recorder.Interrupted
 }
 
@@ -52,7 +54,7 @@ var leftBehind = map[string]struct {
 	}, store.RecordComplete, gateway.ByTechnician},
 	"gone, the log has its end, the row does not": {func(h *house) *left {
 		was := h.restoredRow()
-		os.Remove(filepath.Join(h.dir, "rec", recorder.Place(was.Session, 0, was.Started)))
+		os.Remove(filepath.Join(h.dir, "rec", format.Place(was.Session, 0, was.Started)))
 		return &left{sid: was.Session, node: h.node}
 	}, store.RecordMissing, gateway.ByTechnician},
 }
