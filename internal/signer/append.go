@@ -12,7 +12,7 @@ import (
 )
 
 // ownTypes are leaves that only the signer writes, each with the act that it stands for.
-var ownTypes = []string{"open", "policy", "label", "admitted", "locked", "token", "key-rotate", "group-map", "restore"}
+var ownTypes = []string{"open", "pass", "policy", "label", "admitted", "locked", "token", "key-rotate", "group-map", "restore"}
 
 // Append implements Signer. The types that only the signer may write are refused, and so is an end that belongs to no
 // beginning: a data plane may lie about what it saw, not about what stands in the log.
@@ -33,9 +33,7 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 		return s.appendEnd(ctx, r)
 	}
 	if r.Type == "progress" {
-		if err := s.runs(r); err != nil {
-			return Appended{}, errkind.New(errkind.Usage, "progress leaf: "+err.Error())
-		}
+		return s.appendProgress(ctx, r)
 	}
 	if r.Type == "shredded" {
 		if err := s.mayShred(r); err != nil {
@@ -50,15 +48,31 @@ func (s *Service) appendEnd(ctx context.Context, r AppendRequest) (Appended, err
 	if err := s.ends(r); err != nil {
 		return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
 	}
-	back, err := s.unended.take(r.Ref[0])
+	begun, err := s.unended.hold(r.Ref[0])
 	if err != nil {
 		return Appended{}, errkind.New(errkind.Conflict, r.Type+" leaf: "+err.Error())
 	}
+	defer begun.mu.Unlock()
 	out, err := s.appendOwn(ctx, r.Type, r.Ref, r.Body)
-	if err != nil {
-		back()
-	}
+	begun.ended = err == nil
 	return out, err
+}
+
+// appendProgress writes how far a recording is that has no end yet.
+func (s *Service) appendProgress(ctx context.Context, r AppendRequest) (Appended, error) {
+	body, err := ledger.ParseProgressBody(r.Body)
+	if err == nil {
+		err = s.refersTo(r, body.Session, body.Part, body.Open)
+	}
+	if err != nil {
+		return Appended{}, errkind.New(errkind.Usage, "progress leaf: "+err.Error())
+	}
+	begun, err := s.unended.hold(body.Open)
+	if err != nil {
+		return Appended{}, errkind.New(errkind.Usage, "progress leaf: "+err.Error())
+	}
+	defer begun.mu.Unlock()
+	return s.appendOwn(ctx, r.Type, r.Ref, r.Body)
 }
 
 // mayShred checks that the time which each beginning promised is over, by the signer's own clock, and that the leaf does not
@@ -86,18 +100,6 @@ func (s *Service) mayShred(r AppendRequest) error {
 		}
 	}
 	return nil
-}
-
-// runs checks that a progress leaf names its session's own open leaf, which has no end yet.
-func (s *Service) runs(r AppendRequest) error {
-	body, err := ledger.ParseProgressBody(r.Body)
-	if err != nil {
-		return err
-	}
-	if !s.unended.has(body.Open) {
-		return fmt.Errorf("entry %d is no beginning without an end", body.Open)
-	}
-	return s.refersTo(r, body.Session, body.Part, body.Open)
 }
 
 // ends checks that a close names its session's own open leaf.

@@ -66,6 +66,11 @@ func (c *Client) Open(ctx context.Context, r OpenRequest) (Opened, error) {
 	return ask[Opened](ctx, c, "open", r)
 }
 
+// Renew implements Signer.
+func (c *Client) Renew(ctx context.Context, r RenewRequest) (Renewed, error) {
+	return ask[Renewed](ctx, c, "renew", r)
+}
+
 // Append implements Signer.
 func (c *Client) Append(ctx context.Context, r AppendRequest) (Appended, error) {
 	return ask[Appended](ctx, c, "append", r)

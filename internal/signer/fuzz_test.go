@@ -65,7 +65,8 @@ func (h *house) calls() map[string][]any {
 	progress, _ := ledger.ProgressBody{Open: 1, Session: r.Session, AtMS: t0.UnixMilli()}.Marshal()
 	end, _ := ledger.CloseBody{Open: 1, Session: r.Session, Reason: "exit", AtMS: t0.UnixMilli()}.Marshal()
 	tok := Token{ID: "n", Hash: wire.Sum([]byte("n")), Principal: person("tess").Principal, Scopes: []string{ScopeSession}, Expires: t0.Add(time.Hour), Network: "10.0.0.0/8"}
-	return map[string][]any{"open": {r, byToken}, "status": {statusCall{r.H0, make([]byte, 16)}}, "bundle": {none{}}, "head": {none{}}, "current-policy": {none{}}, "keys": {none{}}, "entry": {1},
+	_, renewal := h.running(tess)
+	return map[string][]any{"open": {r, byToken}, "renew": {renewal}, "status": {statusCall{r.H0, make([]byte, 16)}}, "bundle": {none{}}, "head": {none{}}, "current-policy": {none{}}, "keys": {none{}}, "entry": {1},
 		"entries": {1}, "unended": {r.H0},
 		"append": {AppendRequest{Type: "viewed", Ref: []uint64{0}, Body: event}, AppendRequest{Type: "shredded", Ref: []uint64{1}, Body: event}, AppendRequest{Type: "progress", Ref: []uint64{1}, Body: progress},
 			AppendRequest{Type: "close", Ref: []uint64{1}, Body: end}},
@@ -93,6 +94,8 @@ func (h *house) rightful(t *testing.T, name string, body, answer []byte) {
 		if by := read[tokenCall](t, body).By; by.IDToken == "" || by.APIToken != "" {
 			t.Errorf("%+v made a token", by)
 		}
+	case "renew":
+		h.nextFits(t, read[RenewRequest](t, body), answer)
 	case "open":
 		h.passFits(t, read[OpenRequest](t, body), answer)
 	}
@@ -109,6 +112,28 @@ func (h *house) passFits(t *testing.T, in OpenRequest, answer []byte) {
 	who := in.Evidence.IDToken + in.Evidence.APIToken
 	if who != "tess" && who != "spt_robot" || p.Grant.Session != in.Session || p.Grant.Device != machine(string(in.Device), "").FP || p.Grant.Login != in.Login || len(in.Argv) == 0 && in.Device != "press-1" {
 		t.Errorf("%+v: got a pass of %+v", in, p.Grant)
+	}
+	raw, _, _, err := h.log.Entry(out.Index)
+	if err != nil || !bytes.Equal(raw, out.Leaf) {
+		t.Errorf("the pass was not announced: %v", err)
+	}
+}
+
+// nextFits checks that a next pass is for the session's own technician, in the log, and no wider.
+func (h *house) nextFits(t *testing.T, in RenewRequest, answer []byte) {
+	t.Helper()
+	out := read[Renewed](t, answer)
+	ca := []ssh.PublicKey{h.keys.sessionCA.PublicKey()}
+	before, err := wire.ParsePass(in.Pass, ca)
+	if err != nil {
+		t.Fatalf("renewed what is not a pass: %v", err)
+	}
+	next, err := wire.ParsePass(out.Pass, ca)
+	if err != nil {
+		t.Fatalf("not a pass: %v", err)
+	}
+	if err := next.Follows(before); err != nil || in.Evidence.IDToken != "tess" && in.Evidence.APIToken != "spt_robot" {
+		t.Errorf("%+v: got a pass of %+v, %v", in, next.Grant, err)
 	}
 	raw, _, _, err := h.log.Entry(out.Index)
 	if err != nil || !bytes.Equal(raw, out.Leaf) {

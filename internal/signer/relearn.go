@@ -59,7 +59,8 @@ func (r *relearned) saw(typ string, body []byte) {
 
 // readLog reads the log once, and gives the sessions without an end and the revoked rights.
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
-	u := &unended{open: map[uint64]wire.Hash{}}
+	u := &unended{open: map[uint64]*beginning{}}
+	further := map[uint64][]uint64{} // pass leaves, by their open leaf
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
@@ -72,15 +73,32 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 		}
 		u.saw(i, leaf.Type, leaf.Ref, nil)
 		r.saw(leaf.Type, body)
+		if leaf.Type == "pass" && len(leaf.Ref) == 1 {
+			further[leaf.Ref[0]] = append(further[leaf.Ref[0]], i)
+		}
 	}
 	for i := range u.open { // few have no end, so only their bodies are parsed
-		_, _, body, err := log.Entry(i)
-		if err != nil {
+		if err := u.reread(log, i, further[i]); err != nil {
 			return nil, nil, err
 		}
-		u.saw(i, "open", nil, body)
 	}
 	return u, r, nil
+}
+
+// reread takes in the bodies of an open leaf and of its pass leaves.
+func (u *unended) reread(log *ledger.Log, open uint64, passes []uint64) error {
+	_, _, body, err := log.Entry(open)
+	if err != nil {
+		return err
+	}
+	u.saw(open, "open", nil, body)
+	for _, i := range passes {
+		if _, _, body, err = log.Entry(i); err != nil {
+			return err
+		}
+		u.saw(i, "pass", []uint64{open}, body)
+	}
+	return nil
 }
 
 // relearn applies restrictions that are in the log and not in the state, as after a restore, or after a crash between a

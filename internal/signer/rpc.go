@@ -64,6 +64,7 @@ type (
 func calls(s Signer) map[string]call {
 	return map[string]call{
 		"open":   method(s.Open),
+		"renew":  method(s.Renew),
 		"append": method(s.Append),
 		"status": method(func(ctx context.Context, c statusCall) (wire.Signed, error) { return s.Status(ctx, c.Device, c.Nonce) }),
 		"bundle": method(func(ctx context.Context, _ none) (wire.Signed, error) { return s.Bundle(ctx) }),

@@ -67,9 +67,14 @@ func TestOverTheSocketEveryCallAnswersAsInTheProcess(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %v", what, got, err, want)
 		}
 	}
+	n, err := c.Renew(ctx, RenewRequest{Evidence: tess, Session: r.Session, Open: o.Index, Pass: o.Pass, Needs: "shell:svc",
+		SessionKey: freshKey()})
+	if err != nil || n.N != 1 || n.Index != o.Index+1 || h.parse(n.Pass).Follows(h.parse(o.Pass)) != nil {
+		t.Errorf("renew: got %+v, %v", n, err)
+	}
 	body, _ := ledger.EventBody{By: "x"}.Marshal()
 	a, err := c.Append(ctx, AppendRequest{Type: "viewed", Ref: []uint64{o.Index}, Body: body})
-	if err != nil || a.Index != o.Index+1 {
+	if err != nil || a.Index != n.Index+1 {
 		t.Errorf("append: got %+v, %v", a, err)
 	}
 	want, _ := h.Service.Entry(ctx, o.Index)

@@ -189,13 +189,8 @@ func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, kno
 		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Usage, err.Error())
 	}
 	q := authz.Request{Person: who, Device: authz.Device{Name: r.Device, Site: dev.Site, Labels: dev.Labels}, LiveSessions: max(r.Live, 0), Ticket: r.Ticket}
-	if !known || !snap.Visible(who, q.Device, now) {
-		e := authz.Invisible(r.Device)
-		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
-	}
-	if dev.State != wire.StateOK {
-		return authz.Action{}, authz.Decision{}, errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", r.Device, dev.State)).
-			WithHint("An administrator can say why.")
+	if err := fit(snap, q, dev, known, now); err != nil {
+		return authz.Action{}, authz.Decision{}, err
 	}
 	action, d := authz.DecideProgram(snap, q, r.program(), now)
 	if !d.Allowed {
@@ -203,6 +198,19 @@ func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, kno
 		return action, d, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
 	return action, d, nil
+}
+
+// fit refuses a device that is not there, that the asker may not see, or that no pass is for now.
+func fit(snap *authz.Snapshot, q authz.Request, dev Device, known bool, now time.Time) error {
+	if !known || !snap.Visible(q.Person, q.Device, now) {
+		e := authz.Invisible(q.Device.Name)
+		return errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	}
+	if dev.State != wire.StateOK {
+		return errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so it gets no pass.", q.Device.Name, dev.State)).
+			WithHint("An administrator can say why.")
+	}
+	return nil
 }
 
 func (r *OpenRequest) program() authz.Program {
@@ -224,20 +232,26 @@ func (s *Service) buildPass(r OpenRequest, who authz.Person, dev Device, pol Pol
 		return nil, errkind.New(errkind.Usage, fmt.Sprintf("a pass cannot name this command by itself: its action word "+
 			"has more than %d bytes", authz.MaxActionWord)).WithHint("Use shorter arguments.")
 	}
-	until := now.Add(min(s.cfg.PassTime, wire.MaxPassTime-passLead-time.Second))
-	if !limits.Until.IsZero() && limits.Until.Before(until) {
-		until = limits.Until
-	}
+	from, until := s.window(now, limits)
 	g := wire.Grant{V: wire.GrantVersion, Session: r.Session, Device: dev.FP,
 		MaxConcurrent: uint64(max(limits.SessionsAtOnce, 0)), Attended: limits.Attended, Emergency: d.Emergency,
 		Subject: wire.Subject{Pseudonym: s.pseudonym([]byte(who.ID.String())), Display: showable(who.Name)},
 		Reason:  showable(r.Reason), Ticket: showable(r.Ticket), Approvers: []string{}, PolicySHA256: pol.SHA256, Epoch: dev.Epoch, IssuedMS: now.UnixMilli()}
 	g.SetScope(scope)
-	p, err := wire.NewPass(g, key, s.keys.sessionCA.PublicKey(), now.Add(-passLead), until)
+	p, err := wire.NewPass(g, key, s.keys.sessionCA.PublicKey(), from, until)
 	if err != nil {
 		return nil, errkind.New(errkind.Usage, err.Error())
 	}
 	return p, nil
+}
+
+// window gives the time that a pass is good for.
+func (s *Service) window(now time.Time, limits authz.Limits) (from, until time.Time) {
+	until = now.Add(min(s.cfg.PassTime, wire.MaxPassTime-passLead-time.Second))
+	if !limits.Until.IsZero() && limits.Until.Before(until) {
+		until = limits.Until
+	}
+	return now.Add(-passLead), until
 }
 
 // announce puts the open leaf into the log and signs the pass after it.
@@ -267,16 +281,21 @@ func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass 
 	}
 	out := Opened{PassHash: pass.Hash, Leaf: leaf, Nonce: nonce, Body: body, Index: index, Checkpoint: cp.Note,
 		Until: pass.Until(), Rule: d.Rule, PolicySHA: pass.Grant.PolicySHA256}
-	if out.Proof, err = s.Prove(ctx, index, cp.Size); err != nil {
-		return Opened{}, err
+	return out, s.complete(ctx, &out, pass, cp, r.AckSize)
+}
+
+// complete adds the proofs to what was announced, and signs the pass last.
+func (s *Service) complete(ctx context.Context, out *Opened, pass *wire.Pass, cp ledger.Checkpoint, ack uint64) (err error) {
+	if out.Proof, err = s.Prove(ctx, out.Index, cp.Size); err != nil {
+		return err
 	}
-	if r.AckSize > 0 && r.AckSize <= cp.Size {
-		if out.Consistency, err = s.ProveConsistency(ctx, r.AckSize, cp.Size); err != nil {
-			return Opened{}, err
+	if ack > 0 && ack <= cp.Size {
+		if out.Consistency, err = s.ProveConsistency(ctx, ack, cp.Size); err != nil {
+			return err
 		}
 	}
 	out.Pass, err = pass.Sign(s.keys.sessionCA)
-	return out, err
+	return err
 }
 
 // append writes one leaf and returns it with the checkpoint that includes it.

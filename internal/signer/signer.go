@@ -77,6 +77,24 @@ type Opened struct {
 	PolicySHA   wire.Hash   `json:"policy_sha256"`
 }
 
+// RenewRequest asks for the next pass of a session that runs.
+type RenewRequest struct {
+	Evidence   Evidence   `json:"evidence"`
+	Session    id.Session `json:"session"`
+	Open       uint64     `json:"open"`        // index of the open leaf of the part that runs
+	Pass       []byte     `json:"pass"`        // that the session runs under
+	Needs      string     `json:"needs"`       // action without which the session has no use: that of its program
+	Live       int        `json:"live"`        // other sessions on the device now
+	SessionKey []byte     `json:"session_key"` // SSH wire form of a fresh key in the gateway's memory
+	AckSize    uint64     `json:"ack_size"`    // log size the device has accepted
+}
+
+// Renewed is the next pass, with what the device needs to agree. Its leaf is of type pass.
+type Renewed struct {
+	Opened
+	N uint32 `json:"n"` // number of the pass in its part
+}
+
 // AppendRequest writes one leaf of another type.
 type AppendRequest struct {
 	Type string   `json:"type"`
@@ -149,6 +167,9 @@ type Policy struct {
 type Signer interface {
 	// Open decides, announces and signs. A refusal is an errkind.Denied with its reason and hint.
 	Open(ctx context.Context, r OpenRequest) (Opened, error)
+	// Renew decides again, announces and signs the next pass of a session that runs: for the same person, device and
+	// login, never wider than the pass before, with a key of its own. A refusal is as that of Open.
+	Renew(ctx context.Context, r RenewRequest) (Renewed, error)
 	// Append writes a leaf of a type that needs no decision.
 	Append(ctx context.Context, r AppendRequest) (Appended, error)
 	// Status speaks on a device with a fresh signature over its nonce.
