@@ -98,6 +98,7 @@ type gate struct {
 	joined  chan struct{} // closed when a line is up
 	nonce   []byte
 	ack     uint64
+	pings   uint64
 	frozen  bool
 	answers map[id.Session]chan any // wire.Accepted or wire.Refuse
 	dials   map[string]chan *wire.WS
@@ -343,6 +344,7 @@ func (g *gate) read(l *wire.Line) {
 			m, _ := wire.Decode[wire.Ping](raw)
 			g.mu.Lock()
 			g.nonce, g.ack, g.frozen = m.Nonce, m.Size, m.Frozen
+			g.pings++
 			pong, mute := wire.Pong{T: wire.TypePong, Status: g.status(m.Nonce, nil)}, g.mute
 			g.mu.Unlock()
 			if !mute {

@@ -57,11 +57,16 @@ func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
 	defer ours.Close()
 	go cmd.Wait() // it may outlive this agent; while it does not, it is reaped
 	ours.SetDeadline(time.Now().Add(decideTime))
-	enc, dec := json.NewEncoder(ours), json.NewDecoder(ours)
-	if err := enc.Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer,
+	if err := json.NewEncoder(ours).Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer,
 		Fallback: a.cfg.Fallback}); err != nil {
 		return err
 	}
+	return a.converse(l, ours, sid)
+}
+
+// converse answers a supervisor's questions until it has decided.
+func (a *Agent) converse(l *line, conn net.Conn, sid id.Session) error {
+	enc, dec := json.NewEncoder(conn), json.NewDecoder(conn)
 	for {
 		var q supervise.Question
 		if err := dec.Decode(&q); err != nil {
@@ -100,7 +105,7 @@ func (a *Agent) spawn() (net.Conn, *exec.Cmd, error) {
 }
 
 func (l *line) refuse(r wire.Refuse) {
-	l.a.cfg.Log.Warn("session refused", slog.String("session", r.Session.String()), slog.String("clause", r.Clause), slog.String("why", r.Text))
+	l.a.cfg.Log.Warn("session refused", slog.String("session", r.Session.String()), slog.Uint64("n", uint64(r.N)), slog.String("clause", r.Clause), slog.String("why", r.Text))
 	l.send(r)
 }
 
@@ -117,6 +122,8 @@ func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supe
 			break
 		}
 		answer.Refusal = a.trust.TakeSession(sid, q.Until)
+	case supervise.OpKeep:
+		answer.Refusal = a.trust.KeepSession(sid, q.Until)
 	case supervise.OpNonce:
 		answer.Sent, answer.Refusal = a.trust.SentAt(q.Nonce)
 	case supervise.OpEpoch:
@@ -127,8 +134,8 @@ func (a *Agent) keep(l *line, sid id.Session, q supervise.Question) (answer supe
 		answer.Head, answer.Refusal = a.trust.Extend(a.currentBundle().Log, q.Checkpoint, q.Proof)
 	case supervise.OpAccepted:
 		l.sendPing() // first, so that the next proof begins at this head
-		l.send(wire.Accepted{T: wire.TypeAccepted, Session: sid})
-		a.cfg.Log.Info("session accepted", slog.String("session", sid.String()))
+		l.send(wire.Accepted{T: wire.TypeAccepted, Session: sid, N: q.N})
+		a.cfg.Log.Info("session accepted", slog.String("session", sid.String()), slog.Uint64("n", uint64(q.N)))
 		return answer, true
 	case supervise.OpRefuse:
 		if q.Refuse != nil {

@@ -12,6 +12,8 @@ func (l *line) handle(kind string, raw []byte) {
 	switch kind {
 	case wire.TypeOpen:
 		l.a.open(l, raw)
+	case wire.TypeRenew:
+		l.a.renew(l, raw)
 	case wire.TypeEnd:
 		if m, err := wire.Decode[wire.End](raw); err == nil {
 			go l.a.endSession(m)

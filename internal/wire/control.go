@@ -80,6 +80,7 @@ type HelloReply struct {
 // Types of control messages.
 const (
 	TypeOpen       = "open"
+	TypeRenew      = "renew"
 	TypeEnd        = "end"
 	TypeFreeze     = "freeze"
 	TypeStatus     = "status"
@@ -113,10 +114,11 @@ type Open struct {
 	Checkpoint  []byte     `json:"checkpoint"`
 }
 
-// Accepted says that every check passed and the supervisor dials.
+// Accepted says that every check passed: the supervisor dials, or the session runs under its next pass.
 type Accepted struct {
 	T       string     `json:"t"`
 	Session id.Session `json:"sid"`
+	N       uint32     `json:"n,omitzero"` // of the renewal that it answers; 0: of the open
 }
 
 // Asking says that a person at the device is asked, until a time in Unix milliseconds.
@@ -130,6 +132,7 @@ type Asking struct {
 type Refuse struct {
 	T       string     `json:"t"`
 	Session id.Session `json:"sid"`
+	N       uint32     `json:"n,omitzero"` // of the renewal that it answers; 0: of the open
 	Clause  string     `json:"clause"`
 	Text    string     `json:"text"`
 }

@@ -104,6 +104,7 @@ func read(t *testing.T, form, body string) []byte {
 // The keys of the examples: a private key is one byte, 32 times.
 const (
 	rootSeed, caSeed, hostSeed, sessionSeed, logSeed byte = 1, 2, 3, 4, 9
+	nextSeed                                         byte = 10
 	gatewayNoise, deviceNoise                        byte = 5, 6
 	deviceEphemeral, gatewayEphemeral                byte = 7, 8
 )
@@ -292,8 +293,47 @@ func (h *house) makeOpen() {
 	msg, err := wire.Encode(wire.Open{T: wire.TypeOpen, Session: h.sid, Ticket: bytes.Repeat([]byte{0x58}, 32), Host: "gw.example:443", Pass: h.raw, Status: h.status, H0: h0,
 		Leaf: leaf, Nonce: nonce[:], Body: body, Proof: []wire.Hash{}, Checkpoint: cp})
 	h.put("message-open", msg, err)
+	h.makeRenewal(leaf)
 	h.put("ticket-header", []byte(wire.B64.EncodeToString(bytes.Repeat([]byte{0x58}, 32))), nil)
 	h.put("session-channel", wire.SessionChannel{Channel: 1}.Marshal(), nil)
+}
+
+// makeRenewal announces the next pass of the session as the second leaf of the log.
+func (h *house) makeRenewal(open []byte) {
+	nonce, from := [16]byte(bytes.Repeat([]byte{0x59}, 16)), time.Unix(1_800_003_000, 0)
+	g := h.pass.Grant
+	g.IssuedMS = from.UnixMilli()
+	p, err := wire.NewPass(g, signer(nextSeed).PublicKey(), signer(caSeed).PublicKey(), from.Add(-30*time.Second), from.Add(time.Hour))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p.Cert.Nonce = bytes.Repeat([]byte{0x47}, 32)
+	raw, err := p.Sign(signer(caSeed))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if p, err = wire.ParsePass(raw, []ssh.PublicKey{signer(caSeed).PublicKey()}); err != nil {
+		h.t.Fatal(err)
+	}
+	body, err := ledger.PassBody{Session: h.sid, N: 1, Pass: p.Hash, Prev: h.pass.Hash, AtMS: from.UnixMilli()}.Marshal()
+	h.put("pass-leaf-body", body, err)
+	leaf, err := ledger.Leaf{Type: "pass", Ref: []uint64{0}, Commit: ledger.Commit(nonce, body)}.Marshal()
+	h.put("pass-leaf", leaf, err)
+	first, second := tlog.RecordHash(open), tlog.RecordHash(leaf)
+	sign, _ := logKey(h.t)
+	cp, err := note.Sign(&note.Note{Text: fmt.Sprintf("gw.example/log\n2\n%s\n", tlog.NodeHash(first, second))}, sign)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	root := [32]byte(tlog.NodeHash(first, second))
+	err = errors.Join(ledger.CheckInclusion(leaf, 1, 2, root, [][32]byte{first}),
+		ledger.CheckConsistency(1, first, 2, root, [][32]byte{second}))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	msg, err := wire.Encode(wire.Renew{T: wire.TypeRenew, Session: h.sid, N: 1, Pass: raw, Status: h.status, Leaf: leaf, Nonce: nonce[:], Body: body,
+		Index: 1, Proof: []wire.Hash{wire.Hash(first)}, Consistency: []wire.Hash{wire.Hash(second)}, Checkpoint: cp})
+	h.put("message-renew", msg, err)
 }
 
 // makeLine runs a real handshake, both sides of it, and the device's first message after it.
@@ -348,6 +388,7 @@ func (h *house) makeLine() {
 func (h *house) makeSmall() {
 	for name, m := range map[string]any{
 		"message-accepted":     wire.Accepted{T: wire.TypeAccepted, Session: h.sid},
+		"message-renewed":      wire.Accepted{T: wire.TypeAccepted, Session: h.sid, N: 1},
 		"message-refuse":       wire.Refuse{T: wire.TypeRefuse, Session: h.sid, Clause: "frozen", Text: "the owner has frozen this machine"},
 		"message-end":          wire.End{T: wire.TypeEnd, Session: h.sid, Reason: "grant ended"},
 		"message-pong":         wire.Pong{T: wire.TypePong, Status: h.status},

@@ -20,12 +20,16 @@ import (
 // Ask is a question over a socket of the run directory: to the agent, or to a supervisor. One question and one answer a
 // connection, so that whoever was restarted has nothing to take up again.
 type Ask struct {
-	Op     string        `json:"op"` // info, end, status; of the agent: status, report, changed, network
+	Op     string        `json:"op"` // info, end, status, renew; of the agent: status, report, changed, network
 	Reason string        `json:"reason,omitempty"`
 	Status *wire.Signed  `json:"status,omitempty"`
 	Sent   time.Duration `json:"sent,omitempty"` // boot time at which the status' nonce was sent
 	Report *wire.Report  `json:"report,omitempty"`
+	Renew  []byte        `json:"renew,omitempty"` // the gateway's message, as it came
 }
+
+// Talk is an answer that goes on: whoever was asked asks back over the same connection, which is closed after it.
+type Talk func(c net.Conn)
 
 // Live is what a supervisor tells about its session.
 type Live struct {
@@ -83,25 +87,34 @@ func (d Dir) Unlisten(name string) { os.Remove(filepath.Join(d.RunDir(), name)) 
 
 // Call asks one question.
 func (d Dir) Call(name string, ask Ask, answer any) error {
-	path, done, err := d.sockPath(name)
-	if err != nil {
-		return err
-	}
-	defer done()
-	c, err := net.DialTimeout("unix", path, 2*time.Second)
+	c, err := d.begin(name, ask)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
-	if err := json.NewEncoder(c).Encode(ask); err != nil {
-		return err
-	}
 	line, err := readLine(c)
 	if err != nil {
 		return err
 	}
 	return wire.LooseJSON(line, answer)
+}
+
+// begin connects and asks.
+func (d Dir) begin(name string, ask Ask) (net.Conn, error) {
+	path, done, err := d.sockPath(name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c, err := net.DialTimeout("unix", path, 2*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if err := json.NewEncoder(c).Encode(ask); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // Serve answers questions until the listener is closed.
@@ -122,7 +135,12 @@ func Serve(l *net.UnixListener, answer func(Ask) any) {
 			if err != nil || wire.LooseJSON(line, &ask) != nil {
 				return
 			}
-			json.NewEncoder(c).Encode(answer(ask))
+			said := answer(ask)
+			if talk, ok := said.(Talk); ok {
+				talk(c)
+				return
+			}
+			json.NewEncoder(c).Encode(said)
 		}()
 	}
 }
@@ -169,7 +187,17 @@ func (d Dir) Sessions() []id.Session {
 
 // CallSession asks a supervisor.
 func (d Dir) CallSession(sid id.Session, ask Ask, answer any) error {
-	err := d.Call(SessionSocket(sid), ask, answer)
+	return d.alive(sid, d.Call(SessionSocket(sid), ask, answer))
+}
+
+// TalkToSession asks a supervisor something that it asks back about, over the connection that is given.
+func (d Dir) TalkToSession(sid id.Session, ask Ask) (net.Conn, error) {
+	c, err := d.begin(SessionSocket(sid), ask)
+	return c, d.alive(sid, err)
+}
+
+// alive removes the socket of a supervisor that was killed.
+func (d Dir) alive(sid id.Session, err error) error {
 	if errors.Is(err, unix.ECONNREFUSED) {
 		d.Unlisten(SessionSocket(sid))
 	}

@@ -38,12 +38,8 @@ func Extends(held wire.TreeHead, log wire.LogIdentity, note []byte, proof []wire
 
 // Announced checks that the log holds the opening of exactly this session: this pass, and a recording that began with h0.
 func Announced(o *wire.Open, pass *wire.Pass, head wire.TreeHead) error {
-	leaf, err := ledger.ParseLeaf(o.Leaf)
-	if err != nil {
-		return fmt.Errorf("the open leaf cannot be read: %w", err)
-	}
-	if len(o.Nonce) != 16 || leaf.Type != "open" || leaf.Commit != ledger.Commit([16]byte(o.Nonce), o.Body) {
-		return errors.New("the open leaf does not commit to what came with it")
+	if _, err := committed(o.Announcement(), "open", head); err != nil {
+		return err
 	}
 	body, err := ledger.ParseOpenBody(o.Body)
 	switch {
@@ -52,10 +48,50 @@ func Announced(o *wire.Open, pass *wire.Pass, head wire.TreeHead) error {
 	case body.Session != o.Session || body.Pass != [32]byte(pass.Hash) || body.H0 != [32]byte(o.H0) || body.DeviceFP != [32]byte(pass.Grant.Device):
 		return errors.New("the open leaf announces another session, pass, recording or machine")
 	}
-	if err := ledger.CheckInclusion(o.Leaf, o.Index, head.Size, head.Root, Raw(o.Proof)); err != nil {
-		return fmt.Errorf("the log of %d entries does not hold the open leaf", head.Size)
+	return nil
+}
+
+// NextAnnounced checks that the log holds the next pass of the session that an open began: this pass, after the one that
+// the session runs under.
+func NextAnnounced(o *wire.Open, r *wire.Renew, next, before *wire.Pass, head wire.TreeHead) error {
+	leaf, err := committed(r.Announcement(), "pass", head)
+	if err != nil {
+		return err
+	}
+	if len(leaf.Ref) != 1 || leaf.Ref[0] != o.Index {
+		return fmt.Errorf("the pass leaf does not refer to the open leaf %d of this session", o.Index)
+	}
+	open, err := ledger.ParseOpenBody(o.Body)
+	if err != nil {
+		return fmt.Errorf("the open leaf's content cannot be read: %w", err)
+	}
+	body, err := ledger.ParsePassBody(r.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the pass leaf's content cannot be read: %w", err)
+	case body.Session != o.Session || body.Part != open.Part || body.Open != o.Index || body.Pass != [32]byte(next.Hash):
+		return errors.New("the pass leaf announces another session or pass")
+	case body.N != r.N:
+		return fmt.Errorf("the pass leaf announces pass %d, and not %d", body.N, r.N)
+	case body.Prev != [32]byte(before.Hash):
+		return errors.New("the pass leaf names another pass before than this session runs under")
 	}
 	return nil
+}
+
+// committed checks that the log holds a leaf of a type, which commits to what came with it.
+func committed(a wire.Announcement, typ string, head wire.TreeHead) (ledger.Leaf, error) {
+	leaf, err := ledger.ParseLeaf(a.Leaf)
+	if err != nil {
+		return leaf, fmt.Errorf("the %s leaf cannot be read: %w", typ, err)
+	}
+	if len(a.Nonce) != 16 || leaf.Type != typ || leaf.Commit != ledger.Commit([16]byte(a.Nonce), a.Body) {
+		return leaf, fmt.Errorf("the %s leaf does not commit to what came with it", typ)
+	}
+	if err := ledger.CheckInclusion(a.Leaf, a.Index, head.Size, head.Root, Raw(a.Proof)); err != nil {
+		return leaf, fmt.Errorf("the log of %d entries does not hold the %s leaf", head.Size, typ)
+	}
+	return leaf, nil
 }
 
 // Raw gives hashes as the ledger takes them.

@@ -99,6 +99,26 @@ func TestUsedSessionsAreForgottenOnlyWhenNoPassCouldBeGood(t *testing.T) {
 	}
 }
 
+// TestARenewedSessionIsRememberedUntilItsNextPassEnds: the first pass may have ended when the agent starts again.
+func TestARenewedSessionIsRememberedUntilItsNextPassEnds(t *testing.T) {
+	d := newDir(t)
+	tr := openTrust(t, d)
+	sid, now := id.NewSession(), time.Unix(1_800_000_000, 0)
+	tr.TakeSession(sid, now.Add(-time.Second))
+	if r := tr.KeepSession(sid, now.Add(time.Hour)); r != nil {
+		t.Fatal(r)
+	}
+	if r := tr.KeepSession(sid, now); r != nil { // a shorter one takes nothing away
+		t.Fatal(r)
+	}
+	if r := tr.Raise(5, now.UnixMilli()); r != nil {
+		t.Fatal(r)
+	}
+	if openTrust(t, d).TakeSession(sid, now) == nil {
+		t.Error("a session whose next pass is good was forgotten")
+	}
+}
+
 func TestEpochsOnlyRise(t *testing.T) {
 	d := newDir(t)
 	tr := openTrust(t, d)

@@ -102,7 +102,7 @@ func (t *Trust) readSids() error {
 			continue
 		}
 		if sid, err := id.ParseSession(text); err == nil {
-			t.sids[sid] = until
+			t.sids[sid] = max(until, t.sids[sid])
 			fmt.Fprintf(&kept, "%s %d\n", sid, until)
 		}
 	}
@@ -139,6 +139,21 @@ func (t *Trust) TakeSession(sid id.Session, until time.Time) *Refusal {
 	if _, used := t.sids[sid]; used {
 		return Refuse(ClauseSession, "the session %s was opened on this machine before; a pass is good for one session", sid)
 	}
+	return t.writeSid(sid, until)
+}
+
+// KeepSession remembers a used session id for longer: its next pass is good until then.
+func (t *Trust) KeepSession(sid id.Session, until time.Time) *Refusal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if until.Unix() <= t.sids[sid] {
+		return nil
+	}
+	return t.writeSid(sid, until)
+}
+
+// writeSid is durable when it returns. The caller holds t.mu.
+func (t *Trust) writeSid(sid id.Session, until time.Time) *Refusal {
 	_, err := fmt.Fprintf(t.log, "\n%s %d\n", sid, until.Unix()) // a full disk may have left half a line before it
 	if err == nil {
 		err = t.log.Sync()

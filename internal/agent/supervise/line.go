@@ -27,7 +27,7 @@ const (
 func (s *session) dial() (net.Conn, error) {
 	header := http.Header{wire.TicketHeader: {wire.B64.EncodeToString(s.open.Ticket)}}
 	d := s.order.Dial
-	d.Time, _ = s.clock.Now()
+	d.Time, _ = s.time()
 	var err error
 	for try := range dialTries {
 		var ws *wire.WS
@@ -55,7 +55,7 @@ func (s *session) sshConfig() *ssh.ServerConfig {
 		MaxAuthTries:  3,
 		ServerVersion: "SSH-2.0-sallyport-agent",
 		PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if meta.User() != s.pass.Grant.Login || !bytes.Equal(key.Marshal(), s.open.Pass) {
+			if meta.User() != s.under().Grant.Login || !bytes.Equal(key.Marshal(), s.open.Pass) {
 				return nil, errors.New("not the pass of this session")
 			}
 			return &ssh.Permissions{}, nil

@@ -37,6 +37,7 @@ type Question struct {
 	Epoch      uint64       `json:"epoch,omitempty"`
 	Time       int64        `json:"t,omitempty"`
 	Most       uint64       `json:"most,omitempty"`
+	N          uint32       `json:"n,omitempty"` // of the renewal that was accepted
 	Checkpoint []byte       `json:"checkpoint,omitempty"`
 	Proof      []wire.Hash  `json:"proof,omitempty"`
 	Refuse     *wire.Refuse `json:"refuse,omitempty"`
@@ -45,6 +46,7 @@ type Question struct {
 // What a supervisor asks.
 const (
 	OpSession  = "sid"    // take this session id
+	OpKeep     = "keep"   // remember it until then
 	OpNonce    = "nonce"  // when was this nonce sent?
 	OpEpoch    = "epoch"  // raise the epoch
 	OpExtend   = "extend" // take this checkpoint
@@ -81,12 +83,17 @@ func inherit() (*keeper, Order, error) {
 	if err != nil {
 		return nil, o, errors.New("supervise is started by the agent, not by hand")
 	}
-	k := &keeper{conn: conn, enc: json.NewEncoder(conn), dec: json.NewDecoder(conn)}
+	k := keeperOn(conn)
 	conn.SetDeadline(time.Now().Add(answerTime))
 	if err := k.dec.Decode(&o); err != nil {
 		return nil, o, fmt.Errorf("read order: %w", err)
 	}
 	return k, o, nil
+}
+
+// keeperOn asks over a connection to the agent.
+func keeperOn(conn net.Conn) *keeper {
+	return &keeper{conn: conn, enc: json.NewEncoder(conn), dec: json.NewDecoder(conn)}
 }
 
 func (k *keeper) ask(q Question) (Answer, *state.Refusal) {

@@ -26,8 +26,10 @@ func under(t *testing.T, scope authz.Scope, owner string) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &session{order: Order{State: dir}, open: &wire.Open{}, pass: &wire.Pass{Grant: wire.Grant{Login: scope.Login()}, Scope: scope}, rules: rules,
-		clock: state.NewClock(wire.Status{Time: time.Now().UnixMilli()}, state.Boot()), log: slog.New(slog.DiscardHandler)}
+	s := &session{order: Order{State: dir}, open: &wire.Open{}, rules: rules, log: slog.New(slog.DiscardHandler)}
+	s.held.Store(&held{pass: &wire.Pass{Grant: wire.Grant{Login: scope.Login()}, Scope: scope},
+		clock: state.NewClock(wire.Status{Time: time.Now().UnixMilli()}, state.Boot())})
+	return s
 }
 
 // The gateway and the signer run the same table: gateway and internal/signer. Here a pass gives what a rule gives

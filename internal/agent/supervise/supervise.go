@@ -31,6 +31,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -40,10 +41,8 @@ type session struct {
 	open    *wire.Open
 	bundle  *wire.Bundle
 	keys    state.Keys
-	pass    *wire.Pass
 	rules   *authz.Owner
 	account proc.Account
-	clock   state.Clock
 	tree    *proc.Tree
 	log     *slog.Logger
 	began   time.Time
@@ -51,7 +50,11 @@ type session struct {
 	ctx context.Context
 	end context.CancelCauseFunc // with the reason
 
+	held     atomic.Pointer[held] // what it runs under; nil until the open was checked
+	renewing sync.Mutex           // held while a next pass is checked
+
 	mu         sync.Mutex // guards what follows
+	keysUsed   [][]byte   // of the passes that it has run under
 	lastStatus wire.Status
 	asked      time.Duration // boot time at which the last answered nonce was sent; at first, when the session began
 	conn       ssh.Conn
@@ -97,7 +100,8 @@ func Main(log *slog.Logger) error {
 		deaf, refusal = s.listen()
 	}
 	if refusal != nil {
-		return refuse(k, s.open, refusal)
+		refuse(k, s.open.Session, 0, refusal)
+		return nil
 	}
 	defer order.State.Unlisten(state.SessionSocket(s.open.Session))
 	defer deaf()
@@ -108,13 +112,13 @@ func Main(log *slog.Logger) error {
 	return s.run()
 }
 
-func refuse(k *keeper, open *wire.Open, r *state.Refusal) error {
+// refuse tells the gateway why an open, or with its number a renewal, was refused.
+func refuse(k *keeper, sid id.Session, n uint32, r *state.Refusal) {
 	text := r.Text
 	if !wire.PlainText(text, wire.MaxGrantText) {
 		text = "a check of this machine failed: " + r.Clause
 	}
-	k.ask(Question{Op: OpRefuse, Session: open.Session, Refuse: &wire.Refuse{T: wire.TypeRefuse, Session: open.Session, Clause: r.Clause, Text: text}})
-	return nil
+	k.ask(Question{Op: OpRefuse, Session: sid, Refuse: &wire.Refuse{T: wire.TypeRefuse, Session: sid, N: n, Clause: r.Clause, Text: text}})
 }
 
 // prepare reads what the checks need.
@@ -282,6 +286,8 @@ func (s *session) answer(ask state.Ask) any {
 		}
 		s.end(errors.New(reason))
 		return true
+	case "renew":
+		return state.Talk(func(c net.Conn) { s.renew(keeperOn(c), ask.Renew) })
 	case "status":
 		return ask.Status != nil && s.takeStatus(*ask.Status, ask.Sent) == nil
 	}
@@ -289,7 +295,8 @@ func (s *session) answer(ask state.Ask) any {
 	if s.ctx.Err() != nil {
 		st = "ending"
 	}
-	g := s.pass.Grant
-	return state.Live{Session: s.open.Session, Login: g.Login, Who: g.Subject.Display, Reason: g.Reason, Actions: s.pass.Scope.Words(), Until: s.pass.Until(),
+	pass := s.under()
+	g := pass.Grant
+	return state.Live{Session: s.open.Session, Login: g.Login, Who: g.Subject.Display, Reason: g.Reason, Actions: pass.Scope.Words(), Until: pass.Until(),
 		Seconds: int64(time.Since(s.began).Seconds()), PID: os.Getpid(), State: st}
 }

@@ -39,13 +39,14 @@ func (s *session) watch(ctx context.Context) {
 
 // runOut says what has run out. The owner's rules are read from the disk, so not at every beat.
 func (s *session) runOut(owner bool) string {
-	low, high := s.clock.Now()
+	now := s.held.Load()
+	low, high := now.clock.Now()
 	s.mu.Lock()
 	input := s.lastInput
 	s.mu.Unlock()
-	idle := time.Duration(s.pass.Grant.IdleS) * time.Second
+	idle := time.Duration(now.pass.Grant.IdleS) * time.Second
 	switch {
-	case s.pass.CheckTime(low, high) != nil:
+	case now.pass.CheckTime(low, high) != nil:
 		return endedGrant
 	case s.stale():
 		return endedStatus
@@ -75,12 +76,13 @@ func (s *session) stillAllowed() bool {
 	s.mu.Lock()
 	used := s.used
 	s.mu.Unlock()
+	now := s.held.Load()
 	for _, k := range carried {
-		if used&k != 0 && s.ownerAllows(authz.Action{Kind: k, Arg: s.pass.Grant.Login}) != nil {
+		if used&k != 0 && s.ownerAllows(authz.Action{Kind: k, Arg: now.pass.Grant.Login}, now) != nil {
 			return false
 		}
 	}
-	return s.anyAllowed() == nil
+	return s.anyAllowed(now) == nil
 }
 
 // takeStatus takes a later word on the device, which answers a nonce that the agent sent at a boot time.

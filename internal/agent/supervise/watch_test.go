@@ -58,7 +58,7 @@ func TestWhatWasAskedBeforeAFreezeDoesNotBeginAfterIt(t *testing.T) {
 // A gateway may hold back what it was told before a revocation and show it later, one word after the other.
 func TestAWordThatWasHeldBackIsAsOldAsItsQuestion(t *testing.T) {
 	ca, host := newSigner(t), newSigner(t)
-	s := &session{bundle: &wire.Bundle{SessionCA: []wire.PublicKey{{PublicKey: ca.PublicKey()}}}, pass: &wire.Pass{}, keys: state.Keys{Host: host}}
+	s := &session{bundle: &wire.Bundle{SessionCA: []wire.PublicKey{{PublicKey: ca.PublicKey()}}}, keys: state.Keys{Host: host}}
 	s.ctx, s.end = context.WithCancelCause(t.Context())
 	say := func(at time.Time, sent time.Duration) {
 		t.Helper()
