@@ -31,6 +31,7 @@ gotests() { # directory of a module: its tests, counted one by one
 }
 browser() {
   node tests/browser/run.mjs --test-reporter=tap | tee "$tmp/tap"
+  awk '/^ *not ok /{said=1} said; /^ *\.\.\.$/{said=0}' "$tmp/tap" # once more, at the end: what failed and why
   echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
 }
 

@@ -21,7 +21,7 @@ export async function launch(gw) {
 
   async function open(name, options = {}) {
     const context = await browser.newContext({ viewport: wide, permissions: ['clipboard-read', 'clipboard-write'], storageState: name ? states.get(name) : undefined, ...options });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(60_000);
     const page = await context.newPage();
     page.on('pageerror', (e) => faults.push(`${page.url()}: ${e.message}`));
     page.on('console', (m) => {
@@ -74,7 +74,7 @@ export async function shot(page, name) {
 export const screen = (page) => page.evaluate(() => [...document.querySelectorAll('.xterm-rows > div')].map((r) => r.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\n'));
 
 /** Waits until the terminal shows a text. */
-export async function shows(page, text, within = 15_000) {
+export async function shows(page, text, within = 60_000) {
   for (const end = Date.now() + within; ; ) {
     const now = await screen(page);
     if (typeof text === 'string' ? now.includes(text) : text.test(now)) return now;
