@@ -103,18 +103,20 @@ func (s *Session) notice(kind, text string) {
 	}
 }
 
-// left takes a channel that has ended from the session. With the last one the session ends, for the same reason.
+// left takes a channel from the session that has ended or was not opened. When none is left, the session ends for the
+// reason of the one that ended last.
 func (s *Session) left(c *Channel) {
 	s.mu.Lock()
 	delete(s.channels, c.n)
-	s.last = c
-	last := len(s.channels) == 0 && !s.over
-	if last {
-		s.over = true
+	if c.running {
+		s.last = c
 	}
+	over := len(s.channels) == 0 && !s.over
+	s.over = s.over || over
+	last := s.last
 	s.mu.Unlock()
-	if last {
-		s.cancel(context.Cause(c.ctx))
+	if over {
+		s.cancel(context.Cause(last.ctx))
 		close(s.empty)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,27 @@ func TestAnAnswerThatFailsBeforeItBeginsIsAProblem(t *testing.T) {
 	}
 }
 
+func TestOneMoreChannelIsAskedForByWhoOpenedTheSession(t *testing.T) {
+	w := newWorld(t)
+	channels := "/api/v1/sessions/" + sid(1).String() + "/channels"
+	var got apitype.ChannelTicket
+	decodeInto(t, w.call("technician", "POST", channels, `{"argv":["id"],"pty":true,"lang":"C"}`).Body.Bytes(), &got)
+	if got.Channel != 2 || got.Ticket != "ticket of "+people["technician"].Key || got.Socket != apitype.TerminalPath {
+		t.Errorf("got %+v, want a ticket for channel 2", got)
+	}
+	if len(w.broker.channels) != 1 {
+		t.Fatalf("the broker was asked %+v", w.broker.channels)
+	}
+	ask := w.broker.channels[0]
+	if ask.Session != sid(1) || ask.Key != people["technician"].Key || ask.Start.PTY == nil || ask.Start.PTY.Cols != 80 ||
+		!slices.Equal(ask.Start.Argv, []string{"id"}) || len(ask.Start.Env) != 1 {
+		t.Errorf("the broker was asked %+v", ask)
+	}
+	if got := w.call("other", "POST", channels, `{}`); got.Code != http.StatusNotFound {
+		t.Errorf("somebody who does not see the session: got %d %s", got.Code, got.Body)
+	}
+}
+
 func TestOnePersonCannotGrowTheLogWithoutEnd(t *testing.T) {
 	w := newWorld(t)
 	ask := func(bearer string) *httptest.ResponseRecorder {
@@ -182,6 +204,10 @@ func TestOnePersonCannotGrowTheLogWithoutEnd(t *testing.T) {
 	}
 	if got := w.call("technician", "POST", "/api/v1/tokens", `{"name":"job","scopes":["session"],"ttl_seconds":3600}`); got.Code != http.StatusTooManyRequests {
 		t.Errorf("a token: got %d %s", got.Code, got.Body)
+	}
+	channels := "/api/v1/sessions/" + sid(1).String() + "/channels"
+	if got := w.call("technician", "POST", channels, `{"argv":["id"]}`); got.Code != http.StatusTooManyRequests {
+		t.Errorf("a channel: got %d %s", got.Code, got.Body)
 	}
 	if len(w.broker.asked) != before {
 		t.Error("the broker was asked all the same")

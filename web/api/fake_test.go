@@ -151,6 +151,7 @@ func (fakeTickets) Issue(key string, _ id.Session, _ uint32) (string, error) {
 
 type fakeBroker struct {
 	asked       []gateway.Ask
+	channels    []gateway.ChannelAsk
 	refuse      error
 	ended       []string
 	revalidated int
@@ -161,7 +162,8 @@ func (b *fakeBroker) Ask(_ context.Context, a gateway.Ask) (store.Session, error
 	b.asked = append(b.asked, a)
 	return store.Session{ID: id.Session{1}, Login: "svc", Rule: "A1"}, b.refuse
 }
-func (b *fakeBroker) AskChannel(context.Context, gateway.ChannelAsk) (uint32, error) {
+func (b *fakeBroker) AskChannel(_ context.Context, a gateway.ChannelAsk) (uint32, error) {
+	b.channels = append(b.channels, a)
 	return 2, b.refuse
 }
 func (b *fakeBroker) End(_ context.Context, s id.Session, by, why string) error {

@@ -31,7 +31,7 @@ func (a *API) registerSessions() {
 		Summary: "Ask for a session", Description: "The answer's ticket is the first message on the terminal socket: single use, 10 s."}, a.openSession)
 	handle(a, huma.Operation{OperationID: "get-session", Method: http.MethodGet, Path: "/api/v1/sessions/{id}", Tags: []string{"sessions"},
 		Summary: "One session"}, a.getSession)
-	handle(a, huma.Operation{OperationID: "open-channel", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/channels", Tags: []string{"sessions"},
+	handle(a, huma.Operation{OperationID: "open-channel", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/channels", Tags: []string{"sessions"}, Middlewares: huma.Middlewares{a.asked},
 		Summary: "Ask for one more channel in a running session", Description: "By the sign-in or token that opened the session, within its grant. " +
 			"The answer's ticket is the first message on another terminal socket."}, a.openChannel)
 	handle(a, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/end", Tags: []string{"sessions"},
