@@ -45,6 +45,7 @@ const (
 	RulePadding   = "padding"    // plaintext length and zeros
 	RuleZstd      = "compressed" // blocks, window, limits
 	RuleFrame     = "frame"      // well formed, known, in time
+	RuleChannel   = "channel"    // version 2: started before anything of it, no input after its end
 	RuleOffset    = "offset"     // stream offsets without a hole
 	RuleReveal    = "reveal"     // a range of one earlier sealed input, once
 	RuleTotals    = "totals"     // close record against the frames

@@ -77,8 +77,8 @@ func ParseHeader(body []byte) (Header, error) {
 	if err := DecodeExact(body, &h); err != nil {
 		return h, fmt.Errorf("header: %w", err)
 	}
-	if h.V != Version || h.Suite != Suite {
-		return h, fmt.Errorf("format version %d suite %d; this program reads version %d suite %d", h.V, h.Suite, Version, Suite)
+	if h.V != Version1 && h.V != Version2 || h.Suite != Suite {
+		return h, fmt.Errorf("format version %d suite %d; this program reads versions %d and %d suite %d", h.V, h.Suite, Version1, Version2, Suite)
 	}
 	if h.ClockSync > ClockUnsynced || h.T0 < 0 {
 		return h, errors.New("header: clock out of range")

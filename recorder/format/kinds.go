@@ -3,7 +3,7 @@ package format
 // Kind is a frame's kind, a letter.
 type Kind byte
 
-// Frame kinds. Others do not exist in version 1: a reader refuses them, because what it cannot
+// Frame kinds. Others do not exist: a reader refuses them, because what it cannot
 // check it must not wave through.
 const (
 	KindOutput   Kind = 'o' // bytes that went to the technician
@@ -40,27 +40,28 @@ type kind struct {
 	most    int                // bytes of data
 	streams []Stream           // if any, the data begins with channel, one of these and an offset, see parseHead
 	check   func(*Frame) error // reads the data of a kind without a stream
+	begun   bool               // it is of a channel, which from version 2 on must have been started before it
 }
 
 // frameKinds is the one list of the frame kinds that exist, with all that the format says of each. A test holds every place that has to handle a kind to it: writer,
 // verifier, timeline, replay and page.
 var frameKinds = [...]kind{
-	{KindOutput, MaxFrame, []Stream{StreamOut, StreamErr}, nil},
-	{KindSealed, MaxFrame, []Stream{StreamIn}, nil},
-	{KindReveal, MaxFrame, []Stream{StreamIn}, nil},
-	{KindResize, MaxFrame, nil, func(f *Frame) error { _, _, _, err := f.Resize(); return err }},
-	{KindCommand, MaxFrame, nil, func(f *Frame) error { _, err := f.Command(); return err }},
-	{KindNote, MaxFrame, nil, func(f *Frame) error { _, err := f.Note(); return err }},
-	{KindAnchor, MaxFrame, nil, func(f *Frame) error { _, err := f.Anchor(); return err }},
-	{KindGap, MaxFrame, nil, func(f *Frame) error { _, err := f.Gap(); return err }},
-	{KindExit, MaxFrame, nil, func(f *Frame) error { _, err := f.Exit(); return err }},
-	{KindAttest, MaxFrame, nil, func(f *Frame) error { _, err := f.Attest(); return err }},
-	{KindNotice, MaxFrame, nil, anyBytes},
-	{KindKeyframe, MaxKeyframe, nil, anyBytes},
-	{KindFile, MaxFrame, nil, anyBytes},
-	{KindForward, MaxFrame, nil, anyBytes},
-	{KindWeb, MaxFrame, nil, anyBytes},
-	{KindDesktop, MaxFrame, nil, anyBytes},
+	{KindOutput, MaxFrame, []Stream{StreamOut, StreamErr}, nil, true},
+	{KindSealed, MaxFrame, []Stream{StreamIn}, nil, true},
+	{KindReveal, MaxFrame, []Stream{StreamIn}, nil, true},
+	{KindResize, MaxFrame, nil, func(f *Frame) error { _, _, _, err := f.Resize(); return err }, true},
+	{KindCommand, MaxFrame, nil, func(f *Frame) error { _, err := f.Command(); return err }, false},
+	{KindNote, MaxFrame, nil, func(f *Frame) error { _, err := f.Note(); return err }, false},
+	{KindAnchor, MaxFrame, nil, func(f *Frame) error { _, err := f.Anchor(); return err }, false},
+	{KindGap, MaxFrame, nil, func(f *Frame) error { _, err := f.Gap(); return err }, false},
+	{KindExit, MaxFrame, nil, func(f *Frame) error { _, err := f.Exit(); return err }, true},
+	{KindAttest, MaxFrame, nil, func(f *Frame) error { _, err := f.Attest(); return err }, false},
+	{KindNotice, MaxFrame, nil, anyBytes, false},
+	{KindKeyframe, MaxKeyframe, nil, anyBytes, false},
+	{KindFile, MaxFrame, nil, anyBytes, false},
+	{KindForward, MaxFrame, nil, anyBytes, false},
+	{KindWeb, MaxFrame, nil, anyBytes, false},
+	{KindDesktop, MaxFrame, nil, anyBytes, false},
 }
 
 // anyBytes checks nothing: whoever writes these kinds defines their data.
@@ -76,6 +77,25 @@ var byLetter = func() (out [256]*kind) {
 
 // kindOf gives what the format says of a kind; nil if it does not exist.
 func kindOf(k Kind) *kind { return byLetter[k] }
+
+// OfChannel reports whether frames of kind k are of a channel, which from version 2 on must have been started before
+// them. A command is not: it is the device's word, also about the channel, and a device that lies must not be able to
+// make a recording that does not verify.
+func (k Kind) OfChannel() bool { return kindOf(k) != nil && kindOf(k).begun }
+
+// Channel gives the channel that the frame is of. ok is false if its kind is of none, see OfChannel.
+func (f *Frame) Channel() (ch uint32, ok bool) {
+	switch f.Kind {
+	case KindResize:
+		ch, _, _, _ = f.Resize() // ParseFrame read it already, as it did the others
+	case KindExit:
+		e, _ := f.Exit()
+		ch = e.Ch
+	default:
+		ch = f.Ch
+	}
+	return ch, f.Kind.OfChannel()
+}
 
 // Kinds gives every frame kind that exists.
 func Kinds() []Kind {

@@ -6,8 +6,13 @@
 // to: each length is compared with its limit before anything is allocated for it, and each value has one encoding.
 package format
 
-// Version is the version of the container format that this package writes and reads.
-const Version = 1
+// Versions of the container format. Version is the one that is written; every one is read for ever, because evidence
+// outlives the program that wrote it. A rule that a version adds holds for recordings of that version and later ones.
+const (
+	Version1 = 1
+	Version2 = 2 // a channel begins with a note before anything of it
+	Version  = Version1
+)
 
 // Limits of the format (docs/recording-format.md, "Limits"). A reader refuses what is beyond them
 // before it allocates.
@@ -34,6 +39,7 @@ const (
 	RevealParts  = 4096     // stretches that are left of one s frame
 	RevealSplits = 1 << 20  // of all of them
 	MaxStreams   = 1 << 16  // channels and streams of a part
+	MaxChannels  = 1 << 16  // that are started in a part
 )
 
 // MaxSlot bounds a slot file; one with a hundred recipients is far below it.

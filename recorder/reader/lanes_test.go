@@ -182,7 +182,7 @@ func TestTimeMayNotFallBetweenLanes(t *testing.T) {
 func TestNothingFollowsACloseBetweenLanes(t *testing.T) {
 	p := laned(t, 0)
 	s := p.Sealer
-	body, err := format.Encode(format.CloseRecord{V: format.Version, Session: s.Header.Session, Part: s.Header.Part, Reason: "exit", Seq: s.Seq + 1, T: p.T,
+	body, err := format.Encode(format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, Reason: "exit", Seq: s.Seq + 1, T: p.T,
 		Head: s.H, Totals: s.Totals, Stride: s.Stride, Index: s.Index})
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func TestAReaderGivesTheFramesInOrder(t *testing.T) {
 	p := sealtest.Small(t)
 	r := openBytes(t, p, p.Close("exit"), nil)
 	got, err := kinds(r)
-	if want := "tnraaosiocstmooge"; got != want || err != io.EOF {
+	if want := "tnmraaosiocstmooge"; got != want || err != io.EOF {
 		t.Errorf("got %q, %v, want %q, EOF", got, err, want)
 	}
 	if _, err := r.Next(); err != io.EOF {
@@ -101,7 +101,7 @@ func TestSealedInputOpensWithTheUnsealingKeyOnly(t *testing.T) {
 
 // manySegments is a part of n segments, each saying its number.
 func manySegments(tb testing.TB, n int) *sealtest.Part {
-	p := sealtest.New(tb, sealtest.Header())
+	p := sealtest.Bare(tb, sealtest.Header())
 	for j := range n {
 		p.NewSegment()
 		p.Pass(1000)
@@ -155,7 +155,7 @@ func TestALyingIndexDoesNotShowAnotherPlace(t *testing.T) {
 }
 
 func TestACutEndsWithOffsetAndReasonAndGrowGoesOn(t *testing.T) {
-	p := sealtest.New(t, sealtest.Header())
+	p := sealtest.Bare(t, sealtest.Header())
 	p.Out(1, "first")
 	p.Flush()
 	first := len(p.File)
@@ -176,7 +176,7 @@ func TestACutEndsWithOffsetAndReasonAndGrowGoesOn(t *testing.T) {
 }
 
 func TestAFrameMayGoOnInTheNextChunk(t *testing.T) {
-	p := sealtest.New(t, sealtest.Header())
+	p := sealtest.Bare(t, sealtest.Header())
 	p.Out(1, "x")
 	p.Flush()
 	screen := strings.Repeat("screen ", 70_000)

@@ -18,6 +18,7 @@ type Line struct {
 // Report is what a verification has proven.
 type Report struct {
 	File     string
+	Version  uint64 // of the format
 	Session  id.Session
 	Part     uint32
 	DeviceFP [32]byte
@@ -47,7 +48,7 @@ type Report struct {
 
 func (v *verifier) report() *Report {
 	s, t := v.sc, v.tally
-	r := &Report{File: s.File, Session: s.Header.Session, Part: s.Header.Part, DeviceFP: s.Header.DeviceFP, PrevHead: s.Header.PrevHead,
+	r := &Report{File: s.File, Version: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, DeviceFP: s.Header.DeviceFP, PrevHead: s.Header.PrevHead,
 		H0: s.H0, Head: s.H, Seq: s.Seq, Bytes: s.Size - s.Torn, Levels: "A", Started: time.Unix(0, s.Header.T0).UTC(),
 		Length: time.Duration(max(s.T, t.last)) * time.Microsecond, Cut: v.cut, Totals: t.totals,
 		Gaps: t.gaps, Unjudged: t.unjudged, Silences: t.silent, Commands: t.commands, Steps: t.steps}
@@ -99,6 +100,7 @@ func (v *verifier) levelA(r *Report) {
 
 func (v *verifier) levelB(r *Report) {
 	r.say("B", format.RuleFrame, "%d frames, well formed; %d bytes out, %d in, no hole in any stream", r.Totals.Frames, r.Totals.Out, r.Totals.In)
+	v.channels(r)
 	r.say("B", format.RuleReveal, "%d bytes of input revealed, each once", r.Totals.Revealed)
 	r.say("B", format.RuleReveal, "%d bytes of input hidden, in %d ranges", r.Hidden.Bytes, r.Hidden.Count)
 	if r.Silences > 0 {
@@ -111,5 +113,19 @@ func (v *verifier) levelB(r *Report) {
 	}
 	if r.Steps > 0 {
 		r.say("B", format.RuleTime, "the wall clock was stepped %d times", r.Steps)
+	}
+}
+
+// channels says what the order of the channels has shown. A command that names a channel without a start is counted and
+// no fault: it is the word of the device.
+func (v *verifier) channels(r *Report) {
+	c := v.tally.channels
+	if c == nil {
+		r.say("B", format.RuleChannel, "version 1 of the format, which does not say when a channel starts: not checked")
+		return
+	}
+	r.say("B", format.RuleChannel, "%d channels, each started before anything of it", len(c.ended))
+	if c.strays > 0 {
+		r.say("B", format.RuleChannel, "%d commands on channels that were not started, which the device alone says", c.strays)
 	}
 }

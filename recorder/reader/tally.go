@@ -11,9 +11,10 @@ var errRevealDiffers = errors.New("a reveal shows other bytes than were typed")
 
 // tally checks what concerns all frames of a part: streams without a hole, reveals, totals.
 type tally struct {
-	totals  format.Totals
-	streams map[uint64]uint64 // channel and stream: where its next bytes begin
-	typed   *typed
+	totals   format.Totals
+	streams  map[uint64]uint64 // channel and stream: where its next bytes begin
+	typed    *typed
+	channels *channels // nil in version 1, which does not say when a channel starts
 
 	gaps     []format.Gap
 	unjudged uint64 // bytes of input that no verdict came for
@@ -24,12 +25,23 @@ type tally struct {
 	last     uint64
 }
 
-func newTally() *tally { return &tally{streams: map[uint64]uint64{}, typed: newTyped()} }
+func newTally(version uint64) *tally {
+	t := &tally{streams: map[uint64]uint64{}, typed: newTyped()}
+	if version >= format.Version2 {
+		t.channels = newChannels()
+	}
+	return t
+}
 
 // add takes in the next frame. The error is the rule and what broke it.
 func (t *tally) add(f *format.Frame) (rule string, err error) {
 	t.totals.Frames++
 	t.last = f.T
+	if t.channels != nil {
+		if err := t.channels.add(f); err != nil {
+			return format.RuleChannel, err
+		}
+	}
 	switch f.Kind {
 	case format.KindOutput:
 		t.totals.Out += f.Len()

@@ -71,12 +71,12 @@ func newVerifier(src io.ReaderAt, size int64, opt VerifyOptions) (*verifier, err
 	if opt.SK != nil && opt.RK == nil {
 		return nil, errors.New("the unsealing key alone opens nothing: the reading key is needed too")
 	}
-	v := &verifier{opt: opt, tally: newTally(), heads: map[uint32][32]byte{}}
+	v := &verifier{opt: opt, heads: map[uint32][32]byte{}}
 	var err error
 	if v.sc, err = scan.New(opt.File, src, size); err != nil {
 		return nil, err
 	}
-	v.sc.Key = opt.Key
+	v.sc.Key, v.tally = opt.Key, newTally(v.sc.Header.V)
 	for _, h := range opt.Heads {
 		if have, ok := v.heads[h.Seq]; ok && have != h.H {
 			return nil, v.sc.Fault(0, format.RuleHead, "two progress leaves name two states after chunk %d", h.Seq)

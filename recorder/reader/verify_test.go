@@ -236,7 +236,6 @@ func TestACloseSignedByAnotherKeyIsRefused(t *testing.T) {
 }
 
 func TestFramesThatLieAreFound(t *testing.T) {
-	type part = *sealtest.Part
 	for what, c := range map[string]struct {
 		lie  func(part)
 		rule string

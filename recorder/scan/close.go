@@ -49,7 +49,7 @@ func (s *Scanner) parted(rec *format.CloseRecord, body, sig []byte, c *format.Ch
 
 func (s *Scanner) differs(rec *format.CloseRecord, c *format.Chunk) string {
 	switch {
-	case rec.V != format.Version:
+	case rec.V != s.Header.V:
 		return "version"
 	case rec.Session != s.Header.Session || rec.Part != s.Header.Part:
 		return "session or part"

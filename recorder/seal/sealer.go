@@ -306,7 +306,7 @@ func (s *Sealer) Forget() {
 // end appends the close chunk and the trailer.
 func (s *Sealer) End(w *Workbench, dst []byte, t uint64, reason string, key ed25519.PrivateKey) ([]byte, error) {
 	s.EndSegment()
-	rec := format.CloseRecord{V: format.Version, Session: s.Header.Session, Part: s.Header.Part, Reason: format.Clip(reason, 500), Seq: s.Seq + 1, T: t,
+	rec := format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, Reason: format.Clip(reason, 500), Seq: s.Seq + 1, T: t,
 		Wall: s.Header.T0 + int64(t)*1000 + s.Drift, Head: s.H, Totals: s.Totals, Stride: s.Stride, Index: s.Index}
 	body, err := format.Encode(rec)
 	if err != nil {

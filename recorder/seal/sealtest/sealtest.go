@@ -42,19 +42,33 @@ func Filled(b byte) (k [32]byte) {
 	return k
 }
 
+// Key is the record key of all that is made here.
 func Key() ed25519.PrivateKey {
 	seed := Filled(7)
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
+// Public gives the public half of a key.
 func Public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
 
+// Header is that of a part 0, in version 2.
 func Header() format.Header {
-	return format.Header{V: format.Version, Session: id.Session(bytes.Repeat([]byte{5}, 16)), LogOrigin: "log.example/test", Suite: format.Suite,
+	return format.Header{V: format.Version2, Session: id.Session(bytes.Repeat([]byte{5}, 16)), LogOrigin: "log.example/test", Suite: format.Suite,
 		Salt: Filled(3), DeviceFP: Filled(4), GatewayKeyID: format.KeyID(Public(Key())), T0: 1_700_000_000_000_000_000, ClockSync: format.ClockSynced}
 }
 
+// New begins a container in which channels 1 and 2 are started, where the version of the header wants that.
 func New(tb testing.TB, hdr format.Header) *Part {
+	tb.Helper()
+	p := Bare(tb, hdr)
+	if hdr.V >= format.Version2 {
+		p.Start(1, 2)
+	}
+	return p
+}
+
+// Bare begins a container without anything in it. Its keys are RK and SK, and Key signs its close.
+func Bare(tb testing.TB, hdr format.Header) *Part {
 	tb.Helper()
 	p := &Part{TB: tb, RK: Filled(1), SK: Filled(2), Key: Key(), Bench: seal.NewWorkbench(), At: map[Place]uint64{}}
 	rk, sk := p.RK, p.SK
@@ -65,7 +79,14 @@ func New(tb testing.TB, hdr format.Header) *Part {
 	return p
 }
 
-// pass lets time go by.
+// Start records that channels are started, as the gateway does before it asks a device for one.
+func (p *Part) Start(channels ...uint32) {
+	for _, ch := range channels {
+		p.Encoded(format.KindNote, format.Note{Kind: format.NoteStart, Ch: &ch, Text: "a shell"})
+	}
+}
+
+// Pass lets time go by, in microseconds.
 func (p *Part) Pass(us uint64) { p.T += us }
 
 func (p *Part) put(e seal.Entry, head, body []byte) {
@@ -87,6 +108,7 @@ func (p *Part) stream(kind format.Kind, ch uint32, stream format.Stream, actor u
 	return at
 }
 
+// Out puts output of a channel.
 func (p *Part) Out(ch uint32, text string) {
 	p.stream(format.KindOutput, ch, format.StreamOut, 0, []byte(text))
 }
@@ -128,9 +150,10 @@ func (p *Part) Flush() {
 	p.data, p.es = nil, nil
 }
 
-// newSegment makes the next flush begin one.
+// NewSegment makes the next flush begin one.
 func (p *Part) NewSegment() { p.Sealer.EndSegment() }
 
+// Close seals what was put, closes the container and gives it.
 func (p *Part) Close(reason string) []byte {
 	p.Flush()
 	var err error
@@ -140,10 +163,11 @@ func (p *Part) Close(reason string) []byte {
 	return p.File
 }
 
-// smallPart is a session with one of everything.
+// Small is a session with one of everything.
 func Small(tb testing.TB) *Part {
-	p := New(tb, Header())
+	p := Bare(tb, Header())
 	p.Event(format.KindNotice, []byte("proof"))
+	p.Start(1)
 	p.Event(format.KindResize, format.AppendResize(nil, 1, 80, 24))
 	p.Event(format.KindAttest, append([]byte{0}, bytes.Repeat([]byte{9}, 32)...))
 	p.put(seal.Entry{Kind: format.KindAttest, Head: 1}, []byte{1}, bytes.Repeat([]byte{8}, 32))
