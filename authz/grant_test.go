@@ -25,7 +25,7 @@ why = "made"
 actions = ["run:/bin/x stop"]
 `
 
-// Whoever could ask for {word} and mean every word would be given what a deny rule forbids.
+// If the question {word} meant every word, its answer would allow a command that a deny rule forbids.
 func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
 	s := NewSnapshot(must(t, commands), nil)
 	for _, c := range []struct {

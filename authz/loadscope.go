@@ -6,8 +6,8 @@ import (
 )
 
 // checkScopes refuses a role of which a session's pass could not name everything, for one of its logins. A stored
-// policy may have such a role: there it gives nothing and is listed by Ignored, because a part of a role, chosen by its
-// size, is not what somebody reviewed.
+// policy may have such a role: there it gives nothing and is listed by Ignored. A role that is cut to what fits was
+// never reviewed.
 func (l *loader) checkScopes(t *table, r *role) {
 	if l.how == asPast {
 		return

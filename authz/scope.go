@@ -98,9 +98,9 @@ func (s Scope) Equal(o Scope) bool {
 	return s.login == o.login && slices.Equal(s.Words(), o.Words())
 }
 
-// ParseScope reads what Login, Actions and Templates give. It is strict, because a pass comes from somebody who may
-// lie: it refuses an empty scope, more than MaxScope entries, another order than theirs, an entry that occurs twice, an
-// unknown kind or placeholder, another spelling of a word, and an action as another login.
+// ParseScope reads what Login, Actions and Templates give. It takes exactly one encoding of each scope: it refuses an
+// empty scope, more than MaxScope entries, another order than theirs, an entry that occurs twice, an unknown kind or
+// placeholder, another spelling of a word, and an action as another login.
 func ParseScope(login string, actions []string, templates []Template) (Scope, error) {
 	s := Scope{login: login, templates: slices.Clone(templates)}
 	if err := checkLogin(login); err != nil {

@@ -32,7 +32,7 @@ func (d Decision) Scope(login string) (Scope, Limits) {
 	return s, limits
 }
 
-// given lists what the decision's rule or grant gives, whoever works as which login.
+// given lists what the decision's rule or grant gives, as every login.
 func (d *Decision) given() []Pattern {
 	r := d.snap.Policy.byID[d.Rule].role
 	if d.Grant == "" {

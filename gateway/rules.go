@@ -54,8 +54,8 @@ func (r *Rules) Ignored() error {
 	if len(ignored) == 0 {
 		return nil
 	}
-	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d has %d of these, which give nothing: run without \"as\", "+
-		"and roles that are too large for a pass", r.Version().Version, len(ignored)))
+	return errkind.New(errkind.Conflict, fmt.Sprintf("version %d has parts that give nothing (%d): run without \"as\", "+
+		"or a role that is too large for a pass", r.Version().Version, len(ignored)))
 }
 
 // Version gives the policy as it was stored.

@@ -35,7 +35,7 @@ func TestAStoredPolicyOfAnEarlierReleaseIsUpgraded(t *testing.T) {
 	signer = s.Start("signer", "signer")
 	s.Serve()
 	s.WaitOnline(admin, agent, "press-1")
-	const warning = "version 1 has 1 of these, which give nothing: run without \"as\", and roles that are too large for a pass"
+	const warning = "version 1 has parts that give nothing (1): run without \"as\", or a role that is too large for a pass"
 	status, body, err := s.Ask("/readyz")
 	if status != 200 || !strings.Contains(body, "warning: stored policy: "+warning) {
 		t.Errorf("/readyz: got %d %q %v", status, body, err)
