@@ -35,9 +35,10 @@ type device struct {
 	refuse error
 	// asked sees each request before its answer, and "eof"; set before it is dialled.
 	asked  func(kind string, payload []byte)
-	cannot map[string]wire.Event // commands that it does not start, and what it says then; set before it is dialled
-	says   []string              // what it says that it started; nil: what it did start
-	silent bool                  // it does not say what it started
+	cannot map[string]wire.Event                 // commands that it does not start, and what it says then; set before it is dialled
+	says   []string                              // what it says that it started; nil: what it did start
+	silent bool                                  // it does not say what it started
+	renew  func(wire.Renew) (refused, err error) // its word on a next pass; nil: it takes each
 	ended  []string
 	typed  []byte
 	lines  []net.Conn
@@ -57,6 +58,22 @@ func newDevice(t *testing.T) *device {
 }
 
 func (d *device) Ack(wire.Hash) uint64 { return 0 }
+
+func (d *device) Renew(_ context.Context, _ wire.Hash, m wire.Renew) (refused, err error) {
+	d.mu.Lock()
+	renew := d.renew
+	d.mu.Unlock()
+	if renew == nil {
+		return nil, nil
+	}
+	return renew(m)
+}
+
+func (d *device) takes(renew func(wire.Renew) (refused, err error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.renew = renew
+}
 
 func (d *device) Met(wire.Hash) bool { return d.met.Load() }
 

@@ -56,6 +56,7 @@ type Store interface {
 	ChangeSession(ctx context.Context, sid id.Session, change func(*store.Session) error) (store.Session, error)
 	RunningSessions(ctx context.Context) ([]store.Session, error)
 	AddPart(ctx context.Context, p store.Part) error
+	AddPass(ctx context.Context, p store.Pass) error
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	ChangePart(ctx context.Context, sid id.Session, n uint32, change func(*store.Part) error) (store.Part, error)
 	ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error

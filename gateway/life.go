@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -59,12 +58,9 @@ func (s *Session) stop(err error) {
 	s.cancel(ended(ByDeviceLost, text))
 }
 
-// warnings are told before the hard stop.
-var warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
-
 // run carries the session from its prompt to its end.
 func (s *Session) run() {
-	watch := s.watch()
+	s.clock.arm(s)
 	var all sync.WaitGroup
 	running, over := context.WithCancel(s.ctx)
 	all.Go(func() { s.announceProgress(running) })
@@ -76,7 +72,7 @@ func (s *Session) run() {
 		s.stop(s.rec.Err())
 		s.tellDevice()
 	}
-	watch()
+	s.clock.disarm()
 	over()
 	s.line.Close() // what has arrived on its channels can still be read
 	<-s.empty
@@ -100,26 +96,6 @@ const ownClose = 300 * time.Millisecond
 
 // stuckDoor is how long a session that has ended waits for a door to take the last output.
 const stuckDoor = 5 * time.Second
-
-// watch arms the clock of the session: warnings, then the hard stop.
-func (s *Session) watch() (stop func()) {
-	left := s.until.Sub(s.b.cfg.Now())
-	timers := []*time.Timer{time.AfterFunc(left, func() {
-		s.cancel(ended(ByGrantEnd, "the time of your grant is up"))
-	})}
-	for _, w := range warnings {
-		if left > w {
-			timers = append(timers, time.AfterFunc(left-w, func() {
-				s.notice("time", fmt.Sprintf("%d min left, until %s", int(w.Minutes()), s.until.UTC().Format("15:04 UTC")))
-			}))
-		}
-	}
-	return func() {
-		for _, t := range timers {
-			t.Stop()
-		}
-	}
-}
 
 // reason says why the session ended.
 func (s *Session) reason() string { return reasonOf(context.Cause(s.ctx)) }

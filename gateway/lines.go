@@ -26,6 +26,10 @@ type Lines interface {
 	// Open asks the device and waits until its supervisor has dialled back and proven the enrolled host key.
 	// A device that refuses gives an errkind.Denied whose text is the device's own clause; one that is away, Unavailable.
 	Open(ctx context.Context, o Order) (*sessionline.Line, error)
+	// Renew gives a device the next pass of a session that runs on it, and waits for its word: refused is the device's
+	// own refusal, an errkind.Denied. An error says that the device may or may not have taken it, or was never asked.
+	// Status is filled in by the rendezvous.
+	Renew(ctx context.Context, device wire.Hash, r wire.Renew) (refused, err error)
 	// Ack gives the size of the log that the device last accepted; 0 when it is not known.
 	Ack(device wire.Hash) uint64
 	// Met reports whether the device has had a control line since this process started.

@@ -120,12 +120,12 @@ func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person
 	case dev == nil:
 		return d, nil, errkind.New(errkind.Unavailable, "the database does not answer, so nothing can be decided").WithHint("Try again.")
 	}
-	snap, now := b.cfg.Rules.Snapshot(), b.cfg.Now()
+	snap, now, scope := b.cfg.Rules.Snapshot(), b.cfg.Now(), s.covered()
 	q := authz.Request{Person: who, Device: target(s.ask.Device, *dev), Ticket: s.ask.Ticket,
 		LiveSessions: b.LiveOn(s.ask.Device) - 1, Opened: s.started}
 	covered := false
 	action, ok := authz.ActionFor(program(s.ask.Login, &c.start), func(a authz.Action) bool {
-		if !s.scope.Covers(a) {
+		if !scope.Covers(a) {
 			return false
 		}
 		covered, q.Action = true, a

@@ -23,6 +23,13 @@ func (s *Session) takeScope(pass []byte, live int) error {
 	return nil
 }
 
+// covered gives what the session may do, by the pass that it runs under.
+func (s *Session) covered() authz.Scope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scope
+}
+
 // decideScope gives what a session may do that begins now with the program of the first channel; nothing if that is
 // refused.
 func (s *Session) decideScope(live int) authz.Scope {

@@ -24,7 +24,9 @@ type Session struct {
 	started time.Time     // as until, under b.mu while it opens: others look at it
 	until   time.Time     // hard stop: the pass's
 	opened  signer.Opened // what announced it
-	scope   authz.Scope   // what its channels may do: the pass names the same
+	scope   authz.Scope   // what its channels may do, as the pass names it; under mu once it runs
+	passes  passes
+	clock   hardStop
 
 	ctx    context.Context // cancelled with the reason why the session ends
 	cancel context.CancelCauseFunc

@@ -95,15 +95,32 @@ func (l *line) handle(raw []byte) {
 	case wire.TypePing:
 		on(l, m, l.ping)
 	case wire.TypeAccepted:
-		on(l, m, func(m wire.Accepted) { l.r.accepted(l, m.Session) })
+		on(l, m, l.accepted)
 	case wire.TypeAsking: // somebody at the machine is asked; how long a session may be opening is the caller's to say
 	case wire.TypeRefuse:
-		on(l, m, func(m wire.Refuse) { l.r.refused(l, m) })
+		on(l, m, l.refused)
 	case wire.TypeReport:
 		on(l, m, l.report)
 	default: // a later version's, and what has no use for this gateway
 		l.r.count.unknown.Add(1)
 	}
+}
+
+// accepted and refused are the device's answers to an open, or with a number to a renewal.
+func (l *line) accepted(m wire.Accepted) {
+	if m.N > 0 {
+		l.r.renewed(l, m.Session, m.N, nil)
+		return
+	}
+	l.r.accepted(l, m.Session)
+}
+
+func (l *line) refused(m wire.Refuse) {
+	if m.N > 0 {
+		l.r.renewed(l, m.Session, m.N, refusal(m))
+		return
+	}
+	l.r.refused(l, m)
 }
 
 // on decodes a message and hands it over; a malformed one is counted and ignored, as the line itself is sound.

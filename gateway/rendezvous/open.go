@@ -75,7 +75,9 @@ func (r *Registry) Open(ctx context.Context, o gateway.Order) (*sessionline.Line
 		return nil, err
 	}
 	r.count.opens.Add(1)
-	r.inTurn(ctx, c, &msg)
+	if err := r.inTurn(ctx, l, c.heard, &msg, &c.size); err != nil {
+		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", c.sid, err)})
+	}
 	select {
 	case out := <-c.end:
 		return out.line, out.err
@@ -204,6 +206,11 @@ func (r *Registry) refused(l *line, m wire.Refuse) {
 		return
 	}
 	r.count.opensRefused.Add(1)
+	r.settleLocked(c, outcome{err: refusal(m)})
+}
+
+// refusal words a device's own refusal, as far as it is text.
+func refusal(m wire.Refuse) error {
 	why := &Refused{Clause: m.Clause, Text: m.Text}
 	if !wire.PlainText(why.Clause, 80) || why.Clause == "" {
 		why.Clause = "unnamed"
@@ -211,7 +218,7 @@ func (r *Registry) refused(l *line, m wire.Refuse) {
 	if !wire.PlainText(why.Text, wire.MaxGrantText) || why.Text == "" {
 		why.Text = why.Clause
 	}
-	r.settleLocked(c, outcome{err: errkind.New(errkind.Denied, "the machine refused: "+why.Text).WithHint(whatToDo(why.Clause)).Because(why)})
+	return errkind.New(errkind.Denied, "the machine refused: "+why.Text).WithHint(whatToDo(why.Clause)).Because(why)
 }
 
 // whatToDo is the next step after a device's refusal. The clause is the device's word, so it only chooses among ours.

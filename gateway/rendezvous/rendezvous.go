@@ -133,6 +133,7 @@ type Registry struct {
 	cutAt    map[wire.Hash]uint64 // by device: the value of cuts then
 	fleet    int                  // devices that were here when it stopped serving; 0: not known
 	calls    map[id.Session]*call
+	renewals map[renewalKey]*renewal
 	tickets  map[[sha256.Size]byte]*call
 	changed  map[[32]byte]store.Presence // to be stored
 	met      map[wire.Hash]bool          // devices that have had a control line in this process
@@ -155,7 +156,7 @@ func New(cfg Config) *Registry {
 		cfg.ClientAddr = remoteAddr
 	}
 	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
-		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, tickets: map[[sha256.Size]byte]*call{},
+		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, renewals: map[renewalKey]*renewal{}, tickets: map[[sha256.Size]byte]*call{},
 		changed: map[[32]byte]store.Presence{}, met: map[wire.Hash]bool{}, outdated: map[wire.Hash]bool{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r

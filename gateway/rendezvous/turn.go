@@ -2,7 +2,7 @@ package rendezvous
 
 import (
 	"context"
-	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/wire"
@@ -15,51 +15,57 @@ const turnTime = 10 * time.Second
 // decided says that the device has looked at the log: whatever comes next is proven from where it stands now.
 func (c *call) decided() { c.once.Do(func() { close(c.heard) }) }
 
-// inTurn sends an open once the device has decided on the one before. A device takes a head of the log only with the proof
-// from the head that it holds, and each open gives it a later one: two at once would both be proven from the same
-// head, and the second refused.
-func (r *Registry) inTurn(ctx context.Context, c *call, msg *wire.Open) {
+// announced is a message with a leaf that the device wants proven.
+type announced interface {
+	Announcement() wire.Announcement
+	Prove(wire.Announcement)
+}
+
+// inTurn sends a message once the device has decided on the one before, and waits until it has decided on this one, which
+// closes heard, or its time is up. A device takes a head of the log only with the proof from the head that it holds, and
+// each message gives it a later one: two at once would both be proven from the same head, and the second refused. Before
+// it sends, it tells the size of the log that the device holds once it agrees. An error means that nothing was sent.
+func (r *Registry) inTurn(ctx context.Context, l *line, heard <-chan struct{}, msg announced, size *atomic.Uint64) error {
 	select {
-	case c.line.turn <- struct{}{}:
-	case <-c.heard:
-		return
+	case l.turn <- struct{}{}:
+	case <-heard:
+		return nil
 	case <-ctx.Done():
-		return
+		return nil
 	}
-	defer func() { <-c.line.turn }()
-	size, err := r.prove(ctx, c.line, msg)
+	defer func() { <-l.turn }()
+	agreed, err := r.prove(ctx, l, msg)
 	if err != nil {
-		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", c.sid, err)})
-		return
+		return err
 	}
-	c.size.Store(size)
+	size.Store(agreed)
 	raw, err := wire.Encode(msg)
-	if err != nil { // never the line's fault: nothing was sent
-		r.settle(c, outcome{err: fmt.Errorf("open %s: %w", c.sid, err)})
-		return
+	if err != nil { // never the line's fault
+		return err
 	}
-	if c.line.noise.Send(raw, sendTime) != nil {
-		c.line.ws.Close()
-		r.settle(c, outcome{err: lost(string(c.line.name))})
-		return
+	if l.noise.Send(raw, sendTime) != nil {
+		l.ws.Close()
+		return lost(string(l.name))
 	}
 	late := time.NewTimer(turnTime)
 	defer late.Stop()
 	select {
-	case <-c.heard:
+	case <-heard:
 	case <-late.C:
 	case <-ctx.Done():
 	}
+	return nil
 }
 
-// prove makes an open's proofs begin where the device stands. What the signer proved began where it stood when the session
-// was announced; since then another open or a witnessed head may have moved it on, even past this open's checkpoint.
+// prove makes a message's proofs begin where the device stands. What the signer proved began where it stood when the leaf
+// was written; since then another message or a witnessed head may have moved it on, even past this one's checkpoint.
 // It gives the size that the device holds once it agrees.
-func (r *Registry) prove(ctx context.Context, l *line, msg *wire.Open) (uint64, error) {
+func (r *Registry) prove(ctx context.Context, l *line, msg announced) (uint64, error) {
 	l.mu.Lock()
 	held := l.size
 	l.mu.Unlock()
-	cp, err := ledger.ParseCheckpoint(msg.Checkpoint, r.bundle.Load().parsed.Log.Key)
+	a := msg.Announcement()
+	cp, err := ledger.ParseCheckpoint(a.Checkpoint, r.bundle.Load().parsed.Log.Key)
 	if err != nil {
 		return 0, nil // the device says what is wrong with it
 	}
@@ -72,15 +78,16 @@ func (r *Registry) prove(ctx context.Context, l *line, msg *wire.Open) (uint64, 
 		if err != nil {
 			return 0, err
 		}
-		if msg.Proof, err = r.cfg.Signer.Prove(ctx, msg.Index, h.size); err != nil {
+		if a.Proof, err = r.cfg.Signer.Prove(ctx, a.Index, h.size); err != nil {
 			return 0, err
 		}
-		msg.Checkpoint, size = h.note, h.size
+		a.Checkpoint, size = h.note, h.size
 	}
-	msg.Consistency = nil
+	a.Consistency = nil
 	if size > held {
-		msg.Consistency, err = r.cfg.Signer.ProveConsistency(ctx, held, size)
+		a.Consistency, err = r.cfg.Signer.ProveConsistency(ctx, held, size)
 	}
+	msg.Prove(a)
 	return size, err
 }
 

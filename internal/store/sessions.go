@@ -110,6 +110,15 @@ type Part struct {
 	State     string    // as for a session's record
 }
 
+// Pass is a pass of a part after its first one, which stands in the part itself.
+type Pass struct {
+	Session id.Session
+	Part    uint32
+	N       uint32 // its number in the part: 1, 2, …
+	Leaf    uint64 // index of the pass leaf that announces it
+	Pass    []byte
+}
+
 // Retained sums up the recordings of one class whose retention time ends in one month. It is what the rows say: the log
 // is not read.
 type Retained struct {

@@ -40,6 +40,7 @@ const (
 	NoteEnding    = "ending"     // why the recorder ends the session
 	NoteStart     = "start"      // what the gateway asks of the device for a channel; recorded before it is sent
 	NoteDiffers   = "differs"    // the device says that it started something else than the gateway asked for
+	NotePass      = "pass"       // the gateway gives the session its next pass, or the device did not take it; the first before the device hears of it
 	NoteInputEnd  = "input-end"  // the gateway says that nothing more is typed; recorded before it is sent
 )
 

@@ -272,6 +272,25 @@ func parts(s *suite) {
 	recorded(s, bare)
 }
 
+func passes(s *suite) {
+	s.ok(s.AddSession(s.ctx, session(1)))
+	s.ok(s.AddPart(s.ctx, store.Part{Session: sid(1), Pass: []byte{1}}))
+	s.ok(s.AddPart(s.ctx, store.Part{Session: sid(1), Part: 1}))
+	all := []store.Pass{{Session: sid(1), N: 1, Leaf: 7, Pass: []byte{2}}, {Session: sid(1), N: 3, Leaf: 9, Pass: []byte{3}}}
+	s.ok(s.AddPass(s.ctx, all[1]))
+	s.ok(s.AddPass(s.ctx, all[0]))
+	read := get[[]store.Pass](s)
+	s.same("in order", read(s.Passes(s.ctx, sid(1), 0)), all)
+	s.same("of another part", len(read(s.Passes(s.ctx, sid(1), 1))), 0)
+	s.taken("the same number", s.AddPass(s.ctx, all[0]))
+	if err := s.AddPass(s.ctx, store.Pass{Session: sid(1), Part: 2, N: 1, Pass: []byte{1}}); err == nil {
+		s.Error("a pass of no part was stored")
+	}
+	if err := s.AddPass(s.ctx, store.Pass{Session: sid(1), Pass: []byte{1}}); err == nil {
+		s.Error("a pass without a number was stored")
+	}
+}
+
 // recorded changes a session and its part together, or neither.
 func recorded(s *suite, part store.Part) {
 	row := session(1)

@@ -48,6 +48,8 @@ type DB interface {
 	Sessions(ctx context.Context, f store.SessionFilter) ([]store.Session, int, error)
 	RunningSessions(ctx context.Context) ([]store.Session, error)
 	AddPart(ctx context.Context, p store.Part) error
+	AddPass(ctx context.Context, p store.Pass) error
+	Passes(ctx context.Context, sid id.Session, part uint32) ([]store.Pass, error)
 	Part(ctx context.Context, sid id.Session, n uint32) (store.Part, error)
 	Retained(ctx context.Context, now time.Time) ([]store.Retained, error)
 	Parts(ctx context.Context, sid id.Session) ([]store.Part, error)
@@ -114,6 +116,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"a list has the beginning of long commands", sessionLong},
 		{"who may not see everything sees their own and their sites'", sessionSight},
 		{"parts read back and are listed in order", parts},
+		{"further passes of a part are listed by their numbers", passes},
 		{"principals are stored as last seen", principals},
 		{"web sessions rotate and end", webSessions},
 		{"API tokens are found by hash and revoked once", apiTokens},

@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/format"
+)
+
+// passes are those of a session.
+type passes struct {
+	busy    sync.Mutex // held while one is renewed
+	current *wire.Pass // that the session runs under; nil: that of the open
+	raw     []byte     // current
+	unheard *nextPass  // that the device may have taken: its answer was lost
+}
+
+// nextPass is a pass that the signer has made and the device has not answered on.
+type nextPass struct {
+	made signer.Renewed
+	pass *wire.Pass
+}
+
+// Renew gives a running session its next pass, by the evidence of who asks now, and gives the new hard stop. The signer
+// decides again; the pass is never wider than the one before. It is stored and in the record before the device hears of
+// it. Where the device refuses it, the session goes on under the pass that it had.
+func (b *Broker) Renew(ctx context.Context, sid id.Session, by signer.Evidence) (time.Time, error) {
+	if refusal := b.draining(); refusal != nil {
+		return time.Time{}, refusal
+	}
+	if err := b.ground(); err != nil {
+		return time.Time{}, err
+	}
+	s, err := b.renewable(sid)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !s.passes.busy.TryLock() {
+		return time.Time{}, errkind.New(errkind.Conflict, "this session is being renewed already").WithHint("Try again.")
+	}
+	defer s.passes.busy.Unlock()
+	renewing, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	if err := s.renew(renewing, by); err != nil {
+		if cause := context.Cause(s.ctx); cause != nil {
+			err = cause
+		}
+		return time.Time{}, forPeople(err)
+	}
+	return s.Until(), nil
+}
+
+// renewable finds a session that runs.
+func (b *Broker) renewable(sid id.Session) (*Session, error) {
+	b.mu.Lock()
+	s := b.live[sid]
+	b.mu.Unlock()
+	if s == nil {
+		return nil, errNotRunning
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live || s.over || s.ctx.Err() != nil {
+		return nil, errNotRunning
+	}
+	return s, nil
+}
+
+// renew first brings a pass to its end whose answer was lost: only the device knows which one the session runs under.
+func (s *Session) renew(ctx context.Context, by signer.Evidence) error {
+	if err := s.b.stillMay(ctx, s.first); err != nil {
+		return err
+	}
+	if n := s.passes.unheard; n != nil {
+		if refused, err := s.offer(ctx, n); err != nil {
+			return errors.Join(refused, err)
+		}
+	}
+	n, err := s.makeNext(ctx, by)
+	if err != nil {
+		return err
+	}
+	if err := s.keepNext(ctx, n); err != nil {
+		return err
+	}
+	refused, err := s.offer(ctx, n)
+	return errors.Join(refused, err)
+}
+
+// makeNext asks the signer for the next pass. Its key is new and nobody's: the session line was authenticated with the
+// first pass, and no further connection is made.
+func (s *Session) makeNext(ctx context.Context, by signer.Evidence) (*nextPass, error) {
+	before, raw, err := s.underPass()
+	if err != nil {
+		return nil, err
+	}
+	pub, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("session key: %w", err)
+	}
+	key, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		return nil, fmt.Errorf("session key: %w", err)
+	}
+	made, err := s.b.cfg.Signer.Renew(ctx, signer.RenewRequest{Evidence: by, Session: s.id, Open: *s.leaf, Pass: raw,
+		Needs: s.first.action.String(), Live: s.b.LiveOn(s.ask.Device) - 1, SessionKey: key.Marshal(),
+		AckSize: s.b.cfg.Lines.Ack(s.device.FP)})
+	if err != nil {
+		return nil, err
+	}
+	pass, err := wire.ReadPass(made.Pass)
+	if err == nil {
+		err = pass.Follows(before)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the signer's next pass: %w", err)
+	}
+	return &nextPass{made, pass}, nil
+}
+
+// underPass gives the pass that the session runs under.
+func (s *Session) underPass() (*wire.Pass, []byte, error) {
+	if s.passes.current != nil {
+		return s.passes.current, s.passes.raw, nil
+	}
+	p, err := wire.ReadPass(s.opened.Pass)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the pass of the session: %w", err)
+	}
+	return p, s.opened.Pass, nil
+}
+
+// keepNext stores the pass and puts it into the record, both durable when it returns.
+func (s *Session) keepNext(ctx context.Context, n *nextPass) error {
+	err := s.b.cfg.Store.AddPass(ctx, store.Pass{Session: s.id, N: n.made.N, Leaf: n.made.Index, Pass: n.made.Pass})
+	if err != nil {
+		return err
+	}
+	if err = s.rec.Note(format.Note{Kind: format.NotePass, Text: n.text()}); err != nil {
+		s.stop(err)
+	}
+	return err
+}
+
+// text is the record's line about the pass.
+func (n *nextPass) text() string {
+	return fmt.Sprintf("pass %d is given to the device: good until %s, entry %d of the log, permits %s", n.made.N,
+		n.pass.Until().UTC().Format("2006-01-02 15:04:05 UTC"), n.made.Index, strings.Join(n.pass.Scope.Words(), ", "))
+}
+
+// offer gives the pass to the device, and adopts it if the device does. After an error the device's word is still to
+// come, and the next renewal asks again.
+func (s *Session) offer(ctx context.Context, n *nextPass) (refused, err error) {
+	o := n.made
+	s.passes.unheard = n
+	refused, err = s.b.cfg.Lines.Renew(ctx, s.device.FP, wire.Renew{Session: s.id, N: o.N, Pass: o.Pass, Leaf: o.Leaf, Nonce: o.Nonce,
+		Body: o.Body, Index: o.Index, Proof: o.Proof, Consistency: o.Consistency, Checkpoint: o.Checkpoint})
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != nil:
+		s.passes.unheard = nil
+		return refused, s.noteRefused(n, refused)
+	}
+	s.passes.unheard = nil
+	return nil, s.adopt(ctx, n)
+}
+
+// noteRefused puts the device's refusal into the record.
+func (s *Session) noteRefused(n *nextPass, why error) error {
+	text, _, _ := errkind.ForPeople(why)
+	err := s.rec.Note(format.Note{Kind: format.NotePass, Text: fmt.Sprintf("pass %d was not taken: %s", n.made.N, text)})
+	if err != nil {
+		s.stop(err)
+	}
+	return err
+}
+
+// adopt makes the pass what the session runs under: its end is the hard stop, and later channels are held to it.
+func (s *Session) adopt(ctx context.Context, n *nextPass) error {
+	s.passes.current, s.passes.raw = n.pass, n.made.Pass
+	s.mu.Lock()
+	s.scope = n.pass.Scope
+	s.mu.Unlock()
+	s.b.mu.Lock()
+	s.until = n.made.Until
+	s.b.mu.Unlock()
+	s.clock.arm(s)
+	s.notice("time", "the session goes on until "+n.made.Until.UTC().Format("15:04 UTC"))
+	if err := s.change(ctx, func(row *store.Session) { row.Until = n.made.Until }); err != nil {
+		s.b.cfg.Log.Warn("the list of sessions shows an earlier end than this session has", slog.String("session", s.id.String()),
+			slog.Any("error", err))
+	}
+	return nil
+}
