@@ -2,6 +2,7 @@ package deptest
 
 import (
 	"go/ast"
+	"go/build"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -65,16 +66,18 @@ func typesOf(t *testing.T) map[string]checked {
 }
 
 func check(t *testing.T, fset *token.FileSet, imp types.Importer, name, dir string) checked {
-	parsed, err := parser.ParseDir(fset, dir, func(f os.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	bp, err := build.ImportDir(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := checked{fset: fset, info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
 		Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}}
-	for _, p := range parsed {
-		for _, f := range p.Files {
-			c.files = append(c.files, f)
+	for _, file := range bp.GoFiles {
+		f, err := parser.ParseFile(fset, filepath.Join(dir, file), nil, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
+		c.files = append(c.files, f)
 	}
 	conf := types.Config{Importer: imp}
 	if c.pkg, err = conf.Check(module+"/"+name, fset, c.files, c.info); err != nil {
