@@ -28,7 +28,7 @@ export default defineConfig({
   css: { transformer: 'lightningcss', lightningcss: { targets: browserslistToTargets(browserslist(oldest)) } },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   plugins: [tidy(), gzip()],
-  test: { include: ['src/**/*.test.ts'] },
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000 }, // a bound for a busy machine, no verdict
 });
 
 /** Removes what an earlier build left, and nothing else. */

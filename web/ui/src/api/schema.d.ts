@@ -440,6 +440,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for one more channel in a running session
+         * @description By the sign-in or token that opened the session, within its grant. The answer's ticket is the first message on another terminal socket.
+         */
+        post: operations["open-channel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/end": {
         parameters: {
             query?: never;
@@ -722,6 +742,17 @@ export interface components {
             subject: string;
             type: string;
         };
+        ChannelTicket: {
+            /**
+             * Format: int32
+             * @description number of the channel within the session
+             */
+            channel: number;
+            session: string;
+            /** @description path of the terminal socket */
+            socket: string;
+            ticket: string;
+        };
         Check: {
             file?: string;
             /** @description A no key, B reading key, C unsealing key, log */
@@ -982,6 +1013,23 @@ export interface components {
             status: number;
             title: string;
             type?: string;
+        };
+        Program: {
+            /** @description a command; empty: a shell */
+            argv?: string[];
+            /** Format: int64 */
+            cols?: number;
+            /** @description LANG on the device: A-Z a-z 0-9 . _ @ - */
+            lang?: string;
+            /** @description LC_ALL to LC_TIME, values as lang */
+            locale?: {
+                [key: string]: string;
+            };
+            pty?: boolean;
+            /** Format: int64 */
+            rows?: number;
+            /** @description A-Z a-z 0-9 . _ + -; empty: xterm-256color */
+            term?: string;
         };
         Provider: {
             name: string;
@@ -3291,6 +3339,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "open-channel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description a session id, a unique beginning of one, or last */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Program"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTicket"];
+                };
             };
             /** @description Bad Request */
             400: {
