@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -181,9 +180,7 @@ func (c *Channel) close() {
 	c.awaitExit()
 	if c.exited {
 		e := format.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
-		if err := c.s.rec.Exit(e); err != nil {
-			c.s.b.cfg.Log.Warn("the exit status is not in the record", slog.String("session", c.s.id.String()), slog.Any("error", err))
-		}
+		c.s.lastWord("the exit status", func() error { return c.s.rec.Exit(e) })
 	}
 	// Input that still waits fails from here on, which must not become the reason.
 	byItself := ended(ByExit, "the program has ended")

@@ -77,7 +77,7 @@ func (s *Session) run() {
 	s.line.Close() // what has arrived on its channels can still be read
 	<-s.empty
 	all.Wait()
-	<-s.listened
+	s.lastWord("what the device still told", func() error { <-s.listened; return nil })
 	s.close()
 }
 
@@ -109,11 +109,24 @@ func reasonOf(cause error) string {
 
 // close ends record, log and row, in this order, whatever happened.
 func (s *Session) close() {
-	if err := s.silent(); err != nil {
-		s.b.cfg.Log.Warn("what a device did not tell is not in the record", slog.String("session", s.id.String()), slog.Any("error", err))
-	}
+	s.lastWord("what the device did not tell", s.silent)
 	s.finish(s.reason())
 	s.b.forget(s)
+}
+
+// lastWord writes what belongs into the record at an end. No end waits for a disk that hangs: the write goes on by
+// itself then, or fails when the recording is closed.
+func (s *Session) lastWord(what string, write func() error) {
+	wrote := make(chan error, 1)
+	go func() { wrote <- write() }()
+	err := error(errClosing)
+	select {
+	case err = <-wrote:
+	case <-time.After(s.b.cfg.CloseTime):
+	}
+	if err != nil {
+		s.b.cfg.Log.Warn("an end is not complete in the record", slog.String("session", s.id.String()), slog.String("what", what), slog.Any("error", err))
+	}
 }
 
 // fail closes what a session that never began has left behind.
