@@ -11,8 +11,11 @@ import (
 	"filippo.io/age"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/writer"
 )
 
@@ -58,12 +61,13 @@ func TestWhatIsTypedAfterTheEndDoesNotChangeIt(t *testing.T) {
 	}
 }
 
-// hangingDisk opens a recorder whose commits wait until the disk is released, once hang is called.
-func (h *house) hangingDisk() (node *writer.Node, hang, release func()) {
+// hangingDisk opens a recorder, in a directory of its own, whose commits wait for release once hang is called.
+func (h *house) hangingDisk() (hang, release func()) {
 	h.t.Helper()
 	var hangs atomic.Bool
 	disk := make(chan struct{})
-	node, _, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: filepath.Join(h.t.TempDir(), "rec"),
+	h.dir = h.t.TempDir()
+	node, _, err := writer.OpenNode(context.Background(), writer.NodeConfig{Dir: filepath.Join(h.dir, "rec"),
 		Key: h.key, LogOrigin: "test/log", Readers: []age.Recipient{h.reader.Recipient()},
 		Unsealers: []age.Recipient{h.unseal.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20,
 		Committed: func(time.Duration) {
@@ -76,17 +80,35 @@ func (h *house) hangingDisk() (node *writer.Node, hang, release func()) {
 	}
 	release = sync.OnceFunc(func() { close(disk) })
 	h.t.Cleanup(func() { release(); node.Close(context.Background()) })
-	return node, func() { hangs.Store(true) }, release
+	h.node = node
+	return func() { hangs.Store(true) }, release
+}
+
+// toldStart says whether the record has the device's word about what it started.
+func (h *house) toldStart(sid id.Session) (told bool) {
+	h.t.Helper()
+	arch := must(archive.Open(archive.Config{Dir: filepath.Join(h.dir, "rec"), Identity: []age.Identity{h.reader}}))(h.t)
+	_, err := arch.Frames(context.Background(), []archive.Part{{Session: sid}}, func(m archive.Moment) error {
+		told = told || m.Kind == format.KindCommand
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return told
 }
 
 // TestTheEndOfARecordingThatClosesLateIsNotGuessed: while the disk hangs, nothing says where the recording ends.
 func TestTheEndOfARecordingThatClosesLateIsNotGuessed(t *testing.T) {
 	h := newHouse(t)
-	node, hang, release := h.hangingDisk()
-	h.node = node
+	hang, release := h.hangingDisk()
 	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.CloseTime = 200 * time.Millisecond })
-	s, _ := h.open(h.ask("press-1"))
+	s, _ := h.open(h.ask("press-1", "wait"))
 	open := *h.part(s.ID()).OpenLeaf
+	// Nothing but the close may wait for the disk: the device tells nothing any more, and the commit of what it told is
+	// over once a later one is.
+	within(t, 20*time.Second, "the device's word is in the record", func() bool { return h.toldStart(s.ID()) })
+	must(s.Write([]byte("x")))(t)
 	hang()
 	s.End("that is all")
 	s.Wait()
@@ -95,9 +117,9 @@ func TestTheEndOfARecordingThatClosesLateIsNotGuessed(t *testing.T) {
 		t.Errorf("while the disk hangs: got %d ends in the log and state %s, want none and live", got, row.State)
 	}
 	release()
-	within(t, 20*time.Second, "the row is closed", func() bool {
+	within(t, 20*time.Second, "the rows have the end", func() bool {
 		h.Drain(t.Context())
-		return h.row(s.ID()).State == store.Closed
+		return h.part(s.ID()).CloseLeaf != nil && h.row(s.ID()).State == store.Closed
 	})
 	h.agrees(s.ID(), store.RecordComplete, gateway.ByTechnician)
 }
