@@ -303,12 +303,13 @@ func (s *fakeSigner) Keys(context.Context) (signer.PublicKeys, error) {
 
 // fakeStore holds three devices and three sessions.
 type fakeStore struct {
-	audit    func(store.AuditFilter) []store.AuditEvent
-	devices  []store.Device
-	sessions []store.Session
-	tokens   []store.APIToken
-	policies []store.PolicyVersion
-	broken   error
+	audit     func(store.AuditFilter) []store.AuditEvent
+	devices   []store.Device
+	sessions  []store.Session
+	decisions []store.Decision // newest first
+	tokens    []store.APIToken
+	policies  []store.PolicyVersion
+	broken    error
 }
 
 // sid makes a session's id whose text begins with a letter of the alphabet.
@@ -381,8 +382,9 @@ func (s *fakeStore) Retained(_ context.Context, now time.Time) ([]store.Retained
 	return []store.Retained{{Class: "routine", Month: "2027-01", Recordings: 2, Bytes: 5, Oldest: now,
 		First: now}}, s.broken
 }
-func (s *fakeStore) Decisions(context.Context, store.DecisionFilter) ([]store.Decision, error) {
-	return nil, nil
+func (s *fakeStore) Decisions(_ context.Context, f store.DecisionFilter) ([]store.Decision, error) {
+	rest := slices.DeleteFunc(slices.Clone(s.decisions), func(d store.Decision) bool { return f.Before > 0 && d.ID >= f.Before })
+	return rest[:min(len(rest), f.Limit)], nil
 }
 func (s *fakeStore) SitesOwnedBy(_ context.Context, p id.Principal) ([]string, error) {
 	if p.Subject == "owner" {

@@ -270,7 +270,7 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 		out.Parts[i] = apitype.Part{Part: p.Part, File: placeOf(p), Bytes: p.Bytes, Started: p.Started,
 			Ended: when(p.Ended), State: p.State, Open: p.OpenLeaf, Close: p.CloseLeaf}
 	}
-	if out.Decision, err = a.decisionOn(ctx, s); err != nil {
+	if out.Decision, out.MoreChannels, err = a.decisionsOn(ctx, s); err != nil {
 		return nil, err
 	}
 	replay, err := a.mayReplay(ctx, who, s)
@@ -286,12 +286,32 @@ func placeOf(p store.Part) string {
 	return filepath.ToSlash(format.Place(p.Session, p.Part, p.Started))
 }
 
-func (a *API) decisionOn(ctx context.Context, s store.Session) (string, error) {
-	rows, err := a.cfg.Store.Decisions(ctx, store.DecisionFilter{Principal: s.Principal, Session: s.ID, Limit: 1})
-	if err != nil || len(rows) == 0 {
-		return "", err
+// decisionsAtOnce is how many decisions the database gives at once.
+const decisionsAtOnce = 1000
+
+// decisionsOn gives why a session was allowed or refused, and how many channels were allowed in it afterwards.
+func (a *API) decisionsOn(ctx context.Context, s store.Session) (why string, more int, err error) {
+	f := store.DecisionFilter{Principal: s.Principal, Session: s.ID, Limit: decisionsAtOnce}
+	var own store.Decision // the first one; they come newest first
+	for {
+		rows, err := a.cfg.Store.Decisions(ctx, f)
+		if err != nil {
+			return "", 0, err
+		}
+		for _, d := range rows {
+			if own = d; d.Allowed {
+				more++
+			}
+		}
+		if len(rows) < decisionsAtOnce {
+			break
+		}
+		f.Before = own.ID
 	}
-	return rows[0].Text, nil
+	if own.Allowed {
+		more--
+	}
+	return own.Text, more, nil
 }
 
 func mayEnd(who *Asker, s store.Session) bool {

@@ -107,6 +107,8 @@ type SessionDetail struct {
 	Decision  string     `json:"decision,omitempty" doc:"why it was allowed or refused"`
 	PolicySHA string     `json:"policy_sha256,omitempty"`
 	Rights    PageRights `json:"rights"`
+	// MoreChannels leaves out those that were refused. One that was allowed need not have been opened.
+	MoreChannels int `json:"more_channels,omitempty" doc:"channels beyond the first that were allowed"`
 }
 
 // PageRights says what the asker may do with this session.

@@ -1179,6 +1179,11 @@ export interface components {
             id: string;
             login: string;
             mine: boolean;
+            /**
+             * Format: int64
+             * @description channels beyond the first that were allowed
+             */
+            more_channels?: number;
             parts: components["schemas"]["Part"][];
             policy_sha256?: string;
             pty: boolean;
