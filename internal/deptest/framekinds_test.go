@@ -68,11 +68,16 @@ func TestEveryFrameKindIsHandled(t *testing.T) {
 	}
 }
 
-// TestTheRecordPageShowsEveryListOfTheTimeline: what the timeline finds must be a row of the transcript.
+// TestTheRecordPageShowsEveryListOfTheTimeline: what the timeline finds must be a row of the transcript, or a channel of
+// which rows are.
 func TestTheRecordPageShowsEveryListOfTheTimeline(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join("..", "..", "web", "ui", "src", "base", "script.ts"))
-	if err != nil {
-		t.Fatal(err)
+	var raw []byte
+	for _, file := range []string{"script.ts", "channels.ts"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "web", "ui", "src", "base", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, text...)
 	}
 	lists := 0
 	for f := range reflect.TypeFor[archive.Timeline]().Fields() {
@@ -81,7 +86,7 @@ func TestTheRecordPageShowsEveryListOfTheTimeline(t *testing.T) {
 		}
 		name := strings.ToLower(f.Name)
 		if lists++; !strings.Contains(string(raw), "t."+name) {
-			t.Errorf("web/ui/src/base/script.ts does not use the timeline's list %s", name)
+			t.Errorf("web/ui/src/base/script.ts and channels.ts do not use the timeline's list %s", name)
 		}
 	}
 	if lists < 5 {

@@ -129,10 +129,14 @@ func (r *partRun) outcome(err error) error {
 	return nil
 }
 
-// terminal gives the terminal's size as the session began: the first that is said before anything is shown.
-func (a *Archive) terminal(ctx context.Context, parts []Part) (cols, rows int, end End, err error) {
+// terminal gives the size of a channel's terminal as the channel began: the first that is said before anything is shown
+// on it. The error of a channel that is nowhere in the record is that of chosen.missing.
+func (a *Archive) terminal(ctx context.Context, parts []Part, ch *chosen) (cols, rows int, end End, err error) {
 	cols, rows = 80, 24
-	end, err = a.Frames(ctx, parts[:min(1, len(parts))], func(m Moment) error {
+	end, err = a.Frames(ctx, parts, func(m Moment) error {
+		if ch.hides(m) {
+			return nil
+		}
 		switch m.Kind {
 		case format.KindResize:
 			if _, c, r, err := m.Resize(); err == nil && c > 0 && r > 0 {
@@ -144,8 +148,11 @@ func (a *Archive) terminal(ctx context.Context, parts []Part) (cols, rows int, e
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		err = nil
+	case err == nil:
+		err = ch.missing(end)
 	}
 	return cols, rows, end, err
 }

@@ -70,3 +70,21 @@ func TestInputInManyPiecesIsReadInBoundedMemoryAndCountedOnce(t *testing.T) {
 		t.Error("whether all is revealed is not seen by the count")
 	}
 }
+
+// A gateway that was taken over can record a size for channels that nobody opened.
+func TestTheChannelsOfARecordAreBounded(t *testing.T) {
+	tl, ch := newTimeline(), choose(1<<20)
+	for n := range uint32(maxNumbers + 500) {
+		m := Moment{Frame: &format.Frame{Kind: format.KindResize, Data: format.AppendResize(nil, n+1, 80, 24)}}
+		if err := tl.add(m); err != nil {
+			t.Fatal(err)
+		}
+		ch.hides(m)
+	}
+	if got := len(tl.census.end(0)); got != maxNumbers || len(ch.seen) != maxNumbers {
+		t.Errorf("%d channels are listed and %d remembered, want %d", got, len(ch.seen), maxNumbers)
+	}
+	if err := ch.missing(End{}); err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "19, 20 and 9980 more") {
+		t.Errorf("got %v, want an error with the first 20", err)
+	}
+}

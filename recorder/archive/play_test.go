@@ -14,23 +14,10 @@ import (
 func cast(t *testing.T, r *recordings, s id.Session, version int) (head map[string]any, events [][]any) {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := r.archive.Asciicast(t.Context(), &out, r.parts(s), version); err != nil {
+	if _, err := r.archive.Asciicast(t.Context(), &out, r.parts(s), CastOptions{Version: version}); err != nil {
 		t.Fatal(err)
 	}
-	for i, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
-		if i == 0 {
-			if err := json.Unmarshal([]byte(line), &head); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		var e []any
-		if err := json.Unmarshal([]byte(line), &e); err != nil || len(e) != 3 {
-			t.Fatalf("line %d: %q: %v", i, line, err)
-		}
-		events = append(events, e)
-	}
-	return head, events
+	return castOf(t, out.String())
 }
 
 // texts joins what events of a code show.
@@ -68,7 +55,7 @@ func TestAsciicastsHoldHeaderOutputInputAndMarkers(t *testing.T) {
 			t.Errorf("version %d: got exit %q", version, x)
 		}
 	}
-	if _, err := r.archive.Asciicast(t.Context(), &bytes.Buffer{}, r.parts(s), 4); err == nil {
+	if _, err := r.archive.Asciicast(t.Context(), &bytes.Buffer{}, r.parts(s), CastOptions{Version: 4}); err == nil {
 		t.Error("version 4: got no error")
 	}
 }

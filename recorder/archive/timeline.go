@@ -25,13 +25,14 @@ type Timeline struct {
 	Started  time.Time
 	Duration float64
 	Active   float64 // without the idle spans
-	Cols     int
+	Cols     int     // of the first channel's terminal
 	Rows     int
 	Input    []Keys
 	Commands []Command
 	Notes    []Mark
 	Gaps     []Mark
 	Idle     []Span
+	Channels []Channel // by number
 	Whole    bool
 	Cut      string
 }
@@ -63,6 +64,7 @@ type Mark struct {
 	At   float64
 	Kind string
 	Text string
+	Ch   uint32 // the channel that it is about; 0: the session
 }
 
 // Span is a stretch of time.
@@ -74,6 +76,8 @@ func seconds(us uint64) float64 { return float64(us) / 1e6 }
 type timeline struct {
 	Timeline
 	typing  *typing
+	census  census
+	typed   map[uint32]int  // the place in Input of a channel's newest stretch
 	running map[process]int // its place in Commands
 	active  uint64          // time of the last thing that happened
 	sized   bool
@@ -85,10 +89,16 @@ type process struct {
 	part, ch, pid uint32
 }
 
-// Timeline reads a session through.
-func (a *Archive) Timeline(ctx context.Context, parts []Part) (*Timeline, error) {
-	t := &timeline{Timeline: Timeline{Cols: 80, Rows: 24}, running: map[process]int{}}
+func newTimeline() *timeline {
+	t := &timeline{Timeline: Timeline{Cols: 80, Rows: 24}, running: map[process]int{}, typed: map[uint32]int{},
+		census: census{place: map[uint32]int{}}}
 	t.typing = newTyping(t.keys)
+	return t
+}
+
+// Timeline reads a session through, with all its channels.
+func (a *Archive) Timeline(ctx context.Context, parts []Part) (*Timeline, error) {
+	t := newTimeline()
 	end, err := a.Frames(ctx, parts, t.add)
 	if err != nil {
 		return nil, err
@@ -97,6 +107,7 @@ func (a *Archive) Timeline(ctx context.Context, parts []Part) (*Timeline, error)
 		return nil, err
 	}
 	t.pause(end.Length)
+	t.Channels = t.census.end(end.Length)
 	t.Started, t.Duration, t.Whole, t.Cut = end.Started, seconds(end.Length), end.Whole, end.Cut
 	t.Active = t.Duration
 	for _, s := range t.Idle {
@@ -121,6 +132,9 @@ func sealedText(n uint64) string {
 }
 
 func (t *timeline) add(m Moment) error {
+	if ch, ok := channelOf(m); ok {
+		t.census.add(ch, m, t.text)
+	}
 	switch m.Kind {
 	case format.KindOutput, format.KindSealed, format.KindCommand, format.KindResize:
 		t.pause(m.At)
@@ -146,14 +160,6 @@ func (t *timeline) add(m Moment) error {
 	return nil
 }
 
-// unknown notes a frame that this release cannot show. Left out, the timeline would read as if nothing had happened.
-func (t *timeline) unknown(m Moment) {
-	if t.room(len(t.Notes), 0) {
-		t.Notes = append(t.Notes, Mark{At: seconds(m.At), Kind: "unknown",
-			Text: fmt.Sprintf("a frame of kind %q, %d bytes, which this release cannot show", byte(m.Kind), len(m.Data))})
-	}
-}
-
 // pause notes what was idle before now.
 func (t *timeline) pause(at uint64) {
 	if at-t.active >= uint64(idleAfter.Microseconds()) && t.room(len(t.Idle), 0) {
@@ -176,8 +182,26 @@ func (t *timeline) room(n, text int) bool {
 	return false
 }
 
+// text is text of the record as people may see it, as far as there is room.
+func (t *timeline) text(s string) string {
+	s = short(caret([]byte(s)))
+	if !t.room(0, len(s)) {
+		return ""
+	}
+	return s
+}
+
+// short cuts a long text, such as a command line; the record has all of it.
+func short(text string) string {
+	if len(text) > maxText {
+		return strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return text
+}
+
 func (t *timeline) size(m Moment) {
-	if _, cols, rows, err := m.Resize(); err == nil && !t.sized && cols > 0 && rows > 0 {
+	ch, cols, rows, err := m.Resize()
+	if err == nil && ch == FirstChannel && !t.sized && cols > 0 && rows > 0 {
 		t.Cols, t.Rows, t.sized = int(cols), int(rows), true
 	}
 }
@@ -185,17 +209,17 @@ func (t *timeline) size(m Moment) {
 // sameLine is the pause after which typing is another entry.
 const sameLine = 30.0
 
-// keys takes in a stretch of input; keystrokes of one line are one entry.
+// keys takes in a stretch of input; keystrokes of one line on one channel are one entry.
 func (t *timeline) keys(k Typed) error {
 	at := seconds(k.At)
 	text := ""
 	if !k.Sealed {
 		text = caret(k.Text[:min(len(k.Text), maxText)])
 	}
-	if n := len(t.Input); n > 0 {
-		last := &t.Input[n-1]
+	if i, ok := t.typed[k.Ch]; ok {
+		last := &t.Input[i]
 		ends := len(last.Text) >= 2 && (last.Text[len(last.Text)-2:] == "^M" || last.Text[len(last.Text)-2:] == "^J")
-		if last.Ch == k.Ch && last.Sealed == k.Sealed && last.Offset+last.Bytes == k.Offset && !ends && at-last.At < sameLine && len(last.Text) < maxText {
+		if last.Sealed == k.Sealed && last.Offset+last.Bytes == k.Offset && !ends && at-last.At < sameLine && len(last.Text) < maxText {
 			last.Bytes += k.Bytes
 			if t.room(0, len(text)) {
 				last.Text += text
@@ -204,80 +228,8 @@ func (t *timeline) keys(k Typed) error {
 		}
 	}
 	if t.room(len(t.Input), len(text)) {
+		t.typed[k.Ch] = len(t.Input)
 		t.Input = append(t.Input, Keys{At: at, Ch: k.Ch, Offset: k.Offset, Bytes: k.Bytes, Sealed: k.Sealed, Text: text})
 	}
 	return nil
-}
-
-// wordSize is what a word takes beside its text.
-const wordSize = 16
-
-func (t *timeline) command(m Moment) {
-	c, err := m.Command()
-	if err != nil {
-		return
-	}
-	id := process{m.Part, c.Ch, c.PID}
-	if c.Ended {
-		if i, ok := t.running[id]; ok {
-			t.ended(i, m.At, int(c.Status), c.Signal)
-			delete(t.running, id)
-		}
-		return
-	}
-	argv, text := make([]string, len(c.Argv)), 0
-	for i, a := range c.Argv {
-		argv[i] = caret([]byte(a))
-		text += len(argv[i]) + wordSize
-	}
-	if !t.room(len(t.Commands), text) {
-		return
-	}
-	t.running[id] = len(t.Commands)
-	t.Commands = append(t.Commands, Command{At: seconds(m.At), Ch: c.Ch, Source: c.Source, Argv: argv, PID: c.PID})
-}
-
-func (t *timeline) ended(i int, at uint64, status int, signal string) {
-	when := seconds(at)
-	t.Commands[i].Status, t.Commands[i].Signal, t.Commands[i].Ended = &status, signal, &when
-}
-
-// exit ends a channel, and notes how.
-func (t *timeline) exit(m Moment) {
-	e, err := m.Exit()
-	if err != nil || !t.room(len(t.Notes), 0) {
-		return
-	}
-	text := fmt.Sprintf("channel %d ended with status %d", e.Ch, e.Status)
-	if e.Signal != "" {
-		text = fmt.Sprintf("channel %d was ended by signal %s", e.Ch, e.Signal)
-	}
-	t.Notes = append(t.Notes, Mark{At: seconds(m.At), Kind: "exit", Text: text})
-}
-
-func (t *timeline) note(m Moment) {
-	n, err := m.Note()
-	text := caret([]byte(n.Text))
-	if len(text) > maxText { // a long command line; the record has all of it
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
-	}
-	if err != nil || !t.room(len(t.Notes), len(text)) {
-		return
-	}
-	if n.Kind == format.NoteNoVerdict && text == "" {
-		text = fmt.Sprintf("no verdict on %d bytes of input, which stay sealed", n.N)
-		if n.N == 1 {
-			text = "no verdict on a byte of input, which stays sealed"
-		}
-	}
-	t.Notes = append(t.Notes, Mark{At: seconds(m.At), Kind: caret([]byte(n.Kind)), Text: text})
-}
-
-func (t *timeline) gap(m Moment) {
-	g, err := m.Gap()
-	if err != nil || !t.room(len(t.Gaps), len(g.Reason)) {
-		return
-	}
-	at := seconds(m.At - m.T + g.From) // g's times are its part's
-	t.Gaps = append(t.Gaps, Mark{At: at, Kind: "gap", Text: fmt.Sprintf("%s: %d bytes in %.1f s are not recorded", caret([]byte(g.Reason)), g.Bytes, float64(g.To-min(g.From, g.To))/1e6)})
 }

@@ -11,19 +11,25 @@ import (
 
 // TranscriptOptions chooses what a transcript holds.
 type TranscriptOptions struct {
-	Input bool // what was typed in place of what was shown
+	Input   bool   // what was typed in place of what was shown
+	Channel uint32 // of this channel alone; 0: the first
 }
 
-// Transcript writes what was shown as text: standard output and error in recorded order, CR LF as LF,
+// Transcript writes what was shown on one channel as text: standard output and error in recorded order, CR LF as LF,
 // control characters and escape sequences removed, nothing added. With Input it writes what was typed in the
-// open, with [hidden] for what is sealed. End says whether the record was whole.
+// open, with [hidden] for what is sealed. End says whether the record was whole. A channel that the record does not have
+// is an errkind.NotFound that names those there are, and nothing is written.
 func (a *Archive) Transcript(ctx context.Context, w io.Writer, parts []Part, opt TranscriptOptions) (End, error) {
 	out := bufio.NewWriterSize(w, 64<<10)
 	run := a.shown
 	if opt.Input {
 		run = a.typed
 	}
-	end, err := run(ctx, out, parts)
+	ch := choose(opt.Channel)
+	end, err := run(ctx, out, parts, ch)
+	if err == nil {
+		err = ch.missing(end)
+	}
 	if err != nil {
 		return end, err
 	}
@@ -37,11 +43,11 @@ type stream struct {
 	dir  format.Stream
 }
 
-func (a *Archive) shown(ctx context.Context, w *bufio.Writer, parts []Part) (End, error) {
+func (a *Archive) shown(ctx context.Context, w *bufio.Writer, parts []Part, ch *chosen) (End, error) {
 	streams := map[stream]*plain{}
 	var buf []byte
 	end, err := a.Frames(ctx, parts, func(m Moment) error {
-		if m.Kind != format.KindOutput {
+		if ch.hides(m) || m.Kind != format.KindOutput {
 			return nil
 		}
 		id := stream{m.Part, m.Ch, m.Stream}
@@ -61,10 +67,15 @@ func (a *Archive) shown(ctx context.Context, w *bufio.Writer, parts []Part) (End
 }
 
 // typed writes the input. Enter is LF, other control characters are ^X, a sealed stretch is a line.
-func (a *Archive) typed(ctx context.Context, w *bufio.Writer, parts []Part) (End, error) {
+func (a *Archive) typed(ctx context.Context, w *bufio.Writer, parts []Part, ch *chosen) (End, error) {
 	t := typedText{w: w}
 	ty := newTyping(t.add)
-	end, err := a.Frames(ctx, parts, ty.add)
+	end, err := a.Frames(ctx, parts, func(m Moment) error {
+		if ch.hides(m) {
+			return nil
+		}
+		return ty.add(m)
+	})
 	if err != nil {
 		return end, err
 	}
@@ -78,20 +89,11 @@ func (a *Archive) typed(ctx context.Context, w *bufio.Writer, parts []Part) (End
 type typedText struct {
 	w      *bufio.Writer
 	err    error
-	inLine bool
-	ch     uint32
 	hidden bool
 	last   byte
 }
 
 func (t *typedText) add(k Typed) error {
-	if k.Ch != t.ch {
-		t.seal(false)
-		if t.inLine {
-			t.put("\n")
-		}
-		t.ch, t.last = k.Ch, 0
-	}
 	t.seal(k.Sealed)
 	if !k.Sealed {
 		t.text(k.Text)
@@ -134,5 +136,4 @@ func (t *typedText) put(s string) {
 	if _, err := t.w.WriteString(s); err != nil {
 		t.err = err
 	}
-	t.inLine = s[len(s)-1] != '\n'
 }

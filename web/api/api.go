@@ -107,14 +107,15 @@ type Auditor interface {
 	Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 }
 
-// Records reads recordings and makes evidence of them. *records.Records does.
+// Records reads recordings and makes evidence of them. *records.Records does. What takes a channel's number ch is of that
+// channel alone, and of the first one where it is 0.
 type Records interface {
 	Timeline(ctx context.Context, s store.Session, parts []store.Part) (apitype.Timeline, error)
-	ReplayIndex(ctx context.Context, s store.Session, parts []store.Part, idle time.Duration, w io.Writer) error
-	ReplaySegment(ctx context.Context, s store.Session, parts []store.Part, n int, idle time.Duration, until uint64, w io.Writer) error
-	Transcript(ctx context.Context, s store.Session, parts []store.Part, w io.Writer) error
-	Input(ctx context.Context, s store.Session, parts []store.Part, w io.Writer) error
-	Cast(ctx context.Context, s store.Session, parts []store.Part, version int, w io.Writer) error
+	ReplayIndex(ctx context.Context, s store.Session, parts []store.Part, ch uint32, idle time.Duration, w io.Writer) error
+	ReplaySegment(ctx context.Context, s store.Session, parts []store.Part, ch uint32, n int, idle time.Duration, until uint64, w io.Writer) error
+	Transcript(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
+	Input(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
+	Cast(ctx context.Context, s store.Session, parts []store.Part, ch uint32, version int, w io.Writer) error
 	Verify(ctx context.Context, s store.Session, parts []store.Part) (apitype.Verdict, error)
 	Export(ctx context.Context, s store.Session, parts []store.Part, w io.Writer) error
 }

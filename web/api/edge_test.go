@@ -303,7 +303,7 @@ func TestMyWorkPutsFirstWhatCanBeOpenedNow(t *testing.T) {
 // brokenRecords lose the disk in the middle of a transcript.
 type brokenRecords struct{ *fakeRecords }
 
-func (brokenRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
+func (brokenRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, _ uint32, w io.Writer) error {
 	io.WriteString(w, strings.Repeat("half ", 10_000))
 	return errUnknown
 }

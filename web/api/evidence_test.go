@@ -2,11 +2,40 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/internal/audit"
 )
+
+func TestARecordIsReadByChannel(t *testing.T) {
+	w := newWorld(t)
+	path := "/api/v1/sessions/" + sid(1).String()
+	for _, form := range []string{"/transcript", "/input", "/cast?version=2", "/replay/index.json?idle=2", "/replay/0.json?until=5"} {
+		mark := "?"
+		if strings.Contains(form, "?") {
+			mark = "&"
+		}
+		w.reads.of = nil
+		first, third := w.call("officer", "GET", path+form, ""), w.call("officer", "GET", path+form+mark+"channel=3", "")
+		if first.Code != 200 || third.Code != 200 || !slices.Equal(w.reads.of, []uint32{0, 3}) {
+			t.Errorf("%s: got %d and %d of the channels %v, want the first and 3", form, first.Code, third.Code, w.reads.of)
+		}
+		for _, bad := range []string{"0", "-1", "two", "4294967296", "18446744073709551617"} {
+			if got := w.call("officer", "GET", path+form+mark+"channel="+bad, ""); got.Code != 400 {
+				t.Errorf("%s of channel %s: got %d %s", form, bad, got.Code, got.Body)
+			}
+		}
+	}
+	for query, want := range map[string]string{"": sid(1).String() + ".cast", "?channel=1": sid(1).String() + ".cast",
+		"?channel=2": sid(1).String() + "-channel-2.cast"} {
+		got := w.call("officer", "GET", path+"/cast"+query, "").Header().Get("Content-Disposition")
+		if !strings.Contains(got, `"`+want+`"`) {
+			t.Errorf("cast%s: got %q, want the name %s", query, got, want)
+		}
+	}
+}
 
 func TestLookingIsWrittenDownBeforeAnythingIsShown(t *testing.T) {
 	closed := "/api/v1/sessions/" + sid(1).String()

@@ -204,8 +204,9 @@ func (a *fakeAudit) count(typ string) int {
 	return n
 }
 
-// fakeRecords answers with a word, and notes how many events there were when it was asked.
+// fakeRecords answers with a word, and notes how many events there were when it was asked, and of which channel.
 type fakeRecords struct {
+	of     []uint32
 	events *fakeAudit
 	before []int
 	err    error
@@ -220,23 +221,28 @@ func (f *fakeRecords) say(w io.Writer, text string) error {
 	return err
 }
 
+func (f *fakeRecords) sayOf(ch uint32, w io.Writer, text string) error {
+	f.of = append(f.of, ch)
+	return f.say(w, text)
+}
+
 func (f *fakeRecords) Timeline(context.Context, store.Session, []store.Part) (apitype.Timeline, error) {
 	return apitype.Timeline{Duration: 1}, f.say(io.Discard, "")
 }
-func (f *fakeRecords) ReplayIndex(_ context.Context, _ store.Session, _ []store.Part, _ time.Duration, w io.Writer) error {
-	return f.say(w, "{}")
+func (f *fakeRecords) ReplayIndex(_ context.Context, _ store.Session, _ []store.Part, ch uint32, _ time.Duration, w io.Writer) error {
+	return f.sayOf(ch, w, "{}")
 }
-func (f *fakeRecords) ReplaySegment(_ context.Context, _ store.Session, _ []store.Part, n int, _ time.Duration, _ uint64, w io.Writer) error {
-	return f.say(w, "[]")
+func (f *fakeRecords) ReplaySegment(_ context.Context, _ store.Session, _ []store.Part, ch uint32, n int, _ time.Duration, _ uint64, w io.Writer) error {
+	return f.sayOf(ch, w, "[]")
 }
-func (f *fakeRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
-	return f.say(w, "hello\n")
+func (f *fakeRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
+	return f.sayOf(ch, w, "hello\n")
 }
-func (f *fakeRecords) Input(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
-	return f.say(w, "typed\n")
+func (f *fakeRecords) Input(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
+	return f.sayOf(ch, w, "typed\n")
 }
-func (f *fakeRecords) Cast(_ context.Context, _ store.Session, _ []store.Part, _ int, w io.Writer) error {
-	return f.say(w, "{}\n")
+func (f *fakeRecords) Cast(_ context.Context, _ store.Session, _ []store.Part, ch uint32, _ int, w io.Writer) error {
+	return f.sayOf(ch, w, "{}\n")
 }
 func (f *fakeRecords) Verify(context.Context, store.Session, []store.Part) (apitype.Verdict, error) {
 	return apitype.Verdict{OK: true, Summary: "Yes."}, f.say(io.Discard, "")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -39,6 +41,14 @@ func (a *API) registerReplay() {
 	unseal.Description = "Needs the duty unseal, of a person who has signed in: no API token has it. What comes is what export gives, still sealed; the officer's key opens it at their place and never comes here. Asking is an event of the log."
 	handle(a, unseal, a.unsealSession)
 }
+
+// ChannelNumber chooses one channel of a record. It is exported for huma, as SessionID is, which would read a number that
+// is too large for a uint32 as another one.
+type ChannelNumber struct {
+	Channel uint64 `query:"channel" minimum:"1" maximum:"4294967295" doc:"of this channel alone, by the timeline's list; absent: the first, 1"`
+}
+
+func (c ChannelNumber) number() uint32 { return uint32(c.Channel) }
 
 // mayReplay says whether somebody may look into a record: their own, one of their devices, or as a reviewer.
 func (a *API) mayReplay(ctx context.Context, who *Asker, s store.Session) (bool, error) {
@@ -153,6 +163,7 @@ func (a *API) getTimeline(ctx context.Context, who *Asker, in *SessionID) (*answ
 
 func (a *API) getReplayIndex(ctx context.Context, who *Asker, in *struct {
 	SessionID
+	ChannelNumber
 	Idle float64 `query:"idle" minimum:"0" maximum:"3600" doc:"seconds that a pause lasts at most; 0: as recorded"`
 }) (*huma.StreamResponse, error) {
 	s, parts, err := a.open(ctx, who, in.ID, "replay")
@@ -160,12 +171,13 @@ func (a *API) getReplayIndex(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	return a.stream(ctx, "application/json", "", func(w io.Writer) error {
-		return a.cfg.Records.ReplayIndex(ctx, s, parts, seconds(in.Idle), w)
+		return a.cfg.Records.ReplayIndex(ctx, s, parts, in.number(), seconds(in.Idle), w)
 	}), nil
 }
 
 func (a *API) getReplaySegment(ctx context.Context, who *Asker, in *struct {
 	SessionID
+	ChannelNumber
 	Segment string  `path:"segment" maxLength:"16" pattern:"^[0-9]+\\.json$"`
 	Idle    float64 `query:"idle" minimum:"0" maximum:"3600"`
 	Until   uint64  `query:"until" doc:"microseconds, from the index"`
@@ -179,37 +191,54 @@ func (a *API) getReplaySegment(ctx context.Context, who *Asker, in *struct {
 		n = min(n*10+int(c-'0'), 1<<30)
 	}
 	return a.stream(ctx, "application/json", "", func(w io.Writer) error {
-		return a.cfg.Records.ReplaySegment(ctx, s, parts, n, seconds(in.Idle), in.Until, w)
+		return a.cfg.Records.ReplaySegment(ctx, s, parts, in.number(), n, seconds(in.Idle), in.Until, w)
 	}), nil
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func (a *API) getTranscript(ctx context.Context, who *Asker, in *SessionID) (*huma.StreamResponse, error) {
+// oneChannel names a session and chooses one of its channels.
+type oneChannel struct {
+	SessionID
+	ChannelNumber
+}
+
+func (a *API) getTranscript(ctx context.Context, who *Asker, in *oneChannel) (*huma.StreamResponse, error) {
 	s, parts, err := a.open(ctx, who, in.ID, "transcript")
 	if err != nil {
 		return nil, err
 	}
-	return a.stream(ctx, "text/plain; charset=utf-8", "", func(w io.Writer) error { return a.cfg.Records.Transcript(ctx, s, parts, w) }), nil
+	return a.stream(ctx, "text/plain; charset=utf-8", "", func(w io.Writer) error {
+		return a.cfg.Records.Transcript(ctx, s, parts, in.number(), w)
+	}), nil
 }
 
-func (a *API) getInput(ctx context.Context, who *Asker, in *SessionID) (*huma.StreamResponse, error) {
+func (a *API) getInput(ctx context.Context, who *Asker, in *oneChannel) (*huma.StreamResponse, error) {
 	s, parts, err := a.open(ctx, who, in.ID, "input")
 	if err != nil {
 		return nil, err
 	}
-	return a.stream(ctx, "text/plain; charset=utf-8", "", func(w io.Writer) error { return a.cfg.Records.Input(ctx, s, parts, w) }), nil
+	return a.stream(ctx, "text/plain; charset=utf-8", "", func(w io.Writer) error {
+		return a.cfg.Records.Input(ctx, s, parts, in.number(), w)
+	}), nil
 }
 
 func (a *API) getCast(ctx context.Context, who *Asker, in *struct {
 	SessionID
+	ChannelNumber
 	Version int `query:"version" minimum:"2" maximum:"3" default:"2"`
 }) (*huma.StreamResponse, error) {
 	s, parts, err := a.open(ctx, who, in.ID, "cast")
 	if err != nil {
 		return nil, err
 	}
-	return a.stream(ctx, "application/x-asciicast", s.ID.String()+".cast", func(w io.Writer) error { return a.cfg.Records.Cast(ctx, s, parts, in.Version, w) }), nil
+	name := s.ID.String()
+	if in.number() > archive.FirstChannel {
+		name += fmt.Sprintf("-channel-%d", in.Channel)
+	}
+	return a.stream(ctx, "application/x-asciicast", name+".cast", func(w io.Writer) error {
+		return a.cfg.Records.Cast(ctx, s, parts, in.number(), in.Version, w)
+	}), nil
 }
 
 func (a *API) verifySession(ctx context.Context, who *Asker, in *SessionID) (*answer[apitype.Verdict], error) {

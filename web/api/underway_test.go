@@ -19,7 +19,7 @@ type endlessRecords struct {
 	running atomic.Int32
 }
 
-func (e *endlessRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
+func (e *endlessRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, _ uint32, w io.Writer) error {
 	e.running.Add(1)
 	defer e.running.Add(-1)
 	for piece := make([]byte, 64<<10); ; {

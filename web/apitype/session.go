@@ -151,8 +151,24 @@ type Timeline struct {
 	Notes    []Mark    `json:"notes"`
 	Gaps     []Mark    `json:"gaps"`
 	Idle     []Span    `json:"idle"`
+	Channels []Channel `json:"channels,omitempty" doc:"by number; replay, transcript, input and cast are of one of them"`
 	Whole    bool      `json:"whole"`
 	Cut      string    `json:"cut,omitempty" doc:"where and why the record ends early"`
+}
+
+// Channel is one program of a session, as the gateway recorded it. What the device says of it is a Command.
+type Channel struct {
+	Ch       uint32   `json:"ch"`
+	Program  string   `json:"program,omitempty" enum:"shell,command" doc:"absent: the record does not say"`
+	Command  string   `json:"command,omitempty" doc:"the command line that the device was asked to run; control characters as ^X"`
+	Login    string   `json:"login,omitempty"`
+	Terminal bool     `json:"terminal"`
+	Began    float64  `json:"began" doc:"seconds since the session began"`
+	Ended    *float64 `json:"ended,omitempty" doc:"absent: the record has no end of it"`
+	Status   *int     `json:"status,omitempty"`
+	Signal   string   `json:"signal,omitempty"`
+	BytesOut uint64   `json:"bytes_out"`
+	Idle     []Span   `json:"idle,omitempty" doc:"in which nothing was typed or shown on it; only with more than one channel"`
 }
 
 // Mark is a note pinned to a time.
@@ -160,6 +176,7 @@ type Mark struct {
 	At   float64 `json:"at"`
 	Kind string  `json:"kind"`
 	Text string  `json:"text"`
+	Ch   uint32  `json:"ch,omitempty" doc:"the channel that it is about; absent: the session"`
 }
 
 // Span is a stretch of time.

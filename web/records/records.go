@@ -70,11 +70,19 @@ func (r *Records) Timeline(ctx context.Context, _ store.Session, ps []store.Part
 	for _, c := range t.Commands {
 		out.Commands = append(out.Commands, apitype.Command{At: c.At, Ch: c.Ch, Source: c.Source, Argv: c.Argv, Status: c.Status, Signal: c.Signal, Ended: c.Ended})
 	}
-	out.Notes, out.Gaps = marks(t.Notes), marks(t.Gaps)
-	for _, s := range t.Idle {
-		out.Idle = append(out.Idle, apitype.Span(s))
+	out.Notes, out.Gaps, out.Idle = marks(t.Notes), marks(t.Gaps), spans(t.Idle)
+	for _, c := range t.Channels {
+		out.Channels = append(out.Channels, apitype.Channel{Ch: c.Ch, Program: c.Program, Command: c.Command, Login: c.Login, Terminal: c.Terminal,
+			Began: c.Began, Ended: c.Ended, Status: c.Status, Signal: c.Signal, BytesOut: c.BytesOut, Idle: spans(c.Idle)})
 	}
 	return out, nil
+}
+
+func spans(in []archive.Span) (out []apitype.Span) {
+	for _, s := range in {
+		out = append(out, apitype.Span(s))
+	}
+	return out
 }
 
 func marks(in []archive.Mark) (out []apitype.Mark) {
@@ -84,12 +92,16 @@ func marks(in []archive.Mark) (out []apitype.Mark) {
 	return out
 }
 
-// ReplayIndex writes the player's index. A segment's address carries what bends its time, relative to the index.
-func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.Part, idle time.Duration, w io.Writer) error {
-	index, _, err := r.Archive.ReplayIndex(ctx, parts(ps), archive.ReplayOptions{Idle: idle}, func(n int, opt archive.ReplayOptions) string {
+// ReplayIndex writes the player's index for one channel; 0 is the first. A segment's address carries the channel and
+// what bends its time, relative to the index.
+func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, idle time.Duration, w io.Writer) error {
+	index, _, err := r.Archive.ReplayIndex(ctx, parts(ps), archive.ReplayOptions{Channel: ch, Idle: idle}, func(n int, opt archive.ReplayOptions) string {
 		q := url.Values{"until": {fmt.Sprint(opt.Until)}}
 		if opt.Idle > 0 {
 			q.Set("idle", fmt.Sprint(opt.Idle.Seconds()))
+		}
+		if opt.Channel > 0 {
+			q.Set("channel", fmt.Sprint(opt.Channel))
 		}
 		return fmt.Sprintf("%d.json?%s", n, q.Encode())
 	})
@@ -100,25 +112,25 @@ func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.P
 }
 
 // ReplaySegment writes one of its segments.
-func (r *Records) ReplaySegment(ctx context.Context, _ store.Session, ps []store.Part, n int, idle time.Duration, until uint64, w io.Writer) error {
-	return r.Archive.ReplaySegment(ctx, w, parts(ps), n, archive.ReplayOptions{Idle: idle, Until: until})
+func (r *Records) ReplaySegment(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, n int, idle time.Duration, until uint64, w io.Writer) error {
+	return r.Archive.ReplaySegment(ctx, w, parts(ps), n, archive.ReplayOptions{Channel: ch, Idle: idle, Until: until})
 }
 
-// Transcript writes what was shown, as plain text.
-func (r *Records) Transcript(ctx context.Context, _ store.Session, ps []store.Part, w io.Writer) error {
-	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{})
+// Transcript writes what was shown on one channel, as plain text.
+func (r *Records) Transcript(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
+	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch})
 	return err
 }
 
-// Input writes what was typed; sealed stretches read [hidden].
-func (r *Records) Input(ctx context.Context, _ store.Session, ps []store.Part, w io.Writer) error {
-	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Input: true})
+// Input writes what was typed on one channel; sealed stretches read [hidden].
+func (r *Records) Input(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
+	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch, Input: true})
 	return err
 }
 
-// Cast writes an asciicast.
-func (r *Records) Cast(ctx context.Context, _ store.Session, ps []store.Part, version int, w io.Writer) error {
-	_, err := r.Archive.Asciicast(ctx, w, parts(ps), version)
+// Cast writes an asciicast of one channel.
+func (r *Records) Cast(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, version int, w io.Writer) error {
+	_, err := r.Archive.Asciicast(ctx, w, parts(ps), archive.CastOptions{Channel: ch, Version: version})
 	return err
 }
 

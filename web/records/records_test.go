@@ -135,7 +135,8 @@ func record(t *testing.T) *recorded {
 	return r
 }
 
-// write records a session: a prompt, a command typed in the open, its output, a password.
+// write records a session: a prompt, a command typed in the open, its output, a password. Meanwhile a second channel
+// shows something.
 func (r *recorded) write(t *testing.T, node *writer.Node, pub ed25519.PublicKey) {
 	t.Helper()
 	ctx := t.Context()
@@ -155,6 +156,8 @@ func (r *recorded) write(t *testing.T, node *writer.Node, pub ed25519.PublicKey)
 	must(rec.Output(ctx, 1, format.StreamOut, []byte("\x1b[1m$\x1b[0m ")))
 	must(rec.Input(ctx, 1, 0, []byte("id\r")))
 	rec.Verdict(1, 0, 3, false)
+	must(rec.Start(2, 0, 0, "channel 2 as svc; no terminal; no environment; command: uptime"))
+	must(rec.Output(ctx, 2, format.StreamOut, []byte("up 3 days\n")))
 	must(rec.Output(ctx, 1, format.StreamOut, []byte("id\r\nuid=0(root)\r\nPassword: ")))
 	r.middle = rec.Progress()
 	r.progress(t, *part.OpenLeaf, r.middle.Seq, r.middle.HFinal)
@@ -304,9 +307,9 @@ func TestTheArchiveShowsWhatWasShownAndSealsWhatWasHidden(t *testing.T) {
 	var shown, typed, index, segment, cast bytes.Buffer
 	ctx := t.Context()
 	for name, err := range map[string]error{
-		"transcript": r.Transcript(ctx, r.session, r.parts, &shown), "input": r.Input(ctx, r.session, r.parts, &typed),
-		"index":   r.ReplayIndex(ctx, r.session, r.parts, 2*time.Second, &index),
-		"segment": r.ReplaySegment(ctx, r.session, r.parts, 0, 2*time.Second, 0, &segment), "cast": r.Cast(ctx, r.session, r.parts, 2, &cast),
+		"transcript": r.Transcript(ctx, r.session, r.parts, 0, &shown), "input": r.Input(ctx, r.session, r.parts, 0, &typed),
+		"index":   r.ReplayIndex(ctx, r.session, r.parts, 0, 2*time.Second, &index),
+		"segment": r.ReplaySegment(ctx, r.session, r.parts, 0, 0, 2*time.Second, 0, &segment), "cast": r.Cast(ctx, r.session, r.parts, 0, 2, &cast),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -341,6 +344,39 @@ func TestTheArchiveShowsWhatWasShownAndSealsWhatWasHidden(t *testing.T) {
 		if strings.Contains(text, "hunter") {
 			t.Errorf("the password stands in the %s", name)
 		}
+	}
+}
+
+func TestASecondChannelIsReadByItself(t *testing.T) {
+	r := record(t)
+	var shown, typed, index, segment, cast bytes.Buffer
+	ctx := t.Context()
+	for name, err := range map[string]error{
+		"transcript": r.Transcript(ctx, r.session, r.parts, 2, &shown), "input": r.Input(ctx, r.session, r.parts, 2, &typed),
+		"index":   r.ReplayIndex(ctx, r.session, r.parts, 2, 0, &index),
+		"segment": r.ReplaySegment(ctx, r.session, r.parts, 2, 0, 0, 0, &segment), "cast": r.Cast(ctx, r.session, r.parts, 2, 2, &cast),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if shown.String() != "up 3 days\n" || typed.Len() > 0 {
+		t.Errorf("got %q shown and %q typed", shown.String(), typed.String())
+	}
+	for name, text := range map[string]string{"segment": segment.String(), "cast": cast.String()} {
+		if !strings.Contains(text, "up 3 days") || strings.Contains(text, "uid=0") {
+			t.Errorf("%s: got %s, want the second channel alone", name, text)
+		}
+	}
+	if !strings.Contains(index.String(), "channel=2") {
+		t.Errorf("index: got %s, want segments of the second channel", index.String())
+	}
+	line, err := r.Timeline(ctx, r.session, r.parts)
+	if err != nil || len(line.Channels) != 2 || line.Channels[1].Command != "uptime" {
+		t.Errorf("timeline: got %+v, %v", line.Channels, err)
+	}
+	if err := r.Transcript(ctx, r.session, r.parts, 3, &shown); errkind.KindOf(err) != errkind.NotFound {
+		t.Errorf("channel 3: got %v, want not found", err)
 	}
 }
 

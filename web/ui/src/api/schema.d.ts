@@ -742,6 +742,36 @@ export interface components {
             subject: string;
             type: string;
         };
+        Channel: {
+            /**
+             * Format: double
+             * @description seconds since the session began
+             */
+            began: number;
+            /** Format: int64 */
+            bytes_out: number;
+            /** Format: int32 */
+            ch: number;
+            /** @description the command line that the device was asked to run; control characters as ^X */
+            command?: string;
+            /**
+             * Format: double
+             * @description absent: the record has no end of it
+             */
+            ended?: number;
+            /** @description in which nothing was typed or shown on it; only with more than one channel */
+            idle?: components["schemas"]["Span"][];
+            login?: string;
+            /**
+             * @description absent: the record does not say
+             * @enum {string}
+             */
+            program?: "shell" | "command";
+            signal?: string;
+            /** Format: int64 */
+            status?: number;
+            terminal: boolean;
+        };
         ChannelTicket: {
             /**
              * Format: int32
@@ -905,6 +935,11 @@ export interface components {
         Mark: {
             /** Format: double */
             at: number;
+            /**
+             * Format: int32
+             * @description the channel that it is about; absent: the session
+             */
+            ch?: number;
             kind: string;
             text: string;
         };
@@ -1275,6 +1310,8 @@ export interface components {
              * @description seconds without the idle stretches
              */
             active: number;
+            /** @description by number; replay, transcript, input and cast are of one of them */
+            channels?: components["schemas"]["Channel"][];
             /** Format: int64 */
             cols: number;
             commands: components["schemas"]["Command"][];
@@ -3327,6 +3364,8 @@ export interface operations {
     "get-cast": {
         parameters: {
             query?: {
+                /** @description of this channel alone, by the timeline's list; absent: the first, 1 */
+                channel?: number;
                 version?: number;
             };
             header?: never;
@@ -3674,7 +3713,10 @@ export interface operations {
     };
     "get-input": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description of this channel alone, by the timeline's list; absent: the first, 1 */
+                channel?: number;
+            };
             header?: never;
             path: {
                 /** @description a session id, a unique beginning of one, or last */
@@ -3759,6 +3801,8 @@ export interface operations {
     "get-replay-index": {
         parameters: {
             query?: {
+                /** @description of this channel alone, by the timeline's list; absent: the first, 1 */
+                channel?: number;
                 /** @description seconds that a pause lasts at most; 0: as recorded */
                 idle?: number;
             };
@@ -3846,6 +3890,8 @@ export interface operations {
     "get-replay-segment": {
         parameters: {
             query?: {
+                /** @description of this channel alone, by the timeline's list; absent: the first, 1 */
+                channel?: number;
                 idle?: number;
                 /** @description microseconds, from the index */
                 until?: number;
@@ -4020,7 +4066,10 @@ export interface operations {
     };
     "get-transcript": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description of this channel alone, by the timeline's list; absent: the first, 1 */
+                channel?: number;
+            };
             header?: never;
             path: {
                 /** @description a session id, a unique beginning of one, or last */

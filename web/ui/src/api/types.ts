@@ -2,6 +2,7 @@
 import type { components } from './schema';
 
 type S = components['schemas'];
+export type Channel = S['Channel'];
 export type Device = S['Device'];
 export type EnrollToken = S['EnrollToken'];
 export type EnrollTokenNew = S['EnrollTokenNew'];
