@@ -13,13 +13,14 @@ import (
 )
 
 type sessionsCmd struct {
-	List   sessionsListCmd   `cmd:"" aliases:"ls" help:"List sessions, newest first."`
-	Show   sessionsShowCmd   `cmd:"" help:"Show one session."`
-	End    sessionsEndCmd    `cmd:"" aliases:"kill" help:"End a session now."`
-	Replay sessionsReplayCmd `cmd:"" help:"Show what happened in a session."`
-	Export sessionsExportCmd `cmd:"" help:"Save the evidence of a session, to be checked with sallyport-verify."`
-	Verify sessionsVerifyCmd `cmd:"" help:"Have the gateway check that a record is whole."`
-	Unseal sessionsUnsealCmd `cmd:"" help:"Show what was typed at hidden prompts, for unsealing officers."`
+	List     sessionsListCmd     `cmd:"" aliases:"ls" help:"List sessions, newest first."`
+	Show     sessionsShowCmd     `cmd:"" help:"Show one session."`
+	Channels sessionsChannelsCmd `cmd:"" help:"List the channels of a session: what ran on each, and how it ended."`
+	End      sessionsEndCmd      `cmd:"" aliases:"kill" help:"End a session now."`
+	Replay   sessionsReplayCmd   `cmd:"" help:"Show what happened on one channel of a session."`
+	Export   sessionsExportCmd   `cmd:"" help:"Save the evidence of a session, to be checked with sallyport-verify."`
+	Verify   sessionsVerifyCmd   `cmd:"" help:"Have the gateway check that a record is whole."`
+	Unseal   sessionsUnsealCmd   `cmd:"" help:"Show what was typed at hidden prompts, for unsealing officers."`
 }
 
 // oneSession is an argument that names a session.
@@ -74,7 +75,7 @@ func (c *sessionsShowCmd) Run(a *app) error {
 		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
 		{"command", strings.Join(s.Argv, " ")}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
 		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
-		{"from", s.Address}, {"record", recordText(s)},
+		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)},
 	})
 }
 
@@ -86,6 +87,18 @@ func exitText(s apitype.Session) string {
 		return "signal " + s.ExitSignal
 	}
 	return ""
+}
+
+// channelsText says where to read of the channels beyond the first, which is what the rest of the page is about.
+func channelsText(s apitype.SessionDetail) string {
+	if s.MoreChannels == 0 {
+		return ""
+	}
+	more := "1 more was"
+	if s.MoreChannels > 1 {
+		more = fmt.Sprintf("%d more were", s.MoreChannels)
+	}
+	return fmt.Sprintf("1, and %s allowed; `sallyport sessions channels %s` lists those that were opened", more, s.ID)
 }
 
 func recordText(s apitype.SessionDetail) string {
@@ -117,6 +130,7 @@ func (c *sessionsEndCmd) Run(a *app) error {
 
 type sessionsReplayCmd struct {
 	oneSession
+	oneChannel
 	Transcript bool    `xor:"form" help:"Output as plain text. This is the default."`
 	Input      bool    `xor:"form" help:"What was typed; sealed stretches read [hidden]."`
 	Raw        bool    `xor:"form" help:"Play the recorded bytes into your terminal as they are. They can drive it: see below."`
@@ -128,6 +142,9 @@ func (*sessionsReplayCmd) Help() string {
 	return `Recorded output holds escape sequences, and whoever was on the machine chose them. Shown as they are, they can set your
 terminal's title, fill its clipboard or imitate a prompt. So a replay is plain text here; the web page plays it in an emulator.
 --raw plays it nevertheless.
+
+A replay is of one channel. Where the record has more, stderr says so first; stdout has nothing but what the channel
+showed.
 
 Exit status: 1 if the record ends early, because it was damaged or because a crash interrupted it. What comes before
 that place is shown.`
@@ -141,6 +158,22 @@ func (c *sessionsReplayCmd) Run(a *app) error {
 	if err := c.recorded(a, cl); err != nil {
 		return err
 	}
+	if c.Raw && c.Speed <= 0 {
+		return usageError("--speed wants a number above 0", "1 is as it happened, 2 twice as fast, 0.5 half as fast.")
+	}
+	t, err := c.timeline(a, cl)
+	if err != nil {
+		return err
+	}
+	c.tellOthers(a, c.oneSession, t)
+	if err := c.show(a, cl); err != nil {
+		return err
+	}
+	return c.endsEarly(t)
+}
+
+// show writes the channel to stdout, in the form that was asked for.
+func (c *sessionsReplayCmd) show(a *app, cl *client.Client) error {
 	if c.Raw {
 		return c.play(a, cl)
 	}
@@ -148,23 +181,22 @@ func (c *sessionsReplayCmd) Run(a *app) error {
 	if c.Input {
 		form = "/input"
 	}
-	in, err := cl.Stream(a.context(), c.path(form), nil)
+	in, err := cl.Stream(a.context(), c.path(form), c.query())
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if _, err = io.Copy(&sanitizer{w: a.stdout}, in); err != nil {
-		return cutOff(err)
-	}
-	return c.readable(a, cl)
+	_, err = io.Copy(&sanitizer{w: a.stdout}, in)
+	return cutOff(err)
 }
 
-// readable gives an error if the record ends early. Text and asciicast do not show that they do.
-func (s oneSession) readable(a *app, cl *client.Client) error {
-	var t apitype.Timeline
-	if err := cl.Get(a.context(), s.path("/timeline"), nil, &t); err != nil {
-		return err
-	}
+// timeline reads what is known of a record beside its bytes.
+func (s oneSession) timeline(a *app, cl *client.Client) (t apitype.Timeline, err error) {
+	return t, cl.Get(a.context(), s.path("/timeline"), nil, &t)
+}
+
+// endsEarly gives an error if the record ends early. Text and asciicast do not show that they do.
+func (s oneSession) endsEarly(t apitype.Timeline) error {
 	if t.Cut == "" {
 		return nil
 	}
@@ -181,17 +213,13 @@ func cutOff(err error) error {
 }
 
 func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
-	if c.Speed <= 0 {
-		return usageError("--speed wants a number above 0", "1 is as it happened, 2 twice as fast, 0.5 half as fast.")
-	}
 	fmt.Fprintln(a.stderr, "sallyport: these are the recorded bytes, unfiltered; they can drive your terminal. Ctrl-C stops.")
-	in, err := cl.Stream(a.context(), c.path("/cast"), url.Values{"version": {"2"}})
+	q := c.query()
+	q.Set("version", "2")
+	in, err := cl.Stream(a.context(), c.path("/cast"), q)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := play(a.context(), in, a.stdout, c.Speed, c.Idle); err != nil {
-		return err
-	}
-	return c.readable(a, cl)
+	return play(a.context(), in, a.stdout, c.Speed, c.Idle)
 }

@@ -16,12 +16,32 @@ import (
 
 type sessionsExportCmd struct {
 	oneSession
+	oneChannel
 	Out        string `short:"o" type:"path" placeholder:"FILE" help:"Where to; \"-\" is stdout. Default: a file named after the session."`
-	Transcript bool   `xor:"form" help:"Output as plain text instead of the evidence."`
-	Cast       bool   `xor:"form" help:"The terminal as asciicast instead of the evidence."`
+	Transcript bool   `xor:"form" help:"Output of one channel as plain text instead of the evidence."`
+	Cast       bool   `xor:"form" help:"The terminal of one channel as asciicast instead of the evidence."`
+}
+
+func (*sessionsExportCmd) Help() string {
+	return `The evidence has all channels of the session. A transcript or asciicast has one; where the record has more, stderr
+says so.`
+}
+
+// form gives the address of what is saved, and how the name of its file ends.
+func (c *sessionsExportCmd) form() (path, ending string) {
+	switch {
+	case c.Transcript:
+		return "/transcript", c.mark() + ".txt"
+	case c.Cast:
+		return "/cast", c.mark() + ".cast"
+	}
+	return "/export", ".slyb"
 }
 
 func (c *sessionsExportCmd) Run(a *app) error {
+	if !c.Transcript && !c.Cast && c.Channel != nil {
+		return usageError("--channel goes with --transcript or --cast: the evidence always has all channels", "Leave it out.")
+	}
 	cl, err := a.client()
 	if err != nil {
 		return err
@@ -33,42 +53,42 @@ func (c *sessionsExportCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), c.path(""), nil, &s); err != nil {
 		return err
 	}
-	form, ending := "/export", ".slyb"
-	switch {
-	case c.Transcript:
-		form, ending = "/transcript", ".txt"
-	case c.Cast:
-		form, ending = "/cast", ".cast"
+	c.Session = s.ID.String()
+	if !c.Transcript && !c.Cast { // the bundle carries a damaged record too, in which sallyport-verify finds the fault
+		return c.save(a, cl)
 	}
-	in, err := cl.Stream(a.context(), "/api/v1/sessions/"+s.ID.String()+form, nil)
+	t, err := c.timeline(a, cl)
+	if err != nil {
+		return err
+	}
+	c.tellOthers(a, c.oneSession, t)
+	if err := c.save(a, cl); err != nil {
+		return err
+	}
+	return c.endsEarly(t)
+}
+
+// save writes what was asked for to its file, or to stdout.
+func (c *sessionsExportCmd) save(a *app, cl *client.Client) error {
+	form, ending := c.form()
+	in, err := cl.Stream(a.context(), c.path(form), c.query())
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	if c.Out == "-" || strings.HasSuffix(c.Out, string(filepath.Separator)+"-") {
-		if _, err := io.Copy(a.stdout, in); err != nil {
-			return cutOff(err)
-		}
-		return c.partly(a, cl)
+		_, err := io.Copy(a.stdout, in)
+		return cutOff(err)
 	}
 	out := c.Out
 	if out == "" {
-		out = s.ID.String() + ending
+		out = c.Session + ending
 	}
 	if err := saveFile(out, in); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.stderr, "saved "+out)
-	return c.partly(a, cl)
-}
-
-// partly returns an error if a saved transcript or asciicast ends before the session did. A bundle needs none: it
-// carries the damaged record, in which sallyport-verify finds the fault.
-func (c *sessionsExportCmd) partly(a *app, cl *client.Client) error {
-	if !c.Transcript && !c.Cast {
-		return nil
-	}
-	return c.readable(a, cl)
+	return nil
 }
 
 // saveFile writes a file whole or not at all, for its user only: it holds what was typed and shown.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -101,11 +102,59 @@ func recordedSideBySide(t *testing.T, d *testenv.Demo) {
 	if got := d.Run(t, "officer", "sessions", "verify", sid); got.Status != 0 {
 		t.Errorf("verify: got %+v", got)
 	}
+	readByChannel(t, d, sid)
 	timeline := get(t, d, "officer", "/api/v1/sessions/"+sid+"/timeline")
 	for _, want := range []string{"channel 2 ended with status 7", "channel 1 ended with status 3"} {
 		if !strings.Contains(timeline, want) {
 			t.Errorf("the timeline has not %q", want)
 		}
+	}
+}
+
+// readByChannel expects the command line to show one channel on stdout, and to name what else there is on stderr.
+func readByChannel(t *testing.T, d *testenv.Demo, sid string) {
+	const command = "to the command\nerr\n"
+	first, second := "this is channel 1; 1 more channel is in the record", "this is channel 2; 1 more channel is in the record"
+	for _, c := range []struct {
+		args        []string
+		want, other string // in what is shown
+		told        string
+	}{
+		{[]string{"replay", sid}, "echo two''=", "to the command", first},
+		{[]string{"replay", sid, "--channel", "1", "--raw", "--speed", "1000"}, "echo two''=", "to the command", first},
+		{[]string{"replay", sid, "--channel", "2"}, command, "echo", second},
+		{[]string{"replay", sid, "--channel", "2", "--input"}, "to the command", "echo", second},
+		{[]string{"export", sid, "--transcript", "--channel", "2", "-o", "-"}, command, "echo", second},
+		{[]string{"export", sid, "--cast", "-o", "-"}, "echo two''=", "to the command", first},
+	} {
+		got := d.Run(t, "officer", append([]string{"sessions"}, c.args...)...)
+		if got.Status != 0 || !strings.Contains(got.Out, c.want) || strings.Contains(got.Out, c.other) {
+			t.Errorf("%v: got status %d and %q", c.args, got.Status, got.Out)
+		}
+		if !strings.Contains(got.Err, c.told) || strings.Contains(got.Out, "more channel") {
+			t.Errorf("%v: got %q on stderr, want %q", c.args, got.Err, c.told)
+		}
+	}
+	for _, args := range [][]string{{"replay", sid, "--channel", "3"}, {"export", sid, "--cast", "--channel", "3", "-o", "-"}} {
+		got := d.Run(t, "officer", append([]string{"sessions"}, args...)...)
+		if got.Status != 1 || got.Out != "" || !strings.Contains(got.Err, "the record has no channel 3; it has channels 1 and 2") {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+	if got := d.Run(t, "officer", "sessions", "export", sid, "--channel", "2"); got.Status != 2 {
+		t.Errorf("evidence of one channel: got %+v, want a usage error", got)
+	}
+	if got := d.Run(t, "officer", "sessions", "show", sid); !strings.Contains(got.Out, "1, and 1 more was allowed") {
+		t.Errorf("show: got %s", got.Out)
+	}
+	var channels []apitype.Channel
+	got := d.Run(t, "officer", "sessions", "channels", sid, "--json")
+	if err := json.Unmarshal([]byte(got.Out), &channels); err != nil || len(channels) != 2 {
+		t.Fatalf("channels: got %+v, %v", got, err)
+	}
+	if c := channels[1]; c.Ch != 2 || c.Command != "sh -c 'cat; echo err >&2; exit 7'" || c.Terminal || c.Status == nil || *c.Status != 7 ||
+		c.BytesOut != uint64(len(command)) || !channels[0].Terminal || channels[0].Program != "shell" {
+		t.Errorf("got %+v", channels)
 	}
 }
 
