@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { bothThemes, launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
+import { openChannel } from './channel.mjs';
 import { gateway } from './gateway.mjs';
 
 let gw;
@@ -400,6 +401,101 @@ describe('the Session page', () => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
     assert.match(download.suggestedFilename(), /\.slyb$/);
   }));
+});
+
+describe('A session with a terminal and a command', () => {
+  let both; // its address
+  const shownIn = (page) => () => page.evaluate(() => document.querySelector('.player .term')?.textContent ?? '');
+  const atEnd = (page) => page.locator('#position').evaluate((e) => ((e.value = e.max), e.dispatchEvent(new Event('input', { bubbles: true }))));
+
+  test('runs both side by side, each with its own end', as('technician', async (page) => {
+    if (gw.mock) return;
+    await openTerminal(page, gw, 'Two at once');
+    await page.waitForURL(/\/live\/\w{26}$/);
+    both = page.url().replace('/live/', '/sessions/');
+    const command = await openChannel(page, both.split('/').pop(), ['sh', '-c', 'cat; echo ünterwegs >&2; exit 7']);
+    await command.type('to the command żółw\n');
+    await until(async () => (await command.seen()).out === 'to the command żółw\n', async () => JSON.stringify(await command.seen()));
+    await page.keyboard.type('echo to the shell$((40+2))\n');
+    assert.doesNotMatch(await shows(page, 'to the shell42'), /command/);
+    await command.say({ t: 'eof' });
+    await until(async () => (await command.seen()).last?.t === 'exit', async () => JSON.stringify(await command.seen()));
+    const { out, err, last } = await command.seen();
+    assert.deepEqual([out, err, last.status], ['to the command żółw\n', 'ünterwegs\n', 7]);
+    await page.keyboard.type('echo still here$((1+1))\n');
+    await shows(page, 'still here2');
+    await page.keyboard.type('exit 3\n');
+    await page.waitForSelector('#ended');
+    assert.match(await page.textContent('#ended'), /exit status 3/);
+  }));
+
+  test('is replayed by channel, and names each in transcript, lanes and search', as('officer', async (page) => {
+    if (gw.mock) return;
+    await page.goto(both);
+    const shown = shownIn(page);
+    const choice = page.getByLabel('Channel', { exact: true });
+    await choice.waitFor();
+    assert.deepEqual(await choice.locator('option').allTextContents(), ['1: a shell', "2: sh -c 'cat; echo ünterwegs >&2; exit 7'"]);
+    await atEnd(page);
+    await until(async () => (await shown()).includes('still here2'), shown);
+    assert.doesNotMatch(await shown(), /żółw/);
+    assert.match(await page.locator('#cast').getAttribute('href'), /&channel=1$/);
+    await shot(page, 'channels-1');
+
+    await choice.focus();
+    await page.keyboard.press('ArrowDown'); // by keyboard, as any list
+    await page.waitForURL(/\?channel=2$/);
+    assert.match(await page.textContent('#channel-facts'), /2 of 2 in this session\. No terminal · as .* · exit status 7 · 34 bytes shown/);
+    await atEnd(page);
+    await until(async () => /to the command żółw.*ünterwegs/.test(await shown()), shown);
+    assert.doesNotMatch(await shown(), /shell42/);
+    assert.equal(await page.locator('#cast').textContent(), 'Channel 2 as asciicast');
+    assert.deepEqual(await page.locator('.lanes li').evaluateAll((all) => all.map((l) => l.firstChild.textContent.trim())), ['Channel 1', 'Channel 2', 'Refused', 'Gaps']);
+    await shot(page, 'channels-2');
+
+    const row = (text) => page.locator('.script li', { hasText: text }).first();
+    assert.match(await row('to the command').textContent(), /channel 2/);
+    assert.match(await row('to the shell').textContent(), /channel 1/);
+    await row('echo to the shell').click(); // a row is shown on the screen of its channel
+    await page.waitForURL(/\?channel=1$/);
+
+    await page.getByRole('tab', { name: 'Output as text' }).click();
+    await page.locator('.output', { hasText: 'still here2' }).waitFor();
+    await page.fill('#ts', 'ŻÓŁW');
+    await page.getByText('0 found in channel 1.').waitFor();
+    await shot(page, 'channels-search');
+    await page.getByRole('button', { name: '1 in channel 2' }).click();
+    await page.waitForURL(/\?channel=2$/);
+    await page.locator('.output mark', { hasText: 'żółw' }).waitFor();
+    await page.getByText('None in the other channels.').waitFor();
+  }));
+
+  test('opens at the channel that its address names, and says when there is none of that number', as('officer', async (page) => {
+    if (gw.mock) return;
+    await page.goto(both + '?channel=2');
+    await page.waitForSelector('#play');
+    assert.equal(await page.inputValue('#channel'), '2');
+    await page.goto(both + '?channel=9');
+    await page.getByText('The record has no channel 9.').waitFor();
+    assert.equal(await page.inputValue('#channel'), '1');
+    await page.goto(recorded);
+    await page.waitForSelector('#play');
+    assert.equal(await page.locator('#channel, .script .chip').count(), 0, 'a record with one channel offers a choice');
+    assert.match(await page.locator('#cast').getAttribute('href'), /cast\?version=2$/);
+  }));
+
+  for (const [look, options] of [['1440', { colorScheme: 'light', viewport: wide }], ['1440-dark', { colorScheme: 'dark', viewport: wide }], ['390', { viewport: narrow }]]) {
+    test(`is accessible: ${look}`, as('officer', async (page) => {
+      if (gw.mock) return;
+      await page.goto(both + '?channel=2');
+      await page.waitForSelector('#channel');
+      await page.waitForTimeout(400);
+      await shot(page, `channels-${look}`);
+      assert.deepEqual(await violations(page), []);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `the page is ${over} px wider than the window`);
+    }, options));
+  }
 });
 
 describe('lists', () => {

@@ -39,6 +39,15 @@ test('a long pause begins a new row', () => {
   expect(keyRows([...typed('ab'), ...typed('cd', 30)]).map((r) => r.text)).toEqual(['ab', 'cd']);
 });
 
+test('what is typed on two channels at once are rows of each', () => {
+  const on = (ch: number, text: string, at: number): Typed[] => typed(text, at).map((t) => ({ ...t, ch }));
+  const mixed = [...on(1, 'ls -l^M', 0), ...on(2, 'yes^M', 0.05)].sort((a, b) => a.at - b.at);
+  expect(keyRows(mixed).map((r) => [r.ch, r.text, r.entered])).toEqual([
+    [1, 'ls -l', true],
+    [2, 'yes', true],
+  ]);
+});
+
 test('keys without a letter have a sign', () => {
   expect(keyText('ab^?^[[A^I^C')).toBe('ab⌫↑⇥^C');
 });

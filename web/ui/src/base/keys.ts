@@ -12,6 +12,7 @@ export interface Typed {
 
 export interface KeyRow {
   at: number;
+  ch: number;
   till: number;
   keys: number;
   sealed: boolean;
@@ -41,7 +42,18 @@ export function keyText(text: string): string {
 /** sealed, 14 keys */
 export const sealedText = (keys: number) => `sealed, ${keys} ${keys === 1 ? 'key' : 'keys'}`;
 
+/** The rows of all channels, in order of time. What is typed on one does not go on in a row of another. */
 export function keyRows(input: Typed[]): KeyRow[] {
+  const channels = new Map<number, Typed[]>();
+  for (const t of input) {
+    const own = channels.get(t.ch);
+    if (own) own.push(t);
+    else channels.set(t.ch, [t]);
+  }
+  return [...channels.values()].flatMap(rowsOfOne).sort((a, b) => a.at - b.at);
+}
+
+function rowsOfOne(input: Typed[]): KeyRow[] {
   const rows: KeyRow[] = [];
   let open: KeyRow | undefined;
   let last = 0;
@@ -54,14 +66,14 @@ export function keyRows(input: Typed[]): KeyRow[] {
     last = t.at;
     if (open) open.till = t.at;
     if (t.sealed) {
-      open ??= { at: t.at, till: t.at, keys: 0, sealed: true, text: '', entered: false };
+      open ??= { at: t.at, ch: t.ch, till: t.at, keys: 0, sealed: true, text: '', entered: false };
       open.keys += t.bytes;
       continue;
     }
     // ^M and ^J end a row; a stretch that was pasted may hold several.
     for (const piece of (t.text ?? '').split(/(\^M\^J|\^M|\^J)/)) {
       if (piece === '') continue;
-      open ??= { at: t.at, till: t.at, keys: 0, sealed: false, text: '', entered: false };
+      open ??= { at: t.at, ch: t.ch, till: t.at, keys: 0, sealed: false, text: '', entered: false };
       if (/^\^[MJ]/.test(piece)) {
         open.entered = true;
         open.keys++;

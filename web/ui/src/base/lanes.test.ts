@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { axis, height, laneRects, width, type LaneData } from './lanes';
+import { axis, laneHeight, laneRects, lanesOf, width, type LaneData } from './lanes';
 
 const none: LaneData = { duration: 100, input: [], commands: [], notes: [], gaps: [], idle: [] };
 
@@ -10,7 +10,7 @@ test('everything stays on the field, also what is later than the end', () => {
   for (const r of rects) {
     expect(r.x).toBeGreaterThanOrEqual(0);
     expect(r.x).toBeLessThanOrEqual(width - 4);
-    expect(r.y + r.h).toBeLessThanOrEqual(height);
+    expect(r.y + r.h).toBeLessThanOrEqual(4 * laneHeight);
   }
 });
 
@@ -27,6 +27,31 @@ test('sealed keys are of their own colour, and more keys are higher', () => {
   expect(rects.map((r) => r.kind)).toEqual(['in', 'in', 'seal']);
   expect(many!.h).toBeGreaterThan(few!.h);
   expect(seal!.x).toBeGreaterThan(many!.x);
+});
+
+const channel = (ch: number, began = 0, ended?: number) => ({ ch, terminal: true, began, ended, bytes_out: 1200 });
+
+test('with one channel, input and commands have a lane each', () => {
+  const names = (d: LaneData) => lanesOf(d).map((l) => l.name);
+  expect(names(none)).toEqual(['Input', 'Commands', 'Refused', 'Gaps']);
+  expect(names({ ...none, channels: [channel(1)] })).toEqual(['Input', 'Commands', 'Refused', 'Gaps']);
+});
+
+test('with more than one, each has a lane with all that is of it, and how long it was open', () => {
+  const key = (ch: number) => ({ at: 10, ch, offset: 0, bytes: 1, sealed: false });
+  const d = { ...none, channels: [channel(1), channel(2, 50, 75)], input: [key(1), key(2)], commands: [{ at: 50, ch: 2 }, { at: 51, ch: 77 }], notes: [{ at: 1, kind: 'refused' }] };
+  expect(lanesOf(d).map((l) => [l.name, l.number])).toEqual([['Channel 1', '1.2 KB'], ['Channel 2', '1.2 KB'], ['Other channels', ''], ['Refused', '1'], ['Gaps', '0']]);
+  const rects = laneRects(d).map((r) => [Math.floor(r.y / laneHeight), r.kind]);
+  expect(rects).toEqual([[0, 'open'], [0, 'in'], [1, 'open'], [1, 'in'], [1, 'cmd'], [2, 'cmd'], [3, 'bad']]);
+  const [, , second] = laneRects(d);
+  expect(second).toMatchObject({ x: 498, w: 249 });
+});
+
+test('many channels share a lane', () => {
+  const channels = Array.from({ length: 20 }, (_, i) => channel(i + 1));
+  const lanes = lanesOf({ ...none, channels });
+  expect(lanes.map((l) => l.name).slice(6)).toEqual(['Channel 7', 'Other channels', 'Refused', 'Gaps']);
+  expect(lanes[7]!.open).toHaveLength(13);
 });
 
 test('a recording of no length has a picture', () => expect(laneRects({ ...none, duration: 0, commands: [{ at: 0 }] })).toHaveLength(1));

@@ -35,6 +35,31 @@ test('a typed line that became a command is one row, another one stays', () => {
   ]);
 });
 
+test('with more than one channel, each row that is of one names it', () => {
+  const channel = (ch: number) => ({ ch, terminal: true, began: 0, bytes_out: 0 });
+  const t: Timeline = {
+    ...base,
+    input: [{ at: 2, ch: 1, offset: 0, bytes: 1, sealed: false, text: 'q' }, { at: 3, ch: 2, offset: 0, bytes: 3, sealed: false, text: 'id^M' }, { at: 9, ch: 2, offset: 3, bytes: 14, sealed: true }],
+    commands: [{ at: 5, ch: 1, source: 'exec', argv: ['id'], status: 0 }],
+    notes: [{ at: 6, kind: 'exit', text: 'channel 1 ended with status 0', ch: 1 }, { at: 7, kind: 'exit', text: 'channel 2 ended with status 1', ch: 2 }, { at: 8, kind: 'marker', text: 'look here' }],
+    gaps: [{ at: 60, kind: 'gap', text: 'Line lost' }],
+  };
+  const rows = (channels: Timeline['channels']) => scriptRows({ ...t, channels }, session).map((r) => [r.text, r.ch]);
+  expect(rows([channel(1), channel(2)])).toEqual([
+    ['Began: Oleg Marin on press-7 as svc.', undefined],
+    ['q', 1],
+    ['id', 2],
+    ['id', 1],
+    ['channel 2 ended with status 1', 2],
+    ['look here', undefined],
+    ['Typed at a hidden prompt', 2],
+    ['Line lost', undefined],
+    ['The shell ended with exit status 0.', undefined],
+  ]);
+  expect(scriptRows({ ...t, input: [], channels: [channel(1)] }, session).every((r) => r.ch === undefined || r.ch === 2)).toBe(true);
+  expect(scriptRows(t, session).every((r) => r.ch === undefined)).toBe(true);
+});
+
 test('a time belongs to the last row before it', () => {
   const rows = [{ at: 0 }, { at: 5 }, { at: 9 }];
   expect([rowAt(rows, 0), rowAt(rows, 4.9), rowAt(rows, 5), rowAt(rows, 100), rowAt([], 3)]).toEqual([0, 0, 1, 2, -1]);

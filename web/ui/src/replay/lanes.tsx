@@ -1,32 +1,34 @@
 // The lanes: one picture of attributes, over it a real slider. Everything in a lane is a row of the transcript too.
 import { useMemo } from 'preact/hooks';
 import type { Timeline } from '../api/types';
-import { axis, height, laneHeight, laneNames, laneRects, width } from '../base/lanes';
+import { axis, laneHeight, laneRects, lanesOf, width } from '../base/lanes';
 import { clockTime, hourMinute, spoken } from '../base/time';
-import { count } from '../base/words';
 
-const kinds = { in: 'ln-in', seal: 'ln-seal', cmd: 'ln-cmd', bad: 'ln-bad', gap: 'ln-gap', idle: 'ln-idle' };
+const kinds = { in: 'ln-in', seal: 'ln-seal', cmd: 'ln-cmd', bad: 'ln-bad', gap: 'ln-gap', idle: 'ln-idle', open: 'ln-open' };
 
 export function Lanes({ t, at, onSeek }: { t: Timeline; at: number; onSeek: (to: number) => void }) {
-  const rects = useMemo(() => laneRects(t), [t]);
+  const { lanes, rects } = useMemo(() => {
+    const all = lanesOf(t);
+    return { lanes: all, rects: laneRects(t, all) };
+  }, [t]);
+  const height = laneHeight * lanes.length;
   const began = +new Date(t.started);
   const clock = (s: number) => clockTime(new Date(began + s * 1000));
-  const numbers = [t.input.reduce((n, i) => n + i.bytes, 0), t.commands.length, t.notes.filter((n) => n.kind === 'refused').length, t.gaps.length];
   const head = (at / Math.max(t.duration, 0.001)) * width;
   const long = t.duration > 600;
   return (
-    <div class="lanes">
+    <div class="lanes" style={{ '--lanes': lanes.length }}>
       <ol aria-label="Lanes">
-        {laneNames.map((name, i) => (
-          <li key={name}>
-            {name} <b>{count(numbers[i]!)}</b>
+        {lanes.map((l) => (
+          <li key={l.name}>
+            {l.name} <b>{l.number}</b>
           </li>
         ))}
       </ol>
       <div class="track">
         <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
-          {laneNames.map((name, i) => (
-            <path class="ln-base" d={`M0 ${(i + 1) * laneHeight - 0.5}H${width}`} key={name} />
+          {lanes.map((l, i) => (
+            <path class="ln-base" d={`M0 ${(i + 1) * laneHeight - 0.5}H${width}`} key={l.name} />
           ))}
           {rects.map((r, i) => (
             <rect class={kinds[r.kind]} x={r.x} y={r.y} width={r.w} height={r.h} key={i} />

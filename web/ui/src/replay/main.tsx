@@ -2,7 +2,8 @@
 import { render } from 'preact';
 import { useState } from 'preact/hooks';
 import { body, client } from '../api/client';
-import type { Me, SessionDetail } from '../api/types';
+import type { Me, SessionDetail, Timeline } from '../api/types';
+import { address, channelQuery, several, shownChannel } from '../base/channels';
 import { endedText, isLive, isRunning, recordShown, stateShown } from '../base/session';
 import { clockTime, dayText, lengthText } from '../base/time';
 import { bytes, count } from '../base/words';
@@ -14,7 +15,7 @@ import { applySettings } from '../ui/settings';
 import { Shell } from '../ui/shell';
 import { useTitle } from '../ui/title';
 import { toast } from '../ui/toast';
-import { Record } from './record';
+import { Record, type Asked } from './record';
 import '../styles/tokens.css';
 import '../styles/base.css';
 import '../styles/status.css';
@@ -77,6 +78,9 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
   const online = useOnline();
   const refused = s.state === 'refused';
   const recorded = s.parts.length > 0;
+  const readable = s.rights.replay && recorded && !refused;
+  const t = useData(() => (readable ? body(client.GET('/api/v1/sessions/{id}/timeline', { params: { path: { id: s.id } } })) : new Promise<never>(() => {})), [s.id, s.state, readable]);
+  const asked = useAsked();
   return (
     <main id="main" class="page rp">
       <OfflineBanner />
@@ -94,11 +98,7 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
                 End session…
               </button>
             )}
-            {s.rights.replay && recorded && (
-              <a class="btn" href={`/api/v1/sessions/${s.id}/cast?version=2`} download>
-                Terminal as asciicast
-              </a>
-            )}
+            {s.rights.replay && recorded && <Cast s={s} t={t.data} asked={asked.ch} />}
             {s.rights.export && recorded && !isRunning(s) && (
               <a class="btn" id="export" href={`/api/v1/sessions/${s.id}/export`} download>
                 Export bundle
@@ -123,10 +123,30 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
           <Refusal title="You may not look into this record." why="Records are for whose they are, reviewers, and the owner of the machine." hint="Ask somebody with the duty review." />
         </section>
       ) : (
-        <Record s={s} />
+        <Record s={s} t={t} asked={asked} />
       )}
       {ending && <End s={s} onClose={() => ask(false)} onDone={() => (ask(false), reload())} />}
     </main>
+  );
+}
+
+/** The channel that the address names. Another one that is chosen gets into the address, without a step back. */
+function useAsked(): Asked {
+  const [ch, ask] = useState(() => Number(new URLSearchParams(location.search).get('channel')) || undefined);
+  const onAsk = (next: number) => {
+    history.replaceState(null, '', address(location.pathname, { channel: next }));
+    ask(next);
+  };
+  return { ch, onAsk };
+}
+
+/** The terminal to keep: of the channel that is shown. */
+function Cast({ s, t, asked }: { s: SessionDetail; t: Timeline | undefined; asked: number | undefined }) {
+  const ch = shownChannel(t ?? {}, asked);
+  return (
+    <a class="btn" id="cast" href={address(`/api/v1/sessions/${s.id}/cast`, { version: 2, ...channelQuery(t ?? {}, ch) })} download>
+      {t && several(t) ? `Channel ${ch} as asciicast` : 'Terminal as asciicast'}
+    </a>
   );
 }
 

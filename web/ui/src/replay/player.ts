@@ -15,23 +15,33 @@ interface Events {
   addEventListener(name: 'ready' | 'error' | 'seeked', fn: () => void): void;
 }
 
+/** Where a player begins, and how. */
+export interface Start {
+  time: number;
+  speed: number;
+  skipIdle: boolean;
+  play: boolean;
+}
+
 export class Replay {
   private player?: Player;
   private clock?: ReturnType<typeof setInterval>;
   private round = 0;
   private idle: { from: number; to: number }[] = [];
-  skipIdle = true;
-  speed = 1;
-  time = 0;
-  playing = false;
+  skipIdle: boolean;
+  private speed: number;
+  private time: number;
+  private playing = false;
 
   constructor(
     private el: HTMLElement,
     private url: string,
     private duration: number,
     private watcher: PlayerWatcher,
+    from: Start,
   ) {
-    this.load(false);
+    ({ time: this.time, speed: this.speed, skipIdle: this.skipIdle } = from);
+    this.load(from.play);
   }
 
   setIdle(spans: { from: number; to: number }[]) {

@@ -1,28 +1,35 @@
 // The record of a session on its page: screen, transport, lanes; transcript beside it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { body, client } from '../api/client';
 import type { SessionDetail, Timeline } from '../api/types';
+import { address, channelQuery, idleOf, several, shownChannel, standsAt } from '../base/channels';
 import { isRunning } from '../base/session';
 import { rowAt, scriptRows } from '../base/script';
 import { clockTime, position } from '../base/time';
-import { useData } from '../ui/data';
+import type { Data } from '../ui/data';
 import { typing, useKeys } from '../ui/keyboard';
 import { Failed, Loading } from '../ui/parts';
+import { ChannelChoice } from './channel';
 import { Lanes } from './lanes';
 import { Replay, speeds } from './player';
 import { Script } from './script';
 import { Whole } from './whole';
 
-export function Record({ s }: { s: SessionDetail }) {
-  const t = useData(() => body(client.GET('/api/v1/sessions/{id}/timeline', { params: { path: { id: s.id } } })), [s.id, s.state]);
+/** The channel that the address or a person asks for; onAsk asks for another. */
+export interface Asked {
+  ch: number | undefined;
+  onAsk: (ch: number) => void;
+}
+
+export function Record({ s, t, asked }: { s: SessionDetail; t: Data<Timeline>; asked: Asked }) {
   if (!t.data) {
     return <section class="wide part">{t.failure ? <Failed failure={t.failure} what="The record could not be read." retry={t.reload} /> : <Loading lines={10} />}</section>;
   }
-  return <Loaded s={s} t={t.data} reload={t.reload} key={`${t.data.duration}`} />;
+  return <Loaded s={s} t={t.data} asked={asked} reload={t.reload} key={`${t.data.duration}`} />;
 }
 
-function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () => void }) {
-  const [at, setAt] = useState(0);
+function Loaded({ s, t, asked, reload }: { s: SessionDetail; t: Timeline; asked: Asked; reload: () => void }) {
+  const ch = shownChannel(t, asked.ch);
+  const [at, setAt] = useState(() => (several(t) ? standsAt(t, ch, 0) : 0));
   const [playing, setPlaying] = useState(false);
   const [skip, setSkip] = useState(true);
   const [speed, setSpeed] = useState(1);
@@ -31,12 +38,21 @@ function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () =>
   const replay = useRef<Replay | undefined>(undefined);
   const rows = useMemo(() => scriptRows(t, s), [t, s.state]);
   useEffect(() => {
-    const r = new Replay(box.current!, `/api/v1/sessions/${s.id}/replay/index.json`, t.duration, { playing: setPlaying, at: setAt, failed: () => setLost(true) });
-    r.setIdle(t.idle);
+    const index = address(`/api/v1/sessions/${s.id}/replay/index.json`, channelQuery(t, ch));
+    setLost(false);
+    const r = new Replay(box.current!, index, t.duration, { playing: setPlaying, at: setAt, failed: () => setLost(true) }, { time: at, speed, skipIdle: skip, play: playing });
+    r.setIdle(idleOf(t, ch));
     replay.current = r;
     return () => r.dispose();
-  }, [s.id]);
+  }, [s.id, ch]);
   const seek = (to: number) => void replay.current?.seek(to);
+  const choose = (next: number, to = standsAt(t, next, at)) => {
+    if (next === ch) return seek(to);
+    setAt(to);
+    asked.onAsk(next);
+  };
+  // a row of a channel is shown on that channel's screen
+  const show = (to: number, of?: number) => (of && shownChannel(t, of) === of ? choose(of, to) : seek(to));
   const toggle = () => void replay.current?.toggle();
   const skipping = (on: boolean) => (setSkip(on), (replay.current!.skipIdle = on));
   const quicker = (by: number) => {
@@ -44,9 +60,10 @@ function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () =>
     setSpeed(next);
     replay.current?.setSpeed(next);
   };
-  const marks = { cmd: t.commands.map((c) => c.at), refused: t.notes.filter((n) => n.kind === 'refused').map((n) => n.at), gap: t.gaps.map((g) => g.at) };
+  const onScreen = (of: number | undefined) => !several(t) || of === ch;
+  const marks = { cmd: t.commands.filter((c) => onScreen(c.ch)).map((c) => c.at), refused: t.notes.filter((n) => n.kind === 'refused').map((n) => n.at), gap: t.gaps.map((g) => g.at) };
   // without known commands, what was entered is what one jumps between
-  const steps = marks.cmd.length ? marks.cmd : rows.filter((r) => r.kind === 'typed').map((r) => r.at);
+  const steps = marks.cmd.length ? marks.cmd : rows.filter((r) => r.kind === 'typed' && onScreen(r.ch)).map((r) => r.at);
   const next = (list: number[]) => list.find((x) => x > at + 0.3);
   const before = (list: number[]) => [...list].reverse().find((x) => x < at - 0.7) ?? 0;
   const to = (x: number | undefined) => x !== undefined && seek(x);
@@ -63,7 +80,7 @@ function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () =>
       else return;
       return true;
     },
-    [at, speed, skip, t],
+    [at, speed, skip, t, ch],
   );
   const clock = clockTime(new Date(+new Date(t.started) + at * 1000));
   return (
@@ -84,8 +101,16 @@ function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () =>
             </span>
           </div>
         )}
+        {asked.ch !== undefined && asked.ch !== ch && (
+          <div class="banner warn" role="status">
+            <span>
+              <b>The record has no channel {asked.ch}.</b> This is channel {ch}.
+            </span>
+          </div>
+        )}
+        {several(t) && <ChannelChoice s={s} t={t} ch={ch} onChoose={choose} />}
         <div class="player">
-          <div class="term" ref={box} role="img" aria-label={`Terminal at ${clock}. The same text is in the transcript.`} />
+          <div class="term" ref={box} role="img" aria-label={`${several(t) ? `Channel ${ch}` : 'Terminal'} at ${clock}. The same text is in the transcript.`} />
           {lost && <p class="lost">The screen cannot be shown here. The transcript has its text.</p>}
           <div class="transport">
             <button class="btn" type="button" aria-label={marks.cmd.length ? 'Back to the command before' : 'Back to the line before'} onClick={() => to(before(steps))}>
@@ -127,7 +152,7 @@ function Loaded({ s, t, reload }: { s: SessionDetail; t: Timeline; reload: () =>
         </div>
         {!isRunning(s) && <Whole s={s} />}
       </section>
-      <Script s={s} t={t} rows={rows} current={rowAt(rows, at)} onSeek={seek} />
+      <Script s={s} t={t} ch={ch} rows={rows} current={rowAt(rows, at)} onSeek={show} onChoose={choose} />
     </>
   );
 }

@@ -2,14 +2,27 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { text } from '../api/client';
 import type { SessionDetail, Timeline } from '../api/types';
+import { address, channelQuery, several } from '../base/channels';
+import { split } from '../base/found';
 import type { Row } from '../base/script';
 import { clockTime } from '../base/time';
 import { count, upper } from '../base/words';
 import { useData } from '../ui/data';
 import { Failed, Loading, St } from '../ui/parts';
+import { Elsewhere } from './elsewhere';
 import '../styles/tabs.css';
 
-export function Script({ s, t, rows, current, onSeek }: { s: SessionDetail; t: Timeline; rows: Row[]; current: number; onSeek: (to: number) => void }) {
+interface Shown {
+  s: SessionDetail;
+  t: Timeline;
+  ch: number;
+  rows: Row[];
+  current: number;
+  onSeek: (to: number, ch?: number) => void;
+  onChoose: (ch: number) => void;
+}
+
+export function Script({ s, t, ch, rows, current, onSeek, onChoose }: Shown) {
   const [tab, show] = useState<'rows' | 'output'>('rows');
   const [find, setFind] = useState('');
   const turn = (e: KeyboardEvent) => {
@@ -35,13 +48,13 @@ export function Script({ s, t, rows, current, onSeek }: { s: SessionDetail; t: T
         </label>
         <input id="ts" type="search" placeholder="Find in this session" value={find} onInput={(e) => setFind(e.currentTarget.value)} />
       </div>
-      {tab === 'rows' ? <Rows rows={rows} t={t} find={find} current={current} onSeek={onSeek} /> : <Output s={s} find={find} />}
-      <p class="xs muted">{tab === 'rows' ? `Typed lines as they were typed; keys at hidden prompts are sealed. ${t.commands.length ? 'Right: exit status.' : 'Commands were not captured here.'}` : 'Without control characters; nothing is added.'}</p>
+      {tab === 'rows' ? <Rows rows={rows} t={t} find={find} current={current} onSeek={onSeek} /> : <Output s={s} t={t} ch={ch} find={find} onChoose={onChoose} />}
+      <p class="xs muted">{tab === 'rows' ? `Typed lines as they were typed; keys at hidden prompts are sealed. ${t.commands.length ? 'Right: exit status.' : 'Commands were not captured here.'}` : `${several(t) ? `Of channel ${ch}, without` : 'Without'} control characters; nothing is added.`}</p>
     </aside>
   );
 }
 
-function Rows({ rows, t, find, current, onSeek }: { rows: Row[]; t: Timeline; find: string; current: number; onSeek: (to: number) => void }) {
+function Rows({ rows, t, find, current, onSeek }: { rows: Row[]; t: Timeline; find: string; current: number; onSeek: Shown['onSeek'] }) {
   const list = useRef<HTMLDivElement>(null);
   const began = +new Date(t.started);
   useEffect(() => {
@@ -54,11 +67,14 @@ function Rows({ rows, t, find, current, onSeek }: { rows: Row[]; t: Timeline; fi
     <div class="scripts" id="p-rows" role="tabpanel" aria-labelledby="t-rows" tabIndex={0} ref={list}>
       <ol class="script" aria-label="What happened, in order">
         {shown.map(({ r, i }) => (
-          <li aria-current={i === current ? 'true' : undefined} onClick={() => onSeek(r.at)} key={i}>
+          <li aria-current={i === current ? 'true' : undefined} onClick={() => onSeek(r.at, r.ch)} key={i}>
             <button type="button" title="Go there in the player">
               <time>{clockTime(new Date(began + r.at * 1000))}</time>
             </button>
-            <What r={r} />
+            <span>
+              {r.ch && <span class="chip">channel {r.ch}</span>}
+              <What r={r} />
+            </span>
             <Right r={r} />
           </li>
         ))}
@@ -112,30 +128,22 @@ function Right({ r }: { r: Row }) {
   return <span />;
 }
 
-function Output({ s, find }: { s: SessionDetail; find: string }) {
-  const t = useData(() => text(`/api/v1/sessions/${s.id}/transcript`), [s.id]);
-  if (t.failure) return <Failed failure={t.failure} what="The output could not be read." retry={t.reload} />;
-  if (t.data === undefined) return <Loading lines={8} />;
-  const pieces = find ? split(t.data, find) : [t.data];
+function Output({ s, t, ch, find, onChoose }: { s: SessionDetail; t: Timeline; ch: number; find: string; onChoose: (ch: number) => void }) {
+  const shown = useData(() => text(address(`/api/v1/sessions/${s.id}/transcript`, channelQuery(t, ch))), [s.id, ch]);
+  if (shown.failure) return <Failed failure={shown.failure} what="The output could not be read." retry={shown.reload} />;
+  if (shown.data === undefined) return <Loading lines={8} />;
+  const pieces = find ? split(shown.data, find) : [shown.data];
   return (
     <>
       <div class="scripts" id="p-output" role="tabpanel" aria-labelledby="t-output" tabIndex={0}>
         <pre class="output">{pieces.map((p, i) => (i % 2 ? <mark key={i}>{p}</mark> : p))}</pre>
       </div>
-      {find && <p class="xs muted">{count((pieces.length - 1) / 2)} found.</p>}
+      {find && (
+        <p class="xs muted">
+          {count((pieces.length - 1) / 2)} found{several(t) && ` in channel ${ch}`}.
+        </p>
+      )}
+      {find && several(t) && <Elsewhere s={s} t={t} ch={ch} find={find} onChoose={onChoose} />}
     </>
   );
-}
-
-/** Text cut at what is looked for: every second piece is a hit. */
-function split(all: string, find: string): string[] {
-  const out: string[] = [];
-  const low = all.toLowerCase();
-  const what = find.toLowerCase();
-  let from = 0;
-  for (let at = low.indexOf(what); at >= 0 && out.length < 4000; at = low.indexOf(what, from)) {
-    out.push(all.slice(from, at), all.slice(at, at + what.length));
-    from = at + what.length;
-  }
-  return [...out, all.slice(from)];
 }
