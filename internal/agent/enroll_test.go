@@ -17,7 +17,12 @@ func TestEnrolPrintsEachStepAndWaitsToBeAdmitted(t *testing.T) {
 	g.state = wire.StateWaiting
 	g.mu.Unlock()
 	d := newDevice(t)
-	time.AfterFunc(700*time.Millisecond, func() { g.mu.Lock(); g.state = wire.StateOK; g.mu.Unlock() })
+	go func() {
+		<-g.waited
+		g.mu.Lock()
+		g.state = wire.StateOK
+		g.mu.Unlock()
+	}()
 	out, code := d.run("enroll", g.code.String(), "--preset", "office-hours", "--ephemeral")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, out)

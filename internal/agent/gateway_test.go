@@ -88,9 +88,11 @@ type gate struct {
 	serial  uint64
 	epoch   uint64
 	state   string
-	ping    int  // seconds
-	mute    bool // pings get no answer
-	version int  // of the control protocol that it says it speaks
+	waits   int           // how often a device was told that it waits
+	waited  chan struct{} // closed when it was told so twice: it asks again once it has said so itself
+	ping    int           // seconds
+	mute    bool          // pings get no answer
+	version int           // of the control protocol that it says it speaks
 	hostKey ssh.PublicKey
 	fp      wire.Hash
 	hello   wire.Hello
@@ -119,7 +121,7 @@ func newGate(t *testing.T) *gate {
 // newGateOn listens at an address. With a certificate it speaks TLS, and is known by the name.
 func newGateOn(t *testing.T, addr, name string, cert *tls.Certificate) *gate {
 	t.Helper()
-	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, ping: 5, version: wire.ControlVersion,
+	g := &gate{t: t, root: newSigner(), ca: newSigner(), serial: 1, epoch: 100, state: wire.StateOK, waited: make(chan struct{}), ping: 5, version: wire.ControlVersion,
 		joined:  make(chan struct{}),
 		answers: map[id.Session]chan any{}, dials: map[string]chan *wire.WS{}}
 	var err error
@@ -243,6 +245,11 @@ func (g *gate) status(nonce []byte, change func(*wire.Status)) wire.Signed {
 	st := wire.Status{Nonce: nonce, Device: g.fp, Time: time.Now().UnixMilli(), Epoch: g.epoch, Bundle: g.serial, State: g.state}
 	if change != nil {
 		change(&st)
+	}
+	if st.State == wire.StateWaiting {
+		if g.waits++; g.waits == 2 {
+			close(g.waited)
+		}
 	}
 	s, err := st.Sign(g.ca)
 	if err != nil {
