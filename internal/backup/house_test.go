@@ -140,6 +140,7 @@ func (h *house) record(text string) (file string, end func()) {
 	sid := id.NewSession()
 	r, err := h.rec.Create(h.t.Context(), recorder.PartConfig{Session: sid})
 	must(h.t, err)
+	must(h.t, r.Start(0, 0, 0, "a shell"))
 	must(h.t, r.Output(h.t.Context(), 0, 1, []byte(text)))
 	root := h.data("recordings")
 	path, err := files.Locate(root, format.FileName(sid, 0), time.Time{})

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder"
 	"github.com/sallyport/sallyport/recorder/asciicast"
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/writer"
@@ -94,7 +93,7 @@ func (b *bench) recorded(events []event) (int64, error) {
 	ctx := context.Background()
 	defer n.Close(ctx)
 	session := newSession()
-	r, err := n.Create(ctx, recorder.PartConfig{Session: session})
+	r, err := beginPart(ctx, n, session)
 	if err != nil {
 		return 0, err
 	}

@@ -74,6 +74,14 @@ func (r *recordings) begin(s id.Session, part uint32) take {
 	return take{rec, r.t}
 }
 
+// beginShell begins a recording in which channel 1 is started.
+func (r *recordings) beginShell(s id.Session, part uint32) take {
+	r.t.Helper()
+	k := r.begin(s, part)
+	k.must(k.Start(1, 0, 0, "a shell"))
+	return k
+}
+
 func (k take) must(err error) {
 	k.t.Helper()
 	if err != nil {
@@ -105,7 +113,7 @@ func (k take) end() {
 // sudo is a session in which a password is typed.
 func (r *recordings) sudo(s id.Session) {
 	k := r.begin(s, 0)
-	k.must(k.Resize(1, 100, 30))
+	k.must(k.Start(1, 100, 30, "a shell"))
 	k.out(1, "$ ")
 	for _, key := range "sudo id\r" {
 		k.in(1, string(key))
@@ -165,8 +173,8 @@ func TestATimelineShowsInputCommandsAndNotesButNoPassword(t *testing.T) {
 	if tl.Cols != 100 || tl.Rows != 30 || !tl.Whole || tl.Cut != "" || len(tl.Gaps) != 0 {
 		t.Errorf("got %dx%d whole %v cut %q gaps %v, want 100x30, whole", tl.Cols, tl.Rows, tl.Whole, tl.Cut, tl.Gaps)
 	}
-	if len(tl.Notes) != 2 || tl.Notes[0].Text != "look here" || tl.Notes[1].Kind != "exit" {
-		t.Errorf("got notes %+v, want the marker and the exit", tl.Notes)
+	if len(tl.Notes) != 3 || tl.Notes[0].Kind != "start" || tl.Notes[1].Text != "look here" || tl.Notes[2].Kind != "exit" {
+		t.Errorf("got notes %+v, want the start, the marker and the exit", tl.Notes)
 	}
 }
 
@@ -220,7 +228,7 @@ func TestTypedInputShowsSealedRangesAsHidden(t *testing.T) {
 
 func TestOutputAndErrorsKeepTheirRecordedOrder(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "one\n")
 	k.stderr(1, "two\n")
 	k.out(1, "thr\xe2\x82")
@@ -234,10 +242,10 @@ func TestOutputAndErrorsKeepTheirRecordedOrder(t *testing.T) {
 
 func TestPartsAreJoinedAndTheSeamIsShown(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "before\n")
 	k.end()
-	k = r.begin(s, 1)
+	k = r.beginShell(s, 1)
 	k.out(1, "after\n")
 	k.end()
 	parts := r.parts(s)
@@ -290,7 +298,7 @@ func TestACutAndADamagedRecordAreReadUpToThere(t *testing.T) {
 
 func TestALiveRecordingIsFollowed(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "first")
 	seen, done := make(chan string, 10), make(chan error, 1)
 	go func() {

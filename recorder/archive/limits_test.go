@@ -11,7 +11,7 @@ import (
 // A hostile machine says what ran as often and as long as it likes. A timeline is held in memory, as often as somebody asks.
 func TestATimelineOfLongCommandsIsBounded(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	argv := []string{"/bin/x"}
 	for range 7 {
 		argv = append(argv, strings.Repeat("\x01", 4<<10))
@@ -35,7 +35,7 @@ func TestATimelineOfLongCommandsIsBounded(t *testing.T) {
 	if last := tl.Commands[len(tl.Commands)-1]; last.Argv[0] != "/bin/last" {
 		t.Errorf("what there is room for is not shown after what there is not: %.40q", last.Argv)
 	}
-	if len(tl.Notes) != 1 || tl.Notes[0].Kind != "limit" {
+	if len(tl.Notes) != 2 || tl.Notes[1].Kind != "limit" {
 		t.Errorf("nothing says that some is missing: %+v", tl.Notes)
 	}
 }

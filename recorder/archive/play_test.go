@@ -48,7 +48,7 @@ func TestAsciicastsHoldHeaderOutputInputAndMarkers(t *testing.T) {
 		if in := texts(events, "i"); in != "sudo id\rexit\r" {
 			t.Errorf("version %d: got input %q", version, in)
 		}
-		if m := texts(events, "m"); m != "sudo idlook here" {
+		if m := texts(events, "m"); m != "a shellsudo idlook here" {
 			t.Errorf("version %d: got markers %q", version, m)
 		}
 		if x := texts(events, "x"); (x == "0") != (version == 3) {
@@ -62,7 +62,7 @@ func TestAsciicastsHoldHeaderOutputInputAndMarkers(t *testing.T) {
 
 func TestACastRepairsCharactersAndLineEnds(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "a\nb\r\nc\xf0\x9f")
 	k.out(1, "\x99\x82\xff\r")
 	k.out(1, "\n")
@@ -152,7 +152,7 @@ func TestAReplayIsWhatThePlayerTakes(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	r.sudo(s)
 	x, events := replayOf(t, r, r.parts(s), ReplayOptions{})
-	if len(x.Markers) != 2 || !strings.Contains(texts(events, "o"), "uid=0") || texts(events, "x") != "" {
+	if len(x.Markers) != 3 || !strings.Contains(texts(events, "o"), "uid=0") || texts(events, "x") != "" {
 		t.Errorf("got markers %v, output %q", x.Markers, texts(events, "o"))
 	}
 	if err := r.archive.ReplaySegment(t.Context(), &bytes.Buffer{}, r.parts(s), 1, ReplayOptions{}); err == nil {
@@ -162,7 +162,7 @@ func TestAReplayIsWhatThePlayerTakes(t *testing.T) {
 
 func TestAnIdleLimitShortensPausesInIndexAndSegmentAlike(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "a")
 	time.Sleep(300 * time.Millisecond)
 	k.out(1, "b")
@@ -176,7 +176,7 @@ func TestAnIdleLimitShortensPausesInIndexAndSegmentAlike(t *testing.T) {
 
 func TestALiveReplayEndsWhereItsIndexSays(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
-	k := r.begin(s, 0)
+	k := r.beginShell(s, 0)
 	k.out(1, "before")
 	parts := []Part{{Session: s, Live: true}}
 	var asked ReplayOptions

@@ -241,6 +241,7 @@ func TestARecordingThatACrashCutIsGoodUpToThere(t *testing.T) {
 	r.SID[0] ^= 1
 	rec := must(h.Node.Create(ctx, recorder.PartConfig{Session: r.SID, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	o := h.Open(r, rec, 0)
+	h.Start(rec)
 	for range 3 {
 		if err := rec.Output(ctx, 1, 1, []byte(strings.Repeat("before the crash\n", 40))); err != nil {
 			t.Fatal(err)

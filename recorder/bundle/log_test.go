@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"os"
@@ -57,8 +58,8 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 	}
 	broken("a removed recording", RuleRecordings, nil)
 	broken("a shortened recording", RuleEnd, was[:len(was)-1])
-	bad := append([]byte(nil), was...)
-	bad[len(bad)/2] ^= 1
+	bad := bytes.Clone(was)
+	spoil(t, bad)
 	broken("a changed recording", format.RuleClose, bad)
 	os.WriteFile(path, was, 0o600)
 	os.WriteFile(filepath.Join(h.Recordings(), "nobody.srec"), was, 0o600)
@@ -125,10 +126,20 @@ func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 			t.Errorf("%s: got %v\n%s", what, err, text(rep))
 		}
 	}
-	_, err := check(t, without(func(pieces map[string][]byte) { flip(pieces[format.FileName(r.SID, 0)]) }, rk, sk), opt)
+	_, err := check(t, without(func(pieces map[string][]byte) { spoil(t, pieces[format.FileName(r.SID, 0)]) }, rk, sk), opt)
 	wantRule(t, "a changed recording without keys", err, format.RuleClose)
 	_, err = check(t, without(func(pieces map[string][]byte) { flip(pieces[sk]) }, rk), opt)
 	wantRule(t, "a changed slot file beside one that was shredded", err, RuleSlot)
+}
+
+// spoil changes the last byte of a closed container before its close: of a sealed chunk.
+func spoil(t *testing.T, raw []byte) {
+	t.Helper()
+	at, ok := format.CloseAt(bytes.NewReader(raw), int64(len(raw)))
+	if !ok {
+		t.Fatal("the container has no close")
+	}
+	raw[at-1] ^= 1
 }
 
 // flip changes a byte in the middle.
@@ -164,6 +175,7 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	ran := bundletest.Ran{SID: id.Session{1}}
 	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	open := h.Open(ran, rec, 0).Index
+	h.Start(rec)
 	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
 	holds := func(what string) {
 		t.Helper()

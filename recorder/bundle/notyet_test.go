@@ -24,6 +24,7 @@ func TestAnExportBetweenTheCloseAndItsLeafShowsARunningSession(t *testing.T) {
 		recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
 	o := h.Open(ran, rec, 0)
 	ran.Parts = []bundletest.Part{{Open: o.Index, Pass: o.Pass, Started: rec.Started()}}
+	h.Start(rec)
 	if err := rec.Output(t.Context(), 1, 1, []byte("hello\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +57,7 @@ func TestNoReadingOfASessionThatEndsFindsAFault(t *testing.T) {
 			recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
 		o := h.Open(ran, rec, 0)
 		ran.Parts = []bundletest.Part{{Open: o.Index, Pass: o.Pass, Started: rec.Started()}}
+		h.Start(rec)
 		path, done := h.Find(format.FileName(ran.SID, 0)), make(chan struct{})
 		var reading sync.WaitGroup
 		for _, look := range []func() error{

@@ -6,12 +6,12 @@
 // to: each length is compared with its limit before anything is allocated for it, and each value has one encoding.
 package format
 
-// Versions of the container format. Version is the one that is written; every one is read for ever, because evidence
+// Versions of the container format. Recordings are written in the newest; every one is read for ever, because evidence
 // outlives the program that wrote it. A rule that a version adds holds for recordings of that version and later ones.
 const (
 	Version1 = 1
 	Version2 = 2 // a channel begins with a note before anything of it
-	Version  = Version1
+	Version  = Version2
 )
 
 // Limits of the format (docs/recording-format.md, "Limits"). A reader refuses what is beyond them

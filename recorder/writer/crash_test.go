@@ -85,6 +85,9 @@ func flood(dir string) {
 func floodOne(r recorder.Recording, i int, say func(int, byte, int)) {
 	rnd := rand.New(rand.NewPCG(uint64(i), uint64(time.Now().UnixNano())))
 	ctx := context.Background()
+	if err := r.Start(0, 80, 24, "a shell"); err != nil {
+		panic(err)
+	}
 	for out, in := 0, 0; ; {
 		size := 1 + rnd.IntN(200)
 		if i < floodLoud {
@@ -284,8 +287,8 @@ func TestATornChunkIsCutOffAndADamagedFileHoldsUpNobody(t *testing.T) {
 		t.Fatalf("got %d parts, want all 4: %+v", len(got), cut)
 	}
 	torn := got[filepath.Base(files[0])]
-	if torn.Seq != 1 || torn.Torn == 0 || torn.Fault != "" {
-		t.Errorf("torn: got %+v, want seq 1", torn)
+	if torn.Seq != starts+1 || torn.Torn == 0 || torn.Fault != "" {
+		t.Errorf("torn: got %+v, want seq %d", torn, starts+1)
 	}
 	if info, err = os.Stat(files[0]); err != nil || info.Size() != torn.Bytes {
 		t.Errorf("the torn file has %d bytes, want %d", info.Size(), torn.Bytes)
@@ -299,8 +302,8 @@ func TestATornChunkIsCutOffAndADamagedFileHoldsUpNobody(t *testing.T) {
 	if raw, err := os.ReadFile(files[1]); err != nil || string(raw) != "no header" {
 		t.Errorf("recovery touched a damaged file: %q %v", raw, err)
 	}
-	if good := got[filepath.Base(files[3])]; good.Seq != 2 || good.Fault != "" {
-		t.Errorf("good: got %+v, want seq 2", good)
+	if good := got[filepath.Base(files[3])]; good.Seq != starts+2 || good.Fault != "" {
+		t.Errorf("good: got %+v, want seq %d", good, starts+2)
 	}
 }
 

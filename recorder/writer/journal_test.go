@@ -45,6 +45,8 @@ func TestAJournalCutAnywhereKeepsWhatWasSyncedBefore(t *testing.T) {
 	ra, keysA := createKnown(t, n, a)
 	rb, keysB := createKnown(t, n, b)
 	headers := map[string]int64{ra.File(): ra.Progress().Bytes, rb.File(): rb.Progress().Bytes}
+	started(t, ra)
+	started(t, rb)
 	type ack struct {
 		pos  int64
 		a, b int
@@ -159,7 +161,7 @@ func TestWhatNoSyncConfirmedIsCutOff(t *testing.T) {
 	clear(raw[len(raw)-40:]) // the chunk's size arrived, its bytes did not
 	must(t, os.WriteFile(path, raw, 0o600))
 	cut := replayDir(t, dir)
-	if got := string(readBack(t, dir, s, 0).out[streamID{0, format.StreamOut}]); got != "synced" || len(cut) != 1 || cut[0].Seq != 1 {
+	if got := string(readBack(t, dir, s, 0).out[streamID{0, format.StreamOut}]); got != "synced" || len(cut) != 1 || cut[0].Seq != starts+1 {
 		t.Errorf("got %q %+v, want the synced bytes only", got, cut)
 	}
 }

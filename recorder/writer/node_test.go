@@ -90,6 +90,7 @@ func openNode(t testing.TB, cfg NodeConfig) (*Node, []recorder.Interrupted) {
 	return n, cut
 }
 
+// create begins a part in which channels 0 and 1 are started.
 func create(t testing.TB, n *Node, cfg recorder.PartConfig) *Recording {
 	t.Helper()
 	if cfg.Session.IsZero() {
@@ -99,7 +100,18 @@ func create(t testing.TB, n *Node, cfg recorder.PartConfig) *Recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.(*Recording)
+	return started(t, r.(*Recording))
+}
+
+// starts is how many channels started starts, each in a chunk of its own.
+const starts = 2
+
+func started(t testing.TB, r *Recording) *Recording {
+	t.Helper()
+	for ch := range uint32(starts) {
+		must(t, r.Start(ch, 0, 0, "a shell"))
+	}
+	return r
 }
 
 func must(t testing.TB, err error) {
@@ -131,7 +143,7 @@ func unlock(t testing.TB, dir, name string, who age.Identity) [32]byte {
 	return k
 }
 
-// readBack opens a container with both keys.
+// readBack opens a container with both keys, and demands that it verifies.
 func readBack(t testing.TB, dir string, s id.Session, part uint32) content {
 	t.Helper()
 	rkName, skName := format.SlotNames(s, part)
@@ -144,6 +156,8 @@ func readWith(t testing.TB, dir string, s id.Session, part uint32, k secrets) co
 	path, err := files.Locate(dir, name, time.Time{})
 	must(t, err)
 	raw, err := os.ReadFile(path)
+	must(t, err)
+	_, err = reader.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), reader.VerifyOptions{File: name, RK: &k.rk, SK: &k.sk})
 	must(t, err)
 	r, err := reader.Open(bytes.NewReader(raw), int64(len(raw)), name, k.rk, &k.sk)
 	must(t, err)
@@ -375,7 +389,7 @@ func TestAFailedSyncEndsAllRecordingAndIsNeverTriedAgain(t *testing.T) {
 		t.Error("a new recording began")
 	}
 	last, err := b.Close(t.Context(), "recorder failed")
-	if err == nil || last.Seq != 1 {
+	if err == nil || last.Seq != starts+1 {
 		t.Errorf("Close: got seq %d, %v, want what was durable and an error", last.Seq, err)
 	}
 	if tries != 1 {

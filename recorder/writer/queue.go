@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/seal"
@@ -78,6 +79,8 @@ type item struct {
 	stream format.Stream
 	actor  uint64
 	at     uint64 // reveal: where its range begins
+	begins bool   // the note that starts the channel
+	ends   bool   // the note that ends the channel's input
 	fields []byte // clear fields before a body that is sealed
 	body   []byte
 }
@@ -114,6 +117,10 @@ func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 			r.mu.Unlock()
 			return receipt{}, err
 		}
+		if err := r.ordered(it); err != nil {
+			r.mu.Unlock()
+			return receipt{}, err
+		}
 		b := r.join() // where there is no room, this commit makes some
 		n := int64(len(it.body))
 		if (r.held == 0 || r.held+n <= r.n.cfg.PendingSession) && r.n.room(n) {
@@ -127,6 +134,25 @@ func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 			return receipt{}, err
 		}
 	}
+}
+
+// ordered refuses an item that would break the order of its channel (docs/recording-format.md, section 4, "Channels"):
+// the recording would not verify. The caller holds r.mu.
+func (r *Recording) ordered(it item) error {
+	ended, started := r.channels[it.ch]
+	switch {
+	case it.begins && started:
+		return fmt.Errorf("channel %d is started already in the record", it.ch)
+	case it.begins && len(r.channels) == format.MaxChannels:
+		return errPart
+	case it.begins, !it.ends && !it.kind.OfChannel():
+		return nil
+	case !started:
+		return fmt.Errorf("nothing of channel %d is recorded before its start", it.ch)
+	case it.kind == format.KindSealed && ended:
+		return fmt.Errorf("no input of channel %d is recorded after its end", it.ch)
+	}
+	return nil
 }
 
 // await waits for c. An item that may come late waits on when the streams have ended.
@@ -160,6 +186,9 @@ func (r *Recording) add(it item) {
 	}
 	if it.kind == format.KindSealed || it.fields != nil {
 		e.Head = len(head)
+	}
+	if it.begins || it.ends {
+		r.channels[it.ch] = it.ends
 	}
 	e.Size = len(head) + len(it.body)
 	r.next.add(e, head, it.body)

@@ -66,7 +66,7 @@ func (r *Recording) spare() error {
 
 // Resize records a new size of the terminal.
 func (r *Recording) Resize(ch uint32, cols, rows uint16) error {
-	return r.event(format.KindResize, format.AppendResize(nil, ch, cols, rows))
+	return r.record(item{kind: format.KindResize, ch: ch, body: format.AppendResize(nil, ch, cols, rows)})
 }
 
 // Exit records the end of a channel's program.
@@ -74,7 +74,7 @@ func (r *Recording) Exit(e format.Exit) error {
 	if !format.SignalName(e.Signal) {
 		e.Signal = "UNKNOWN" // devices send what they like
 	}
-	return r.event(format.KindExit, format.AppendExit(nil, e))
+	return r.record(item{kind: format.KindExit, ch: e.Ch, body: format.AppendExit(nil, e)})
 }
 
 // maxText bounds what a device can put into one event.
@@ -100,18 +100,31 @@ func (r *Recording) Command(c format.Command) error {
 // maxArgs is well inside what the readers' CBOR decoder takes for one array.
 const maxArgs = 1024
 
-// Note records a marker, or a remark on the record itself.
+// Note records a marker, or a remark on the record itself. A note input-end must name its channel, of which no input is
+// taken after it. A start has a method of its own.
 func (r *Recording) Note(n format.Note) error {
+	it := item{kind: format.KindNote, ends: n.Kind == format.NoteInputEnd}
+	switch {
+	case n.Kind == format.NoteStart, it.ends && (n.Ch == nil || n.At != 0 || n.N != 0):
+		return fmt.Errorf("a note %s without the channel that it is about", n.Kind)
+	case it.ends:
+		it.ch = *n.Ch
+	}
 	n.Kind, n.Text = format.Clip(n.Kind, 64), format.Clip(n.Text, maxText)
-	return r.encoded(format.KindNote, n)
+	var err error
+	if it.body, err = format.Encode(n); err != nil {
+		return fmt.Errorf("encode frame %q: %w", byte(format.KindNote), err)
+	}
+	return r.record(it)
 }
 
 // maxStart bounds the text of a start: a command line of 32 KiB and what stands before it.
 const maxStart = 40 << 10
 
-// Start records what a device is about to be asked: the size of a channel's terminal in columns and rows, 0 without
-// one, and a note with all the rest in one line. Nothing is shortened: what the record cannot hold whole is an error,
-// so it is not sent. Both are durable with one sync.
+// Start records what a device is about to be asked: a note with the channel's number and all that is asked, in one line,
+// and then the size of the channel's terminal in columns and rows, 0 without one. Nothing of the channel is taken
+// before. Nothing is shortened: what the record cannot hold whole is an error, so it is not sent. Both are durable when
+// Start returns.
 func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if len(text) > maxStart || !utf8.ValidString(text) {
 		return fmt.Errorf("start of %d bytes: it is not UTF-8 or longer than %d", len(text), maxStart)
@@ -120,12 +133,14 @@ func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if err != nil {
 		return fmt.Errorf("encode frame %q: %w", byte(format.KindNote), err)
 	}
-	if cols > 0 {
-		if _, err := r.taken(item{kind: format.KindResize, body: format.AppendResize(nil, ch, cols, rows)}); err != nil {
-			return err
-		}
+	start := item{kind: format.KindNote, ch: ch, begins: true, body: note}
+	if cols == 0 {
+		return r.record(start)
 	}
-	return r.event(format.KindNote, note) // durable means also what came before
+	if _, err := r.taken(start); err != nil {
+		return err
+	}
+	return r.Resize(ch, cols, rows) // durable means also what came before
 }
 
 // Gap records that something is missing, and what is known of it.

@@ -40,24 +40,25 @@ type Recording struct {
 	failed  chan struct{} // closed when it can no longer record
 	ended   chan struct{} // closed when Close may return
 
-	mu      sync.Mutex // guards what follows
-	next    pending    // to be sealed
-	batch   *batch     // the last one that it joined
-	queued  bool       // it is in the node's gathering batch
-	put     uint64     // entries taken in, ever
-	durable uint64     // of them
-	held    int64      // bytes that wait to be durable, but for reveals
-	offsets map[streamID]uint64
-	judge   judge
-	budget  budget
-	clock   uint64 // time of the last entry
-	active  time.Time
-	soft    error // ends the streams; a note, the exit and the close can still be written
-	hard    error // ends everything
-	closing bool
-	reason  string
-	closeAt uint64
-	last    recorder.Closed // what is durable
+	mu       sync.Mutex // guards what follows
+	next     pending    // to be sealed
+	batch    *batch     // the last one that it joined
+	queued   bool       // it is in the node's gathering batch
+	put      uint64     // entries taken in, ever
+	durable  uint64     // of them
+	held     int64      // bytes that wait to be durable, but for reveals
+	offsets  map[streamID]uint64
+	channels map[uint32]bool // by each channel that was started: its input has ended
+	judge    judge
+	budget   budget
+	clock    uint64 // time of the last entry
+	active   time.Time
+	soft     error // ends the streams; a note, the exit and the close can still be written
+	hard     error // ends everything
+	closing  bool
+	reason   string
+	closeAt  uint64
+	last     recorder.Closed // what is durable
 
 	flushTimer   *time.Timer
 	verdictTimer *time.Timer

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -132,7 +131,7 @@ func TestHugeEventsFromADeviceAreCutAndStillRecorded(t *testing.T) {
 	_, err := r.Close(t.Context(), "exit")
 	must(t, err)
 	c := readBack(t, dir, s, 0)
-	cmd, err := c.frames[1].Command()
+	cmd, err := c.frames[1+starts].Command()
 	must(t, err)
 	if !cmd.Truncated {
 		t.Error("the command does not say that it was cut")
@@ -170,7 +169,9 @@ func oneOfMany(n *Node, s id.Session, i int) error {
 	if err != nil {
 		return err
 	}
-	err = r.Input(ctx, 0, 0, []byte("ls\r"))
+	if err = r.Start(0, 80, 24, "a shell"); err == nil {
+		err = r.Input(ctx, 0, 0, []byte("ls\r"))
+	}
 	r.Verdict(0, 0, 3, false)
 	for p := manyOutput(i); len(p) > 0 && err == nil; p = p[len(p)/4+1:] {
 		err = r.Output(ctx, 0, format.StreamOut, p[:len(p)/4+1])
@@ -224,22 +225,59 @@ func TestAStartIsRecordedWholeOrNotAtAll(t *testing.T) {
 	s := id.NewSession()
 	r := create(t, n, recorder.PartConfig{Session: s})
 	whole := strings.Repeat("x", maxStart)
-	must(t, r.Start(1, 90, 33, whole))
+	must(t, r.Start(7, 90, 33, whole))
 	for what, text := range map[string]string{"one byte too many": whole + "x", "what is not UTF-8": "\xff"} {
-		if err := r.Start(1, 80, 24, text); err == nil {
+		if err := r.Start(8, 80, 24, text); err == nil {
 			t.Errorf("%s was taken", what)
 		}
 	}
-	must(t, r.Start(2, 0, 0, "no terminal"))
+	must(t, r.Start(8, 0, 0, "no terminal"))
 	_, err := r.Close(t.Context(), "exit")
 	must(t, err)
 	c := readBack(t, dir, s, 0)
-	one, two := uint32(1), uint32(2)
-	want := []format.Note{{Kind: format.NoteStart, Text: whole, Ch: &one}, {Kind: format.NoteStart, Text: "no terminal", Ch: &two}}
-	if !reflect.DeepEqual(c.notes, want) {
-		t.Errorf("got %d notes, want the two starts as they were, each with its channel", len(c.notes))
+	if c.kinds != "tmmmrm" {
+		t.Fatalf("got the frames %s, want three starts, a size after its start, and a start", c.kinds)
 	}
-	if strings.Count(c.kinds, "r") != 1 || strings.Index(c.kinds, "r") > strings.Index(c.kinds, "m") {
-		t.Errorf("got the frames %s, want one size, before its start", c.kinds)
+	for i, want := range map[int]format.Note{starts: {Text: whole}, starts + 1: {Text: "no terminal"}} {
+		got := c.notes[i]
+		if got.Kind != format.NoteStart || got.Text != want.Text || got.Ch == nil || *got.Ch != uint32(7+i-starts) {
+			t.Errorf("note %d: got %.40v, want the start as it was, with its channel", i, got)
+		}
 	}
+}
+
+// TestNothingOfAChannelIsRecordedBeforeItsStart: the recording would not verify.
+func TestNothingOfAChannelIsRecordedBeforeItsStart(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := openNode(t, nodeConfig(dir))
+	s := id.NewSession()
+	r, ctx, other := create(t, n, recorder.PartConfig{Session: s}), t.Context(), uint32(9)
+	end := func(ch *uint32) error { return r.Note(format.Note{Kind: format.NoteInputEnd, Ch: ch}) }
+	for what, err := range map[string]error{
+		"output":                       r.Output(ctx, other, format.StreamOut, []byte("x")),
+		"input":                        r.Input(ctx, other, 0, []byte("x")),
+		"a size":                       r.Resize(other, 80, 24),
+		"an exit":                      r.Exit(format.Exit{Ch: other}),
+		"the end of its input":         end(&other),
+		"an end of input of nothing":   end(nil),
+		"a second start":               r.Start(1, 80, 24, "a shell"),
+		"a start that is a plain note": r.Note(format.Note{Kind: format.NoteStart, Ch: &other}),
+	} {
+		if err == nil {
+			t.Errorf("%s was taken", what)
+		}
+	}
+	one := uint32(1)
+	must(t, r.Command(format.Command{Ch: other, Source: "agent.exec", Argv: []string{"sh"}})) // the device's word
+	must(t, r.Input(ctx, one, 0, []byte("exit\n")))
+	must(t, end(&one))
+	must(t, end(&one)) // a second time says nothing new
+	if err := r.Input(ctx, one, 0, []byte("more")); err == nil {
+		t.Error("input was taken after its end")
+	}
+	must(t, r.Output(ctx, one, format.StreamOut, []byte("bye")))
+	must(t, r.Exit(format.Exit{Ch: one}))
+	_, err := r.Close(ctx, "exit")
+	must(t, err)
+	readBack(t, dir, s, 0) // verifies it
 }

@@ -153,6 +153,7 @@ func (r *recorded) write(t *testing.T, node *writer.Node, pub ed25519.PublicKey)
 			t.Fatal(err)
 		}
 	}
+	must(rec.Start(1, 0, 0, "a shell"))
 	must(rec.Output(ctx, 1, format.StreamOut, []byte("\x1b[1m$\x1b[0m ")))
 	must(rec.Input(ctx, 1, 0, []byte("id\r")))
 	rec.Verdict(1, 0, 3, false)

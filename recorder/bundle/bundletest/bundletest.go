@@ -156,6 +156,7 @@ func (h *House) Run(output []byte, parts int) Ran {
 			}
 		}
 		fail(rec.Notice([]byte("announced")))
+		h.Start(rec)
 		for rest := output; len(rest) > 0; {
 			k := min(len(rest), 16<<10)
 			fail(rec.Output(ctx, 1, 1, rest[:k]))
@@ -175,6 +176,15 @@ func (h *House) Run(output []byte, parts int) Ran {
 	}
 	h.Event("viewed", out.SID.String())
 	return out
+}
+
+// Start records the start of a shell on channel 1.
+func (h *House) Start(rec recorder.Recording) {
+	h.t.Helper()
+	text := "channel 1 as svc; terminal xterm, 80 columns, 24 rows; no environment; a shell"
+	if err := rec.Start(1, 80, 24, text); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // Open has a part announced.
