@@ -31,7 +31,11 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 				"so there is no evidence to export").
 				WithHint("`sallyport sessions show` says what became of it.")
 		}
-		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Started: p.Started})
+		passes, err := b.passes(ctx, p)
+		if err != nil {
+			return err
+		}
+		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Passes: passes, Started: p.Started})
 	}
 	if len(e.Parts) == 0 {
 		return errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")
@@ -40,6 +44,19 @@ func (b *bundler) Bundle(ctx context.Context, w io.Writer, s store.Session, part
 		return err
 	}
 	return bundle.Write(ctx, w, logReader{b.g}, e)
+}
+
+// passes gives the further passes of a part by the leaf that announces each.
+func (b *bundler) passes(ctx context.Context, p store.Part) (map[uint64][]byte, error) {
+	all, err := b.g.DB.Passes(ctx, p.Session, p.Part)
+	if err != nil {
+		return nil, err
+	}
+	out := map[uint64][]byte{}
+	for _, one := range all {
+		out[one.Leaf] = one.Pass
+	}
+	return out, nil
 }
 
 // policy finds the texts of the policy that the session was decided by.

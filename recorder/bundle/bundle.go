@@ -31,6 +31,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // Version is the version of the format.
@@ -68,13 +69,14 @@ type Entry struct {
 
 // part is one container: its leaves, its pass, and how long its three files are.
 type part struct {
-	Open      Entry  `cbor:"open"`
-	End       *Entry `cbor:"end"` // close or interrupted; null: the log has none
-	Pass      []byte `cbor:"pass"`
-	HostKey   []byte `cbor:"host_key"` // the device's, in SSH wire form
-	SlotRK    int64  `cbor:"slot_rk"`
-	SlotSK    int64  `cbor:"slot_sk"`
-	Recording int64  `cbor:"recording"`
+	Open      Entry      `cbor:"open"`
+	End       *Entry     `cbor:"end"` // close or interrupted; null: the log has none
+	Pass      []byte     `cbor:"pass"`
+	Passes    []nextPass `cbor:"passes,omitempty"` // after the first, by their leaves
+	HostKey   []byte     `cbor:"host_key"`         // the device's, in SSH wire form
+	SlotRK    int64      `cbor:"slot_rk"`
+	SlotSK    int64      `cbor:"slot_sk"`
+	Recording int64      `cbor:"recording"`
 }
 
 type manifest struct {
@@ -141,6 +143,10 @@ func (m *manifest) plain() {
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		p.Pass, p.HostKey = some(p.Pass), some(p.HostKey)
+		for j := range p.Passes {
+			fix(&p.Passes[j].Leaf)
+			p.Passes[j].Pass = some(p.Passes[j].Pass)
+		}
 		fix(&p.Open)
 		if p.End != nil {
 			fix(p.End)
@@ -170,6 +176,9 @@ func (m *manifest) check() (path string, err error) {
 		return "history history_bytes peaks", errors.New("too much history")
 	}
 	for i, p := range m.Parts {
+		if len(p.Passes) > ledger.MaxPasses {
+			return partPath(i, "passes"), fmt.Errorf("part %d: %d further passes, at most %d", i, len(p.Passes), ledger.MaxPasses)
+		}
 		for name, n := range map[string]int64{"slot_rk": p.SlotRK, "slot_sk": p.SlotSK} {
 			if n < 0 || n > maxSlot {
 				return partPath(i, name), fmt.Errorf("part %d: a file's length is out of range", i)

@@ -32,6 +32,7 @@ type census struct {
 	ends     map[uint64]uint64 // by open leaf
 	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
 	progress map[uint64][]reader.Head
+	passes   map[uint64][][32]byte // announced, by open leaf
 
 	times
 }
@@ -42,7 +43,7 @@ func (s *census) fault(rule, text string, args ...any) error {
 
 func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
-	s.progress, s.times = map[uint64][]reader.Head{}, newTimes()
+	s.progress, s.passes, s.times = map[uint64][]reader.Head{}, map[uint64][][32]byte{}, newTimes()
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -106,6 +107,8 @@ func (s *census) entry(i uint64) error {
 		s.opens, s.opened[i] = append(s.opens, i), true
 	case "close", "interrupted":
 		return s.end(i, l)
+	case "pass":
+		return s.passed(i, l)
 	case "progress":
 		return s.came(i, l)
 	case "shredded":
@@ -117,6 +120,35 @@ func (s *census) entry(i uint64) error {
 			}
 		}
 	}
+	return nil
+}
+
+// passed checks a leaf that announces the next pass of a session part that runs.
+func (s *census) passed(i uint64, l ledger.Leaf) error {
+	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
+		return s.fault(RulePass, "the pass in entry %d is of no beginning before it", i)
+	}
+	at := l.Ref[0]
+	if end, ok := s.ends[at]; ok {
+		return s.fault(RulePass, "the pass in entry %d is of the session part that ended with entry %d%s", i, end, s.name(at))
+	}
+	_, raw, ok := s.c.Body(i)
+	if !ok {
+		return nil
+	}
+	_, begun, _ := s.c.Body(at)
+	open, err := ledger.ParseOpenBody(begun)
+	if err != nil {
+		return s.fault(RuleLeaf, "entry %d: %v", at, err)
+	}
+	if s.passes[at] == nil {
+		s.passes[at] = [][32]byte{open.Pass}
+	}
+	b, err := PassOf(l, raw, at, open, s.passes[at])
+	if err != nil {
+		return s.fault(RulePass, "entry %d: %v", i, err)
+	}
+	s.passes[at] = append(s.passes[at], b.Pass)
 	return nil
 }
 

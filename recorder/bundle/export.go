@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -33,7 +34,8 @@ type Part struct {
 	Open    uint64  // index of its open leaf
 	End     *uint64 // index of its close or interrupted leaf; nil: searched among the newest
 	Pass    []byte
-	Started time.Time // its files are in the directory of that day; zero: all days are searched
+	Passes  map[uint64][]byte // further passes, by the index of the leaf that announces each
+	Started time.Time         // its files are in the directory of that day; zero: all days are searched
 }
 
 // Export says what goes into a bundle.
@@ -70,6 +72,7 @@ type exporter struct {
 	size    uint64 // of the log at the checkpoint
 	history []byte
 	started map[string]time.Time // by name of a file
+	passes  map[uint64][]uint64  // pass leaves, by the open leaf that each refers to
 }
 
 func (x *exporter) collect() error {
@@ -90,6 +93,7 @@ func (x *exporter) collect() error {
 	if x.m.Trust, x.m.TrustSig, err = x.log.Trust(x.ctx); err != nil {
 		return err
 	}
+	x.passes = map[uint64][]uint64{}
 	ends, err := x.scan()
 	if err != nil {
 		return err
@@ -151,6 +155,10 @@ func (x *exporter) take(i uint64, l ledger.Leaf, leaf, nonce, body []byte, about
 		return nil
 	}
 	refers := slices.ContainsFunc(l.Ref, func(r uint64) bool { return about[r] })
+	if l.Type == "pass" {
+		x.passes[first(l.Ref)] = append(x.passes[first(l.Ref)], i)
+		return nil
+	}
 	if l.Type == "close" || l.Type == "interrupted" {
 		if _, had := ends[first(l.Ref)]; refers && !had {
 			ends[first(l.Ref)], about[i] = i, true
@@ -198,6 +206,9 @@ func (x *exporter) part(n uint32, p Part) error {
 	if out.Open, err = x.at(p.Open); err != nil {
 		return err
 	}
+	if out.Passes, err = x.nextPasses(p); err != nil {
+		return err
+	}
 	limit := int64(-1)
 	if p.End != nil {
 		end, err := x.at(*p.End)
@@ -230,6 +241,21 @@ func (x *exporter) part(n uint32, p Part) error {
 	}
 	x.m.Parts = append(x.m.Parts, out)
 	return nil
+}
+
+// nextPasses gives the passes of a part after its first: those that the log announced, with the pass where it is known.
+func (x *exporter) nextPasses(p Part) ([]nextPass, error) {
+	indices := append(slices.Collect(maps.Keys(p.Passes)), x.passes[p.Open]...)
+	slices.Sort(indices)
+	var out []nextPass
+	for _, i := range slices.Compact(indices) {
+		leaf, err := x.at(i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, nextPass{Leaf: leaf, Pass: p.Passes[i]})
+	}
+	return out, nil
 }
 
 // sizeOfPiece gives how many bytes of a file go into the bundle. A container is closed a moment before the log says so.

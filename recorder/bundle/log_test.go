@@ -252,6 +252,39 @@ func TestProgressKeepsASessionOpenForNoLongerThanItsPassCanBeGood(t *testing.T) 
 	}
 }
 
+// TestARenewedSessionCanRunOnFromItsNewestPass: a pass leaf counts as the beginning of what may follow.
+func TestARenewedSessionCanRunOnFromItsNewestPass(t *testing.T) {
+	s := newTimes()
+	at := s.now.Add(-40 * 24 * time.Hour)
+	saw := func(i uint64, l ledger.Leaf, body []byte, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.saw(i, l, body)
+	}
+	event := func() {
+		body, err := ledger.EventBody{AtMS: at.UnixMilli()}.Marshal()
+		saw(0, ledger.Leaf{Type: "viewed"}, body, err)
+	}
+	event()
+	s.saw(1, ledger.Leaf{Type: "open"}, nil)
+	for n := range uint32(5) {
+		at = at.Add(11 * time.Hour)
+		body, err := ledger.PassBody{Open: 1, N: n + 1, AtMS: at.UnixMilli()}.Marshal()
+		saw(2, ledger.Leaf{Type: "pass", Ref: []uint64{1}}, body, err)
+		event()
+		if !s.couldRun(1) {
+			t.Fatalf("with pass %d it cannot run", n+1)
+		}
+	}
+	at = at.Add(longest*time.Second + time.Minute)
+	event()
+	if s.couldRun(1) {
+		t.Error("when its newest pass has ended it can still run")
+	}
+}
+
 func TestATimeThatIsStillToComeKeepsNothingOpen(t *testing.T) {
 	h := newHouse(t)
 	body := must(ledger.EventBody{AtMS: time.Now().Add(1000 * time.Hour).UnixMilli()}.Marshal())(t)
@@ -284,7 +317,7 @@ func TestALogThatIsNotTheOneOthersHoldIsFound(t *testing.T) {
 	h.Signer.Close()
 	os.RemoveAll(h.LogDir())
 	os.CopyFS(h.LogDir(), os.DirFS(old))
-	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.Dir(), "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, PassTime: 3600e9, SignInAge: 3600e9}))(t)
+	h.Reopen()
 	forked := h.Run([]byte("y"), 1)
 	_, err = check(t, raw, Options{LogKey: h.LogKey, LogDir: h.CopyOf(false)})
 	wantRule(t, "a copy of the fork that is behind the first bundle", err, RuleLog)

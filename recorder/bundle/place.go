@@ -93,7 +93,7 @@ func sizeOf(raw []byte) int {
 func unread(raw []byte, in span, as reflect.Type, path string) (string, span) {
 	_, count, head := container(raw[in.at : in.at+in.n])
 	fixed := as.Kind() == reflect.Struct
-	if fixed && head > 0 && count != as.NumField() {
+	if least, most := fields(as); fixed && head > 0 && (count < least || count > most) {
 		return path, span{in.at, head}
 	}
 	seen, good, all := map[string]bool{}, in.at, elements(raw, in)
@@ -120,6 +120,19 @@ func unread(raw []byte, in span, as reflect.Type, path string) (string, span) {
 	return path, in
 }
 
+// fields gives how many elements a struct has at least and at most.
+func fields(as reflect.Type) (least, most int) {
+	if as.Kind() != reflect.Struct {
+		return 0, 0
+	}
+	for f := range as.Fields() {
+		if most++; !strings.HasSuffix(f.Tag.Get("cbor"), ",omitempty") {
+			least++
+		}
+	}
+	return least, most
+}
+
 // member gives the type of what stands under a name.
 func member(of reflect.Type, name string) (reflect.Type, bool) {
 	switch of.Kind() {
@@ -127,7 +140,7 @@ func member(of reflect.Type, name string) (reflect.Type, bool) {
 		return of.Elem(), true
 	case reflect.Struct:
 		for f := range of.Fields() {
-			if f.Tag.Get("cbor") != name {
+			if tag, _, _ := strings.Cut(f.Tag.Get("cbor"), ","); tag != name {
 				continue
 			}
 			if f.Type.Kind() == reflect.Pointer {

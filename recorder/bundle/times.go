@@ -43,8 +43,12 @@ func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
 		t.behind[open] = t.newest
 	}
 	t.unseen = nil
-	if l.Type == "progress" && len(l.Ref) == 1 {
+	switch {
+	case len(l.Ref) != 1:
+	case l.Type == "progress":
 		t.last[l.Ref[0]] = at
+	case l.Type == "pass": // the session may run on from here for as long as from its beginning
+		t.began[l.Ref[0]], t.behind[l.Ref[0]] = at, at
 	}
 }
 
@@ -56,6 +60,9 @@ func timeOf(typ string, body []byte) int64 {
 		return b.AtMS
 	case "progress":
 		b, _ := ledger.ParseProgressBody(body)
+		return b.AtMS
+	case "pass":
+		b, _ := ledger.ParsePassBody(body)
 		return b.AtMS
 	}
 	b, _ := ledger.ParseEventBody(body)

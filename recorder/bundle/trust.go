@@ -73,32 +73,39 @@ var errSignature = errors.New("the signature of its root does not hold")
 // grant is what a pass permits: deterministic CBOR in its one critical option. Version 1, of earlier releases, has no
 // templates: there a command's action may hold {word} and {number}.
 type grant struct {
-	V         uint       `cbor:"1,keyasint"`
-	Session   id.Session `cbor:"2,keyasint"`
-	Device    [32]byte   `cbor:"3,keyasint"` // fingerprint of its host key
-	Subject   subject    `cbor:"4,keyasint"`
-	Login     string     `cbor:"5,keyasint"`
-	Actions   []string   `cbor:"6,keyasint"`
-	Reason    string     `cbor:"7,keyasint"`
-	Ticket    string     `cbor:"8,keyasint"`
-	PolicySHA [32]byte   `cbor:"10,keyasint"`
-	Templates [][]any    `cbor:"18,keyasint"`
+	V           uint       `cbor:"1,keyasint"`
+	Session     id.Session `cbor:"2,keyasint"`
+	Device      [32]byte   `cbor:"3,keyasint"` // fingerprint of its host key
+	Subject     subject    `cbor:"4,keyasint"`
+	Login       string     `cbor:"5,keyasint"`
+	Actions     []string   `cbor:"6,keyasint"`
+	Reason      string     `cbor:"7,keyasint"`
+	Ticket      string     `cbor:"8,keyasint"`
+	PolicySHA   [32]byte   `cbor:"10,keyasint"`
+	Emergency   bool       `cbor:"13,keyasint"`
+	Attended    bool       `cbor:"14,keyasint"`
+	Idle        uint64     `cbor:"15,keyasint"` // of this and the next two, 0 is no limit
+	RecordBytes uint64     `cbor:"16,keyasint"`
+	AtOnce      uint64     `cbor:"17,keyasint"`
+	Templates   [][]any    `cbor:"18,keyasint"`
 }
 
 type subject struct {
-	Display string `cbor:"2,keyasint"`
+	Pseudonym []byte `cbor:"1,keyasint"`
+	Display   string `cbor:"2,keyasint"`
 }
 
 // pass is a checked pass.
 type pass struct {
 	grant       grant
 	actions     []string // for people
+	key         []byte   // of the session, in SSH wire form
 	from, until time.Time
 }
 
 const grantOption = "grant@sallyport"
 
-// parsePass checks a pass against the open leaf: its hash, its signature under a session CA, and whom and what it is for.
+// parsePass checks a pass against the leaf that announces it: its hash, its signature under a session CA, and whom and what it is for.
 func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	k, err := ssh.ParsePublicKey(raw)
 	if err != nil {
@@ -113,7 +120,7 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	body := bare.Marshal()
 	body = body[:len(body)-4] // without the length of the absent signature
 	if sha256.Sum256(body) != hash {
-		return nil, errors.New("its hash is not the one that the open leaf names")
+		return nil, errors.New("its hash is not the one that its leaf names")
 	}
 	if err := signedBy(c, body, ca); err != nil {
 		return nil, err
@@ -121,7 +128,7 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	if err := shape(c); err != nil {
 		return nil, err
 	}
-	p := &pass{from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
+	p := &pass{key: c.Key.Marshal(), from: time.Unix(int64(c.ValidAfter), 0).UTC(), until: time.Unix(int64(c.ValidBefore), 0).UTC()}
 	if p.grant, err = grantOf(raw); err != nil {
 		return nil, err
 	}

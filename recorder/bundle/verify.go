@@ -67,7 +67,7 @@ type verifier struct {
 	trust *trust
 	cp    ledger.Checkpoint
 	log   *census          // of the copy of the log; nil: none
-	ends  map[uint64]bool  // leaves of the bundle that open or end a part
+	ends  map[uint64]bool  // leaves of the bundle that open or end a part, or announce a pass of one
 	came  map[uint64][]int // events that are progress of a part, by its open leaf; nil: not looked for yet
 
 	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends

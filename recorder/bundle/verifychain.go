@@ -36,10 +36,15 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	if err != nil {
 		return err
 	}
-	if err := v.pass(n, name, p, open); err != nil {
+	first, err := v.pass(n, name, p, open)
+	if err != nil {
 		return err
 	}
 	end, err := v.end(n, name, p, open)
+	if err != nil {
+		return err
+	}
+	windows, err := v.passes(n, name, p, open, first)
 	if err != nil {
 		return err
 	}
@@ -52,7 +57,10 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 		head = end.HFinal
 	}
 	if !gone {
-		if head, err = v.recording(ctx, n, name, p, open, end, c.prevHead); err != nil {
+		if head, err = v.recording(ctx, n, name, p, open, end, c.prevHead); err == nil {
+			err = v.underPasses(ctx, name, windows)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -89,21 +97,21 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 	return open, nil
 }
 
-func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) error {
+func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pass, error) {
 	if sha256.Sum256(p.HostKey) != open.DeviceFP {
-		return v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
+		return nil, v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
 	}
 	got, err := parsePass(p.Pass, open.Pass, v.trust.ca)
 	if err != nil {
-		return v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
+		return nil, v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
 	}
 	if got.grant.Session != open.Session || got.grant.Device != open.DeviceFP {
-		return v.fault(partPath(n, "pass"), RulePass, "%s: the pass is for another session or device", name)
+		return nil, v.fault(partPath(n, "pass"), RulePass, "%s: the pass is for another session or device", name)
 	}
 	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
 	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
 		got.grant.Subject.Display, got.grant.Login, fingerprint(p.HostKey), got.actions, got.from.Format(time.RFC3339), got.until.Format(time.RFC3339))
-	return nil
+	return got, nil
 }
 
 // end checks the close or interrupted leaf; nil: the bundle has none.

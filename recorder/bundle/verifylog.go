@@ -31,7 +31,7 @@ func (v *verifier) events(context.Context) error {
 			return err
 		}
 		switch l.Type {
-		case "open", "close", "interrupted":
+		case "open", "close", "interrupted", "pass":
 			return v.fault(eventPath(i)+".leaf", RuleLeaf, "event: entry %d is of type %s, which belongs to a part", e.Index, l.Type)
 		}
 		if count[l.Type]++; count[l.Type] == 1 {
@@ -102,8 +102,22 @@ func (v *verifier) policy(context.Context) error {
 	if n == 0 {
 		return v.fault("policy", RulePolicy, "the policy's text gives the hash of no pass in the bundle")
 	}
-	v.r.say("A", RulePolicy, "the policy by which %d of %d parts were decided is in the bundle, %d files", n, len(v.decidedBy), len(v.s.m.Policy))
+	what := "parts"
+	if len(v.decidedBy) > len(v.s.m.Parts) {
+		what = "passes"
+	}
+	v.r.say("A", RulePolicy, "the policy by which %d of %d %s were decided is in the bundle, %d files", n, len(v.decidedBy), what, len(v.s.m.Policy))
 	return nil
+}
+
+// kinds says what of a session the log announces. Recordings of version 1 have one pass each.
+func (v *verifier) kinds() string {
+	for _, p := range v.r.Parts {
+		if p.Version >= format.Version2 {
+			return "part, pass or end"
+		}
+	}
+	return "part or end"
 }
 
 // history checks that the leaves give the checkpoint, that none of them is of this session and left out, and compares the
@@ -120,7 +134,7 @@ func (v *verifier) history(context.Context) error {
 		if n := v.cp.Size - v.s.m.Parts[0].Open.Index; n <= alwaysFits { // else a cut session could be shown as one that ran on
 			return v.fault("history", RuleHistory, "the log's %d entries since the session began are not in the bundle, and so few have room in every one", n)
 		}
-		v.r.say("A", RuleHistory, "the log's entries since the session began are not in the bundle: that no part or end was left out shows only with --log")
+		v.r.say("A", RuleHistory, "the log's entries since the session began are not in the bundle: that no %s was left out shows only with --log", v.kinds())
 		return v.compare(held, nil)
 	}
 	first := v.s.m.Parts[0].Open.Index
@@ -134,7 +148,7 @@ func (v *verifier) history(context.Context) error {
 	if err := v.replay(first, roots); err != nil {
 		return err
 	}
-	v.r.say("A", RuleHistory, "the log's %d entries since the session began give the same checkpoint; no part or end of the session was left out", v.s.m.History)
+	v.r.say("A", RuleHistory, "the log's %d entries since the session began give the same checkpoint; no %s of the session was left out", v.s.m.History, v.kinds())
 	return v.compare(held, roots)
 }
 
@@ -194,6 +208,9 @@ func (v *verifier) proven() map[uint64]*Entry {
 	for i := range v.s.m.Parts {
 		p := &v.s.m.Parts[i]
 		out[p.Open.Index] = &p.Open
+		for j := range p.Passes {
+			out[p.Passes[j].Leaf.Index] = &p.Passes[j].Leaf
+		}
 		if p.End != nil {
 			out[p.End.Index] = p.End
 		}
@@ -216,6 +233,8 @@ func (v *verifier) leftOut(at uint64, l ledger.Leaf, there bool) string {
 			return fmt.Sprintf("announced a further part after entry %d", ref)
 		case "close", "interrupted":
 			return fmt.Sprintf("ended the part that entry %d announced", ref)
+		case "pass":
+			return fmt.Sprintf("announced a further pass of the part that entry %d announced", ref)
 		case "progress":
 			if !there {
 				return fmt.Sprintf("says how far the part was that entry %d announced", ref)

@@ -62,6 +62,9 @@ type House struct {
 	LogKey  string
 	Ago     time.Duration                                                          // how far in the past the house lives
 	Midway  func(sid id.Session, part uint32, open uint64, rec recorder.Recording) // before a part is closed
+	Renewed int                                                                    // how many further passes a part gets
+
+	passes map[uint64][]byte // of the part that runs
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -79,8 +82,7 @@ func New(t testing.TB) *House {
 	t.Helper()
 	h := &House{t: t, dir: t.TempDir(), Ago: 24 * time.Hour}
 	h.Reader, h.Officer = must(age.GenerateX25519Identity())(t), must(age.GenerateX25519Identity())(t)
-	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.dir, "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("n")),
-		PassTime: time.Hour, SignInAge: time.Hour, RetainFor: -time.Minute, Now: h.now}))(t) // kept until a minute ago: may be shredded
+	h.Reopen()
 	t.Cleanup(func() { h.Signer.Close() })
 	who := func(name, group, scope string) signer.Token {
 		return signer.Token{ID: name, Hash: wire.Sum([]byte(name)), Principal: id.Principal{Issuer: "https://idp.test", Subject: name}, Name: name, Groups: []string{group},
@@ -100,13 +102,20 @@ func New(t testing.TB) *House {
 	_, key, _ := ed25519.GenerateKey(rand.Reader)
 	h.Key = key.Public().(ed25519.PublicKey)
 	node, _, err := writer.OpenNode(t.Context(), writer.NodeConfig{Dir: h.Recordings(), Key: key, LogOrigin: "test/log",
-		Readers: []age.Recipient{h.Reader.Recipient()}, Unsealers: []age.Recipient{h.Officer.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20})
+		Readers: []age.Recipient{h.Reader.Recipient()}, Unsealers: []age.Recipient{h.Officer.Recipient()}, JournalBytes: 8 << 20, Ballast: 1 << 20, LowWater: 1 << 20, Now: h.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.Node = node
 	t.Cleanup(func() { h.Node.Close(context.Background()) })
 	return h
+}
+
+// Reopen starts the signer, as after a Lie.
+func (h *House) Reopen() {
+	h.t.Helper()
+	h.Signer = must(signer.New(signer.Config{Dir: filepath.Join(h.dir, "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("n")),
+		PassTime: time.Hour, SignInAge: time.Hour, RetainFor: -time.Minute, Now: h.now}))(h.t) // kept until a minute ago: may be shredded
 }
 
 func (h *House) now() time.Time { return time.Now().Add(-h.Ago) }
@@ -137,6 +146,7 @@ type Part struct {
 	Open    uint64
 	End     *uint64
 	Pass    []byte
+	Passes  map[uint64][]byte // that Renew made, by the index of the leaf that announces each
 	Started time.Time
 }
 
@@ -165,14 +175,16 @@ func (h *House) Run(output []byte, parts int) Ran {
 		fail(rec.Input(ctx, 1, 0, []byte("su\nsecret\n")))
 		rec.Verdict(1, 0, 3, false)
 		rec.Verdict(1, 3, 7, true)
+		h.passes = nil
+		for pass := o.Pass; len(h.passes) < h.Renewed; {
+			pass = h.Renew(out.SID, o.Index, pass).Pass
+		}
 		if h.Midway != nil {
 			h.Midway(out.SID, uint32(n), o.Index, rec)
 		}
-		closed := must(rec.Close(ctx, "exit"))(h.t)
+		closed, end := h.End(out.SID, uint32(n), o.Index, rec)
 		head = closed.HFinal
-		body := must(ledger.CloseBody{Session: out.SID, Part: uint32(n), Open: o.Index, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Gaps: closed.Totals.Gaps, Reason: "exit", AtMS: 1}.Marshal())(h.t)
-		end := must(h.Signer.Append(ctx, signer.AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: body}))(h.t)
-		out.Parts = append(out.Parts, Part{Open: o.Index, End: &end.Index, Pass: o.Pass, Started: rec.Started()})
+		out.Parts = append(out.Parts, Part{Open: o.Index, End: end, Pass: o.Pass, Passes: h.passes, Started: rec.Started()})
 	}
 	h.Event("viewed", out.SID.String())
 	return out
@@ -199,6 +211,19 @@ func (h *House) Open(r Ran, rec recorder.Recording, n uint32) signer.Opened {
 	return must(h.Signer.Open(h.t.Context(), q))(h.t)
 }
 
+// Renew has the signer make the next pass of the part that runs.
+func (h *House) Renew(sid id.Session, open uint64, pass []byte) signer.Renewed {
+	h.t.Helper()
+	pub, _, _ := ed25519.GenerateKey(rand.Reader)
+	n := must(h.Signer.Renew(h.t.Context(), signer.RenewRequest{Evidence: signer.Evidence{APIToken: "tess"}, Session: sid, Open: open,
+		Pass: pass, Needs: "shell:svc", SessionKey: must(ssh.NewPublicKey(pub))(h.t).Marshal()}))(h.t)
+	if h.passes == nil {
+		h.passes = map[uint64][]byte{}
+	}
+	h.passes[n.Index] = n.Pass
+	return n
+}
+
 // Lie appends what the signer would refuse: the owner of the log's key can.
 func (h *House) Lie(typ string, body []byte, ref ...uint64) {
 	h.t.Helper()
@@ -214,6 +239,22 @@ func (h *House) Lie(typ string, body []byte, ref ...uint64) {
 	if err := log.Close(); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// CA is the signer's key for passes, as somebody has it who took the signer.
+func (h *House) CA() ssh.Signer {
+	h.t.Helper()
+	text := must(os.ReadFile(filepath.Join(h.dir, "signer", "keys", "session-ca.key")))(h.t)
+	return must(ssh.ParsePrivateKey(text))(h.t)
+}
+
+// End closes a part's recording and has its end announced.
+func (h *House) End(sid id.Session, n uint32, open uint64, rec recorder.Recording) (recorder.Closed, *uint64) {
+	h.t.Helper()
+	closed := must(rec.Close(h.t.Context(), "exit"))(h.t)
+	body := must(ledger.CloseBody{Session: sid, Part: n, Open: open, HFinal: closed.HFinal, Seq: closed.Seq, Bytes: closed.Bytes, Gaps: closed.Totals.Gaps, Reason: "exit", AtMS: 1}.Marshal())(h.t)
+	end := must(h.Signer.Append(h.t.Context(), signer.AppendRequest{Type: "close", Ref: []uint64{open}, Body: body}))(h.t)
+	return closed, &end.Index
 }
 
 // Event appends a leaf about something.

@@ -1,0 +1,70 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sallyport/sallyport/recorder/format"
+)
+
+// chunkTimes walks over the headers of a container's chunks, which was verified before.
+type chunkTimes struct {
+	src    *io.SectionReader
+	t0     time.Time
+	at     int64 // offset of this chunk
+	size   int64 // its length
+	seq    uint32
+	since  time.Duration
+	framed bool // it has frames
+	err    error
+}
+
+// newChunkTimes reads the container's header.
+func newChunkTimes(src *io.SectionReader) (*chunkTimes, error) {
+	head := make([]byte, format.HeaderAt)
+	if _, err := src.ReadAt(head, 0); err != nil {
+		return nil, fmt.Errorf("read the recording's beginning: %w", err)
+	}
+	n, err := format.HeaderLen(head)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, n)
+	if _, err := src.ReadAt(raw, format.HeaderAt); err != nil {
+		return nil, fmt.Errorf("read the recording's header: %w", err)
+	}
+	h, err := format.ParseHeader(raw)
+	return &chunkTimes{src: src, t0: time.Unix(0, h.T0).UTC(), at: format.HeaderAt, size: int64(n)}, err
+}
+
+// next goes on to the next chunk that has frames; false after the last one, and where it cannot be read.
+func (c *chunkTimes) next() bool {
+	for c.step() {
+		if c.framed {
+			return true
+		}
+	}
+	return false
+}
+
+// step goes on to the next whole chunk.
+func (c *chunkTimes) step() bool {
+	var head [format.ChunkHeaderLen]byte
+	at := c.at + c.size
+	if at+format.ChunkHeaderLen > c.src.Size() {
+		return false
+	}
+	if _, c.err = c.src.ReadAt(head[:], at); c.err != nil {
+		return false
+	}
+	chunk, n, err := format.ParseChunkHeader(&head)
+	if err != nil || at+format.ChunkHeaderLen+int64(n) > c.src.Size() { // the trailer, or what a crash cut off
+		return false
+	}
+	c.framed = chunk.Sealed()
+	c.at, c.size, c.seq, c.since = at, format.ChunkHeaderLen+int64(n), chunk.Seq, time.Duration(chunk.T)*time.Microsecond
+	return true
+}
+
+func (c *chunkTimes) moment() time.Time { return c.t0.Add(c.since) }
