@@ -60,7 +60,7 @@ func Open(root, name string, start time.Time) (*os.File, error) {
 
 var errFound = errors.New("found")
 
-// search looks for a file in all days.
+// Search looks for a file in all days.
 func Search(root, name string) (path string, err error) {
 	for range 2 { // a file that moved from the root into a day that was already read is found the second time
 		err = Walk(root, func(rel string) error {
@@ -103,6 +103,8 @@ func Walk(root string, fn func(rel string) error) error {
 	return nil
 }
 
+// WalkDir calls fn with the path, relative to root, of every file in one directory below root. Of directories it
+// reports only those that have the name of a container.
 func WalkDir(root, dir string, fn func(rel string) error) error {
 	entries, err := os.ReadDir(filepath.Join(root, dir))
 	if err != nil {
@@ -119,7 +121,7 @@ func WalkDir(root, dir string, fn func(rel string) error) error {
 	return nil
 }
 
-// daysFrom lists the directories of days under root, the oldest first, from a day on; "" means from the first. It reads
+// Days lists the directories of days under root, the oldest first, from a day on; "" means from the first. It reads
 // no directory of an earlier year or month. A file or a symbolic link with the name of such a directory is an error.
 // Writing follows the link, so a start that skipped it would leave interrupted recordings there without their end, and
 // an auditor would miss all of them.

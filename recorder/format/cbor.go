@@ -29,12 +29,12 @@ func cborModes() (cbor.EncMode, cbor.DecMode) {
 	return enc, dec
 }
 
-// encode gives v in its one deterministic encoding (RFC 8949, section 4.2.1).
+// Encode gives v in its one deterministic encoding (RFC 8949, section 4.2.1).
 func Encode(v any) ([]byte, error) { return encMode.Marshal(v) }
 
 var errNotCanonical = errors.New("CBOR is not in its one deterministic encoding")
 
-// decodeExact decodes raw into v and demands that v encodes to raw again: one value has one
+// DecodeExact decodes raw into v and demands that v encodes to raw again: one value has one
 // encoding, and a missing field is not the same as a zero one.
 func DecodeExact(raw []byte, v any) error {
 	if err := decMode.Unmarshal(raw, v); err != nil {

@@ -19,8 +19,8 @@ const (
 )
 
 const (
-	ChunkHeaderLen = 16
-	TagLen         = 16
+	ChunkHeaderLen = 16 // bytes
+	TagLen         = 16 // bytes of an AES-GCM tag, at the end of what is sealed
 )
 
 // Chunk is one chunk as it lies in the file. Body is valid until the next chunk is read.
@@ -35,24 +35,27 @@ type Chunk struct {
 	Body   []byte
 }
 
+// Sealed reports whether the body is sealed, as it is of data and of the start of a segment.
 func (c *Chunk) Sealed() bool { return c.Type == ChunkData || c.Type == ChunkSegment }
 
 // Size is what the chunk takes in the file.
 func (c *Chunk) Size() int64 { return ChunkHeaderLen + int64(len(c.Body)) }
 
+// PutChunkHeader writes the 16 bytes of a chunk's header into b. t is in microseconds since the part began.
 func PutChunkHeader(b []byte, bodyLen int, typ ChunkType, seq uint32, t uint64) {
 	binary.LittleEndian.PutUint32(b, uint32(bodyLen))
 	binary.LittleEndian.PutUint32(b[4:], uint32(typ)<<28|seq)
 	binary.LittleEndian.PutUint64(b[8:], t)
 }
 
-// parseChunkHeader reads 16 bytes; the body's length is checked against the format's limits, not
+// ParseChunkHeader reads 16 bytes; the body's length is checked against the format's limits, not
 // yet against the file.
 func ParseChunkHeader(b *[ChunkHeaderLen]byte) (c Chunk, bodyLen int, err error) {
 	bodyLen, err = c.Parse(b)
 	return c, bodyLen, err
 }
 
+// Parse is ParseChunkHeader into a chunk that is used again.
 func (c *Chunk) Parse(b *[ChunkHeaderLen]byte) (bodyLen int, err error) {
 	n := binary.LittleEndian.Uint32(b[:])
 	word := binary.LittleEndian.Uint32(b[4:])
@@ -73,7 +76,7 @@ func (c *Chunk) Parse(b *[ChunkHeaderLen]byte) (bodyLen int, err error) {
 // padded gives how long n bytes and their u32 length are once padded.
 func padded(n int) int { return (4 + n + Padding - 1) / Padding * Padding }
 
-// unpad checks a sealed chunk's plaintext and gives the compressed bytes in it.
+// Unpad checks a sealed chunk's plaintext and gives the compressed bytes in it.
 func Unpad(plain []byte) ([]byte, error) {
 	if len(plain) < Padding || len(plain)%Padding != 0 {
 		return nil, errors.New("plaintext is not padded")

@@ -21,7 +21,7 @@ func CloseAt(f io.ReaderAt, size int64) (offset int64, ok bool) {
 	return at, err == nil && c.Type == ChunkClose && at+ChunkHeaderLen+int64(n)+TrailerLen == size
 }
 
-// readAt fills b or says why not.
+// ReadFull fills b from an offset on. The error of a source that ends before is io.ErrUnexpectedEOF.
 func ReadFull(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n == len(b) {

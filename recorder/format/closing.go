@@ -10,9 +10,10 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
+// TrailerMagic is how a trailer begins.
 var TrailerMagic = [8]byte{'S', 'L', 'Y', 'E', 'N', 'D', '1', '\n'}
 
-// trailerLen is magic | u64le offset of the close chunk | u32le its seq | h_final.
+// TrailerLen is magic | u64le offset of the close chunk | u32le its seq | h_final.
 const TrailerLen = 8 + 8 + 4 + 32
 
 // Totals count what a part holds. Chunks counts all but the close; bytes are stream bytes, before
@@ -54,7 +55,7 @@ type CloseRecord struct {
 	Index   []IndexEntry `cbor:"segments"`
 }
 
-// stride is the smallest power of two that keeps an index of n segments within its limit.
+// Stride is the smallest power of two that keeps an index of n segments within its limit.
 func Stride(n uint64) uint32 {
 	s := uint32(1)
 	for (n+uint64(s)-1)/uint64(s) > MaxIndex {
@@ -63,7 +64,7 @@ func Stride(n uint64) uint32 {
 	return s
 }
 
-// thin drops every second entry, for a stride twice as long.
+// ThinIndex drops every second entry, for a stride twice as long.
 func ThinIndex(index []IndexEntry) []IndexEntry {
 	for i := 0; 2*i < len(index); i++ {
 		index[i] = index[2*i]
@@ -77,7 +78,7 @@ func AppendLP(dst, x []byte) []byte {
 	return append(dst, x...)
 }
 
-// takeLP reads what lp writes.
+// takeLP reads what AppendLP writes.
 func takeLP(b []byte) (x, rest []byte, err error) {
 	if len(b) < 4 {
 		return nil, nil, errors.New("length is cut off")
@@ -89,7 +90,7 @@ func takeLP(b []byte) (x, rest []byte, err error) {
 	return b[4 : 4+n], b[4+n:], nil
 }
 
-// splitSigned reads body and signature, the content of both clear chunk types.
+// SplitSigned reads body and signature, the content of both clear chunk types.
 func SplitSigned(b []byte) (body, sig []byte, err error) {
 	if body, b, err = takeLP(b); err != nil {
 		return nil, nil, fmt.Errorf("body: %w", err)
@@ -114,12 +115,12 @@ func closeMessage(body []byte) []byte {
 	return append([]byte(PurposeClose+"\x00"), body...)
 }
 
-// signClose makes an SSH signature blob over the close record.
+// SignClose makes an SSH signature blob over the close record.
 func SignClose(k ed25519.PrivateKey, body []byte) []byte {
 	return AppendLP(AppendLP(nil, []byte(sshEd25519)), ed25519.Sign(k, closeMessage(body)))
 }
 
-// verifyClose checks the blob, which has one encoding only.
+// VerifyClose checks the blob, which has one encoding only.
 func VerifyClose(k ed25519.PublicKey, body, blob []byte) error {
 	name, rest, err := takeLP(blob)
 	if err != nil || string(name) != sshEd25519 {
@@ -135,7 +136,7 @@ func VerifyClose(k ed25519.PublicKey, body, blob []byte) error {
 	return nil
 }
 
-// trailer gives the last bytes of a closed container.
+// Trailer gives the last bytes of a closed container.
 func Trailer(closeOffset int64, closeSeq uint32, final [32]byte) []byte {
 	b := append(make([]byte, 0, TrailerLen), TrailerMagic[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(closeOffset))

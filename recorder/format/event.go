@@ -71,6 +71,7 @@ type Attest struct {
 	Key    []byte // 32 bytes, or 48 sealed ones
 }
 
+// AppendResize writes the data of an r frame.
 func AppendResize(b []byte, ch uint32, cols, rows uint16) []byte {
 	b = binary.AppendUvarint(b, uint64(ch))
 	b = binary.AppendUvarint(b, uint64(cols))
@@ -94,6 +95,7 @@ func (c *cursor) end() error {
 	return c.err
 }
 
+// AppendAnchor writes the data of a t frame. step: the wall clock was stepped since the anchor before.
 func AppendAnchor(b []byte, wallNs uint64, step bool) []byte {
 	b = binary.AppendUvarint(b, wallNs)
 	if step {
@@ -114,6 +116,7 @@ func (f *Frame) Anchor() (Anchor, error) {
 	return a, c.end()
 }
 
+// AppendExit writes the data of an e frame.
 func AppendExit(b []byte, e Exit) []byte {
 	b = binary.AppendUvarint(b, uint64(e.Ch))
 	b = binary.AppendUvarint(b, uint64(e.Status))
@@ -133,6 +136,7 @@ func (f *Frame) Exit() (Exit, error) {
 	return e, nil
 }
 
+// SignalName reports whether s may be the name of a signal: at most 16 of A-Z and 0-9.
 func SignalName(s string) bool {
 	return len(s) <= 16 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
@@ -154,7 +158,7 @@ func (f *Frame) Note() (n Note, err error) { return n, DecodeExact(f.Data, &n) }
 // Gap reads a g frame.
 func (f *Frame) Gap() (g Gap, err error) { return g, DecodeExact(f.Data, &g) }
 
-// clip shortens s to n bytes without cutting a character, and makes it valid UTF-8: CBOR text
+// Clip shortens s to n bytes without cutting a character, and makes it valid UTF-8: CBOR text
 // must be, and what devices send need not be.
 func Clip(s string, n int) string {
 	s = strings.ToValidUTF8(s, "�")

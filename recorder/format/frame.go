@@ -35,6 +35,7 @@ func (f *Frame) Len() uint64 {
 	return uint64(len(f.Data))
 }
 
+// ErrShortFrame says that a frame goes on behind the bytes that are there.
 var ErrShortFrame = errors.New("frame is not complete")
 
 // uvarint reads a minimal unsigned LEB128; n is 0 when b ends before it does.
@@ -83,7 +84,7 @@ func (c *cursor) byte() byte {
 	return v
 }
 
-// parseFrame takes one frame off b. It returns errShortFrame when b ends inside it, and dt in
+// ParseFrame takes one frame off b. It returns ErrShortFrame when b ends inside it, and dt in
 // place of an absolute time.
 func ParseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
 	c := cursor{b: b}
@@ -142,7 +143,7 @@ func (f *Frame) parseHead() error {
 	return nil
 }
 
-// appendStreamHead writes the fields that o, s and i begin with.
+// AppendStreamHead writes the fields that o, s and i begin with.
 func AppendStreamHead(b []byte, k Kind, ch uint32, stream Stream, at, actor uint64) []byte {
 	b = binary.AppendUvarint(b, uint64(ch))
 	b = append(b, byte(stream))
@@ -153,7 +154,7 @@ func AppendStreamHead(b []byte, k Kind, ch uint32, stream Stream, at, actor uint
 	return b
 }
 
-// streamLen gives the number of stream bytes in the data of an o or i frame.
+// StreamLen gives the number of stream bytes in the data of an o or i frame.
 func StreamLen(k Kind, data []byte) uint64 {
 	f := Frame{Kind: k, Data: data}
 	if f.parseHead() != nil {

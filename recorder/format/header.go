@@ -11,10 +11,10 @@ import (
 
 var magic = [8]byte{'S', 'L', 'Y', 'R', 'E', 'C', '1', '\n'}
 
-// suite 1 is AES-256-GCM, SHA-256, zstd.
+// Suite 1 is AES-256-GCM, SHA-256, zstd.
 const Suite = 1
 
-// headerAt is where the header begins: after the magic and its length.
+// HeaderAt is where the header begins: after the magic and its length.
 const HeaderAt = 12
 
 // Clock says what the host knew of its own clock when the part began.
@@ -45,7 +45,7 @@ type Header struct {
 	ClockSync    Clock      `cbor:"clock_sync"`
 }
 
-// encode gives the file's beginning: magic, length, header.
+// Encode gives the file's beginning: magic, length, header.
 func (h Header) Encode() ([]byte, error) {
 	body, err := Encode(h)
 	if err != nil {
@@ -59,7 +59,7 @@ func (h Header) Encode() ([]byte, error) {
 	return append(out, body...), nil
 }
 
-// headerLen checks the first 12 bytes and gives the header's length.
+// HeaderLen checks the first 12 bytes and gives the header's length.
 func HeaderLen(b []byte) (int, error) {
 	if len(b) < HeaderAt || [8]byte(b[:8]) != magic {
 		return 0, errors.New("not a recording: the magic is not SLYREC1")
@@ -71,14 +71,15 @@ func HeaderLen(b []byte) (int, error) {
 	return int(n), nil
 }
 
-// parseHeader reads the deterministic CBOR of a header.
+// ParseHeader reads the deterministic CBOR of a header.
 func ParseHeader(body []byte) (Header, error) {
 	var h Header
 	if err := DecodeExact(body, &h); err != nil {
 		return h, fmt.Errorf("header: %w", err)
 	}
 	if h.V != Version1 && h.V != Version2 || h.Suite != Suite {
-		return h, fmt.Errorf("format version %d suite %d; this program reads versions %d and %d suite %d", h.V, h.Suite, Version1, Version2, Suite)
+		return h, fmt.Errorf("format version %d suite %d; this program reads versions %d and %d suite %d", h.V,
+			h.Suite, Version1, Version2, Suite)
 	}
 	if h.ClockSync > ClockUnsynced || h.T0 < 0 {
 		return h, errors.New("header: clock out of range")
@@ -89,7 +90,7 @@ func ParseHeader(body []byte) (Header, error) {
 	return h, nil
 }
 
-// chainStart is h[0]: it covers the file from its first byte to the header's last.
+// ChainStart is h[0]: it covers the file from its first byte to the header's last.
 func ChainStart(prefix []byte) [32]byte {
 	d := sha256.New()
 	d.Write([]byte(labelChain))

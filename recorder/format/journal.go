@@ -36,7 +36,7 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// appendHalfHead writes the head of a half in use for an epoch.
+// AppendHalfHead writes the head of a half in use for an epoch.
 func AppendHalfHead(b []byte, epoch uint64) []byte {
 	at := len(b)
 	b = append(b, halfMagic[:]...)
@@ -45,7 +45,7 @@ func AppendHalfHead(b []byte, epoch uint64) []byte {
 	return append(b, make([]byte, HalfHeadLen-20)...)
 }
 
-// readHalfHead gives a half's epoch; 0 where no epoch was begun, or its first write did not get through.
+// ReadHalfHead gives a half's epoch; 0 where no epoch was begun, or its first write did not get through.
 func ReadHalfHead(src io.ReaderAt, at int64) (uint64, error) {
 	head := make([]byte, HalfHeadLen)
 	if err := ReadFull(src, head, at); err != nil {
@@ -58,7 +58,7 @@ func ReadHalfHead(src io.ReaderAt, at int64) (uint64, error) {
 	return epoch, nil
 }
 
-// putEntryHead writes the head of an entry into the first bytes of b. The rest of b are the bytes that stand in the
+// PutEntryHead writes the head of an entry into the first bytes of b. The rest of b are the bytes that stand in the
 // container of p from offset on.
 func PutEntryHead(b []byte, p PartID, offset int64, epoch uint64) {
 	binary.LittleEndian.PutUint32(b, entryMagic)
@@ -74,13 +74,13 @@ func entrySum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(b[:44], castagnoli), castagnoli, b[EntryHeadLen:])
 }
 
-// parseEntryHead gives the number of bytes that an entry announces. ok is false if it is no entry of this epoch.
+// ParseEntryHead gives the number of bytes that an entry announces. ok is false if it is no entry of this epoch.
 func ParseEntryHead(head []byte, epoch uint64) (n int64, ok bool) {
 	n = int64(binary.LittleEndian.Uint32(head[4:]))
 	return n, binary.LittleEndian.Uint32(head) == entryMagic && binary.LittleEndian.Uint64(head[36:]) == epoch && n <= MaxEntry
 }
 
-// parseEntry reads an entry, head and bytes, and gives the container and the offset of its bytes. ok is false if its
+// ParseEntry reads an entry, head and bytes, and gives the container and the offset of its bytes. ok is false if its
 // checksum does not hold.
 func ParseEntry(b []byte) (p PartID, offset int64, ok bool) {
 	if binary.LittleEndian.Uint32(b[44:]) != entrySum(b) {

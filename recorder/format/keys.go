@@ -8,7 +8,7 @@ import (
 	"encoding/binary"
 )
 
-// ladder is a chain of secrets that only goes forward: S[0] from RK, or U[0] from SK. It holds the
+// Ladder is a chain of secrets that only goes forward: S[0] from RK, or U[0] from SK. It holds the
 // secret of the segment it stands on; the ones before cannot be computed from it.
 type Ladder struct {
 	secret [32]byte
@@ -29,7 +29,10 @@ func newLadder(salt, key *[32]byte, commitLabel, firstLabel string) (l Ladder, c
 	return l, commit
 }
 
+// ReadLadder derives from RK the ladder of the keys that seal chunks, and the commitment key_commit.
 func ReadLadder(salt, rk *[32]byte) (Ladder, [32]byte) { return newLadder(salt, rk, "commit", "s0") }
+
+// SealLadder derives from SK the ladder of the keys that seal input, and the commitment seal_commit.
 func SealLadder(salt, sk *[32]byte) (Ladder, [32]byte) {
 	return newLadder(salt, sk, "seal-commit", "u0")
 }
@@ -44,13 +47,13 @@ func expand(secret []byte, label string) (out [32]byte) {
 	return out
 }
 
-// erase forgets the secret.
+// Erase forgets the secret.
 func (l *Ladder) Erase() { clear(l.secret[:]) }
 
-// key gives the segment's AEAD key.
+// Key gives the segment's AEAD key.
 func (l *Ladder) Key() [32]byte { return expand(l.secret[:], "key") }
 
-// step erases the segment's secret and moves to the next.
+// Step erases the segment's secret and moves to the next.
 func (l *Ladder) Step() {
 	next := expand(l.secret[:], "next")
 	clear(l.secret[:])
@@ -58,7 +61,7 @@ func (l *Ladder) Step() {
 	l.At++
 }
 
-// to gives a copy of the ladder on segment j, which must not be behind it.
+// To gives a copy of the ladder on segment j, which must not be behind it.
 func (l Ladder) To(j uint32) Ladder {
 	for l.At < j {
 		l.Step()
@@ -66,6 +69,7 @@ func (l Ladder) To(j uint32) Ladder {
 	return l
 }
 
+// NewAEAD is AES-256-GCM under a key.
 func NewAEAD(key [32]byte) cipher.AEAD {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
@@ -78,13 +82,13 @@ func NewAEAD(key [32]byte) cipher.AEAD {
 	return a
 }
 
-// nonce is a counter as 96 bits, big-endian.
+// Nonce is a counter as 96 bits, big-endian.
 func Nonce(n uint32) (out [12]byte) {
 	binary.BigEndian.PutUint32(out[8:], n)
 	return out
 }
 
-// sealedAAD binds what V seals to its place: the frame's clear fields are channel, stream, offset and
+// SealedAAD binds what V seals to its place: the frame's clear fields are channel, stream, offset and
 // actor.
 func SealedAAD(h *Header, k Kind, fields []byte) []byte {
 	b := append([]byte(labelPrefix), byte(k), 0)

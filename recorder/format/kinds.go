@@ -40,12 +40,12 @@ type kind struct {
 	most    int                // bytes of data
 	streams []Stream           // if any, the data begins with channel, one of these and an offset, see parseHead
 	check   func(*Frame) error // reads the data of a kind without a stream
-	begun   bool               // it is of a channel, which from version 2 on must have been started before it
+	begun   bool               // see OfChannel
 }
 
-// frameKinds is the one list of the frame kinds that exist, with all that the format says of each. A test holds every place that has to handle a kind to it: writer,
-// verifier, timeline, replay and page.
-var frameKinds = [...]kind{
+// frameKinds is the one list of the frame kinds that exist, with all that the format says of each. A test holds every
+// place that has to handle a kind to it: writer, verifier, timeline, replay and page.
+var frameKinds = [...]kind{ // kind, most, streams, check, begun
 	{KindOutput, MaxFrame, []Stream{StreamOut, StreamErr}, nil, true},
 	{KindSealed, MaxFrame, []Stream{StreamIn}, nil, true},
 	{KindReveal, MaxFrame, []Stream{StreamIn}, nil, true},

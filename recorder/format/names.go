@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// partID names a container.
+// PartID names a container.
 type PartID struct {
 	Session id.Session
 	Part    uint32
@@ -61,5 +61,5 @@ func ParseName(name string) (p PartID, ok bool) {
 	return PartID{s, uint32(part)}, FileName(s, uint32(part)) == name
 }
 
-// markerName is of the file beside a container that says: its interruption is in the log.
+// MarkerName is of the file beside a container that says: its interruption is in the log.
 func MarkerName(name string) string { return strings.TrimSuffix(name, ".srec") + ".cut" }

@@ -9,7 +9,7 @@ import (
 	"filippo.io/age"
 )
 
-// wrap makes a slot file: an ordinary age file whose content is the 32 bytes of the key.
+// Wrap makes a slot file: an ordinary age file whose content is the 32 bytes of the key.
 func Wrap(key *[32]byte, to []age.Recipient) ([]byte, error) {
 	if len(to) == 0 {
 		return nil, errors.New("no recipient: nobody could ever read the recording")

@@ -27,7 +27,8 @@ func (n *Note) Start() (s Start, ok bool) {
 	if !named || !as || err != nil || n.Ch != nil && uint64(*n.Ch) != ch {
 		return s, false
 	}
-	s = Start{Ch: uint32(ch), Login: login, Terminal: strings.HasPrefix(parts[1], "terminal "), Shell: parts[3] == "a shell"}
+	s = Start{Ch: uint32(ch), Login: login, Terminal: strings.HasPrefix(parts[1], "terminal "),
+		Shell: parts[3] == "a shell"}
 	if s.Shell {
 		return s, true
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// channels follows the channels of a part of version 2: none has anything in the record before its start, and none takes
-// input after the end of its input. Both are the gateway's own notes, so a recording that breaks them was not made by a
-// gateway that keeps to its order.
+// channels follows the channels of a part of version 2: none has anything in the record before its start, and none
+// takes input after the end of its input. Both are the gateway's own notes, so a recording that breaks them was not
+// made by a gateway that keeps to its order.
 type channels struct {
 	ended  map[uint32]bool // by each channel that was started: its input has ended
 	strays int             // commands on channels that were not started

@@ -92,10 +92,12 @@ func (v *verifier) lanes() []*lane {
 
 // lane begins where e says that segment number j does.
 func (v *verifier) lane(e format.IndexEntry, j int) *lane {
-	return &lane{verifier: verifier{opt: v.opt, sc: v.sc.From(e, uint32(j)), tally: v.tally, heads: map[uint32][32]byte{}}, began: e, segments: uint64(j)}
+	return &lane{verifier: verifier{opt: v.opt, sc: v.sc.From(e, uint32(j)), tally: v.tally,
+		heads: map[uint32][32]byte{}}, began: e, segments: uint64(j)}
 }
 
-// leadsTo reports whether a lane ended in the state from which the next one began, and takes its counts over there if so.
+// leadsTo reports whether a lane ended in the state from which the next one began, and takes its counts over there if
+// so.
 func (l *lane) leadsTo(next *lane) bool {
 	return l.err == nil && l.sc.LeadsTo(next.sc, next.began, next.segments)
 }

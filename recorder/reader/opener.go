@@ -46,14 +46,16 @@ func newOpener(file string, hdr *format.Header, rk, sk *[32]byte) (*opener, erro
 	o := &opener{hdr: hdr, file: file, z: newInflater(), wall: hdr.T0}
 	var commit [32]byte
 	if o.read, commit = format.ReadLadder(&hdr.Salt, rk); commit != hdr.KeyCommit {
-		return nil, &format.Fault{File: file, Offset: format.HeaderAt, Rule: format.RuleKey, Detail: "the reading key is not the one that the header commits to"}
+		return nil, &format.Fault{File: file, Offset: format.HeaderAt, Rule: format.RuleKey,
+			Detail: "the reading key is not the one that the header commits to"}
 	}
 	if sk == nil {
 		return o, nil
 	}
 	seal, commit := format.SealLadder(&hdr.Salt, sk)
 	if commit != hdr.SealCommit {
-		return nil, &format.Fault{File: file, Offset: format.HeaderAt, Rule: format.RuleKey, Detail: "the unsealing key is not the one that the header commits to"}
+		return nil, &format.Fault{File: file, Offset: format.HeaderAt, Rule: format.RuleKey,
+			Detail: "the unsealing key is not the one that the header commits to"}
 	}
 	o.seal = &seal
 	return o, nil
@@ -110,7 +112,8 @@ func (o *opener) begin(j uint32, t uint64) {
 // end demands that no frame is unfinished: none goes on behind its segment.
 func (o *opener) end() error {
 	if o.used != len(o.buf) {
-		return &format.Fault{File: o.file, Offset: o.at0, Rule: format.RuleFrame, Detail: "a frame goes on behind its segment"}
+		return &format.Fault{File: o.file, Offset: o.at0, Rule: format.RuleFrame,
+			Detail: "a frame goes on behind its segment"}
 	}
 	return nil
 }
@@ -186,7 +189,8 @@ func (o *opener) unseal(f *format.Frame) error {
 	n := format.Nonce(o.uses)
 	plain, err := o.v.Open(o.opened[:0], n[:], ct, format.SealedAAD(o.hdr, f.Kind, fields))
 	if err != nil {
-		return &format.Fault{File: o.file, Offset: o.at0, Rule: format.RuleSealed, Detail: fmt.Sprintf("sealed frame %d of segment %d does not open", o.uses, o.read.At)}
+		return &format.Fault{File: o.file, Offset: o.at0, Rule: format.RuleSealed,
+			Detail: fmt.Sprintf("sealed frame %d of segment %d does not open", o.uses, o.read.At)}
 	}
 	o.opened = plain
 	if f.Kind == format.KindSealed {

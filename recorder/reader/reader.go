@@ -1,5 +1,5 @@
-// Package reader gives the frames of a recording and verifies it. [Verify] checks a container at three levels: without a
-// key, with the reading key, and with the unsealing key as well. [Open] reads frames from any segment on.
+// Package reader gives the frames of a recording and verifies it. [Verify] checks a container at three levels:
+// without a key, with the reading key, and with the unsealing key as well. [Open] reads frames from any segment on.
 //
 // Both take every length and every frame as hostile: limits come before allocation, and memory does not grow with the
 // recording. The package never imports the writer: a verifier must not be able to make what it checks.
@@ -89,7 +89,8 @@ func (r *Reader) Next() (*format.Frame, error) {
 // advance opens the next sealed chunk.
 func (r *Reader) advance() error {
 	if left := r.sc.Size - r.sc.Offset; r.sc.Closed != nil && left < format.TrailerLen {
-		return &format.Cut{File: r.sc.File, Offset: r.sc.Offset, Torn: left, Why: "it ends after the close, inside the trailer"}
+		return &format.Cut{File: r.sc.File, Offset: r.sc.Offset, Torn: left,
+			Why: "it ends after the close, inside the trailer"}
 	}
 	c, err := r.sc.Next()
 	if err == format.ErrCut {

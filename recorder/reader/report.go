@@ -48,7 +48,8 @@ type Report struct {
 
 func (v *verifier) report() *Report {
 	s, t := v.sc, v.tally
-	r := &Report{File: s.File, Version: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, DeviceFP: s.Header.DeviceFP, PrevHead: s.Header.PrevHead,
+	r := &Report{File: s.File, Version: s.Header.V, Session: s.Header.Session, Part: s.Header.Part,
+		DeviceFP: s.Header.DeviceFP, PrevHead: s.Header.PrevHead,
 		H0: s.H0, Head: s.H, Seq: s.Seq, Bytes: s.Size - s.Torn, Levels: "A", Started: time.Unix(0, s.Header.T0).UTC(),
 		Length: time.Duration(max(s.T, t.last)) * time.Microsecond, Cut: v.cut, Totals: t.totals,
 		Gaps: t.gaps, Unjudged: t.unjudged, Silences: t.silent, Commands: t.commands, Steps: t.steps}
@@ -73,7 +74,8 @@ func (r *Report) say(level, rule, text string, args ...any) {
 }
 
 func (v *verifier) levelA(r *Report) {
-	r.say("A", format.RuleChunk, "%d chunks in %d segments, one chain from h[0] %x to %x", r.Totals.Chunks, r.Totals.Segments, r.H0[:8], r.Head[:8])
+	r.say("A", format.RuleChunk, "%d chunks in %d segments, one chain from h[0] %x to %x", r.Totals.Chunks,
+		r.Totals.Segments, r.H0[:8], r.Head[:8])
 	if v.opt.H0 != nil {
 		r.say("A", format.RuleHead, "h[0] is the one that the log's open leaf commits to")
 	}
@@ -99,7 +101,8 @@ func (v *verifier) levelA(r *Report) {
 }
 
 func (v *verifier) levelB(r *Report) {
-	r.say("B", format.RuleFrame, "%d frames, well formed; %d bytes out, %d in, no hole in any stream", r.Totals.Frames, r.Totals.Out, r.Totals.In)
+	r.say("B", format.RuleFrame, "%d frames, well formed; %d bytes out, %d in, no hole in any stream",
+		r.Totals.Frames, r.Totals.Out, r.Totals.In)
 	v.channels(r)
 	r.say("B", format.RuleReveal, "%d bytes of input revealed, each once", r.Totals.Revealed)
 	r.say("B", format.RuleReveal, "%d bytes of input hidden, in %d ranges", r.Hidden.Bytes, r.Hidden.Count)

@@ -79,7 +79,7 @@ func (t *tally) follow(f *format.Frame) error {
 	return nil
 }
 
-// event counts the kinds that the report tells of. parseFrame has read them once.
+// event counts the kinds that the report tells of. ParseFrame has read them once.
 func (t *tally) event(f *format.Frame) {
 	switch f.Kind {
 	case format.KindGap:

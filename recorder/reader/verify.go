@@ -103,7 +103,8 @@ func (v *verifier) header() error {
 		what = "gateway_key_id names another record key"
 	}
 	if what != "" {
-		return &format.Fault{File: want.File, Offset: format.HeaderAt, Length: v.sc.Offset - format.HeaderAt, Rule: format.RuleHeader, Detail: what}
+		return &format.Fault{File: want.File, Offset: format.HeaderAt, Length: v.sc.Offset - format.HeaderAt,
+			Rule: format.RuleHeader, Detail: what}
 	}
 	if want.H0 != nil && *want.H0 != v.sc.H0 {
 		return v.sc.Broken(v.sc.Offset, format.RuleHead, "h[0] is not the one that the log's open leaf commits to")

@@ -61,7 +61,7 @@ func (s *Scanner) differs(rec *format.CloseRecord, c *format.Chunk) string {
 	return s.Miscounted(rec)
 }
 
-// miscounted compares what counts the whole part.
+// Miscounted compares what counts the whole part.
 func (s *Scanner) Miscounted(rec *format.CloseRecord) string {
 	switch {
 	case rec.Totals.Chunks != s.Totals.Chunks, rec.Totals.Segments != s.Totals.Segments, rec.Totals.Statements != s.Totals.Statements:
@@ -95,12 +95,13 @@ func (s *Scanner) trailer() error {
 	}
 	closeAt := s.Offset - format.ChunkHeaderLen - int64(len(s.body)+len(s.sig)+8)
 	if !bytes.Equal(got, format.Trailer(closeAt, s.Seq, s.H)) {
-		return &format.Fault{File: s.File, Offset: s.Offset, Length: format.TrailerLen, Rule: format.RuleTrailer, Detail: "is not what the scan found"}
+		return &format.Fault{File: s.File, Offset: s.Offset, Length: format.TrailerLen,
+			Rule: format.RuleTrailer, Detail: "is not what the scan found"}
 	}
 	return io.EOF
 }
 
-// signature checks the close record under the record key, which the header names.
+// Signature checks the close record under the record key, which the header names.
 func (s *Scanner) Signature(key ed25519.PublicKey) error {
 	at := s.Offset - format.ChunkHeaderLen - int64(len(s.body)+len(s.sig)+8)
 	if format.KeyID(key) != s.Header.GatewayKeyID {

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// cut describes where the scan ended.
+// Cut describes where the scan ended.
 func (s *Scanner) Cut() *format.Cut {
 	why := "it ends after a whole chunk, without a close"
 	if s.Torn > 0 {
@@ -17,7 +17,7 @@ func (s *Scanner) Cut() *format.Cut {
 	return &format.Cut{File: s.File, Offset: s.Offset, Torn: s.Torn, Why: why}
 }
 
-// entryBefore gives the last index entry that is not behind segment. The close record is not
+// EntryBefore gives the last index entry that is not behind segment. The close record is not
 // verified: a lie in it makes the tag of the chunk it points to fail.
 func (s *Scanner) EntryBefore(segment uint32) (format.IndexEntry, uint32, bool) {
 	rec := s.PeekClose()
@@ -33,7 +33,7 @@ func (s *Scanner) EntryBefore(segment uint32) (format.IndexEntry, uint32, bool) 
 	return e, uint32(j), true
 }
 
-// peekClose reads the close record through the trailer, without the scan.
+// PeekClose reads the close record through the trailer, without the scan.
 func (s *Scanner) PeekClose() *format.CloseRecord {
 	end := s.Size - format.TrailerLen
 	var tail [format.TrailerLen]byte
@@ -64,7 +64,7 @@ func (s *Scanner) PeekClose() *format.CloseRecord {
 	return &rec
 }
 
-// from gives a scanner of its own that begins at the segment number j which e names, or behind the header if e is
+// From gives a scanner of its own that begins at the segment number j which e names, or behind the header if e is
 // zero. It counts as if all before it had been scanned; leadsTo says later whether that holds.
 func (s *Scanner) From(e format.IndexEntry, j uint32) *Scanner {
 	sc := *s
@@ -76,7 +76,7 @@ func (s *Scanner) From(e format.IndexEntry, j uint32) *Scanner {
 	return &sc
 }
 
-// leadsTo reports whether a scan ended in the state from which the next one began, at the segment that e names and that
+// LeadsTo reports whether a scan ended in the state from which the next one began, at the segment that e names and that
 // has this many before it, and takes its counts over there if so. The next one's first chunk begins a segment, where
 // all that a scan remembers of the segment before is forgotten.
 func (s *Scanner) LeadsTo(n *Scanner, e format.IndexEntry, segments uint64) bool {

@@ -1,5 +1,5 @@
-// Package scan walks a container chunk by chunk without a key: sizes, numbers, times, types, the chain, the close record
-// and the trailer. It is what level A of a verification rests on.
+// Package scan walks a container chunk by chunk without a key: sizes, numbers, times, types, the chain, the close
+// record and the trailer. It is what level A of a verification rests on.
 //
 // It stands between format and those who read. Crash recovery in writer finds with it where a recording was cut, and
 // reader finds with it the chunks to open, so that neither needs the other. A file is taken as hostile: limits come
@@ -17,38 +17,38 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// scanner walks a container chunk by chunk without a key: sizes, numbers, times, types, chain, close
+// Scanner walks a container chunk by chunk without a key: sizes, numbers, times, types, chain, close
 // and trailer. It holds one chunk in memory.
 type Scanner struct {
-	File string
-	Size int64
+	File string // its name in faults
+	Size int64  // of Src, in bytes
 	Src  io.ReaderAt
 	in   window
 	d    hash.Hash    // of the chain
 	c    format.Chunk // the last one read
 
 	Header format.Header
-	H0     [32]byte
-	H      [32]byte
-	Offset int64
+	H0     [32]byte          // chain state after the header
+	H      [32]byte          // after the last chunk
+	Offset int64             // where the next chunk begins
 	Held   int64             // the bytes before it are known to be those that were written
 	Key    ed25519.PublicKey // the record key, where it is known
-	Seq    uint32
-	T      uint64
-	Totals format.Totals
+	Seq    uint32            // of the last chunk
+	T      uint64            // its time, in microseconds since the part began
+	Totals format.Totals     // of chunks, segments and statements
 	index  []format.IndexEntry
 	stride uint32
 
-	segBody int  // ct_len in the open segment
-	jumped  bool // not scanned from its beginning
-	claimed bool // the file ends with a trailer's magic, so nothing may be missing
-	Closed  *format.CloseRecord
-	body    []byte // the close record's bytes and signature
+	segBody int                 // ct_len in the open segment
+	jumped  bool                // not scanned from its beginning
+	claimed bool                // the file ends with a trailer's magic, so nothing may be missing
+	Closed  *format.CloseRecord // once it was read
+	body    []byte              // the close record's bytes and signature
 	sig     []byte
 	Torn    int64 // bytes of an unfinished chunk at the end
 }
 
-// newScanner reads the header.
+// New reads the header of a container of size bytes. The error is a *format.Fault.
 func New(file string, src io.ReaderAt, size int64) (*Scanner, error) {
 	s := &Scanner{File: file, Size: size, Src: src, stride: 1, d: sha256.New()}
 	if err := s.open(); err != nil {
@@ -58,9 +58,10 @@ func New(file string, src io.ReaderAt, size int64) (*Scanner, error) {
 	return s, nil
 }
 
-// resume begins to read chunks at s.off.
+// Resume begins to read chunks at s.off.
 func (s *Scanner) Resume() { s.in.from(s.Src, s.Offset, s.Size) }
 
+// Fault is one at an offset, of which it is not known how far it reaches.
 func (s *Scanner) Fault(off int64, rule, text string, args ...any) error {
 	return &format.Fault{File: s.File, Offset: off, Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
@@ -70,10 +71,11 @@ func (s *Scanner) faultIn(c *format.Chunk, rule, text string, args ...any) error
 	return &format.Fault{File: s.File, Offset: c.Offset, Length: c.Size(), Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
 
-// broken is the fault of a chain that came to another state than it should have: where something wrong entered it is not known,
-// only between which two states.
+// Broken is the fault of a chain that came to another state than it should have: where something wrong entered it is
+// not known, only between which two states.
 func (s *Scanner) Broken(to int64, rule, text string, args ...any) error {
-	return &format.Fault{File: s.File, Offset: s.Held, Length: max(to-s.Held, 0), Rule: rule, Detail: fmt.Sprintf(text, args...)}
+	return &format.Fault{File: s.File, Offset: s.Held, Length: max(to-s.Held, 0), Rule: rule,
+		Detail: fmt.Sprintf(text, args...)}
 }
 
 func (s *Scanner) open() error {
@@ -90,7 +92,8 @@ func (s *Scanner) open() error {
 		return s.Fault(format.HeaderAt, format.RuleFile, "header is cut off: %v", err)
 	}
 	if s.Header, err = format.ParseHeader(prefix[format.HeaderAt:]); err != nil {
-		return &format.Fault{File: s.File, Offset: format.HeaderAt, Length: int64(n), Rule: format.RuleHeader, Detail: err.Error()}
+		return &format.Fault{File: s.File, Offset: format.HeaderAt, Length: int64(n), Rule: format.RuleHeader,
+			Detail: err.Error()}
 	}
 	s.H0 = format.ChainStart(prefix)
 	s.H, s.Offset = s.H0, int64(len(prefix))
@@ -98,13 +101,14 @@ func (s *Scanner) open() error {
 	return nil
 }
 
-// claim looks whether the file says that it is whole.
+// Claim looks whether the file says that it is whole.
 func (s *Scanner) Claim() {
 	tail := make([]byte, len(format.TrailerMagic))
-	s.claimed = s.Size-format.TrailerLen >= s.Offset && format.ReadFull(s.Src, tail, s.Size-format.TrailerLen) == nil && bytes.Equal(tail, format.TrailerMagic[:])
+	at := s.Size - format.TrailerLen
+	s.claimed = at >= s.Offset && format.ReadFull(s.Src, tail, at) == nil && bytes.Equal(tail, format.TrailerMagic[:])
 }
 
-// jump goes on with the segment that e names, number j of the part. What lies before is not counted,
+// Jump goes on with the segment that e names, number j of the part. What lies before is not counted,
 // so the close cannot be compared any more.
 func (s *Scanner) Jump(e format.IndexEntry, j uint32) {
 	s.Offset, s.Seq, s.T, s.H = int64(e.Offset), e.Seq-1, e.T, e.H
@@ -112,7 +116,7 @@ func (s *Scanner) Jump(e format.IndexEntry, j uint32) {
 	s.Resume()
 }
 
-// next gives the next chunk. io.EOF means that the close and the trailer were there and held; ErrCut
+// Next gives the next chunk. io.EOF means that the close and the trailer were there and held; ErrCut
 // that the file ends without them, after a whole chunk or inside one (torn).
 func (s *Scanner) Next() (*format.Chunk, error) {
 	if s.Closed != nil {

@@ -21,14 +21,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// sealer turns frames into chunks: it owns the keys, the chain and the open segment of one part.
+// Sealer turns frames into chunks: it owns the keys, the chain and the open segment of one part.
 // It knows no files; what it appends to dst is final and goes to disk as it is. It is used by one
 // goroutine at a time and never rewinds, so a nonce is never used twice.
 type Sealer struct {
 	Header format.Header
-	H      [32]byte
-	Seq    uint32 // of the last chunk
-	Offset int64  // where the next chunk begins in the file
+	H      [32]byte // chain state after the last chunk
+	Seq    uint32   // of the last chunk
+	Offset int64    // where the next chunk begins in the file
 
 	read, seal format.Ladder // on the segment that is open, or that comes next
 	k, v       cipher.AEAD   // of the open segment; nil between segments
@@ -45,12 +45,13 @@ type Sealer struct {
 	Drift   int64 // wall clock against record time, in ns, since the part began
 	Stepped bool  // the wall clock was stepped and no anchor says so yet
 
+	// What the close record will say.
 	Index  []format.IndexEntry
 	Stride uint32
 	Totals format.Totals
 }
 
-// workbench is what sealing needs for a moment. All sealers of a goroutine share one.
+// Workbench is what sealing needs for a moment. All sealers of a goroutine share one.
 type Workbench struct {
 	out  []byte // u32 length, compressed frames, padding
 	ct   []byte
@@ -59,6 +60,7 @@ type Workbench struct {
 	d    hash.Hash
 }
 
+// NewWorkbench makes one for a goroutine.
 func NewWorkbench() *Workbench { return &Workbench{d: sha256.New()} }
 
 // Write takes what the zstd encoder gives out.
@@ -67,7 +69,7 @@ func (w *Workbench) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// entry is a frame that waits to be sealed. Its data lie in a pending buffer, after those of the
+// Entry is a frame that waits to be sealed. Its data lie in a pending buffer, after those of the
 // entry before.
 type Entry struct {
 	T     uint64
@@ -77,7 +79,7 @@ type Entry struct {
 	Actor uint64 // s, i
 }
 
-// kindStatement marks an entry that becomes a chunk of its own.
+// KindStatement marks an entry that becomes a chunk of its own.
 const KindStatement format.Kind = 0
 
 // encoders is shared by all parts: an encoder is most of what an open recording costs in memory,
@@ -91,7 +93,7 @@ var encoders = sync.Pool{New: func() any {
 	return z
 }}
 
-// newSealer begins a part and gives the file's first bytes. The caller erases rk and sk.
+// New begins a part and gives the file's first bytes. The caller erases rk and sk.
 func New(hdr format.Header, rk, sk *[32]byte) (*Sealer, []byte, error) {
 	s := &Sealer{Stride: 1}
 	s.read, hdr.KeyCommit = format.ReadLadder(&hdr.Salt, rk)
@@ -106,7 +108,7 @@ func New(hdr format.Header, rk, sk *[32]byte) (*Sealer, []byte, error) {
 
 var errPartFull = errors.New("the part has no chunk numbers left")
 
-// next seals one chunk from the first of es, appends it to dst and says how many entries went into
+// Next seals one chunk from the first of es, appends it to dst and says how many entries went into
 // it. Plain text that it seals under V is erased in pending.
 func (s *Sealer) Next(w *Workbench, dst, pending []byte, es []Entry) ([]byte, int, error) {
 	if s.Seq >= format.MaxSeq-1 { // the last number is the close's
@@ -174,7 +176,7 @@ func (s *Sealer) note(t uint64) {
 	}
 }
 
-// endSegment forgets the open segment's keys and gives its encoder back.
+// EndSegment forgets the open segment's keys and gives its encoder back.
 func (s *Sealer) EndSegment() {
 	if s.enc == nil {
 		return
@@ -261,7 +263,7 @@ func (s *Sealer) close(w *Workbench, dst []byte, typ format.ChunkType, t uint64)
 	return dst, nil
 }
 
-// raw seals bytes that need not be frames as a data chunk of the open segment: frames are compressed, packed is sealed
+// Raw seals bytes that need not be frames as a data chunk of the open segment: frames are compressed, packed is sealed
 // as it is. A recorder never calls it. Tests of readers make hostile recordings with it, which are well-formed but for
 // what is in that chunk.
 func (s *Sealer) Raw(w *Workbench, dst []byte, t uint64, frames, packed []byte) ([]byte, error) {
@@ -276,7 +278,7 @@ func (s *Sealer) Raw(w *Workbench, dst []byte, t uint64, frames, packed []byte) 
 	return s.close(w, dst, format.ChunkData, t)
 }
 
-// clearChunk appends a chunk that is not sealed.
+// ClearChunk appends a chunk that is not sealed.
 func (s *Sealer) ClearChunk(w *Workbench, dst []byte, typ format.ChunkType, t uint64, body []byte) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, format.ChunkHeaderLen)...)
@@ -296,24 +298,26 @@ func (s *Sealer) advance(w *Workbench, chunk []byte) {
 	s.Totals.Chunks++
 }
 
-// forget erases the keys of the part. Nothing can be sealed after it.
+// Forget erases the keys of the part. Nothing can be sealed after it.
 func (s *Sealer) Forget() {
 	s.EndSegment()
 	s.read.Erase()
 	s.seal.Erase()
 }
 
-// end appends the close chunk and the trailer.
+// End appends the close chunk and the trailer.
 func (s *Sealer) End(w *Workbench, dst []byte, t uint64, reason string, key ed25519.PrivateKey) ([]byte, error) {
 	s.EndSegment()
-	rec := format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, Reason: format.Clip(reason, 500), Seq: s.Seq + 1, T: t,
+	rec := format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part,
+		Reason: format.Clip(reason, 500), Seq: s.Seq + 1, T: t,
 		Wall: s.Header.T0 + int64(t)*1000 + s.Drift, Head: s.H, Totals: s.Totals, Stride: s.Stride, Index: s.Index}
 	body, err := format.Encode(rec)
 	if err != nil {
 		return dst, fmt.Errorf("encode close: %w", err)
 	}
 	at := s.Offset
-	dst = s.ClearChunk(w, dst, format.ChunkClose, t, format.AppendLP(format.AppendLP(nil, body), format.SignClose(key, body)))
+	dst = s.ClearChunk(w, dst, format.ChunkClose, t,
+		format.AppendLP(format.AppendLP(nil, body), format.SignClose(key, body)))
 	s.Forget()
 	return append(dst, format.Trailer(at, s.Seq, s.H)...), nil
 }

@@ -1,6 +1,6 @@
 package seal
 
-// What the writer keeps to, inside those limits.
+// What a Sealer keeps to, inside the limits of the format.
 const (
 	SegmentPlain  = 1 << 20
 	segmentBody   = 3 << 20

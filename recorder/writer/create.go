@@ -93,7 +93,8 @@ func (n *Node) prepare(cfg recorder.PartConfig, name string, start time.Time, k 
 		return nil, err
 	}
 	r := n.newRecording(cfg, name, start)
-	hdr := format.Header{V: format.Version, Session: cfg.Session, Part: cfg.Part, PrevHead: cfg.PrevHead, LogOrigin: n.cfg.LogOrigin, Suite: format.Suite,
+	hdr := format.Header{V: format.Version, Session: cfg.Session, Part: cfg.Part, PrevHead: cfg.PrevHead,
+		LogOrigin: n.cfg.LogOrigin, Suite: format.Suite,
 		DeviceFP: cfg.DeviceFP, GatewayKeyID: n.keyID, T0: r.t0.UnixNano(), ClockSync: clock()}
 	rand.Read(hdr.Salt[:])
 	var prefix []byte
@@ -187,7 +188,8 @@ func (n *Node) newRecording(cfg recorder.PartConfig, name string, now time.Time)
 		}
 		return own
 	}
-	r := &Recording{n: n, name: name, session: cfg.Session, part: cfg.Part, t0: now, offsets: map[streamID]uint64{}, channels: map[uint32]bool{},
+	r := &Recording{n: n, name: name, session: cfg.Session, part: cfg.Part, t0: now,
+		offsets: map[streamID]uint64{}, channels: map[uint32]bool{},
 		stopped: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}), active: now,
 		budget: newBudget(limit(cfg.Burst, n.cfg.Burst), limit(cfg.Rate, n.cfg.Rate), limit(cfg.Most, n.cfg.Most), now)}
 	r.flushTimer = stoppedTimer(r.flush)

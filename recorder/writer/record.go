@@ -23,7 +23,8 @@ func (r *Recording) Output(ctx context.Context, ch uint32, stream format.Stream,
 // Input records bytes on their way to the device. They are sealed until a Verdict says that the terminal
 // showed them.
 func (r *Recording) Input(ctx context.Context, ch uint32, actor uint64, p []byte) error {
-	return r.streams(ctx, item{kind: format.KindSealed, ch: ch, stream: format.StreamIn, actor: actor}, p, len(p) > keystroke)
+	return r.streams(ctx, item{kind: format.KindSealed, ch: ch, stream: format.StreamIn, actor: actor}, p,
+		len(p) > keystroke)
 }
 
 // streams records p in pieces and waits for the last of them.
@@ -121,10 +122,10 @@ func (r *Recording) Note(n format.Note) error {
 // maxStart bounds the text of a start: a command line of 32 KiB and what stands before it.
 const maxStart = 40 << 10
 
-// Start records what a device is about to be asked: a note with the channel's number and all that is asked, in one line,
-// and then the size of the channel's terminal in columns and rows, 0 without one. Nothing of the channel is taken
-// before. Nothing is shortened: what the record cannot hold whole is an error, so it is not sent. Both are durable when
-// Start returns.
+// Start records what a device is about to be asked: a note with the channel's number and all that is asked, in one
+// line, and then the size of the channel's terminal in columns and rows, 0 without one. Nothing of the channel is
+// taken before. Nothing is shortened: what the record cannot hold whole is an error, so it is not sent. Both are
+// durable when Start returns.
 func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if len(text) > maxStart || !utf8.ValidString(text) {
 		return fmt.Errorf("start of %d bytes: it is not UTF-8 or longer than %d", len(text), maxStart)
@@ -200,7 +201,8 @@ func (r *Recording) record(it item) error {
 // taken takes an event in and does not wait for it.
 func (r *Recording) taken(it item) (receipt, error) {
 	ctx := context.Background()
-	if err := r.afford(ctx, len(it.body), it.kind == format.KindCommand || it.kind == format.KindNote); err != nil && !it.late() {
+	if err := r.afford(ctx, len(it.body),
+		it.kind == format.KindCommand || it.kind == format.KindNote); err != nil && !it.late() {
 		return receipt{}, err
 	}
 	return r.take(ctx, it)

@@ -243,8 +243,9 @@ func cutAt(name string, f *os.File, size int64) (*recorder.Interrupted, error) {
 	for err == nil {
 		_, err = s.Next()
 	}
-	i := &recorder.Interrupted{Session: s.Header.Session, Part: s.Header.Part, File: name, Started: time.Unix(0, s.Header.T0).UTC(),
-		H0: s.H0, Head: s.H, Seq: s.Seq, Bytes: s.Offset, Torn: s.Torn}
+	i := &recorder.Interrupted{Session: s.Header.Session, Part: s.Header.Part, File: name,
+		Started: time.Unix(0, s.Header.T0).UTC(),
+		H0:      s.H0, Head: s.H, Seq: s.Seq, Bytes: s.Offset, Torn: s.Torn}
 	if format.FileName(i.Session, i.Part) != filepath.Base(name) {
 		return nil, fmt.Errorf("%s holds the header of %s", name, format.FileName(i.Session, i.Part))
 	}

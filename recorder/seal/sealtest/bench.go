@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// logLines makes n bytes of a log whose words repeat and whose numbers are random.
+// LogLines makes n bytes of a log whose words repeat and whose numbers are random.
 func LogLines(n int) string {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var text bytes.Buffer
@@ -19,7 +19,7 @@ func LogLines(n int) string {
 	return text.String()[:n]
 }
 
-// rate runs f and reports megabytes a second of processor time as well: on a machine that does other work, that is the
+// Rate runs f and reports megabytes a second of processor time as well: on a machine that does other work, that is the
 // figure to compare.
 func Rate(b *testing.B, bytes int, f func() error) {
 	b.SetBytes(int64(bytes))

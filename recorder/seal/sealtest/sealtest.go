@@ -1,8 +1,8 @@
-// Package sealtest makes containers with keys, times and frames that a test chooses, well-formed ones and ones that lie.
-// It drives a real Sealer, so what it makes differs from a real recording only in what a test has asked for.
+// Package sealtest makes containers with keys, times and frames that a test chooses, well-formed ones and ones that
+// lie. It drives a real Sealer, so what it makes differs from a real recording only in what a test has asked for.
 //
-// Tests of reader and scan use it in place of writer, which always keeps to the format and needs a disk. It holds a fixed
-// record key and only tests import it.
+// Tests of reader and scan use it in place of writer, which always keeps to the format and needs a disk. It holds a
+// fixed record key and only tests import it.
 package sealtest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// testPart makes a container by driving a sealer directly, with keys and times that a test chooses.
+// Part makes a container by driving a sealer directly, with keys and times that a test chooses.
 type Part struct {
 	TB     testing.TB
 	RK, SK [32]byte
@@ -29,12 +29,13 @@ type Part struct {
 	At     map[Place]uint64
 }
 
-// place is a stream of a channel.
+// Place is a stream of a channel.
 type Place struct {
 	Ch     uint32
 	Stream format.Stream
 }
 
+// Filled is a key of one byte, repeated.
 func Filled(b byte) (k [32]byte) {
 	for i := range k {
 		k[i] = b
@@ -53,7 +54,8 @@ func Public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519
 
 // Header is that of a part 0, in version 2.
 func Header() format.Header {
-	return format.Header{V: format.Version2, Session: id.Session(bytes.Repeat([]byte{5}, 16)), LogOrigin: "log.example/test", Suite: format.Suite,
+	return format.Header{V: format.Version2, Session: id.Session(bytes.Repeat([]byte{5}, 16)),
+		LogOrigin: "log.example/test", Suite: format.Suite,
 		Salt: Filled(3), DeviceFP: Filled(4), GatewayKeyID: format.KeyID(Public(Key())), T0: 1_700_000_000_000_000_000, ClockSync: format.ClockSynced}
 }
 
@@ -112,19 +114,27 @@ func (p *Part) stream(kind format.Kind, ch uint32, stream format.Stream, actor u
 func (p *Part) Out(ch uint32, text string) {
 	p.stream(format.KindOutput, ch, format.StreamOut, 0, []byte(text))
 }
+
+// Stderr puts error output of a channel.
 func (p *Part) Stderr(ch uint32, text string) {
 	p.stream(format.KindOutput, ch, format.StreamErr, 0, []byte(text))
 }
+
+// In puts input of a channel by an actor, and gives its offset.
 func (p *Part) In(ch uint32, actor uint64, text string) uint64 {
 	return p.stream(format.KindSealed, ch, format.StreamIn, actor, []byte(text))
 }
 
+// Reveal puts input in the open, as from an offset on.
 func (p *Part) Reveal(ch uint32, actor, at uint64, text string) {
-	p.put(seal.Entry{Kind: format.KindReveal, Actor: actor}, format.AppendStreamHead(nil, format.KindReveal, ch, format.StreamIn, at, actor), []byte(text))
+	p.put(seal.Entry{Kind: format.KindReveal, Actor: actor},
+		format.AppendStreamHead(nil, format.KindReveal, ch, format.StreamIn, at, actor), []byte(text))
 }
 
+// Event puts a frame with the data given.
 func (p *Part) Event(kind format.Kind, data []byte) { p.put(seal.Entry{Kind: kind}, nil, data) }
 
+// Encoded puts a frame whose data are the CBOR of v.
 func (p *Part) Encoded(kind format.Kind, v any) {
 	b, err := format.Encode(v)
 	if err != nil {
@@ -133,7 +143,7 @@ func (p *Part) Encoded(kind format.Kind, v any) {
 	p.Event(kind, b)
 }
 
-// flush seals what was put, in as few chunks as it takes.
+// Flush seals what was put, in as few chunks as it takes.
 func (p *Part) Flush() {
 	data, es := p.data, p.es
 	for len(es) > 0 {
