@@ -222,9 +222,10 @@ func TestARenewalThatDoesNotHoldIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	d := newDevice(t).enrol(g, "open")
-	echo := "run:" + self() + " /bin/echo hello"
-	o, l := g.begin(wish{actions: []string{"shell:" + self(), echo}, grant: func(g *wire.Grant) { g.IdleS = 3600 }})
-	l.channel().exec("sleep 1000")
+	const sleep = "/bin/sleep 1000" // an exact command, so that it goes on when the owner denies the shell
+	o, l := g.begin(wish{actions: []string{"shell:" + self(), "run:" + self() + " " + sleep},
+		grant: func(g *wire.Grant) { g.IdleS = 3600 }})
+	l.channel().exec(sleep)
 	other := g.order(wish{})
 	forked, _ := newLog(t)
 	current := g.renewal(o, o.pass, 1, change{})
