@@ -151,6 +151,7 @@ func told(t *testing.T, change func(h *house, l *lie, before *wire.Pass)) (*hous
 	at := o.Index + 1
 	h.Lie(l.typ, must(l.body.Marshal())(t), l.ref...)
 	h.Reopen()
+	h.Start(rec)
 	if err := rec.Output(t.Context(), 1, 1, []byte("y")); err != nil {
 		t.Fatal(err)
 	}
