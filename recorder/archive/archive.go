@@ -12,7 +12,7 @@
 // costs time only; the timeline, which is returned whole, has limits and says when it reaches them. A
 // recording that is cut, or still being written, is read up to its last whole chunk. A damaged one is
 // read up to the damage, and says where that is. What is read here is decrypted and authenticated chunk
-// by chunk; that a record is complete and the one that the log knows is shown by recorder.Verify.
+// by chunk; that a record is complete and the one that the log knows is shown by reader.Verify.
 package archive
 
 import (
