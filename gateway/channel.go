@@ -187,6 +187,11 @@ func (c *Channel) close() {
 	c.cancel(byItself)
 	cause := context.Cause(c.ctx)
 	c.outcome.Reason = reasonOf(cause)
+	if cause != byItself && c.s.ctx.Err() == nil { // the close of the record says it of a session
+		text := fmt.Sprintf("channel %d was ended (%s): %s", c.n, c.outcome.Reason, cause)
+		note := format.Note{Kind: format.NoteChannelEnd, Text: text, Ch: &c.n}
+		c.s.lastWord("why a channel was ended", func() error { return c.s.rec.Note(note) })
+	}
 	switch {
 	case cause != byItself: // how a program dies that was ended is not its own status
 		c.sink.Notice("ended", cause.Error())
@@ -200,8 +205,8 @@ func (c *Channel) close() {
 	close(c.done)
 }
 
-// awaitExit waits for the device to close the channel and takes how the program ended. A device that leaves a channel
-// open, although it has sent all output or was told to close it, would hold up whoever waits for the end.
+// awaitExit waits for the device to close the channel, and takes how the program ended. If the device does not close the
+// channel in time, awaitExit ends the session: otherwise a device could make the technician wait without end.
 func (c *Channel) awaitExit() {
 	if c.s.ctx.Err() == nil {
 		select {

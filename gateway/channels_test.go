@@ -106,7 +106,7 @@ func TestANoteAboutAChannelNamesIt(t *testing.T) {
 			got[*n.Ch] += n.Kind + " "
 		}
 	})
-	want := map[uint32]string{1: "start input-end ", 2: "start signal ", 3: "refused "}
+	want := map[uint32]string{1: "start input-end ", 2: "start signal channel-end ", 3: "refused "}
 	if !maps.Equal(got, want) {
 		t.Errorf("the notes with a channel are %v, want %v", got, want)
 	}
@@ -209,6 +209,11 @@ func TestOneChannelEndsAndTheOtherGoesOn(t *testing.T) {
 			}
 			if len(out.notices) != 1 || !strings.HasPrefix(out.notices[0], "ended: ") {
 				t.Errorf("its door reads %q", out.notices)
+			}
+			told := strings.TrimPrefix(strings.Join(out.notices, ""), "ended: ")
+			want := "channel-end: channel 2 was ended (" + c.reason + "): " + told
+			if notes := h.notes(first.ID()); !slices.Contains(notes, want) {
+				t.Errorf("the record has %q, not %q", notes, want)
 			}
 			if err := first.CloseInput(); err != nil {
 				t.Fatal(err)

@@ -66,8 +66,8 @@ func channelOf(e wire.Event) *uint32 {
 	return &e.Channel
 }
 
-// tellRefused puts a refusal into the record and gives it to whoever waits for it. The device names the channel, which
-// says no more than who is told.
+// tellRefused records a refusal by the device and tells the technicians of the channel that the device names. The number
+// is the device's claim, so it decides only who is told.
 func (s *Session) tellRefused(e wire.Event) error {
 	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text, Ch: channelOf(e)})
 	for _, c := range s.audience() {

@@ -110,7 +110,7 @@ func (s *Session) unwait(n uint32) {
 }
 
 // decideChannel decides by the policy of now, within the pass of the session: what the pass does not name, the device
-// refuses as well. An error is no decision.
+// refuses as well. With an error nothing was decided.
 func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person) (d authz.Decision, refusal *errkind.Error, err error) {
 	s := c.s
 	dev, why := b.stillFit(ctx, s)
@@ -201,8 +201,8 @@ func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, err
 	return c, nil
 }
 
-// open opens the channel on the session line. A device that does not answer holds up neither an end nor whoever waits:
-// the line has no way to give up a channel that is being opened, so this one is left to end with its session.
+// open opens the channel on the session line. It returns when ctx ends, also if the device has not answered. SSH cannot
+// cancel an open, so that one ends with the session line.
 func (c *Channel) open(ctx context.Context) error {
 	type answer struct {
 		line *sessionline.Channel

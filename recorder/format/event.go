@@ -35,13 +35,14 @@ type Note struct {
 
 // Kinds of notes that this package writes or that its readers know.
 const (
-	NoteMarker    = "marker"     // set by a person
-	NoteNoVerdict = "no-verdict" // the device said nothing about a range of input, which stays sealed
-	NoteEnding    = "ending"     // why the recorder ends the session
-	NoteStart     = "start"      // what the gateway asks of the device for a channel; recorded before it is sent
-	NoteDiffers   = "differs"    // the device says that it started something else than the gateway asked for
-	NotePass      = "pass"       // the gateway gives the session its next pass, or the device did not take it; the first before the device hears of it
-	NoteInputEnd  = "input-end"  // the gateway says that nothing more is typed; recorded before it is sent
+	NoteMarker     = "marker"      // set by a person
+	NoteNoVerdict  = "no-verdict"  // the device said nothing about a range of input, which stays sealed
+	NoteEnding     = "ending"      // why the recorder ends the session
+	NoteStart      = "start"       // what the gateway asks of the device for a channel; recorded before it is sent
+	NoteDiffers    = "differs"     // the device says that it started something else than the gateway asked for
+	NotePass       = "pass"        // the gateway gives the session its next pass, or the device did not take it; the first before the device hears of it
+	NoteChannelEnd = "channel-end" // why the gateway ended a channel whose session goes on
+	NoteInputEnd   = "input-end"   // the gateway says that nothing more is typed; recorded before it is sent
 )
 
 // Gap is a stretch that is not in the record, with what is known of it.
