@@ -275,12 +275,12 @@ func TestALoginThatIsNotGrantedIsRefusedBeforeAnyDial(t *testing.T) {
 func TestASessionEndsWhenItsTimeIsUp(t *testing.T) {
 	h := newHouse(t)
 	h.Broker = h.newBrokerWith(func(c *gateway.Config) { // passes of an hour, and a clock that is almost one ahead
-		c.Now = func() time.Time { return time.Now().Add(time.Hour - 3*time.Second) }
+		c.Now = func() time.Time { return time.Now().Add(time.Hour - 10*time.Second) }
 	})
 	s, out := h.open(h.ask("press-1"))
 	select {
 	case <-s.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the session lives on after its time")
 	}
 	if got := s.Wait(); got.Reason != gateway.ByGrantEnd || got.Status != nil {
@@ -480,7 +480,7 @@ func TestEveryWayToEndASession(t *testing.T) {
 			var got gateway.Outcome
 			select {
 			case got = <-ended:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("it goes on")
 			}
 			if took := time.Since(began); took > 10*time.Second {

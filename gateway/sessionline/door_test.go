@@ -161,7 +161,7 @@ var acts = map[string]struct {
 
 func (s *seen) wait(t *testing.T, what string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !slices.Contains(s.list(), what); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !slices.Contains(s.list(), what); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the device never got %q: %q", what, s.list())
 		}

@@ -92,7 +92,7 @@ func (d *device) enrol(g *gate, preset string, args ...string) *device {
 	if out, code := d.run(args...); code != 0 {
 		d.t.Fatalf("enroll: exit %d: %s", code, out)
 	}
-	for end := time.Now().Add(10 * time.Second); g.reading.Load() > 0; time.Sleep(5 * time.Millisecond) { // or that line would be taken for the agent's
+	for end := time.Now().Add(time.Minute); g.reading.Load() > 0; time.Sleep(5 * time.Millisecond) { // or that line would be taken for the agent's
 		if time.Now().After(end) {
 			d.t.Fatal("the line of an enrolment that has ended is still there")
 		}
@@ -120,7 +120,7 @@ func (d *device) comeBack(g *gate) {
 	old := g.line
 	g.mu.Unlock()
 	d.start()
-	for end := time.Now().Add(15 * time.Second); g.online() == old; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); g.online() == old; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			d.t.Fatal("the agent did not come back")
 		}

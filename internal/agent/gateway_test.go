@@ -419,7 +419,7 @@ func (g *gate) session(w http.ResponseWriter, r *http.Request) {
 // online waits for the control line.
 func (g *gate) online() *wire.Line {
 	g.t.Helper()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		g.mu.Lock()
 		l, joined := g.line, g.joined
@@ -573,7 +573,7 @@ func (g *gate) send(o order) any {
 	select {
 	case m := <-ch:
 		return m
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		g.t.Fatal("the device gave no answer")
 		return nil
 	}
@@ -694,7 +694,7 @@ func (l *live) readEvents(r io.Reader) {
 // verdicts gives one letter for each byte of input: c clear, h hidden, once as many bytes have a verdict.
 func (l *live) verdicts(ch uint32, want int) string {
 	l.g.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		var b strings.Builder
 		l.mu.Lock()
@@ -721,7 +721,7 @@ func (l *live) verdicts(ch uint32, want int) string {
 // find waits until there are so many events of a kind: they come on a channel of their own, also after what they tell of.
 func (l *live) find(kind wire.EventKind, want int) []wire.Event {
 	var out []wire.Event
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		out = nil
 		l.mu.Lock()
 		for _, e := range l.events {
@@ -810,7 +810,7 @@ func (p *prog) finish(t *testing.T) (stdout, stderr string) {
 	wg.Wait()
 	select {
 	case <-p.closed:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the channel did not close")
 	}
 	return p.seen.String() + string(o), string(e)

@@ -303,7 +303,7 @@ func TestAPassEndsExactlyWhenItSays(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	newDevice(t).enrol(g, "open")
-	until := time.Now().Add(6 * time.Second).Truncate(time.Second)
+	until := time.Now().Add(10 * time.Second).Truncate(time.Second)
 	p := g.start(wish{window: func() (time.Time, time.Time) { return time.Now().Add(-time.Minute), until }}).channel()
 	p.exec("echo $$; sleep 1000")
 	waitGone(t, p.expect(t, "\n"))

@@ -131,7 +131,7 @@ func TestARestoreGoesIntoAnEmptyDirectoryOnly(t *testing.T) {
 func TestALogThatIsOlderThanTheBackupIsNotPutInPlace(t *testing.T) {
 	h := newHouse(t)
 	h.grow(3)
-	for end := time.Now().Add(10 * time.Second); h.sign.Behind() != nil && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); h.sign.Behind() != nil && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	h.sign.Close()

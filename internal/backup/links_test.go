@@ -82,7 +82,7 @@ func TestAFIFOInABackupKeepsNobodyWaiting(t *testing.T) {
 					if err == nil || strings.Contains(err.Error(), "there is no complete backup") {
 						t.Errorf("%s: got %v, want the FIFO refused", what, err)
 					}
-				case <-time.After(10 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatalf("%s waits for a writer", what)
 				}
 			}
@@ -101,7 +101,7 @@ func TestAFIFOInPlaceOfTheLastBackupKeepsNobodyWaiting(t *testing.T) {
 		if err == nil {
 			t.Error("got no error")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it waits for a writer")
 	}
 	h.make(1)

@@ -85,7 +85,7 @@ func (c *crashes) nonces() {
 func closed(t *testing.T, d *testenv.Demo, sid string) {
 	t.Helper()
 	var row struct{ State string }
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		got := d.Run(t, "officer", "sessions", "show", sid, "--json")
 		if err := json.Unmarshal([]byte(got.Out), &row); err == nil && row.State == "closed" {
 			return

@@ -149,7 +149,7 @@ func (c *crashes) killGateway(power bool) {
 	syscall.Kill(guard, syscall.SIGSTOP)
 	defer syscall.Kill(guard, syscall.SIGCONT)
 	syscall.Kill(c.d.GatewayPID, syscall.SIGKILL)
-	for end := time.Now().Add(10 * time.Second); alive(c.d.GatewayPID); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); alive(c.d.GatewayPID); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatal("the gateway does not die")
 		}
@@ -174,14 +174,14 @@ func (c *crashes) ended(s *crashed, victim string) {
 		if victim == "agent" && err != nil {
 			c.t.Errorf("the session did not outlive the agent: %v, its end is %q", err, tail(s.out.text()))
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Errorf("%s killed: the client does not end", victim)
 		s.cmd.Process.Kill()
 		<-done
 	}
 	select {
 	case <-s.eof:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Error("the client's terminal does not end")
 	}
 }

@@ -31,7 +31,7 @@ func newDialog(t *testing.T, d *testenv.Demo) *dialog {
 
 func (x *dialog) expect(want string) {
 	x.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		text := x.out.text()
 		if i := strings.Index(text[x.at:], want); i >= 0 {
 			x.at += i + len(want)

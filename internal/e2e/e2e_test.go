@@ -155,7 +155,7 @@ func (s *screen) text() string {
 
 func (s *screen) wait(t *testing.T, want string) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !strings.Contains(s.text(), want); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(s.text(), want); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the terminal does not show %q; it shows %q", want, s.text())
 		}
@@ -243,7 +243,7 @@ func hiddenPassword(t *testing.T, d *testenv.Demo) {
 func last(t *testing.T, d *testenv.Demo) string {
 	t.Helper()
 	var rows []struct{ ID, State string }
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		got := d.Run(t, "officer", "sessions", "list", "--json")
 		if err := json.Unmarshal([]byte(got.Out), &rows); err != nil || len(rows) == 0 {
 			t.Fatalf("sessions list: %v %+v", err, got)

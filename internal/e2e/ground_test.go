@@ -147,7 +147,7 @@ func readyz(t *testing.T, d *testenv.Demo, status int, reason string) {
 // row is a session as its officer sees it, once it has ended.
 func row(t *testing.T, d *testenv.Demo, sid string) (r struct{ ID, State, Reason, Record string }) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		got := d.Run(t, "officer", "sessions", "show", sid, "--json")
 		if err := json.Unmarshal([]byte(got.Out), &r); err == nil && r.State == "closed" {
 			return r

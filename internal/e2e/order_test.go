@@ -75,7 +75,7 @@ func (q *quiet) received() string {
 
 func (q *quiet) await(t *testing.T, what string, shown func() string, want string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !strings.HasSuffix(shown(), want); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.HasSuffix(shown(), want); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: got %q, want it to end with %q", what, shown(), want)
 		}

@@ -34,7 +34,7 @@ func TestWhatWasSyncedIsRecoveredAndWhatWasNotIsNowhere(t *testing.T) {
 	q.tty.WriteString("l")
 	q.tap.WriteString("L")
 	var unsynced testenv.Call
-	for end := time.Now().Add(10 * time.Second); unsynced.Name == ""; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); unsynced.Name == ""; time.Sleep(5 * time.Millisecond) {
 		for _, c := range slow.Calls(t) {
 			if c.Name == "pwrite64" && c.Exit > 0 {
 				unsynced = c

@@ -371,7 +371,7 @@ func (m *manager) forget() { m.mu.Lock(); defer m.mu.Unlock(); m.said = nil }
 
 func (m *manager) wait(t *testing.T, want string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		m.mu.Lock()
 		said := strings.Join(m.said, "\n")
 		m.mu.Unlock()

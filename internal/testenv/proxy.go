@@ -98,7 +98,7 @@ func Example(t testing.TB, name string, pairs ...string) string {
 
 func (f *Frontend) wait(t testing.TB) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", f.Addr); err == nil {
 			c.Close()
 			return

@@ -45,7 +45,7 @@ func Attach(t testing.TB, pid int, args ...string) *Trace {
 	}
 	t.Cleanup(func() { tr.Stop() })
 	status := fmt.Sprintf("/proc/%d/task", pid)
-	for end := time.Now().Add(10 * time.Second); !traced(status); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !traced(status); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			tr.Stop()
 			t.Fatalf("strace does not hold process %d: %s", pid, tr.errs.String())

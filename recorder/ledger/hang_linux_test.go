@@ -22,7 +22,7 @@ func TestACopyThatHangsIsSaidToBeBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(t, l, entry("viewed", "before"))
-	for end := time.Now().Add(30 * time.Second); l.pub.size(1) < 1 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); l.pub.size(1) < 1 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	release, err := lease(mirrorPath(second))
@@ -44,7 +44,7 @@ func TestACopyThatHangsIsSaidToBeBehind(t *testing.T) {
 	}()
 	select {
 	case <-asked:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("nothing is said of %s: %v", second, l.Behind())
 	}
 	if err := errors.Join(release(), l.Close()); err != nil { // Close waits for the disk

@@ -134,7 +134,7 @@ func TestADamagedCopyIsWrittenAgainAndANewerOneStopsTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(t, l, entry("viewed", "newer"))
-	for end := time.Now().Add(10 * time.Second); l.Behind() != nil && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); l.Behind() != nil && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if err := l.Close(); err != nil {
@@ -187,7 +187,7 @@ func TestNothingIsWrittenWhereACopyWasUnmounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(t, l, entry("viewed", "while it is there"))
-	for end := time.Now().Add(30 * time.Second); l.pub.size(1) < 4 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); l.pub.size(1) < 4 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if err := os.Rename(second, second+".unmounted"); err != nil {

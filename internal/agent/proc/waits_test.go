@@ -61,7 +61,7 @@ func TestOnlyAWaitForTheTerminalIsReadingIt(t *testing.T) {
 				nr, _, ok := parseSyscall(string(raw))
 				return ok && (polls(nr) || selects(nr))
 			}
-			for end := time.Now().Add(20 * time.Second); !waiting(); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); !waiting(); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("it does not wait")
 				}
