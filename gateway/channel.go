@@ -205,7 +205,7 @@ func (c *Channel) close() {
 	close(c.done)
 }
 
-// awaitExit waits for the device to close the channel, and takes how the program ended. If the device does not close the
+// awaitExit waits for the device to close the channel, and takes how the program ended, and why if the device ended it. If the device does not close the
 // channel in time, awaitExit ends the session: otherwise a device could make the technician wait without end.
 func (c *Channel) awaitExit() {
 	if c.s.ctx.Err() == nil {
@@ -216,6 +216,9 @@ func (c *Channel) awaitExit() {
 		}
 	}
 	<-c.line.Closed() // at the latest when the session's line is
+	if word := c.line.SessionEnded(); word != "" && c.s.ctx.Err() == nil {
+		c.s.endedByDevice(word)
+	}
 	if c.exit, c.exited = c.line.Exit(); !c.exited && c.ctx.Err() == nil {
 		c.s.broke(c)
 	}

@@ -38,6 +38,7 @@ type device struct {
 	cannot map[string]wire.Event                 // commands that it does not start, and what it says then; set before it is dialled
 	says   []string                              // what it says that it started; nil: what it did start
 	silent bool                                  // it does not say what it started
+	why    string                                // it ends sessions by itself
 	renew  func(wire.Renew) (refused, err error) // its word on a next pass; nil: it takes each
 	ended  []string
 	typed  []byte
@@ -223,6 +224,15 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 			Core      bool
 			Msg, Lang string
 		}{"\x1b[31m" + strings.Repeat("K", 20_000), false, "", ""}))
+		ch.Close()
+		return
+	case "ends": // as the device ends a session by itself
+		ch.SendRequest(wire.EndedRequest, false, wire.SessionEnded{Reason: d.why}.Marshal())
+		ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Signal    string
+			Core      bool
+			Msg, Lang string
+		}{Signal: "KILL"}))
 		ch.Close()
 		return
 	case "wait":

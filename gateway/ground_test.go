@@ -45,7 +45,7 @@ func TestACloseWhoseAnswerWasLostIsNotAnnouncedTwice(t *testing.T) {
 	go h.Run(ctx)
 	s, _ := h.open(h.ask("press-1", "streams"))
 	s.Wait()
-	within(t, 20*time.Second, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
+	within(t, time.Minute, "the end is in the row", func() bool { return h.part(s.ID()).CloseLeaf != nil })
 	if got := h.closes(*h.part(s.ID()).OpenLeaf); got != 1 {
 		t.Errorf("got %d close leaves, want 1", got)
 	}
@@ -76,7 +76,7 @@ func TestWithoutALogASessionsEndIsWrittenLater(t *testing.T) {
 		t.Errorf("got leaf %v and state %s, want none and closed", h.part(s.ID()).CloseLeaf, h.row(s.ID()).State)
 	}
 	full.on.Store(false)
-	within(t, 20*time.Second, "the end is in the log", func() bool { return h.part(s.ID()).CloseLeaf != nil })
+	within(t, time.Minute, "the end is in the log", func() bool { return h.part(s.ID()).CloseLeaf != nil })
 	if _, err := os.Stat(filepath.Join(h.dir, "rec", format.Place(s.ID(), 0, time.Now()))); err != nil {
 		t.Error(err)
 	}

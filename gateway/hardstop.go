@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// grantIsUp is what the technician reads at the hard stop.
+const grantIsUp = "the time of your grant is up"
+
 // warnings are told before the hard stop.
 var warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
 
@@ -39,7 +42,7 @@ func (h *hardStop) arm(s *Session) {
 // reached ends the session, unless its hard stop was moved at the same moment.
 func (h *hardStop) reached(s *Session, until time.Time) {
 	if s.Until().Equal(until) {
-		s.cancel(ended(ByGrantEnd, "the time of your grant is up"))
+		s.cancel(ended(ByGrantEnd, grantIsUp))
 	}
 }
 

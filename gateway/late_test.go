@@ -107,7 +107,7 @@ func TestTheEndOfARecordingThatClosesLateIsNotGuessed(t *testing.T) {
 	open := *h.part(s.ID()).OpenLeaf
 	// Nothing but the close may wait for the disk: the device tells nothing any more, and the commit of what it told is
 	// over once a later one is.
-	within(t, 20*time.Second, "the device's word is in the record", func() bool { return h.toldStart(s.ID()) })
+	within(t, time.Minute, "the device's word is in the record", func() bool { return h.toldStart(s.ID()) })
 	must(s.Write([]byte("x")))(t)
 	hang()
 	s.End("that is all")
@@ -117,7 +117,7 @@ func TestTheEndOfARecordingThatClosesLateIsNotGuessed(t *testing.T) {
 		t.Errorf("while the disk hangs: got %d ends in the log and state %s, want none and live", got, row.State)
 	}
 	release()
-	within(t, 20*time.Second, "the rows have the end", func() bool {
+	within(t, time.Minute, "the rows have the end", func() bool {
 		h.Drain(t.Context())
 		return h.part(s.ID()).CloseLeaf != nil && h.row(s.ID()).State == store.Closed
 	})

@@ -24,6 +24,9 @@ const (
 	ByGatewayCrash = "gateway crashed"
 	BySignOut      = "signed out"
 	ByOwner        = "owner froze"
+	ByOwnersRules  = "owner's rules"
+	ByIdle         = "idle"
+	ByDevice       = "device ended"
 	ByBudget       = "recorded too much"
 	ByStore        = "database failed"
 )

@@ -165,7 +165,7 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 		return nil
 	})
 	if err = errors.Join(noted(), err); err == nil {
-		err = s.takeScope(opened.Pass, request.Live)
+		err = s.takePass(opened.Pass, request.Live)
 	}
 	return opened, err
 }

@@ -186,7 +186,7 @@ func TestWhileTheDatabaseIsSilentTheLogGetsTheEnd(t *testing.T) {
 	s, out := h.open(h.ask("press-1"))
 	open := *h.part(s.ID()).OpenLeaf
 	rows.on.Store(true)
-	within(t, 20*time.Second, "input waits", func() bool {
+	within(t, time.Minute, "input waits", func() bool {
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		return len(out.notices) > 0 && strings.HasPrefix(out.notices[0], "frozen: ")
@@ -197,6 +197,6 @@ func TestWhileTheDatabaseIsSilentTheLogGetsTheEnd(t *testing.T) {
 		t.Errorf("got %d ends in the log and %d tries to write the row, want 1 and none", got, tried)
 	}
 	rows.on.Store(false)
-	within(t, 20*time.Second, "the row is closed", func() bool { return h.row(s.ID()).State == store.Closed })
+	within(t, time.Minute, "the row is closed", func() bool { return h.row(s.ID()).State == store.Closed })
 	h.agrees(s.ID(), store.RecordComplete, gateway.ByTechnician)
 }

@@ -21,11 +21,9 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// passes are those of a session.
+// passes is how a session gets its next one.
 type passes struct {
 	busy    sync.Mutex // held while one is renewed
-	current *wire.Pass // that the session runs under; nil: that of the open
-	raw     []byte     // current
 	unheard *nextPass  // that the device may have taken: its answer was lost
 }
 
@@ -105,10 +103,7 @@ func (s *Session) renew(ctx context.Context, by signer.Evidence) error {
 // makeNext asks the signer for the next pass. Its key is new and nobody's: the session line was authenticated with the
 // first pass, and no further connection is made.
 func (s *Session) makeNext(ctx context.Context, by signer.Evidence) (*nextPass, error) {
-	before, raw, err := s.underPass()
-	if err != nil {
-		return nil, err
-	}
+	before, raw := s.underPass()
 	pub, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("session key: %w", err)
@@ -133,16 +128,11 @@ func (s *Session) makeNext(ctx context.Context, by signer.Evidence) (*nextPass, 
 	return &nextPass{made, pass}, nil
 }
 
-// underPass gives the pass that the session runs under.
-func (s *Session) underPass() (*wire.Pass, []byte, error) {
-	if s.passes.current != nil {
-		return s.passes.current, s.passes.raw, nil
-	}
-	p, err := wire.ReadPass(s.opened.Pass)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the pass of the session: %w", err)
-	}
-	return p, s.opened.Pass, nil
+// underPass gives the pass that the session runs under, also as it was signed.
+func (s *Session) underPass() (*wire.Pass, []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pass, s.rawPass
 }
 
 // keepNext stores the pass and puts it into the record, both durable when it returns.
@@ -193,9 +183,8 @@ func (s *Session) noteRefused(n *nextPass, why error) error {
 
 // adopt makes the pass what the session runs under: its end is the hard stop, and later channels are held to it.
 func (s *Session) adopt(ctx context.Context, n *nextPass) error {
-	s.passes.current, s.passes.raw = n.pass, n.made.Pass
 	s.mu.Lock()
-	s.scope = n.pass.Scope
+	s.pass, s.rawPass = n.pass, n.made.Pass
 	s.mu.Unlock()
 	s.b.mu.Lock()
 	s.until = n.made.Until

@@ -8,18 +8,19 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// takeScope keeps what the session may do, if the pass permits exactly what this gateway's own copy of the policy gives
+// takePass keeps the pass that the session runs under, if it permits exactly what this gateway's own copy of the policy gives
 // and with it the action that was decided and stored. live is the number of other sessions that the signer was told.
-func (s *Session) takeScope(pass []byte, live int) error {
+func (s *Session) takePass(pass []byte, live int) error {
 	p, err := wire.ReadPass(pass)
 	if err != nil {
 		return fmt.Errorf("the signer's answer: %w", err)
 	}
-	s.scope = s.decideScope(live)
-	if !s.scope.Equal(p.Scope) || !s.scope.Covers(s.first.action) {
+	scope := s.decideScope(live)
+	if !scope.Equal(p.Scope) || !scope.Covers(s.first.action) {
 		return errkind.New(errkind.Conflict, "what the policy allows changed while this session was being opened").
 			WithHint("Open the session again.")
 	}
+	s.pass, s.rawPass = p, pass
 	return nil
 }
 
@@ -27,7 +28,7 @@ func (s *Session) takeScope(pass []byte, live int) error {
 func (s *Session) covered() authz.Scope {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.scope
+	return s.pass.Scope
 }
 
 // decideScope gives what a session may do that begins now with the program of the first channel; nothing if that is

@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder"
 )
 
@@ -24,7 +24,8 @@ type Session struct {
 	started time.Time     // as until, under b.mu while it opens: others look at it
 	until   time.Time     // hard stop: the pass's
 	opened  signer.Opened // what announced it
-	scope   authz.Scope   // what its channels may do, as the pass names it; under mu once it runs
+	pass    *wire.Pass    // that it runs under; under mu once it runs, as is
+	rawPass []byte        // pass, as it was signed
 	passes  passes
 	clock   hardStop
 

@@ -24,8 +24,9 @@ type Channel struct {
 	ended bool       // the end of input was sent
 
 	taken  taken
-	exit   Exit // set before closed is
-	told   bool // exit is the device's word
+	exit   Exit   // set before closed is, as are
+	told   bool   // exit is the device's word
+	why    string // why the device ended the session
 	closed chan struct{}
 }
 
@@ -204,6 +205,10 @@ func (c *Channel) Closed() <-chan struct{} { return c.closed }
 // Exit gives how the program ended; false if the device did not tell. It is known once the channel is closed.
 func (c *Channel) Exit() (Exit, bool) { return c.exit, c.told }
 
+// SessionEnded gives why the device ended the session by itself, in its words; empty if it does not say that it did. It
+// is known once the channel is closed.
+func (c *Channel) SessionEnded() string { return c.why }
+
 // listen takes what the device asks and tells about the channel, until it is closed.
 func (c *Channel) listen(requests <-chan *ssh.Request) {
 	defer close(c.closed)
@@ -213,6 +218,11 @@ func (c *Channel) listen(requests <-chan *ssh.Request) {
 		}
 		if e, ok := exitOf(r); ok {
 			c.exit, c.told = e, true
+		}
+		if r.Type == wire.EndedRequest {
+			if e, err := wire.ParseSessionEnded(r.Payload); err == nil {
+				c.why = e.Reason
+			}
 		}
 		if r.WantReply {
 			r.Reply(false, nil)

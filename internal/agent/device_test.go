@@ -57,7 +57,7 @@ func newDevice(t *testing.T) *device {
 			var ok bool
 			dir.CallSession(sid, state.Ask{Op: "end", Reason: "test over"}, &ok)
 		}
-		for i := 0; i < 100 && len(dir.Sessions()) > 0; i++ {
+		for i := 0; i < 3000 && len(dir.Sessions()) > 0; i++ {
 			time.Sleep(20 * time.Millisecond)
 		}
 		if t.Failed() {
@@ -147,7 +147,7 @@ func (d *device) owner(text string) {
 func waitGone(t *testing.T, pid string) {
 	t.Helper()
 	pid = strings.TrimSpace(pid)
-	for range 400 {
+	for range 3000 {
 		raw, err := os.ReadFile("/proc/" + pid + "/stat")
 		if err != nil || strings.Contains(string(raw), ") Z ") {
 			return

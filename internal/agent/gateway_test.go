@@ -212,7 +212,7 @@ func (g *gate) speak(version int) {
 }
 
 func (g *gate) isFrozen() bool {
-	for range 200 {
+	for range 6000 {
 		g.mu.Lock()
 		f := g.frozen
 		g.mu.Unlock()
@@ -742,6 +742,7 @@ type prog struct {
 	status *uint32
 	signal string
 	closed chan struct{}
+	why    string          // that the device gives for the end of the session
 	seen   strings.Builder // output that nobody expected yet
 }
 
@@ -773,6 +774,11 @@ func (l *live) numbered(n uint32) *prog {
 				}
 				ssh.Unmarshal(r.Payload, &m)
 				p.signal = m.Name
+			case wire.EndedRequest:
+				e, err := wire.ParseSessionEnded(r.Payload)
+				if p.why = e.Reason; err != nil || p.status != nil || p.signal != "" {
+					l.g.t.Errorf("%q, %v comes after the program's end, or is wrong", r.Payload, err)
+				}
 			}
 			if r.WantReply {
 				r.Reply(false, nil)
@@ -819,7 +825,7 @@ func (p *prog) finish(t *testing.T) (stdout, stderr string) {
 // expect reads until the text has come, and gives all up to it. What came after it is kept for the next.
 func (p *prog) expect(t *testing.T, text string) string {
 	t.Helper()
-	late := time.AfterFunc(10*time.Second, func() { p.ch.Close() })
+	late := time.AfterFunc(time.Minute, func() { p.ch.Close() })
 	defer late.Stop()
 	buf := make([]byte, 4096)
 	for {

@@ -47,7 +47,7 @@ func Freeze(d state.Dir, on bool) error {
 	if on {
 		for _, sid := range d.Sessions() {
 			var ok bool
-			d.CallSession(sid, state.Ask{Op: "end", Reason: "owner froze"}, &ok)
+			d.CallSession(sid, state.Ask{Op: "freeze"}, &ok)
 		}
 	}
 	var ok bool

@@ -138,7 +138,7 @@ func many(n int) []string {
 // settled waits until the gateway knows which head the device holds.
 func (g *gate) settled(d *device) {
 	g.t.Helper()
-	for range 200 {
+	for range 6000 {
 		if out, _ := d.run("sessions", "--json"); strings.TrimSpace(out) == "[]" {
 			break
 		}

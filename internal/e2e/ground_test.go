@@ -193,7 +193,7 @@ func wholeLog(t *testing.T, d *testenv.Demo) {
 // deviceHeard waits for the reason in the log of the machine.
 func deviceHeard(t *testing.T, d *testenv.Demo, reason string) {
 	t.Helper()
-	eventually(t, 10*time.Second, "the machine is told "+reason, func() bool {
+	eventually(t, time.Minute, "the machine is told "+reason, func() bool {
 		raw, _ := os.ReadFile(filepath.Join(d.Dir, "log", "press-1.log"))
 		return bytes.Contains(raw, []byte("session ended")) && bytes.Contains(raw, []byte(reason))
 	})

@@ -133,7 +133,7 @@ func TestALockedDatabaseFreezesThenEndsAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ticks.Process.Kill() })
-	eventually(t, 10*time.Second, "the other session prints", func() bool { return heard.Load() > 3 })
+	eventually(t, time.Minute, "the other session prints", func() bool { return heard.Load() > 3 })
 
 	free := hold(t, d)
 	began := time.Now()
@@ -143,7 +143,7 @@ func TestALockedDatabaseFreezesThenEndsAndComesBack(t *testing.T) {
 	before := heard.Load()
 	refused(t, d, "the gateway's database does not answer, so no session can start")
 	readyz(t, d, http.StatusServiceUnavailable, "database")
-	eventually(t, 10*time.Second, "the other session goes on", func() bool { return heard.Load() > before+3 })
+	eventually(t, time.Minute, "the other session goes on", func() bool { return heard.Load() > before+3 })
 	if _, err := os.Stat(filepath.Join(dir, "typed")); err == nil {
 		t.Error("what was typed reached the machine while the database was away")
 	}
@@ -169,6 +169,6 @@ func TestALockedDatabaseFreezesThenEndsAndComesBack(t *testing.T) {
 		t.Errorf("the officer sees %+v, want what ended while the database was away", got)
 	}
 	proven(t, d, sid)
-	eventually(t, 30*time.Second, "sessions start again", func() bool { return works(d) })
+	eventually(t, time.Minute, "sessions start again", func() bool { return works(d) })
 	wholeLog(t, d)
 }

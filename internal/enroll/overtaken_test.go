@@ -48,7 +48,7 @@ func (h *house) signedState(d store.Device) string {
 // revoked waits until the row is, as the rest of the revocation may have to wait for whoever calls this.
 func (h *house) revoked(d store.Device) {
 	h.t.Helper()
-	for range 500 {
+	for range 30000 {
 		if h.device(d.Name).State == store.Revoked && len(h.cuts()) > 0 {
 			return
 		}

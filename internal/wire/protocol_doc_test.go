@@ -295,6 +295,7 @@ func (h *house) makeOpen() {
 	h.put("message-open", msg, err)
 	h.makeRenewal(leaf)
 	h.put("ticket-header", []byte(wire.B64.EncodeToString(bytes.Repeat([]byte{0x58}, 32))), nil)
+	h.put("session-ended", wire.SessionEnded{Reason: wire.EndedGrant}.Marshal(), nil)
 	h.put("session-channel", wire.SessionChannel{Channel: 1}.Marshal(), nil)
 }
 

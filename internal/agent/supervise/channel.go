@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -37,6 +39,7 @@ type channel struct {
 	bad  string // what was wrong with a request before the start: the program may not start
 	run  *proc.Running
 	done chan struct{} // closed when the program has ended and everything is told
+	why  sync.Once     // the gateway was told why the device ended the session
 
 	in uint64 // bytes of input so far
 }
@@ -220,6 +223,7 @@ func shown(argv []string) []string {
 // attend carries the program's bytes and tells its end: all output, then the status, then the end of file, then close.
 func (c *channel) attend() {
 	defer close(c.done)
+	defer context.AfterFunc(c.s.ctx, c.tellWhy)() // a gateway that takes no output is told all the same
 	var out sync.WaitGroup
 	ended, flow := make(chan struct{}), newOutflow(c.ch)
 	if t := c.run.Terminal; t != nil {
@@ -247,7 +251,18 @@ func (c *channel) attend() {
 	c.tell(exit)
 }
 
+// tellWhy tells the gateway why the device ended the session, if it did so by itself.
+func (c *channel) tellWhy() {
+	c.why.Do(func() {
+		if own, ok := errors.AsType[ownEnd](context.Cause(c.s.ctx)); ok {
+			c.ch.SendRequest(wire.EndedRequest, false, wire.SessionEnded{Reason: string(own)}.Marshal())
+		}
+	})
+}
+
+// tell tells how the program ended, and before it why, if the device ended it: otherwise that would be an exit by itself.
 func (c *channel) tell(exit proc.Exit) {
+	c.tellWhy()
 	if exit.Signal != "" {
 		c.ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
 			Name       string

@@ -14,6 +14,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,16 +70,10 @@ type session struct {
 	emptyAt  atomic.Int64 // boot time since which there may be none
 }
 
-// Reasons of an end that are the device's own.
-const (
-	endedGrant     = "grant ended"
-	endedStatus    = "no fresh status"
-	endedLocked    = "locked"
-	endedOwner     = "owner's rules"
-	endedIdle      = "idle"
-	endedEmpty     = "nothing runs"
-	endedSupervise = "supervisor stopped"
-)
+// ownEnd is a reason of the device's own for the end of a session, as wire.SessionEnded has it. The gateway is told.
+type ownEnd string
+
+func (e ownEnd) Error() string { return string(e) }
 
 // Main is the whole life of a supervisor process.
 func Main(log *slog.Logger) error {
@@ -172,7 +167,7 @@ func (s *session) onSignal() func() {
 	go func() {
 		select {
 		case <-ch:
-			s.end(errors.New(endedSupervise))
+			s.end(ownEnd(wire.EndedStopped))
 		case <-done:
 		}
 	}()
@@ -280,11 +275,10 @@ func closeListener(l *net.UnixListener) { l.Close() }
 func (s *session) answer(ask state.Ask) any {
 	switch ask.Op {
 	case "end":
-		reason := ask.Reason
-		if reason == "" {
-			reason = "ended"
-		}
-		s.end(errors.New(reason))
+		s.end(errors.New(cmp.Or(ask.Reason, "ended")))
+		return true
+	case "freeze":
+		s.end(ownEnd(wire.EndedFrozen))
 		return true
 	case "renew":
 		return state.Talk(func(c net.Conn) { s.renew(keeperOn(c), ask.Renew) })

@@ -29,7 +29,7 @@ func (s *session) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		if reason := s.runOut(n%6 == 0); reason != "" {
-			s.end(errors.New(reason))
+			s.end(ownEnd(reason))
 		}
 		if n%10 == 0 {
 			s.tree.Reap()
@@ -47,17 +47,17 @@ func (s *session) runOut(owner bool) string {
 	idle := time.Duration(now.pass.Grant.IdleS) * time.Second
 	switch {
 	case now.pass.CheckTime(low, high) != nil:
-		return endedGrant
+		return wire.EndedGrant
 	case s.stale():
-		return endedStatus
+		return wire.EndedStatus
 	case idle > 0 && !input.IsZero() && time.Since(input) > idle:
-		return endedIdle
+		return wire.EndedIdle
 	case s.opened.Load() == 0 && state.Boot()-time.Duration(s.emptyAt.Load()) > emptyTime:
-		return endedEmpty
+		return wire.EndedEmpty
 	case owner && s.order.State.Frozen():
-		return "owner froze"
+		return wire.EndedFrozen
 	case owner && !s.stillAllowed():
-		return endedOwner
+		return wire.EndedOwner
 	}
 	return ""
 }
@@ -108,7 +108,7 @@ func (s *session) takeStatus(signed wire.Signed, sent time.Duration) error {
 	s.lastStatus = st
 	s.asked = max(s.asked, min(sent, state.Boot()))
 	if st.State != wire.StateOK {
-		s.end(errors.New(endedLocked))
+		s.end(ownEnd(wire.EndedLocked))
 	}
 	return nil
 }

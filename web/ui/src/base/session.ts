@@ -41,6 +41,10 @@ export function endedText(reason: string): string {
       return 'Ended by a lock';
     case 'owner froze':
       return 'Frozen by the owner';
+    case "owner's rules":
+      return 'Ended by the owner’s rules';
+    case 'device ended':
+      return 'Ended by the machine';
     case 'recorder failed':
       return 'Ended: it could not be recorded';
     case 'recorded too much':
