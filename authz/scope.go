@@ -93,6 +93,17 @@ func (s Scope) Covers(a Action) bool {
 	return a.Kind == Run && a.Arg == s.login && slices.ContainsFunc(s.templates, a.fits)
 }
 
+// EntryFor gives the entry, as Words has it, by which an action may be done under the scope: an action before a template.
+// It is empty if the scope does not cover the action.
+func (s Scope) EntryFor(a Action) string {
+	for _, p := range s.patterns() {
+		if p.covers(&a) {
+			return p.String()
+		}
+	}
+	return ""
+}
+
 // Equal reports whether two scopes name the same actions and templates as the same login.
 func (s Scope) Equal(o Scope) bool {
 	return s.login == o.login && slices.Equal(s.Words(), o.Words())

@@ -222,6 +222,24 @@ func TestWhatAScopeCoversIsAllowed(t *testing.T) {
 }
 
 // A second rule may allow an action for longer; the session keeps to its own rule.
+// TestTheEntryForAnAction: an exact action before a template that fits too.
+func TestTheEntryForAnAction(t *testing.T) {
+	s, err := ParseScope("svc", []string{"run:svc /bin/x 7", "shell:svc"}, []Template{{{Literal: "/bin/x"}, {Placeholder: AnyNumber}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, a := range map[string]Action{
+		"run:svc /bin/x 7":        RunAction("svc", []string{"/bin/x", "7"}),
+		"run:svc /bin/x {number}": RunAction("svc", []string{"/bin/x", "8"}),
+		"shell:svc":               {Kind: Shell, Arg: "svc"},
+		"":                        RunAction("svc", []string{"/bin/x", "y"}),
+	} {
+		if got := s.EntryFor(a); got != want || s.Covers(a) != (want != "") {
+			t.Errorf("%s: got %q, want %q", a, got, want)
+		}
+	}
+}
+
 func TestScopeOfTheLastingRule(t *testing.T) {
 	text := strings.Replace(fmt.Sprintf(toolbox, ""), `role = "other"
 devices = "all"

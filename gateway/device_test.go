@@ -38,7 +38,7 @@ type device struct {
 	cannot map[string]wire.Event                 // commands that it does not start, and what it says then; set before it is dialled
 	says   []string                              // what it says that it started; nil: what it did start
 	silent bool                                  // it does not say what it started
-	why    string                                // it ends sessions by itself
+	why    string                                // it ends sessions by itself; set before a program ends
 	renew  func(wire.Renew) (refused, err error) // its word on a next pass; nil: it takes each
 	ended  []string
 	typed  []byte
@@ -199,7 +199,7 @@ func (d *device) started(command string) []string {
 	return []string{"sh", "-c", command}
 }
 
-// program is what runs: "streams", "flood N", "wait", or without a command an echo of what is typed.
+// program is what runs: "streams", "flood N", "wait", "ends", or without a command an echo of what is typed.
 func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Channel) {
 	status := uint32(0)
 	word, arg, _ := strings.Cut(command, " ")
@@ -226,15 +226,6 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 		}{"\x1b[31m" + strings.Repeat("K", 20_000), false, "", ""}))
 		ch.Close()
 		return
-	case "ends": // as the device ends a session by itself
-		ch.SendRequest(wire.EndedRequest, false, wire.SessionEnded{Reason: d.why}.Marshal())
-		ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
-			Signal    string
-			Core      bool
-			Msg, Lang string
-		}{Signal: "KILL"}))
-		ch.Close()
-		return
 	case "wait":
 		io.Copy(io.Discard, ch)
 	case "/":
@@ -242,6 +233,9 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 	}
 	if d.asked != nil && (word == "/" || word == "wait") { // they end with their input
 		d.asked("eof", nil)
+	}
+	if word == "ends" || d.why != "" {
+		ch.SendRequest(wire.EndedRequest, false, wire.SessionEnded{Reason: d.why}.Marshal())
 	}
 	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 	ch.Close()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -29,11 +30,13 @@ func (s *Session) endedByDevice(word string) {
 // For the pass, the gateway's own clock and its own copy decide whether the device's word can be true.
 func (s *Session) deviceEnding(word string) *ending {
 	device := s.ask.Device
-	switch pass, _ := s.underPass(); {
+	switch pass, raw := s.underPass(); {
 	case word == wire.EndedGrant && !s.b.cfg.Now().Before(s.Until().Add(-clockDoubt)):
 		return ended(ByGrantEnd, grantIsUp)
 	case word == wire.EndedIdle && pass.Grant.IdleS > 0:
 		return ended(ByIdle, fmt.Sprintf("nothing was typed for %s", time.Duration(pass.Grant.IdleS)*time.Second))
+	case word == wire.EndedNarrowed && !bytes.Equal(raw, s.opened.Pass):
+		return ended(ByWithdrawal, "the next pass of this session no longer permits what was started in it")
 	case word == wire.EndedFrozen:
 		return ended(ByOwner, fmt.Sprintf("%s was frozen by its owner", device))
 	case word == wire.EndedOwner:

@@ -24,6 +24,7 @@ func TestADeviceSaysWhyItEndedASession(t *testing.T) {
 		"its clock was ahead":         {wire.EndedGrant, 50 * time.Second, gateway.ByGrantEnd, "the time of your grant is up"},
 		"long before the pass's end":  {wire.EndedGrant, hour, gateway.ByDevice, "press-1 ended the session; it says: grant ended"},
 		"idle, of which no pass says": {wire.EndedIdle, hour, gateway.ByDevice, "press-1 ended the session; it says: idle"},
+		"narrowed, without renewal":   {wire.EndedNarrowed, hour, gateway.ByDevice, "press-1 ended the session; it says: pass narrowed"},
 		"the owner's freeze":          {wire.EndedFrozen, hour, gateway.ByOwner, "press-1 was frozen by its owner"},
 		"the owner's rules":           {wire.EndedOwner, hour, gateway.ByOwnersRules, "the rules of the owner of press-1 no longer allow this session"},
 		"a word of a later version":   {"on fire", hour, gateway.ByDevice, "press-1 ended the session; it says: on fire"},
@@ -60,8 +61,24 @@ func TestADevicesReasonThatIsNoPlainTextIsNone(t *testing.T) {
 	for _, word := range []string{"", "\x1b]0;x\x07", strings.Repeat("x", 101)} {
 		h.dev.why = word
 		s, _ := h.open(h.ask("press-1", "ends"))
-		if got := s.Wait(); got.Reason != gateway.ByExit || got.Signal != "KILL" {
+		if got := s.Wait(); got.Reason != gateway.ByExit || got.Status == nil {
 			t.Errorf("%q: got %+v, want the program's own end", word, got)
 		}
+	}
+}
+
+// TestASessionThatTheNextPassNarrowedWasWithdrawn: the device ends it, for a pass that the gateway brought.
+func TestASessionThatTheNextPassNarrowedWasWithdrawn(t *testing.T) {
+	h := newHouse(t)
+	h.dev.why = wire.EndedNarrowed
+	c, _ := h.open(h.ask("press-1", "wait"))
+	if err := h.renew(c.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseInput(); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Wait(); got.Reason != gateway.ByWithdrawal {
+		t.Errorf("got %+v, want withdrawn", got)
 	}
 }

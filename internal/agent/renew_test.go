@@ -186,18 +186,39 @@ func TestASessionGoesOnUnderItsNextPass(t *testing.T) {
 	if got := d.until(t); !got.Equal(first.pass.Until()) {
 		t.Errorf("the session ends at %s, want %s", got, first.pass.Until())
 	}
-	narrow := g.renewal(o, first.pass, 2, change{grant: func(g *wire.Grant) { g.Actions = []string{echo} }})
-	g.renewed(narrow)
-	if l.channel().exec("exit") {
-		t.Error("a shell was started that the next pass does not name")
-	}
-	if c := l.channel(); !c.exec("/bin/echo hello") {
+	shell := []string{"shell:" + self()}
+	g.renewed(g.renewal(o, first.pass, 2, change{grant: func(g *wire.Grant) { g.Actions = shell }}))
+	if !l.channel().exec("exit") {
 		t.Error("what the next pass names was refused")
 	}
 	time.Sleep(time.Until(o.pass.Until()) + 1500*time.Millisecond)
 	p.typ("x\n")
 	if out, _ := p.finish(t); out != "got x\n" {
 		t.Errorf("after the end of the first pass: got %q", out)
+	}
+}
+
+// TestANextPassGovernsLaterPrograms: and one that lacks what was used ends the session, as narrowed rules of the owner do.
+func TestANextPassGovernsLaterPrograms(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	newDevice(t).enrol(g, "open")
+	echo, cat := "run:"+self()+" /bin/echo hello", "run:"+self()+" /bin/cat"
+	o, l := g.begin(wish{actions: []string{"shell:" + self(), echo, cat}})
+	p, other := l.channel(), l.channel()
+	p.exec("/bin/cat")
+	other.exec("/bin/echo hello")
+	other.finish(t)
+	narrow := g.renewal(o, o.pass, 1, change{grant: func(g *wire.Grant) { g.Actions = []string{cat, echo} }})
+	g.renewed(narrow)
+	if l.channel().exec("exit") {
+		t.Error("a shell was started that the next pass does not name")
+	}
+	p.typ("x\n")
+	p.expect(t, "x")
+	g.renewed(g.renewal(o, narrow.pass, 2, change{grant: func(g *wire.Grant) { g.Actions = []string{cat} }}))
+	if p.finish(t); p.why != wire.EndedNarrowed {
+		t.Errorf("the device says %q; the pass lacks what an ended program was started by", p.why)
 	}
 }
 

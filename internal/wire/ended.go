@@ -15,14 +15,15 @@ type SessionEnded struct{ Reason string }
 
 // Reasons for which a device ends a session by itself.
 const (
-	EndedGrant   = "grant ended"        // by the device's clock, which counts its doubt against the pass
-	EndedStatus  = "no fresh status"    // the gateway has not said for too long that the device may go on
-	EndedLocked  = "locked"             // the gateway's status says so
-	EndedFrozen  = "owner froze"        // the owner's freeze
-	EndedOwner   = "owner's rules"      // they no longer allow the session
-	EndedIdle    = "idle"               // nothing was typed for the time that the pass names
-	EndedEmpty   = "nothing runs"       // no channel was open for a minute
-	EndedStopped = "supervisor stopped" // the device shuts down
+	EndedGrant    = "grant ended"        // by the device's clock, which counts its doubt against the pass
+	EndedStatus   = "no fresh status"    // the gateway has not said for too long that the device may go on
+	EndedLocked   = "locked"             // the gateway's status says so
+	EndedNarrowed = "pass narrowed"      // the next pass lacks an action by which a program was started
+	EndedFrozen   = "owner froze"        // the owner's freeze
+	EndedOwner    = "owner's rules"      // they no longer allow the session
+	EndedIdle     = "idle"               // nothing was typed for the time that the pass names
+	EndedEmpty    = "nothing runs"       // no channel was open for a minute
+	EndedStopped  = "supervisor stopped" // the device shuts down
 )
 
 // maxEndedReason bounds the word, in bytes.

@@ -167,9 +167,7 @@ func (c *channel) spec(line string) (proc.Spec, string) {
 	if why != "" {
 		return spec, why
 	}
-	c.s.mu.Lock()
-	c.s.used |= action.Kind
-	c.s.mu.Unlock()
+	c.s.use(action)
 	if action.Kind == authz.Run {
 		spec.Argv = argv
 		return spec, ""

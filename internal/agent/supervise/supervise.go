@@ -61,6 +61,7 @@ type session struct {
 	conn       ssh.Conn
 	lastInput  time.Time
 	used       authz.Kind // kinds of action by which programs were started
+	usedBy     []string   // entries of the scope by which they were, as authz.Scope.Words has them
 
 	eventsMu sync.Mutex // guards events, and keeps each event whole
 	events   ssh.Channel

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -54,6 +55,8 @@ func (s *session) runOut(owner bool) string {
 		return wire.EndedIdle
 	case s.opened.Load() == 0 && state.Boot()-time.Duration(s.emptyAt.Load()) > emptyTime:
 		return wire.EndedEmpty
+	case s.narrowed(now.pass.Scope):
+		return wire.EndedNarrowed
 	case owner && s.order.State.Frozen():
 		return wire.EndedFrozen
 	case owner && !s.stillAllowed():
@@ -67,6 +70,26 @@ func (s *session) stale() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return state.Boot()-s.asked > statusTime
+}
+
+// use remembers by what a program is started.
+func (s *session) use(a authz.Action) {
+	entry := s.under().Scope.EntryFor(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used |= a.Kind
+	if !slices.Contains(s.usedBy, entry) {
+		s.usedBy = append(s.usedBy, entry)
+	}
+}
+
+// narrowed reports whether a next pass lacks something that was used. As with the owner's rules, that a program has ended
+// changes nothing: it may have left others running.
+func (s *session) narrowed(scope authz.Scope) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := scope.Words()
+	return slices.ContainsFunc(s.usedBy, func(entry string) bool { return !slices.Contains(words, entry) })
 }
 
 // stillAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
