@@ -15,10 +15,8 @@ import (
 
 // End ends a session on behalf of a person. Within a second no byte passes any more.
 func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
-	b.mu.Lock()
-	s, ok := b.live[sid]
-	b.mu.Unlock()
-	if !ok {
+	s := b.session(sid)
+	if s == nil {
 		return errkind.New(errkind.Conflict, "this session does not run any more").WithHint("`sallyport sessions list --state live` shows what runs.")
 	}
 	text := "the session was ended by " + by
@@ -44,6 +42,13 @@ func (b *Broker) EndAllOf(key, why string) {
 			s.cancel(ended(BySignOut, "your sign-in has ended: "+why))
 		}
 	}
+}
+
+// session gives a session that has not ended; nil if there is none of that name.
+func (b *Broker) session(sid id.Session) *Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.live[sid]
 }
 
 func (b *Broker) sessions() []*Session {

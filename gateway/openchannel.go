@@ -62,9 +62,7 @@ func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
 
 // running finds a session that a sign-in or token has opened.
 func (b *Broker) running(sid id.Session, key string) (*Session, error) {
-	b.mu.Lock()
-	s := b.live[sid]
-	b.mu.Unlock()
+	s := b.session(sid)
 	if s == nil || s.ask.Key != key {
 		return nil, errkind.New(errkind.Conflict, "this sign-in has no running session of that name").
 			WithHint("A channel is opened by the sign-in that opened the session. `sallyport sessions list --mine --state live` shows what runs.")
@@ -179,9 +177,7 @@ func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink
 
 // takeChannel moves an answer to the open channels, so that it counts from now on and can be ended.
 func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, error) {
-	b.mu.Lock()
-	s := b.live[sid]
-	b.mu.Unlock()
+	s := b.session(sid)
 	if s == nil {
 		return nil, errNotRunning
 	}

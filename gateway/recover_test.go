@@ -211,15 +211,22 @@ func TestARecordingThatIsGoneAndHasNoEndIsCalledMissing(t *testing.T) {
 	}
 }
 
+// unannounced is a session that records and that the log does not know.
+func (h *house) unannounced() id.Session {
+	h.t.Helper()
+	sid := must(h.Ask(h.t.Context(), h.ask("press-1")))(h.t).ID
+	rec := must(h.node.Create(h.t.Context(), recorder.PartConfig{Session: sid}))(h.t)
+	h.t.Cleanup(func() { rec.Close(context.Background(), "test") })
+	part := store.Part{Session: sid, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning}
+	if err := h.db.AddPart(h.t.Context(), part); err != nil {
+		h.t.Fatal(err)
+	}
+	return sid
+}
+
 func TestARecordingThatWasNeverAnnouncedRunsNoMoreAfterACrash(t *testing.T) {
 	h := newHouse(t)
-	sid := must(h.Ask(t.Context(), h.ask("press-1")))(t).ID
-	rec := must(h.node.Create(t.Context(), recorder.PartConfig{Session: sid}))(t)
-	defer rec.Close(context.Background(), "test")
-	part := store.Part{Session: sid, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning}
-	if err := h.db.AddPart(t.Context(), part); err != nil {
-		t.Fatal(err)
-	}
+	sid := h.unannounced()
 	node, cut := h.crash()
 	h.recovers(node, cut)
 	if p := h.part(sid); p.OpenLeaf != nil || p.CloseLeaf != nil || p.State != store.RecordCut || p.Bytes != cut.Bytes {

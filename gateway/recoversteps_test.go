@@ -89,13 +89,7 @@ func TestARecoveryEndsTheSameWhicheverStepOfItFails(t *testing.T) {
 // A part that the log does not know has its end in its row alone, and keeps it.
 func TestTheEndOfAnUnannouncedPartDoesNotChange(t *testing.T) {
 	h := newHouse(t)
-	sid := must(h.Ask(t.Context(), h.ask("press-1")))(t).ID
-	rec := must(h.node.Create(t.Context(), recorder.PartConfig{Session: sid}))(t)
-	defer rec.Close(context.Background(), "test")
-	part := store.Part{Session: sid, H0: rec.H0(), Started: rec.Started(), State: store.RecordRunning}
-	if err := h.db.AddPart(t.Context(), part); err != nil {
-		t.Fatal(err)
-	}
+	sid := h.unannounced()
 	node, cut := h.crash()
 	unsettled := func(recorder.Interrupted) error { return errFault }
 	var was string

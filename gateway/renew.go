@@ -65,9 +65,7 @@ func (b *Broker) Renew(ctx context.Context, sid id.Session, by signer.Evidence) 
 
 // renewable finds a session that runs.
 func (b *Broker) renewable(sid id.Session) (*Session, error) {
-	b.mu.Lock()
-	s := b.live[sid]
-	b.mu.Unlock()
+	s := b.session(sid)
 	if s == nil {
 		return nil, errNotRunning
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,28 +31,10 @@ import (
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/writer"
 )
-
-const brokerPolicy = `
-format = 1
-name = "test"
-contact = "the test"
-groups = ["technicians", "administrators"]
-[duties]
-administer = ["administrators"]
-[role.maintain]
-why = "repair"
-shell = { as = ["LOGIN"] }
-[[allow]]
-id = "A1"
-why = "everywhere"
-who = ["technicians"]
-role = "maintain"
-devices = "all"
-hours = "always"
-`
 
 // brokerHouse is a gateway in this process without its site: broker, signer, log, database, recorder and lines. The
 // device is the real agent. It is for what has no way in yet.
@@ -123,7 +106,7 @@ func (h *brokerHouse) openParts(host string, noise wire.NoiseKey) {
 	who := func(sub string) id.Principal { return id.Principal{Issuer: "https://idp.test", Subject: sub} }
 	expires := time.Now().Add(time.Hour)
 	h.must(h.signer.Seed(context.Background(), []signer.PolicyFile{{Name: "p.toml",
-		Text: strings.ReplaceAll(brokerPolicy, "LOGIN", h.login)}}, []signer.Token{
+		Text: strings.ReplaceAll(bundletest.Policy, `"svc"`, strconv.Quote(h.login))}}, []signer.Token{
 		{ID: "t1", Hash: wire.Sum([]byte("spt_tech")), Principal: who("tess"), Name: "Tess", Groups: []string{"technicians"},
 			Scopes: []string{"session"}, Expires: expires},
 		{ID: "t2", Hash: wire.Sum([]byte("spt_admin")), Principal: who("ada"), Name: "Ada", Groups: []string{"administrators"},

@@ -197,13 +197,7 @@ func TestAFullDiskAtRestartLosesNothingFromTheJournal(t *testing.T) {
 	disk := &trouble{gone: true}
 	cfg := nodeConfig(t.TempDir())
 	cfg.layer = disk
-	n, _ := openNode(t, cfg)
-	s := id.NewSession()
-	r := create(t, n, recorder.PartConfig{Session: s})
-	header := r.Progress().Bytes
-	must(t, r.Output(t.Context(), 0, format.StreamOut, []byte("text")))
-	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
-	must(t, err)
+	r, header, journal := synced(t, cfg, []byte("text"))
 	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header})
 	full := nodeConfig(dir)
 	full.layer = &trouble{write: func(string, int64) error { return syscall.ENOSPC }}
@@ -211,7 +205,7 @@ func TestAFullDiskAtRestartLosesNothingFromTheJournal(t *testing.T) {
 		t.Fatalf("on a full disk: got %v, want unavailable", err)
 	}
 	openNode(t, nodeConfig(dir))
-	if got := string(readBack(t, dir, s, 0).out[streamID{0, format.StreamOut}]); got != "text" {
+	if got := string(readBack(t, dir, r.session, 0).out[streamID{0, format.StreamOut}]); got != "text" {
 		t.Errorf("once there was room: got %q, want text", got)
 	}
 }

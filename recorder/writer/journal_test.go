@@ -117,19 +117,25 @@ func replayDir(t *testing.T, dir string) []recorder.Interrupted {
 	return r.cut
 }
 
+// synced records some output and gives the length of the container before it, and the journal with it.
+func synced(t *testing.T, cfg NodeConfig, out []byte) (r *Recording, header int64, journal []byte) {
+	t.Helper()
+	n, _ := openNode(t, cfg)
+	r = create(t, n, recorder.PartConfig{Session: id.NewSession()})
+	header = r.Progress().Bytes
+	must(t, r.Output(t.Context(), 0, format.StreamOut, out))
+	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
+	must(t, err)
+	return r, header, journal
+}
+
 // journalPos is where the next batch goes. It may be read when nothing is under way.
 func journalPos(n *Node) int64 { return n.jr.pos }
 
 func TestRecoveryDoneTwiceIsTheSame(t *testing.T) {
 	cfg := nodeConfig(t.TempDir())
 	cfg.layer = &trouble{gone: true}
-	n, _ := openNode(t, cfg)
-	s := id.NewSession()
-	r := create(t, n, recorder.PartConfig{Session: s})
-	header := r.Progress().Bytes
-	must(t, r.Output(t.Context(), 0, format.StreamOut, noise(1, 100<<10)))
-	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
-	must(t, err)
+	r, header, journal := synced(t, cfg, noise(1, 100<<10))
 	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header})
 	first := replayDir(t, dir)
 	raw, err := os.ReadFile(filepath.Join(dir, r.File()))
@@ -147,12 +153,7 @@ func TestRecoveryDoneTwiceIsTheSame(t *testing.T) {
 func TestWhatNoSyncConfirmedIsCutOff(t *testing.T) {
 	cfg := nodeConfig(t.TempDir())
 	cfg.layer = &trouble{gone: true}
-	n, _ := openNode(t, cfg)
-	s := id.NewSession()
-	r := create(t, n, recorder.PartConfig{Session: s})
-	must(t, r.Output(t.Context(), 0, format.StreamOut, []byte("synced")))
-	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
-	must(t, err)
+	r, _, journal := synced(t, cfg, []byte("synced"))
 	must(t, r.Output(t.Context(), 0, format.StreamOut, []byte("not synced")))
 	dir := copied(t, cfg.Dir, journal, nil)
 	path := filepath.Join(dir, r.File())
@@ -161,7 +162,7 @@ func TestWhatNoSyncConfirmedIsCutOff(t *testing.T) {
 	clear(raw[len(raw)-40:]) // the chunk's size arrived, its bytes did not
 	must(t, os.WriteFile(path, raw, 0o600))
 	cut := replayDir(t, dir)
-	if got := string(readBack(t, dir, s, 0).out[streamID{0, format.StreamOut}]); got != "synced" || len(cut) != 1 || cut[0].Seq != starts+1 {
+	if got := string(readBack(t, dir, r.session, 0).out[streamID{0, format.StreamOut}]); got != "synced" || len(cut) != 1 || cut[0].Seq != starts+1 {
 		t.Errorf("got %q %+v, want the synced bytes only", got, cut)
 	}
 }
@@ -169,12 +170,7 @@ func TestWhatNoSyncConfirmedIsCutOff(t *testing.T) {
 func TestRecoveryBringsNoDeletedRecordingBack(t *testing.T) {
 	cfg := nodeConfig(t.TempDir())
 	cfg.layer = &trouble{gone: true}
-	n, _ := openNode(t, cfg)
-	s := id.NewSession()
-	r := create(t, n, recorder.PartConfig{Session: s})
-	must(t, r.Output(t.Context(), 0, format.StreamOut, []byte("text")))
-	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
-	must(t, err)
+	r, _, journal := synced(t, cfg, []byte("text"))
 	dir := copied(t, cfg.Dir, journal, nil)
 	must(t, os.Remove(filepath.Join(dir, r.File())))
 	if cut := replayDir(t, dir); len(cut) != 0 {
@@ -210,18 +206,12 @@ func TestTheJournalComesRoundManyTimes(t *testing.T) {
 func TestAJournalOfAnotherSizeIsReplayedAndMadeAnew(t *testing.T) {
 	cfg := nodeConfig(t.TempDir())
 	cfg.layer = &trouble{gone: true}
-	n, _ := openNode(t, cfg)
-	s := id.NewSession()
-	r := create(t, n, recorder.PartConfig{Session: s})
-	header := r.Progress().Bytes
-	must(t, r.Output(t.Context(), 0, format.StreamOut, []byte("text")))
-	journal, err := os.ReadFile(filepath.Join(cfg.Dir, format.JournalName))
-	must(t, err)
+	r, header, journal := synced(t, cfg, []byte("text"))
 	dir := copied(t, cfg.Dir, journal, map[string]int64{r.File(): header})
 	other := nodeConfig(dir)
 	other.JournalBytes = 2 * minJournal
 	_, cut := openNode(t, other)
-	if got := string(readBack(t, dir, s, 0).out[streamID{0, format.StreamOut}]); got != "text" || len(cut) != 1 {
+	if got := string(readBack(t, dir, r.session, 0).out[streamID{0, format.StreamOut}]); got != "text" || len(cut) != 1 {
 		t.Errorf("got %q %+v", got, cut)
 	}
 	info, err := os.Stat(filepath.Join(dir, format.JournalName))
