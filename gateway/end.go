@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // End ends a session on behalf of a person. Within a second no byte passes any more.
@@ -49,6 +50,15 @@ func (b *Broker) session(sid id.Session) *Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.live[sid]
+}
+
+// EndAllOn ends every session on a device that is revoked. It asks no database, because nothing may delay the cut.
+func (b *Broker) EndAllOn(device wire.Hash) {
+	for _, s := range b.sessions() {
+		if s.device.FP == [32]byte(device) {
+			s.cancel(ended(ByLock, fmt.Sprintf("%s is %s", s.ask.Device, store.Revoked)))
+		}
+	}
 }
 
 func (b *Broker) sessions() []*Session {

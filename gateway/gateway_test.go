@@ -457,6 +457,11 @@ func TestEveryWayToEndASession(t *testing.T) {
 			h.Revalidate(ctx)
 			return err
 		}, gateway.ByLock},
+		"the device is revoked and its lines are cut": {func(h *house, s *gateway.Channel) error {
+			h.EndAllOn(wire.Fingerprint(h.dev.host.PublicKey()))
+			h.dev.breakLines()
+			return nil
+		}, gateway.ByLock},
 		"the policy no longer gives it": {func(h *house, s *gateway.Channel) error {
 			_, err := h.signer.ApplyPolicy(ctx, h.admin, []signer.PolicyFile{{Name: "p.toml", Text: strings.Replace(policy, `devices = { hall = "1" }`, `devices = { hall = "2" }`, 1)}}, "test")
 			if err == nil {

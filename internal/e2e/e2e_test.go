@@ -359,6 +359,10 @@ func revoked(t *testing.T, d *testenv.Demo) {
 	} else {
 		t.Logf("cut after %s, the command included", took)
 	}
+	out.wait(t, "press-1 is revoked")
+	if got := d.Run(t, "officer", "sessions", "list", "--device", "press-1", "--json"); !strings.Contains(got.Out, `"reason": "locked"`) {
+		t.Errorf("the session that the revocation ended: got %+v, want the reason locked", got)
+	}
 	if got := d.Run(t, "technician", "shell", "press-1", "--", "true"); got.Status != 77 {
 		t.Errorf("a revoked device: got %+v, want 77", got)
 	}

@@ -218,7 +218,6 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	g.identity.office = office
 	g.lines = rendezvous.New(rendezvous.Config{NoiseKey: g.identity.noise, Signer: g.Signer, Store: g.DB, Office: office, Audit: g.audit, Node: nodeName, Host: g.host,
 		NoTLS: g.opt.NoTLS, ClientAddr: g.addr(), Log: g.opt.Log})
-	office.Lines = g.lines
 	g.rules = &gateway.Rules{}
 	if g.opt.Seed != nil {
 		if err := g.opt.Seed(ctx, g); err != nil {
@@ -231,7 +230,20 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: countedStore{g.DB, g.meters}, Lines: g.lines, Recorder: countedRecorder{g.record, g.meters},
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
 		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
+	office.Lines = revoking{g.lines, g.broker}
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
+}
+
+// revoking ends a device's sessions before it cuts their lines. The first reason of an end counts, and a line that breaks
+// would be all that technician and record are told.
+type revoking struct {
+	*rendezvous.Registry
+	broker *gateway.Broker
+}
+
+func (r revoking) Cut(device wire.Hash, why string) {
+	r.broker.EndAllOn(device)
+	r.Registry.Cut(device, why)
 }
 
 const nodeName = "gateway"
