@@ -109,7 +109,14 @@ func (a *API) explain(ctx context.Context, who *Asker, in *explainQuery) (*answe
 			return nil, err
 		}
 	}
-	d := authz.Decide(snap, authz.Request{Person: person, Device: asked(dev), Action: action, LiveSessions: a.cfg.Broker.LiveOn(dev.Name), Ticket: in.Ticket}, now)
+	ask := authz.Request{Person: person, Device: asked(dev), Action: action, LiveSessions: a.cfg.Broker.LiveOn(dev.Name), Ticket: in.Ticket}
+	d := authz.Decide(snap, ask, now)
+	if action.Kind == authz.Run && !d.Allowed { // a session takes the login's shell for a command that no role lists
+		program := authz.Program{Login: action.Arg, Argv: action.Argv}
+		if _, by := authz.DecideProgram(snap, ask, program, now); by.Allowed {
+			d = by
+		}
+	}
 	e, unknown := d.Explain(), []string(nil)
 	if person.ID != who.Person.ID || person.Machine != who.Person.Machine {
 		e, unknown = d.ExplainOf(or(person.Name, person.ID.Subject))
@@ -139,7 +146,8 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 		return who.Person, nil
 	}
 	if !who.any(authz.DutyAdminister, authz.DutyReview) {
-		return authz.Person{}, who.needs(authz.DutyAdminister)
+		return authz.Person{}, errkind.New(errkind.Denied, `asking about somebody else needs the duty "administer" or "review"`).
+			WithHint("[duties] of the policy says which groups have it. Name no person to ask about yourself.")
 	}
 	if machine, ok := strings.CutPrefix(name, "machine:"); ok {
 		return authz.Person{Name: name, Machine: machine, ViaToken: true}, nil

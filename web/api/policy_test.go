@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,23 @@ func TestAShellAloneIsTheOnlyLogin(t *testing.T) {
 	w.apply(t, `shell = { as = ["svc"] }`, `run = { as = ["svc"], argv = [["/bin/true"]] }`)
 	if got := w.call("admin", "GET", about, ""); got.Code != 403 || !strings.Contains(got.Body.String(), "a shell on press-1, as any login") {
 		t.Errorf("no login: got %d %s", got.Code, got.Body)
+	}
+}
+
+// TestAnExplanationOfACommandIsThatOfASession: a command that no role lists needs the shell of its login.
+func TestAnExplanationOfACommandIsThatOfASession(t *testing.T) {
+	w := newWorld(t)
+	ask := func(login string) (e apitype.Explanation) {
+		const about = "/api/v1/policy/explain?device=press-1&action="
+		action := url.QueryEscape("run:" + login + " /bin/ls -l")
+		decodeInto(t, w.call("technician", "GET", about+action, "").Body.Bytes(), &e)
+		return e
+	}
+	if got := ask("svc"); !got.Allowed || got.Rule != "A1" || got.Text != "You may open a shell as svc on press-1 (rule A1)." {
+		t.Errorf("a login with a shell: got %+v", got)
+	}
+	if got := ask("root"); got.Allowed || !strings.HasPrefix(got.Text, "You may not run /bin/ls -l as root on press-1") {
+		t.Errorf("a login without one: got %+v", got)
 	}
 }
 
