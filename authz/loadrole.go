@@ -14,6 +14,7 @@ func (l *loader) readRole(t *table, name string) *role {
 	if t.must("why", whyExample) {
 		r.why = t.sentence("why", whyExample)
 	}
+	before := len(*t.out)
 	if s := t.sub("shell", t.what+", shell"); s != nil {
 		if s.must("as", `shell = { as = ["svc"] }`) {
 			r.addWords(s, "as", Shell, `as = ["svc"]`)
@@ -34,8 +35,8 @@ func (l *loader) readRole(t *table, name string) *role {
 	case "control":
 		r.add(Pattern{kinds: DesktopControl, any: true})
 	}
-	before := len(*t.out)
 	t.done()
+	// A role whose only key has a mistake gives nothing because of it: a second problem would lead away from the first.
 	if len(r.gives) == 0 && before == len(*t.out) && r.ignored == "" {
 		t.problem(t.n.line, `shell = { as = ["svc"] }, or run, files, ports, web, desktop`, "%s gives nothing, so no rule about it could ever match", t.what)
 	}

@@ -62,6 +62,16 @@ func TestCommandsWithoutLoginAreRefusedWithWhatToWrite(t *testing.T) {
 	}
 }
 
+func TestARoleWithAMistakeIsNotSaidToGiveNothing(t *testing.T) {
+	for _, run := range []string{`"uptime"`, `{ as = [], argv = [["/bin/y"]] }`, `{ as = ["svc"], argv = [["uptime"]] }`} {
+		text := strings.Replace(withoutLogin, `[["/usr/bin/uptime", "-p"],`+"\n"+`  ["/bin/x", "a b", "{word}"]]`, run, 1)
+		text = strings.Replace(text, `run = { argv = [["/bin/y"]] }`, "", 1)
+		if p, problems := Load(File{"p.toml", []byte(text)}); p != nil || len(problems) != 1 || problems[0].Line != 6 {
+			t.Errorf("run = %s: got %v, want the mistake alone", run, problems)
+		}
+	}
+}
+
 func TestAStoredPolicyWhoseCommandsNameNoLoginGivesNoneOfThem(t *testing.T) {
 	p, problems := LoadStored(File{"p.toml", []byte(withoutLogin)})
 	if p == nil {
