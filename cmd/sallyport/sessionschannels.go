@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/sallyport/sallyport/web/apitype"
@@ -40,14 +41,11 @@ func (c oneChannel) mark() string {
 
 // tellOthers says on stderr that the record has channels beside the one that is shown. It never goes to stdout: what a
 // program prints must not be able to look like it.
+//
+// A channel that the record does not have gets no such line: the gateway's refusal names the channels that there are.
 func (c oneChannel) tellOthers(a *app, s oneSession, t apitype.Timeline) {
-	others := 0
-	for _, ch := range t.Channels {
-		if ch.Ch != c.number() {
-			others++
-		}
-	}
-	if others == 0 {
+	others := len(t.Channels) - 1
+	if others < 1 || !slices.ContainsFunc(t.Channels, func(ch apitype.Channel) bool { return ch.Ch == c.number() }) {
 		return
 	}
 	what := "1 more channel is"

@@ -137,7 +137,8 @@ func readByChannel(t *testing.T, d *testenv.Demo, sid string) {
 	}
 	for _, args := range [][]string{{"replay", sid, "--channel", "3"}, {"export", sid, "--cast", "--channel", "3", "-o", "-"}} {
 		got := d.Run(t, "officer", append([]string{"sessions"}, args...)...)
-		if got.Status != 1 || got.Out != "" || !strings.Contains(got.Err, "the record has no channel 3; it has channels 1 and 2") {
+		if got.Status != 1 || got.Out != "" || !strings.Contains(got.Err, "the record has no channel 3; it has channels 1 and 2") ||
+			strings.Contains(got.Err, "this is channel") {
 			t.Errorf("%v: got %+v", args, got)
 		}
 	}
