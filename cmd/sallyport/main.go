@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -78,7 +79,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		return a.usage(err, path(err))
+		code := a.usage(err, path(err))
+		if len(args) > 2 && args[0] == "shell" && !strings.HasPrefix(args[2], "-") && !slices.Contains(args, "--") {
+			fmt.Fprintln(stderr, "Put -- before a command that has flags of its own: sallyport shell DEVICE -- ls -l")
+		}
+		return code
 	}
 	a.model, a.parsed = parser.Model, k
 	defer a.stop()

@@ -133,7 +133,7 @@ type sessionsReplayCmd struct {
 	oneChannel
 	Transcript bool    `xor:"form" help:"Output as plain text. This is the default."`
 	Input      bool    `xor:"form" help:"What was typed; sealed stretches read [hidden]."`
-	Raw        bool    `xor:"form" help:"Play the recorded bytes into your terminal as they are. They can drive it: see below."`
+	Raw        bool    `xor:"form" help:"Play the recorded bytes into your terminal as they are. They can drive it: see above."`
 	Speed      float64 `default:"1" placeholder:"N" help:"With --raw: this many times as fast."`
 	Idle       float64 `default:"2" placeholder:"S" help:"With --raw: pauses last no longer than S seconds."`
 }
