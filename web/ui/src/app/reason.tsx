@@ -1,5 +1,6 @@
 // What a session was for, in a list.
 import type { Session } from '../api/types';
+import { commandLine } from '../base/words';
 
 /** The reason given, else what ran: one line, whole in its title. */
 export function Reason({ s }: { s: Session }) {
@@ -10,7 +11,7 @@ export function Reason({ s }: { s: Session }) {
       </span>
     );
   }
-  const ran = s.argv?.join(' ');
+  const ran = commandLine(s.argv ?? []);
   return ran ? (
     <code class="line" title={ran}>
       {ran}

@@ -61,7 +61,7 @@ export default function Sessions({ me, at }: PageProps) {
       <header class="head">
         <div>
           <h1 tabIndex={-1}>{title}</h1>
-          <p>{!list.data ? ' ' : filtered ? `${plural(list.data.total, 'session')} match.` : `${plural(list.data.total, 'session')}${wide ? ' on the machines you see' : ' of yours'}.`}</p>
+          <p>{!list.data ? ' ' : filtered ? `${plural(list.data.total, 'session')} ${list.data.total === 1 ? 'matches' : 'match'}.` : `${plural(list.data.total, 'session')}${wide ? ' on the machines you see' : ' of yours'}.`}</p>
         </div>
       </header>
       <Filters ask={ask} wide={wide} known={list.data?.sessions ?? []} key={at.search} />

@@ -21,6 +21,7 @@ const words: [level: string, name: string, found: RegExp, asked: string][] = [
   ['A', 'signature', /./, 'Closed and signed'],
   ['A', 'statement', /./, 'What the machine signed'],
   ['B', 'frame', /./, 'Opened, and well formed'],
+  ['B', 'channel', /./, 'Each channel starts before its bytes'],
   ['B', 'reveal', /hidden/, 'Typed at hidden prompts, closed to you'],
   ['B', 'reveal', /./, 'Typed in the open'],
   ['B', 'totals', /./, 'Gaps'],

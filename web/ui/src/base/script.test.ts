@@ -21,7 +21,7 @@ test('everything in a lane is a row, in order of time', () => {
   expect(rows.find((r) => r.kind === 'command')).toMatchObject({ right: 'exit 2', bad: true });
   expect(rows.find((r) => r.kind === 'sealed')!.right).toBe('sealed, 14 keys');
   expect(rows.find((r) => r.kind === 'idle')!.text).toBe('Nothing happened for 1 min');
-  expect(rows.at(-1)!.text).toBe('The shell ended with exit status 0.');
+  expect(rows.at(-1)!.text).toBe('The program ended with exit status 0.');
 });
 
 test('a session that runs has no end yet', () => expect(scriptRows(base, { ...session, state: 'live', reason: '' })).toHaveLength(1));
@@ -54,7 +54,7 @@ test('with more than one channel, each row that is of one names it', () => {
     ['look here', undefined],
     ['Typed at a hidden prompt', 2],
     ['Line lost', undefined],
-    ['The shell ended with exit status 0.', undefined],
+    ['The program ended with exit status 0.', undefined],
   ]);
   expect(scriptRows({ ...t, input: [], channels: [channel(1)] }, session).every((r) => r.ch === undefined || r.ch === 2)).toBe(true);
   expect(scriptRows(t, session).every((r) => r.ch === undefined)).toBe(true);

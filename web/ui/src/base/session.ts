@@ -28,7 +28,7 @@ export function endedText(reason: string): string {
     case '':
       return 'Ended';
     case 'exit':
-      return 'The shell ended';
+      return 'The program ended';
     case 'technician':
       return 'Ended by the technician';
     case 'idle':

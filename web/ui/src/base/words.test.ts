@@ -25,4 +25,5 @@ test('a detail becomes a sentence', () => {
   expect(sentence('the disk is full')).toBe('The disk is full.');
   expect(sentence('Why?')).toBe('Why?');
   expect(sentence('')).toBe('');
+  expect(sentence('press-1 was frozen by its owner')).toBe('press-1 was frozen by its owner.');
 });

@@ -35,7 +35,8 @@ export function commandLine(argv: string[]): string {
 /** The version of an agent, without the program's own name. */
 export const agentVersion = (agent: string) => agent.replace(/^sallyport-agent\s+/, '');
 
-export const upper = (s: string) => s.charAt(0).toUpperCase() + s.slice(1);
+/** First letter as at the beginning of a sentence. A first word with a digit, - or _ is a name, which has one spelling. */
+export const upper = (s: string) => (/^\S*[-_\d]/.test(s) ? s : s.charAt(0).toUpperCase() + s.slice(1));
 
 /** First letter as at the beginning of a sentence, and its full stop. */
 export const sentence = (s: string) => {

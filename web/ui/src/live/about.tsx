@@ -80,7 +80,7 @@ export function About({ live }: { live: Live }) {
           ]}
           onPick={(v) => (set('reader', v), setReader(v === 'on'))}
         />
-        <p class="small muted">Counts from the next session on.</p>
+        <p class="small muted">Takes effect in your next session.</p>
       </section>
     </aside>
   );

@@ -41,7 +41,7 @@ export function Before({ wish, failure, onOpen }: { wish: Wish; failure?: Failur
           <div class="field">
             <label for="purpose">Reason</label>
             <input id="purpose" name="purpose" ref={first} maxLength={500} defaultValue={wish.purpose} autocomplete="off" />
-            <span class="hint">Stands beside the record, for whoever reads it later.</span>
+            <span class="hint">Kept with the record, for its readers.</span>
           </div>
           <div class="field">
             <label for="ticket">Ticket</label>

@@ -6,7 +6,7 @@ import type { Me, SessionDetail, Timeline } from '../api/types';
 import { address, channelQuery, several, shownChannel } from '../base/channels';
 import { endedText, isLive, isRunning, recordShown, stateShown } from '../base/session';
 import { clockTime, dayText, lengthText } from '../base/time';
-import { bytes, count } from '../base/words';
+import { bytes, commandLine, count } from '../base/words';
 import { now } from '../ui/clock';
 import { asFailure, useData } from '../ui/data';
 import { OfflineBanner, useOnline } from '../ui/online';
@@ -166,13 +166,13 @@ function Facts({ s, me }: { s: SessionDetail; me: Me }) {
     <dl class="strip-kv">
       {fact('Who', s.mine ? `${s.user}, you` : s.user)}
       {fact('As', s.login && <code>{s.login}</code>)}
-      {fact('Ran', s.argv?.length ? <code>{s.argv.join(' ')}</code> : '')}
+      {fact(s.started ? 'Ran' : 'Command', s.argv?.length ? <code>{commandLine(s.argv)}</code> : '')}
       {fact('Right from', s.rule && `rule ${s.rule}`)}
       {fact('Came by', `${{ browser: 'browser', cli: 'command line', ssh: 'ssh' }[s.front] ?? s.front}${s.via === 'token' ? ', API token' : ''}${s.address ? `, ${s.address}` : ''}`)}
       {fact('State', <Shows of={stateShown(s)} />)}
       {fact('Record', <Shows of={recordShown(s)} />)}
       {fact('Took', took ? lengthText(took) : '')}
-      {fact('Typed, shown', s.started && `${bytes(s.bytes_in)}, ${bytes(s.bytes_out)}`)}
+      {fact('Typed, shown', s.started && !isRunning(s) && `${bytes(s.bytes_in)}, ${bytes(s.bytes_out)}`)}
       {fact('In the log as', part?.open_leaf !== undefined && (last?.close_leaf !== undefined ? `${count(part.open_leaf)} to ${count(last.close_leaf)}` : count(part.open_leaf)))}
       {me.duties.length > 0 && fact('Policy', s.policy_sha256 && <code title={s.policy_sha256}>{s.policy_sha256.slice(0, 12)}</code>)}
     </dl>

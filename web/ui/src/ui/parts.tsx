@@ -108,7 +108,14 @@ export function Copy({ text, label }: { text: string; label: string }) {
   };
   return (
     <div class="copy">
-      <code>{text}</code>
+      <code>
+        {text.split(' ').map((word, i) => (
+          <>
+            {i > 0 && ' '}
+            <span>{word}</span>
+          </>
+        ))}
+      </code>
       <button class="btn" type="button" aria-label={done ? 'Copied' : `Copy ${label}`} onClick={copy}>
         {done ? 'Copied' : 'Copy'}
       </button>
