@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -174,7 +175,11 @@ func (g *guard) device(ctx context.Context, c *client.Client, name string) error
 	}
 	var d apitype.Device
 	err := c.Get(ctx, "/api/v1/devices/"+name, nil, &d)
-	if err == nil && d.State == "ok" {
+	switch {
+	case err == nil && d.State == wire.StateOK:
+		return nil
+	case err == nil && d.State == wire.StateRevoked: // somebody tried it, and nothing admits it again
+		g.say(fmt.Errorf("%s is revoked and stays so. For a new set of machines, start with another --dir", name))
 		return nil
 	}
 	if err != nil {
@@ -213,7 +218,10 @@ func (g *guard) online(ctx context.Context, c *client.Client) error {
 		if err := c.Get(ctx, "/api/v1/devices/"+name, nil, &d); err != nil {
 			return err
 		}
-		if !d.Online || d.State != "ok" {
+		if d.State == wire.StateRevoked {
+			continue
+		}
+		if !d.Online || d.State != wire.StateOK {
 			return fmt.Errorf("%s is not online; its log is %s", name, g.s.path("log", name+".log"))
 		}
 	}

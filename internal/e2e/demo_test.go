@@ -120,14 +120,21 @@ func TestADemoStartsAgainWithEverythingKept(t *testing.T) {
 	dir := t.TempDir()
 	os.Chmod(filepath.Dir(dir), 0o755)
 	os.Chmod(dir, 0o711)
-	d := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
+	d := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "2")
 	token, key := d.Token("technician"), d.LogKey
 	d.Run(t, "technician", "shell", "press-1", "--", "echo", "before")
 	sid := last(t, d)
+	if got := d.Run(t, "admin", "devices", "revoke", "press-2"); got.Status != 0 {
+		t.Fatalf("revoke: got %+v", got)
+	}
 	if err := d.Stop(); err != nil {
 		t.Fatalf("stop: %v\n%s", err, d.Output())
 	}
-	again := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "1")
+	again := testenv.StartIn(t, filepath.Join(dir, "demo"), "--devices", "2")
+	if got := again.Run(t, "admin", "devices", "list", "--state", "revoked"); !strings.Contains(got.Out, "press-2") ||
+		!strings.Contains(again.Output(), "press-2 is revoked and stays so") {
+		t.Errorf("the machine that was revoked: got %+v\n%s", got, again.Output())
+	}
 	if again.Token("technician") != token || again.LogKey != key || again.URL != d.URL {
 		t.Error("passwords, log or address are others than before")
 	}
