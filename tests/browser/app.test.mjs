@@ -429,6 +429,31 @@ describe('A session with a terminal and a command', () => {
     assert.match(await page.textContent('#ended'), /exit status 3/);
   }));
 
+  test('goes on after its shell while a command runs, and the page says so', as('technician', async (page) => {
+    if (gw.mock) return;
+    await openTerminal(page, gw, 'Shell first');
+    await page.waitForURL(/\/live\/\w{26}$/);
+    const command = await openChannel(page, page.url().split('/').pop(), ['cat']);
+    await page.locator('.live-term').click();
+    await page.keyboard.type('exit\n');
+    await page.locator('#ended', { hasText: 'The session goes on: another of its channels runs.' }).waitFor();
+    await command.say({ t: 'eof' });
+    await page.locator('#ended', { hasNotText: 'goes on' }).waitFor();
+  }));
+
+  test('ends as a whole when its technician ends it', as('technician', async (page) => {
+    if (gw.mock) return;
+    await openTerminal(page, gw, 'End both');
+    await page.waitForURL(/\/live\/\w{26}$/);
+    const id = page.url().split('/').pop();
+    const command = await openChannel(page, id, ['cat']);
+    await page.click('#end');
+    await page.click('#end-now');
+    await page.waitForSelector('#ended');
+    await until(async () => (await command.seen()).last?.t === 'exit', async () => JSON.stringify(await command.seen()));
+    await until(async () => (await (await asRole('technician', 'GET', `/api/v1/sessions/${id}`)).json()).state === 'closed', async () => 'the session goes on');
+  }));
+
   test('is replayed by channel, and names each in transcript, lanes and search', as('officer', async (page) => {
     if (gw.mock) return;
     await page.goto(both);

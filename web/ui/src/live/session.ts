@@ -1,6 +1,6 @@
 // A live session as the page knows it: from the wish to its end. One owner of the screen, the line and what is said.
 import { body, client, Failure } from '../api/client';
-import { endedText } from '../base/session';
+import { endedText, isLive } from '../base/session';
 import { clockTime } from '../base/time';
 import { sentence } from '../base/words';
 import { now } from '../ui/clock';
@@ -71,6 +71,7 @@ export class Running {
   end() {
     if (this.state.get().phase === 'live') {
       this.line?.end();
+      void this.endOthers();
       return;
     }
     this.finish('ended', 'You ended it before it began.');
@@ -88,6 +89,7 @@ export class Running {
         return;
       case 'exit':
         this.finish('ended', this.endText(c), c.status);
+        if (c.reason === 'exit') void this.watchOthers();
         return;
       case 'error':
         this.screen?.freeze();
@@ -118,6 +120,30 @@ export class Running {
       return c.status ? `The shell ended with exit status ${c.status}.` : 'The shell ended.';
     }
     return sentence(this.told ?? endedText(c.reason));
+  }
+
+  private session = () => body(client.GET('/api/v1/sessions/{id}', { params: { path: { id: this.state.get().id! } } }));
+
+  /** The line ends only its own channel, and a person who ends the session means all of it. */
+  private async endOthers() {
+    try {
+      const s = await this.session();
+      if (isLive(s) && s.more_channels) await body(client.POST('/api/v1/sessions/{id}/end', { params: { path: { id: s.id } }, body: {} }));
+    } catch (e) {
+      if (asFailure(e).status !== 409) void this.watchOthers(); // 409: it has ended
+    }
+  }
+
+  /** A session outlives its terminal while another of its channels runs. The page says so until it has ended. */
+  private async watchOthers() {
+    const why = this.state.get().why;
+    for (let more = true; more; ) {
+      await new Promise((go) => setTimeout(go, 2000)); // the last channel takes its session along, not at the same moment
+      const s = await this.session().catch(() => undefined);
+      if (s && !s.more_channels) return;
+      more = !s || isLive(s);
+      if (s) this.set({ why: more ? `${why} The session goes on: another of its channels runs.` : why });
+    }
   }
 
   private closed(clean: boolean) {
