@@ -102,7 +102,7 @@ const Unseen = () => (
 
 function Troubles({ d }: { d: Device }) {
   const skew = Math.abs(d.clock_skew_ms ?? 0);
-  const lines = [...(d.problems ?? []), ...(d.why && d.state !== 'ok' ? [d.why] : []), ...(skew > 5000 ? [`its clock is ${lengthText(skew)} ${d.clock_skew_ms! > 0 ? 'ahead' : 'behind'}`] : []), ...(d.tunnel === 'intercepted' ? ['something on the way opens its TLS line; sessions are still protected inside it'] : [])];
+  const lines = [...(d.problems ?? []), ...(d.why && d.state !== 'ok' ? [d.state === 'revoked' || d.state === 'locked' ? `${d.state}: ${d.why}` : d.why] : []), ...(skew > 5000 ? [`its clock is ${lengthText(skew)} ${d.clock_skew_ms! > 0 ? 'ahead' : 'behind'}`] : []), ...(d.tunnel === 'intercepted' ? ['something on the way opens its TLS line; sessions are still protected inside it'] : [])];
   if (!lines.length) return null;
   return (
     <div class="wide banner warn">

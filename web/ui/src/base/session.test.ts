@@ -30,6 +30,7 @@ test('only what is recorded now has the disc', () => {
 
 test('reasons of an end are sentences, also ones not known here', () => {
   expect(endedText('device lost')).toBe('Ended: the line to the machine broke');
+  expect(endedText('locked')).toBe('Ended: the machine was locked or revoked');
   expect(endedText('ended by T. Nowak')).toBe('Ended by T. Nowak');
 });
 

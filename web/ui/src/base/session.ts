@@ -38,7 +38,7 @@ export function endedText(reason: string): string {
     case 'withdrawn':
       return 'Ended: the right was withdrawn';
     case 'locked':
-      return 'Ended by a lock';
+      return 'Ended: the machine was locked or revoked';
     case 'owner froze':
       return 'Frozen by the owner';
     case "owner's rules":
