@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ExplainOf explains a decision about somebody else to whoever asks. It says what they would be told now, and then what
-// nobody here knows about them. None of that is taken as given: the decision was made without it.
+// ExplainOf explains to the caller a decision about another person. It gives the answer that the person would get now,
+// and then lists the facts about them that are not known here. The decision was made as if none of these facts holds.
 func (d Decision) ExplainOf(name string) (e Explanation, unknown []string) {
 	e = d.Explain()
 	e.Text = fmt.Sprintf("%s would be told now: %s", name, e.Text)
@@ -27,7 +27,7 @@ func (d Decision) ExplainOf(name string) (e Explanation, unknown []string) {
 	return e, unknown
 }
 
-// unknown lists what a require rule asks about that only the person, or their session, could show.
+// unknown lists the conditions of require rules that only the person or their session could show to be met.
 func (n *need) unknown(r *Request, name string) []string {
 	var out []string
 	if n.mfaWithin > 0 && r.Person.SecondFactorAt.IsZero() && !r.Person.ViaToken && r.Person.Machine == "" {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Kind is one sort of action. The zero value is none.
+// Kind is one sort of action. The zero value is no kind.
 type Kind uint16
 
 // The kinds, as bits so that a set of them is one number.
@@ -28,7 +28,7 @@ const (
 var kindWords = []struct {
 	kind Kind
 	word string
-	arg  string // what follows the colon; empty: nothing may
+	arg  string // how the argument after the colon is written; empty: the kind has none
 }{
 	{Shell, "shell", "LOGIN"}, {Run, "run", "LOGIN COMMAND"},
 	{FilesRead, "files.read", "PATH"}, {FilesWrite, "files.write", "PATH"},
@@ -62,13 +62,13 @@ func actionWords() []string {
 	return out
 }
 
-// Action is one thing somebody wants to do. Make it with ParseAction or RunAction.
+// Action is one thing that a person wants to do. ParseAction, RunAction and ShellAction make it.
 type Action struct {
 	Kind Kind
 	Arg  string   // login of a shell or a command; path, host:port or page
 	Argv []string // for Run: the command
 
-	template Template // of a role: all its commands are meant at once, and Argv is nil; never in a question from outside
+	template Template // all commands of a role's template at once, with Argv nil; never in a request from outside
 }
 
 // ParseAction reads an action word: shell:root, run:svc /bin/x a b, files.read:/var/log, ports:plc.local:102,
@@ -95,8 +95,8 @@ func ParseAction(text string) (Action, error) {
 	return a, checkArg(kind, a.Arg, a.Argv)
 }
 
-// splitRun divides what follows run: into the login and the command. Earlier versions wrote a command without a login:
-// such a word is not an action any more, and in a pass it permits nothing.
+// splitRun splits the text after run: into the login and the command. Earlier versions wrote a command without a login.
+// Such a word is no longer an action, and in a pass it permits nothing.
 func splitRun(arg string) (login string, argv []string, err error) {
 	if strings.HasPrefix(arg, "/") {
 		return "", nil, fmt.Errorf("%q names no login: write run:LOGIN COMMAND, such as %q",
@@ -107,7 +107,7 @@ func splitRun(arg string) (login string, argv []string, err error) {
 	return login, argv, err
 }
 
-// RunAction is the action of running exactly these words as a login.
+// RunAction is the action of running a command with exactly these words as a login.
 func RunAction(login string, argv []string) Action { return Action{Kind: Run, Arg: login, Argv: argv} }
 
 // ShellAction is the action of opening a shell as a login.
@@ -140,7 +140,7 @@ func (a *Action) command() string {
 	return joinWords(a.Argv)
 }
 
-// fits reports whether the command, or every command of the template, is one of t's.
+// fits reports whether t matches the command, or every command of the action's template.
 func (a *Action) fits(t Template) bool {
 	if a.template != nil {
 		return t.covers(a.template)
@@ -197,7 +197,7 @@ func checkPath(s string) error {
 	return nil
 }
 
-// checkHostPort wants exactly one spelling of an address, so that an alias of a listed one is not it.
+// checkHostPort accepts exactly one spelling of an address, so that no alias can be mistaken for another address.
 func checkHostPort(s string) error {
 	i := strings.LastIndexByte(s, ':')
 	if i < 1 {
@@ -222,7 +222,7 @@ func hostAddr(host string) bool {
 	return a.Is4() && host == a.String() || a.Is6() && host == "["+a.String()+"]"
 }
 
-// hostName wants a name with a letter in its last label: 127.1, 0x7f000001 and their like are addresses in disguise.
+// hostName accepts a name with a letter in its last label. Without one, names such as 127.1 are addresses in disguise.
 func hostName(host string) bool {
 	labels := strings.Split(host, ".")
 	for _, l := range labels {

@@ -36,18 +36,18 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Person is who asks, as the evidence shows it: one membership snapshot for one decision.
+// Person is the caller as the evidence shows them: one snapshot of memberships for one decision.
 type Person struct {
 	ID             id.Principal
 	Name           string
-	Groups         []string  // as the policy names them; of a machine its maker's, which open nothing to it
+	Groups         []string  // as the policy names them; for a machine those of its maker, which give it nothing
 	Machine        string    // the name of a service identity; empty for people
-	ViaToken       bool      // asks with an API token: no second factor, whatever else is known
+	ViaToken       bool      // uses an API token, which never counts as a second factor
 	SecondFactorAt time.Time // when a second factor was last proven; zero: never
 	Address        netip.Addr
 }
 
-// Device is what is asked for. Labels are set by administrators, never by the device.
+// Device is the device of a request. Administrators set its labels, never the device.
 type Device struct {
 	Name   id.Device
 	Site   string // also the value of the label "site"
@@ -65,23 +65,23 @@ func (d *Device) label(name string) (string, bool) {
 
 const siteLabel = "site"
 
-// Request is one question.
+// Request is one question for Decide: may this person do this action on this device?
 type Request struct {
 	Person       Person
 	Device       Device
 	Action       Action
 	LiveSessions int    // sessions live on the device, without the one being decided again
-	Attended     bool   // somebody is known to stand beside the device
-	Ticket       string // the ticket named, if any
-	// Opened is set when a live session is decided again: when it began. The second factor had to be fresh
-	// then; it need not be now, or every policy change would end work older than mfa_within.
+	Attended     bool   // a person is known to be beside the device
+	Ticket       string // the number of the ticket that the caller named; empty: none
+	// Opened is when the session began, if a live session is decided again. The second factor had to be fresh
+	// then. It need not be fresh now, or every policy change would end sessions older than mfa_within.
 	Opened time.Time
 }
 
-// Grant is an approved request: these actions, for this person, on this device, from and until.
+// Grant is an approved request: actions for one person on one device, between two times.
 type Grant struct {
 	ID          string
-	Rule        string // the request rule it came from; without that rule it is void
+	Rule        string // the request rule that it was approved under; without that rule the grant is void
 	Who         id.Principal
 	Device      id.Device
 	Actions     []Pattern // what was approved: the role or less; control of a screen includes its view
@@ -89,7 +89,7 @@ type Grant struct {
 	Emergency   bool
 }
 
-// Snapshot is what one decision rests on.
+// Snapshot is the policy and the grants that one decision uses.
 type Snapshot struct {
 	Policy *Policy
 	Grants []Grant
@@ -113,8 +113,8 @@ func NewSnapshot(p *Policy, grants []Grant) *Snapshot {
 	return s
 }
 
-// eachGrant calls use for every grant that person and device share, until it returns false. A snapshot made
-// without NewSnapshot has no index and is searched through.
+// eachGrant calls use for every grant of the request's person on its device, until use returns false. A snapshot
+// that NewSnapshot did not make has no index, so all its grants are searched.
 func (s *Snapshot) eachGrant(r *Request, use func(*Grant) bool) {
 	if s.byHolder != nil && s.indexed == len(s.Grants) {
 		for _, i := range s.byHolder[holder{r.Person.ID, r.Device.Name}] {
@@ -132,10 +132,10 @@ func (s *Snapshot) eachGrant(r *Request, use func(*Grant) bool) {
 	}
 }
 
-// Duty is a part somebody has in the product, apart from what they may do on devices.
+// Duty is a task that a person has in the product. It is separate from their rights on devices.
 type Duty string
 
-// The duties. DutyExport belongs to review and is apart only for by_token.
+// The duties. DutyExport is part of review. It is separate only for by_token.
 const (
 	DutyAdminister Duty = "administer"
 	DutyApprove    Duty = "approve"
@@ -147,8 +147,8 @@ const (
 
 var duties = []Duty{DutyAdminister, DutyApprove, DutyReview, DutyUnseal, DutyOwn}
 
-// Duties gives the duties of somebody in these groups. Groups that the policy never allows together give
-// none: neither half can be trusted then.
+// Duties gives the duties of a person in these groups. It gives none if the policy never allows two of the groups
+// together, because neither membership can be trusted then.
 func (p *Policy) Duties(groups []string) []Duty {
 	if p == nil || p.together(groups) != nil {
 		return nil
@@ -162,8 +162,8 @@ func (p *Policy) Duties(groups []string) []Duty {
 	return out
 }
 
-// ByToken reports whether an API token may use a duty. Approve, review and export need a word in the policy,
-// unsealing is never done by token, and for the rest the token's own scopes are the limit.
+// ByToken reports whether an API token may use a duty. The policy must permit approve, review and export by token.
+// A token can never unseal. For the other duties the token's own scopes are the limit.
 func (p *Policy) ByToken(d Duty) bool {
 	switch d {
 	case DutyAdminister, DutyOwn:
@@ -174,7 +174,7 @@ func (p *Policy) ByToken(d Duty) bool {
 	return p != nil && slices.Contains(p.byToken, d)
 }
 
-// Roles gives the words the product shows for somebody in these groups, most usual first.
+// Roles gives the words that the product shows for a person in these groups, most usual first.
 func (p *Policy) Roles(groups []string) []string {
 	if p == nil || p.together(groups) != nil {
 		return nil

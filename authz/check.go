@@ -11,7 +11,7 @@ import (
 // concerns nothing that is allowed today is none: it is there for the day somebody allows it.
 func (l *loader) check() {
 	if len(l.problems) > 0 {
-		return // one mistake would be told twice
+		return // one mistake would be reported twice
 	}
 	if l.p.name == "" {
 		l.report(place{l.files[0].file, 1}, `name = "ACME remote service"`, "the policy has no name")
@@ -26,7 +26,7 @@ func (l *loader) check() {
 
 func (l *loader) neverMatches(r *rule) (why, write string) {
 	switch {
-	case r.opens() && r.role.ignored != "": // its role lost what it gave, which is told of the role
+	case r.opens() && r.role.ignored != "": // its role gives nothing any more, which is reported for the role
 		return "", ""
 	case r.opens():
 		return l.shut(r)
@@ -51,7 +51,7 @@ func (l *loader) named(machine string) bool {
 	return slices.ContainsFunc(l.p.rules, func(r *rule) bool { return r.opens() && slices.Contains(r.who, machine) })
 }
 
-// shut finds out whether other rules leave nothing of what an allow or request rule gives.
+// shut finds out whether other rules take away everything that an allow or request rule gives.
 func (l *loader) shut(r *rule) (why, write string) {
 	if r.kind == request && !r.everyone && !slices.ContainsFunc(r.who, isPerson) && len(r.ask.agree) > 0 {
 		return "a machine cannot ask", "a group, or an allow rule for the machine"

@@ -17,8 +17,8 @@ const (
 	RequirementOpen Reason = "requirement-open" // a require rule does not hold
 )
 
-// Decision is the answer to a Request. It keeps what it was made from, so that Explain costs only those who
-// ask for it.
+// Decision is the answer to a Request. It keeps its inputs, so that only a caller of Explain pays for the
+// explanation.
 type Decision struct {
 	Allowed        bool
 	Reason         Reason
@@ -70,7 +70,7 @@ func (d *Decision) decide() Reason {
 	return d.requirements(p)
 }
 
-// reachable reports whether the device carries every label it must, and none that the policy does not know.
+// reachable reports whether the device has every required label, and none that the policy does not know.
 func (p *Policy) reachable(d *Device) bool {
 	known := 0
 	for i := range p.labels {
@@ -102,8 +102,8 @@ func (p *Policy) deniedBy(r *Request) (all, onlyEmergency *rule) {
 	return all, onlyEmergency
 }
 
-// way finds the allow rule or grant that lasts longest. An emergency grant counts only where nothing else
-// allows, so that no work is marked as an emergency without need.
+// way finds the allow rule or grant that lasts longest. An emergency grant counts only if nothing else allows the
+// action, so that no work is marked as an emergency without need.
 func (d *Decision) way(p *Policy, noEmergency *rule) Reason {
 	reason := NoRule
 	p.visit(allow, &d.asked.Person, &d.asked.Device, func(x *rule) bool {
@@ -151,8 +151,8 @@ func (r *rule) until(now time.Time) (time.Time, bool) {
 	return r.open.contains(now)
 }
 
-// covers reports whether the grant gives this now. The rule it came from must still be there and still be for
-// this person, device and action: who leaves the group loses what was approved for it.
+// covers reports whether the grant gives the action now. The request rule of the grant must still exist and still be
+// for this person, device and action. So a person who leaves the rule's group loses the grant.
 func (g *Grant) covers(p *Policy, r *Request, now time.Time) bool {
 	if now.Before(g.From) || !now.Before(g.Until) {
 		return false
@@ -220,7 +220,7 @@ func (d *Decision) requirements(p *Policy) Reason {
 	return reason
 }
 
-// holds reports whether everything a require rule wants is so, and until when at most.
+// holds reports whether everything that a require rule demands is met, and until when at most.
 func (n *need) holds(r *Request, now time.Time) (until time.Time, ok bool) {
 	if n.hours != nil {
 		if until, ok = n.hours.contains(now); !ok {

@@ -15,7 +15,7 @@ func LoadStored(files ...File) (*Policy, Problems) { return load(files, asStored
 // without logins gave its commands as every login. It is not for decisions about the present.
 func LoadPast(files ...File) (*Policy, Problems) { return load(files, asPast) }
 
-// reading is what a run without logins means.
+// reading says how to read a run without logins.
 type reading uint8
 
 const (
@@ -32,7 +32,7 @@ func (p *Policy) Ignored() Problems {
 	return slices.Clone(p.ignored)
 }
 
-// withoutLogin reads commands that name no login, which would permit them as every login, root included.
+// withoutLogin reads commands without a login. They would be permitted as every login, root included.
 func (l *loader) withoutLogin(t *table, n *node, r *role, commands []Template) {
 	if len(commands) == 0 {
 		return // reported
@@ -52,7 +52,7 @@ func (l *loader) withoutLogin(t *table, n *node, r *role, commands []Template) {
 		Text: fmt.Sprintf("role %q: run has no \"as\", so its commands would be allowed as every login", clip(r.name))})
 }
 
-// runWithLogin writes run as it should be, with the logins that the role's shell has, or else with one to start from.
+// runWithLogin writes a corrected run, with the logins of the role's shell, or otherwise with an example login.
 func (r *role) runWithLogin(commands []Template) string {
 	var logins []string
 	for i := range r.gives {

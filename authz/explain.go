@@ -9,16 +9,16 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Explanation says a decision in the asker's own terms. A refusal is a signpost: what, why, and the nearest
-// way in. It names only rules that are about the asker.
+// Explanation states a decision in the caller's own terms. A refusal says what was refused, why, and the nearest way
+// in. It names only rules that are about the caller.
 type Explanation struct {
 	Text    string `json:"text"`              // "You may not open a shell as root on press-7." and why, where there is more to say
 	Nearest string `json:"nearest,omitempty"` // "R1 lets you ask for it: ticket, one shift lead, up to 4 h."
 	CanAsk  []Way  `json:"can_ask,omitempty"` // nearest first
-	Instead []Way  `json:"instead,omitempty"` // what is open now and nearly the same
+	Instead []Way  `json:"instead,omitempty"` // similar actions that are open now
 }
 
-// String gives the whole in one line.
+// String gives the whole explanation in one line.
 func (e Explanation) String() string {
 	if e.Nearest == "" {
 		return e.Text
@@ -30,7 +30,7 @@ func (e Explanation) String() string {
 type Way struct {
 	Rule      string        `json:"rule"`
 	Role      string        `json:"role,omitempty"`
-	Action    string        `json:"action,omitempty"` // for Instead: what is open
+	Action    string        `json:"action,omitempty"` // for Instead: the action that is open
 	Text      string        `json:"text"`
 	Emergency bool          `json:"emergency,omitempty"`
 	AtMost    time.Duration `json:"at_most,omitempty"`
@@ -39,13 +39,14 @@ type Way struct {
 	Open      []string      `json:"open,omitempty"` // what a require rule still wants before it helps
 }
 
-// Agree is who must agree to a request.
+// Agree says who must agree to a request.
 type Agree struct {
 	From  string `json:"from"` // a group, or @owner
 	Count int    `json:"count"`
 }
 
-// Invisible is what somebody reads of a device that does not exist, and of one they may not see: the same.
+// Invisible is the answer about a device that does not exist or that the caller may not see. It is the same for both,
+// so that it does not tell which devices exist.
 func Invisible(name id.Device) Explanation {
 	return Explanation{
 		Text: fmt.Sprintf("No machine of the name %s is visible to you.", clip(string(name))),
@@ -68,7 +69,7 @@ func (s *Snapshot) Visible(who Person, d Device, now time.Time) bool {
 	return seen
 }
 
-// Explain says why, and what would help. It is made on demand and may cost a few hundred microseconds.
+// Explain says why the decision is as it is, and what would help. It may cost a few hundred microseconds.
 func (d Decision) Explain() Explanation {
 	if d.Allowed {
 		return Explanation{Text: d.permitted()}
@@ -105,7 +106,7 @@ func (d *Decision) permitted() string {
 
 func (d *Decision) doing() string { return phrase(&d.asked.Action, string(d.asked.Device.Name)) }
 
-// phrase says an action on a device as a verb.
+// phrase writes an action on a device as a verb phrase.
 func phrase(a *Action, device string) string {
 	switch a.Kind {
 	case Shell:

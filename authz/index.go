@@ -92,8 +92,8 @@ func (s selector) values(label string) []string {
 
 // visit calls use for every rule of a kind that is about this person on this device, until it returns false.
 //
-// A machine is named to be let in: it is never a member of its maker's groups, nor of everyone, in a rule that
-// opens. In rules that close it is both.
+// An allow or request rule is about a machine only if it names the machine. For require and deny rules the machine is
+// also a member of its maker's groups and of everyone.
 func (p *Policy) visit(k ruleKind, who *Person, d *Device, use func(*rule) bool) {
 	if who.Machine != "" {
 		more := p.index.machines[k][who.Machine].visit(who, d, use)

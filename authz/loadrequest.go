@@ -32,7 +32,8 @@ func (l *loader) readRequest(t *table, r *rule) {
 
 const agreeExample = `agree = [{ from = "shift-leads", count = 1 }], or agree = "nobody"`
 
-// readAgree reads who must agree. Nobody is written out: an empty list is what a slip leaves behind.
+// readAgree reads who must agree. A rule that needs no agreement must say so in words, because an empty list may be a
+// slip.
 func (l *loader) readAgree(t *table, a *ask) {
 	n := t.n.vals["agree"]
 	if n.kind == unstable.String && n.text == "nobody" {
@@ -62,8 +63,8 @@ func (l *loader) readAgree(t *table, a *ask) {
 	}
 }
 
-// readAskFor reads what must be given. Absent means all there is, except in an emergency, when nobody has a
-// ticket number at hand: then a reason.
+// readAskFor reads what a request must contain. If the key is absent, that is everything, except in an emergency, when
+// nobody has a ticket number at hand. Then it is a reason alone.
 func (l *loader) readAskFor(t *table, a *ask) {
 	a.askFor = []string{"ticket"}
 	if a.emergency {

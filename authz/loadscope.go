@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// checkScopes refuses a role of which a session's pass could not name everything, for one of its logins. A stored
-// policy may have such a role: there it gives nothing and is listed by Ignored. A role that is cut to what fits was
-// never reviewed.
+// checkScopes refuses a role if the pass of a session could not name all of its actions, for one of its logins. In a
+// stored policy such a role gives nothing, and Ignored lists it. Cutting the role to what fits would give rights that
+// nobody has reviewed.
 func (l *loader) checkScopes(t *table, r *role) {
 	if l.how == asPast {
 		return
@@ -27,8 +27,8 @@ func (l *loader) checkScopes(t *table, r *role) {
 	}
 }
 
-// logins lists whom the role's shells and commands run as. Of a role that has neither there is one session to check,
-// of any login.
+// logins lists the logins of the role's shells and commands. A role without either is checked for one session, whose
+// login does not matter.
 func (r *role) logins() []string {
 	var out []string
 	for i := range r.gives {
@@ -44,7 +44,8 @@ func (r *role) logins() []string {
 
 const split = "two roles, each with a part of the actions, and a rule for each"
 
-// unfit says why a pass could not name what the role gives as a login, and what to write; empty if it can.
+// unfit says why a pass could not name all actions that the role gives as a login, and what to write instead. Both
+// texts are empty if it can.
 func (r *role) unfit(login string) (text, write string) {
 	var given []Pattern
 	for i := range r.gives {
@@ -70,8 +71,8 @@ func (r *role) unfit(login string) (text, write string) {
 	return "", ""
 }
 
-// largest gives the size of the largest scope that a session under s can have: where a rule is about a part of a
-// template, one of its commands is named in its place.
+// largest gives the size of the largest scope that a session of the role can have. If a rule is about a part of a
+// template, the pass names one command in its place, which may be longer.
 func (s Scope) largest() int {
 	more := 0
 	for _, t := range s.templates {

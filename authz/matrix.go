@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// MatrixRow is what one group, or one machine, has of one role on one class of devices. A class is what a rule chooses
-// devices by. Cells name rules; "where …" limits one to a part of the class.
+// MatrixRow says how one group or machine gets one role on one class of devices. A class is a selector of rules. Cells
+// name rules. "where …" limits a rule to a part of the class.
 type MatrixRow struct {
 	Who       string `json:"who"` // a group, everyone, or machine:NAME
 	Role      string `json:"role"`
@@ -24,14 +24,14 @@ type MatrixRow struct {
 // MatrixHead names the columns of a matrix.
 var MatrixHead = []string{"who", "role", "devices", "without asking", "by asking", "in an emergency", "must also", "never", "gives"}
 
-// Cells gives a row in the order of MatrixHead. No cell is empty: what is not there is said.
+// Cells gives a row in the order of MatrixHead. No cell is empty: a word says that there is nothing.
 func (r MatrixRow) Cells() []string {
 	return []string{r.Who, r.Role, or(r.Devices, "none"), or(r.Allow, "no"), or(r.Ask, "no"), or(r.Emergency, "no"), or(r.Must, "nothing"), or(r.Never, "nothing"),
 		or(r.Gives, "nothing")}
 }
 
-// Matrix gives a row for every group with every role, also where there is nothing: a gap is an answer too. Machines,
-// and everyone where a rule names everyone, come after the groups.
+// Matrix gives a row for every group with every role, also if no rule gives the role, because that is an answer too.
+// Machines, and everyone if a rule names everyone, come after the groups.
 func Matrix(p *Policy) []MatrixRow {
 	if p == nil {
 		return nil
@@ -208,8 +208,8 @@ func MatrixCSV(rows []MatrixRow) []byte {
 	return b.Bytes()
 }
 
-// neutral makes a cell text to every spreadsheet. One that begins like a formula would be computed, with whatever a
-// label's value or a group's name brought along (CWE-1236), so it gets an apostrophe in front.
+// neutral makes every spreadsheet read a cell as text. A spreadsheet would compute a cell that begins like a formula,
+// and a label's value or a group's name could bring one (CWE-1236). So such a cell gets an apostrophe in front.
 func neutral(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell

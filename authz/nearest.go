@@ -44,8 +44,8 @@ func (r *rule) way() Way {
 	return w
 }
 
-// instead finds other actions of the same kind that are open on the device now: another login, most often. Of a command
-// it is the same command.
+// instead finds other actions of the same kind that are open on the device now, most often as another login. For a
+// command it finds only the same command as another login.
 func (d *Decision) instead(p *Policy) []Way {
 	var out []Way
 	seen := map[string]bool{}
@@ -80,8 +80,8 @@ func (p *Pattern) like(a *Action) (Action, bool) {
 	return Action{Kind: k, Arg: p.arg}, true
 }
 
-// nearest picks the way in that takes least: what the asker can do alone at once, then asking, then something
-// like it that is open, then waiting, and last whom to turn to.
+// nearest picks the way in that takes least effort: what the caller can do alone at once, then a request, then a
+// similar action that is open, then waiting, and last the contact of the policy.
 func (d *Decision) nearest(p *Policy, e Explanation) string {
 	if d.Reason == UnknownLabels {
 		return fmt.Sprintf("an administrator mends the labels of %s.", d.asked.Device.Name)
@@ -107,7 +107,7 @@ func (d *Decision) nearest(p *Policy, e Explanation) string {
 	return or(map[bool]string{true: p.contact + " answers for the policy."}[p.contact != ""], "an administrator can change the policy.")
 }
 
-// step says what the asker can do alone when a requirement is all that is missing.
+// step says what the caller can do alone if only a requirement is missing.
 func (d *Decision) step(p *Policy) string {
 	r := d.asked
 	var steps []string

@@ -12,7 +12,7 @@ type OwnerAnswer string
 // The answers, mildest first.
 const (
 	OwnerAllows OwnerAnswer = "allow"
-	OwnerAsks   OwnerAnswer = "ask" // a person at the machine answers; nobody answers: denied
+	OwnerAsks   OwnerAnswer = "ask" // a person at the device is asked; without an answer it is denied
 	OwnerDenies OwnerAnswer = "deny"
 )
 
@@ -29,10 +29,10 @@ func (a OwnerAnswer) stricter(b OwnerAnswer) OwnerAnswer {
 // Presets are the words an owner chooses from when the machine is enrolled.
 var Presets = []string{"locked", "ask", "office-hours", "open"}
 
-// Owner is what the owner of a machine lets be done to it from outside. It is decided on the machine, after
-// everything a gateway has decided, and can only take away.
+// Owner is the rules of a device's owner about remote work. The device decides by them after the gateway and the signer
+// have decided, and they can only take rights away.
 type Owner struct {
-	Name   string // who it is, for people
+	Name   string // of the owner, for people
 	Preset string // empty: a missing line means deny
 	Switch string // file that must be on; empty: there is no switch
 	Ask    OwnerAsk
@@ -102,7 +102,7 @@ func (o *Owner) Decide(a Action, login string, now time.Time, switchOn bool) Own
 	return d
 }
 
-// line is what the lines and the preset say to one kind, whoever and whenever.
+// line gives the answer of the file's lines and the preset to one kind, before login and hours are looked at.
 func (o *Owner) line(k Kind) OwnerDecision {
 	d := OwnerDecision{Answer: OwnerDenies, Clause: "owner." + k.Word()}
 	answer, own := o.answers[k]
@@ -140,7 +140,7 @@ func presetAnswer(preset string) OwnerAnswer {
 	return OwnerDenies
 }
 
-// Stricter gives the decision that opens less: rules may only be narrowed while somebody is at work.
+// Stricter gives the decision that permits less. A change of the rules can so only narrow a running session.
 func (d OwnerDecision) Stricter(e OwnerDecision) OwnerDecision {
 	return d.or(e.Answer, e.Clause, e.Text)
 }

@@ -2,7 +2,7 @@ package authz
 
 import "strings"
 
-// Pattern is a set of actions: what a role gives, what a require or deny rule is about, what was approved.
+// Pattern is a set of actions: those that a role gives, that a require or deny rule is about, or that were approved.
 type Pattern struct {
 	kinds Kind // which kinds it covers
 	any   bool // every action of these kinds
@@ -54,7 +54,7 @@ func parseRestriction(text string) (Pattern, error) {
 	return Pattern{kinds: Run, run: template, everyLogin: true}, err
 }
 
-// gives widens a role's pattern to what comes with it: who may control a screen sees it.
+// gives widens a role's pattern by the actions that come with it: whoever may control a screen may also see it.
 func (p Pattern) gives() Pattern {
 	if p.kinds&DesktopControl != 0 {
 		p.kinds |= DesktopView
@@ -62,7 +62,7 @@ func (p Pattern) gives() Pattern {
 	return p
 }
 
-// restricts widens a require or deny rule's pattern: who may not see a screen may not control it.
+// restricts widens the pattern of a require or deny rule: whoever may not see a screen may not control it either.
 func (p Pattern) restricts() Pattern {
 	if p.kinds&DesktopView != 0 {
 		p.kinds |= DesktopControl

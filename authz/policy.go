@@ -81,8 +81,8 @@ func (p *Policy) labelDef(name string) *labelDef {
 	return nil
 }
 
-// CheckLabels says what a device's site and labels lack or what the policy does not know of them, one sentence
-// each; none: the device can be reached.
+// CheckLabels says which labels a device lacks, and which of its labels or values the policy does not know, one
+// sentence each. If it says nothing, the device can be reached.
 func (p *Policy) CheckLabels(site string, labels map[string]string) []string {
 	d := &Device{Site: site, Labels: labels}
 	var out []string
@@ -104,9 +104,9 @@ func (p *Policy) CheckLabels(site string, labels map[string]string) []string {
 	return out
 }
 
-// CheckNewLabels says what is wrong with labels that somebody is about to set, one sentence each: a name that the policy does not
-// declare, a value it does not know. What they lack is no matter here, and a policy that declares no labels takes any. An empty
-// value takes a label away.
+// CheckNewLabels says what is wrong with labels that are about to be set, one sentence each: a name that the policy
+// does not declare, or a value that it does not know. It does not look for missing labels. A policy that declares no
+// labels accepts any. An empty value removes a label.
 func (p *Policy) CheckNewLabels(labels map[string]string) []string {
 	if p == nil || len(p.labels) == 0 {
 		return nil
@@ -124,7 +124,7 @@ func (p *Policy) CheckNewLabels(labels map[string]string) []string {
 	return out
 }
 
-// role is what somebody can do, once allowed.
+// role is a set of actions that rules can give.
 type role struct {
 	name, why string
 	file      string

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Program is what somebody wants to start on a device as a login.
+// Program is a program to start on a device as a login.
 type Program struct {
 	Login    string
 	Argv     []string // a command; empty: a shell
@@ -27,9 +27,9 @@ func SplitCommand(line string) []string {
 // reviewed as a command may offer more at a terminal, such as a pager that starts a shell.
 func (p Program) exact() bool { return len(p.Argv) > 0 && !p.Terminal }
 
-// ActionFor gives the action by which a program may start: the exact command if may allows it, and else the shell of
-// the login. Gateway, signer and device all choose by this function, so they cannot choose differently. may is asked
-// about the action that is returned last, and false means that neither is allowed.
+// ActionFor gives the action by which a program may start: the exact command if may allows it, and otherwise the shell
+// of the login. Gateway, signer and device all choose by this function, so they cannot choose differently. It calls may
+// last with the action that it returns. It returns false if neither is allowed.
 func ActionFor(p Program, may func(Action) bool) (Action, bool) {
 	if p.exact() {
 		if a := RunAction(p.Login, p.Argv); may(a) {
@@ -40,8 +40,8 @@ func ActionFor(p Program, may func(Action) bool) (Action, bool) {
 	return a, may(a)
 }
 
-// DecideProgram decides by which action a program may start; the request's own action is not looked at. A refusal is
-// about the shell, unless the way to the exact command is nearer.
+// DecideProgram decides by which action a program may start. It ignores the request's own action. A refusal is about
+// the shell, unless the way to the exact command is nearer.
 func DecideProgram(s *Snapshot, r Request, p Program, now time.Time) (Action, Decision) {
 	var last, command Decision
 	a, ok := ActionFor(p, func(a Action) bool {
@@ -55,8 +55,8 @@ func DecideProgram(s *Snapshot, r Request, p Program, now time.Time) (Action, De
 	return a, last
 }
 
-// nearer reports whether a refused command leads somewhere and the refused shell does not. The command then fits what a
-// role gives: words of a caller's own choice do not get into the action that is stored and shown.
+// nearer reports whether there is a way in for the refused command and none for the refused shell. The command then
+// fits a role, so the action that is stored and shown has no words that only the caller chose.
 func (d *Decision) nearer(shell *Decision) bool {
 	if shell.Reason != NoRule || d.snap == nil || d.snap.Policy == nil {
 		return false

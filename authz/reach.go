@@ -9,16 +9,16 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Reach is all that one person may do on one device now, may do later, and may ask for. It feeds "My work".
+// Reach lists everything that one person may do on one device now, may do later, and may ask for. "My work" shows it.
 type Reach struct {
 	Device  id.Device `json:"device"`
 	Visible bool      `json:"visible"`
 	Open    []Offer   `json:"open,omitempty"`  // now
-	Ask     []Offer   `json:"ask,omitempty"`   // after somebody agreed
+	Ask     []Offer   `json:"ask,omitempty"`   // after an approval
 	Later   []Offer   `json:"later,omitempty"` // at other hours, or once a require rule holds
 }
 
-// Offer is what one rule or grant gives.
+// Offer lists the rights that one rule or grant gives.
 type Offer struct {
 	Rule   string        `json:"rule"`
 	Grant  string        `json:"grant,omitempty"`
@@ -34,7 +34,7 @@ type Offer struct {
 	AskFor []string      `json:"ask_for,omitempty"`
 }
 
-// Right is one thing an offer lets somebody do.
+// Right is one action of an offer.
 type Right struct {
 	Kind   string `json:"kind"`
 	Text   string `json:"text"`
@@ -58,8 +58,8 @@ func (s *Snapshot) Reach(who Person, d Device, now time.Time) Reach {
 }
 
 // Logins gives the logins as which p may be started, for a person who has named none. They are those that are allowed
-// now; if there are none, those allowed at other hours; if there are none, those that can be asked for. As in ActionFor,
-// an exact command comes before a shell. Logins ignores p.Login.
+// now; if there are none, those allowed at other hours; if there are none, those that can be asked for. As in
+// ActionFor, an exact command comes before a shell. Logins ignores p.Login.
 func (r Reach) Logins(p Program) []string {
 	for _, offers := range [][]Offer{r.Open, r.Later, r.Ask} {
 		if logins := p.logins(offers); len(logins) > 0 {
@@ -148,7 +148,7 @@ func (o *Offer) add(a *Action) {
 	o.Rights = append(o.Rights, right)
 }
 
-// given widens what was approved to what comes with it.
+// given widens approved actions by those that come with them.
 func given(approved []Pattern) []Pattern {
 	out := make([]Pattern, len(approved))
 	for i, p := range approved {
@@ -195,7 +195,7 @@ func (p *Pattern) actions() []Action {
 	return out
 }
 
-// right says an action as a right: "terminal as root".
+// right writes an action as a right: "terminal as root".
 func (a *Action) right() string {
 	switch a.Kind {
 	case Shell:

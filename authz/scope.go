@@ -11,12 +11,12 @@ import (
 // Bounds of a scope, so that it fits into a pass.
 const (
 	MaxScope      = 64  // actions and templates together
-	MaxActionWord = 500 // bytes of an action word, also of a template's
+	MaxActionWord = 500 // bytes of an action word, or of a template that is written as one
 )
 
-// Scope is what one session may do: exact actions and command templates as one login. A pass carries it, so gateway,
-// signer and device test each channel against the same set. A path of files.read or files.write includes what is below
-// it. The zero Scope permits nothing. A Scope never changes.
+// Scope is the set of actions that one session may do: exact actions and command templates as one login. A pass
+// carries it, so gateway, signer and device test each channel against the same set. A path of files.read or
+// files.write includes everything below it. The zero Scope permits nothing. A Scope never changes.
 type Scope struct {
 	login     string
 	actions   []Pattern  // exact, in ascending order of their words
@@ -25,12 +25,12 @@ type Scope struct {
 
 // Limits are the strictest limits of the actions in a scope.
 type Limits struct {
-	Until          time.Time // when one of them stops being allowed by itself; zero: the policy knows no end
+	Until          time.Time // when the first of the actions expires; zero: the policy sets no end
 	SessionsAtOnce int       // on the device, this one included; 0: no limit
-	Attended       bool      // a require rule wants somebody beside the device
+	Attended       bool      // a require rule demands a person beside the device
 }
 
-// newScope takes patterns of one login that stand for exact actions, templates or paths.
+// newScope makes a scope of patterns of one login. Each pattern is an exact action, a template or a path.
 func newScope(login string, ps []Pattern) Scope {
 	s := Scope{login: login}
 	for _, p := range ps {
@@ -47,7 +47,7 @@ func newScope(login string, ps []Pattern) Scope {
 	return s
 }
 
-// Login is whom the session's programs run as.
+// Login is the login that the session's programs run as.
 func (s Scope) Login() string { return s.login }
 
 // Actions gives the exact actions as action words, in ascending order of their bytes.
@@ -63,7 +63,7 @@ func (s Scope) Actions() []string {
 // by number, literals by their bytes, and a template before a longer one that begins with it.
 func (s Scope) Templates() []Template { return slices.Clone(s.templates) }
 
-// Words gives the actions and then the templates for people, with {word} and {number} for placeholders. A literal of
+// Words gives the actions and then the templates for people, with {word} and {number} for placeholders. A literal with
 // that spelling is in quotes.
 func (s Scope) Words() []string {
 	out := s.Actions()
@@ -85,7 +85,7 @@ func (s Scope) Kinds() Kind {
 	return k
 }
 
-// Covers reports whether an action may be done under the scope.
+// Covers reports whether the scope permits an action.
 func (s Scope) Covers(a Action) bool {
 	if slices.ContainsFunc(s.actions, func(p Pattern) bool { return p.covers(&a) }) {
 		return true
@@ -109,9 +109,9 @@ func (s Scope) Equal(o Scope) bool {
 	return s.login == o.login && slices.Equal(s.Words(), o.Words())
 }
 
-// ParseScope reads what Login, Actions and Templates give. It takes exactly one encoding of each scope: it refuses an
-// empty scope, more than MaxScope entries, another order than theirs, an entry that occurs twice, an unknown kind or
-// placeholder, another spelling of a word, and an action as another login.
+// ParseScope makes a scope of its parts, as Login, Actions and Templates give them. It accepts exactly one encoding
+// of each scope. It returns an error if the scope is empty or has more than MaxScope entries, if an entry is out of
+// order or occurs twice, if a kind, placeholder or spelling is unknown, or if an action is as another login.
 func ParseScope(login string, actions []string, templates []Template) (Scope, error) {
 	s := Scope{login: login, templates: slices.Clone(templates)}
 	if err := checkLogin(login); err != nil {
@@ -154,17 +154,17 @@ func exactPattern(word, login string) (Pattern, error) {
 	return a.pattern(), nil
 }
 
-// pattern gives the pattern that stands for the action alone.
+// pattern gives the pattern that matches only this action.
 func (a *Action) pattern() Pattern {
 	p := Pattern{kinds: a.Kind, arg: a.Arg, run: a.template}
 	if a.Kind == Run && a.template == nil {
 		p.run = literals(a.Argv)
 	}
-	p.any = a.Arg == "" // of a screen, which has no argument
+	p.any = a.Arg == "" // only a screen has no argument
 	return p
 }
 
-// check tests a template of a scope. Unlike a policy, it may have braces in a literal.
+// check tests a template of a scope. Its literals may have braces, which a policy does not allow.
 func (t Template) check(login string) error {
 	for _, w := range t {
 		if w.Placeholder > AnyNumber || w.Placeholder != 0 && w.Literal != "" {
@@ -181,5 +181,5 @@ func (t Template) check(login string) error {
 	return checkArgv(t.argv())
 }
 
-// nameable reports whether a pass can name the action of this word.
+// nameable reports whether a pass can carry this action word.
 func nameable(word string) bool { return len(word) <= MaxActionWord && plain(word) }

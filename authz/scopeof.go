@@ -2,15 +2,16 @@ package authz
 
 import "slices"
 
-// Scope gives what a session may do that begins with the allowed action of d: the actions which the one allow rule or
-// grant of the decision gives as this login. Left out is every action that a deny rule or an unmet require rule is
-// about. An entry that such a rule covers in part is left out whole: a pass cannot say "every word but stop". The
-// action that was decided is then named by itself.
+// Scope gives the actions that a session may do if it begins with the allowed action of d: all actions that the allow
+// rule or grant of the decision gives as this login. It leaves out every action that a deny rule or an unmet require
+// rule is about. If such a rule covers an entry in part, Scope leaves out the whole entry, because a pass cannot say
+// "every word but stop". It then names the decided action by itself.
 //
-// Ports, pages, files and screens are actions of every login. The limits are the strictest of all that is named.
+// Ports, pages, files and screens are actions of every login. The limits are the strictest of all actions in the scope.
 //
-// If d refuses, or its action is as another login, the scope is empty. A caller checks that the scope covers the
-// decided action: a pass cannot name a command of more than MaxActionWord bytes, nor a directory without what is below.
+// If d refuses, or its action is as another login, the scope is empty. The caller must check that the scope covers the
+// decided action, because a pass cannot name a command of more than MaxActionWord bytes, or a directory without
+// everything below it.
 func (d Decision) Scope(login string) (Scope, Limits) {
 	own := &d.asked.Action
 	if !d.Allowed || own.Login() != "" && own.Login() != login || checkLogin(login) != nil {
@@ -32,7 +33,7 @@ func (d Decision) Scope(login string) (Scope, Limits) {
 	return s, limits
 }
 
-// given lists what the decision's rule or grant gives, as every login.
+// given lists the patterns that the decision's rule or grant gives, for all logins.
 func (d *Decision) given() []Pattern {
 	r := d.snap.Policy.byID[d.Rule].role
 	if d.Grant == "" {
@@ -48,7 +49,7 @@ func (d *Decision) given() []Pattern {
 	return out
 }
 
-// gives lists what was approved of a role, as far as the role still gives it.
+// gives lists the approved patterns as far as the role still gives them.
 func (g *Grant) gives(r *role) []Pattern {
 	var out []Pattern
 	for _, approved := range g.Actions {
@@ -61,7 +62,7 @@ func (g *Grant) gives(r *role) []Pattern {
 	return out
 }
 
-// as gives the part of a pattern that somebody does as a login, each kind by itself. A pattern that has no exact form,
+// as gives the part of a pattern that is as one login, one pattern for each kind. A pattern that has no exact form,
 // such as every port, gives nothing.
 func (p Pattern) as(login string) []Pattern {
 	switch {
@@ -89,8 +90,8 @@ func (p Pattern) anyAs(login string) []Pattern {
 	return out
 }
 
-// keeps reports whether no deny rule and no unmet require rule is about any action of p, and tightens the limits by the
-// require rules that hold.
+// keeps reports whether a scope may have p: no deny rule and no unmet require rule is about any action of p. If so, it
+// tightens the limits by the require rules about p.
 func (d *Decision) keeps(p Pattern, limits *Limits) bool {
 	open, r, policy := nameable(p.String()), &d.asked, d.snap.Policy
 	policy.visit(deny, &r.Person, &r.Device, func(x *rule) bool {
@@ -115,7 +116,7 @@ func (r *rule) reaches(p Pattern) bool {
 	return slices.ContainsFunc(r.about, func(q Pattern) bool { _, ok := q.meet(p); return ok })
 }
 
-// hold tightens the limits by a need, and reports whether it is met.
+// hold tightens the limits by a require rule's need, and reports whether the need is met.
 func (l *Limits) hold(n *need, d *Decision) bool {
 	until, ok := n.holds(&d.asked, d.at)
 	if later(l.Until, until) {

@@ -1,11 +1,12 @@
 package authz
 
-// MaxScopeSize is how many bytes of a pass its actions and templates may take, as docs/protocol.md (section 9) encodes
-// them. The rest of its 4 KiB is kept for the longest login, reason, ticket and name. A test in internal/wire makes
-// that pass.
+// MaxScopeSize bounds the actions and templates of a pass, in bytes of their encoding (docs/protocol.md, section 9).
+// The rest of the 4 KiB is reserved for the longest login, reason, ticket and name. A test in internal/wire makes a
+// pass with all of them.
 const MaxScopeSize = 1968
 
-// Size gives the bytes that the entries of the scope take in a pass (docs/protocol.md, section 9).
+// Size gives the bytes that the entries of the scope take in a pass, without the heads of the two lists
+// (docs/protocol.md, section 9).
 func (s Scope) Size() int {
 	n := 0
 	for i := range s.actions {
@@ -30,7 +31,7 @@ func (t Template) size() int {
 	return n
 }
 
-// textSize and headSize are those of CBOR (RFC 8949, 3).
+// textSize and headSize give the bytes of a CBOR text, and of a head (RFC 8949, 3).
 func textSize(n int) int { return headSize(n) + n }
 
 func headSize(n int) int {

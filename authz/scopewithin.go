@@ -2,7 +2,7 @@ package authz
 
 import "slices"
 
-// patterns gives what the scope has as patterns.
+// patterns gives the entries of the scope as patterns.
 func (s Scope) patterns() []Pattern {
 	out := slices.Clone(s.actions)
 	for _, t := range s.templates {
@@ -11,14 +11,14 @@ func (s Scope) patterns() []Pattern {
 	return out
 }
 
-// Within reports whether a scope permits nothing that o does not, as the same login. The empty scope is within every one
-// of its login.
+// Within reports whether both scopes have the same login and o permits everything that s does. The empty scope is
+// within every scope of its login.
 func (s Scope) Within(o Scope) bool {
 	return s.login == o.login && len(s.inside(o)) == len(s.patterns())
 }
 
-// Narrow gives what is in both scopes: the entries of either that the other one has, alone or as part of a wider entry.
-// It is empty if the logins differ.
+// Narrow gives the scope that both permit: each entry of one scope that the other has too, as the same entry or within
+// a wider one. It is empty if the logins differ.
 func (s Scope) Narrow(o Scope) Scope {
 	if s.login != o.login {
 		return Scope{login: s.login}
@@ -26,7 +26,7 @@ func (s Scope) Narrow(o Scope) Scope {
 	return newScope(s.login, append(s.inside(o), o.inside(s)...))
 }
 
-// inside gives the entries of s that o has.
+// inside gives the entries of s that one entry of o covers.
 func (s Scope) inside(o Scope) []Pattern {
 	wide := o.patterns()
 	return slices.DeleteFunc(s.patterns(), func(p Pattern) bool {

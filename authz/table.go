@@ -49,7 +49,7 @@ func (t *table) must(key, write string) bool {
 	return true
 }
 
-// done reports the keys nobody asked for.
+// done reports the keys that were not read.
 func (t *table) done() {
 	for _, k := range t.n.keys {
 		if slices.Contains(t.known, k) {
@@ -130,7 +130,7 @@ func texts(ns []*node) []string {
 	return out
 }
 
-// oneOf reads a string out of a few.
+// oneOf reads one of a few strings.
 func (t *table) oneOf(key string, allowed ...string) string {
 	s := t.str(key, strings.Join(allowed, " | "))
 	if s != "" && !slices.Contains(allowed, s) {

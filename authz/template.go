@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Placeholder is the part of a command that the caller chooses. Neither placeholder can stand for a word that begins
-// with a dash or a dot, so no template turns into an option or a way up. The numbers are those of a pass
+// Placeholder is the part of a command that the caller chooses. No placeholder matches a word that begins with a dash
+// or a dot, so the caller can add neither an option nor a path that leads upwards. A pass has these numbers
 // (docs/protocol.md, section 9).
 type Placeholder uint64
 
@@ -34,8 +34,8 @@ type Word struct {
 // name of a placeholder stays a literal.
 type Template []Word
 
-// parseTemplate reads a command as a policy writes it, where a word that spells a placeholder is one. A literal has no
-// braces there, so that a misspelt placeholder is an error.
+// parseTemplate reads a command as a policy writes it. There, {word} and {number} are placeholders, and no literal has
+// braces, so that a misspelt placeholder is an error.
 func parseTemplate(argv []string) (Template, error) {
 	if err := checkArgv(argv); err != nil {
 		return nil, err
@@ -80,8 +80,8 @@ func (t Template) exact() bool {
 	return !slices.ContainsFunc(t, func(w Word) bool { return w.Placeholder != 0 })
 }
 
-// fits reports whether a command is one of the template's. The words of the command are literals, whatever they spell:
-// otherwise a permission to run {word} would be more than what was asked for.
+// fits reports whether a command fits the template. The words of the command are literals even if they spell a
+// placeholder. Otherwise a permission to run the literal {word} would permit every word.
 func (t Template) fits(argv []string) bool {
 	if len(t) != len(argv) {
 		return false
@@ -94,7 +94,7 @@ func (t Template) fits(argv []string) bool {
 	return true
 }
 
-// covers reports whether every command of u is one of t's.
+// covers reports whether every command that fits u also fits t.
 func (t Template) covers(u Template) bool {
 	if len(t) != len(u) {
 		return false

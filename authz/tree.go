@@ -14,8 +14,8 @@ import (
 // maxFile bounds one file: far beyond what people write and review.
 const maxFile = 1 << 20
 
-// node is one TOML value that knows its line. The plain decoder loses lines, and a problem without a line is
-// half a help; so the text is first checked by the decoder and then walked through here.
+// node is one TOML value with its line. The plain decoder loses lines, and a problem report without a line helps
+// little. So the decoder first checks the text, and then it is walked through here.
 type node struct {
 	line int
 	kind unstable.Kind // String, Integer, Bool, Array, InlineTable (any table); others are refused by readers

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Access is one action that one rule or grant gives on a device, to whom, and what must be so for it.
+// Access is one action that one rule or grant gives on a device: to whom, and on what conditions.
 type Access struct {
 	Who        string       `json:"who"` // a group, everyone, or machine:NAME
 	Person     id.Principal `json:"person,omitzero"`
@@ -21,13 +21,13 @@ type Access struct {
 	How        string       `json:"how"`                  // one of the How… words
 	Terms      string       `json:"terms,omitempty"`      // hours of an allow rule, cost of a request rule
 	Until      time.Time    `json:"until,omitzero"`       // when it closes by itself; zero: never
-	Conditions []string     `json:"conditions,omitempty"` // what require rules want, each with its rule
-	Except     []string     `json:"except,omitempty"`     // what deny rules take away of it, each with its rule
+	Conditions []string     `json:"conditions,omitempty"` // of require rules, each with its rule
+	Except     []string     `json:"except,omitempty"`     // what deny rules take away, each with its rule
 
 	action Action
 }
 
-// How somebody comes to an action.
+// How a person gets an action.
 const (
 	HowNow       = "now"            // without asking, if the conditions hold
 	HowLater     = "at other times" // without asking, within the rule's hours
@@ -35,9 +35,10 @@ const (
 	HowEmergency = "in an emergency"
 )
 
-// WhoCan lists who may do what on a device, by which rule, under which conditions. It speaks of groups, since nobody
-// else is known here; of people only where a grant names them. Nothing is assumed of anybody: what a require rule wants
-// is a condition. A group's entry is about people who are in no other group: rules for the others can only take from it.
+// WhoCan lists who may do what on a device, by which rule and under which conditions. It names groups, because a policy
+// does not know people. It names people only if a grant does. It assumes nothing about them: each demand of a require
+// rule is a condition. A group's entry is about people who are in no other group. Rules for other groups can only take
+// rights away from it.
 func (s *Snapshot) WhoCan(d Device, now time.Time) []Access {
 	if s == nil || s.Policy == nil || !s.Policy.reachable(&d) {
 		return nil
@@ -87,7 +88,8 @@ func (b *whoCan) rule(x *rule, who string) {
 	}
 }
 
-// grant lists what an approved request gives still: as much as its rule gives today, to whoever the rule still names.
+// grant lists the actions that an approved request still gives: those that its rule gives today, if the rule still
+// names the person.
 func (b *whoCan) grant(g *Grant) {
 	x := b.p.byID[g.Rule]
 	if g.Device != b.d.Name || b.now.Before(g.From) || !b.now.Before(g.Until) || x == nil || x.kind != request || x.emergency() != g.Emergency || !x.devices.matches(&b.d) {
@@ -101,7 +103,7 @@ func (b *whoCan) grant(g *Grant) {
 	}
 }
 
-// actions files what a pattern stands for, unless a deny rule takes it away from the subject altogether.
+// actions adds the actions of a pattern, except those that a deny rule takes away from the subject entirely.
 func (b *whoCan) actions(p *Pattern, e Access, emergency bool) {
 	for _, a := range p.actions() {
 		one := Pattern{kinds: a.Kind, any: p.any, arg: a.Arg, run: a.template}
@@ -124,7 +126,7 @@ func (b *whoCan) close(a *Pattern, e *Access, emergency bool) bool {
 		if x.opens() || !x.binds(e.Who) || !x.devices.matches(&b.d) || x.onlyEmergency && !emergency {
 			continue
 		}
-		// A machine has no second factor, so a rule that wants one closes to it.
+		// A machine has no second factor, so a rule that demands one excludes it.
 		closes := x.kind == deny || x.need.mfaWithin > 0 && isMachine(e.Who)
 		for i := range x.about {
 			both, ok := x.about[i].meet(*a)

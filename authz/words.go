@@ -9,14 +9,14 @@ import (
 // Sentence is one rule as a sentence of English, for those who answer for a policy without reading TOML.
 type Sentence struct {
 	Kind string `json:"kind"` // policy, groups, duty, label, hours, role, allow, request, require or deny
-	ID   string `json:"id"`   // the rule's id, or the name of what is not a rule
+	ID   string `json:"id"`   // the rule's id, or the name of the role, label or hours
 	Text string `json:"text"`
 	Why  string `json:"why,omitempty"`
 }
 
-// Words says the whole policy, one sentence a rule: first what it is and who does what in the product, then labels,
-// hours and roles, then the rules by kind. The same policy always gives the same sentences, and every key of a rule
-// that changes a decision changes its sentence: somebody signs this instead of the files.
+// Words writes the whole policy as one sentence for each rule. First come the policy's name and the duties, then
+// labels, hours and roles, and then the rules by kind. The same policy always gives the same sentences. Every key of
+// a rule that changes a decision also changes its sentence, because auditors sign the sentences instead of the files.
 func Words(p *Policy) []Sentence {
 	if p == nil {
 		return nil
@@ -134,7 +134,7 @@ func (r *role) words() string {
 	return text + "."
 }
 
-// gaveWords says what a role gives of one kind.
+// gaveWords lists the actions of one kind that a role gives.
 func gaveWords(gives []Pattern, k Kind) string {
 	var args, logins []string
 	for i := range gives {

@@ -2,7 +2,8 @@ package authz
 
 import "slices"
 
-// Change is a rule that is said differently in two policies. Before is empty where it is new, After where it is gone.
+// Change is a rule whose sentences differ in two policies. Before is empty if the rule is new, and After if it was
+// removed.
 type Change struct {
 	Kind   string `json:"kind"`
 	ID     string `json:"id"`
@@ -10,7 +11,8 @@ type Change struct {
 	After  string `json:"after,omitempty"`
 }
 
-// Changes compares the words of two policies: first what changed or went, in the order of before, then what is new.
+// Changes compares the words of two policies. Changed and removed rules come first, in the order of before, and then
+// new ones.
 func Changes(before, after []Sentence) []Change {
 	out := []Change{}
 	gone, come := without(before, after), without(after, before)
@@ -28,7 +30,7 @@ func Changes(before, after []Sentence) []Change {
 	return out
 }
 
-// without gives the sentences of a that b does not say. Reasons are not compared: they decide nothing.
+// without gives the sentences of a that b does not have. Reasons are not compared, because they decide nothing.
 func without(a, b []Sentence) []Sentence {
 	return slices.DeleteFunc(slices.Clone(a), func(s Sentence) bool {
 		return slices.ContainsFunc(b, func(o Sentence) bool { return o.Kind == s.Kind && o.ID == s.ID && o.Text == s.Text })

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// words says a rule as one sentence. Whatever the rule leaves out is written out here: everybody, every device,
-// anything, at any time.
+// words writes a rule as one sentence. It writes out what the rule leaves out: everybody, every device, anything, at
+// any time.
 func (r *rule) words() string {
 	switch r.kind {
 	case allow:
@@ -133,7 +133,7 @@ func (r *rule) denied() string {
 	return "nobody, neither person nor machine, may"
 }
 
-// openTo says whom a rule lets in. A machine is let in by its name alone.
+// openTo says whom an allow or request rule is for. It is for a machine only if it names it.
 func (r *rule) openTo() string {
 	if r.everyone {
 		return "every person"
@@ -141,7 +141,7 @@ func (r *rule) openTo() string {
 	return subjects(r.who, members)
 }
 
-// closesFor says whom a rule binds. A machine is bound with the groups of whoever made it.
+// closesFor says whom a require or deny rule binds. A rule for a group also binds machines that its members made.
 func (r *rule) closesFor() string {
 	if r.everyone {
 		return map[beings]string{peopleAndMachines: "every person and every machine", peopleOnly: "every person", machinesOnly: "every machine"}[r.only]
