@@ -91,7 +91,7 @@ func TestScopeHasTheActionsOfOneRuleForOneLogin(t *testing.T) {
 		{"an action that names no login", "", "files.read:/var/log/a", "svc", svc},
 		{"another rule has another set", "", "run:svc /bin/z", "svc", []string{"run:svc /bin/z"}},
 		{"an action as another login has none", "", "shell:root", "svc", nil},
-		{"a text that is no login has none", "", "desktop.view", "-x", nil},
+		{"an invalid login has no scope", "", "desktop.view", "-x", nil},
 		{"denied commands of a template take the template", rules("deny", `actions = ["run:/bin/x stop"]`), "shell:svc",
 			"svc", append(slices.Clone(rest), "run:svc /bin/y", "shell:svc", "run:svc /bin/x {number} 'a b'")},
 		{"and leave the command that was decided", rules("deny", `actions = ["run:/bin/x stop"]`), "run:svc /bin/x go",

@@ -20,13 +20,13 @@ import (
 // firstChannel is the number of the channel that a session begins with.
 const firstChannel uint32 = 1
 
-// Channel is one program in a session: what a door holds. Its methods may be called by several goroutines.
+// Channel is one program in a session, as a frontend uses it. Several goroutines may call its methods.
 type Channel struct {
 	s      *Session
 	n      uint32
 	start  sessionline.Start
 	action authz.Action
-	until  time.Time // of the permission to open it
+	until  time.Time // when the permission to open it expires
 	sink   Sink
 
 	ctx    context.Context // ends with the session, and with the reason why the channel ends
@@ -35,16 +35,16 @@ type Channel struct {
 	line    *sessionline.Channel
 	refused chan struct{} // holds one item when there are refusals
 
-	running  bool         // the program has started; guarded by s.mu, as is
-	refusals []wire.Event // what the device refused before
+	running  bool         // the program has started; guarded by s.mu, like refusals
+	refusals []wire.Event // of the device, before the program started
 
 	exit    sessionline.Exit
-	exited  bool // exit is the device's word
+	exited  bool // the device reported exit
 	outcome Outcome
 	done    chan struct{}
 }
 
-// Outcome says how a channel ended. Status is nil where no program ended by itself.
+// Outcome says how a channel ended. Status is nil if the program did not end by itself, or ended by a signal.
 type Outcome struct {
 	Status *int
 	Signal string
@@ -66,8 +66,8 @@ func (c *Channel) Number() uint32 { return c.n }
 // Until is the session's hard stop.
 func (c *Channel) Until() time.Time { return c.s.Until() }
 
-// Wait returns once the channel has ended and all its output was given to the sink. Where the session ended with it,
-// the record is closed and announced as well.
+// Wait returns once the channel has ended and its sink has all its output. If the session ended with the channel, Wait
+// also waits until the record is closed and its end is in the log.
 func (c *Channel) Wait() Outcome {
 	<-c.done
 	if c.s.ctx.Err() != nil {
@@ -82,10 +82,11 @@ func (c *Channel) Done() <-chan struct{} { return c.done }
 // End ends the channel on behalf of its technician, and the session if nothing else is open in it.
 func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)) }
 
-// maxTyped bounds what one receipt is for, so that a paste does not wait for one huge sync.
+// maxTyped bounds the bytes that one receipt covers, so that a paste does not wait for one huge sync.
 const maxTyped = 16 << 10
 
-// Write takes typed bytes: each stretch is in the record, and durable, before it goes to the device.
+// Write records typed bytes and sends them to the device. Each piece is durable before it is sent. It returns the bytes
+// that were sent, and the reason why the rest was not.
 func (c *Channel) Write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 {
@@ -103,7 +104,7 @@ func (c *Channel) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// CloseInput says that nothing more is typed: the program reads an end of file.
+// CloseInput ends the input, so the program reads an end of file.
 func (c *Channel) CloseInput() error {
 	if err := c.s.thawed(); err != nil {
 		return err
@@ -111,7 +112,7 @@ func (c *Channel) CloseInput() error {
 	return c.recorded(c.line.End(c.ctx))
 }
 
-// Resize tells record and device about a new size.
+// Resize records a new size of the terminal and sends it to the device.
 func (c *Channel) Resize(cols, rows int) error {
 	if c.start.PTY == nil {
 		return nil
@@ -125,7 +126,7 @@ func (c *Channel) Resize(cols, rows int) error {
 // signals are the names of RFC 4254 section 6.10.
 const signals = " ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2 "
 
-// Signal sends a signal, named without SIG, to what runs, once the record has it.
+// Signal records a signal, named without SIG, and sends it to the program. An unknown name is an errkind.Usage.
 func (c *Channel) Signal(name string) error {
 	if name == "" || strings.Contains(name, " ") || !strings.Contains(signals, " "+name+" ") {
 		return errkind.New(errkind.Usage, fmt.Sprintf("%.20q is not a signal; the names are%s", name, strings.TrimRight(signals, " ")))
@@ -133,7 +134,7 @@ func (c *Channel) Signal(name string) error {
 	return c.recorded(c.line.Signal(c.ctx, name))
 }
 
-// recorded ends the session if its recording is why something was not sent.
+// recorded ends the session if something was not sent because it could not be recorded.
 func (c *Channel) recorded(err error) error {
 	if why := sessionline.Unrecorded(err); why != nil {
 		c.s.stop(why)
@@ -157,7 +158,7 @@ func (c *Channel) run() {
 		}
 		select {
 		case <-finished:
-		case <-time.After(stuckDoor): // a door that takes no more output does not hold up the end
+		case <-time.After(stuckDoor): // a frontend that takes no more output must not delay the end
 		}
 	}
 	c.close()
@@ -175,25 +176,25 @@ func (c *Channel) carry(err error) {
 	}
 }
 
-// close puts the program's end into the record and gives the door its outcome.
+// close records the program's end and gives the frontend its outcome.
 func (c *Channel) close() {
 	c.awaitExit()
 	if c.exited {
 		e := format.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
 		c.s.lastWord("the exit status", func() error { return c.s.rec.Exit(e) })
 	}
-	// Input that still waits fails from here on, which must not become the reason.
+	// From here on pending input fails. Its error must not become the reason.
 	byItself := ended(ByExit, "the program has ended")
 	c.cancel(byItself)
 	cause := context.Cause(c.ctx)
 	c.outcome.Reason = reasonOf(cause)
-	if cause != byItself && c.s.ctx.Err() == nil { // the close of the record says it of a session
+	if cause != byItself && c.s.ctx.Err() == nil { // if the session ends, the close of the record has the reason
 		text := fmt.Sprintf("channel %d was ended (%s): %s", c.n, c.outcome.Reason, cause)
 		note := format.Note{Kind: format.NoteChannelEnd, Text: text, Ch: &c.n}
 		c.s.lastWord("why a channel was ended", func() error { return c.s.rec.Note(note) })
 	}
 	switch {
-	case cause != byItself: // how a program dies that was ended is not its own status
+	case cause != byItself: // the status of a program that was killed is not its own
 		c.sink.Notice("ended", cause.Error())
 	case c.exit.Signal != "":
 		c.outcome.Signal = c.exit.Signal
@@ -205,8 +206,9 @@ func (c *Channel) close() {
 	close(c.done)
 }
 
-// awaitExit waits for the device to close the channel, and takes how the program ended, and why if the device ended it. If the device does not close the
-// channel in time, awaitExit ends the session: otherwise a device could make the technician wait without end.
+// awaitExit waits for the device to close the channel. Then it knows how the program ended, and the device's reason
+// if the device ended the session. If the device does not close the channel in time, awaitExit ends the session.
+// Otherwise a device could make the technician wait forever.
 func (c *Channel) awaitExit() {
 	if c.s.ctx.Err() == nil {
 		select {
@@ -224,7 +226,8 @@ func (c *Channel) awaitExit() {
 	}
 }
 
-// broke ends a channel whose end the device did not tell. Where the line is gone, the session is.
+// broke ends a channel if the device did not say how its program ended. If the session line is gone, it ends the
+// session.
 func (s *Session) broke(c *Channel) {
 	select {
 	case <-s.line.Gone():
@@ -235,8 +238,8 @@ func (s *Session) broke(c *Channel) {
 	}
 }
 
-// Stretches of output. What comes while the disk is busy is read at once after, so a flood needs as few syncs as it
-// has large stretches; a prompt needs no more than the least.
+// Sizes of output buffers. Output that arrives while the disk is busy is read in one piece afterwards, so a flood needs
+// few syncs. A prompt needs only the smallest buffer.
 const (
 	leastOutput = 4 << 10
 	mostOutput  = 128 << 10

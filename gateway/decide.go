@@ -16,15 +16,15 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// maxAsked bounds the answers that wait to be redeemed, of everybody and of one sign-in.
+// Limits on the answers that wait to be redeemed, in all and of one sign-in.
 const (
 	maxAsked    = 10_000
 	maxAskedOne = 50
 )
 
-// Ask decides whether a session may be opened and keeps the question for Open. A refusal is an errkind.Denied with the
-// reason and the nearest way in, or an errkind.TooMany where a limit on live sessions is reached; nothing is dialled
-// for it.
+// Ask decides whether a session may be opened, and keeps the answer for Open. It returns the session's row. A refusal
+// is an errkind.Denied with the reason and the nearest way in, or an errkind.TooMany if a limit on live sessions is
+// reached. The row of a refusal is stored too. Ask does not contact the device.
 func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if err := checkAsk(&a); err != nil {
 		return store.Session{}, err
@@ -62,7 +62,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	s := store.Session{ID: sid, Device: a.Device, DeviceFP: dev.FP, Site: dev.Site, Principal: a.Person.ID, PrincipalName: a.Person.Name,
 		Login: a.Login, Action: action.String(), Argv: a.Start.Argv, PTY: a.Start.PTY != nil, State: store.Decided, Asked: now, Until: d.Until, Purpose: a.Purpose, Ticket: a.Ticket,
 		Rule: d.Rule, ViaToken: a.ViaToken, Front: a.Front, Node: b.cfg.Node, PolicySHA: b.cfg.Rules.Version().SHA256}
-	if !seen { // its asker reads this row: where the machine stands would say that there is one
+	if !seen { // the caller can read this row, and a site in it would tell that the device exists
 		s.DeviceFP, s.Site = [32]byte{}, ""
 	}
 	if a.ClientAddr.IsValid() {
@@ -89,7 +89,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 
 const nameLogin = "Name a login of the machine with --login; `sallyport devices show` lists those that you may use."
 
-// checkAsk refuses what no policy could allow, in words.
+// checkAsk refuses a request that no policy could allow, and says what is wrong with it.
 func checkAsk(a *Ask) error {
 	if _, err := id.ParseDevice(string(a.Device)); err != nil {
 		return errkind.New(errkind.Usage, err.Error()).WithHint("`sallyport devices list` shows the names you can reach.")
@@ -107,14 +107,14 @@ func checkAsk(a *Ask) error {
 	return checkStart(&a.Start)
 }
 
-// program is what the first channel of the session is to start.
+// program gives the program that the session's first channel starts.
 func (a *Ask) program() authz.Program { return program(a.Login, &a.Start) }
 
 func program(login string, s *sessionline.Start) authz.Program {
 	return authz.Program{Login: login, Argv: s.Argv, Terminal: s.PTY != nil}
 }
 
-// decide asks the policy by which action the session's program may start, and gives that action.
+// decide decides by which action the session's program may start. It gives that action with the decision or a refusal.
 func (b *Broker) decide(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (authz.Action, authz.Decision, *errkind.Error) {
 	shell := authz.ShellAction(a.Login)
 	if _, err := authz.ParseAction(shell.String()); err != nil {
@@ -140,7 +140,7 @@ func target(name id.Device, d store.Device) authz.Device {
 	return authz.Device{Name: name, Site: d.Site, Labels: d.Labels}
 }
 
-// unfit says why no session can start on a device that is visible to the asker.
+// unfit says why no session can start on a device that the caller may see; nil if one can.
 func unfit(d store.Device) *errkind.Error {
 	switch d.State {
 	case store.OK:
@@ -166,8 +166,8 @@ func unfit(d store.Device) *errkind.Error {
 	return nil
 }
 
-// OutdatedAgent says that a device is offline because its agent speaks another version of the control protocol than this
-// gateway; empty: that is not why.
+// OutdatedAgent returns a text if a device is offline because its agent speaks another version of the control protocol
+// than this gateway, and otherwise an empty string.
 func OutdatedAgent(d store.Device) string {
 	if d.Online() || d.Protocol == 0 || d.Protocol == wire.ControlVersion {
 		return ""
@@ -202,7 +202,7 @@ func (b *Broker) neighbours(ctx context.Context, dev store.Device) string {
 	return " No device at its site is online, so the fault is the site's network or its uplink."
 }
 
-// onlyLogin finds the login when the asker named none.
+// onlyLogin finds the login if the caller named none.
 func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now time.Time) (string, *errkind.Error) {
 	if !seen {
 		invisible := authz.Invisible(a.Device)
@@ -217,8 +217,8 @@ func onlyLogin(snap *authz.Snapshot, a *Ask, dev store.Device, seen bool, now ti
 	return "", errkind.New(errkind.Denied, fmt.Sprintf("You may not open a shell on %s.", a.Device)).WithHint("`sallyport devices show` lists what you may do there.")
 }
 
-// beside does something beside what goes on, and gives what waits for it: writes that do not depend on each other then wait for
-// the disk together.
+// beside starts do in a goroutine and returns a function that waits for it. Two writes that do not depend on each other
+// can so wait for the disk at the same time.
 func beside(do func() error) (wait func() error) {
 	done := make(chan error, 1)
 	go func() { done <- do() }()
@@ -240,7 +240,7 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 	if len(b.asked) >= maxAsked || mine >= maxAskedOne {
 		return errkind.New(errkind.TooMany, "too many sessions were asked for and not opened").
 			WithHint("Wait half a minute.").
-			WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
+			WithWait(30 * time.Second) // each try is an entry of the log, so a client must not retry at once
 	}
 	b.asked[sid] = a
 	delete(b.deciding, sid)

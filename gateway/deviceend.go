@@ -10,24 +10,25 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// clockDoubt is how far the device's idea of the time may be from the gateway's. The device counts its doubt against
-// the pass, so it may be the first to end a session.
+// clockDoubt is how far the device's time may differ from the gateway's. The device ends a session at the earliest end
+// that its uncertain time allows, so it may end it before the gateway does.
 const clockDoubt = time.Minute
 
-// endedByDevice ends the session that the device says it has ended by itself, and puts its word into the record.
+// endedByDevice ends the session because the device says that it ended the session by itself. It records the device's
+// reason.
 func (s *Session) endedByDevice(word string) {
 	why := s.deviceEnding(word)
 	s.cancel(why)
 	if context.Cause(s.ctx) != why {
-		return // another channel was told the same, or the gateway was first
+		return // another channel reported the same, or the gateway ended the session first
 	}
 	s.lastWord("why the device ended the session", func() error {
 		return s.rec.Note(format.Note{Kind: "device", Text: "the device ended the session: " + word})
 	})
 }
 
-// deviceEnding gives the reason of a session's end by what the device says. The owner's rules are the device's to know.
-// For the pass, the gateway's own clock and its own copy decide whether the device's word can be true.
+// deviceEnding turns the device's reason into the reason why the session ends. About the owner's rules only the device
+// can know. About the pass, the gateway checks the device's claim against its own clock and its own copy of the pass.
 func (s *Session) deviceEnding(word string) *ending {
 	device := s.ask.Device
 	switch pass, raw := s.underPass(); {

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// TestADeviceSaysWhyItEndedASession: the owner's rules are its own to know. What the gateway knows too, its clock and the
-// pass, is not taken from a device.
+// TestADeviceSaysWhyItEndedASession: the owner's rules are its own to know. What the gateway knows too, its clock and
+// the pass, is not taken from a device.
 func TestADeviceSaysWhyItEndedASession(t *testing.T) {
 	const hour = time.Hour // a pass's
 	for name, c := range map[string]struct {

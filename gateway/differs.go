@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// compare puts a note into the record where a device says that it started something else than the gateway asked for.
-// The gateway's own word is the start of the channel, the device's is the command beside it.
+// compare records a note if the device says that it started another program than the gateway requested. The record has
+// the gateway's request as the start of the channel, and the device's claim as a command.
 func (s *Session) compare(e wire.Event) error {
 	if e.Source != wire.SourceExec || e.Ended {
 		return nil
@@ -31,7 +31,7 @@ func (s *Session) compare(e wire.Event) error {
 	return nil
 }
 
-// silent notes the channels whose program the device never named, once all that it told has been read.
+// silent notes the channels whose program the device never named. It is called when all events have been read.
 func (s *Session) silent() error {
 	s.mu.Lock()
 	var left []uint32
@@ -57,7 +57,7 @@ func (s *Session) differs(channel uint32, text string) error {
 // mostNamed is how many words of a command a device names.
 const mostNamed = 1000
 
-// isWhat reports whether these are the words of what the channel was to start. A shell names itself as it likes.
+// isWhat reports whether the words are those of the program that the gateway requested. A shell may have any name.
 func (c *Channel) isWhat(argv []string) bool {
 	want := c.start.Argv
 	switch {

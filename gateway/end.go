@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// End ends a session on behalf of a person. Within a second no byte passes any more.
+// End ends a session on behalf of a person. No byte passes later than a second after it.
 func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	s := b.session(sid)
 	if s == nil {
@@ -28,12 +28,12 @@ func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	return nil
 }
 
-// EndAllOf ends everything that one sign-in or token has opened, and what it may still open.
+// EndAllOf ends all sessions that one sign-in or token has opened, and its permissions to open more.
 func (b *Broker) EndAllOf(key, why string) {
 	b.mu.Lock()
 	for sid, a := range b.asked {
 		if a.ask.Key == key {
-			a.until = time.Time{} // sweep writes it down
+			a.until = time.Time{} // sweep closes its row
 			b.asked[sid] = a
 		}
 	}
@@ -71,7 +71,8 @@ func (b *Broker) sessions() []*Session {
 	return out
 }
 
-// Revalidate decides every live session again, and each of its channels, after anything changed that decisions rest on.
+// Revalidate decides again on every live session and each of its channels. It is called after any input of decisions
+// has changed.
 func (b *Broker) Revalidate(ctx context.Context) {
 	for _, s := range b.sessions() {
 		dev, why := b.stillFit(ctx, s)
@@ -91,7 +92,7 @@ func (b *Broker) Revalidate(ctx context.Context) {
 	}
 }
 
-// recheck gives the reason why a channel may not go on, or nil.
+// recheck gives the reason why a channel may not continue, or nil.
 func (b *Broker) recheck(ctx context.Context, c *Channel) *ending {
 	dev, why := b.stillFit(ctx, c.s)
 	if why != nil || dev == nil {
@@ -100,8 +101,8 @@ func (b *Broker) recheck(ctx context.Context, c *Channel) *ending {
 	return c.stillAllowed(b.cfg.Rules.Snapshot(), b.asOfNow(ctx, c.s.ask.Person), dev, b.LiveOn(c.s.ask.Device)-1)
 }
 
-// stillFit gives a session's device as it is now, or the reason why no session may go on there. A database that does not
-// answer is no reason, and then the device is nil: the session was allowed, and Drain and the clock still end it.
+// stillFit gives a session's device as it is now, or the reason why no session may continue there. If the database does
+// not answer, both are nil: the session was allowed, and watchStore, Drain and the pass's end still end it.
 func (b *Broker) stillFit(ctx context.Context, s *Session) (*store.Device, *ending) {
 	dev, err := b.cfg.Store.Device(ctx, s.ask.Device)
 	switch {
@@ -118,7 +119,8 @@ func (b *Broker) stillFit(ctx context.Context, s *Session) (*store.Device, *endi
 	return &dev, nil
 }
 
-// asOfNow is a person with the groups that their provider named last. When the database does not answer, they are as before.
+// asOfNow gives a person with the groups that their provider named last. If the database does not answer, it gives them
+// unchanged.
 func (b *Broker) asOfNow(ctx context.Context, who authz.Person) authz.Person {
 	now, err := b.cfg.Store.Principal(ctx, who.ID)
 	switch {
@@ -144,11 +146,12 @@ func (c *Channel) stillAllowed(snap *authz.Snapshot, who authz.Person, dev *stor
 	return ended(ByWithdrawal, "the policy, your groups or the machine's labels changed while you worked. "+d.Explain().Text)
 }
 
-// revalidateEvery is how often live sessions are decided again without an event: a window of hours that closes is one.
+// revalidateEvery is how often live sessions are decided again without a change. The end of a rule's hours, for
+// example, is no change that triggers Revalidate.
 const revalidateEvery = 15 * time.Second
 
-// Run ends answers that nobody redeemed, decides live sessions again now and then, writes what could not be written, and
-// watches the database.
+// Run closes expired answers, decides live sessions again every 15 s, retries failed writes, and watches the database.
+// It returns when ctx ends.
 func (b *Broker) Run(ctx context.Context) error {
 	go b.watchStore(ctx)
 	tick := time.NewTicker(time.Second)
@@ -188,7 +191,7 @@ func (b *Broker) sweep(ctx context.Context) {
 	}
 }
 
-// notOpened says in the row that nobody came for an answer: without it the session would be among those that run.
+// notOpened closes the row of an answer that was not redeemed. Otherwise the session would be listed as running.
 func (b *Broker) notOpened(ctx context.Context, sid id.Session, now time.Time) error {
 	_, err := b.cfg.Store.ChangeSession(ctx, sid, func(row *store.Session) error {
 		row.State, row.Ended, row.EndReason = store.Closed, now, "not opened"
@@ -197,7 +200,7 @@ func (b *Broker) notOpened(ctx context.Context, sid id.Session, now time.Time) e
 	return err
 }
 
-// InUse says whether a sign-in or token has a session open.
+// InUse reports whether a sign-in or token has an open session.
 func (b *Broker) InUse(key string) bool {
 	for _, s := range b.sessions() {
 		if s.ask.Key == key {

@@ -11,7 +11,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// readEvents takes in what only the device knows: whether typed bytes were hidden, what ran, what was refused.
+// readEvents reads the device's events: whether typed bytes were hidden, what ran, what was refused. Only the device
+// knows these.
 func (s *Session) readEvents() {
 	for {
 		e, err := s.events.Next()
@@ -29,7 +30,8 @@ func (s *Session) readEvents() {
 	}
 }
 
-// told is a device's word as people may be shown it: a hostile one must neither steer a terminal nor speak as the gateway.
+// told gives a device's text if people may be shown it, and instead otherwise. A hostile device must not steer a
+// terminal or speak as the gateway.
 func told(text string, most int, instead string) string {
 	if text == "" || !wire.PlainText(text, most) {
 		return instead
@@ -37,7 +39,7 @@ func told(text string, most int, instead string) string {
 	return text
 }
 
-// take puts one event into the record.
+// take records one event. An error means that it could not be recorded, so the session must end.
 func (s *Session) take(e wire.Event) error {
 	switch e.Kind {
 	case wire.EventVerdict:
@@ -58,7 +60,7 @@ func (s *Session) take(e wire.Event) error {
 	return nil
 }
 
-// channelOf gives the channel that the device says its event is about; nil: none.
+// channelOf gives the channel that the device names in an event; nil if it names none.
 func channelOf(e wire.Event) *uint32 {
 	if e.Channel == 0 {
 		return nil
@@ -66,8 +68,8 @@ func channelOf(e wire.Event) *uint32 {
 	return &e.Channel
 }
 
-// tellRefused records a refusal by the device and tells the technicians of the channel that the device names. The number
-// is the device's claim, so it decides only who is told.
+// tellRefused records a refusal by the device and tells the technicians of the channel that the device names. The
+// number is the device's claim, so it decides only who is told.
 func (s *Session) tellRefused(e wire.Event) error {
 	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text, Ch: channelOf(e)})
 	for _, c := range s.audience() {
@@ -82,10 +84,11 @@ func (c *Channel) noticeRefused(e wire.Event) {
 	c.sink.Notice("refused", "the machine refused a request: "+told(e.Text, wire.MaxGrantText, "no reason was given"))
 }
 
-// maxEarly bounds what a device may say before a program has started.
+// maxEarly bounds the refusals that are kept before a program has started.
 const maxEarly = 16
 
-// early keeps a refusal that comes before the program has started: it may be the reason why it does not.
+// early keeps a refusal that comes before the program has started, because it may be the reason why it does not start.
+// It reports false if the program has started.
 func (c *Channel) early(e wire.Event) bool {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -102,7 +105,7 @@ func (c *Channel) early(e wire.Event) bool {
 	return true
 }
 
-// began tells what the device refused meanwhile.
+// began marks the program as started, and tells the technician what the device refused before.
 func (c *Channel) began() {
 	c.s.mu.Lock()
 	c.running = true
@@ -113,7 +116,7 @@ func (c *Channel) began() {
 	}
 }
 
-// firstRefusal gives what the device refused first, once it has told; an empty event if it tells nothing in time.
+// firstRefusal waits for the device's first refusal and gives it. It gives an empty event if none comes in time.
 func (c *Channel) firstRefusal() wire.Event {
 	select {
 	case <-c.refused:

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// closeTime bounds the last writes of a session, which go on when everything else has stopped.
+// closeTime bounds the last writes of a session, which continue when everything else has stopped.
 const closeTime = 20 * time.Second
 
 // finish closes the recording, makes the log and the database agree with it, and puts the outcome into the session's
@@ -87,7 +87,7 @@ func (s *Session) changeNow(ctx context.Context, edit func(*store.Session)) erro
 	return s.change(ctx, edit)
 }
 
-// outcomeRow gives what the row says of a session that has ended, except about its recording.
+// outcomeRow gives the edit that writes a session's outcome into its row, except the state of its recording.
 func (s *Session) outcomeRow(reason string) func(*store.Session) {
 	now, began := s.b.cfg.Now(), !s.started.IsZero() && s.line != nil
 	return func(row *store.Session) {

@@ -1,29 +1,30 @@
-// Package gateway starts sessions and keeps watch over them. Every door (browser, command line, stock ssh) ends in
-// the one Broker, so there is one order of things and no way around it:
+// Package gateway starts sessions and supervises them. Every frontend (browser, command line, later stock ssh) uses the
+// one Broker, so every session goes through the same steps:
 //
 //	decide → record ready → announce in the log → device agrees and dials back → splice → close
 //
 // # The two walks
 //
-// A typed byte comes in through Channel.Write and goes to the recorded door, package sessionline: the recorder takes it,
-// sealed, and says that it is durable; only then it goes to the device. An output byte is read from the session line in
-// Channel.pump: the recorder takes it, says that it is durable; only then the door's Sink sees it. There is no other path
-// for either.
+// A typed byte comes in through Channel.Write and goes to package sessionline. The recorder seals it and confirms
+// that it is durable. Only then does it go to the device. Channel.pump reads an output byte from the session line.
+// The recorder confirms that it is durable, and only then does the frontend's Sink get it. There is no other path for
+// either.
 //
 // # Session and channels
 //
-// A session is one technician on one device as one login, under one pass. What runs in it are channels, each decided,
-// recorded, started and ended by itself. The session begins with its first channel and ends when none is left.
+// A session is one technician on one device as one login, under one pass at a time. It carries channels, one for each
+// program. Each channel is decided, recorded, started and ended by itself. The session begins with its first channel
+// and ends when none is left.
 //
 // # Ending
 //
-// A session ends for one reason, which travels as the cancel cause of its context: the first one wins. From then on no
-// byte passes in either direction, the device is told, the recording is closed and the log gets the close leaf.
+// A session ends for one reason, the cancel cause of its context. The first reason wins. From then on no byte passes in
+// either direction, the device is told, the recording is closed, and the log gets the close leaf.
 //
 // # What is decided again
 //
-// Opening asks the policy, and so does every change of policy, labels, device or membership, for every live session
-// (Revalidate). The signer decides for itself before it signs, and the device checks the pass again.
+// The policy decides when a session opens. After every change of policy, labels, device or membership it decides again
+// on every live session (Revalidate). The signer decides for itself before it signs, and the device checks the pass.
 package gateway
 
 import (
@@ -45,7 +46,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// Store is what the broker keeps rows in.
+// Store has the broker's rows.
 type Store interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Devices(ctx context.Context, f store.DeviceFilter) ([]store.Device, int, error)
@@ -62,11 +63,11 @@ type Store interface {
 	ChangeRecorded(ctx context.Context, sid id.Session, n uint32, change func(*store.Session, *store.Part) error) error
 	// UnclosedParts gives the recordings whose end is not in the log.
 	UnclosedParts(ctx context.Context) ([]store.Part, error)
-	// Ping says whether the database would take a write.
+	// Ping returns nil if the database would accept a write.
 	Ping(ctx context.Context) error
 }
 
-// Config is what a broker is made of.
+// Config has the parts and limits of a broker.
 type Config struct {
 	Signer   signer.Signer
 	Rules    *Rules
@@ -79,7 +80,8 @@ type Config struct {
 	// Limits on live sessions, counting those being opened; zero: none.
 	PerPerson, PerDevice int
 	AskTime              time.Duration // how long an answer to Ask may be redeemed; default 30 s
-	// Silence of the database after which input waits, and sessions end; default 5 s and 30 s.
+	// FreezeAfter is the silence of the database after which input waits, and EndAfter that after which sessions end.
+	// Defaults: 5 s and 30 s.
 	FreezeAfter, EndAfter time.Duration
 	ProgressEvery         time.Duration // how often the log is told how far a recording is; default 5 min
 	CloseTime             time.Duration // bounds the last writes of a session before they are retried; default 20 s
@@ -91,10 +93,10 @@ type Config struct {
 type Broker struct {
 	cfg     Config
 	started time.Time
-	frozen  atomic.Pointer[chan struct{}] // closed when input may pass again; nil: it may
+	frozen  atomic.Pointer[chan struct{}] // closed when input may pass again; nil: input may pass
 
 	mu        sync.Mutex           // guards what follows
-	deciding  map[id.Session]place // places of sessions that Ask is writing down
+	deciding  map[id.Session]place // places of sessions whose decision Ask is storing
 	asked     map[id.Session]asked
 	live      map[id.Session]*Session
 	unsettled []unwritten
@@ -102,13 +104,13 @@ type Broker struct {
 	ended     sync.WaitGroup // one for each session that has been opened
 }
 
-// Ask is a question for a session, with the evidence of who asks.
+// Ask is a request for a session, with evidence of who the caller is.
 type Ask struct {
 	Evidence   signer.Evidence
 	Person     authz.Person
-	Key        string // names the web session or API token, so that signing out ends what it opened
+	Key        string // names the web session or API token, so that signing out ends the sessions that it opened
 	Device     id.Device
-	Login      string            // empty: the only one that may be opened
+	Login      string            // empty: the only login that the caller may use
 	Start      sessionline.Start // of the first channel
 	Purpose    string
 	Ticket     string
@@ -117,7 +119,7 @@ type Ask struct {
 	ViaToken   string // id of the API token; empty: a person signed in
 }
 
-// Sink is a door's side of a channel. It gets bytes only after they are durable. Output may block: the device then
+// Sink is the frontend's side of a channel. It gets bytes only after they are durable. If Output blocks, the device
 // stops sending.
 type Sink interface {
 	Output(stream format.Stream, p []byte) error
@@ -149,7 +151,7 @@ func New(cfg Config) *Broker {
 		asked: map[id.Session]asked{}, live: map[id.Session]*Session{}}
 }
 
-// Live is one running session, as others may see it.
+// Live is one running session, as other people may see it.
 type Live struct {
 	Session id.Session
 	Device  id.Device
@@ -158,7 +160,7 @@ type Live struct {
 	Until   time.Time
 }
 
-// Live lists what runs now.
+// Live lists the running sessions.
 func (b *Broker) Live() []Live {
 	b.mu.Lock()
 	defer b.mu.Unlock()

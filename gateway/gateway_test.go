@@ -310,7 +310,8 @@ func TestWhatIsNotThereAndWhatIsNotVisibleReadTheSame(t *testing.T) {
 	}
 }
 
-// TestEveryRefusalIsKept: also one of a question that names no login. And its asker, who reads the row, learns nothing by it.
+// TestEveryRefusalIsKept: also one of a question that names no login. And its asker, who reads the row, learns
+// nothing by it.
 func TestEveryRefusalIsKept(t *testing.T) {
 	h := newHouse(t)
 	for _, login := range []string{"", "svc"} {

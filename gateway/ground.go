@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// How long the database may be silent. Without it nobody learns that somebody was locked out or a right withdrawn, so
-// what runs stands still first, and ends if that lasts.
+// How long the database may be silent. Without the database the gateway does not learn that a person was locked or a
+// right revoked. So input is frozen first, and sessions end if the silence lasts.
 const (
 	freezeAfter = 5 * time.Second
 	endAfter    = 30 * time.Second
@@ -19,7 +19,7 @@ const (
 var errGround = errkind.New(errkind.Unavailable, "the gateway's database does not answer, so no session can start").
 	WithHint("Try again in a minute. Whoever runs the gateway looks for what holds the database: a backup, a second gateway, a full disk.")
 
-// watchStore asks the database for a sign of life, over and over, and freezes and ends sessions where none comes.
+// watchStore pings the database until ctx ends. If no answer comes, it freezes input and later ends sessions.
 func (b *Broker) watchStore(ctx context.Context) {
 	answers := make(chan struct{}, 1)
 	go b.pings(ctx, answers)
@@ -47,10 +47,10 @@ func (b *Broker) watchStore(ctx context.Context) {
 	}
 }
 
-// silence is how long nothing has answered while this process ran. What it did not live through, because it was stopped or its
-// machine slept, counts as little: the answer may lie there already.
+// silence measures how long the database has not answered while this process ran. Time in which the process was stopped
+// or its host slept counts little, because an answer may already be waiting.
 type silence struct {
-	most   time.Duration // that one step counts for
+	most   time.Duration // how much one step may add
 	last   time.Time
 	length time.Duration
 }
@@ -81,8 +81,8 @@ func (b *Broker) pings(ctx context.Context, answers chan<- struct{}) {
 	}
 }
 
-// ground says at once that the database does not answer, where that is known: waiting for it again would hold up the
-// end of a session.
+// ground returns errGround at once if the database is known not to answer. Waiting for it again would delay the end
+// of a session.
 func (b *Broker) ground() error {
 	if b.frozen.Load() != nil {
 		return errGround
@@ -90,7 +90,7 @@ func (b *Broker) ground() error {
 	return nil
 }
 
-// freeze makes typed bytes wait. Output goes on: it was caused before.
+// freeze makes typed bytes wait. Output continues, because earlier input caused it.
 func (b *Broker) freeze() {
 	frozen := make(chan struct{})
 	if !b.frozen.CompareAndSwap(nil, &frozen) {

@@ -9,17 +9,17 @@ import (
 // grantIsUp is what the technician reads at the hard stop.
 const grantIsUp = "the time of your grant is up"
 
-// warnings are told before the hard stop.
+// warnings are the times before the hard stop at which the technician is warned.
 var warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
 
-// hardStop ends a session with its pass, and tells how long that is away. A renewal moves it.
+// hardStop ends a session when its pass ends, and warns the technician before. A renewal moves it.
 type hardStop struct {
 	mu     sync.Mutex // guards what follows
 	timers []*time.Timer
-	off    bool // for good
+	off    bool // disarmed for good
 }
 
-// arm sets warnings and end by the session's hard stop as it is now.
+// arm sets the timers of warnings and end by the session's current hard stop.
 func (h *hardStop) arm(s *Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +39,7 @@ func (h *hardStop) arm(s *Session) {
 	}
 }
 
-// reached ends the session, unless its hard stop was moved at the same moment.
+// reached ends the session, unless a renewal has moved its hard stop meanwhile.
 func (h *hardStop) reached(s *Session, until time.Time) {
 	if s.Until().Equal(until) {
 		s.cancel(ended(ByGrantEnd, grantIsUp))

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// verdict is what was decided, in the words that are shown and kept.
+// verdict is a decision in the words that are shown and stored.
 func verdict(d *authz.Decision, refusal *errkind.Error) string {
 	if refusal != nil {
 		return refusal.Text
@@ -24,7 +24,7 @@ func verdict(d *authz.Decision, refusal *errkind.Error) string {
 	return "allowed"
 }
 
-// inputs are what a decision was made from, so that it can be made again.
+// inputs are the inputs of a decision, so that it can be repeated.
 func (b *Broker) inputs(who authz.Person, dev store.Device, s *store.Session, more map[string]any) ([]byte, error) {
 	in := map[string]any{"groups": who.Groups, "machine": who.Machine, "via_token": who.ViaToken,
 		"second_factor_at": who.SecondFactorAt, "address": s.ClientAddr, "site": dev.Site, "labels": dev.Labels,
@@ -50,7 +50,7 @@ func decided(s *store.Session, action string, allowed bool, rule, text string) a
 			"allowed": strconv.FormatBool(allowed), "rule": rule, "text": text, "via": via}}
 }
 
-// keepDecision stores the answer with its inputs, and the session, before anything follows from it.
+// keepDecision stores the decision with its inputs, and the session's row, before the decision takes effect.
 func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s store.Session, d authz.Decision, refusal *errkind.Error) error {
 	text, allowed := verdict(&d, refusal), refusal == nil
 	in, err := b.inputs(a.Person, dev, &s, nil)
@@ -69,7 +69,7 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	return errors.Join(kept, err)
 }
 
-// keepChannelDecision stores the answer about a further channel with its inputs, before anything follows from it.
+// keepChannelDecision stores the decision on a further channel with its inputs, before it takes effect.
 func (b *Broker) keepChannelDecision(ctx context.Context, c *Channel, who authz.Person, d authz.Decision, refusal *errkind.Error) error {
 	s, err := b.cfg.Store.Session(ctx, c.s.id)
 	if err != nil {

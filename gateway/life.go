@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// Reasons why sessions end, as they stand in rows, records and pages.
+// Reasons why sessions end, as rows, records and pages show them.
 const (
 	ByTechnician   = "technician"
 	ByExit         = "exit"
@@ -31,7 +31,7 @@ const (
 	ByStore        = "database failed"
 )
 
-// ending is why a session ends: the cancel cause of its context. Text is for the technician.
+// ending is the reason why a session ends, and the cancel cause of its context. The text is for the technician.
 type ending struct {
 	reason string
 	text   string
@@ -41,7 +41,7 @@ func (e *ending) Error() string { return e.text }
 
 func ended(reason, text string) *ending { return &ending{reason, text} }
 
-// stop ends the session for an error of the recorder or the line; the first cause wins.
+// stop ends the session because of an error of the recorder or the line. The first cause wins.
 func (s *Session) stop(err error) {
 	var e *ending
 	if errors.As(err, &e) {
@@ -84,8 +84,8 @@ func (s *Session) run() {
 	s.close()
 }
 
-// tellDevice tells the machine why the session ends, and leaves it a moment to close the session line itself: cut off
-// first, it would only know that its line was lost.
+// tellDevice tells the device why the session ends, and gives it a moment to close the session line itself. If the
+// gateway closed the line first, the device would only know that its line was lost.
 func (s *Session) tellDevice() {
 	s.b.cfg.Lines.End(s.device.FP, s.id, s.reason())
 	select {
@@ -94,10 +94,10 @@ func (s *Session) tellDevice() {
 	}
 }
 
-// ownClose is how long a machine may take to end a session that it was told to end.
+// ownClose is how long a device may take to end a session after it was told to.
 const ownClose = 300 * time.Millisecond
 
-// stuckDoor is how long a session that has ended waits for a door to take the last output.
+// stuckDoor is how long an ended session waits for a frontend to take the last output.
 const stuckDoor = 5 * time.Second
 
 // reason says why the session ended.
@@ -110,15 +110,15 @@ func reasonOf(cause error) string {
 	return ByExit
 }
 
-// close ends record, log and row, in this order, whatever happened.
+// close ends record, log and row, in this order. It does so after every kind of end.
 func (s *Session) close() {
 	s.lastWord("what the device did not tell", s.silent)
 	s.finish(s.reason())
 	s.b.forget(s)
 }
 
-// lastWord writes what belongs into the record at an end. No end waits for a disk that hangs: the write goes on by
-// itself then, or fails when the recording is closed.
+// lastWord records something at an end. The end does not wait for a disk that hangs. Then the write continues in the
+// background, or fails when the recording is closed.
 func (s *Session) lastWord(what string, write func() error) {
 	wrote := make(chan error, 1)
 	go func() { wrote <- write() }()
@@ -132,7 +132,7 @@ func (s *Session) lastWord(what string, write func() error) {
 	}
 }
 
-// fail closes what a session that never began has left behind.
+// fail ends recording, log and row of a session that did not start.
 func (s *Session) fail(err error) {
 	text, _, _ := errkind.ForPeople(err)
 	var e *ending
@@ -158,8 +158,8 @@ func (s *Session) fail(err error) {
 	s.b.forget(s)
 }
 
-// forget removes a closed session from the live ones, and only then reports its end: a client that learns of the end
-// and asks for its next session at once must find the place free.
+// forget removes a closed session from the live ones, and reports its end after that. A client that learns of the end
+// and requests its next session at once must find the place free.
 func (b *Broker) forget(s *Session) {
 	b.mu.Lock()
 	delete(b.live, s.id)

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// place is what one session takes of the limits, from the moment it is asked for.
+// place counts one session against the limits, from the moment it is requested.
 type place struct {
 	person id.Principal
 	device id.Device
@@ -16,9 +16,9 @@ type place struct {
 
 func placeOf(a *Ask) place { return place{a.Person.ID, a.Device} }
 
-// reserve counts a session that is asked for against the limits of its person and its device, or refuses it. The
-// session keeps its place while it waits to be opened, while it opens and until its record is closed. The count and the
-// reservation are one step under the lock: with two, sessions asked for at once would all find the last place free.
+// reserve counts a requested session against the limits of its person and its device, or refuses it. The session keeps
+// its place while it waits to be opened, while it opens, and until its record is closed. Count and reservation are one
+// step under the lock. Otherwise several sessions that are requested at once would all find the last place free.
 func (b *Broker) reserve(sid id.Session, a *Ask) *errkind.Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,7 +43,7 @@ func overLimit(who string, n int, whose string, limit int, list string) *errkind
 		who, n, what, whose, limit)).
 		WithHint(fmt.Sprintf("End one, or wait until one has ended. `sallyport sessions list --state live %s` lists them "+
 						"and `sallyport sessions end ID` ends one.", list)).
-		WithWait(30 * time.Second) // the decision is in the log: sent again at once, it would be there again
+		WithWait(30 * time.Second) // each try is an entry of the log, so a client must not retry at once
 }
 
 // unreserve gives up the place of a session that was refused. That of an allowed session has moved to b.asked.

@@ -21,14 +21,15 @@ type Order struct {
 	Record  sessionline.Recording
 }
 
-// Lines is what the broker needs of the control lines. Package rendezvous implements it.
+// Lines has the operations on control lines that the broker needs. Package rendezvous implements it.
 type Lines interface {
-	// Open asks the device and waits until its supervisor has dialled back and proven the enrolled host key.
-	// A device that refuses gives an errkind.Denied whose text is the device's own clause; one that is away, Unavailable.
+	// Open asks the device and waits until its supervisor has dialled back and proven the enrolled host key. If the
+	// device refuses, the error is an errkind.Denied with the device's own text. If it is offline, it is an
+	// errkind.Unavailable.
 	Open(ctx context.Context, o Order) (*sessionline.Line, error)
-	// Renew gives a device the next pass of a session that runs on it, and waits for its word: refused is the device's
-	// own refusal, an errkind.Denied. An error says that the device may or may not have taken it, or was never asked.
-	// Status is filled in by the rendezvous.
+	// Renew gives a device the next pass of a running session, and waits for its answer. refused is the device's own
+	// refusal, an errkind.Denied. After any other error it is unknown whether the device has adopted the pass. The
+	// rendezvous fills in Status.
 	Renew(ctx context.Context, device wire.Hash, r wire.Renew) (refused, err error)
 	// Ack gives the size of the log that the device last accepted; 0 when it is not known.
 	Ack(device wire.Hash) uint64

@@ -19,11 +19,11 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// openTime bounds everything between the request and the prompt.
+// openTime bounds the opening of a session or channel, from its redemption to the running program.
 const openTime = 30 * time.Second
 
-// Open redeems an answer of Ask: it makes the recording, has the session announced, and asks the device. Whatever fails
-// on the way is closed in the record and in the log with its reason. It gives the first channel.
+// Open redeems an answer of Ask. It makes the recording, has the session announced, and asks the device. It returns the
+// first channel. If a step fails, Open ends recording, log and row with the reason.
 func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel, error) {
 	s, err := b.take(sid, sink)
 	if err != nil {
@@ -52,8 +52,8 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel,
 	return s.first, nil
 }
 
-// stillMay refuses what was taken away since it was decided: nothing ran yet that it could have been taken from, and the
-// signer decides by the sign-in of then. From now on Revalidate sees to it.
+// stillMay checks the rights again before a channel opens. Revalidate does not see a revocation between Ask and Open,
+// because nothing runs yet, and the signer decides on the evidence of Ask. From now on Revalidate checks the session.
 func (b *Broker) stillMay(ctx context.Context, c *Channel) error {
 	if e := b.recheck(ctx, c); e != nil {
 		return e
@@ -61,7 +61,7 @@ func (b *Broker) stillMay(ctx context.Context, c *Channel) error {
 	return nil
 }
 
-// forPeople gives the end of a session that is still being opened the words that it has.
+// forPeople turns the ending of a session that is still being opened into a refusal with its text.
 func forPeople(err error) error {
 	if e, ok := errors.AsType[*ending](err); ok {
 		return errkind.New(errkind.Denied, e.text).Because(e)
@@ -69,7 +69,7 @@ func forPeople(err error) error {
 	return err
 }
 
-// take moves an answer to the live sessions, so that it counts from now on and can be ended.
+// take makes a live session of an answer. From then on it counts as a session and can be ended.
 func (b *Broker) take(sid id.Session, sink Sink) (*Session, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +80,7 @@ func (b *Broker) take(sid id.Session, sink Sink) (*Session, error) {
 	case !ok || b.cfg.Now().After(a.until):
 		return nil, errkind.New(errkind.Conflict, "this permission to open a session was used already or is older than 30 s").WithHint("Open the session again.")
 	}
-	delete(b.asked, sid) // what is too late is left to sweep, which says so in its row
+	delete(b.asked, sid) // an expired answer stays, and sweep closes its row
 	s := b.newSession(sid, a, sink)
 	b.live[sid] = s
 	b.ended.Add(1)
@@ -114,7 +114,7 @@ func (s *Session) open(ctx context.Context) error {
 	return s.dial(ctx, opened, signed)
 }
 
-// record makes the recording durable before anybody else hears of the session.
+// record makes the recording durable before the signer or the device hears of the session.
 func (s *Session) record(ctx context.Context) error {
 	rec, err := s.b.cfg.Recorder.Create(ctx, recorder.PartConfig{Session: s.id, DeviceFP: s.device.FP})
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Session) openRequest(key ssh.PublicKey) signer.OpenRequest {
 }
 
 // announce asks the signer for the open leaf, the checkpoint and the pass. The signer decides by its own copy of the
-// policy; a pass with another scope than the one that is decided here starts nothing.
+// policy. If its pass has another scope than the gateway decides, announce returns an error.
 func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opened, error) {
 	request := s.openRequest(key)
 	opened, err := s.b.cfg.Signer.Open(ctx, request)
@@ -193,7 +193,7 @@ func noticeBody(o signer.Opened) []byte {
 		Checkpoint []byte      `cbor:"checkpoint"`
 	}{o.Index, o.Proof, o.Checkpoint})
 	if err != nil {
-		panic(err) // a struct of bytes and numbers
+		panic(err) // impossible for a struct of bytes and numbers
 	}
 	return body
 }
@@ -210,7 +210,7 @@ func passSigner(pass []byte, key ssh.Signer) (ssh.Signer, error) {
 	return ssh.NewCertSigner(cert, key)
 }
 
-// dial asks the device, which checks everything itself and dials back, and opens the channels.
+// dial asks the device, which checks everything itself and dials back. Then it opens the events and the first channel.
 func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) error {
 	host, err := ssh.ParsePublicKey(s.device.HostKey)
 	if err != nil {
@@ -237,9 +237,9 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 	return err
 }
 
-// begin opens the device's events and the first channel on the session line, while the row learns that the session runs:
-// far away, each answer is worth not waiting for. A machine that does not answer holds up neither an end nor the time
-// that an opening has.
+// begin opens the device's events and the first channel, and stores that the session runs, all at the same time. That
+// saves round trips to a device that is far away. When ctx ends it closes the line, so a device that does not answer
+// delays neither an end nor the time limit of the opening.
 func (s *Session) begin(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.line.Close)()
 	began := s.b.cfg.Now()

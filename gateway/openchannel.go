@@ -13,13 +13,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// Limits on the channels of one session: open or waiting to be opened at once, and ever. The second is the device's.
+// Limits on the channels of one session: open or waiting to be opened at once, and in all. The device has the second
+// limit too.
 const (
 	maxChannels = 16
 	maxNumbers  = wire.MaxChannel
 )
 
-// ChannelAsk is a question for one more channel in a session that runs. It comes from the sign-in or token that opened
+// ChannelAsk is a request for one more channel in a running session. It must come from the sign-in or token that opened
 // the session.
 type ChannelAsk struct {
 	Session id.Session
@@ -28,9 +29,9 @@ type ChannelAsk struct {
 	Start   sessionline.Start
 }
 
-// AskChannel decides whether one more channel may be opened, and keeps the question for OpenChannel. It gives the
-// channel's number. The channel has to be within the pass of the session, and allowed now. A refusal is an
-// errkind.Denied; it is in the record of the session, which goes on.
+// AskChannel decides whether one more channel may be opened, and keeps the answer for OpenChannel. It returns the
+// channel's number. The pass of the session must cover the channel, and the current policy must allow it. A refusal is
+// an errkind.Denied. It is recorded, and the session continues.
 func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
 	if err := checkStart(&a.Start); err != nil {
 		return 0, err
@@ -60,7 +61,7 @@ func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
 	return c.n, nil
 }
 
-// running finds a session that a sign-in or token has opened.
+// running finds a running session of a sign-in or token.
 func (b *Broker) running(sid id.Session, key string) (*Session, error) {
 	s := b.session(sid)
 	if s == nil || s.ask.Key != key {
@@ -70,7 +71,7 @@ func (b *Broker) running(sid id.Session, key string) (*Session, error) {
 	return s, nil
 }
 
-// wait gives a new channel its number and its place among those that may be opened.
+// wait gives a new channel its number, and adds it to those that may be opened.
 func (s *Session) wait(start sessionline.Start) (*Channel, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,15 +101,15 @@ func (s *Session) wait(start sessionline.Start) (*Channel, error) {
 var errNotRunning = errkind.New(errkind.Conflict, "this session has ended or is still being opened").
 	WithHint("Open another session.")
 
-// unwait gives up the place of a channel that is not opened.
+// unwait removes a channel that is not opened.
 func (s *Session) unwait(n uint32) {
 	s.mu.Lock()
 	delete(s.waiting, n)
 	s.mu.Unlock()
 }
 
-// decideChannel decides by the policy of now, within the pass of the session: what the pass does not name, the device
-// refuses as well. With an error nothing was decided.
+// decideChannel decides by the current policy, within the pass of the session. The device refuses what the pass does
+// not name, too. An error means that nothing was decided.
 func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person) (d authz.Decision, refusal *errkind.Error, err error) {
 	s := c.s
 	dev, why := b.stillFit(ctx, s)
@@ -175,7 +176,7 @@ func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink
 	return c, nil
 }
 
-// takeChannel moves an answer to the open channels, so that it counts from now on and can be ended.
+// takeChannel makes an open channel of an answer. From then on it counts as a channel and can be ended.
 func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, error) {
 	s := b.session(sid)
 	if s == nil {
@@ -197,8 +198,8 @@ func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, err
 	return c, nil
 }
 
-// open opens the channel on the session line. It returns when ctx ends, also if the device has not answered. SSH cannot
-// cancel an open, so that one ends with the session line.
+// open opens the channel on the session line. It returns when ctx ends, even if the device has not answered. SSH cannot
+// cancel an open, so the pending open ends with the session line.
 func (c *Channel) open(ctx context.Context) error {
 	type answer struct {
 		line *sessionline.Channel

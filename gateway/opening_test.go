@@ -200,8 +200,8 @@ func TestSessionsMayBeLookedAtWhileTheyOpen(t *testing.T) {
 	<-done
 }
 
-// Who asks has half a minute to come for the answer. What is taken away from them meanwhile is taken from no session that runs
-// yet, and a token of the sign-in names the groups of before.
+// Who asks has half a minute to come for the answer. What is taken away from them meanwhile is taken from no session
+// that runs yet, and a token of the sign-in names the groups of before.
 func TestWhatIsTakenAwayBetweenAskingAndOpeningCounts(t *testing.T) {
 	for name, take := range map[string]func(h *house, b *gateway.Broker){
 		"a group": func(h *house, b *gateway.Broker) {

@@ -9,11 +9,11 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// progressEvery is how often the log is told how far a recording has come.
+// progressEvery is how often a progress leaf is written for a running recording.
 const progressEvery = 5 * time.Minute
 
-// announceProgress writes a progress leaf now and then, while there is something new to say. One that cannot be written is
-// said in the log of the program only: what it would prove is proven by the end, if the gateway lives to write it.
+// announceProgress writes a progress leaf at each interval in which the recording has grown. A failure goes to the
+// program's log only: if the gateway survives, the end of the recording proves the same.
 func (s *Session) announceProgress(ctx context.Context) {
 	tick := time.NewTicker(s.b.cfg.ProgressEvery)
 	defer tick.Stop()

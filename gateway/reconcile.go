@@ -50,7 +50,7 @@ func (b *Broker) reconcile(ctx context.Context, p *part) (err error) {
 	return b.storePart(ctx, p)
 }
 
-// storePart completes the beginning and the end in the part's row.
+// storePart adds the beginning and the end to the part's row.
 func (b *Broker) storePart(ctx context.Context, p *part) error {
 	if err := b.ground(); err != nil {
 		return err
@@ -68,8 +68,8 @@ func (b *Broker) storePart(ctx context.Context, p *part) error {
 	return err
 }
 
-// storeEnd puts what is known about the end into the row. A part that was never announced keeps the time of its first
-// end, which no leaf says.
+// storeEnd adds to the row what is known about the end. A part that was never announced keeps the first end time that
+// was stored, because no leaf has it.
 func (p *part) storeEnd(row *store.Part, now time.Time) {
 	switch {
 	case p.end != nil:

@@ -174,7 +174,7 @@ func (b *Broker) stopped(c recorder.Closed, reason string) *closeFacts {
 	return &closeFacts{head: c.HFinal, seq: c.Seq, bytes: c.Bytes, gaps: c.Totals.Gaps, reason: reason, at: b.cfg.Now()}
 }
 
-// recordOf is what a row says of a recording that has its close.
+// recordOf gives the row's state of a recording that has its close.
 func recordOf(c recorder.Closed) string {
 	if c.Totals.Gaps > 0 {
 		return store.RecordGap
@@ -208,7 +208,7 @@ func (b *Broker) closeRows(ctx context.Context) error {
 	return nil
 }
 
-// endOf says how a session ended whose row does not know it: as its close leaf says, or by the crash.
+// endOf says how a session ended if its row does not say: as in its close leaf, or by the crash.
 func (b *Broker) endOf(ctx context.Context, r store.Session) (reason, record string, err error) {
 	record = r.Record
 	if record == store.RecordRunning {

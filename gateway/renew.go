@@ -21,21 +21,22 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// passes is how a session gets its next one.
+// passes has the state of a session's renewals.
 type passes struct {
-	busy    sync.Mutex // held while one is renewed
-	unheard *nextPass  // that the device may have taken: its answer was lost
+	busy    sync.Mutex // held during a renewal
+	unheard *nextPass  // the device's answer to it was lost, so the device may have adopted it
 }
 
-// nextPass is a pass that the signer has made and the device has not answered on.
+// nextPass is a pass that the signer has made and that the device has not answered yet.
 type nextPass struct {
 	made signer.Renewed
 	pass *wire.Pass
 }
 
-// Renew gives a running session its next pass, by the evidence of who asks now, and gives the new hard stop. The signer
-// decides again; the pass is never wider than the one before. It is stored and in the record before the device hears of
-// it. Where the device refuses it, the session goes on under the pass that it had.
+// Renew gives a running session its next pass, on the caller's current evidence, and returns the new hard stop. The
+// signer decides again, and the pass is never wider than the one before. It is stored and recorded before it is sent
+// to the device. If the device refuses it, the session continues under the pass that it had. If the device's answer is
+// lost, the next Renew offers that pass again first.
 func (b *Broker) Renew(ctx context.Context, sid id.Session, by signer.Evidence) (time.Time, error) {
 	if refusal := b.draining(); refusal != nil {
 		return time.Time{}, refusal
@@ -63,7 +64,7 @@ func (b *Broker) Renew(ctx context.Context, sid id.Session, by signer.Evidence) 
 	return s.Until(), nil
 }
 
-// renewable finds a session that runs.
+// renewable finds a running session; errNotRunning if there is none.
 func (b *Broker) renewable(sid id.Session) (*Session, error) {
 	s := b.session(sid)
 	if s == nil {
@@ -77,7 +78,8 @@ func (b *Broker) renewable(sid id.Session) (*Session, error) {
 	return s, nil
 }
 
-// renew first brings a pass to its end whose answer was lost: only the device knows which one the session runs under.
+// renew first offers a pass again if the device's answer to it was lost, because only the device knows which pass the
+// session runs under.
 func (s *Session) renew(ctx context.Context, by signer.Evidence) error {
 	if err := s.b.stillMay(ctx, s.first); err != nil {
 		return err
@@ -98,8 +100,8 @@ func (s *Session) renew(ctx context.Context, by signer.Evidence) error {
 	return errors.Join(refused, err)
 }
 
-// makeNext asks the signer for the next pass. Its key is new and nobody's: the session line was authenticated with the
-// first pass, and no further connection is made.
+// makeNext asks the signer for the next pass. Its key is new, and the private half is discarded: the session line was
+// authenticated with the first pass, and no further connection is made.
 func (s *Session) makeNext(ctx context.Context, by signer.Evidence) (*nextPass, error) {
 	before, raw := s.underPass()
 	pub, _, err := ed25519.GenerateKey(rand.Reader)
@@ -126,7 +128,7 @@ func (s *Session) makeNext(ctx context.Context, by signer.Evidence) (*nextPass, 
 	return &nextPass{made, pass}, nil
 }
 
-// underPass gives the pass that the session runs under, also as it was signed.
+// underPass gives the pass that the session runs under, parsed and in its signed form.
 func (s *Session) underPass() (*wire.Pass, []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,14 +147,14 @@ func (s *Session) keepNext(ctx context.Context, n *nextPass) error {
 	return err
 }
 
-// text is the record's line about the pass.
+// text gives the text of the record's note about the pass.
 func (n *nextPass) text() string {
 	return fmt.Sprintf("pass %d is given to the device: good until %s, entry %d of the log, permits %s", n.made.N,
 		n.pass.Until().UTC().Format("2006-01-02 15:04:05 UTC"), n.made.Index, strings.Join(n.pass.Scope.Words(), ", "))
 }
 
-// offer gives the pass to the device, and adopts it if the device does. After an error the device's word is still to
-// come, and the next renewal asks again.
+// offer gives the pass to the device, and adopts it if the device does. refused is the device's refusal. After an error
+// the device's answer is not known, and the next renewal offers the pass again.
 func (s *Session) offer(ctx context.Context, n *nextPass) (refused, err error) {
 	o := n.made
 	s.passes.unheard = n
@@ -169,7 +171,7 @@ func (s *Session) offer(ctx context.Context, n *nextPass) (refused, err error) {
 	return nil, s.adopt(ctx, n)
 }
 
-// noteRefused puts the device's refusal into the record.
+// noteRefused records the device's refusal.
 func (s *Session) noteRefused(n *nextPass, why error) error {
 	text, _, _ := errkind.ForPeople(why)
 	err := s.rec.Note(format.Note{Kind: format.NotePass, Text: fmt.Sprintf("pass %d was not taken: %s", n.made.N, text)})
@@ -179,7 +181,7 @@ func (s *Session) noteRefused(n *nextPass, why error) error {
 	return err
 }
 
-// adopt makes the pass what the session runs under: its end is the hard stop, and later channels are held to it.
+// adopt makes the pass the session's current one. Its end is the new hard stop, and it bounds later channels.
 func (s *Session) adopt(ctx context.Context, n *nextPass) error {
 	s.mu.Lock()
 	s.pass, s.rawPass = n.pass, n.made.Pass

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
-// Rules is the gateway's copy of the policy in force. The signer holds the one that counts.
+// Rules is the gateway's copy of the policy in force. The signer's copy is authoritative.
 type Rules struct {
 	now atomic.Pointer[rulesNow]
 }
@@ -39,7 +39,7 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 	return nil
 }
 
-// Snapshot gives what decisions rest on; without a policy it refuses everything.
+// Snapshot gives the snapshot that decisions use. Without a policy it refuses everything.
 func (r *Rules) Snapshot() *authz.Snapshot {
 	if n := r.now.Load(); n != nil {
 		return n.snap

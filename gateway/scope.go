@@ -8,8 +8,9 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// takePass keeps the pass that the session runs under, if it permits exactly what this gateway's own copy of the policy gives
-// and with it the action that was decided and stored. live is the number of other sessions that the signer was told.
+// takePass sets the session's pass, if it permits exactly the scope that this gateway's own copy of the policy gives,
+// and covers the action that was decided and stored. Otherwise it returns an error. live is the number of other
+// sessions on the device that the signer was told.
 func (s *Session) takePass(pass []byte, live int) error {
 	p, err := wire.ReadPass(pass)
 	if err != nil {
@@ -24,15 +25,15 @@ func (s *Session) takePass(pass []byte, live int) error {
 	return nil
 }
 
-// covered gives what the session may do, by the pass that it runs under.
+// covered gives the scope of the pass that the session runs under.
 func (s *Session) covered() authz.Scope {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pass.Scope
 }
 
-// decideScope gives what a session may do that begins now with the program of the first channel; nothing if that is
-// refused.
+// decideScope gives the scope of a session that would start now with the first channel's program. It is empty if that
+// is refused.
 func (s *Session) decideScope(live int) authz.Scope {
 	q := authz.Request{Person: s.ask.Person, Device: target(s.ask.Device, s.device), LiveSessions: live, Ticket: s.ask.Ticket}
 	_, d := authz.DecideProgram(s.b.cfg.Rules.Snapshot(), q, s.ask.program(), s.b.cfg.Now())

@@ -14,18 +14,18 @@ import (
 	"github.com/sallyport/sallyport/recorder"
 )
 
-// Session is one technician on one device, as one login, under one pass. It carries channels, each with a program of its
-// own. It begins with its first channel and ends when none is left.
+// Session is one technician on one device, as one login, under one pass at a time. It carries channels, one for each
+// program. It begins with its first channel and ends when none is left.
 type Session struct {
 	b       *Broker
 	id      id.Session
 	ask     Ask
 	device  store.Device
-	started time.Time     // as until, under b.mu while it opens: others look at it
-	until   time.Time     // hard stop: the pass's
-	opened  signer.Opened // what announced it
-	pass    *wire.Pass    // that it runs under; under mu once it runs, as is
-	rawPass []byte        // pass, as it was signed
+	started time.Time     // guarded by b.mu, like until, because other goroutines read it while the session opens
+	until   time.Time     // hard stop: the end of the pass
+	opened  signer.Opened // the signer's announcement
+	pass    *wire.Pass    // the current pass; guarded by mu once the session runs, like rawPass
+	rawPass []byte        // pass in its signed form
 	passes  passes
 	clock   hardStop
 
@@ -43,16 +43,16 @@ type Session struct {
 	bytesOut atomic.Int64
 	hidden   atomic.Int64
 
-	first *Channel // whose end stands in the session's row
+	first *Channel // its end is in the session's row
 	mu    sync.Mutex
 	// guarded by mu
 	channels map[uint32]*Channel // that were allowed and have not ended
 	waiting  map[uint32]*Channel // that were allowed and not opened yet
-	starts   map[uint32]*Channel // whose program the device has not named yet
-	numbers  uint32              // given so far
+	starts   map[uint32]*Channel // the device has not named their programs yet
+	numbers  uint32              // the last number that was given
 	live     bool                // the first channel has been opened
 	over     bool                // no channel is left, and none may be opened any more
-	last     *Channel            // of those that have ended
+	last     *Channel            // the one that ended last
 
 	empty chan struct{} // closed when the last channel has ended
 	done  chan struct{} // closed when the record is closed and announced
@@ -88,8 +88,8 @@ func (s *Session) openChannels() []*Channel {
 	return out
 }
 
-// audience gives the channels whose doors are told what concerns the session: those that have not ended, or else the one
-// that ended last, whose door waits for the end of the record.
+// audience gives the channels whose frontends get messages about the session: those that have not ended, or otherwise
+// the one that ended last, whose frontend waits for the end of the record.
 func (s *Session) audience() []*Channel {
 	if open := s.openChannels(); len(open) > 0 {
 		return open
@@ -99,15 +99,15 @@ func (s *Session) audience() []*Channel {
 	return []*Channel{s.last}
 }
 
-// notice tells everybody who is at the session.
+// notice sends a session message to all frontends of the session.
 func (s *Session) notice(kind, text string) {
 	for _, c := range s.audience() {
 		c.sink.Notice(kind, text)
 	}
 }
 
-// left takes a channel from the session that has ended or was not opened. When none is left, the session ends for the
-// reason of the one that ended last.
+// left removes a channel that has ended or was not opened. When none is left, the session ends for the reason of the
+// channel that ended last.
 func (s *Session) left(c *Channel) {
 	s.mu.Lock()
 	delete(s.channels, c.n)
@@ -124,8 +124,8 @@ func (s *Session) left(c *Channel) {
 	}
 }
 
-// endChannel ends one channel. The last one takes its session with it, which then tells the device why. One that has
-// ended already ends nothing: its door may still be there while other channels run.
+// endChannel ends one channel. If it is the last one, the session ends, and the device is told why. A channel that has
+// already ended ends nothing, because its frontend may still be there while other channels run.
 func (s *Session) endChannel(c *Channel, why *ending) {
 	s.mu.Lock()
 	alone := len(s.channels) == 1 && s.channels[c.n] == c

@@ -9,17 +9,17 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// What to do about what a machine, or the size of a terminal, does not allow.
+// Hints for a start that a device, or the size of a terminal, does not allow.
 const (
 	askOwner  = "The pass or the rules of the machine's owner do not allow it; ask them."
 	fitWindow = "Make the window smaller, or work without a terminal: `sallyport shell -T`."
-	// askPlainly answers a device that takes less than this gateway: its agent may be older or newer.
+	// askPlainly is for a device that accepts less than this gateway, because its agent is older or newer.
 	askPlainly = "Set TERM=" + wire.DefaultTerm + " and LANG=" + wire.DefaultLocale + ", without LC_*, and try again."
 )
 
 var errSize = errkind.New(errkind.Usage, "a terminal has 1 to 500 columns and 1 to 300 rows").WithHint(fitWindow)
 
-// checkStart refuses, in words, what no device takes: a command, a terminal or an environment of the wrong shape.
+// checkStart refuses a start that no device accepts, and says why: a malformed command, terminal or environment.
 func checkStart(s *sessionline.Start) error {
 	if err := checkCommand(s.Argv); err != nil {
 		return err

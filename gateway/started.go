@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// opened takes the answer to the opening of the channel: its line, or the error in words for people.
+// opened takes the result of opening the channel. It returns nil, or the error with a text for people.
 func (c *Channel) opened(line *sessionline.Channel, err error) error {
 	if why := sessionline.Unrecorded(err); why != nil {
 		return why
@@ -29,8 +29,8 @@ func (c *Channel) opened(line *sessionline.Channel, err error) error {
 	return nil
 }
 
-// notStarted gives the reason that the device told before it answered. A program that could not be started is no refusal
-// by anybody.
+// notStarted gives the reason that the device reported before it answered. A program that could not be started was not
+// refused by anybody, so it is another kind of error.
 func (c *Channel) notStarted() error {
 	e := c.firstRefusal()
 	if e.Kind == 0 {
@@ -53,7 +53,7 @@ func (c *Channel) notStarted() error {
 	return errkind.New(errkind.Denied, text).WithHint(askOwner)
 }
 
-// deviceSays turns a refused channel into what a person reads.
+// deviceSays turns the device's refusal of a channel into an error for people.
 func deviceSays(err error) error {
 	refused, ok := errors.AsType[*ssh.OpenChannelError](err)
 	if !ok {

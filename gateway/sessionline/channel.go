@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Channel is one program on the device. Its methods may be called by several goroutines.
+// Channel is one program on the device. Several goroutines may call its methods.
 type Channel struct {
 	line *Line
 	n    uint32
@@ -24,9 +24,9 @@ type Channel struct {
 	ended bool       // the end of input was sent
 
 	taken  taken
-	exit   Exit   // set before closed is, as are
-	told   bool   // exit is the device's word
-	why    string // why the device ended the session
+	exit   Exit   // set before closed is closed, like told and why
+	told   bool   // the device reported exit
+	why    string // the device's reason for ending the session
 	closed chan struct{}
 }
 
@@ -36,7 +36,7 @@ type Exit struct {
 	Signal string // as the device named it; empty: it ended with Status
 }
 
-// ErrNotStarted says that the device refused to start the program. It tells the reason as an event.
+// ErrNotStarted means that the device refused to start the program. The device sends the reason as an event.
 var ErrNotStarted = errors.New("the device did not start the program")
 
 // Unrecorded gives the recording's own error, if it is why something was not sent; nil otherwise.
@@ -47,10 +47,10 @@ func Unrecorded(err error) error {
 	return nil
 }
 
-// Open opens channel n, which the device has not seen yet, and starts the program. Meanwhile the record takes in what
-// the device is then asked: neither waits for the other, and the device is asked when both are there. Once ctx has
-// ended nothing starts any more. The error of a device that refuses the channel is *ssh.OpenChannelError; of one that
-// refuses the program, ErrNotStarted.
+// Open opens channel n, a number that the session has not used yet, and starts the program. It opens the channel and
+// records the start at the same time, and asks the device to start the program after both. Once ctx has ended, nothing
+// starts. If the device refuses the channel, the error is *ssh.OpenChannelError. If it refuses the program, it is
+// ErrNotStarted. If the start cannot be recorded, Unrecorded gives the recording's error.
 func (l *Line) Open(ctx context.Context, n uint32, s Start) (*Channel, error) {
 	c := &Channel{line: l, n: n, pty: s.PTY != nil, closed: make(chan struct{})}
 	recorded := make(chan answer, 1)
@@ -75,14 +75,14 @@ func (l *Line) Open(ctx context.Context, n uint32, s Start) (*Channel, error) {
 	return c, nil
 }
 
-// answer is the recording's.
+// answer is the recording's answer.
 type answer struct {
 	receipt receipt
 	err     error
 }
 
-// begin sends what belongs before the start, and the start. Only the start is answered: a device that cannot do what
-// came before refuses the start.
+// begin sends environment and terminal, and then the start. It waits for the answer to the start alone, because a
+// device that refused one of the others refuses the start too.
 func (c *Channel) begin(ctx context.Context, r receipt, s *Start) error {
 	for _, v := range s.Env {
 		if err := c.tell(r, "env", v); err != nil {
@@ -95,7 +95,7 @@ func (c *Channel) begin(ctx context.Context, r receipt, s *Start) error {
 			return err
 		}
 	}
-	if err := context.Cause(ctx); err != nil { // ended meanwhile: nothing starts any more
+	if err := context.Cause(ctx); err != nil { // ended meanwhile, so nothing may start
 		return err
 	}
 	kind, message := s.kind()
@@ -118,8 +118,8 @@ type ptyReq struct {
 // windowChange is the message of RFC 4254 section 6.7.
 type windowChange struct{ Cols, Rows, Width, Height uint32 }
 
-// Send records input and sends it then. The error of a device that takes no more input is an errkind.Unavailable.
-// After End it is an errkind.Conflict.
+// Send records input and then sends it. If the device accepts no more input, the error is an errkind.Unavailable. After
+// End it is an errkind.Conflict.
 func (c *Channel) Send(ctx context.Context, p []byte) error {
 	c.in.Lock()
 	defer c.in.Unlock()
@@ -141,12 +141,12 @@ func (c *Channel) sendLocked(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// endOfFile is what a terminal takes for the end of what is typed (termios VEOF).
+// endOfFile is the character that ends a terminal's input (termios VEOF).
 const endOfFile = 4
 
-// End records the end of input and sends it then: the program reads an end of file. At a terminal that is a character
-// like any other: were it the device that typed it, the program would receive a byte that the record has not. The
-// record has the end in either case. Only the first call does anything.
+// End records the end of input and then sends it, so the program reads an end of file. At a terminal, the end is a
+// character, which is recorded and sent as input. If the device typed it, the program would receive a byte that is not
+// in the record. The end is recorded in either case. Only the first call has an effect.
 func (c *Channel) End(ctx context.Context) error {
 	c.in.Lock()
 	defer c.in.Unlock()
@@ -166,7 +166,7 @@ func (c *Channel) End(ctx context.Context) error {
 	return c.sendEnd(r)
 }
 
-// Resize records a new size of the terminal and sends it then.
+// Resize records a new size of the terminal and then sends it.
 func (c *Channel) Resize(ctx context.Context, cols, rows int) error {
 	r, err := c.recordResize(ctx, uint16(cols), uint16(rows))
 	if err != nil {
@@ -175,7 +175,7 @@ func (c *Channel) Resize(ctx context.Context, cols, rows int) error {
 	return c.tell(r, "window-change", windowChange{Cols: uint32(cols), Rows: uint32(rows)})
 }
 
-// Signal records a signal, named without SIG (RFC 4254 section 6.9), and sends it then to what runs.
+// Signal records a signal, named without SIG (RFC 4254 section 6.9), and then sends it to the program.
 func (c *Channel) Signal(ctx context.Context, name string) error {
 	r, err := c.recordSignal(ctx, name)
 	if err != nil {
@@ -196,7 +196,7 @@ func (c *Channel) Stderr() io.Reader { return onlyRead{c.ch.Stderr()} }
 // onlyRead hides that a channel can be written to.
 type onlyRead struct{ io.Reader }
 
-// Taken notes that n more bytes of output were handed to the technician's connection.
+// Taken notes that the technician's connection has taken n more bytes of output.
 func (c *Channel) Taken(n int) { c.taken.add(n) }
 
 // Closed is closed when the device has closed the channel, or the line has ended.
@@ -205,11 +205,11 @@ func (c *Channel) Closed() <-chan struct{} { return c.closed }
 // Exit gives how the program ended; false if the device did not tell. It is known once the channel is closed.
 func (c *Channel) Exit() (Exit, bool) { return c.exit, c.told }
 
-// SessionEnded gives why the device ended the session by itself, in its words; empty if it does not say that it did. It
-// is known once the channel is closed.
+// SessionEnded gives the device's own reason for ending the session by itself; empty if the device gave none. It is
+// known once the channel is closed.
 func (c *Channel) SessionEnded() string { return c.why }
 
-// listen takes what the device asks and tells about the channel, until it is closed.
+// listen handles the device's requests on the channel until the channel is closed.
 func (c *Channel) listen(requests <-chan *ssh.Request) {
 	defer close(c.closed)
 	for r := range requests {
@@ -245,7 +245,7 @@ func exitOf(r *ssh.Request) (e Exit, ok bool) {
 		}
 		err := ssh.Unmarshal(r.Payload, &m)
 		if m.Signal == "" || !wire.PlainText(m.Signal, maxSignal) {
-			m.Signal = "UNKNOWN" // devices send what they like
+			m.Signal = "UNKNOWN" // a device can send any text
 		}
 		return Exit{Signal: m.Signal}, err == nil
 	}

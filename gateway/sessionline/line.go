@@ -1,15 +1,15 @@
-// Package sessionline is the recorded door: the only code of the gateway that can send anything into a session line.
+// Package sessionline is the only code of the gateway that can send anything into a session line.
 //
-// It does the SSH handshake itself and keeps the connection and its channels to itself. Everything that starts
-// something on a device or reaches a program there needs a receipt, and only the recording gives one: the environment,
-// the terminal, the start of a shell or a command, input and its end, a new size, a signal. So there is no second way
-// to the device that is not recorded. A test reads the types of this package and of the gateway and holds them to that.
+// It does the SSH handshake itself and does not give out the connection or its channels. Everything that starts a
+// program on a device or reaches one needs a receipt, and only the recording gives one: the environment, the terminal,
+// the start of a shell or a command, input and its end, a new size, a signal. So there is no way to the device that is
+// not recorded. A test checks this by reading the types of this package and of the gateway.
 //
 // # What needs no receipt
 //
-// Closing a channel or the line: what ends a session waits for nothing, not even for the disk. Opening a channel,
-// which starts nothing yet and overlaps with the recording of what it will be asked. Keepalives and the answers to a
-// device that asks how much of its output was taken: they carry nothing that a person sent.
+// Closing a channel or the line needs none, because an end must not wait for the disk. Opening a channel needs none,
+// because it starts nothing yet. It overlaps with the recording of the start. Keepalives, and answers about how much
+// output was taken, carry nothing that a person sent.
 package sessionline
 
 import (
@@ -24,7 +24,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// Recording gives receipts: each method returns nil once what it was given is durable. recorder.Recording is one.
+// Recording records what is sent. Each method returns nil once its argument is durable. recorder.Recording implements
+// it.
 type Recording interface {
 	Start(ch uint32, cols, rows uint16, text string) error
 	Input(ctx context.Context, ch uint32, actor uint64, p []byte) error
@@ -32,7 +33,7 @@ type Recording interface {
 	Note(n format.Note) error
 }
 
-// Peer is what a session line must prove, and what it is shown.
+// Peer is the identity that a session line must prove, and the pass that it is then shown.
 type Peer struct {
 	Name      string        // of the device, for errors
 	Host      ssh.PublicKey // the enrolled host key
@@ -80,14 +81,14 @@ func (p *Peer) config() *ssh.ClientConfig {
 	}
 }
 
-// refuseChannels: a device has nothing to open at a gateway.
+// refuseChannels refuses all channels that a device opens. A gateway offers it none.
 func refuseChannels(in <-chan ssh.NewChannel) {
 	for c := range in {
 		c.Reject(ssh.Prohibited, "the gateway accepts no channels")
 	}
 }
 
-// OpenEvents opens the channel on which the device tells what only it knows.
+// OpenEvents opens the channel on which the device sends its events.
 func (l *Line) OpenEvents() (Events, error) {
 	ch, requests, err := l.conn.OpenChannel(wire.EventsChannel, nil)
 	if err != nil {
@@ -97,23 +98,24 @@ func (l *Line) OpenEvents() (Events, error) {
 	return Events{ch}, nil
 }
 
-// Events are what the device tells. Nothing can be sent there.
+// Events gives the device's events. It cannot send anything.
 type Events struct{ ch ssh.Channel }
 
-// Next waits for the next event. It gives io.EOF when the line has ended.
+// Next waits for the next event. It returns io.EOF when the line has ended.
 func (e Events) Next() (wire.Event, error) { return wire.ReadEvent(e.ch) }
 
-// Close ends the line. What has arrived on its channels can still be read.
+// Close ends the line. Bytes that have already arrived on its channels can still be read.
 func (l *Line) Close() { l.conn.Close() }
 
-// Gone is closed when the line has ended, whoever ended it.
+// Gone is closed when the line has ended, for any reason.
 func (l *Line) Gone() <-chan struct{} { return l.gone }
 
-// missed is how many keepalives in a row may stay without an answer.
+// missed is how many keepalives in a row may remain unanswered.
 const missed = 3
 
-// Keep holds the line until it ends. After so much silence it asks for an answer, and after three times that long
-// without one the line is lost. One request is on its way at a time, since the transport below loses none.
+// Keep sends keepalives until the line ends. After each silence of this length it asks the device for an answer.
+// After four times that length without a byte it closes the line. One request is pending at a time, because the
+// transport below loses none.
 func (l *Line) Keep(silence time.Duration) {
 	tick := time.NewTicker(silence)
 	defer tick.Stop()

@@ -9,12 +9,12 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// receipt says that the recording has, durably, what is about to be sent on a channel. Only given makes one, and only
-// the functions of this file send: a test holds the package to both.
+// receipt proves that something is durably recorded and may be sent on a channel. Only given makes one, and only the
+// functions of this file send. A test checks both.
 type receipt struct{ of *Channel }
 
-// given turns the recording's answer into a receipt. A session or channel that has ended meanwhile gets none: what was
-// recorded is then not sent.
+// given turns the recording's answer into a receipt. If the session or channel has ended meanwhile, it returns the
+// reason. What was recorded is then not sent.
 func (c *Channel) given(ctx context.Context, recorded error) (receipt, error) {
 	if recorded != nil {
 		return receipt{}, &unrecorded{recorded}
@@ -25,7 +25,7 @@ func (c *Channel) given(ctx context.Context, recorded error) (receipt, error) {
 	return receipt{c}, nil
 }
 
-// check refuses a receipt that nobody gave, or that is for another channel.
+// check refuses a receipt that given did not make, or that is for another channel.
 func (c *Channel) check(r receipt) error {
 	if r.of != c {
 		return errors.New("nothing is sent without a receipt of the recording")
@@ -33,7 +33,7 @@ func (c *Channel) check(r receipt) error {
 	return nil
 }
 
-// unrecorded is the recording's own error: the session cannot go on.
+// unrecorded is the recording's own error. The session cannot continue after it.
 type unrecorded struct{ error }
 
 func (e *unrecorded) Unwrap() error { return e.error }
@@ -59,7 +59,7 @@ func (c *Channel) recordSignal(ctx context.Context, name string) (receipt, error
 	return c.given(ctx, c.line.rec.Note(format.Note{Kind: "signal", Text: name + " was sent to what runs", Ch: &c.n}))
 }
 
-// tell sends a request that the device does not answer. message is what the SSH specification wants there; nil: nothing.
+// tell sends a request without waiting for an answer. message is the request's payload as a struct; nil: none.
 func (c *Channel) tell(r receipt, kind string, message any) error {
 	if err := c.check(r); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Start is what a channel is to start: a shell or a command, with or without a terminal.
+// Start says what a channel starts: a shell or a command, with or without a terminal.
 type Start struct {
 	Argv []string // a command; empty: a shell
 	PTY  *PTY
@@ -21,7 +21,7 @@ type PTY struct {
 	Cols, Rows int
 }
 
-// Type gives the terminal type that the device is told.
+// Type gives the terminal type that is sent to the device.
 func (p *PTY) Type() string { return cmp.Or(p.Term, wire.DefaultTerm) }
 
 // Size bounds of a terminal, in columns and rows.
@@ -33,7 +33,7 @@ const (
 // Fits reports whether a terminal may have this size.
 func Fits(cols, rows int) bool { return cols >= 1 && cols <= MaxCols && rows >= 1 && rows <= MaxRows }
 
-// kind gives the SSH request that starts it and what that request carries (RFC 4254 section 6.5).
+// kind gives the SSH request that starts the program, and its payload (RFC 4254 section 6.5).
 func (s *Start) kind() (kind string, message any) {
 	if len(s.Argv) == 0 {
 		return "shell", nil
@@ -48,13 +48,13 @@ func (s *Start) size() (cols, rows uint16) {
 	return uint16(s.PTY.Cols), uint16(s.PTY.Rows)
 }
 
-// text is one line, as the record keeps it.
+// text gives the line that is recorded.
 func (s *Start) text(channel uint32, login string) string {
 	return fmt.Sprintf("channel %d as %s; %s", channel, login, s.Words())
 }
 
-// Words says in one line what is to be started. All before the command has a strict shape, and the command comes last,
-// so that nothing in it can be taken for anything else.
+// Words says in one line what is started. The command comes last, and everything before it has a strict shape, so no
+// part of the command can be mistaken for something else.
 func (s *Start) Words() string {
 	parts := []string{"no terminal", "no environment", "a shell"}
 	if p := s.PTY; p != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// taken answers a device that asks how far its output has been handed to the technician's connection. A device sends
-// no more than a window ahead of the answer: what it sends beyond would wait in this process, 2 MiB of it, the window
-// of SSH, for each session whose client does not read.
+// taken answers a device that asks how much of its output the technician's connection has taken. A device sends at most
+// a window ahead of the answer. Otherwise up to 2 MiB, SSH's own window, would wait in this process for each session
+// whose client does not read.
 type taken struct {
 	mu      sync.Mutex // guards what follows
-	bytes   uint64     // of both output streams, handed to the sink
+	bytes   uint64     // of both output streams that the sink has taken
 	waiting request    // nil: no request waits
 	until   uint64     // bytes at which it is answered
 }
@@ -23,7 +23,7 @@ type request interface {
 	Reply(ok bool, payload []byte) error
 }
 
-// asks reports whether a request is this question, and then sees to its answer.
+// asks reports whether r is a request wire.TakenRequest. If so, it answers r now or later.
 func (t *taken) asks(r *ssh.Request) bool {
 	if r.Type != wire.TakenRequest {
 		return false
@@ -32,8 +32,8 @@ func (t *taken) asks(r *ssh.Request) bool {
 	return true
 }
 
-// ask answers a request as soon as so many bytes of output were handed to the technician's connection. A device has one
-// request under way; a second one refuses the first.
+// ask answers a request as soon as the technician's connection has taken that many bytes of output. A device has one
+// request pending. If a second one comes, ask refuses the first.
 func (t *taken) ask(r request, wanted bool, payload []byte) {
 	var m struct{ Bytes uint64 }
 	malformed := ssh.Unmarshal(payload, &m) != nil
@@ -51,7 +51,7 @@ func (t *taken) ask(r request, wanted bool, payload []byte) {
 	}
 }
 
-// add notes that n bytes of output were handed on.
+// add notes that n more bytes of output were taken.
 func (t *taken) add(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,10 +60,10 @@ func (t *taken) add(n int) {
 	}
 }
 
-// reply answers what waits. The caller holds t.mu.
+// reply answers the pending request. The caller holds t.mu.
 func (t *taken) reply(ok bool) {
 	if t.waiting != nil {
-		_ = t.waiting.Reply(ok, nil) // an error shows on the streams as well
+		_ = t.waiting.Reply(ok, nil) // a broken line also fails on the streams
 		t.waiting = nil
 	}
 }
