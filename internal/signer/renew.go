@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Renew implements Signer. What the data plane says of the session is not believed: the pass is the signer's own, and the
-// log names it for a part that runs.
+// Renew implements Signer. It does not believe the data plane about the session. The pass must be one of the signer's
+// own, and the log must name it for a part that has no end.
 func (s *Service) Renew(ctx context.Context, r RenewRequest) (Renewed, error) {
 	before, err := s.ownPass(r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Service) Renew(ctx context.Context, r RenewRequest) (Renewed, error) {
 	return s.announceNext(ctx, before, pass, r, d)
 }
 
-// ownPass reads the pass that the session runs under: one of this signer's, for this session and not yet at its end.
+// ownPass reads the pass to renew. It must be signed by this signer, be for this session, and not have expired.
 func (s *Service) ownPass(r RenewRequest) (*wire.Pass, error) {
 	before, err := wire.ParsePass(r.Pass, []ssh.PublicKey{s.keys.sessionCA.PublicKey()})
 	switch {
@@ -62,8 +62,9 @@ func (s *Service) ownPass(r RenewRequest) (*wire.Pass, error) {
 	return before, nil
 }
 
-// decideAgain decides on the action that the session needs, by the policy and device of now. The second factor must be
-// as fresh as for a new session: a renewal gives new time.
+// decideAgain decides on the action that the session needs, by the current policy and the device's current state. The
+// second factor must be as fresh as for a new session, because a renewal gives new time. A refusal is an
+// errkind.Denied.
 func (s *Service) decideAgain(who authz.Person, before *wire.Pass, r RenewRequest, now time.Time) (authz.Decision, error) {
 	action, err := authz.ParseAction(r.Needs)
 	if err != nil {
@@ -74,7 +75,7 @@ func (s *Service) decideAgain(who authz.Person, before *wire.Pass, r RenewReques
 			WithHint("Open a new session.")
 	}
 	dev, known := s.state.devices[before.Grant.Device]
-	if now, there := s.state.byName(dev.Name); !there || now.FP != dev.FP { // another machine has its name now
+	if now, there := s.state.byName(dev.Name); !there || now.FP != dev.FP { // another device has its name now
 		known = false
 	}
 	q := authz.Request{Person: who, Device: authz.Device{Name: dev.Name, Site: dev.Site, Labels: dev.Labels}, Action: action,
@@ -90,7 +91,8 @@ func (s *Service) decideAgain(who authz.Person, before *wire.Pass, r RenewReques
 	return d, nil
 }
 
-// nextPass builds the next pass: whom and what it is for is taken from the pass before, less what is not decided now.
+// nextPass builds the next pass. Person, device, login and texts are those of the pass before. The scope is the part of
+// its scope that the new decision d gives too.
 func (s *Service) nextPass(before *wire.Pass, r RenewRequest, d authz.Decision, now time.Time) (*wire.Pass, error) {
 	key, err := sshKey(r.SessionKey)
 	if err != nil {
@@ -118,8 +120,8 @@ func (s *Service) nextPass(before *wire.Pass, r RenewRequest, d authz.Decision, 
 	return p, nil
 }
 
-// announceNext puts the pass leaf into the log and signs the pass after it. No leaf about a part follows the part's end,
-// so the open leaf is held meanwhile.
+// announceNext appends the pass leaf to the log and then signs the pass. It holds the open leaf meanwhile, because no
+// leaf about a part may follow the part's end.
 func (s *Service) announceNext(ctx context.Context, before, pass *wire.Pass, r RenewRequest, d authz.Decision) (Renewed, error) {
 	if err := ctx.Err(); err != nil {
 		return Renewed{}, context.Cause(ctx)
@@ -148,8 +150,9 @@ func (s *Service) announceNext(ctx context.Context, before, pass *wire.Pass, r R
 	return out, s.complete(ctx, &out.Opened, pass, cp, r.AckSize)
 }
 
-// passBody checks that the log announced the pass before for the part of this open leaf, and gives the next leaf's body.
-// A pass that its device refused may lie between the two: the session then runs under an earlier one.
+// passBody checks that the log announced the pass before for the part of this open leaf, and gives the next leaf's
+// body. The pass before need not be the one that was announced last: if the device refused that one, the session runs
+// under an earlier one.
 func (s *Service) passBody(begun *beginning, before, pass *wire.Pass, r RenewRequest) (ledger.PassBody, error) {
 	open, err := s.openAt(r.Open)
 	switch {

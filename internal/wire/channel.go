@@ -6,19 +6,19 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// MaxChannel is the highest number of a channel, and so how many a session opens at most.
+// MaxChannel is the highest number of a channel. Numbers are never used again, so it bounds the channels of a session.
 const MaxChannel = 1024
 
-// SessionChannel is the extra data of the open of a "session" channel (RFC 4254 section 5.1): the number under which
-// events and recording name the channel. Channels that are opened at once arrive in any order, so counting them would
-// give both ends different numbers.
+// SessionChannel is the extra data in the open of a "session" channel (RFC 4254 section 5.1): the number by which
+// events and the recording identify the channel. If both ends counted channels instead, they could count channels
+// that are opened together in different orders.
 type SessionChannel struct{ Channel uint32 }
 
 // Marshal gives the four bytes of the extra data.
 func (c SessionChannel) Marshal() []byte { return ssh.Marshal(c) }
 
-// ParseSessionChannel reads the extra data of an open. It returns an error, in words for the other end, unless they are
-// exactly a number from 1 to MaxChannel.
+// ParseSessionChannel reads the extra data of an open. It returns an error unless they are exactly a number from 1 to
+// MaxChannel. The error's text may be sent to the other end.
 func ParseSessionChannel(extra []byte) (uint32, error) {
 	var c SessionChannel
 	if len(extra) == 0 {

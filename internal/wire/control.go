@@ -144,9 +144,9 @@ type End struct {
 	Reason  string     `json:"reason"`
 }
 
-// Ping carries the nonce that the next status answers and the log size the device has accepted. The device sends its first one
-// right after the handshake, whose first message could be a replay: the line counts from this one. A gateway's ping, which is
-// the type alone, asks for the next one now.
+// Ping carries the nonce that the next status answers and the log size the device has accepted. The device sends its
+// first one right after the handshake, whose first message could be a replay: the line counts from this one. A
+// gateway's ping, which is the type alone, asks for the next one now.
 type Ping struct {
 	T      string `json:"t"`
 	Nonce  []byte `json:"n"`

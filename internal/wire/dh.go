@@ -9,7 +9,8 @@ import (
 	"github.com/flynn/noise"
 )
 
-// parsedKey is a private key of X25519 beside its bytes. To parse one makes its public half, which costs as much as an exchange.
+// parsedKey is a private key of X25519 beside its bytes. To parse one makes its public half, which costs as much as
+// an exchange.
 type parsedKey struct {
 	secret [32]byte
 	key    *ecdh.PrivateKey
@@ -33,8 +34,8 @@ func (k *parsedKey) is(secret []byte) bool {
 // dh is X25519 for one handshake, which uses its static and its ephemeral key twice each.
 type dh struct{ static, ephemeral *parsedKey }
 
-// newSuite gives the ciphers of one handshake. The line keeps the suite as long as it lives, so forget must be called after the
-// handshake: the ephemeral key must not outlive it.
+// newSuite gives the ciphers of one handshake. The line keeps the suite as long as it lives, so forget must be called
+// after the handshake: the ephemeral key must not outlive it.
 func newSuite(static *parsedKey) (suite noise.CipherSuite, forget func()) {
 	d := &dh{static: static}
 	return noise.NewCipherSuite(d, noise.CipherChaChaPoly, noise.HashSHA256), d.forget

@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// EventsChannel is the first channel of a session line; the gateway opens it within 5 s.
+// EventsChannel is the type of the channel on which a device sends its events. The gateway opens it once, within 5 s.
+// The device answers no other channel before it.
 const EventsChannel = "events@sallyport"
 
 // MaxEvent bounds one event.
@@ -15,8 +16,7 @@ const MaxEvent = 64 << 10
 // EventKind says what an event tells.
 type EventKind uint
 
-// Events from the device. Channels are numbered from 1 in the order the gateway opened them, the events
-// channel not counted.
+// Events from the device. They name a channel by the number with which the gateway opened it (SessionChannel).
 const (
 	EventVerdict   EventKind = 1 // a range of input was typed in the clear or at a hidden prompt
 	EventCommand   EventKind = 2 // a process was started or ended, and how that is known

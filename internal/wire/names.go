@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkNames walks a text once. encoding/json would take {"a":1,"A":2} for one field set twice. In JSON a string before a colon is a
-// name and nothing else is; a text that is no JSON is refused by whoever decodes it next.
+// checkNames walks a text once. encoding/json would take {"a":1,"A":2} for one field set twice. In JSON a string
+// before a colon is a name and nothing else is; a text that is no JSON is refused by whoever decodes it next.
 func checkNames(data []byte) error {
 	var open []names
 	for i := 0; i < len(data); i++ {
@@ -89,8 +89,8 @@ func unquote(text []byte) (name string, err error) {
 	return name, err
 }
 
-// foldRune gives one rune for all that differ in case only, also for those that encoding/json takes for the same and lower case
-// does not: the long s and the Kelvin sign.
+// foldRune gives one rune for all that differ in case only, also for those that encoding/json takes for the same and
+// lower case does not: the long s and the Kelvin sign.
 func foldRune(r rune) rune {
 	r = unicode.ToLower(r)
 	for {

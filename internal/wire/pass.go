@@ -98,9 +98,9 @@ type Pass struct {
 	Hash  Hash        // of the certificate without its signature: known before it is signed
 }
 
-// NewPass builds a pass that is not signed yet, so that the log can commit to Hash first. Whatever would make the signed
-// pass one that no device takes, its size too, is an error here and not after the session was announced. Both keys are
-// Ed25519.
+// NewPass builds a pass that is not signed yet, so that the log can commit to Hash first. Whatever would make the
+// signed pass one that no device takes, its size too, is an error here and not after the session was announced. Both
+// keys are Ed25519.
 func NewPass(g Grant, key, ca ssh.PublicKey, notBefore, notAfter time.Time) (*Pass, error) {
 	scope, err := g.check()
 	if err != nil {

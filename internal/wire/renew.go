@@ -2,11 +2,12 @@ package wire
 
 import "github.com/sallyport/sallyport/internal/id"
 
-// Renew brings a session that runs its next pass. The supervisor of the session checks every field, as at the open.
+// Renew is the message that brings a running session its next pass (docs/protocol.md, section 9). The session's
+// supervisor checks every field, as at the open.
 type Renew struct {
 	T           string     `json:"t"`
 	Session     id.Session `json:"sid"`
-	N           uint32     `json:"n"` // number of the pass in its part, as in the leaf
+	N           uint32     `json:"n"` // number of the pass in its part, from 1, as in the leaf
 	Pass        []byte     `json:"pass"`
 	Status      Signed     `json:"status"`
 	Leaf        []byte     `json:"leaf"`
@@ -18,7 +19,7 @@ type Renew struct {
 	Checkpoint  []byte     `json:"checkpoint"`
 }
 
-// Announcement is a leaf with what it commits to, and the proof that the log has it.
+// Announcement is a leaf, the nonce and body that it commits to, its index, and the proof that the log has it.
 type Announcement struct {
 	Leaf, Nonce, Body  []byte
 	Index              uint64
@@ -26,7 +27,7 @@ type Announcement struct {
 	Checkpoint         []byte
 }
 
-// Announcement gives the open leaf's.
+// Announcement gives the announcement of the open leaf.
 func (o *Open) Announcement() Announcement {
 	return Announcement{o.Leaf, o.Nonce, o.Body, o.Index, o.Proof, o.Consistency, o.Checkpoint}
 }
@@ -36,7 +37,7 @@ func (o *Open) Prove(a Announcement) {
 	o.Proof, o.Consistency, o.Checkpoint = a.Proof, a.Consistency, a.Checkpoint
 }
 
-// Announcement gives the pass leaf's.
+// Announcement gives the announcement of the pass leaf.
 func (r *Renew) Announcement() Announcement {
 	return Announcement{r.Leaf, r.Nonce, r.Body, r.Index, r.Proof, r.Consistency, r.Checkpoint}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/authz"
 )
 
-// SetScope says in a grant what the pass permits. A literal of a template is a text and a placeholder is its number, so
-// that no text of a command can turn into a placeholder.
+// SetScope writes a scope into the grant's login, actions and templates. A literal of a template is a text and a
+// placeholder is a number, so no text of a command can be read as a placeholder (docs/protocol.md, section 9).
 func (g *Grant) SetScope(s authz.Scope) {
 	g.Login, g.Actions, g.Templates = s.Login(), s.Actions(), nil
 	for _, t := range s.Templates() {
@@ -21,7 +21,7 @@ func (g *Grant) SetScope(s authz.Scope) {
 	}
 }
 
-// scope reads what SetScope wrote and takes nothing else.
+// scope reads a scope as SetScope writes it. It returns an error for every other encoding.
 func (g *Grant) scope() (authz.Scope, error) {
 	if g.Actions == nil {
 		return authz.Scope{}, errors.New("there is no list of them")

@@ -7,7 +7,7 @@ import (
 )
 
 // Follows checks that p may be the next pass of a session that runs under before: for the same session, device, person
-// and login, with another key, and no wider. The error says what is not so.
+// and login, with another key, not of an earlier epoch, and not wider. The error says which of these is not so.
 func (p *Pass) Follows(before *Pass) error {
 	next, old := &p.Grant, &before.Grant
 	switch {
@@ -25,7 +25,7 @@ func (p *Pass) Follows(before *Pass) error {
 	return p.noWider(before)
 }
 
-// noWider compares what two passes permit. A limit of 0 is none, which is the widest.
+// noWider checks that p permits nothing that old does not. A limit of 0 means no limit, which is the loosest.
 func (p *Pass) noWider(old *Pass) error {
 	g, before := &p.Grant, &old.Grant
 	looser := func(next, before uint64) bool { return before > 0 && (next == 0 || next > before) }
@@ -41,7 +41,7 @@ func (p *Pass) noWider(old *Pass) error {
 	return nil
 }
 
-// Stricter gives the stricter of two limits of a pass, where 0 is none.
+// Stricter gives the stricter of two limits of a pass. 0 means no limit.
 func Stricter(a, b uint64) uint64 {
 	if a == 0 || b == 0 {
 		return max(a, b)

@@ -30,7 +30,7 @@ import (
 const (
 	PurposeBundle = "sallyport/v1/bundle" // root key over a trust bundle
 	PurposeStatus = "sallyport/v1/status" // session CA over a status
-	PurposeEnrol  = "sallyport/v1/enrol"  // device host key over a handshake hash
+	PurposeEnrol  = "sallyport/v1/enrol"  // device's host key over EnrolProof
 )
 
 // B64 is base64url without padding that refuses non-canonical trailing bits.

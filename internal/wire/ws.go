@@ -39,8 +39,8 @@ type WS struct {
 	mu   sync.Mutex // guards writes
 }
 
-// Buffers exist while something is written. A client masks what it sends and so copies it into its buffer: with a small one every
-// SSH packet would leave in pieces, a system call each.
+// Buffers exist while something is written. A client masks what it sends and so copies it into its buffer: with a
+// small one every SSH packet would leave in pieces, a system call each.
 var (
 	writeBuffers  = &sync.Pool{}
 	streamBuffers = &sync.Pool{} // of another size, so not of the same pool

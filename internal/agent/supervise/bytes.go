@@ -11,8 +11,8 @@ import (
 // chunk is how much is carried at once.
 const chunk = 32 << 10
 
-// pump carries output. After the program's end it goes on as long as something comes, and no longer than a second
-// without: what the program left behind may hold its output for ever.
+// pump carries output. After the program's end it continues as long as output comes, and stops after a second without
+// any, because other processes of the program may hold its output open forever.
 func pump(dst io.Writer, src io.Reader, ended <-chan struct{}, renew func()) {
 	buf := make([]byte, chunk)
 	for {
@@ -44,17 +44,17 @@ func (c *channel) typed(t *proc.Terminal) {
 			werr := t.Type(buf[:n], v.add)
 			v.flush()
 			if werr != nil {
-				io.Copy(io.Discard, c.ch) // the program is gone: what is typed now stays sealed
+				io.Copy(io.Discard, c.ch) // the program is gone, so later input gets no verdict and stays sealed
 				return
 			}
 		}
 		if err != nil {
-			return // the line is lost, or nothing more is typed; the terminal's own end of file was typed then
+			return // the line is lost, or the input has ended; then its last byte was the terminal's end of file
 		}
 	}
 }
 
-// piped carries input to a program without a terminal. Nothing hides it, so all of it is clear.
+// piped carries input to a program without a terminal. Nothing hides it, so its verdict is always "in the open".
 func (c *channel) piped() {
 	v := verdicts{c: c}
 	buf := make([]byte, chunk)
@@ -83,7 +83,7 @@ func (c *channel) touched() {
 	c.s.mu.Unlock()
 }
 
-// verdicts joins neighbours that are alike into one event.
+// verdicts joins adjacent ranges with the same verdict into one event.
 type verdicts struct {
 	c      *channel
 	n      uint64
@@ -97,8 +97,8 @@ func (v *verdicts) add(n int, hidden bool) {
 	v.n, v.hidden = v.n+uint64(n), hidden
 }
 
-// flush tells them at once, before the echo: the reveal then goes into the record with the echo, and costs no chunk and no sync
-// of its own.
+// flush sends the verdict at once, before the echo. The record then gets the reveal together with the echo, without
+// another chunk or sync.
 func (v *verdicts) flush() {
 	if v.n == 0 {
 		return

@@ -36,10 +36,10 @@ type channel struct {
 	vars []wire.Variable
 	env  []string // vars as a process has them
 	pty  *ptyRequest
-	bad  string // what was wrong with a request before the start: the program may not start
+	bad  string // what was wrong with a request before the start; not empty: the program may not start
 	run  *proc.Running
-	done chan struct{} // closed when the program has ended and everything is told
-	why  sync.Once     // the gateway was told why the device ended the session
+	done chan struct{} // closed when the program has ended and the gateway was told how
+	why  sync.Once     // tells the gateway why the device ended the session
 
 	in uint64 // bytes of input so far
 }
@@ -61,7 +61,7 @@ func (c *channel) serve(reqs <-chan *ssh.Request) {
 		if r.WantReply {
 			r.Reply(ok, nil)
 		}
-		if c.run != nil && c.done == nil { // after the answer: a program that ends at once would close the channel before it
+		if c.run != nil && c.done == nil { // after the reply, because a program that ends at once closes the channel
 			c.done = make(chan struct{})
 			go c.attend()
 		}
@@ -108,20 +108,20 @@ func (c *channel) refuse(text string) bool {
 	return false
 }
 
-// wrong refuses a request for its shape: no policy and no owner forbids it, so it is not told as a refusal of theirs.
+// wrong refuses a malformed request. No policy or owner forbids it, so the event has a source of its own.
 func (c *channel) wrong(text string) bool {
 	c.s.tellRefused(wire.Event{Channel: c.n, Source: wire.SourceRequest, Text: text})
 	return false
 }
 
-// spoil is wrong for a request before the start, and stops the program from starting: the gateway need not wait for the
-// answer to such a request.
+// spoil refuses a malformed request before the start, and keeps the program from starting. So a gateway need not wait
+// for the answers to such requests.
 func (c *channel) spoil(text string) bool {
 	c.bad = text
 	return c.wrong(text)
 }
 
-// setEnv takes the language and nothing else: a variable can make a program do anything.
+// setEnv accepts locale variables only, because any other variable could make a program do anything.
 func (c *channel) setEnv(payload []byte) bool {
 	var v wire.Variable
 	if ssh.Unmarshal(payload, &v) != nil || c.run != nil {
@@ -135,7 +135,7 @@ func (c *channel) setEnv(payload []byte) bool {
 	return true
 }
 
-// wantTerminal remembers the terminal.
+// wantTerminal checks and keeps the requested terminal for the start.
 func (c *channel) wantTerminal(payload []byte) bool {
 	var m ptyRequest
 	switch {
@@ -159,7 +159,8 @@ func (c *channel) resize(payload []byte) bool {
 	return c.run.Terminal.Resize(uint16(m.Cols), uint16(m.Rows)) == nil
 }
 
-// spec decides what is started: an exact command without a shell, or the shell, which also runs any other command.
+// spec decides what to start: an exact command without a shell, or the shell, which also runs any other command. It
+// returns the reason if neither may start.
 func (c *channel) spec(line string) (proc.Spec, string) {
 	spec := proc.Spec{Account: c.s.account, Env: c.env}
 	argv := authz.SplitCommand(line)
@@ -201,7 +202,7 @@ func (c *channel) start(line string) bool {
 	return true
 }
 
-// shown keeps the record's event within its bounds.
+// shown shortens a command line so that its event stays within wire.MaxEvent.
 func shown(argv []string) []string {
 	out := make([]string, 0, len(argv))
 	room := wire.MaxEvent / 2
@@ -218,10 +219,10 @@ func shown(argv []string) []string {
 	return out
 }
 
-// attend carries the program's bytes and tells its end: all output, then the status, then the end of file, then close.
+// attend carries the program's bytes and reports its end: all output, then the status, then EOF, then close.
 func (c *channel) attend() {
 	defer close(c.done)
-	defer context.AfterFunc(c.s.ctx, c.tellWhy)() // a gateway that takes no output is told all the same
+	defer context.AfterFunc(c.s.ctx, c.tellWhy)() // at once, even if the gateway takes no output
 	var out sync.WaitGroup
 	ended, flow := make(chan struct{}), newOutflow(c.ch)
 	if t := c.run.Terminal; t != nil {
@@ -258,7 +259,8 @@ func (c *channel) tellWhy() {
 	})
 }
 
-// tell tells how the program ended, and before it why, if the device ended it: otherwise that would be an exit by itself.
+// tell reports how the program ended, and before that why, if the device ended the session. Without the reason the
+// gateway would take it for a program that ended by itself.
 func (c *channel) tell(exit proc.Exit) {
 	c.tellWhy()
 	if exit.Signal != "" {
@@ -274,7 +276,7 @@ func (c *channel) tell(exit proc.Exit) {
 	c.ch.Close()
 }
 
-// hangup ends a program whose channel was closed by the gateway: the line is there, but nobody is at it.
+// hangup ends a program whose channel the gateway has closed while the session line is still up.
 func (c *channel) hangup() {
 	select {
 	case <-c.done:
@@ -282,7 +284,7 @@ func (c *channel) hangup() {
 	default:
 	}
 	if c.lineLost() {
-		return // the session's business
+		return // hold ends what runs
 	}
 	c.run.Signal("HUP")
 	select {
@@ -292,7 +294,8 @@ func (c *channel) hangup() {
 	}
 }
 
-// lineLost tells a closed channel from a closed connection: only the second waits for a next part.
+// lineLost reports whether the whole connection is closed, and not only the channel. Only then does the session hold
+// what runs.
 func (c *channel) lineLost() bool {
 	c.s.mu.Lock()
 	conn := c.s.conn

@@ -12,8 +12,9 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// check goes through everything that must hold before this device agrees, in the order of the protocol. The first that
-// does not refuses, and nothing was dialled or started by then. Rate and freeze come before: the agent asks them before there is a supervisor, and listen asks again about the freeze.
+// check tests everything that must hold before this device agrees, in the order of docs/protocol.md, section 8. It
+// returns the refusal of the first check that fails, and nil if all hold. Nothing is dialled or started before. The
+// agent checks rate and freeze before it starts a supervisor, and listen checks the freeze again.
 func (s *session) check(k *keeper) *state.Refusal {
 	o := s.opening()
 	announced := func(k *keeper) *state.Refusal {
@@ -39,7 +40,7 @@ func (s *session) checkTicket(*keeper) *state.Refusal {
 	return nil
 }
 
-// checkUnused takes the session id. It is used up from here on, whatever else is found wrong.
+// checkUnused takes the session id. From here on it is used, even if a later check fails.
 func (s *session) checkUnused(k *keeper, pass *wire.Pass) *state.Refusal {
 	_, r := k.ask(Question{Op: OpSession, Session: s.open.Session, Until: pass.Until(), Most: pass.Grant.MaxConcurrent})
 	return r
@@ -62,12 +63,12 @@ func (s *session) readRules(*keeper) *state.Refusal {
 	return nil
 }
 
-// carried are the kinds of action that a channel of this agent can be for. A pass may name more, as its rule does: those
-// neither begin a session nor keep it alive.
+// carried are the kinds of action for which this agent opens channels. A pass may name more kinds, because its rule
+// does. Those cannot start a session or keep it alive.
 var carried = []authz.Kind{authz.Shell, authz.Run}
 
-// anyAllowed refuses unless the owner's rules allow a kind of action of the pass that this agent can carry. The rules
-// know kinds and logins, and no commands.
+// anyAllowed refuses unless the owner's rules allow a kind of action that the pass names and this agent offers. It
+// tests kinds only, because the owner's rules know kinds and logins and no commands.
 func (s *session) anyAllowed(by *held) *state.Refusal {
 	var first *state.Refusal
 	for _, k := range carried {
@@ -97,8 +98,8 @@ func (s *session) checkLogin(pass *wire.Pass) *state.Refusal {
 	return nil
 }
 
-// ownerAllows decides by the rules as they were when the session began and as they are now, at both ends of what the time
-// may be: what is stricter counts, so a change can only narrow a session that runs.
+// ownerAllows decides by the rules from the start of the session and by the current ones, at both ends of what the time
+// may be. The strictest answer counts, so a change of the rules can only narrow a running session.
 func (s *session) ownerAllows(a authz.Action, by *held) *state.Refusal {
 	low, high := by.clock.Now()
 	login := by.pass.Grant.Login
@@ -131,7 +132,7 @@ func (s *session) choose(argv []string, terminal bool) (authz.Action, string) {
 	var why *state.Refusal
 	action, ok := authz.ActionFor(p, func(a authz.Action) bool {
 		r := s.permits(a, now)
-		if why == nil || why.Clause == state.ClausePass { // the owner's refusal of a command that the pass names is told
+		if why == nil || why.Clause == state.ClausePass { // an owner's refusal says more than the pass's
 			why = r
 		}
 		return r == nil
@@ -145,7 +146,7 @@ func (s *session) choose(argv []string, terminal bool) (authz.Action, string) {
 	return action, why.Text
 }
 
-// permits tests one action against the pass and then the owner's rules.
+// permits tests one action against the pass and then against the owner's rules; nil if both allow it.
 func (s *session) permits(a authz.Action, now *held) *state.Refusal {
 	if !now.pass.Scope.Covers(a) {
 		return state.Refuse(state.ClausePass, "the pass covers %s and not %s", named(now.pass.Scope), a)
@@ -153,7 +154,7 @@ func (s *session) permits(a authz.Action, now *held) *state.Refusal {
 	return s.ownerAllows(a, now)
 }
 
-// named lists a scope within a refusal, whose text is bounded.
+// named lists a scope for the text of a refusal, which is bounded.
 func named(scope authz.Scope) string {
 	words := scope.Words()
 	if list := strings.Join(words, ", "); len(list) <= 200 {

@@ -17,9 +17,9 @@ import (
 
 // Times of a session line.
 const (
-	firstChannel = 5 * time.Second  // for the gateway to open the events
-	silence      = 10 * time.Second // after which the other end is asked for an answer
-	unanswered   = 3                // of these, and the line is lost
+	firstChannel = 5 * time.Second  // in which the gateway must open the events
+	silence      = 10 * time.Second // after which a keepalive is sent
+	unanswered   = 3                // keepalives in a row without an answer after which the line is lost
 	dialTries    = 3
 )
 
@@ -43,9 +43,9 @@ func (s *session) dial() (net.Conn, error) {
 	return nil, err
 }
 
-// sshConfig is one key exchange with two names, two ciphers, one login and one key: the pass, byte for byte. What the
-// pass says was checked before; here it only has to be the same. Strict key exchange is offered by both ends, and the
-// exchange hash covers the offer, so nobody between can take it out.
+// sshConfig accepts two key exchanges, two ciphers, one login and one key: the pass, byte for byte. The content of
+// the pass was checked before. Both ends offer strict key exchange, and the exchange hash covers the offer, so an
+// attacker on the path cannot remove it.
 func (s *session) sshConfig() *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
 		Config: ssh.Config{
@@ -65,7 +65,7 @@ func (s *session) sshConfig() *ssh.ServerConfig {
 	return c
 }
 
-// heard notes when something last came.
+// heard notes when a byte was last read.
 type heard struct {
 	net.Conn
 	last atomic.Int64
@@ -100,7 +100,7 @@ func (s *session) serveSSH(raw net.Conn) {
 	conn.Wait()
 }
 
-// globalRequests answers keepalives and refuses the rest: a gateway has nothing to forward to.
+// globalRequests answers keepalives and refuses all other global requests, such as forwarding.
 func (s *session) globalRequests(reqs <-chan *ssh.Request) {
 	for r := range reqs {
 		alive := r.Type == "keepalive@sallyport" || r.Type == "keepalive@openssh.com"
@@ -135,7 +135,7 @@ func (s *session) keepAlive(conn ssh.Conn, line *heard) {
 			select {
 			case asked <- struct{}{}:
 				go func() { conn.SendRequest("keepalive@sallyport", true, nil); <-asked }()
-			default: // one is on its way
+			default: // one is pending
 			}
 		}
 	}
@@ -144,8 +144,8 @@ func (s *session) keepAlive(conn ssh.Conn, line *heard) {
 // maxWaiting channels may be opened before the events are.
 const maxWaiting = 4
 
-// serveChannels takes the events first, in whatever order the channels come, and then whatever the pass allows: nothing is done
-// that could not be told. It returns when the connection ends.
+// serveChannels opens the events channel first, in whatever order the channels arrive, and then the others. So
+// nothing is done that could not be reported. It returns when the connection ends.
 func (s *session) serveChannels(conn *ssh.ServerConn, chans <-chan ssh.NewChannel) {
 	waiting, ok := s.awaitEvents(chans)
 	if !ok {
@@ -199,7 +199,7 @@ func (s *session) openEvents(c ssh.NewChannel) bool {
 	return true
 }
 
-// event tells the record something. Events are written whole and one after the other.
+// event sends an event to the gateway, which records it. Events are written whole and one after the other.
 func (s *session) event(e wire.Event) {
 	s.eventsMu.Lock()
 	defer s.eventsMu.Unlock()
@@ -222,10 +222,11 @@ func (s *session) tellRefused(e wire.Event) {
 	s.event(e)
 }
 
-// numbers are those of the session's channels, also of channels that are closed: a record could not tell two apart.
+// numbers has the numbers of the session's channels, closed ones too. A record could not tell two channels of the same
+// number apart.
 type numbers map[uint32]bool
 
-// take gives the number of a channel that is being opened; 0 with the reason if it may not have it.
+// take gives the number of a channel that is being opened, or 0 with the reason why the channel is refused.
 func (u numbers) take(c ssh.NewChannel) (n uint32, why string) {
 	n, err := wire.ParseSessionChannel(c.ExtraData())
 	switch {

@@ -7,15 +7,15 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// held is what a session runs under. It is replaced as a whole, so whoever decides has a pass and the clock that it was
-// checked by.
+// held is a session's current pass, with the clock that it was checked by. It is replaced as a whole, so a decision
+// never uses a pass with the clock of another one.
 type held struct {
 	pass  *wire.Pass
 	clock state.Clock
 	n     uint32 // number of the pass in its part; 0: that of the open
 }
 
-// offer is a pass that the gateway brings, at the open or later. What it must hold to is checked here for both.
+// offer is a pass that the gateway sends, at the open or later, while it is checked. The checks of both are here.
 type offer struct {
 	s      *session
 	bundle *wire.Bundle // in force when it came
@@ -32,7 +32,7 @@ func (s *session) opening() *offer {
 	return &offer{s: s, bundle: s.bundle, raw: s.open.Pass, signed: s.open.Status, announcedWith: s.open.Announcement()}
 }
 
-// checkPass wants a pass for this session on this device.
+// checkPass requires a valid pass for this session on this device.
 func (o *offer) checkPass(*keeper) *state.Refusal {
 	var err error
 	if o.pass, err = wire.ParsePass(o.raw, o.bundle.CAKeys()); err != nil {
@@ -70,7 +70,7 @@ func (o *offer) checkStatus(k *keeper) *state.Refusal {
 	return r
 }
 
-// checkTime belongs to the pass, and waits for the status because the device's own clock says nothing.
+// checkTime checks the pass's window. It comes after the status, because the device's own clock proves nothing.
 func (o *offer) checkTime(*keeper) *state.Refusal {
 	if err := o.pass.CheckTime(o.clock.Now()); err != nil {
 		return state.Refuse(state.ClausePass, "%v", err)
@@ -78,8 +78,8 @@ func (o *offer) checkTime(*keeper) *state.Refusal {
 	return nil
 }
 
-// checkAnnounced wants the pass in the log that this device follows. The leaf is checked here; the keeper checks
-// once more that the head extends what it holds, because two supervisors may have asked at once.
+// checkAnnounced requires that the log which this device follows has the pass. The leaf is checked here. The keeper
+// checks again that the head extends the one that it holds, because two supervisors may have asked at once.
 func (o *offer) checkAnnounced(k *keeper, announced func(wire.TreeHead) error) *state.Refusal {
 	held, r := k.ask(Question{Op: OpHead, Session: o.s.open.Session})
 	if r != nil {
@@ -97,10 +97,10 @@ func (o *offer) checkAnnounced(k *keeper, announced func(wire.TreeHead) error) *
 	return r
 }
 
-// checkOwner asks the owner's rules about the pass, and each channel is asked about again.
+// checkOwner decides by the owner's rules whether the session may start. Each channel is decided again.
 func (o *offer) checkOwner(*keeper) *state.Refusal { return o.s.anyAllowed(&o.held) }
 
-// adopt makes the offer what the session runs under, from one moment to the next; false if the session has ended.
+// adopt makes the offer the session's current pass, in one step. It reports false if the session has ended.
 func (s *session) adopt(o *offer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *session) adopt(o *offer) bool {
 	return true
 }
 
-// under gives the pass that the session runs under now, and the time.
+// under gives the session's current pass.
 func (s *session) under() *wire.Pass { return s.held.Load().pass }
 
 func (s *session) time() (low, high time.Time) { return s.held.Load().clock.Now() }

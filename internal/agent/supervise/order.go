@@ -18,14 +18,14 @@ import (
 // FD is the descriptor that a supervisor inherits: its end of a socket pair, the other is the agent's.
 const FD = 3
 
-// Order is what an agent tells a new supervisor. It says nothing that the supervisor would have to believe: what it
-// rests on, it reads from the state directory or asks the keeper.
+// Order is what an agent tells a new supervisor. The supervisor need not believe any of it. Everything that it relies
+// on, it reads from the state directory or asks the keeper.
 type Order struct {
 	State    state.Dir     `json:"state"`
 	Open     []byte        `json:"open"` // the message, as it came
 	Dial     dial.Dialer   `json:"dial"`
 	Fallback proc.Fallback `json:"fallback"`
-	Hold     time.Duration `json:"hold"` // how long a session waits for a lost line
+	Hold     time.Duration `json:"hold"` // how long what runs is kept after the line is lost
 }
 
 // Question is what a supervisor asks the keeper, one at a time.
@@ -43,14 +43,14 @@ type Question struct {
 	Refuse     *wire.Refuse `json:"refuse,omitempty"`
 }
 
-// What a supervisor asks.
+// Operations that a supervisor asks for.
 const (
 	OpSession  = "sid"    // take this session id
-	OpKeep     = "keep"   // remember it until then
+	OpKeep     = "keep"   // remember the session id until a later time
 	OpNonce    = "nonce"  // when was this nonce sent?
 	OpEpoch    = "epoch"  // raise the epoch
 	OpExtend   = "extend" // take this checkpoint
-	OpHead     = "head"   // the head that is held
+	OpHead     = "head"   // give the head of the log that the device holds
 	OpAccepted = "accepted"
 	OpRefuse   = "refuse"
 )
@@ -69,7 +69,7 @@ type keeper struct {
 	dec  *json.Decoder
 }
 
-// answerTime bounds one answer: the keeper may wait for a disk.
+// answerTime bounds one answer. The keeper may wait for a disk.
 const answerTime = 15 * time.Second
 
 func inherit() (*keeper, Order, error) {

@@ -9,12 +9,12 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// askAfter is how much output is sent before the gateway is asked again how far it was taken.
+// askAfter is how much output is sent before the device asks again how much of it was taken.
 const askAfter = wire.OutputWindow / 4
 
-// outflow keeps a channel's output within a window of what the technician's connection has taken. SSH's own window is
-// 2 MiB, which the gateway would hold for each session whose client does not read. A gateway that does not know the
-// question refuses it, and then SSH's window alone counts.
+// outflow limits a channel's output to a window beyond what the technician's connection has taken. With SSH's own
+// window alone, the gateway would hold 2 MiB for each session whose client does not read. If the gateway refuses the
+// request, SSH's window alone counts.
 type outflow struct {
 	ch ssh.Channel
 
@@ -57,7 +57,7 @@ func (o *outflow) reserve(n uint64) {
 	o.sent += n
 }
 
-// ask asks the gateway, unless a question is under way or little was sent since the last answer.
+// ask asks the gateway, unless a request is pending or little was sent since the last answer.
 func (o *outflow) ask() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

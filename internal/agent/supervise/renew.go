@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// renew decides on the next pass of this session, which the agent hands over as it came. Everything is checked as at the
-// open; a pass that is refused changes nothing.
+// renew decides on the next pass of this session and answers the gateway. The agent hands over the message unchanged.
+// Everything is checked as at the open. If the pass is refused, nothing changes.
 func (s *session) renew(k *keeper, raw []byte) {
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
@@ -27,8 +27,8 @@ func (s *session) renew(k *keeper, raw []byte) {
 	k.ask(Question{Op: OpAccepted, Session: s.open.Session, N: m.N})
 }
 
-// checkRenewal adopts the pass if everything holds. One that was adopted before is accepted again: the answer may have
-// been lost.
+// checkRenewal adopts the pass if all checks hold, in the order of docs/protocol.md, section 9. It accepts the current
+// pass again, because the answer to it may have been lost.
 func (s *session) checkRenewal(k *keeper, m *wire.Renew) *state.Refusal {
 	bundle, err := s.order.State.Bundle() // keys may have been added since the open
 	if err != nil {
@@ -64,8 +64,8 @@ func (s *session) checkRenewal(k *keeper, m *wire.Renew) *state.Refusal {
 	return nil
 }
 
-// checkFollows wants the next pass of this very session: same person, device and login, never wider, and a key that none
-// of its passes had.
+// checkFollows requires a next pass of this very session: for the same person, device and login, not wider, and with a
+// key that none of its passes had.
 func (o *offer) checkFollows(before *held) *state.Refusal {
 	if o.s.ctx.Err() != nil {
 		return ended()
@@ -84,13 +84,13 @@ func (o *offer) checkFollows(before *held) *state.Refusal {
 	return nil
 }
 
-// keepSession makes the device remember for longer that the session id is used.
+// keepSession makes the device remember until the new pass ends that the session id is used.
 func (o *offer) keepSession(k *keeper) *state.Refusal {
 	_, r := k.ask(Question{Op: OpKeep, Session: o.s.open.Session, Until: o.pass.Until()})
 	return r
 }
 
-// checkThawed asks again: the owner may have frozen the device since the agent looked.
+// checkThawed checks the freeze again, because the owner may have frozen the device since the agent looked.
 func (s *session) checkThawed(*keeper) *state.Refusal {
 	if s.order.State.Frozen() {
 		return state.FrozenRefusal()

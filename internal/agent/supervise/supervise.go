@@ -1,16 +1,16 @@
-// Package supervise is one session on the device: a process of its own that checks everything itself, dials the session
-// line, serves SSH inside it and runs what was asked for.
+// Package supervise runs one session on the device, in a process of its own. The process checks everything itself,
+// dials the session line, serves SSH inside it and runs the programs that are requested.
 //
 // # Why a process of its own
 //
-// A supervisor outlives the agent: an update or a crash of the agent does not end somebody's work. And the process that
-// reads from the network decides nothing: it hands over a message, and what a supervisor rests on it reads from the
-// state directory or asks the keeper for, which answers "take this session id" exactly once.
+// A supervisor outlives the agent, so an update or a crash of the agent does not end a technician's work. And the
+// process that reads from the network decides nothing. It hands over a message. Everything that a supervisor relies
+// on, it reads from the state directory or asks the keeper, which answers "take this session id" exactly once.
 //
 // # How a session ends
 //
-// The program ends; a person ends it; the pass, the owner's rules or the status run out; or the line is lost. In each
-// case everything the session started is ended, and what could not be is named.
+// A session ends when its last program ends, a person ends it, the pass, the owner's permission or the status runs out,
+// or the line is lost. In each case everything that the session started is ended. Processes that survive are reported.
 package supervise
 
 import (
@@ -51,11 +51,11 @@ type session struct {
 	ctx context.Context
 	end context.CancelCauseFunc // with the reason
 
-	held     atomic.Pointer[held] // what it runs under; nil until the open was checked
+	held     atomic.Pointer[held] // the current pass; nil until the open was checked
 	renewing sync.Mutex           // held while a next pass is checked
 
 	mu         sync.Mutex // guards what follows
-	keysUsed   [][]byte   // of the passes that it has run under
+	keysUsed   [][]byte   // keys of all passes that the session has run under
 	lastStatus wire.Status
 	asked      time.Duration // boot time at which the last answered nonce was sent; at first, when the session began
 	conn       ssh.Conn
@@ -67,18 +67,18 @@ type session struct {
 	events   ssh.Channel
 
 	channels sync.WaitGroup
-	opened   atomic.Int32 // channels
-	emptyAt  atomic.Int64 // boot time since which there may be none
+	opened   atomic.Int32 // how many channels are open
+	emptyAt  atomic.Int64 // boot time at which the last channel was closed, or the session began
 }
 
-// ownEnd is a reason of the device's own for the end of a session, as wire.SessionEnded has it. The gateway is told.
+// ownEnd is the reason for which the device ends a session by itself, as in wire.SessionEnded. The gateway is told.
 type ownEnd string
 
 func (e ownEnd) Error() string { return string(e) }
 
 // Main is the whole life of a supervisor process.
 func Main(log *slog.Logger) error {
-	// Caught and thrown away, not ignored: what is ignored is inherited by every program of the session.
+	// Caught and discarded, not ignored, because every program of the session would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	k, order, err := inherit()
 	if err != nil {
@@ -117,7 +117,7 @@ func refuse(k *keeper, sid id.Session, n uint32, r *state.Refusal) {
 	k.ask(Question{Op: OpRefuse, Session: sid, Refuse: &wire.Refuse{T: wire.TypeRefuse, Session: sid, N: n, Clause: r.Clause, Text: text}})
 }
 
-// prepare reads what the checks need.
+// prepare reads the open and the state that its checks need.
 func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
 	s := &session{order: o, open: &wire.Open{}, began: time.Now()}
 	open, err := wire.Decode[wire.Open](o.Open)
@@ -137,7 +137,7 @@ func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
 	return s, nil
 }
 
-// ready makes this process the holder of all that the session will start.
+// ready makes this process the parent of everything that the session will start.
 func (s *session) ready() *state.Refusal {
 	var err error
 	if s.tree, err = proc.NewTree(s.open.Session.String()); err != nil {
@@ -146,7 +146,7 @@ func (s *session) ready() *state.Refusal {
 	return nil
 }
 
-// run dials and serves until the session is over, then ends what is left of it.
+// run dials and serves until the session is over, and then ends all processes that are left of it.
 func (s *session) run() error {
 	stop := s.onSignal()
 	defer stop()
@@ -160,7 +160,7 @@ func (s *session) run() error {
 	return err
 }
 
-// onSignal lets the machine's shutdown end the session properly.
+// onSignal lets a shutdown of the device end the session properly.
 func (s *session) onSignal() func() {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGTERM)
@@ -200,8 +200,8 @@ func (s *session) serve() error {
 	return nil
 }
 
-// hold is what happens when the line is gone: while something runs, the session waits for its next part for the time
-// it is given, and then is hung up, given grace, and killed.
+// hold is called when the line is lost. While something runs, it waits for order.Hold. Then it sends SIGHUP and waits
+// for graceTime. The caller kills what is left.
 func (s *session) hold() {
 	if !s.tree.Alive() {
 		return
@@ -219,27 +219,27 @@ func (s *session) hold() {
 	}
 }
 
-// graceTime is between being told to end and being killed.
+// graceTime is the time between SIGHUP and SIGKILL.
 const graceTime = 5 * time.Second
 
-// endNow ends everything at once and leaves what the programs wrote a moment to get out.
+// endNow ends everything at once, and waits a moment for the output that the programs have written.
 func (s *session) endNow() {
 	left := s.tree.End(2 * time.Second)
 	done := make(chan struct{})
-	go func() { s.survivors(left); s.channels.Wait(); close(done) }() // a gateway that reads no events holds nothing up
+	go func() { s.survivors(left); s.channels.Wait(); close(done) }() // a gateway that reads no events delays nothing
 	select {
 	case <-done:
 	case <-time.After(time.Second):
 	}
 }
 
-// finish makes sure that nothing is left, whatever came before.
+// finish makes sure that no process is left, however the session ended.
 func (s *session) finish() {
 	s.end(errors.New("over"))
 	s.survivors(s.tree.End(5 * time.Second))
 }
 
-// survivors are told to the record, if it still listens, and to the gateway by the agent.
+// survivors reports processes that could not be killed, as an event if the line is still up, and through the agent.
 func (s *session) survivors(left []proc.Survivor) {
 	if len(left) == 0 {
 		return
@@ -255,14 +255,15 @@ func (s *session) survivors(left []proc.Survivor) {
 		Text: fmt.Sprintf("%d processes outlived the session", len(names))}}, &ok)
 }
 
-// listen answers the agent and the owner on the session's socket. What cannot be ended from outside does not begin.
+// listen answers the agent and the owner on the session's socket. Without the socket nobody could end the session from
+// outside, so it then refuses.
 func (s *session) listen() (stop func(), r *state.Refusal) {
 	l, err := s.order.State.Listen(state.SessionSocket(s.open.Session))
 	if err != nil {
 		s.log.Error("the session's socket cannot be made", slog.Any("error", err))
 		return nil, state.Refuse(state.ClauseFault, "this machine cannot make the socket by which its owner ends a session")
 	}
-	if s.order.State.Frozen() { // since the agent looked; whoever freezes from here on finds the socket
+	if s.order.State.Frozen() { // the owner froze since the agent looked; a later freeze finds the socket
 		closeListener(l)
 		s.order.State.Unlisten(state.SessionSocket(s.open.Session))
 		return nil, state.FrozenRefusal()

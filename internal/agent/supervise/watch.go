@@ -12,14 +12,14 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// statusTime is how long a session lives without a fresh word on its device. It is counted from when that word was asked
-// for, by the device's own clock: a gateway that holds words back to show them later gains nothing.
+// statusTime is how long a session lives without a fresh status of its device. It counts from when the device sent the
+// nonce of the last status, by the device's own clock. So a gateway gains nothing by holding statuses back.
 const statusTime = 3 * time.Minute
 
-// emptyTime is how long a session may have no channel: longer than any handshake, shorter than anybody forgets one.
+// emptyTime is how long a session may have no channel. It is longer than any handshake takes.
 const emptyTime = time.Minute
 
-// watch ends the session when what it rests on has run out.
+// watch ends the session when its pass, its status or the owner's permission has run out, or it is idle or empty.
 func (s *session) watch(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -38,7 +38,8 @@ func (s *session) watch(ctx context.Context) {
 	}
 }
 
-// runOut says what has run out. The owner's rules are read from the disk, so not at every beat.
+// runOut gives the reason why the session must end; empty if there is none. It looks at freeze and owner's rules only
+// if owner is set, because they are read from the disk.
 func (s *session) runOut(owner bool) string {
 	now := s.held.Load()
 	low, high := now.clock.Now()
@@ -65,7 +66,7 @@ func (s *session) runOut(owner bool) string {
 	return ""
 }
 
-// stale reports whether the last word on the device was asked for too long ago.
+// stale reports whether the nonce of the last status was sent too long ago.
 func (s *session) stale() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,9 +93,9 @@ func (s *session) narrowed(scope authz.Scope) bool {
 	return slices.ContainsFunc(s.usedBy, func(entry string) bool { return !slices.Contains(words, entry) })
 }
 
-// stillAllowed asks the owner's rules again: they may have been narrowed, their hours have ended, the switch gone off.
-// Whatever was done in the session must still be allowed, also where its program has ended: it may have left others
-// running.
+// stillAllowed decides by the owner's rules again, because they may have been narrowed, their hours may have ended,
+// or the switch may be off. Every kind of action that was used in the session must still be allowed, even if its
+// program has ended, because it may have left others running.
 func (s *session) stillAllowed() bool {
 	s.mu.Lock()
 	used := s.used
@@ -108,7 +109,7 @@ func (s *session) stillAllowed() bool {
 	return s.anyAllowed(now) == nil
 }
 
-// takeStatus takes a later word on the device, which answers a nonce that the agent sent at a boot time.
+// takeStatus takes a later status of the device. sent is the boot time at which the agent sent its nonce.
 func (s *session) takeStatus(signed wire.Signed, sent time.Duration) error {
 	st, err := wire.ParseStatus(signed, s.bundle.CAKeys())
 	if err != nil {

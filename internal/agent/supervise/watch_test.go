@@ -29,8 +29,8 @@ func newSigner(t *testing.T) ssh.Signer {
 	return s
 }
 
-// An open that was asked before the owner froze the machine may have waited for others to be decided. Whoever freezes ends the sessions
-// that are there, and this one is not there yet.
+// An open that was asked before the owner froze the machine may have waited for others to be decided. Whoever freezes
+// ends the sessions that are there, and this one is not there yet.
 func TestWhatWasAskedBeforeAFreezeDoesNotBeginAfterIt(t *testing.T) {
 	s := &session{order: Order{State: state.Dir{Path: t.TempDir()}}, open: &wire.Open{Session: id.NewSession()}, log: slog.New(slog.DiscardHandler)}
 	if err := os.MkdirAll(s.order.State.RunDir(), 0o700); err != nil {
