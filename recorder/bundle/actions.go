@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// words says what the pass permits: its exact actions as they are, and its templates as such actions with {word} and
-// {number} for placeholders. A literal with braces is in quotes, in templates as in actions.
+// words lists what the pass permits: its exact actions, and its templates as action words with {word} and {number} for
+// placeholders. In both, a literal with braces is in quotes.
 func (g *grant) words() ([]string, error) {
 	switch {
 	case g.V < 1 || g.V > 2:

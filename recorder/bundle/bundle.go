@@ -1,23 +1,24 @@
-// Package bundle is what an outsider gets and checks: one file that holds a session's recordings, the leaves that
-// announced and ended them, and the proofs that these leaves stand in the log.
+// Package bundle makes and verifies the evidence bundle that an outsider gets: one file with a session's recordings,
+// the leaves that announced and ended them, and the proofs that the log has these leaves.
 //
 // # One form
 //
-// A bundle has no checksum of its own, which whoever changes it could make again. Its manifest is deterministic CBOR that
-// the verifier encodes again and compares; everything in it is fixed by a leaf, a proof, a signature or a hash, and every
-// recording by its chain, whose ends stand in leaves. So a changed byte anywhere is found, given the log's key.
+// A bundle has no checksum of its own, because an attacker who changes the bundle could compute it again. Its
+// manifest is deterministic CBOR, which the verifier encodes again and compares. A leaf, a proof, a signature or a
+// hash fixes everything in it. The hash chain fixes every recording, and leaves have both ends of the chain. So with
+// the log's key every changed byte is found.
 //
 // # What a held checkpoint adds
 //
-// Whoever owns the log's key can sign a second history. Against that helps a checkpoint that somebody else kept: the
-// device, its owner, a witness. The bundle carries all leaves since the session began (their types and what they refer
-// to, not what they commit to), so that its log can be compared with any checkpoint of that time, offline, and a part or
-// an end that was left out is found.
+// The owner of the log's key can sign a second history. A checkpoint that another party kept (the device, its owner,
+// a witness) reveals this. The bundle has all leaves since the session began, with their types and references, but
+// without the bodies that they commit to. So its log can be compared offline with any checkpoint since then, and a
+// part or an end that was left out is found.
 //
 // # What it needs
 //
-// No HTTP, no SQL and none of the gateway's code: what the product signs is read here a second time, by a reader that only
-// checks.
+// It needs no HTTP, no SQL and none of the gateway's code. It reads everything that the product signs with readers of
+// its own, which only check (docs/decisions/0012).
 package bundle
 
 import (
@@ -58,7 +59,8 @@ const (
 	historyName  = "history"
 )
 
-// Entry is a leaf with what it commits to and the proof that it stands at its index in the tree of the checkpoint.
+// Entry is a leaf, the nonce and body that it commits to, and the proof that it is at its index in the checkpoint's
+// tree.
 type Entry struct {
 	Index uint64     `cbor:"index"`
 	Leaf  []byte     `cbor:"leaf"`
@@ -67,7 +69,7 @@ type Entry struct {
 	Proof [][32]byte `cbor:"proof"`
 }
 
-// part is one container: its leaves, its pass, and how long its three files are.
+// part is one container: its leaves, its passes, and the lengths of its three files.
 type part struct {
 	Open      Entry      `cbor:"open"`
 	End       *Entry     `cbor:"end"` // close or interrupted; null: the log has none
@@ -95,7 +97,7 @@ type manifest struct {
 
 var encMode, decMode = modes()
 
-// looseOptions read what other bytes fix already.
+// looseOptions read values whose bytes a hash or signature already fixes.
 var looseOptions = cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, MaxNestedLevels: 16}
 
 func modes() (cbor.EncMode, cbor.DecMode) {
@@ -161,7 +163,7 @@ func some[T any](in []T) []T {
 	return in
 }
 
-// check compares the manifest with the limits, and names the element that is beyond one.
+// check compares the manifest with the limits, and names an element that exceeds one.
 func (m *manifest) check() (path string, err error) {
 	switch {
 	case m.V != Version:

@@ -18,8 +18,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// census counts: every beginning in the log has one end, or could still run when the log's newest entry was written, and every
-// end has its recording or a leaf that says it was shredded.
+// census checks a whole log. Every beginning must have one end, or its session could still run when the log's newest
+// entry was written. Every end must have its recording, or a leaf that says that it was shredded.
 type census struct {
 	r   *Report
 	c   *ledger.Copy
@@ -30,7 +30,7 @@ type census struct {
 	opens    []uint64
 	opened   map[uint64]bool
 	ends     map[uint64]uint64 // by open leaf
-	shredded map[uint64]int64  // by what it refers to: when, in Unix milliseconds
+	shredded map[uint64]int64  // time in Unix milliseconds, by the leaf that it refers to
 	progress map[uint64][]reader.Head
 	passes   map[uint64][][32]byte // announced, by open leaf
 
@@ -61,7 +61,7 @@ func (s *census) run(ctx context.Context) error {
 	return s.recordings(ctx)
 }
 
-// unended looks at the beginnings without an end. That of a session that could not run any more was taken away.
+// unended checks the beginnings without an end. If the session could no longer run, its end was removed.
 func (s *census) unended() error {
 	open := 0
 	for _, o := range s.opens {
@@ -123,7 +123,7 @@ func (s *census) entry(i uint64) error {
 	return nil
 }
 
-// passed checks a leaf that announces the next pass of a session part that runs.
+// passed checks a leaf that announces the next pass of a running session part.
 func (s *census) passed(i uint64, l ledger.Leaf) error {
 	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
 		return s.fault(RulePass, "the pass in entry %d is of no beginning before it", i)
@@ -152,7 +152,7 @@ func (s *census) passed(i uint64, l ledger.Leaf) error {
 	return nil
 }
 
-// came keeps how far a recording was, as the log says.
+// came keeps the state of a recording that a progress leaf names.
 func (s *census) came(i uint64, l ledger.Leaf) error {
 	_, raw, ok := s.c.Body(i)
 	if !ok {
@@ -315,7 +315,7 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 			return &format.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
 		}
 		if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
-			size = end.Bytes // what stands behind an interruption belongs to nothing
+			size = end.Bytes // bytes after an interruption belong to nothing
 		}
 		opt.HFinal = &end.HFinal
 	}
@@ -326,12 +326,14 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 	return err
 }
 
-// mayShred: a recording that is gone is accounted for by a leaf from after the time that its beginning promised to keep it.
+// mayShred reports whether a recording may have been shredded at atMS, in Unix milliseconds: not before the retention
+// date that its open leaf promised. 0 means that no leaf says that it was shredded.
 func mayShred(open ledger.OpenBody, atMS int64) bool {
 	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
 
-// strangers counts recordings that were never announced. No session ran with them, because the device demands the leaf.
+// strangers counts recordings that were never announced. No session ran under them, because devices demand the open
+// leaf.
 func (s *census) strangers(known map[string]bool) error {
 	n := 0
 	for name := range s.places {

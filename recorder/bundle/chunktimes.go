@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// chunkTimes walks over the headers of a container's chunks, which was verified before.
+// chunkTimes walks over the chunk headers of a container that was verified before.
 type chunkTimes struct {
 	src    *io.SectionReader
 	t0     time.Time
@@ -38,7 +38,7 @@ func newChunkTimes(src *io.SectionReader) (*chunkTimes, error) {
 	return &chunkTimes{src: src, t0: time.Unix(0, h.T0).UTC(), at: format.HeaderAt, size: int64(n)}, err
 }
 
-// next goes on to the next chunk that has frames; false after the last one, and where it cannot be read.
+// next moves to the next chunk that has frames. It reports false after the last one, and if the chunk cannot be read.
 func (c *chunkTimes) next() bool {
 	for c.step() {
 		if c.framed {
@@ -48,7 +48,7 @@ func (c *chunkTimes) next() bool {
 	return false
 }
 
-// step goes on to the next whole chunk.
+// step moves to the next whole chunk.
 func (c *chunkTimes) step() bool {
 	var head [format.ChunkHeaderLen]byte
 	at := c.at + c.size

@@ -21,7 +21,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Log is what an export reads of the log; the signer has it.
+// Log has the operations on the log that an export needs. The signer implements it.
 type Log interface {
 	Head(ctx context.Context) (checkpoint []byte, err error)
 	Entry(ctx context.Context, index uint64) (leaf, nonce, body []byte, err error)
@@ -32,7 +32,7 @@ type Log interface {
 // Part is one container of an export.
 type Part struct {
 	Open    uint64  // index of its open leaf
-	End     *uint64 // index of its close or interrupted leaf; nil: searched among the newest
+	End     *uint64 // index of its close or interrupted leaf; nil: search for it among the newest
 	Pass    []byte
 	Passes  map[uint64][]byte // further passes, by the index of the leaf that announces each
 	Started time.Time         // its files are in the directory of that day; zero: all days are searched
@@ -44,7 +44,7 @@ type Export struct {
 	Dir     string // recordings and slot files, in directories of days
 	Parts   []Part
 	HostKey []byte   // of the device, in SSH wire form
-	Policy  [][]byte // texts of the files of the policy; left out where no pass names it
+	Policy  [][]byte // texts of the policy's files; left out of the bundle if no pass names this policy
 }
 
 // Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
@@ -80,7 +80,7 @@ func (x *exporter) collect() error {
 		return errors.New("no part of it was announced in the log")
 	}
 	x.m = manifest{V: Version, Session: x.e.Session}
-	if decidedBy(x.e.Parts, x.e.Policy) { // it may have changed between the question and the pass
+	if decidedBy(x.e.Parts, x.e.Policy) { // the policy may have changed between the request and the pass
 		x.m.Policy = x.e.Policy
 	}
 	var err error
@@ -111,8 +111,8 @@ func (x *exporter) collect() error {
 	return nil
 }
 
-// scan reads the leaves since the session began, as far as there are not too many: the ends of its parts and what else
-// concerns it.
+// scan reads the leaves since the session began, up to a limit. It looks for the ends of the session's parts and for
+// other leaves about the session.
 func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 	ends = map[uint64]uint64{}
 	first := x.e.Parts[0].Open
@@ -236,14 +236,15 @@ func (x *exporter) part(n uint32, p Part) error {
 			return err
 		}
 	}
-	if limit >= 0 && out.Recording > limit { // what stands behind an interruption belongs to nothing
+	if limit >= 0 && out.Recording > limit { // bytes after an interruption belong to nothing
 		out.Recording = limit
 	}
 	x.m.Parts = append(x.m.Parts, out)
 	return nil
 }
 
-// nextPasses gives the passes of a part after its first: those that the log announced, with the pass where it is known.
+// nextPasses gives the passes of a part after its first: all that the log announced, each with the pass itself if it is
+// known.
 func (x *exporter) nextPasses(p Part) ([]nextPass, error) {
 	indices := append(slices.Collect(maps.Keys(p.Passes)), x.passes[p.Open]...)
 	slices.Sort(indices)
@@ -258,9 +259,9 @@ func (x *exporter) nextPasses(p Part) ([]nextPass, error) {
 	return out, nil
 }
 
-// sizeOfPiece gives how many bytes of a file go into the bundle. A container is closed a moment before the log says so.
-// An export in between leaves the close out: a verifier reports a closed recording without an end in the log as a
-// fault.
+// sizeOfPiece gives the number of bytes of a file that go into the bundle. A container is closed a moment before the
+// log gets its end. An export in between leaves out the close, because a verifier would report a closed recording
+// without an end in the log as a fault.
 func sizeOfPiece(f *os.File, open bool) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -288,7 +289,7 @@ func (x *exporter) piece(w io.Writer, p piece) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.CopyN(w, f, p.size) // a recording that still runs grows meanwhile
+	_, err = io.CopyN(w, f, p.size) // a running recording grows meanwhile
 	return err
 }
 
@@ -301,7 +302,7 @@ func decidedBy(parts []Part, policy [][]byte) bool {
 	})
 }
 
-// noteSize reads the size out of a checkpoint that comes from the log itself.
+// noteSize reads the size in a checkpoint of our own log.
 func noteSize(note []byte) (uint64, error) {
 	lines := strings.SplitN(string(note), "\n", 4)
 	if len(lines) < 4 {

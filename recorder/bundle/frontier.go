@@ -7,8 +7,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// frontier is a tree that only grows: the roots of its perfect subtrees, largest first. With the leaf hashes that follow
-// it gives the root of every later size.
+// frontier is a tree that only grows: the roots of its perfect subtrees, largest first. With the leaf hashes that
+// follow it gives the root of every later size.
 type frontier struct {
 	size  uint64
 	peaks []tlog.Hash

@@ -13,14 +13,14 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// nextPass is a pass of a part after its first one, with the leaf that announces it. Without the pass itself, it was
-// announced and lost before a device could be given it.
+// nextPass is a pass of a part after its first one, with the leaf that announces it. If the pass itself is absent, it
+// was lost after its announcement and before any device got it.
 type nextPass struct {
 	Leaf Entry  `cbor:"leaf"`
 	Pass []byte `cbor:"pass"`
 }
 
-// window is when a session may run under a pass: not before it was announced.
+// window is the time in which a session may run under a pass. It begins when the pass was announced, at the earliest.
 type window struct{ from, until time.Time }
 
 // passChain is the passes of a part, in the order of their leaves.
@@ -31,12 +31,12 @@ type passChain struct {
 	open    ledger.OpenBody
 	part    *part
 	hashes  [][32]byte            // announced so far
-	known   map[[32]byte]*pass    // those that are there
-	before  map[[32]byte][32]byte // by a pass, the one before it
+	known   map[[32]byte]*pass    // the passes that the bundle has
+	before  map[[32]byte][32]byte // the pass before each pass
 	windows []window
 }
 
-// passes checks a part's further passes, and gives the windows of all that are there.
+// passes checks a part's further passes, and gives the windows of all passes that the bundle has.
 func (v *verifier) passes(n uint32, name string, p *part, open ledger.OpenBody, first *pass) ([]window, error) {
 	c := &passChain{v: v, n: n, name: name, open: open, part: p, hashes: [][32]byte{open.Pass},
 		known:   map[[32]byte]*pass{open.Pass: first},
@@ -60,7 +60,7 @@ func (c *passChain) path(i int, name string) string {
 	return partPath(c.n, fmt.Sprintf("passes.%d.%s", i, name))
 }
 
-// next checks one pass leaf, and its pass if it is there.
+// next checks one pass leaf, and its pass if the bundle has it.
 func (c *passChain) next(i int, e *nextPass) error {
 	body, err := c.leaf(i, e)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *passChain) next(i int, e *nextPass) error {
 	return nil
 }
 
-// leaf checks that the log announces the pass for this part, after one that it announced before.
+// leaf checks that the log announces the pass for this part, as the successor of a pass that it announced earlier.
 func (c *passChain) leaf(i int, e *nextPass) (ledger.PassBody, error) {
 	v, at := c.v, c.path(i, "leaf")
 	l, err := v.leaf(at, c.name+": pass leaf", &e.Leaf)
@@ -101,8 +101,9 @@ func (c *passChain) leaf(i int, e *nextPass) (ledger.PassBody, error) {
 	return b, nil
 }
 
-// PassOf reads a leaf that announces the next pass of a part: it refers to the part's open leaf, at index at, and names
-// the passes of before as far as the log has announced them.
+// PassOf reads a leaf that announces the next pass of a part. at is the index of the part's open leaf, and before has
+// the hashes of the passes that the log has announced so far. It returns an error if the leaf does not refer to the
+// open leaf alone, or if its body does not continue these passes.
 func PassOf(l ledger.Leaf, body []byte, at uint64, open ledger.OpenBody, before [][32]byte) (ledger.PassBody, error) {
 	if l.Type != "pass" || !slices.Equal(l.Ref, []uint64{at}) {
 		return ledger.PassBody{}, fmt.Errorf("it is no leaf of a pass that refers to the open leaf %d", at)
@@ -123,7 +124,8 @@ func PassOf(l ledger.Leaf, body []byte, at uint64, open ledger.OpenBody, before 
 	return b, nil
 }
 
-// lastKnown gives the pass of a hash, or where that is not there the nearest one before it. The first one always is.
+// lastKnown gives the pass of a hash. If the bundle does not have it, it gives the nearest one before it. A bundle
+// always has the first one.
 func (c *passChain) lastKnown(hash [32]byte) *pass {
 	for range c.hashes {
 		if p := c.known[hash]; p != nil {
@@ -134,8 +136,8 @@ func (c *passChain) lastKnown(hash [32]byte) *pass {
 	return c.known[c.open.Pass]
 }
 
-// follows checks that a pass continues a session: the same session, device, person and login, a key that no pass of it
-// had, and no wider.
+// follows checks that a pass continues a session: for the same session, device, person and login, with a key that no
+// earlier pass had, and not wider.
 func (c *passChain) follows(next, before *pass) error {
 	a, b := &next.grant, &before.grant
 	switch {
@@ -161,11 +163,13 @@ func later(a, b time.Time) time.Time {
 	return b.UTC()
 }
 
-// afterPass is how long a recording may go on after a pass has ended: what ends with it is still written down.
+// afterPass is how long a recording may continue after a pass has ended, because the end of the session is recorded
+// too.
 const afterPass = time.Minute
 
-// underPasses checks that every moment of a recording lies in the window of a pass that was announced before it. Recordings
-// of version 1 are from before that was promised. A moment is a chunk's time on the wall clock of the beginning.
+// underPasses checks that every moment of a recording lies in the window of a pass that was announced before it. It
+// skips recordings of version 1, which were written without this promise. A moment is the time of a chunk: the wall
+// clock at the part's beginning plus the chunk's time since then.
 func (v *verifier) underPasses(ctx context.Context, name string, windows []window) error {
 	if v.r.Parts[len(v.r.Parts)-1].Version < format.Version2 {
 		return nil

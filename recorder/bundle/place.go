@@ -9,26 +9,27 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// A fault in the manifest names the element, by keys and indices with dots between ("parts.0.open.leaf"), and where its bytes
-// stand. Both are looked for in the bytes only once something is wrong.
+// A fault in the manifest names the element by keys and indices with dots between them ("parts.0.open.leaf"), and the
+// place of its bytes. Both are determined from the bytes only after a check has failed.
 
-// span is a stretch of the manifest. Where its length is 0 it begins at that byte, and its end is not known.
+// span is a range of bytes in the manifest. If its length is 0, its end is not known.
 type span struct{ at, n int }
 
-// over gives the stretch from the beginning of the one to the end of the other.
+// over gives the range from the beginning of one span to the end of the other.
 func (s span) over(o span) span {
 	from, to := min(s.at, o.at), max(s.at+s.n, o.at+o.n)
 	return span{from, to - from}
 }
 
-// element is what stands in a map or list.
+// element is one element of a map or list.
 type element struct {
 	name string // key or index
-	key  int    // where its key begins; in a list where it begins itself
+	key  int    // where its key begins; in a list, where the element itself begins
 	span
 }
 
-// find gives where the element of a path stands. What is not there is looked for in what should hold it.
+// find gives the place of the element of a path. If the element is missing, it gives the place of the map or list that
+// should have it.
 func find(raw []byte, path string) span {
 	here := span{0, len(raw)}
 	for name := range strings.SplitSeq(path, ".") {
@@ -41,7 +42,8 @@ func find(raw []byte, path string) span {
 	return here
 }
 
-// elements lists what stands in a map or list, as far as it can be read; the last one has no length where it cannot.
+// elements lists the elements of a map or list as far as they can be read. If the last one cannot be read, its length
+// is 0.
 func elements(raw []byte, in span) (out []element) {
 	part := raw[in.at : in.at+in.n]
 	isMap, count, head := container(part)
@@ -62,7 +64,7 @@ func elements(raw []byte, in span) (out []element) {
 	return out
 }
 
-// container reads the head of a map or list: at most two bytes of count, as the limits have it.
+// container reads the head of a map or list. The limits allow at most two bytes of count.
 func container(raw []byte) (isMap bool, count, head int) {
 	if len(raw) < 3 || raw[0]>>5 != 4 && raw[0]>>5 != 5 {
 		return false, 0, 0
@@ -78,7 +80,7 @@ func container(raw []byte) (isMap bool, count, head int) {
 	return raw[0]>>5 == 5, count, head
 }
 
-// sizeOf gives how long the first value is; 0: it cannot be read.
+// sizeOf gives the length of the first value in bytes, or 0 if it cannot be read.
 func sizeOf(raw []byte) int {
 	var one cbor.RawMessage
 	rest, err := decMode.UnmarshalFirst(raw, &one)
@@ -88,8 +90,8 @@ func sizeOf(raw []byte) int {
 	return len(raw) - len(rest)
 }
 
-// unread finds the first element that cannot be read as what it should be. Where a length or count is wrong, what follows is out
-// of step: then it began somewhere behind the last key that was good.
+// unread finds the first element that cannot be read as its type. If a length or count is wrong, everything after it is
+// misaligned. Then the fault lies somewhere after the last good key.
 func unread(raw []byte, in span, as reflect.Type, path string) (string, span) {
 	_, count, head := container(raw[in.at : in.at+in.n])
 	fixed := as.Kind() == reflect.Struct
@@ -105,7 +107,7 @@ func unread(raw []byte, in span, as reflect.Type, path string) (string, span) {
 		case known && e.n > 0 && exact(raw[e.at:e.at+e.n], reflect.New(want).Interface()) == nil:
 		case known && e.n > 0 && (fixed || len(elements(raw, e.span)) > 0):
 			return unread(raw, e.span, want, name)
-		case fixed && len(all) == count && all[count-1].at+all[count-1].n == in.at+in.n: // in step: it is the key
+		case fixed && len(all) == count && all[count-1].at+all[count-1].n == in.at+in.n: // aligned, so the key is wrong
 			return path, span{e.key, e.at - e.key}
 		default:
 			return path, span{at: good}
@@ -120,7 +122,7 @@ func unread(raw []byte, in span, as reflect.Type, path string) (string, span) {
 	return path, in
 }
 
-// fields gives how many elements a struct has at least and at most.
+// fields gives the least and the largest number of elements of a struct.
 func fields(as reflect.Type) (least, most int) {
 	if as.Kind() != reflect.Struct {
 		return 0, 0
@@ -133,7 +135,7 @@ func fields(as reflect.Type) (least, most int) {
 	return least, most
 }
 
-// member gives the type of what stands under a name.
+// member gives the type of the element with a name.
 func member(of reflect.Type, name string) (reflect.Type, bool) {
 	switch of.Kind() {
 	case reflect.Slice:
@@ -152,7 +154,7 @@ func member(of reflect.Type, name string) (reflect.Type, bool) {
 	return nil, false
 }
 
-// unlike gives where the bytes leave the one encoding, and in which element.
+// unlike gives the place where the bytes differ from the one encoding, and the element there.
 func unlike(raw, again []byte) (path string, at span) {
 	n := 0
 	for n < min(len(raw), len(again)) && raw[n] == again[n] {
@@ -171,7 +173,7 @@ func unlike(raw, again []byte) (path string, at span) {
 	}
 }
 
-// misread says where a manifest stops to be one.
+// misread gives the place in a manifest that cannot be read.
 func misread(raw []byte) (path string, at span) {
 	var m manifest
 	if decMode.Unmarshal(raw, &m) != nil {
@@ -185,8 +187,8 @@ func misread(raw []byte) (path string, at span) {
 	return unlike(raw, again)
 }
 
-// before gives the subtrees that a proof of inclusion has on the left of its leaf, smallest first: those of the tree that the
-// leaf was appended to (RFC 9162 section 2.1.3.2).
+// before gives the subtrees that an inclusion proof has on the left of its leaf, smallest first. They are the
+// subtrees of the tree to which the leaf was appended (RFC 9162 section 2.1.3.2).
 func before(index, size uint64, proof [][32]byte) (left [][32]byte) {
 	for at, last := index, size-1; len(proof) > 0; proof = proof[1:] {
 		if at&1 == 1 || at == last {

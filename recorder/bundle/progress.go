@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// ProgressOf reads an entry of the log: if it says how far the part was that the entry open announced, it gives the chain's
-// state that it names. The gateway asks this of its own log, the verifier of a bundle and of a copy.
+// ProgressOf reads a progress leaf about the part that the entry open announced, and gives the chain state that it
+// names. The gateway uses it for its own log, and the verifier for a bundle and for a copy of the log.
 func ProgressOf(l ledger.Leaf, body []byte, open uint64, session id.Session, part uint32) (h reader.Head, ok bool, err error) {
 	if l.Type != "progress" || !slices.Equal(l.Ref, []uint64{open}) {
 		return h, false, nil

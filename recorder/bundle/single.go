@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// ErrAsked is wrapped by errors that come of how something was asked, not of what was checked.
+// ErrAsked is in the chain of errors that are about the arguments, and not about the evidence.
 var ErrAsked = errors.New("asked wrongly")
 
 // IsRecording reports whether a file is a single container.
@@ -27,9 +27,8 @@ func IsRecording(path string) bool {
 	return err == nil && string(head) == "SLYREC1\n"
 }
 
-// VerifyRecording checks a single container, with the slot files that lie beside it where identities are given, and the
-// copy of the log if there is one. What the log says of this recording is not among the bytes of it, so the report says
-// that its ends were not compared.
+// VerifyRecording checks a single container. With identities it also uses the slot files beside it, and with opt.LogDir
+// the copy of the log. A container does not have its leaves, so the report says that its ends were not compared.
 func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, error) {
 	v := &verifier{opt: opt, r: &Report{}}
 	if opt.Root != "" {
@@ -61,7 +60,7 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 		return v.r, err
 	}
 	if v.log == nil || !v.log.c.Bodies {
-		v.r.LogChecked = false // nothing of it says anything of this recording
+		v.r.LogChecked = false // the log says nothing about this recording
 		v.r.say("A", RuleLog, "a recording alone: whether the log announced it, and where it should end, is not known; a bundle says both")
 		return v.r, nil
 	}
@@ -72,8 +71,8 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 	return v.r, v.announced(ctx, f, info.Size(), rep)
 }
 
-// announced finds a recording in the copy of the log, by its first hash, and checks it against its beginning and end there. A
-// copy that holds says nothing for a recording that is not in it.
+// announced finds a recording in the copy of the log by its first hash, and checks it against its beginning and end
+// there. A valid copy proves nothing about a recording that is not in it.
 func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep *reader.Report) error {
 	for _, at := range v.log.opens {
 		open, end, err := v.log.part(at)

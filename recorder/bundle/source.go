@@ -32,12 +32,12 @@ const (
 	RuleLeaf       = "leaf"       // strict, commits to nonce and body, proven in the tree
 	RulePass       = "pass"       // of the open leaf, signed by a session CA, for this session and device
 	RuleSlot       = "slot"       // a slot file is the one that the open leaf names
-	RuleEnd        = "end"        // every beginning has one end, and the file is as the end says
+	RuleEnd        = "end"        // every beginning has one end, and the file agrees with it
 	RulePolicy     = "policy"     // texts give the hash in the pass
 	RuleHistory    = "history"    // leaf hashes give the checkpoint
-	RuleLog        = "log"        // rewritten, shrunken or forked against what others hold
+	RuleLog        = "log"        // rewritten, shrunken or forked, compared with checkpoints that others hold
 	RuleRecordings = "recordings" // every end has its file
-	RuleWitness    = "witness"    // somebody else holds a checkpoint that covers the end
+	RuleWitness    = "witness"    // another party holds a checkpoint that covers the end
 )
 
 // Open opens a bundle and reads its manifest.
@@ -58,8 +58,8 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
-// openRegular opens a file and gives its size. Where evidence should lie there may be a pipe that never ends, or a link to a
-// device that gives zeros for ever: whoever checks must not wait for it or read it.
+// openRegular opens a regular file and gives its size. An attacker may have put a pipe that never ends, or a link to a
+// device file that gives zeros forever, in the place of evidence. A verifier must not wait for it or read it.
 func openRegular(path string) (*os.File, int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Source) fault(off int64, rule, text string, args ...any) error {
 	return &format.Fault{File: s.name, Offset: off, Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
 
-// faultIn is one of the manifest's, in the elements that paths name and what is between them.
+// faultIn is a fault in the manifest, in the range from the first to the last of the elements that paths name.
 func (s *Source) faultIn(paths, rule, text string, args ...any) error {
 	names := strings.Split(paths, " ")
 	at := find(s.raw, names[0])
@@ -120,7 +120,7 @@ func (s *Source) openFile(path string) error {
 	return s.read(f, size)
 }
 
-// read reads a bundle out of anything: the magic, the manifest, and where each piece lies.
+// read reads the magic and the manifest of a bundle, and finds out where each piece lies.
 func (s *Source) read(f io.ReaderAt, size int64) error {
 	head := make([]byte, len(magic)+4)
 	if _, err := f.ReadAt(head, 0); err != nil || string(head[:len(magic)]) != string(magic) {
@@ -210,8 +210,8 @@ func (s *Source) openPiece(path string, p piece) error {
 	return nil
 }
 
-// Unpack writes the pieces as files into dir, which must not exist: a recording is then an ordinary container, and its
-// slot files open with the stock age tool.
+// Unpack writes the pieces as files into dir, which must not exist. A recording is then an ordinary container, and the
+// stock age tool opens its slot files.
 func (s *Source) Unpack(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err

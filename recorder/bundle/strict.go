@@ -12,9 +12,10 @@ import (
 // maxDepth bounds nesting in a trust bundle.
 const maxDepth = 16
 
-// strictJSON reads one JSON value into v and refuses what has a second reading: unknown names, names that occur twice or
-// differ only in case, and anything after the value. It is not the reader of those who make trust bundles, on purpose: a mistake of
-// one is not made by the other (docs/decisions/0012). A fuzz target holds the two to each other.
+// strictJSON reads one JSON value into v and refuses everything that another reader could read differently: unknown
+// names, names that occur twice or differ only in case, and anything after the value. It is deliberately not the
+// reader of the code that makes trust bundles, so that both do not share a mistake (docs/decisions/0012). A fuzz
+// target compares the two.
 func strictJSON(raw []byte, v any) error {
 	if err := onceEach(json.NewDecoder(bytes.NewReader(raw)), 0); err != nil {
 		return err
@@ -30,7 +31,7 @@ func strictJSON(raw []byte, v any) error {
 	return nil
 }
 
-// onceEach reads one value and looks at the names in it.
+// onceEach reads one value and refuses names that occur twice in one object.
 func onceEach(d *json.Decoder, depth int) error {
 	t, err := d.Token()
 	open, nested := t.(json.Delim)
@@ -61,5 +62,5 @@ func onceEach(d *json.Decoder, depth int) error {
 	return err
 }
 
-// folded gives one form to names that encoding/json takes for one: also a long s is an s to it.
+// folded gives the same form to all names that encoding/json takes for the same name. It takes a long s for an s.
 func folded(name string) string { return strings.ReplaceAll(strings.ToLower(name), "ſ", "s") }

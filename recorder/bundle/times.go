@@ -6,18 +6,18 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// fresh is how old the last progress leaf of a session that runs may be: one is written every 5 minutes, if there was anything
-// to record.
+// fresh is how old the last progress leaf of a running session may be. One is written every 5 minutes if anything was
+// recorded.
 const fresh = 15 * time.Minute
 
-// times are what a log says of when things were. Its leaves carry no time of their own, what they commit to does; an open leaf
-// is as old as what stands before it.
+// times collects the times that a log claims. A leaf has no time of its own, but the body that it commits to may have
+// one. An open leaf is dated by the entries around it.
 type times struct {
-	now    time.Time // of whoever checks
+	now    time.Time // of the verifier
 	newest time.Time
-	began  map[uint64]time.Time // by open leaf: not before
-	behind map[uint64]time.Time // and not after, being the first time behind it
-	unseen []uint64             // open leaves that no time stands behind yet
+	began  map[uint64]time.Time // by open leaf: it was written no earlier
+	behind map[uint64]time.Time // by open leaf: it was written no later, as the first time after it says
+	unseen []uint64             // open leaves that are not followed by a time yet
 	last   map[uint64]time.Time // progress, by open leaf
 }
 
@@ -25,7 +25,7 @@ func newTimes() times {
 	return times{now: time.Now(), began: map[uint64]time.Time{}, behind: map[uint64]time.Time{}, last: map[uint64]time.Time{}}
 }
 
-// saw takes an entry's time. One that is still to come proves nothing: with it a session could be kept open for ever.
+// saw takes an entry's time. It ignores a time in the future, which could keep a session open forever.
 func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
 	if l.Type == "open" {
 		t.began[i], t.unseen = t.newest, append(t.unseen, i)
@@ -47,12 +47,12 @@ func (t *times) saw(i uint64, l ledger.Leaf, body []byte) {
 	case len(l.Ref) != 1:
 	case l.Type == "progress":
 		t.last[l.Ref[0]] = at
-	case l.Type == "pass": // the session may run on from here for as long as from its beginning
+	case l.Type == "pass": // from here the session may run for as long as from its beginning
 		t.began[l.Ref[0]], t.behind[l.Ref[0]] = at, at
 	}
 }
 
-// timeOf reads when an entry was written; 0: it does not say.
+// timeOf reads the time in the body of an entry, in Unix milliseconds; 0 if it has none.
 func timeOf(typ string, body []byte) int64 {
 	switch typ {
 	case "close", "interrupted":
@@ -69,10 +69,11 @@ func timeOf(typ string, body []byte) int64 {
 	return b.AtMS
 }
 
-// couldRun reports whether a session part without an end could still run when the log's newest entry was written: its pass
-// could still be good, or it was recording not long before. Where the log says no time it could not. Before a beginning there
-// may have been nothing for days, so that progress counts for more than the entry before; but no session outlives its pass,
-// and whoever keeps writing progress cannot keep one open. Its end may have been about to be written.
+// couldRun reports whether a session part without an end could still run when the log's newest entry was written. Its
+// pass must still be valid, or it must have made progress shortly before. If the log has no time, it could not run.
+// Nothing may have been logged for days before a beginning, so progress counts for more than the entry before. But no
+// session outlives its pass, so an attacker cannot keep one open by writing progress. The end of a part may have been
+// about to be written.
 func (t *times) couldRun(open uint64) bool {
 	if began := t.began[open]; !began.IsZero() && t.newest.Sub(began) <= longest*time.Second {
 		return true

@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// trust is what the check needs of a trust bundle.
+// trust has the parts of a trust bundle that the verifier needs.
 type trust struct {
 	root ssh.PublicKey
 	ca   []ssh.PublicKey
@@ -29,7 +29,7 @@ func parseKey(text string) (ssh.PublicKey, error) {
 
 // parseTrust checks that a trust bundle is signed by the root it names.
 func parseTrust(body, sig []byte) (*trust, error) {
-	var in struct { // all its names, for any other is refused
+	var in struct { // all its names, because strictJSON refuses others
 		V         int      `json:"v"`
 		Serial    uint64   `json:"serial"`
 		Root      string   `json:"root"`
@@ -70,8 +70,8 @@ func parseTrust(body, sig []byte) (*trust, error) {
 
 var errSignature = errors.New("the signature of its root does not hold")
 
-// grant is what a pass permits: deterministic CBOR in its one critical option. Version 1, of earlier releases, has no
-// templates: there a command's action may hold {word} and {number}.
+// grant is what a pass permits, as deterministic CBOR in its one critical option. Version 1, of earlier releases, has
+// no templates. There, {word} and {number} may occur in a command's action.
 type grant struct {
 	V           uint       `cbor:"1,keyasint"`
 	Session     id.Session `cbor:"2,keyasint"`
@@ -105,7 +105,8 @@ type pass struct {
 
 const grantOption = "grant@sallyport"
 
-// parsePass checks a pass against the leaf that announces it: its hash, its signature under a session CA, and whom and what it is for.
+// parsePass reads a pass and checks the hash that its leaf names, the signature under a session CA, its form, and that
+// certificate and grant agree. The caller checks whom it is for.
 func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	k, err := ssh.ParsePublicKey(raw)
 	if err != nil {
@@ -141,10 +142,11 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	return p, nil
 }
 
-// longest is how long a pass may be good, in seconds.
+// longest is the longest window of a pass, in seconds.
 const longest = 12 * 60 * 60
 
-// shape checks that a certificate could be a pass at all: no device takes another, so a session under one never was.
+// shape checks that a certificate has the form of a pass. Devices refuse any other, so no session can have run under
+// one.
 func shape(c *ssh.Certificate) error {
 	_, granted := c.CriticalOptions[grantOption]
 	switch {
@@ -158,7 +160,7 @@ func shape(c *ssh.Certificate) error {
 	return nil
 }
 
-// grantOf reads a pass's grant and checks nothing.
+// grantOf reads a pass's grant without checking it.
 func grantOf(raw []byte) (g grant, err error) {
 	k, err := ssh.ParsePublicKey(raw)
 	if err != nil {
@@ -183,7 +185,7 @@ func signedBy(c *ssh.Certificate, body []byte, ca []ssh.PublicKey) error {
 	return errors.New("not signed by a session CA of the trust bundle")
 }
 
-// looseDec reads the grant, whose bytes the open leaf fixes, and passes over what is not needed here.
+// looseDec reads the grant and skips elements that are not needed here. The open leaf fixes the bytes of the grant.
 var looseDec = func() interface{ Unmarshal([]byte, any) error } {
 	d, err := looseOptions.DecMode()
 	if err != nil {

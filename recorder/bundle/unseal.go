@@ -23,17 +23,18 @@ type Hidden struct {
 	Ch        uint32
 	Offset    uint64 // in the input of the channel, in bytes
 	Text      []byte // as typed
-	NoVerdict int    // bytes of Text that the device did not judge in time; the terminal may have shown them
+	NoVerdict int    // bytes of Text without a verdict of the device; the terminal may have shown them
 }
 
-// Errors of identities that are not enough.
+// Errors if the identities do not open enough.
 var (
 	ErrNotReader   = errors.New("none of the identities is a reader's")
 	ErrNotUnsealer = errors.New("none of the identities is an unsealing officer's")
 )
 
-// Unseal opens what stayed sealed, and calls fn with it in typed order. It needs both keys of every part, which the
-// identities must open: what is sealed lies inside what readers read. It does not verify; Verify does.
+// Unseal opens the input that stayed sealed, and calls fn with each line in the order of typing. The identities must
+// open both keys of every part, because sealed input is inside chunks that the readers' key encrypts. Unseal does not
+// verify anything. Verify does.
 func (s *Source) Unseal(ctx context.Context, ids []age.Identity, fn func(Hidden) error) error {
 	for n := range uint32(len(s.m.Parts)) {
 		name := format.FileName(s.m.Session, n)
@@ -84,7 +85,7 @@ func (s *Source) unlock(name string, ids []age.Identity, none error) ([32]byte, 
 	return key, err
 }
 
-// eachFrame reads to the end, or to where the part is cut.
+// eachFrame calls each with every frame, up to the end or to the point where the part is cut.
 func eachFrame(ctx context.Context, r *reader.Reader, each func(*format.Frame) error) error {
 	for n := 0; ; n++ {
 		if n%256 == 0 && ctx.Err() != nil {
@@ -103,7 +104,7 @@ func eachFrame(ctx context.Context, r *reader.Reader, each func(*format.Frame) e
 	}
 }
 
-// ranges are parts of what was typed, by channel, neighbours joined.
+// ranges are ranges of the input of each channel. Adjacent ranges are joined.
 type ranges map[uint32][]stretch
 
 type stretch struct{ from, to uint64 }
@@ -118,7 +119,7 @@ func (r ranges) add(ch uint32, from, to uint64) {
 	r[ch] = slices.Insert(all, at, stretch{from, to})
 }
 
-// covered says how many bytes from off on are in the ranges, or else how many are not, of at most n.
+// covered gives how many bytes from off on are in the ranges, or otherwise how many are not, at most n.
 func (r ranges) covered(ch uint32, off, n uint64) (in bool, length uint64) {
 	all := r[ch]
 	i, exact := slices.BinarySearchFunc(all, off, func(s stretch, off uint64) int { return int(int64(s.from - off)) })
@@ -146,7 +147,7 @@ type liner struct {
 // maxHiddenLine bounds what is joined.
 const maxHiddenLine = 64 << 10
 
-// judged collects what a frame says about the input: a range of it that is shown, or that no verdict came for.
+// judged collects what a frame says about a range of input: that it was revealed, or that no verdict came.
 func (l *liner) judged(f *format.Frame) error {
 	switch f.Kind {
 	case format.KindReveal:

@@ -16,17 +16,18 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// Options say what the checker knows from elsewhere. All of it may be absent; what is not checked is said.
+// Options has what the verifier knows from other sources. All of it may be absent. The report names what was not
+// checked.
 type Options struct {
 	LogKey        string         // verifier key of the log
 	Root          string         // fingerprint of the root that the trust bundle must be signed by, as Fingerprint gives it
 	Identities    []age.Identity // of readers, and of unsealing officers
-	Checkpoints   [][]byte       // that somebody else kept
+	Checkpoints   [][]byte       // that other parties kept
 	LogDir        string         // a copy of the log
 	RecordingsDir string         // the recordings that the log's ends name
 }
 
-// Report is what was proven, in the order in which it was.
+// Report lists what was proven, in the order of the checks.
 type Report struct {
 	Session    id.Session       `json:"session"`
 	Lines      []reader.Line    `json:"lines"`
@@ -38,8 +39,8 @@ func (r *Report) say(level, rule, text string, args ...any) {
 	r.Lines = append(r.Lines, reader.Line{Level: level, Rule: rule, Text: fmt.Sprintf(text, args...)})
 }
 
-// Verify checks a bundle and stops at the first fault, which is a *recorder.Fault. The report says what held until then.
-// src may be nil: then the copy of the log and the recordings are checked alone.
+// Verify checks a bundle and stops at the first fault, which it returns as a *recorder.Fault. The report lists what was
+// proven until then. If src is nil, only the copy of the log and the recordings are checked.
 func Verify(ctx context.Context, src *Source, opt Options) (*Report, error) {
 	r := &Report{}
 	v := &verifier{opt: opt, r: r, s: src}
@@ -86,7 +87,7 @@ func (v *verifier) bundle(ctx context.Context) error {
 	return nil
 }
 
-// fault is one of the manifest's, in the elements that paths name.
+// fault is a fault in the manifest, in the elements that paths name.
 func (v *verifier) fault(paths, rule, text string, args ...any) error {
 	return v.s.faultIn(paths, rule, text, args...)
 }
@@ -95,7 +96,7 @@ func (v *verifier) root(context.Context) error {
 	var err error
 	if v.trust, err = parseTrust(v.s.m.Trust, v.s.m.TrustSig); err != nil {
 		paths := "trust"
-		if errors.Is(err, errSignature) { // of which of the two is wrong nothing tells
+		if errors.Is(err, errSignature) { // key or signature may be wrong
 			paths = "trust trust_sig"
 		}
 		return v.fault(paths, RuleTrust, "trust bundle: %v", err)
@@ -129,7 +130,7 @@ func (v *verifier) checkpoint(context.Context) error {
 	return nil
 }
 
-// leaf checks the entry at a path: strict, what it commits to, and its place in the tree.
+// leaf checks the entry at a path: its encoding, its commitment, and its place in the tree.
 func (v *verifier) leaf(path, what string, e *Entry) (ledger.Leaf, error) {
 	l, err := ledger.ParseLeaf(e.Leaf)
 	if err != nil {
@@ -153,7 +154,7 @@ func (v *verifier) file(piece string) string { return v.s.name + ": " + piece }
 
 func day(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02") }
 
-// Fingerprint is a key's as `ssh-keygen -l` shows it.
+// Fingerprint gives the fingerprint of a key in the form of `ssh-keygen -l`.
 func Fingerprint(key ssh.PublicKey) string { return fingerprint(key.Marshal()) }
 
 func fingerprint(key []byte) string {

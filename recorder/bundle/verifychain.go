@@ -83,7 +83,7 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
 	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
 		return open, v.fault(at+".leaf "+at+".body", RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
-	case open.Session != v.s.m.Session: // what is proven is right
+	case open.Session != v.s.m.Session: // the leaf is proven, so the manifest is wrong
 		return open, v.fault("session", RuleLeaf, "%s: the open leaf is of session %s", name, open.Session)
 	case open.Part != n:
 		return open, v.fault(at, RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
@@ -114,7 +114,7 @@ func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) (*
 	return got, nil
 }
 
-// end checks the close or interrupted leaf; nil: the bundle has none.
+// end checks the close or interrupted leaf. It gives nil if the bundle has none.
 func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
 	if p.End == nil {
 		v.r.say("A", RuleEnd, "%s: no end in the log: when this was exported it still ran, or a crash cut it off and nobody had found it yet", name)
@@ -144,7 +144,7 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 	return &b, nil
 }
 
-// recording checks the container against both leaves and, with identities, what is in it.
+// recording checks the container against both leaves and, with identities, its content.
 func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev [32]byte) ([32]byte, error) {
 	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0}
 	if end != nil {
@@ -168,7 +168,7 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 	return rep.Head, v.agrees(name, p, end, rep)
 }
 
-// agrees compares what the recording is with what its end in the log says.
+// agrees compares the recording with its end in the log.
 func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *reader.Report) error {
 	var what string
 	switch {

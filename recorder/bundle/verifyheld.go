@@ -26,8 +26,8 @@ func (v *verifier) held() ([]ledger.Checkpoint, error) {
 	return out, nil
 }
 
-// compare compares held checkpoints with the bundle's log where it gives their root. What it cannot give is left to a
-// copy of the log; without one it is said.
+// compare compares held checkpoints with the bundle's log, if the bundle gives the root at their size. The others are
+// left to the copy of the log. Without a copy, the report says that they were not compared.
 func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) error {
 	for i, h := range held {
 		root, known := roots[h.Size]
@@ -53,8 +53,8 @@ func (v *verifier) compare(held []ledger.Checkpoint, roots map[uint64][32]byte) 
 	return nil
 }
 
-// witnessed says whether anybody but the log's owner vouches for the end of the session being there. The device keeps the
-// checkpoint that announced the session; it does not cosign a later one yet.
+// witnessed says whether a party other than the log's owner vouches that the log has the session's end. The device
+// keeps the checkpoint that announced the session. It does not cosign later ones yet.
 func (v *verifier) witnessed() {
 	last := v.s.m.Parts[len(v.s.m.Parts)-1]
 	switch {
@@ -69,8 +69,9 @@ func (v *verifier) witnessed() {
 
 func checkpointName(i int) string { return fmt.Sprintf("checkpoint %d", i+1) }
 
-// behind gives the error for a copy that ends before the bundle's checkpoint. That is no fault, because a copy is written
-// after the log, but nothing is proven by it. It is a fault if the bundle's history shows that the copy is of a fork.
+// behind gives the error for a copy that ends before the bundle's checkpoint. That is not a fault, because a copy is
+// written after the log, but such a copy proves nothing. It is a fault if the bundle's history shows that the copy is
+// of a fork.
 func (v *verifier) behind(c *ledger.Copy) error {
 	if first := v.s.m.Parts[0].Open.Index; v.s.m.History > 0 && c.Head.Size >= max(first, 1) {
 		roots := map[uint64][32]byte{c.Head.Size: {}}

@@ -51,8 +51,8 @@ func often(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// progress gives the states of a part's chain that the log's progress leaves name. That the leaves are in the log is
-// checked with the other events.
+// progress gives the chain states of a part that the log's progress leaves name. The check of the other events also
+// checks that the log has these leaves.
 func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
 	if v.came == nil {
 		v.came = v.progressLeaves()
@@ -75,8 +75,8 @@ func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
 	return out, nil
 }
 
-// progressLeaves gives the events that are one, by the beginning that each refers to. There may be many parts and many events, so
-// all are read once.
+// progressLeaves gives the indices of the events that are progress leaves, by the open leaf that each refers to.
+// There may be many parts and many events, so all are read only once.
 func (v *verifier) progressLeaves() map[uint64][]int {
 	out := map[uint64][]int{}
 	for i := range v.s.m.Events {
@@ -110,7 +110,7 @@ func (v *verifier) policy(context.Context) error {
 	return nil
 }
 
-// kinds says what of a session the log announces. Recordings of version 1 have one pass each.
+// kinds names, for the report, the kinds of leaves that a bundle must have. Recordings of version 1 have one pass each.
 func (v *verifier) kinds() string {
 	for _, p := range v.r.Parts {
 		if p.Version >= format.Version2 {
@@ -120,8 +120,8 @@ func (v *verifier) kinds() string {
 	return "part or end"
 }
 
-// history checks that the leaves give the checkpoint, that none of them is of this session and left out, and compares the
-// tree with checkpoints that others kept.
+// history checks that the leaves give the checkpoint, and that the bundle has all of them that are about this
+// session. It compares the tree with checkpoints that others kept.
 func (v *verifier) history(context.Context) error {
 	held, err := v.held()
 	if err != nil {
@@ -131,7 +131,7 @@ func (v *verifier) history(context.Context) error {
 		if len(v.s.m.Peaks) != 0 || v.s.m.HistoryLen != 0 {
 			return v.fault("peaks history_bytes", RuleHistory, "subtrees without the leaves that follow them")
 		}
-		if n := v.cp.Size - v.s.m.Parts[0].Open.Index; n <= alwaysFits { // else a cut session could be shown as one that ran on
+		if n := v.cp.Size - v.s.m.Parts[0].Open.Index; n <= alwaysFits { // or a cut session could pass for a running one
 			return v.fault("history", RuleHistory, "the log's %d entries since the session began are not in the bundle, and so few have room in every one", n)
 		}
 		v.r.say("A", RuleHistory, "the log's entries since the session began are not in the bundle: that no %s was left out shows only with --log", v.kinds())
@@ -152,7 +152,7 @@ func (v *verifier) history(context.Context) error {
 	return v.compare(held, roots)
 }
 
-// replay grows the tree leaf by leaf and notes the roots that are asked for.
+// replay grows the tree leaf by leaf and notes the roots at the wanted sizes.
 func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 	f, err := newFrontier(first, v.s.m.Peaks)
 	if err != nil {
@@ -218,8 +218,8 @@ func (v *verifier) proven() map[uint64]*Entry {
 	return out
 }
 
-// leftOut says what a leaf is to this session when the bundle should have it and has not. A part's open leaf refers to
-// that of the part before, an end to its beginning. there: it has the leaf.
+// leftOut says what a leaf is to this session if the bundle should have it and does not. A part's open leaf refers to
+// that of the part before, and an end to its beginning. there reports whether the bundle has a leaf.
 func (v *verifier) leftOut(at uint64, l ledger.Leaf, there bool) string {
 	if v.ends[at] {
 		return ""

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// slots compares the slot files that are there with the open leaf. One that is not there, and a container that is gone, were
-// shredded, and the log says so.
+// slots compares the slot files of the bundle with the open leaf. A missing slot file or container must have been
+// shredded, and the log must say so.
 func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (gone bool, err error) {
 	rk, sk := format.SlotNames(v.s.m.Session, n)
 	at, shredded := uint64(0), false
@@ -71,7 +71,7 @@ func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
 	return 0, false
 }
 
-// unlock opens the slots with what identities there are.
+// unlock opens the slots with the given identities.
 func (v *verifier) unlock(n uint32, name string, p *part, opt *reader.VerifyOptions) error {
 	if len(v.opt.Identities) == 0 {
 		v.r.say("B", RuleSlot, "%s: not read: no --identity was given", name)

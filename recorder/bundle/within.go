@@ -10,14 +10,14 @@ import (
 // A next pass never permits more than the one before. This is the verifier's own comparison, beside those of signer,
 // gateway and device: see docs/decisions/0012.
 
-// permitted is one thing that a pass permits: an action, or a command template.
+// permitted is one entry of a pass: an action or a command template.
 type permitted struct {
 	kind string // of the action: shell, run, files.read, …
-	arg  string // what it is for; of a command the login
+	arg  string // the action's argument; for a command, its login
 	argv []any  // of a command: a text for a literal, a number for a placeholder
 }
 
-// permits lists what the grant permits. Only grants of version 2 have a next pass.
+// permits lists the entries of a grant. It reads version 2 only, because only passes of version 2 have a next pass.
 func (g *grant) permits() ([]permitted, error) {
 	if g.V != 2 {
 		return nil, fmt.Errorf("its grant is of version %d, which has no next pass", g.V)
@@ -42,8 +42,8 @@ func action(word string) permitted {
 	return permitted{kind, login, unquoted(command)}
 }
 
-// unquoted splits a command as a POSIX shell does: single quotes hold anything, and a backslash outside of them the next
-// character.
+// unquoted splits a command as a POSIX shell does: single quotes hold anything, and a backslash outside of them the
+// next character.
 func unquoted(command string) (out []any) {
 	var word strings.Builder
 	quoted, escaped := false, false
@@ -103,7 +103,7 @@ func isWord(s string) bool {
 
 func isNumber(s string) bool { return s != "" && len(s) <= 18 && strings.Trim(s, "0123456789") == "" }
 
-// within compares what two passes permit. A limit of 0 is none, which is the loosest.
+// within compares what two passes permit. A limit of 0 means no limit, which is the loosest.
 func (g *grant) within(before *grant) error {
 	next, err := g.permits()
 	if err != nil {

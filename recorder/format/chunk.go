@@ -9,8 +9,8 @@ import (
 // ChunkType is the upper four bits of a chunk's second word.
 type ChunkType uint8
 
-// Chunk types. Data and segment starts are sealed; statements and the close are clear, because
-// whoever has no key must be able to check them.
+// Chunk types. Data and segment starts are sealed. Statements and the close are clear, because a verifier without a key
+// must be able to check them.
 const (
 	ChunkData      ChunkType = 1
 	ChunkSegment   ChunkType = 2
@@ -23,7 +23,7 @@ const (
 	TagLen         = 16 // bytes of an AES-GCM tag, at the end of what is sealed
 )
 
-// Chunk is one chunk as it lies in the file. Body is valid until the next chunk is read.
+// Chunk is one chunk as it is in the file. Body is valid until the next chunk is read.
 type Chunk struct {
 	Type   ChunkType
 	Seq    uint32
@@ -35,10 +35,10 @@ type Chunk struct {
 	Body   []byte
 }
 
-// Sealed reports whether the body is sealed, as it is of data and of the start of a segment.
+// Sealed reports whether the body is sealed. It is for data and for the start of a segment.
 func (c *Chunk) Sealed() bool { return c.Type == ChunkData || c.Type == ChunkSegment }
 
-// Size is what the chunk takes in the file.
+// Size gives the chunk's bytes in the file, header included.
 func (c *Chunk) Size() int64 { return ChunkHeaderLen + int64(len(c.Body)) }
 
 // PutChunkHeader writes the 16 bytes of a chunk's header into b. t is in microseconds since the part began.
@@ -73,7 +73,7 @@ func (c *Chunk) Parse(b *[ChunkHeaderLen]byte) (bodyLen int, err error) {
 	return int(n), nil
 }
 
-// padded gives how long n bytes and their u32 length are once padded.
+// padded gives the padded length of n bytes with their u32 length before them.
 func padded(n int) int { return (4 + n + Padding - 1) / Padding * Padding }
 
 // Unpad checks a sealed chunk's plaintext and gives the compressed bytes in it.

@@ -30,8 +30,7 @@ type Totals struct {
 	GapBytes   uint64 `cbor:"gap_bytes"`
 }
 
-// IndexEntry tells where a segment begins. H is the chain state before it, without which its first
-// chunk cannot be opened.
+// IndexEntry says where a segment begins. H is the chain state before it, which is needed to open its first chunk.
 type IndexEntry struct {
 	_      struct{} `cbor:",toarray"`
 	Seq    uint32
@@ -120,7 +119,7 @@ func SignClose(k ed25519.PrivateKey, body []byte) []byte {
 	return AppendLP(AppendLP(nil, []byte(sshEd25519)), ed25519.Sign(k, closeMessage(body)))
 }
 
-// VerifyClose checks the blob, which has one encoding only.
+// VerifyClose checks the signature blob. It accepts only the one encoding.
 func VerifyClose(k ed25519.PublicKey, body, blob []byte) error {
 	name, rest, err := takeLP(blob)
 	if err != nil || string(name) != sshEd25519 {

@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// ErrCut is what a *Cut is: errors.Is(err, ErrCut). A scan returns it at the end of a recording that has no close.
+// ErrCut matches every *Cut by errors.Is. A scan returns a *Cut at the end of a recording that has no close.
 var ErrCut = errors.New("recording is cut")
 
-// Cut says that a recording ends without its close, as it does after a crash and while it is still
-// being written. What came before it holds.
+// Cut says that a recording ends without a close, as after a crash or while it is still being written. Everything
+// before Offset is valid.
 type Cut struct {
 	File   string
-	Offset int64 // behind the last whole chunk
-	Torn   int64 // bytes of an unfinished chunk behind it
+	Offset int64 // end of the last whole chunk
+	Torn   int64 // bytes of an unfinished chunk after it
 	Why    string
 }
 

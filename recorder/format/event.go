@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Command tells that a process started or ended, and how that is known.
+// Command says that a process started or ended, and how that is known.
 type Command struct {
 	Ch        uint32   `cbor:"ch"`
 	Source    string   `cbor:"source"` // agent.exec, exec.kernel, line.reconstructed, …
@@ -24,7 +24,7 @@ type Command struct {
 	Signal    string   `cbor:"signal,omitempty"`
 }
 
-// Note is a marker, or something that the recorder or the gateway has to say about the record.
+// Note is a marker, or a remark of the recorder or the gateway about the record.
 type Note struct {
 	Kind string  `cbor:"kind"`
 	Text string  `cbor:"text,omitempty"`
@@ -36,16 +36,16 @@ type Note struct {
 // Kinds of notes that this package writes or that its readers know.
 const (
 	NoteMarker     = "marker"      // set by a person
-	NoteNoVerdict  = "no-verdict"  // the device said nothing about a range of input, which stays sealed
+	NoteNoVerdict  = "no-verdict"  // the device gave no verdict on a range of input, which stays sealed
 	NoteEnding     = "ending"      // why the recorder ends the session
-	NoteStart      = "start"       // what the gateway asks of the device for a channel; recorded before it is sent
-	NoteDiffers    = "differs"     // the device says that it started something else than the gateway asked for
-	NotePass       = "pass"        // the gateway gives the session its next pass, or the device did not take it; the first before the device hears of it
-	NoteChannelEnd = "channel-end" // why the gateway ended a channel whose session goes on
-	NoteInputEnd   = "input-end"   // the gateway says that nothing more is typed; recorded before it is sent
+	NoteStart      = "start"       // what the gateway requests for a channel; recorded before it is sent
+	NoteDiffers    = "differs"     // the device says that it started another program than the gateway requested
+	NotePass       = "pass"        // the session gets its next pass, recorded before it is sent; or the device refused it
+	NoteChannelEnd = "channel-end" // why the gateway ended a channel while its session continues
+	NoteInputEnd   = "input-end"   // the end of a channel's input; recorded before it is sent
 )
 
-// Gap is a stretch that is not in the record, with what is known of it.
+// Gap is a stretch of time that is not in the record, with what is known about it.
 type Gap struct {
 	Reason string `cbor:"reason"`
 	From   uint64 `cbor:"from"` // microseconds since the part began
@@ -63,7 +63,7 @@ type Exit struct {
 // Anchor ties record time to the wall clock.
 type Anchor struct {
 	WallNs uint64
-	Step   bool // the wall clock was stepped since the anchor before
+	Step   bool // the wall clock was stepped since the previous anchor
 }
 
 // Attest carries one of the device's statement keys. The one for hidden ranges is sealed.
@@ -88,7 +88,7 @@ func (f *Frame) Resize() (ch uint32, cols, rows uint16, err error) {
 	return ch, cols, rows, c.end()
 }
 
-// end demands that nothing is left over.
+// end requires that no bytes are left.
 func (c *cursor) end() error {
 	if c.err == nil && len(c.b) != 0 {
 		return errors.New("bytes after the last field")
@@ -96,7 +96,7 @@ func (c *cursor) end() error {
 	return c.err
 }
 
-// AppendAnchor writes the data of a t frame. step: the wall clock was stepped since the anchor before.
+// AppendAnchor writes the data of a t frame. step says that the wall clock was stepped since the previous anchor.
 func AppendAnchor(b []byte, wallNs uint64, step bool) []byte {
 	b = binary.AppendUvarint(b, wallNs)
 	if step {
@@ -159,8 +159,8 @@ func (f *Frame) Note() (n Note, err error) { return n, DecodeExact(f.Data, &n) }
 // Gap reads a g frame.
 func (f *Frame) Gap() (g Gap, err error) { return g, DecodeExact(f.Data, &g) }
 
-// Clip shortens s to n bytes without cutting a character, and makes it valid UTF-8: CBOR text
-// must be, and what devices send need not be.
+// Clip shortens s to at most n bytes without cutting a character, and makes it valid UTF-8. CBOR text must be valid
+// UTF-8, and devices may send anything.
 func Clip(s string, n int) string {
 	s = strings.ToValidUTF8(s, "�")
 	for len(s) > n {

@@ -5,12 +5,11 @@ import (
 	"fmt"
 )
 
-// Fault is why a container does not hold: which file, where, and which rule of
-// docs/recording-format.md.
+// Fault says why a container is not valid: which file, where, and which rule of docs/recording-format.md.
 type Fault struct {
 	File   string
 	Offset int64
-	Length int64 // of the bytes from Offset on among which the wrong ones are; 0: it begins at Offset, and where it ends is not known
+	Length int64 // the wrong bytes are among so many from Offset on; 0: they begin at Offset, and their end is not known
 	Rule   string
 	Detail string
 }
@@ -19,7 +18,7 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s, %s: %s: %s", f.File, f.Place(), f.Rule, f.Detail)
 }
 
-// Place says where in the file, for people.
+// Place gives the place in the file as text for people.
 func (f *Fault) Place() string {
 	if f.Length > 0 {
 		return fmt.Sprintf("offset %d (%d bytes)", f.Offset, f.Length)
@@ -52,7 +51,7 @@ const (
 	RuleSealed    = "sealed"     // sealed input opens, reveal equals it
 )
 
-// RuleOf gives the rule that err broke; empty when err is no Fault.
+// RuleOf gives the rule of a Fault in the chain of err; empty if there is none.
 func RuleOf(err error) string {
 	var f *Fault
 	if errors.As(err, &f) {

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// Frame is one thing that happened.
+// Frame is one event in a recording.
 type Frame struct {
 	Seq     uint32 // the chunk it begins in
 	Offset  int64  // where that chunk begins in the file
 	Segment uint32
 	T       uint64    // microseconds since the part began
-	Wall    time.Time // from the last anchor before it
+	Wall    time.Time // by the last anchor before it
 	Kind    Kind
 	Ch      uint32 // o, s, i
 	Stream  Stream // o, s, i
 	At      uint64 // o, s, i: offset in the stream
 	Actor   uint64 // s, i: who typed
-	Data    []byte // o, i: the bytes; s: the bytes once opened, else the sealed bytes; others: as encoded
-	Opened  bool   // s: Data is what was typed
+	Data    []byte // o, i: the bytes; s: the bytes once opened, before that the sealed bytes; others: as encoded
+	Opened  bool   // s: Data has the typed bytes
 
 	SealedAt uint32 // s: its number in the segment, which is its nonce
 }
@@ -35,7 +35,7 @@ func (f *Frame) Len() uint64 {
 	return uint64(len(f.Data))
 }
 
-// ErrShortFrame says that a frame goes on behind the bytes that are there.
+// ErrShortFrame means that a frame is longer than the bytes at hand.
 var ErrShortFrame = errors.New("frame is not complete")
 
 // uvarint reads a minimal unsigned LEB128; n is 0 when b ends before it does.
@@ -84,8 +84,8 @@ func (c *cursor) byte() byte {
 	return v
 }
 
-// ParseFrame takes one frame off b. It returns ErrShortFrame when b ends inside it, and dt in
-// place of an absolute time.
+// ParseFrame takes one frame off b. dt is the time since the frame before, in microseconds, and f.T is not set. It
+// returns ErrShortFrame if b ends inside the frame.
 func ParseFrame(b []byte) (f Frame, dt uint64, rest []byte, err error) {
 	c := cursor{b: b}
 	dt = c.num(math.MaxInt64, "time")

@@ -17,7 +17,7 @@ const Suite = 1
 // HeaderAt is where the header begins: after the magic and its length.
 const HeaderAt = 12
 
-// Clock says what the host knew of its own clock when the part began.
+// Clock says what the host knew about its own clock when the part began.
 type Clock uint8
 
 // The clock of the recording host, from adjtimex(2).
@@ -27,7 +27,7 @@ const (
 	ClockUnsynced Clock = 2
 )
 
-// Header opens a container. There is no open leaf in it: the leaf commits to H0, which commits to
+// Header is the header of a container. It does not name the open leaf, because the leaf commits to H0, which commits to
 // the header.
 type Header struct {
 	V            uint64     `cbor:"v"`

@@ -10,18 +10,18 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// The journal is one file of final chunks for all recordings of a node, so that one sync makes a
-// keystroke of five hundred sessions durable. It is written with zeros beforehand: a sync then moves
-// bytes only and no metadata. It has two halves, used in turn:
+// The journal is one file with chunks of all recordings of a node, so that one sync makes a keystroke of five hundred
+// sessions durable. It is filled with zeros in advance, so a sync writes only bytes and no metadata. It has two halves,
+// which are used in turn:
 //
 //	JOURNAL  half | half                              each a multiple of 4096 bytes
 //	HALF     "SLYJNL1\n" | u64le epoch | u32le crc | 12 zeros | batch*
 //	BATCH    entry* | zeros to a multiple of 4096     one write, one sync; never touched again
 //	ENTRY    "ENT1" | u32le len | session[16] | u32le part | u64le offset | u64le epoch | u32le crc | len bytes
 //
-// An entry says: these bytes stand in that part's file from that offset on. Its crc (CRC-32C) covers all
-// of it before the crc, and the bytes. The epoch rises by one at each change of half; an entry of another
-// epoch than its half's is what an earlier use left there, and ends the half.
+// An entry has bytes of a part's file and their offset in it. Its crc (CRC-32C) covers everything in the entry before
+// the crc, and the bytes. The epoch rises by one at each change of half. An entry with another epoch than its half is
+// left over from an earlier use, so the half ends there.
 const (
 	JournalName  = "journal"
 	JournalBlock = 4096
@@ -45,7 +45,7 @@ func AppendHalfHead(b []byte, epoch uint64) []byte {
 	return append(b, make([]byte, HalfHeadLen-20)...)
 }
 
-// ReadHalfHead gives a half's epoch; 0 where no epoch was begun, or its first write did not get through.
+// ReadHalfHead gives a half's epoch; 0 if no epoch was begun, or if its first write was torn.
 func ReadHalfHead(src io.ReaderAt, at int64) (uint64, error) {
 	head := make([]byte, HalfHeadLen)
 	if err := ReadFull(src, head, at); err != nil {

@@ -8,8 +8,8 @@ import (
 	"encoding/binary"
 )
 
-// Ladder is a chain of secrets that only goes forward: S[0] from RK, or U[0] from SK. It holds the
-// secret of the segment it stands on; the ones before cannot be computed from it.
+// Ladder is a chain of secrets that only goes forward: S[0] from RK, or U[0] from SK. It has the secret of one segment.
+// The secrets of earlier segments cannot be computed from it.
 type Ladder struct {
 	secret [32]byte
 	At     uint32 // the segment that secret belongs to
@@ -47,7 +47,7 @@ func expand(secret []byte, label string) (out [32]byte) {
 	return out
 }
 
-// Erase forgets the secret.
+// Erase overwrites the secret.
 func (l *Ladder) Erase() { clear(l.secret[:]) }
 
 // Key gives the segment's AEAD key.

@@ -3,8 +3,7 @@ package format
 // Kind is a frame's kind, a letter.
 type Kind byte
 
-// Frame kinds. Others do not exist: a reader refuses them, because what it cannot
-// check it must not wave through.
+// Frame kinds. A reader refuses all others, because it must not accept what it cannot check.
 const (
 	KindOutput   Kind = 'o' // bytes that went to the technician
 	KindSealed   Kind = 's' // input, under the seal key
@@ -34,7 +33,7 @@ const (
 	StreamErr Stream = 2
 )
 
-// kind is what the format says of one kind of frame.
+// kind has the properties of one kind of frame.
 type kind struct {
 	Kind
 	most    int                // bytes of data
@@ -43,8 +42,8 @@ type kind struct {
 	begun   bool               // see OfChannel
 }
 
-// frameKinds is the one list of the frame kinds that exist, with all that the format says of each. A test holds every
-// place that has to handle a kind to it: writer, verifier, timeline, replay and page.
+// frameKinds is the one list of all frame kinds with their properties. A test checks that every place that handles
+// kinds has all of them: writer, verifier, timeline, replay and page.
 var frameKinds = [...]kind{ // kind, most, streams, check, begun
 	{KindOutput, MaxFrame, []Stream{StreamOut, StreamErr}, nil, true},
 	{KindSealed, MaxFrame, []Stream{StreamIn}, nil, true},
@@ -64,7 +63,7 @@ var frameKinds = [...]kind{ // kind, most, streams, check, begun
 	{KindDesktop, MaxFrame, nil, anyBytes, false},
 }
 
-// anyBytes checks nothing: whoever writes these kinds defines their data.
+// anyBytes accepts all data. The format does not define the data of these kinds.
 func anyBytes(*Frame) error { return nil }
 
 // byLetter finds a kind by its letter.
@@ -75,15 +74,15 @@ var byLetter = func() (out [256]*kind) {
 	return out
 }()
 
-// kindOf gives what the format says of a kind; nil if it does not exist.
+// kindOf gives the properties of a kind; nil if it does not exist.
 func kindOf(k Kind) *kind { return byLetter[k] }
 
-// OfChannel reports whether frames of kind k are of a channel, which from version 2 on must have been started before
-// them. A command is not: it is the device's word, also about the channel, and a device that lies must not be able to
-// make a recording that does not verify.
+// OfChannel reports whether frames of kind k belong to a channel. From version 2 on, the channel must have been
+// started before them. A command does not belong to one. The device names its channel, and a device that lies must
+// not be able to make a recording that does not verify.
 func (k Kind) OfChannel() bool { return kindOf(k) != nil && kindOf(k).begun }
 
-// Channel gives the channel that the frame is of. ok is false if its kind is of none, see OfChannel.
+// Channel gives the channel that the frame belongs to. ok is false if it belongs to none, see OfChannel.
 func (f *Frame) Channel() (ch uint32, ok bool) {
 	switch f.Kind {
 	case KindResize:

@@ -61,5 +61,5 @@ func ParseName(name string) (p PartID, ok bool) {
 	return PartID{s, uint32(part)}, FileName(s, uint32(part)) == name
 }
 
-// MarkerName is of the file beside a container that says: its interruption is in the log.
+// MarkerName gives the name of the file beside a container that says that its interruption is in the log.
 func MarkerName(name string) string { return strings.TrimSuffix(name, ".srec") + ".cut" }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Start is what a note of kind start says of a channel.
+// Start is the content of a note of kind start: what the gateway requested for a channel.
 type Start struct {
 	Ch       uint32
 	Login    string
@@ -14,8 +14,8 @@ type Start struct {
 	Command  string // the command line as it was sent
 }
 
-// Start reads the text of a note of kind start by the form of docs/recording-format.md section 4. It gives false for a
-// note of another kind, a text of another form and one that names another channel than the note does.
+// Start reads the text of a note of kind start (docs/recording-format.md, section 4). It returns false if the note is
+// of another kind, if the text has another form, or if it names another channel than the note.
 func (n *Note) Start() (s Start, ok bool) {
 	parts := strings.SplitN(n.Text, "; ", 4)
 	if n.Kind != NoteStart || len(parts) != 4 {

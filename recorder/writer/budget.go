@@ -8,15 +8,15 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// keystroke is the largest input that never waits for the budget: the key that stops a flood must not
-// queue behind it. It is still counted.
+// keystroke is the largest input that never waits for the budget, because the key that stops a flood must not wait
+// behind it. It is still counted.
 const keystroke = 1 << 10
 
-// budget is what one session may write: a burst, then a steady rate, and a most that ends it. Without it
-// one endless output would fill the disk and lock everybody out.
+// budget limits how much one session may record: a burst, then a steady rate, and a maximum that ends the session.
+// Without it one endless output would fill the disk, and no session could start.
 type budget struct {
 	burst, rate, most int64
-	level             float64   // bytes in hand; negative: owed
+	level             float64   // bytes that may be written now; negative: the writer must wait
 	at                time.Time // when level held
 	spent             int64
 }
@@ -25,7 +25,7 @@ func newBudget(burst, rate, most int64, now time.Time) budget {
 	return budget{burst: burst, rate: rate, most: most, level: float64(burst), at: now}
 }
 
-// spend takes n bytes and says how long the writer must wait for them. over: they are beyond the most
+// spend takes n bytes from the budget and says how long the writer must wait. over means that they exceed the maximum
 // and were not taken.
 func (b *budget) spend(now time.Time, n int64) (wait time.Duration, over bool) {
 	if b.most > 0 && b.spent+n > b.most {
@@ -44,14 +44,14 @@ func (b *budget) spend(now time.Time, n int64) (wait time.Duration, over bool) {
 	return time.Duration(-b.level / float64(b.rate) * float64(time.Second)), false
 }
 
-// refund gives back what was never written.
+// refund gives back bytes that were not written.
 func (b *budget) refund(n int64) {
 	b.spent -= n
 	b.level += float64(n)
 }
 
-// afford takes n bytes from the session's budget and blocks until it allows them. Blocking here is what
-// stops the device: nobody reads its line meanwhile.
+// afford takes n bytes from the session's budget and blocks until the budget allows them. That also slows the device,
+// because nothing reads its session line meanwhile.
 func (r *Recording) afford(ctx context.Context, n int, patient bool) error {
 	r.mu.Lock()
 	wait, over := r.budget.spend(r.n.cfg.Now(), int64(n))

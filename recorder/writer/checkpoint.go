@@ -2,14 +2,14 @@ package writer
 
 import "fmt"
 
-// checkpoint is what must be durable in the session files before a half of the journal is used again.
+// checkpoint lists the session files that must be durable before a half of the journal is used again.
 type checkpoint struct {
 	epoch uint64
 	files []*Recording
 }
 
-// rotate goes on in the other half of the journal, and has the files of this one made durable. It waits
-// until the other one is free: this is where a disk that cannot keep up slows everybody down.
+// rotate continues in the other half of the journal, and has the files of this half made durable. It waits until the
+// other half is free. A disk that cannot keep up so slows all sessions.
 func (n *Node) rotate() {
 	j := n.jr
 	if j.busy {
@@ -26,7 +26,7 @@ func (n *Node) rotate() {
 	j.epoch++
 }
 
-// rotateEarly is the checkpoint by the clock. It never waits.
+// rotateEarly rotates after some time even if the half is not full. It never waits.
 func (n *Node) rotateEarly() {
 	j := n.jr
 	if j.busy {
@@ -52,12 +52,11 @@ func (n *Node) checkpoints() {
 	}
 }
 
-// checkpoint makes the files durable. Those that were finished in this epoch are closed: nothing comes
-// after.
+// checkpoint makes the files durable. It closes those that were finished in this epoch.
 func (n *Node) checkpoint(c checkpoint) error {
 	for _, r := range c.files {
 		if n.failed() != nil {
-			return nil // no sync after a failed one would mean anything
+			return nil // after a failed sync, the result of a later one means nothing
 		}
 		if err := r.f.Datasync(); err != nil {
 			return &syncError{r.name, err}

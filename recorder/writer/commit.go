@@ -8,7 +8,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// batch is what one sync makes durable. Whoever comes while one is under way joins the next.
+// batch is a set of recordings whose entries one sync makes durable. Entries that arrive during a sync join the next
+// batch.
 type batch struct {
 	dirty []*Recording
 	done  chan struct{} // closed once it is durable, or has failed
@@ -16,7 +17,7 @@ type batch struct {
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }
 
-// join puts r into the batch that gathers.
+// join adds r to the batch that is being gathered.
 func (n *Node) join(r *Recording) *batch {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -33,20 +34,20 @@ func (n *Node) poke() {
 }
 
 const (
-	// idleEvery is how often recordings are looked through for what an idle one need not hold, and how long bytes
-	// stay in the journal only, at most twice: that bounds what recovery copies.
+	// idleEvery is how often idle recordings give back memory. Bytes are in the journal alone for at most twice this
+	// time, which bounds how much recovery copies.
 	idleEvery = 5 * time.Second
 	// idleAfter ends the open segment of a recording that has nothing to record: its keys are erased,
 	// and its compressor, most of its memory, goes back to the pool.
 	idleAfter = 10 * time.Second
-	// A segment that is a quarter full ends sooner, as it costs few more segments: a flood whose technician does not
-	// read stands still, and there may be many of them.
+	// A segment that is a quarter full ends sooner, because that costs few more segments. There may be many sessions
+	// whose output stands still because the technician does not read.
 	restPlain = seal.SegmentPlain / 4
 	restAfter = time.Second
 )
 
-// commits seals and commits batches, one after the other, until the node closes. Nothing else uses the
-// sealers and the journal.
+// commits seals and commits batches one after the other, until the node closes. No other goroutine uses the sealers and
+// the journal.
 func (n *Node) commits() {
 	defer close(n.jr.jobs)
 	tick := time.NewTicker(idleEvery)
@@ -85,8 +86,8 @@ func (n *Node) gathered() *batch {
 	return b
 }
 
-// commit seals what the batch's recordings have, writes it to the journal with one sync and to the session
-// files without, and wakes those who wait.
+// commit seals the pending entries of the batch's recordings. It writes them to the journal with one sync and to the
+// session files without a sync, and wakes the callers that wait.
 func (n *Node) commit(b *batch) {
 	defer close(b.done)
 	if n.failed() != nil {
@@ -129,7 +130,7 @@ func (n *Node) seal(b *batch) {
 	n.jr.pad()
 }
 
-// again joins the next batch with what this one did not take. left: it took nothing.
+// again joins the next batch if this one did not take all of the recording's entries. left means that it took none.
 func (r *Recording) again(left bool) {
 	r.mu.Lock()
 	r.queued = r.queued && !left
@@ -137,14 +138,14 @@ func (r *Recording) again(left bool) {
 	r.mu.Unlock()
 }
 
-// store writes the batch. The session files are written while the journal syncs, and before anybody is
-// woken: a file that finds no space makes its own session fail, and nothing was acknowledged.
+// store writes the batch. It writes the session files while the journal syncs, and before any caller is woken. If a
+// file finds no space, only its own session fails, and nothing was acknowledged.
 func (n *Node) store() error {
 	if err := n.jr.write(); err != nil {
 		if !isFull(err) {
 			return err
 		}
-		n.vol.release() // only a copying file system needs space for bytes that were there
+		n.vol.release() // only a copy-on-write file system needs space to overwrite
 		if err := n.jr.write(); err != nil {
 			return err
 		}
@@ -156,8 +157,8 @@ func (n *Node) store() error {
 	return nil
 }
 
-// sideBySide is how much a batch must hold before its files are written while the journal syncs: to write less takes
-// less time than to wake another thread for it, and that time is a keystroke's.
+// sideBySide is the least size of a batch, in bytes, whose files are written while the journal syncs. To write less
+// takes less time than to wake another thread, and a keystroke waits for it.
 const sideBySide = 64 << 10
 
 func (n *Node) sync() error {
@@ -171,7 +172,8 @@ func (n *Node) sync() error {
 	return <-synced
 }
 
-// stepAt is the jump of the wall clock that the record notes as a step; less is a clock being steered.
+// stepAt is the smallest jump of the wall clock that is recorded as a step. Less is a clock that a time service
+// adjusts.
 const stepAt = 500 * time.Millisecond
 
 // watchClock compares the wall clock with the time since the part began.
@@ -184,7 +186,7 @@ func (r *Recording) watchClock() {
 	r.s.Drift = drift
 }
 
-// rest lets go of what recordings hold without need, and of those that have failed.
+// rest frees memory that idle recordings do not need, and drops recordings that have failed.
 func (n *Node) rest() {
 	n.mu.Lock()
 	open := n.recordings()
@@ -210,8 +212,8 @@ func (n *Node) rest() {
 	}
 }
 
-// drop forgets a recording that has failed, and its keys. Its file is closed at the next checkpoint, or here
-// where there will be none.
+// drop removes a failed recording and erases its keys. The next checkpoint closes its file. If there will be none, drop
+// closes it.
 func (n *Node) drop(r *Recording) {
 	r.mu.Lock()
 	n.hold(-r.next.drop(len(r.next.es)) - r.flight.drop(len(r.flight.es)-r.flight.done))

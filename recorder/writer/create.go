@@ -19,7 +19,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// secrets are a part's two keys. They live while its slots and its sealer are made, and not longer.
+// secrets are a part's two keys. They are erased once the part's slots and sealer are made.
 type secrets struct{ rk, sk [32]byte }
 
 func (k *secrets) erase() {
@@ -35,7 +35,7 @@ func (n *Node) Create(ctx context.Context, cfg recorder.PartConfig) (recorder.Re
 	rand.Read(k.sk[:])
 	r, err := n.create(ctx, cfg, &k)
 	if err != nil {
-		return nil, err // and not a nil *Recording in an interface
+		return nil, err // not r, which would be a nil *Recording in an interface
 	}
 	return r, nil
 }
@@ -81,7 +81,7 @@ func (n *Node) unclaim(name string) {
 	n.mu.Unlock()
 }
 
-// prepare makes slots and container. The container gets its name last: one that bears its name has its
+// prepare makes slots and container. The container gets its name last, so a container with its name always has its
 // slots and a whole header.
 func (n *Node) prepare(cfg recorder.PartConfig, name string, start time.Time, k *secrets) (*Recording, error) {
 	rkSlot, err := format.Wrap(&k.rk, n.cfg.Readers)
@@ -113,8 +113,8 @@ func (n *Node) prepare(cfg recorder.PartConfig, name string, start time.Time, k 
 	return r, nil
 }
 
-// place makes three files of a day durable and gives the last of them, open. Their syncs run side by side: one
-// commit of the file system serves them all.
+// place makes three files of a day durable and gives the last of them, open. Their syncs run at the same time, so that
+// one commit of the file system serves all three.
 func (n *Node) place(day string, names [3]string, content [3][]byte) (file, error) {
 	if err := n.vol.ensureDay(day); err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (n *Node) place(day string, names [3]string, content [3][]byte) (file, erro
 	return nil, err
 }
 
-// refuse turns a failure to begin into what the person asking reads.
+// refuse turns a failure to create a recording into an error for the person who requests the session.
 func (n *Node) refuse(err error) error {
 	var s *syncError
 	if errors.As(err, &s) {
@@ -164,7 +164,7 @@ func (n *Node) refuse(err error) error {
 	return errDisk.Because(err)
 }
 
-// admit puts a recording among the open ones, unless the node failed meanwhile.
+// admit adds a recording to the open ones, unless the node has failed meanwhile.
 func (n *Node) admit(r *Recording) error {
 	n.mu.Lock()
 	err := n.err

@@ -11,11 +11,12 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// settledName is a file that holds a day: every part of an earlier day has its close or its marker, so that a start
-// does not read it. Without the file, or if it holds anything else, a start reads all days.
+// settledName is the name of a file with a day. Every part of an earlier day has its close or its marker, so a start
+// does not read it. Without the file, or if it has any other content, a start reads all days.
 const settledName = "settled-before"
 
-// settledBefore reads that day; "" if there is none. It ignores a day after today: the clock was wrong then or is now.
+// settledBefore reads that day; "" if there is none. It ignores a day in the future, because then the clock was wrong
+// when it was written or is wrong now.
 func (v *volume) settledBefore(today string) string {
 	raw, err := os.ReadFile(v.path(settledName))
 	if err != nil {
@@ -54,10 +55,10 @@ func (v *volume) ensureDay(day string) error {
 	return v.makeDay(day)
 }
 
-// makeDay makes the directory of a day, with mode 0700, and makes its name durable before anything is put into it: a
-// slot file that is durable in a directory that is not would be lost with it. Once in the life of a process is enough,
-// and needed even if the directory exists: an earlier process may have ended between making and syncing it. The caller
-// holds v.dayMu.
+// makeDay makes the directory of a day, with mode 0700, and makes its name durable before anything is put into it. A
+// durable slot file in a directory that is not durable would be lost with it. Each process does this once for each day,
+// even if the directory exists, because an earlier process may have ended before it synced the name. The caller holds
+// v.dayMu.
 func (v *volume) makeDay(day string) error {
 	if _, err := os.Stat(v.path(day)); err == nil && v.days[day] {
 		return nil

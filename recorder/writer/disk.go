@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// file is what the recorder asks of a file that it writes.
+// file has the operations that the recorder needs on a file.
 type file interface {
 	io.WriterAt
 	io.Closer
@@ -58,19 +58,19 @@ func (osLayer) free(dir string) (int64, error) { return freeBytes(dir) }
 const (
 	ballastName   = "ballast"
 	startedSuffix = ".new" // a file that is not durable yet; recovery removes it
-	// endReserve is what a session's last note, close and index may take on a full disk.
+	// endReserve is the space that a session's last note, close and index may take on a full disk.
 	endReserve = 128 << 10
 )
 
-// volume is the directory of a node: what lies in it, and how full its disk is. The ballast is space
-// taken beforehand, so that a full disk can still take the end of what runs.
+// volume is the directory of a node and its disk. The ballast is space that is reserved in advance, so that a full disk
+// can still take the ends of running sessions.
 type volume struct {
 	dir      string
 	layer    layer
 	lowWater int64
 	ballast  int64
 	log      *slog.Logger
-	full     atomic.Bool // a write found no space; until the ballast is back
+	full     atomic.Bool // a write found no space, and the ballast is not back yet
 	probe    probe
 
 	mu    sync.Mutex // guards armed and the ballast file
@@ -84,7 +84,7 @@ type volume struct {
 
 func (v *volume) path(name string) string { return filepath.Join(v.dir, name) }
 
-// isFull tells errors that freeing space cures.
+// isFull reports whether an error goes away once space is freed.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
@@ -106,7 +106,7 @@ func (v *volume) start(name string, content []byte) (file, error) {
 	return f, nil
 }
 
-// settle gives started files of one directory their names and makes the names durable.
+// settle gives started files of one directory their final names and makes the names durable.
 func (v *volume) settle(names ...string) error {
 	for _, name := range names {
 		if err := os.Rename(v.path(name+startedSuffix), v.path(name)); err != nil {
@@ -122,7 +122,7 @@ func (v *volume) settle(names ...string) error {
 
 func (v *volume) discard(names ...string) {
 	for _, name := range names {
-		os.Remove(v.path(name + startedSuffix)) // what stays is removed at the next start
+		os.Remove(v.path(name + startedSuffix)) // if this fails, the next start removes it
 	}
 }
 
@@ -136,7 +136,7 @@ type syncError struct {
 func (e *syncError) Error() string { return fmt.Sprintf("sync %s: %v", e.name, e.err) }
 func (e *syncError) Unwrap() error { return e.err }
 
-// arm takes the ballast's space where the disk has it to spare.
+// arm takes the ballast's space if the disk has enough.
 func (v *volume) arm() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -173,7 +173,7 @@ func (v *volume) tell(what string, err error) {
 	}
 }
 
-// takeSpace makes the ballast. One that is whole already is kept.
+// takeSpace makes the ballast, unless it has its full size already.
 func takeSpace(path string, n int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -186,7 +186,7 @@ func takeSpace(path string, n int64) error {
 	return f.Close()
 }
 
-// release gives the ballast's space to what must still be written.
+// release frees the ballast's space for writes that must still succeed.
 func (v *volume) release() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -201,7 +201,7 @@ func (v *volume) release() {
 	}
 }
 
-// ready says why no new session may start, if so.
+// ready returns the reason why no new session may start, or nil.
 func (v *volume) ready() error {
 	if v.full.Load() {
 		return errFull("the disk that keeps the recordings is full, so no new session starts")
@@ -217,7 +217,7 @@ func (v *volume) ready() error {
 	return v.writable(time.Now())
 }
 
-// tight says, on a disk that was found full, whether what is left is needed to end the open sessions.
+// tight reports whether a disk that was found full has only the space left that the ends of the open sessions need.
 func (v *volume) tight(open int) bool {
 	if !v.full.Load() {
 		return false

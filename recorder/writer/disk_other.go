@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// Recordings are written on Linux; elsewhere the package reads and verifies them. What stands here keeps
-// the promises that the other systems can keep, and refuses the rest.
+// Recordings are written on Linux only. On other systems the package compiles for tools and tests: these functions do
+// what the system can do, and return errors for the rest.
 
 func datasync(f *os.File) error { return f.Sync() }
 

@@ -23,7 +23,7 @@ type journal struct {
 	pos   int64 // where its next batch goes
 	epoch uint64
 	buf   []byte
-	dirty map[*Recording]struct{} // whose files have bytes since the half began
+	dirty map[*Recording]struct{} // recordings whose files were written since the half began
 
 	jobs  chan checkpoint
 	freed chan struct{}
@@ -57,7 +57,7 @@ func makeJournal(v *volume, size int64) error {
 	return v.settle(format.JournalName)
 }
 
-// openJournal begins an epoch on an empty journal: whatever it held is in the files and durable there.
+// openJournal begins an epoch on an empty journal. All bytes that it had are durable in the session files.
 func openJournal(v *volume, size int64, epoch uint64) (*journal, error) {
 	f, err := v.layer.open(v.path(format.JournalName), os.O_RDWR)
 	if err != nil {
@@ -96,14 +96,14 @@ func (j *journal) begin() {
 	}
 }
 
-// entry leaves room for an entry's head and says where it is.
+// entry reserves room for an entry's head and gives its position.
 func (j *journal) entry() int {
 	at := len(j.buf)
 	j.buf = append(j.buf, make([]byte, format.EntryHeadLen)...)
 	return at
 }
 
-// fill writes the head of the entry at, whose bytes reach to the end of the batch.
+// fill writes the head of the entry at position at. The entry's bytes extend to the end of the batch.
 func (j *journal) fill(at int, s id.Session, part uint32, offset int64) {
 	format.PutEntryHead(j.buf[at:], format.PartID{Session: s, Part: part}, offset, j.epoch)
 }

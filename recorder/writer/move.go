@@ -12,10 +12,10 @@ import (
 	"github.com/sallyport/sallyport/recorder/scan"
 )
 
-// move brings the files that an earlier release left in the directory itself into the directories of their days, while
-// the node records. It only renames, within one file system, so a kill at any point leaves each file in one of its two
-// places, and the next start goes on. Readers look in both (Locate). Parts that have neither close nor marker stay
-// until a later start: the next recovery must find them, and it does not read settled days.
+// move moves files that an earlier release left in the directory itself into the directories of their days, while the
+// node records. It only renames within one file system. So a kill at any point leaves each file in one of its two
+// places, and the next start continues. Readers look in both (Locate). Parts that have neither close nor marker stay
+// until a later start, because the next recovery must find them and does not read settled days.
 func (n *Node) move(names []string) {
 	moved, last := 0, ""
 	for _, name := range names {
@@ -61,8 +61,8 @@ func (n *Node) syncMoved(day string) error {
 	return nil
 }
 
-// moveOne moves the files of one part. The container goes last: while it is in the old place, the part counts as not
-// moved, and files in the new place already belong to it.
+// moveOne moves the files of one part. The container is moved last. While it is in the old place, the part counts as
+// not moved, and its files in the new place belong to it.
 func (n *Node) moveOne(name string) (day string, err error) {
 	key, ok := format.ParseName(name)
 	if !ok {
@@ -91,7 +91,7 @@ func (n *Node) moveOne(name string) (day string, err error) {
 // rename moves an existing file to a place that must be empty.
 func (v *volume) rename(from, to string) error {
 	if !v.exists(from) {
-		return nil // moved before the last kill, or never there
+		return nil // moved before an earlier process ended, or never there
 	}
 	if v.exists(to) {
 		return fmt.Errorf("%s exists too", to)

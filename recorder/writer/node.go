@@ -1,14 +1,14 @@
-// Package writer makes recordings durable: [Node] is the recorder of a gateway, with one journal for all sessions of a
-// host, crash recovery, budgets and the ballast that lets a full disk take the end of what runs.
+// Package writer makes recordings durable. [Node] is the recorder of a gateway. It has one journal for all sessions
+// of a host, crash recovery, budgets, and a ballast so that a full disk can take the ends of running sessions.
 //
-// Output and Input of a [Recording] return nil only when their bytes are in the journal and the disk has said so, so
-// what the device executed and the technician saw is never missing from the record. Those who arrive while a sync runs
-// share the next one; there is no timer. Session files are filled behind the journal and checkpointed before it is
-// reused. Recovery copies bytes and encrypts nothing, so no nonce is ever used twice, and a recording cut by a crash is
-// never written to again.
+// Output and Input of a [Recording] return nil only after the disk has confirmed that the journal has their bytes. So
+// the record never lacks anything that the device executed or the technician saw. Callers that arrive during a sync
+// share the next one. There is no timer. Session files are written after the journal, and checkpointed before the
+// journal is reused. Recovery copies bytes and encrypts nothing, so no nonce is ever used twice. A recording that was
+// cut by a crash is never written to again.
 //
-// Only what puts a process together imports it. Whoever records depends on the interfaces of package recorder, and
-// nothing that reads or verifies recordings may depend on it.
+// Only the code that assembles a process imports this package. Code that records depends on the interfaces of package
+// recorder. Nothing that reads or verifies recordings may depend on this package.
 package writer
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// NodeConfig is what a node is made of. Sizes are in bytes; zero means the default.
+// NodeConfig configures a node. Sizes are in bytes. Zero means the default.
 type NodeConfig struct {
 	Dir       string             // recordings, slots, journal; made with mode 0700
 	Key       ed25519.PrivateKey // the record key: signs closes
@@ -41,17 +41,17 @@ type NodeConfig struct {
 	PendingSession int64 // not yet durable, in one session; default 1 MiB
 	PendingAll     int64 // in all; default 64 MiB
 
-	// What one session may write. Negative Rate or Most: no limit.
+	// The budget of one session. Negative Rate or Most: no limit.
 	Burst int64 // at any speed; default 64 MiB
 	Rate  int64 // bytes a second after that; default 1 MiB
 	Most  int64 // ends the session; default 2 GiB
 
-	Ballast     int64         // space kept aside for the end of what runs; zero: none
+	Ballast     int64         // space reserved for the ends of running sessions; zero: none
 	LowWater    int64         // free space below which no session starts; zero: none
-	VerdictWait time.Duration // without a verdict on a channel, after which its input stays sealed; default 5 s
+	VerdictWait time.Duration // input stays sealed after this time without a verdict on its channel; default 5 s
 	Log         *slog.Logger
 	Now         func() time.Time
-	Committed   func(took time.Duration) // told of every commit: sealed, and durable or failed
+	Committed   func(took time.Duration) // called after every commit, also a failed one
 
 	layer layer // tests put failures between the node and its disk
 }
@@ -126,8 +126,8 @@ type Node struct {
 	closing bool
 }
 
-// OpenNode takes the directory, brings its recordings to the state that was acknowledged before a crash, and
-// says which parts were cut by it. Each of them is reported at every start until Settled.
+// OpenNode locks the directory and recovers its recordings to the state that was acknowledged before a crash. It
+// returns the parts that the crash has cut. Every start reports each of them until Settled.
 func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []recorder.Interrupted, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -151,7 +151,7 @@ func OpenNode(ctx context.Context, cfg NodeConfig) (*Node, []recorder.Interrupte
 	return n, cut, nil
 }
 
-// start does all work that must precede a recording. flat are the containers in the directory itself that can be moved.
+// start does everything that must precede a recording. flat lists containers in the directory itself that can be moved.
 func (n *Node) start(ctx context.Context) (cut []recorder.Interrupted, flat []string, err error) {
 	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
 		return nil, nil, err
@@ -176,7 +176,7 @@ func (n *Node) start(ctx context.Context) (cut []recorder.Interrupted, flat []st
 	return r.cut, r.flat, nil
 }
 
-// Ready says why no new session may start; nil when one may.
+// Ready returns the reason why no new session may start, or nil.
 func (n *Node) Ready() error {
 	n.mu.Lock()
 	err := n.err
@@ -192,15 +192,14 @@ func (n *Node) Ready() error {
 
 var errClosing = errkind.New(errkind.Unavailable, "the recorder is shutting down, so no new session starts").WithHint("Try again in a minute.")
 
-// failed gives the reason why the node records no more.
+// failed gives the reason why the node no longer records, or nil.
 func (n *Node) failed() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.err
 }
 
-// fail ends all recording on this node, for good: what the disk did not take, or may have lost, cannot be
-// said to be recorded.
+// fail ends all recording on this node for good, because the disk may have lost bytes that it did not confirm.
 func (n *Node) fail(cause error) {
 	n.mu.Lock()
 	first := n.err == nil
@@ -240,8 +239,8 @@ func (n *Node) forget(r *Recording) {
 	n.mu.Unlock()
 }
 
-// Close stops recording. Recordings that are still open stay without a close, and are reported as
-// interrupted at the next start.
+// Close stops recording. Recordings that are still open remain without a close, and the next start reports them as
+// interrupted.
 func (n *Node) Close(ctx context.Context) error {
 	n.mu.Lock()
 	again := n.closing
@@ -274,14 +273,14 @@ func (n *Node) finish() error {
 	return errors.Join(n.jr.empty(), n.jr.f.Close())
 }
 
-// Progress is one line of figures for whoever watches a node.
+// Progress has figures about a node for metrics and health checks.
 type Progress struct {
 	Open    int   // recordings
 	Pending int64 // bytes that are not durable yet
 	Free    int64 // bytes on the disk; negative: unknown
 }
 
-// Progress says how the node is doing.
+// Progress gives the node's current figures.
 func (n *Node) Progress() Progress {
 	free, err := n.vol.layer.free(n.vol.dir)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// How long the result of a probe is used. A failure is probed again sooner, so that sessions start soon after it is
-// fixed.
+// How long the result of a probe is used. A failure is probed again sooner, so that sessions can start soon after the
+// fault is fixed.
 const (
 	probeGoodFor = 5 * time.Second
 	probeBadFor  = time.Second
@@ -71,7 +71,7 @@ func nearest(root string, now time.Time) (string, error) {
 
 // tryWrite creates a file, writes to it and removes it.
 func tryWrite(path string) error {
-	os.Remove(path) // of a process that was killed here
+	os.Remove(path) // an earlier process may have been killed before it removed its file
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// pending is what waits to be sealed: frame data end to end, and what they are.
+// pending has the entries that wait to be sealed: their data end to end, and their heads.
 type pending struct {
 	data []byte
 	es   []seal.Entry
@@ -16,7 +16,7 @@ type pending struct {
 	done int // of es
 }
 
-// What is kept of a buffer for what comes next: a flood comes in full chunks, with the heads of their frames.
+// How much of a buffer is kept for the next entries. A flood comes in full chunks, with the heads of their frames.
 const (
 	keepBuffer  = seal.ChunkPlain + piece
 	keepEntries = 1 << 10
@@ -29,8 +29,8 @@ func (p *pending) add(e seal.Entry, head, body []byte) {
 	p.es = append(p.es, e)
 }
 
-// grow makes room for n bytes. It erases the buffer it leaves: there may be a password in it. Doubling stops at what is
-// kept, or each stretch of a flood would make a larger buffer that is thrown away.
+// grow makes room for n bytes. It erases the old buffer, because there may be a password in it. It doubles only up to
+// the size that is kept. Otherwise each part of a flood would make a larger buffer that is discarded.
 func (p *pending) grow(n int) {
 	need := len(p.data) + n
 	if cap(p.data) >= need {
@@ -46,12 +46,12 @@ func (p *pending) grow(n int) {
 	p.data = bigger
 }
 
-// rest gives what is not sealed yet.
+// rest gives the bytes that are not sealed yet.
 func (p *pending) rest() ([]byte, []seal.Entry) { return p.data[p.used:], p.es[p.done:] }
 
 func (p *pending) empty() bool { return p.done == len(p.es) }
 
-// drop takes the first n entries off, which are sealed, and erases their bytes.
+// drop removes the first n entries, which are sealed, and erases their bytes.
 func (p *pending) drop(n int) (counted int64) {
 	size := 0
 	for _, e := range p.es[p.done : p.done+n] {
@@ -64,7 +64,7 @@ func (p *pending) drop(n int) (counted int64) {
 	return counted
 }
 
-// recycle empties a buffer that is used up, for what comes next.
+// recycle empties a used buffer for the next entries.
 func (p *pending) recycle() pending {
 	if cap(p.data) > keepBuffer || cap(p.es) > keepEntries {
 		return pending{}
@@ -72,7 +72,7 @@ func (p *pending) recycle() pending {
 	return pending{data: p.data[:0], es: p.es[:0]}
 }
 
-// item is what a caller records, before it has its place in the part.
+// item is one entry to record, before it has its time and place in the part.
 type item struct {
 	kind   format.Kind
 	ch     uint32
@@ -85,7 +85,7 @@ type item struct {
 	body   []byte
 }
 
-// late says whether the item may still be recorded when the session's streams have ended.
+// late reports whether the item may still be recorded after the session's streams have ended.
 func (it item) late() bool {
 	switch it.kind {
 	case format.KindOutput, format.KindSealed, format.KindResize, format.KindCommand:
@@ -94,8 +94,8 @@ func (it item) late() bool {
 	return true
 }
 
-// counts is what an entry holds of the memory for what is not durable. Reveals are bounded by the input
-// that waits for its verdict, and never wait themselves.
+// counts gives the bytes that an entry takes of the limit on entries that are not durable yet. A reveal takes none: the
+// limit on input without a verdict bounds reveals, and they never wait.
 func counts(e seal.Entry) int64 {
 	if e.Kind == format.KindReveal {
 		return 0
@@ -103,13 +103,13 @@ func counts(e seal.Entry) int64 {
 	return int64(e.Size)
 }
 
-// receipt names an entry and the batch that should carry it.
+// receipt names an entry and the batch that should make it durable.
 type receipt struct {
 	pos uint64
 	b   *batch
 }
 
-// take lets an item in once there is room for it, in the session and in the node. It copies the body.
+// take adds an item to the queue once session and node have room for it. It copies the body.
 func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 	for {
 		r.mu.Lock()
@@ -121,7 +121,7 @@ func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 			r.mu.Unlock()
 			return receipt{}, err
 		}
-		b := r.join() // where there is no room, this commit makes some
+		b := r.join() // if there is no room, its commit makes some
 		n := int64(len(it.body))
 		if (r.held == 0 || r.held+n <= r.n.cfg.PendingSession) && r.n.room(n) {
 			r.add(it)
@@ -136,8 +136,8 @@ func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 	}
 }
 
-// ordered refuses an item that would break the order of its channel (docs/recording-format.md, section 4, "Channels"):
-// the recording would not verify. The caller holds r.mu.
+// ordered refuses an item that would break the order of its channel (docs/recording-format.md, section 4, "Channels"),
+// because the recording would not verify. The caller holds r.mu.
 func (r *Recording) ordered(it item) error {
 	ended, started := r.channels[it.ch]
 	switch {
@@ -155,7 +155,7 @@ func (r *Recording) ordered(it item) error {
 	return nil
 }
 
-// await waits for c. An item that may come late waits on when the streams have ended.
+// await waits for c. An item that may come late also waits after the streams have ended.
 func (r *Recording) await(ctx context.Context, c <-chan struct{}, late bool) error {
 	stopped := r.stopped
 	if late {
@@ -171,7 +171,7 @@ func (r *Recording) await(ctx context.Context, c <-chan struct{}, late bool) err
 	}
 }
 
-// add gives an item its time and place, and puts it behind what waits. The caller holds r.mu.
+// add gives an item its time and place, and appends it to the queue. The caller holds r.mu.
 func (r *Recording) add(it item) {
 	e := seal.Entry{T: r.tick(), Kind: it.kind, Actor: it.actor}
 	head := it.fields
@@ -200,7 +200,7 @@ func (r *Recording) add(it item) {
 	}
 }
 
-// join puts the recording into the batch that gathers. The caller holds r.mu.
+// join adds the recording to the batch that is being gathered. The caller holds r.mu.
 func (r *Recording) join() *batch {
 	if !r.queued {
 		r.queued = true
@@ -219,7 +219,7 @@ func (r *Recording) wait(ctx context.Context, at receipt) error {
 		}
 		r.mu.Lock()
 		durable, err := r.durable >= at.pos, r.hard
-		at.b = r.batch // it may have had more than one batch takes
+		at.b = r.batch // the entry may be in a later batch, if the first was full
 		r.mu.Unlock()
 		if durable || err != nil {
 			if durable {
@@ -230,7 +230,7 @@ func (r *Recording) wait(ctx context.Context, at receipt) error {
 	}
 }
 
-// room says whether n more bytes may wait.
+// room reports whether n more bytes may wait.
 func (n *Node) room(bytes int64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // piece is how many stream bytes go into one frame at most.
 const piece = 32 << 10
 
-// Output records bytes on their way to the technician.
+// Output records bytes of a channel's output. When it returns nil they are durable, and may be shown.
 func (r *Recording) Output(ctx context.Context, ch uint32, stream format.Stream, p []byte) error {
 	if stream != format.StreamOut && stream != format.StreamErr {
 		return fmt.Errorf("output on stream %d", stream)
@@ -20,8 +20,8 @@ func (r *Recording) Output(ctx context.Context, ch uint32, stream format.Stream,
 	return r.streams(ctx, item{kind: format.KindOutput, ch: ch, stream: stream}, p, true)
 }
 
-// Input records bytes on their way to the device. They are sealed until a Verdict says that the terminal
-// showed them.
+// Input records bytes of a channel's input. When it returns nil they are durable, and may be sent to the device. They
+// are sealed until a Verdict says that the terminal showed them.
 func (r *Recording) Input(ctx context.Context, ch uint32, actor uint64, p []byte) error {
 	return r.streams(ctx, item{kind: format.KindSealed, ch: ch, stream: format.StreamIn, actor: actor}, p,
 		len(p) > keystroke)
@@ -36,7 +36,7 @@ func (r *Recording) streams(ctx context.Context, it item, p []byte, patient bool
 		if err := r.awaitVerdicts(ctx, len(p)); err != nil {
 			return err
 		}
-		defer r.arm() // nobody can judge what was not forwarded yet
+		defer r.arm() // the device cannot judge input that was not sent yet
 	}
 	var last receipt
 	for len(p) > 0 {
@@ -57,7 +57,7 @@ func (r *Recording) streams(ctx context.Context, it item, p []byte, patient bool
 	return r.wait(ctx, last)
 }
 
-// spare ends the session where a full disk has just enough left to end it well.
+// spare ends the session if a full disk has only enough space left for its end.
 func (r *Recording) spare() error {
 	if !r.n.vol.full.Load() || !r.n.vol.tight(r.n.count()) {
 		return nil
@@ -73,7 +73,7 @@ func (r *Recording) Resize(ch uint32, cols, rows uint16) error {
 // Exit records the end of a channel's program.
 func (r *Recording) Exit(e format.Exit) error {
 	if !format.SignalName(e.Signal) {
-		e.Signal = "UNKNOWN" // devices send what they like
+		e.Signal = "UNKNOWN" // a device can send any text
 	}
 	return r.record(item{kind: format.KindExit, ch: e.Ch, body: format.AppendExit(nil, e)})
 }
@@ -98,11 +98,11 @@ func (r *Recording) Command(c format.Command) error {
 	return r.encoded(format.KindCommand, c)
 }
 
-// maxArgs is well inside what the readers' CBOR decoder takes for one array.
+// maxArgs is well below the longest array that the readers' CBOR decoder accepts.
 const maxArgs = 1024
 
-// Note records a marker, or a remark on the record itself. A note input-end must name its channel, of which no input is
-// taken after it. A start has a method of its own.
+// Note records a marker, or a remark about the record. A note input-end must name its channel, and no input of the
+// channel is accepted after it. A start has a method of its own.
 func (r *Recording) Note(n format.Note) error {
 	it := item{kind: format.KindNote, ends: n.Kind == format.NoteInputEnd}
 	switch {
@@ -119,13 +119,13 @@ func (r *Recording) Note(n format.Note) error {
 	return r.record(it)
 }
 
-// maxStart bounds the text of a start: a command line of 32 KiB and what stands before it.
+// maxStart bounds the text of a start: a command line of 32 KiB and the words before it.
 const maxStart = 40 << 10
 
-// Start records what a device is about to be asked: a note with the channel's number and all that is asked, in one
-// line, and then the size of the channel's terminal in columns and rows, 0 without one. Nothing of the channel is
-// taken before. Nothing is shortened: what the record cannot hold whole is an error, so it is not sent. Both are
-// durable when Start returns.
+// Start records the start of a channel before the device is asked for it. It records a note with the channel's number
+// and the whole request in one line, and then the size of the channel's terminal in columns and rows, 0 without one.
+// Both are durable when Start returns nil. Nothing else of the channel is accepted before. Start does not shorten the
+// text: if it is too long, Start returns an error, and nothing is sent.
 func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if len(text) > maxStart || !utf8.ValidString(text) {
 		return fmt.Errorf("start of %d bytes: it is not UTF-8 or longer than %d", len(text), maxStart)
@@ -141,10 +141,10 @@ func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if _, err := r.taken(start); err != nil {
 		return err
 	}
-	return r.Resize(ch, cols, rows) // durable means also what came before
+	return r.Resize(ch, cols, rows) // once it is durable, the note before it is durable too
 }
 
-// Gap records that something is missing, and what is known of it.
+// Gap records that something is missing, and what is known about it.
 func (r *Recording) Gap(g format.Gap) error {
 	g.Reason = format.Clip(g.Reason, maxText)
 	return r.encoded(format.KindGap, g)
@@ -188,7 +188,7 @@ func (r *Recording) event(k format.Kind, data []byte) error {
 	return r.record(item{kind: k, body: data})
 }
 
-// record takes an event in and waits for it. Commands and notes wait for the budget: a device that
+// record queues an event and waits until it is durable. Commands and notes wait for the budget, so a device that
 // reports them without end is slowed down like one that prints without end.
 func (r *Recording) record(it item) error {
 	at, err := r.taken(it)
@@ -198,7 +198,7 @@ func (r *Recording) record(it item) error {
 	return r.wait(context.Background(), at)
 }
 
-// taken takes an event in and does not wait for it.
+// taken queues an event without waiting until it is durable.
 func (r *Recording) taken(it item) (receipt, error) {
 	ctx := context.Background()
 	if err := r.afford(ctx, len(it.body),

@@ -15,11 +15,11 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal"
 )
 
-// Recording is one part of one session while it is recorded. Its methods may be called by several
-// goroutines; those of one channel and stream should be called by one, or its bytes mix.
+// Recording is one part of one session while it is recorded. Several goroutines may call its methods. Only one should
+// record a given stream of a channel, or its bytes mix.
 //
-// Methods that record return nil only when what they were given is durable. After any error nothing of it
-// may be forwarded or shown.
+// Methods that record return nil only when their argument is durable. After an error nothing of it may be sent or
+// shown.
 type Recording struct {
 	n       *Node
 	name    string
@@ -36,7 +36,7 @@ type Recording struct {
 	flight    pending       // taken from next, not all of it sealed yet
 	lastEpoch atomic.Uint64 // of the journal, in which the file got its last bytes; read by the checkpointer
 
-	stopped chan struct{} // closed when it takes no more streams: ended, closing or failed
+	stopped chan struct{} // closed when it accepts no more streams: ended, closing or failed
 	failed  chan struct{} // closed when it can no longer record
 	ended   chan struct{} // closed when Close may return
 
@@ -46,9 +46,9 @@ type Recording struct {
 	queued   bool       // it is in the node's gathering batch
 	put      uint64     // entries taken in, ever
 	durable  uint64     // of them
-	held     int64      // bytes that wait to be durable, but for reveals
+	held     int64      // bytes that wait to be durable, without reveals
 	offsets  map[streamID]uint64
-	channels map[uint32]bool // by each channel that was started: its input has ended
+	channels map[uint32]bool // the channels that were started; true: the channel's input has ended
 	judge    judge
 	budget   budget
 	clock    uint64 // time of the last entry
@@ -69,7 +69,7 @@ type streamID struct {
 	stream format.Stream
 }
 
-// H0 is what the open leaf commits to.
+// H0 is the first hash of the chain. The open leaf commits to it.
 func (r *Recording) H0() [32]byte { return r.h0 }
 
 // SlotRK is the SHA-256 of the readers' slot file.
@@ -84,10 +84,10 @@ func (r *Recording) File() string { return r.name }
 // Started is when the part began, from its header. The place of its files follows from it.
 func (r *Recording) Started() time.Time { return r.t0 }
 
-// Failed is closed when the recording takes no more of the session; Err says why.
+// Failed is closed when the recording accepts nothing more. Err says why.
 func (r *Recording) Failed() <-chan struct{} { return r.failed }
 
-// Err gives the reason why the recording takes no more, for people; nil while it does.
+// Err gives the reason, for people, why the recording accepts nothing more; nil while it accepts.
 func (r *Recording) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,8 +104,8 @@ func (r *Recording) Progress() recorder.Closed {
 	return r.last
 }
 
-// Close ends the part: the close record is durable when it returns. Of a recording that failed it gives
-// what is durable, and why there is no more.
+// Close ends the part. The close record is durable when it returns nil. If the recording has failed, Close returns the
+// state that is durable, and the reason for the failure.
 func (r *Recording) Close(ctx context.Context, reason string) (recorder.Closed, error) {
 	r.mu.Lock()
 	if r.hard == nil && !r.closing {
@@ -128,7 +128,7 @@ func (r *Recording) Close(ctx context.Context, reason string) (recorder.Closed, 
 
 var errClosed = errkind.New(errkind.Conflict, "the recording of this session is closed")
 
-// halt wakes those who wait to be let in. The caller holds r.mu.
+// halt wakes callers that wait for room in the queue. The caller holds r.mu.
 func (r *Recording) halt() {
 	select {
 	case <-r.stopped:
@@ -137,14 +137,14 @@ func (r *Recording) halt() {
 	}
 }
 
-// stopError says why nothing more is taken.
+// stopError gives the reason why nothing more is accepted.
 func (r *Recording) stopError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refuses(format.KindOutput)
 }
 
-// refuses says why an item of this kind is not taken; nil if it is. The caller holds r.mu.
+// refuses gives the reason why an item of this kind is not accepted, or nil. The caller holds r.mu.
 func (r *Recording) refuses(k format.Kind) error {
 	switch {
 	case r.hard != nil:
@@ -157,8 +157,8 @@ func (r *Recording) refuses(k format.Kind) error {
 	return nil
 }
 
-// end ends the session's streams for a reason that leaves the record whole: it says so in the record, and
-// the close can follow. It gives the reason back.
+// end ends the session's streams for a reason that leaves the record whole. It records the reason, and the close can
+// follow. It returns the reason.
 func (r *Recording) end(why *errkind.Error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,7 +174,7 @@ func (r *Recording) end(why *errkind.Error) error {
 	return why
 }
 
-// fail ends the recording at once. What is not durable is lost, and was not acknowledged.
+// fail ends the recording at once. Bytes that are not durable are lost. They were not acknowledged.
 func (r *Recording) fail(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,7 +200,7 @@ func (r *Recording) done() bool {
 	}
 }
 
-// tick gives the time of what happens now, in microseconds since the part began. The caller holds r.mu.
+// tick gives the current time in microseconds since the part began. The caller holds r.mu.
 func (r *Recording) tick() uint64 {
 	r.active = r.n.cfg.Now()
 	if t := r.active.Sub(r.t0).Microseconds(); t > 0 {

@@ -94,7 +94,7 @@ func (n *Node) settleDays(cut []recorder.Interrupted) error {
 	return err
 }
 
-// unsettled lists the containers that a start must read, and their directories. It removes files that never became
+// unsettled lists the containers that a start must read, and their directories. It removes files that did not become
 // durable.
 func (n *Node) unsettled() (names, dirs []string, err error) {
 	days, err := files.Days(n.vol.dir, n.vol.settled)
@@ -127,8 +127,8 @@ func (n *Node) unsettled() (names, dirs []string, err error) {
 	return names, dirs, nil
 }
 
-// replayAll copies the journal into the files. Where that fails for a file, the journal is kept aside: it
-// holds bytes that were acknowledged.
+// replayAll copies the journal into the files. If that fails for a file, it keeps the journal aside, because it has
+// bytes that were acknowledged.
 func (n *Node) replayAll(ctx context.Context, names []string, faults map[string]error) (uint64, error) {
 	f, err := os.Open(n.vol.path(format.JournalName))
 	if errors.Is(err, os.ErrNotExist) {
@@ -170,7 +170,7 @@ func (n *Node) replayAll(ctx context.Context, names []string, faults map[string]
 		}
 		var unsynced *syncError
 		switch {
-		case err == nil, errors.Is(err, os.ErrNotExist): // gone on purpose: nothing is brought back
+		case err == nil, errors.Is(err, os.ErrNotExist): // removed on purpose, so it is not restored
 		case errors.As(err, &unsynced):
 			return 0, err
 		case isFull(err):
@@ -186,7 +186,7 @@ func (n *Node) replayAll(ctx context.Context, names []string, faults map[string]
 }
 
 // placeOf finds the container of a part with bytes in the journal. It is usually among the places that were just
-// listed. If the container was removed or moved, all days are searched for the sake of the acknowledged bytes.
+// listed. If the container was removed or moved, placeOf searches all days, because the bytes were acknowledged.
 func (n *Node) placeOf(key format.PartID, places map[string]string) (string, error) {
 	base := format.FileName(key.Session, key.Part)
 	if name, ok := places[base]; ok {
@@ -209,7 +209,7 @@ func (n *Node) keepJournal() error {
 	return os.Rename(n.vol.path(format.JournalName), n.vol.path(kept))
 }
 
-// inspect gives what a container without a close holds; nil if it has one.
+// inspect gives the state of a container without a close; nil if it has a close.
 func (n *Node) inspect(name string) (*recorder.Interrupted, error) {
 	f, err := os.Open(n.vol.path(name))
 	if err != nil {
@@ -265,8 +265,8 @@ func (n *Node) damaged(name string, i *recorder.Interrupted, why error) *recorde
 	return i
 }
 
-// Settled makes durable that an interrupted part needs no more attention. It is not reported again, and
-// never written to again.
+// Settled makes durable that an interrupted part needs no more attention. The part is not reported again, and never
+// written to again.
 func (n *Node) Settled(i recorder.Interrupted) error {
 	if _, ok := format.ParseName(filepath.Base(i.File)); !ok || !filepath.IsLocal(i.File) {
 		return fmt.Errorf("settle: %q is not the name of a recording", i.File)

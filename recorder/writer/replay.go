@@ -12,15 +12,15 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// extent is bytes of a container that lie in the journal.
+// extent is a range of a container's bytes in the journal.
 type extent struct {
 	from int64 // in the journal
 	at   int64 // in the container
 	n    int
 }
 
-// readJournal finds what the journal holds, by container, and the last epoch. A half ends where an entry is
-// not whole or is of another epoch: what was acknowledged lies before.
+// readJournal finds the bytes in the journal, by container, and the last epoch. A half ends at the first entry that
+// is not whole or is of another epoch. All acknowledged entries come before it.
 func readJournal(src io.ReaderAt, size int64) (map[format.PartID][]extent, uint64, error) {
 	half := size / 2
 	type start struct {
@@ -85,7 +85,7 @@ func (w *halfReader) run() error {
 	}
 }
 
-// entry reads one entry and gives its length; 0 where the batch ends, negative where the half does.
+// entry reads one entry and gives its length; 0 at the end of a batch, negative at the end of the half.
 func (w *halfReader) entry(in *bufio.Reader, pos int64) (int64, error) {
 	left := w.size - pos
 	if left < 4 {
@@ -121,8 +121,8 @@ func (w *halfReader) entry(in *bufio.Reader, pos int64) (int64, error) {
 	return format.EntryHeadLen + n, nil
 }
 
-// replay copies a container's extents from the journal into its file, and cuts off what lies beyond the last
-// of them: bytes that no sync confirmed. Doing it again changes nothing.
+// replay copies a container's extents from the journal into its file, and cuts off the bytes after the last of them,
+// which no sync has confirmed. Doing it again changes nothing.
 func (n *Node) replay(name string, journal io.ReaderAt, extents []extent) error {
 	f, err := n.vol.layer.open(n.vol.path(name), os.O_RDWR)
 	if err != nil {
@@ -144,7 +144,7 @@ func (n *Node) replay(name string, journal io.ReaderAt, extents []extent) error 
 	return cutOff(f, name, end)
 }
 
-// cutOff makes a file end at size, for good.
+// cutOff truncates a file to size, durably.
 func cutOff(f file, name string, size int64) error {
 	if err := f.Truncate(size); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// share is what one recording has in the batch that is being committed.
+// share is the part of one recording in the batch that is being committed.
 type share struct {
 	r        *Recording
 	at       int64 // where its chunks go in its file
@@ -26,8 +26,8 @@ func (n *Node) storeShares() {
 	}
 }
 
-// storeShare writes one recording's chunks into its file. Where only the ballast had room for them, they are
-// its last but for its close.
+// storeShare writes one recording's chunks into its file. If only the ballast had room for them, nothing but the close
+// follows them.
 func (n *Node) storeShare(s *share) {
 	chunks := n.jr.buf[s.from:s.to]
 	_, err := s.r.f.WriteAt(chunks, s.at)
@@ -42,7 +42,7 @@ func (n *Node) storeShare(s *share) {
 	}
 }
 
-// settleShare tells a recording what became of its share.
+// settleShare tells a recording whether its share is durable or has failed.
 func (n *Node) settleShare(s *share) {
 	r := s.r
 	n.hold(-s.counted)
@@ -87,7 +87,7 @@ func (r *Recording) settle(s *share) {
 	}
 }
 
-// sealShare seals what the recording has, at most a share of it, and says whether there was anything.
+// sealShare seals the recording's pending entries, up to the size of a share, and reports whether there were any.
 func (r *Recording) sealShare() (share, bool) {
 	r.mu.Lock()
 	r.queued = false

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// flushWait is how long a reveal waits for a chunk to ride in.
+	// flushWait is how long a reveal waits for another entry to share a chunk with.
 	flushWait = 100 * time.Millisecond
-	// What of the input may wait for its verdict. A device that judges needs a round trip for it, so
-	// only one that does not judge makes its technician wait.
+	// Limits on input that waits for its verdict. A device needs a round trip for a verdict, so these limits delay
+	// input only if the device sends none.
 	judgeBytes = 256 << 10
 	judgeItems = 4096
 )
 
-// unjudged is typed text of one s frame, or what is left of it, that the device has not judged yet. It is
-// the only place where the recorder remembers what was typed, and it is erased as soon as it is judged.
+// unjudged is typed text of one s frame, or a rest of it, on which no verdict has come yet. It is the only place
+// where the recorder remembers what was typed. It is erased as soon as a verdict comes.
 type unjudged struct {
 	ch       uint32
 	actor    uint64
@@ -29,16 +29,16 @@ type unjudged struct {
 	frame    *shown
 }
 
-// shown is what was revealed of one s frame.
+// shown says which ranges of one s frame were revealed.
 type shown struct {
-	end    uint64 // of the last stretch; first the frame's beginning
-	behind int    // stretches that do not begin where the one before ended
+	end    uint64 // of the last range; at first the frame's beginning
+	behind int    // ranges that do not begin where the one before ended
 }
 
-// mostBehind is how many such stretches a part may have in all, so that its readers' window never holds too many.
+// mostBehind bounds such ranges of a part, so that its readers never have to remember more than the format allows.
 const mostBehind = format.RevealSplits - format.RevealFrames
 
-// judge holds a recording's unjudged input. The recording's mutex guards it.
+// judge has a recording's input without a verdict. The recording's mutex guards it.
 type judge struct {
 	items  []unjudged
 	bytes  int
@@ -56,7 +56,7 @@ func (j *judge) add(it item) {
 	j.bytes += len(it.body)
 }
 
-// cut takes the range out of what is unjudged and gives its pieces, one per s frame.
+// cut removes a range from the unjudged input and gives its pieces, one for each s frame.
 func (j *judge) cut(ch uint32, from, to uint64) (out []unjudged) {
 	kept := make([]unjudged, 0, len(j.items))
 	for _, u := range j.items {
@@ -95,8 +95,8 @@ func (j *judge) skips(ch uint32, at uint64) bool {
 	return false
 }
 
-// show reports whether a piece may be revealed. Readers take a bounded number of stretches, of one s frame and of all:
-// beyond that the device's word would make a record that does not verify.
+// show reports whether a piece may be revealed. Readers accept a bounded number of ranges, of one s frame and of all.
+// With more, a device's verdicts could make a record that does not verify.
 func (j *judge) show(u unjudged) bool {
 	if u.at != u.frame.end {
 		if u.frame.behind == format.RevealParts-1 || j.behind == mostBehind {
@@ -109,7 +109,7 @@ func (j *judge) show(u unjudged) bool {
 	return true
 }
 
-// hide counts a hidden piece; keys typed one by one are one stretch.
+// hide counts a hidden piece. Keys that were typed one by one count as one range.
 func (j *judge) hide(u unjudged) {
 	if end, ok := j.until[u.ch]; !ok || end != u.at {
 		j.hidden++
@@ -120,9 +120,9 @@ func (j *judge) hide(u unjudged) {
 	j.until[u.ch] = u.at + uint64(len(u.data))
 }
 
-// restart gives the rest of a channel's input a new deadline after a verdict. A device judges the lines of a paste one
-// by one, each when the program reads it, so the last verdict may come long after the paste. judgeBytes bounds the
-// memory that a slow device can occupy here.
+// restart gives the rest of a channel's input a new deadline after a verdict. A device judges the lines of a paste
+// one by one, each when the program reads it, so the last verdict may come long after the paste. judgeBytes bounds
+// the memory that a slow device can use here.
 func (j *judge) restart(ch uint32, deadline time.Time) {
 	for i := range j.items {
 		if u := &j.items[i]; u.ch == ch && !u.deadline.IsZero() {
@@ -131,7 +131,7 @@ func (j *judge) restart(ch uint32, deadline time.Time) {
 	}
 }
 
-// signal wakes those whom the bound on unjudged input holds up.
+// signal wakes input that waits for the limit on unjudged input.
 func (j *judge) signal() {
 	if j.moved != nil {
 		close(j.moved)
@@ -147,10 +147,11 @@ func (j *judge) erase() {
 	j.signal()
 }
 
-// Verdict says what the device's terminal did with a range of input: showed it (then it is revealed to the
-// readers of the record), or hid it (then it stays sealed). It waits for nothing. What was judged before,
-// or was never typed, is left alone. A device judges in order: of one that leaves some out nothing more is taken, or it
-// could break its input into so many pieces that nothing else would be done here than to look through them.
+// Verdict takes the device's verdict on n bytes of a channel's input from offset on. If the terminal showed them,
+// they are revealed to the readers of the record. If hidden is set, they stay sealed. Verdict does not wait, and
+// ignores bytes that were judged before or never typed. A device must judge in order. If it leaves bytes out, no
+// further verdict is accepted. Otherwise it could split its input into so many pieces that searching them would take
+// all the time here.
 func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	to := offset + n
 	if to < offset {
@@ -182,7 +183,7 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	r.judge.signal()
 }
 
-// awaitVerdicts holds up input while too much of what came before it is unjudged.
+// awaitVerdicts delays input while too much earlier input has no verdict.
 func (r *Recording) awaitVerdicts(ctx context.Context, n int) error {
 	for {
 		r.mu.Lock()
@@ -202,7 +203,7 @@ func (r *Recording) awaitVerdicts(ctx context.Context, n int) error {
 	}
 }
 
-// arm starts the clock of input that has just become durable, or failed to.
+// arm sets the deadline for the verdict on input that has just become durable or has failed.
 func (r *Recording) arm() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,7 +220,7 @@ func (r *Recording) arm() {
 	}
 }
 
-// expire gives up on input whose time is over.
+// expire gives up input whose deadline has passed.
 func (r *Recording) expire() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -241,7 +242,7 @@ func (r *Recording) expire() {
 	}
 }
 
-// giveUp leaves unjudged input sealed and notes it, neighbours in one note. The caller holds r.mu.
+// giveUp leaves unjudged input sealed and records a note about it, one for adjacent ranges. The caller holds r.mu.
 func (r *Recording) giveUp(over func(*unjudged) bool) {
 	j := &r.judge
 	var notes []format.Note
@@ -272,12 +273,12 @@ func (r *Recording) giveUp(over func(*unjudged) bool) {
 func (r *Recording) remark(n format.Note) {
 	body, err := format.Encode(n)
 	if err != nil {
-		panic(err) // a struct of text and numbers
+		panic(err) // impossible for a struct of text and numbers
 	}
 	r.add(item{kind: format.KindNote, body: body})
 }
 
-// flushSoon bounds how long a reveal or a remark waits for a chunk to ride in. The caller holds r.mu.
+// flushSoon bounds how long a reveal or a remark waits for another entry to share a chunk with. The caller holds r.mu.
 func (r *Recording) flushSoon() {
 	if !r.judge.flush {
 		r.judge.flush = true
