@@ -13,10 +13,12 @@ func crowd(t testing.TB) (*Snapshot, Request) {
 	p := must(t, authztest.Policy(exampleText(t)))
 	grants := make([]Grant, authztest.Grants)
 	for i := range grants {
-		grants[i] = Grant{Rule: "R1", Actions: p.roles["maintain"].gives, From: office.Add(-time.Hour), Until: office.Add(time.Hour)}
+		grants[i] = Grant{Rule: "R1", Actions: p.roles["maintain"].gives, From: office.Add(-time.Hour),
+			Until: office.Add(time.Hour)}
 		grants[i].ID, grants[i].Who, grants[i].Device = authztest.Grant(i)
 	}
-	return NewSnapshot(p, grants), Request{Person: person("technicians"), Device: device("press-7"), Action: action(t, "shell:root"), Ticket: "T-1"}
+	return NewSnapshot(p, grants), Request{Person: person("technicians"), Device: device("press-7"),
+		Action: action(t, "shell:root"), Ticket: "T-1"}
 }
 
 func TestDecidingAllocatesNothing(t *testing.T) {

@@ -11,9 +11,15 @@ import (
 func FuzzLoad(f *testing.F) {
 	f.Add(exampleText(f))
 	for _, seed := range []string{
-		"", "format = 1", "format = 2\nname = \"x\"", "format = 1\nname = \"x\"\ngroups = []", "[[allow]]", "[allow]\nid = \"A1\"", "allow = 3", "[labels]\nx = 1", "[labels]\nx = {}\nx = {}",
-		"[role.r]\nrun = [[]]", "[role.r]\nrun = {}", "[role.r]\nrun = { as = [], argv = [] }", "[role.r]\nrun = { argv = [[\"/bin/x\"]] }", "[role.r]\nrun = { as = [\"-x\"], argv = [[\"/bin/x\"]] }", "[role.r]\nrun = \"/bin/x\"", "[role.r]\nrun = [[\"/bin/{word}\"]]", "[role.r]\nshell = { as = [\"-x\"] }", "[hours.h]\nzone = \"Local\"\ndays = [\"mon\"]\nfrom = \"24:00\"\nto = \"24:00\"",
-		"[[request]]\nagree = [{ from = \"@owner\", count = 99999999999999999999 }]", "never_together = [[\"a\"]]", "a.b.c = 1\na.b = 2", "\xff\xfe", "why = \"\u202e\"", "x = '''\n\n\n'''\ny",
+		"", "format = 1", "format = 2\nname = \"x\"", "format = 1\nname = \"x\"\ngroups = []", "[[allow]]",
+		"[allow]\nid = \"A1\"", "allow = 3", "[labels]\nx = 1", "[labels]\nx = {}\nx = {}",
+		"[role.r]\nrun = [[]]", "[role.r]\nrun = {}", "[role.r]\nrun = { as = [], argv = [] }",
+		"[role.r]\nrun = { argv = [[\"/bin/x\"]] }", "[role.r]\nrun = { as = [\"-x\"], argv = [[\"/bin/x\"]] }",
+		"[role.r]\nrun = \"/bin/x\"", "[role.r]\nrun = [[\"/bin/{word}\"]]",
+		"[role.r]\nshell = { as = [\"-x\"] }",
+		"[hours.h]\nzone = \"Local\"\ndays = [\"mon\"]\nfrom = \"24:00\"\nto = \"24:00\"",
+		"[[request]]\nagree = [{ from = \"@owner\", count = 99999999999999999999 }]", "never_together = [[\"a\"]]",
+		"a.b.c = 1\na.b = 2", "\xff\xfe", "why = \"\u202e\"", "x = '''\n\n\n'''\ny",
 	} {
 		f.Add(seed)
 	}
@@ -41,13 +47,17 @@ func FuzzLoad(f *testing.F) {
 		MatrixCSV(Matrix(p))
 		s := NewSnapshot(p, nil)
 		s.WhoCan(device("press-1"), office)
-		Decide(s, asking(person("technicians"), device("press-1"), RunAction("svc", []string{"/bin/x"})), office).Explain()
+		Decide(s, asking(person("technicians"), device("press-1"), RunAction("svc", []string{"/bin/x"})),
+			office).Explain()
 	})
 }
 
 // FuzzParsePattern: what is read is written as it was read, and covers itself.
 func FuzzParsePattern(f *testing.F) {
-	for _, seed := range append(madeWords, "*", "run:svc /bin/x 'a b' ''", `run:svc /bin/x it'\''s`, "run:/bin/x b", "run:svc", "run:svc ", "run: /bin/x", "run:svc  /bin/x", "run:/svc /bin/x", "run:'svc' /bin/x", "run:svc root /bin/x", "ports:[2001:db8::1]:22", "ports:127.1:80", "files.read:/a/../b", "shell:", "run:", "web:hmi:8", ":", "shell:root ") {
+	for _, seed := range append(madeWords, "*", "run:svc /bin/x 'a b' ''", `run:svc /bin/x it'\''s`, "run:/bin/x b",
+		"run:svc", "run:svc ", "run: /bin/x", "run:svc  /bin/x", "run:/svc /bin/x", "run:'svc' /bin/x",
+		"run:svc root /bin/x", "ports:[2001:db8::1]:22", "ports:127.1:80", "files.read:/a/../b", "shell:", "run:",
+		"web:hmi:8", ":", "shell:root ") {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -65,9 +75,13 @@ func FuzzParsePattern(f *testing.F) {
 	})
 }
 
-// FuzzParseAction: questions come from the API and out of passes. What is read is written so that it reads as the same action.
+// FuzzParseAction: questions come from the API and out of passes. What is read is written so that it reads as the
+// same action.
 func FuzzParseAction(f *testing.F) {
-	for _, seed := range append(madeWords, "shell:root", "run:svc /bin/x 'a b' ''", `run:svc /bin/x it'\''s "q"`, "run:svc /bin/x {word} {number}", "run:/bin/x", "run:root", "run:root /", "run:-x /bin/x", "run:a/b /bin/x", "run:'root' /bin/x", "ports:[2001:db8::1]:22", "files.write:/a//b", "desktop.view:", "desktop.control", "shell:-x", ":", "run:'") {
+	for _, seed := range append(madeWords, "shell:root", "run:svc /bin/x 'a b' ''", `run:svc /bin/x it'\''s "q"`,
+		"run:svc /bin/x {word} {number}", "run:/bin/x", "run:root", "run:root /", "run:-x /bin/x", "run:a/b /bin/x",
+		"run:'root' /bin/x", "ports:[2001:db8::1]:22", "files.write:/a//b", "desktop.view:", "desktop.control",
+		"shell:-x", ":", "run:'") {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -32,10 +32,12 @@ func TestAPlaceInACommandIsNoWordOfAQuestion(t *testing.T) {
 		word string
 		want Reason
 	}{
-		{"run:svc /bin/x start", Permitted}, {"run:svc /bin/x stop", DeniedByRule}, {"run:svc /bin/x {word}", NoRule}, {"run:svc /bin/x {number}", NoRule},
+		{"run:svc /bin/x start", Permitted}, {"run:svc /bin/x stop", DeniedByRule}, {"run:svc /bin/x {word}", NoRule},
+		{"run:svc /bin/x {number}", NoRule},
 		{"run:svc /bin/y 7", Permitted}, {"run:svc /bin/y {number}", NoRule}, {"run:svc /bin/y {word}", NoRule},
 	} {
-		got := Decide(s, Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, c.word)}, office)
+		got := Decide(s, Request{Person: person("technicians"), Device: Device{Name: "press-7"},
+			Action: action(t, c.word)}, office)
 		if got.Reason != c.want {
 			t.Errorf("%s: got %s, want %s", c.word, got.Reason, c.want)
 		}
@@ -60,18 +62,23 @@ func TestAGrantOfControlGivesTheViewAsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	who, press := person("technicians"), device("press-7")
-	g := Grant{ID: "g1", Rule: "R1", Who: who.ID, Device: "press-7", Actions: []Pattern{control}, From: office, Until: office.Add(time.Hour)}
+	g := Grant{ID: "g1", Rule: "R1", Who: who.ID, Device: "press-7", Actions: []Pattern{control}, From: office,
+		Until: office.Add(time.Hour)}
 	s := NewSnapshot(example(t), []Grant{g})
-	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")}, office); d.Rule != "A1" || !d.Allowed {
+	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")},
+		office); d.Rule != "A1" || !d.Allowed {
 		t.Errorf("got %s by %q, want it allowed by A1", d.Reason, d.Rule)
 	}
 	at := night.Add(-24 * time.Hour)
 	s.Grants[0].From, s.Grants[0].Until = at, at.Add(time.Hour)
 	who.SecondFactorAt = at
-	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")}, at); !d.Allowed || d.Grant != "g1" {
+	if d := Decide(s, Request{Person: who, Device: press, Action: action(t, "desktop.view")}, at); !d.Allowed ||
+		d.Grant != "g1" {
 		t.Errorf("got %s by grant %q, want it allowed by g1", d.Reason, d.Grant)
 	}
-	if !slices.ContainsFunc(s.WhoCan(press, at), func(e Access) bool { return e.Grant == "g1" && e.Action == "desktop.view" }) {
+	if !slices.ContainsFunc(s.WhoCan(press, at), func(e Access) bool {
+		return e.Grant == "g1" && e.Action == "desktop.view"
+	}) {
 		t.Error("who-can does not list the view that the grant gives")
 	}
 	if open := s.Reach(who, press, at).Open; len(open) != 1 || open[0].Grant != "g1" || len(open[0].Rights) != 2 {

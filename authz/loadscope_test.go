@@ -52,16 +52,21 @@ func TestARoleThatIsTooLargeForAPassIsRefused(t *testing.T) {
 	}{
 		{"64 actions", `ports = [` + numbered(64, `"h:1%03d"`) + `]`, ""},
 		{"65 actions", `ports = [` + numbered(65, `"h:1%03d"`) + `]`,
-			`p.toml:5: role "large": a session would have 65 actions, and a pass names at most 64. Write two roles, each`},
-		{"control of a screen counts for its view", `desktop = "control"` + "\nports = [" + numbered(63, `"h:1%03d"`) + `]`,
+			`p.toml:5: role "large": a session would have 65 actions, and a pass names at most 64. Write two ` +
+				`roles, each`},
+		{"control of a screen counts for its view", `desktop = "control"` + "\nports = [" +
+			numbered(63, `"h:1%03d"`) + `]`,
 			`p.toml:5: role "large": a session would have 65 actions`},
-		{"logins count each for itself", `shell = { as = ["svc", "root"] }` + "\nports = [" + numbered(63, `"h:1%03d"`) + `]`, ""},
+		{"logins count each for itself", `shell = { as = ["svc", "root"] }` + "\nports = [" +
+			numbered(63, `"h:1%03d"`) + `]`, ""},
 		{"the login that has more is named", `shell = { as = ["root", "svc"] }` + "\n" + commands(64, ""),
 			`p.toml:5: role "large": a session as svc would have 65 actions`},
 		{"the room of a pass", commands(24, `, "`+strings.Repeat("a", 60)+`"`), ""},
 		{"more than the room of a pass", commands(25, `, "`+strings.Repeat("a", 60)+`"`),
-			`p.toml:5: role "large": the actions of a session as svc take 2050 bytes, and a pass has room for 1968. Write two roles`},
-		{"a word of 500 bytes", `run = { as = ["svc"], argv = [["/bin/x", "` + strings.Repeat("a", 500-15) + `"]] }`, ""},
+			`p.toml:5: role "large": the actions of a session as svc take 2050 bytes, and a pass has room for ` +
+				`1968. Write two roles`},
+		{"a word of 500 bytes", `run = { as = ["svc"], argv = [["/bin/x", "` + strings.Repeat("a", 500-15) + `"]] }`,
+			""},
 		{"a word of 501 bytes", `run = { as = ["svc"], argv = [["/bin/x", "` + strings.Repeat("a", 501-15) + `"]] }`,
 			`p.toml:5: role "large": a pass cannot name "run:svc /bin/x aaaa`},
 		{"a path of 501 bytes", `files = { read = ["/` + strings.Repeat("a", 501-12) + `"] }`,
@@ -70,7 +75,8 @@ func TestARoleThatIsTooLargeForAPassIsRefused(t *testing.T) {
 			`p.toml:5: role "large": a pass cannot name "run:svc /bin/x`},
 	} {
 		p, problems := Load(File{"p.toml", []byte(fmt.Sprintf(large, c.role))})
-		if got := problems.Error(); (c.want == "") != (p != nil) || !strings.HasPrefix(got, c.want) || len(problems) > 1 {
+		if got := problems.Error(); (c.want == "") != (p != nil) || !strings.HasPrefix(got, c.want) ||
+			len(problems) > 1 {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -99,7 +105,8 @@ func TestTheRoomOfAPassIsKeptForTheCommandOfATemplate(t *testing.T) {
 }
 
 func TestAStoredRoleThatIsTooLargeGivesNothing(t *testing.T) {
-	file := File{"p.toml", []byte(fmt.Sprintf(large, "shell = { as = [\"svc\"] }\nports = ["+numbered(64, `"h:1%03d"`)+`]`))}
+	file := File{"p.toml", []byte(fmt.Sprintf(large, "shell = { as = [\"svc\"] }\nports = ["+numbered(64,
+		`"h:1%03d"`)+`]`))}
 	p, problems := LoadStored(file)
 	if p == nil {
 		t.Fatal(problems)
@@ -109,11 +116,13 @@ func TestAStoredRoleThatIsTooLargeGivesNothing(t *testing.T) {
 	}
 	s := NewSnapshot(p, nil)
 	for word, want := range map[string]Reason{"shell:svc": NoRule, "ports:h:1001": NoRule, "shell:guest": Permitted} {
-		if d := Decide(s, asking(person("technicians"), Device{Name: "press-1"}, action(t, word)), office); d.Reason != want {
+		if d := Decide(s, asking(person("technicians"), Device{Name: "press-1"}, action(t, word)),
+			office); d.Reason != want {
 			t.Errorf("%s: got %s, want %s", word, d.Reason, want)
 		}
 	}
-	want := "The role large is to do nothing, and nothing else; it has more than a pass can name, so all of it is refused."
+	want := "The role large is to do nothing, and nothing else; it has more than a pass can name, so all of it is " +
+		"refused."
 	if words := sentences(p); !strings.Contains(words, want) {
 		t.Errorf("got %s", words)
 	}
@@ -121,7 +130,8 @@ func TestAStoredRoleThatIsTooLargeGivesNothing(t *testing.T) {
 	if past == nil {
 		t.Fatal(problems)
 	}
-	d := Decide(NewSnapshot(past, nil), asking(person("technicians"), Device{Name: "press-1"}, action(t, "shell:svc")), office)
+	d := Decide(NewSnapshot(past, nil), asking(person("technicians"), Device{Name: "press-1"},
+		action(t, "shell:svc")), office)
 	if !d.Allowed {
 		t.Errorf("a policy of the past gives %s, want what it gave", d.Reason)
 	}

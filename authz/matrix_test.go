@@ -22,15 +22,18 @@ func classOf(p *Policy, r *MatrixRow) selector {
 	return nil
 }
 
-// TestAMatrixLeavesNothingOut asks Decide and WhoCan for everything on a device and looks it up in the rows whose class the
-// device belongs to: what gives, what must be so as well, and what takes away.
+// TestAMatrixLeavesNothingOut asks Decide and WhoCan for everything on a device and looks it up in the rows whose
+// class the device belongs to: what gives, what must be so as well, and what takes away.
 func TestAMatrixLeavesNothingOut(t *testing.T) {
 	worlds(t, func(d dice, s *Snapshot, dev Device) {
 		p, rows := s.Policy, Matrix(s.Policy)
-		here := slices.DeleteFunc(slices.Clone(rows), func(r MatrixRow) bool { return r.Devices == "" || !classOf(p, &r).matches(&dev) })
+		here := slices.DeleteFunc(slices.Clone(rows), func(r MatrixRow) bool {
+			return r.Devices == "" || !classOf(p, &r).matches(&dev)
+		})
 		for _, e := range NewSnapshot(p, nil).WhoCan(dev, office) {
 			if !slices.ContainsFunc(here, func(r MatrixRow) bool {
-				cell := map[string]string{HowNow: r.Allow, HowLater: r.Allow, HowAsk: r.Ask, HowEmergency: r.Emergency}[e.How]
+				cell := map[string]string{HowNow: r.Allow, HowLater: r.Allow, HowAsk: r.Ask,
+					HowEmergency: r.Emergency}[e.How]
 				return r.Who == e.Who && r.Role == e.Role && cellNames(cell, e.Rule)
 			}) {
 				t.Errorf("%+v is in no row of %+v", e, here)
@@ -40,13 +43,15 @@ func TestAMatrixLeavesNothingOut(t *testing.T) {
 			r := &here[i]
 			for _, given := range p.roles[r.Role].gives {
 				for _, a := range given.actions() {
-					asked := Request{Person: Person{Groups: []string{r.Who}}, Device: dev, Action: whole(t, a.String()), LiveSessions: 9}
+					asked := Request{Person: Person{Groups: []string{r.Who}}, Device: dev,
+						Action: whole(t, a.String()), LiveSessions: 9}
 					if isMachine(r.Who) {
 						asked.Person = Person{Machine: "m1"}
 					}
 					switch got := Decide(NewSnapshot(p, nil), asked, office); {
 					case got.Reason == DeniedByRule && !cellNames(r.Never, got.DeniedBy):
-						t.Errorf("%s of %s on %v is denied by %s, which is not in %+v", a, r.Who, dev.Labels, got.DeniedBy, r)
+						t.Errorf("%s of %s on %v is denied by %s, which is not in %+v", a, r.Who, dev.Labels,
+							got.DeniedBy, r)
 					case got.Reason == RequirementOpen && !cellNames(r.Must, got.Missing):
 						t.Errorf("%s of %s on %v misses %s, which is not in %+v", a, r.Who, dev.Labels, got.Missing, r)
 					}

@@ -31,7 +31,8 @@ var (
 )
 
 func TestTheOwnersRulesAnswer(t *testing.T) {
-	const hours = "[hours]\nzone = \"UTC\"\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]\nfrom = \"07:00\"\nto = \"17:00\"\n"
+	const hours = "[hours]\nzone = \"UTC\"\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]\nfrom = " +
+		"\"07:00\"\nto = \"17:00\"\n"
 	for name, c := range map[string]struct {
 		rules, action, login string
 		at                   time.Time
@@ -39,28 +40,50 @@ func TestTheOwnersRulesAnswer(t *testing.T) {
 		answer               OwnerAnswer
 		clause               string
 	}{
-		"locked denies":                              {`preset = "locked"`, "shell:svc", "svc", noon, false, OwnerDenies, "owner.shell"},
-		"ask asks":                                   {`preset = "ask"`, "run:svc /bin/x", "svc", noon, false, OwnerAsks, "owner.run"},
-		"open allows, also at night":                 {`preset = "open"`, "shell:root", "root", lateNight, false, OwnerAllows, "owner.shell"},
-		"office-hours allows inside":                 {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc", noon, false, OwnerAllows, "owner.shell"},
-		"office-hours denies outside":                {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc", lateNight, false, OwnerDenies, "owner.hours"},
-		"a line refines a strict preset":             {"preset = \"locked\"\nshell = \"allow\"", "shell:svc", "svc", noon, false, OwnerAllows, "owner.shell"},
-		"a line refines an open preset":              {"preset = \"open\"\nports = \"deny\"", "ports:plc:102", "svc", noon, false, OwnerDenies, "owner.ports"},
-		"without a preset a missing line denies":     {"logins = [\"svc\"]\nshell = \"allow\"", "run:svc /bin/x", "svc", noon, false, OwnerDenies, "owner.run"},
-		"without a preset missing logins deny":       {"shell = \"allow\"", "shell:svc", "svc", noon, false, OwnerDenies, "owner.logins"},
-		"a login that is not named is denied":        {"preset = \"open\"\nlogins = [\"svc\"]", "shell:root", "root", noon, false, OwnerDenies, "owner.logins"},
-		"files read and write are two":               {"preset = \"ask\"\nfiles = { read = \"allow\", write = \"deny\" }", "files.write:/a", "svc", noon, false, OwnerDenies, "owner.files.write"},
-		"one word for both files":                    {"preset = \"ask\"\nfiles = \"allow\"", "files.read:/a", "svc", noon, false, OwnerAllows, "owner.files.read"},
-		"hours in any preset":                        {"preset = \"open\"\n" + hours, "shell:svc", "svc", lateNight, false, OwnerDenies, "owner.hours"},
-		"outside may ask":                            {"preset = \"open\"\n" + hours + "outside = \"ask\"", "shell:svc", "svc", lateNight, false, OwnerAsks, "owner.hours"},
-		"outside never makes a denial milder":        {"preset = \"locked\"\n" + hours + "outside = \"ask\"", "shell:svc", "svc", lateNight, false, OwnerDenies, "owner.shell"},
-		"a switch that is off denies":                {"preset = \"open\"\n[switch]\nfile = \"/run/on\"", "shell:svc", "svc", noon, true, OwnerDenies, "owner.switch"},
-		"a switch that is on changes nothing":        {"preset = \"open\"\n[switch]\nfile = \"/run/on\"", "shell:svc", "svc", noon, false, OwnerAllows, "owner.shell"},
-		"where there is no switch its state is moot": {"preset = \"open\"", "shell:svc", "svc", noon, true, OwnerAllows, "owner.shell"},
-		"seeing a desktop and steering it are two":   {"preset = \"open\"\ndesktop = { control = \"deny\" }", "desktop.control", "svc", noon, false, OwnerDenies, "owner.desktop.control"},
-		"and the other of two keeps the preset":      {"preset = \"open\"\ndesktop = { control = \"deny\" }", "desktop.view", "svc", noon, false, OwnerAllows, "owner.desktop.view"},
-		"the first of equals is the clause":          {"preset = \"locked\"\nlogins = [\"a\"]", "shell:svc", "svc", noon, false, OwnerDenies, "owner.shell"},
-		"asking gives way to denying":                {"preset = \"ask\"\nlogins = [\"a\"]", "shell:svc", "svc", noon, false, OwnerDenies, "owner.logins"},
+		"locked denies": {`preset = "locked"`, "shell:svc", "svc", noon, false,
+			OwnerDenies, "owner.shell"},
+		"ask asks": {`preset = "ask"`, "run:svc /bin/x", "svc", noon, false,
+			OwnerAsks, "owner.run"},
+		"open allows, also at night": {`preset = "open"`, "shell:root", "root", lateNight, false,
+			OwnerAllows, "owner.shell"},
+		"office-hours allows inside": {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc",
+			noon, false, OwnerAllows, "owner.shell"},
+		"office-hours denies outside": {"preset = \"office-hours\"\n" + hours, "shell:svc", "svc",
+			lateNight, false, OwnerDenies, "owner.hours"},
+		"a line refines a strict preset": {"preset = \"locked\"\nshell = \"allow\"", "shell:svc", "svc",
+			noon, false, OwnerAllows, "owner.shell"},
+		"a line refines an open preset": {"preset = \"open\"\nports = \"deny\"", "ports:plc:102", "svc",
+			noon, false, OwnerDenies, "owner.ports"},
+		"without a preset a missing line denies": {"logins = [\"svc\"]\nshell = \"allow\"", "run:svc /bin/x",
+			"svc", noon, false, OwnerDenies, "owner.run"},
+		"without a preset missing logins deny": {"shell = \"allow\"", "shell:svc", "svc", noon, false,
+			OwnerDenies, "owner.logins"},
+		"a login that is not named is denied": {"preset = \"open\"\nlogins = [\"svc\"]", "shell:root", "root",
+			noon, false, OwnerDenies, "owner.logins"},
+		"files read and write are two": {"preset = \"ask\"\nfiles = { read = \"allow\", write = " +
+			"\"deny\" }", "files.write:/a", "svc", noon, false, OwnerDenies, "owner.files.write"},
+		"one word for both files": {"preset = \"ask\"\nfiles = \"allow\"", "files.read:/a", "svc",
+			noon, false, OwnerAllows, "owner.files.read"},
+		"hours in any preset": {"preset = \"open\"\n" + hours, "shell:svc", "svc", lateNight,
+			false, OwnerDenies, "owner.hours"},
+		"outside may ask": {"preset = \"open\"\n" + hours + "outside = \"ask\"",
+			"shell:svc", "svc", lateNight, false, OwnerAsks, "owner.hours"},
+		"outside never makes a denial milder": {"preset = \"locked\"\n" + hours + "outside = \"ask\"",
+			"shell:svc", "svc", lateNight, false, OwnerDenies, "owner.shell"},
+		"a switch that is off denies": {"preset = \"open\"\n[switch]\nfile = \"/run/on\"", "shell:svc",
+			"svc", noon, true, OwnerDenies, "owner.switch"},
+		"a switch that is on changes nothing": {"preset = \"open\"\n[switch]\nfile = \"/run/on\"", "shell:svc",
+			"svc", noon, false, OwnerAllows, "owner.shell"},
+		"where there is no switch its state is moot": {"preset = \"open\"", "shell:svc", "svc", noon, true,
+			OwnerAllows, "owner.shell"},
+		"seeing a desktop and steering it are two": {"preset = \"open\"\ndesktop = { control = \"deny\" }",
+			"desktop.control", "svc", noon, false, OwnerDenies, "owner.desktop.control"},
+		"and the other of two keeps the preset": {"preset = \"open\"\ndesktop = { control = \"deny\" }",
+			"desktop.view", "svc", noon, false, OwnerAllows, "owner.desktop.view"},
+		"the first of equals is the clause": {"preset = \"locked\"\nlogins = [\"a\"]", "shell:svc", "svc",
+			noon, false, OwnerDenies, "owner.shell"},
+		"asking gives way to denying": {"preset = \"ask\"\nlogins = [\"a\"]", "shell:svc", "svc", noon,
+			false, OwnerDenies, "owner.logins"},
 	} {
 		d := ownerOf(t, "format = 1\n"+c.rules+"\n").Decide(ownerAction(t, c.action), c.login, c.at, !c.off)
 		if d.Answer != c.answer || d.Clause != c.clause || d.Text == "" {
@@ -70,8 +93,10 @@ func TestTheOwnersRulesAnswer(t *testing.T) {
 }
 
 func TestAnOwnersAllowanceEndsWithTheHours(t *testing.T) {
-	o := ownerOf(t, "format = 1\npreset = \"open\"\n[hours]\nzone = \"UTC\"\ndays = [\"tue\"]\nfrom = \"07:00\"\nto = \"17:00\"\n")
-	if d := o.Decide(ownerAction(t, "shell:svc"), "svc", noon, true); !d.Until.Equal(time.Date(2026, 11, 24, 17, 0, 0, 0, time.UTC)) {
+	o := ownerOf(t, "format = 1\npreset = \"open\"\n[hours]\nzone = \"UTC\"\ndays = [\"tue\"]\nfrom = \"07:00\"\n"+
+		"to = \"17:00\"\n")
+	if d := o.Decide(ownerAction(t, "shell:svc"), "svc", noon,
+		true); !d.Until.Equal(time.Date(2026, 11, 24, 17, 0, 0, 0, time.UTC)) {
 		t.Errorf("got until %s", d.Until)
 	}
 }
@@ -112,7 +137,8 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := ownerOf(t, string(text))
-	if o.Preset != "ask" || o.Switch != "/run/sallyport/remote-on" || o.Ask.Wait != 5*time.Minute || !o.Stop.Finish || o.Copy.AtMost != 2<<30 {
+	if o.Preset != "ask" || o.Switch != "/run/sallyport/remote-on" || o.Ask.Wait != 5*time.Minute || !o.Stop.Finish ||
+		o.Copy.AtMost != 2<<30 {
 		t.Errorf("got %+v", o)
 	}
 	if d := o.Decide(ownerAction(t, "run:svc /bin/x"), "root", noon, true); d.Clause != "owner.logins" {
@@ -125,7 +151,8 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 }
 
 func TestEveryPresetWritesAFileThatMeansIt(t *testing.T) {
-	want := map[string]OwnerAnswer{"locked": OwnerDenies, "ask": OwnerAsks, "office-hours": OwnerAllows, "open": OwnerAllows}
+	want := map[string]OwnerAnswer{"locked": OwnerDenies, "ask": OwnerAsks, "office-hours": OwnerAllows,
+		"open": OwnerAllows}
 	for _, p := range Presets {
 		text, err := OwnerFile(p, "UTC")
 		if err != nil {
@@ -145,7 +172,8 @@ func FuzzOwner(f *testing.F) {
 	text, _ := os.ReadFile("testdata/owner.toml")
 	f.Add(text, int64(1_795_000_000))
 	f.Add([]byte("format = 1\npreset = \"open\"\n"), int64(0))
-	f.Add([]byte("format = 1\nshell = \"allow\"\nlogins = [\"svc\"]\n[hours]\nzone = \"Europe/Berlin\"\ndays = [\"sat\"]\nfrom = \"22:00\"\nto = \"06:00\"\n"), int64(1_795_000_000))
+	f.Add([]byte("format = 1\nshell = \"allow\"\nlogins = [\"svc\"]\n[hours]\nzone = \"Europe/Berlin\"\ndays = "+
+		"[\"sat\"]\nfrom = \"22:00\"\nto = \"06:00\"\n"), int64(1_795_000_000))
 	f.Fuzz(func(t *testing.T, text []byte, at int64) {
 		o, problems := LoadOwner(File{Name: "owner.toml", Text: text})
 		if (o == nil) == (len(problems) == 0) {

@@ -43,7 +43,8 @@ func TestCommandsWithoutLoginAreRefusedWithWhatToWrite(t *testing.T) {
 	}
 	for i, want := range []string{
 		`p.toml:6: role "look": run has no "as", so its commands would be allowed as every login. ` +
-			`Write run = { as = ["svc"], argv = [["/usr/bin/uptime", "-p"], ["/bin/x", "a b", "{word}"]] }, with those logins that need it.`,
+			`Write run = { as = ["svc"], argv = [["/usr/bin/uptime", "-p"], ["/bin/x", "a b", "{word}"]] }, with ` +
+			`those logins that need it.`,
 		`p.toml:11: role "mend": run has no "as", so its commands would be allowed as every login. ` +
 			`Write run = { as = ["svc", "root"], argv = [["/bin/y"]] }, with those logins that need it.`,
 	} {
@@ -81,8 +82,10 @@ func TestAStoredPolicyWhoseCommandsNameNoLoginGivesNoneOfThem(t *testing.T) {
 		t.Errorf("got %v, want both runs listed", got)
 	}
 	s := NewSnapshot(p, nil)
-	for word, want := range map[string]Reason{"run:svc /usr/bin/uptime -p": NoRule, "run:root /usr/bin/uptime -p": NoRule,
-		"run:svc /bin/y": NoRule, "shell:svc": Permitted, "shell:root": DeniedByRule, "run:svc /bin/z": DeniedByRule} {
+	for word, want := range map[string]Reason{"run:svc /usr/bin/uptime -p": NoRule,
+		"run:root /usr/bin/uptime -p": NoRule,
+		"run:svc /bin/y":              NoRule, "shell:svc": Permitted, "shell:root": DeniedByRule,
+		"run:svc /bin/z": DeniedByRule} {
 		d := Decide(s, asking(person("technicians"), Device{Name: "press-1"}, action(t, word)), office)
 		if d.Reason != want {
 			t.Errorf("%s: got %s, want %s", word, d.Reason, want)
@@ -152,11 +155,13 @@ func TestARefusedCommandNamesTheLoginThatMayRunIt(t *testing.T) {
 	s := NewSnapshot(must(t, commands), nil)
 	q := Request{Person: person("technicians"), Device: Device{Name: "press-7"}}
 	a, d := DecideProgram(s, q, Program{Login: "root", Argv: []string{"/bin/y", "7"}}, office)
-	want := "You may not run /bin/y 7 as root on press-7. Nearest: you may run /bin/y 7 as svc on press-7 now (rule A1)."
+	want := "You may not run /bin/y 7 as root on press-7. Nearest: you may run /bin/y 7 as svc on press-7 now " +
+		"(rule A1)."
 	if got := d.Explain().String(); d.Allowed || a.String() != "run:root /bin/y 7" || got != want {
 		t.Errorf("got  %s: %s\nwant %s", a, got, want)
 	}
-	for _, argv := range [][]string{{"/bin/other"}, {"/bin/x", "stop", "\x1b[2J"}, {"/bin/x", "stop"}} { // the last is denied
+	// the last is denied
+	for _, argv := range [][]string{{"/bin/other"}, {"/bin/x", "stop", "\x1b[2J"}, {"/bin/x", "stop"}} {
 		a, d = DecideProgram(s, q, Program{Login: "root", Argv: argv}, office)
 		if d.Allowed || a.String() != "shell:root" {
 			t.Errorf("%q: got %s allowed: %v, want the shell refused", argv, a, d.Allowed)

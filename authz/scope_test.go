@@ -79,8 +79,10 @@ func scopeOf(t *testing.T, s *Snapshot, r Request, login string) (Scope, Limits)
 }
 
 func TestScopeHasTheActionsOfOneRuleForOneLogin(t *testing.T) {
-	rest := []string{"desktop.control", "desktop.view", "files.read:/var/log", "files.write:/opt/in", "ports:plc.local:102"}
-	svc := append(slices.Clone(rest), "run:svc /bin/y", "shell:svc", "run:svc /bin/x {word}", "run:svc /bin/x {number} 'a b'")
+	rest := []string{"desktop.control", "desktop.view", "files.read:/var/log", "files.write:/opt/in",
+		"ports:plc.local:102"}
+	svc := append(slices.Clone(rest), "run:svc /bin/y", "shell:svc", "run:svc /bin/x {word}",
+		"run:svc /bin/x {number} 'a b'")
 	for _, c := range []struct {
 		name, more, action, login string
 		want                      []string
@@ -97,21 +99,29 @@ func TestScopeHasTheActionsOfOneRuleForOneLogin(t *testing.T) {
 		{"and leave the command that was decided", rules("deny", `actions = ["run:/bin/x stop"]`), "run:svc /bin/x go",
 			"svc", append(slices.Clone(rest), "run:svc /bin/x go", "run:svc /bin/y", "shell:svc",
 				"run:svc /bin/x {number} 'a b'")},
-		{"a denied template of the same words", rules("deny", `actions = ["run:svc /bin/x {number} {word}"]`), "shell:svc",
+		{"a denied template of the same words", rules("deny", `actions = ["run:svc /bin/x {number} {word}"]`),
+			"shell:svc",
 			"svc", append(slices.Clone(rest), "run:svc /bin/y", "shell:svc", "run:svc /bin/x {word}",
 				"run:svc /bin/x {number} 'a b'")},
-		{"a denied path takes the paths above it", rules("deny", `actions = ["files.read:/var/log/secret"]`), "shell:root",
-			"root", []string{"desktop.control", "desktop.view", "files.write:/opt/in", "ports:plc.local:102", "shell:root"}},
-		{"a path that was decided is not named with a denied path below it", rules("deny", `actions = ["files.read:/var/log/secret"]`),
+		{"a denied path takes the paths above it", rules("deny", `actions = ["files.read:/var/log/secret"]`),
+			"shell:root",
+			"root", []string{"desktop.control", "desktop.view", "files.write:/opt/in", "ports:plc.local:102",
+				"shell:root"}},
+		{"a path that was decided is not named with a denied path below it",
+			rules("deny", `actions = ["files.read:/var/log/secret"]`),
 			"files.read:/var/log", "root",
 			[]string{"desktop.control", "desktop.view", "files.write:/opt/in", "ports:plc.local:102", "shell:root"}},
 		{"to see the screen is left when control is denied",
-			rules("deny", `actions = ["desktop.control", "files.read:/var", "files.write", "ports"]`), "shell:root", "root",
+			rules("deny", `actions = ["desktop.control", "files.read:/var", "files.write", "ports"]`), "shell:root",
+			"root",
 			[]string{"desktop.view", "shell:root"}},
-		{"an unmet requirement takes what it is about", rules("require", "actions = [\"shell\", \"desktop.view\"]\nattended = true"),
-			"run:svc /bin/y", "svc", append([]string{"files.read:/var/log", "files.write:/opt/in", "ports:plc.local:102",
+		{"an unmet requirement takes what it is about", rules("require",
+			"actions = [\"shell\", \"desktop.view\"]\nattended = true"),
+			"run:svc /bin/y", "svc", append([]string{"files.read:/var/log", "files.write:/opt/in",
+				"ports:plc.local:102",
 				"run:svc /bin/y"}, svc[len(svc)-2:]...)},
-		{"a rule against emergencies takes nothing elsewhere", rules("deny", "actions = [\"shell\"]\nonly_emergency = true"), "shell:svc", "svc", svc},
+		{"a rule against emergencies takes nothing elsewhere",
+			rules("deny", "actions = [\"shell\"]\nonly_emergency = true"), "shell:svc", "svc", svc},
 	} {
 		s := NewSnapshot(must(t, fmt.Sprintf(toolbox, c.more)), nil)
 		r := Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, c.action)}
@@ -125,7 +135,8 @@ func TestScopeHasTheActionsOfOneRuleForOneLogin(t *testing.T) {
 func TestScopeOfAGrantIsWhatWasApproved(t *testing.T) {
 	who := person("technicians")
 	grant := func(words ...string) []Grant {
-		g := Grant{ID: "g1", Rule: "E1", Who: who.ID, Device: "press-7", From: office.Add(-time.Hour), Until: office.Add(time.Hour),
+		g := Grant{ID: "g1", Rule: "E1", Who: who.ID, Device: "press-7", From: office.Add(-time.Hour),
+			Until:     office.Add(time.Hour),
 			Emergency: true}
 		for _, w := range words {
 			p, err := ParsePattern(w)
@@ -160,10 +171,12 @@ func TestScopeOfAGrantIsWhatWasApproved(t *testing.T) {
 }
 
 func TestLimitsOfAScopeAreTheStrictest(t *testing.T) {
-	more := rules("require", "actions = [\"run\"]\nhours = \"early\"\nsessions_at_once = 3", "actions = [\"ports\"]\nsessions_at_once = 2",
+	more := rules("require", "actions = [\"run\"]\nhours = \"early\"\nsessions_at_once = 3",
+		"actions = [\"ports\"]\nsessions_at_once = 2",
 		"actions = [\"files.write\"]\nattended = true", "actions = [\"desktop.view\"]\nsessions_at_once = 1")
 	s := NewSnapshot(must(t, fmt.Sprintf(toolbox, more)), nil)
-	r := Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, "shell:svc"), LiveSessions: 1}
+	r := Request{Person: person("technicians"), Device: Device{Name: "press-7"}, Action: action(t, "shell:svc"),
+		LiveSessions: 1}
 	_, got := scopeOf(t, s, r, "svc")
 	if !got.Until.Equal(office.Add(time.Hour)) || got.SessionsAtOnce != 2 || got.Attended {
 		t.Errorf("got %+v, want the hours of run, two sessions for ports, and nothing of what is left out", got)
@@ -177,9 +190,11 @@ func TestLimitsOfAScopeAreTheStrictest(t *testing.T) {
 // TestWhatAScopeCoversIsAllowed decides each action that a scope covers by itself: the scope never has more, and its
 // limits are never looser.
 func TestWhatAScopeCoversIsAllowed(t *testing.T) {
-	tried := []string{"shell:svc", "shell:root", "run:svc /bin/x b", "run:svc /bin/x zz", "run:svc /bin/x 7 a", "run:svc /bin/x 7 b",
+	tried := []string{"shell:svc", "shell:root", "run:svc /bin/x b", "run:svc /bin/x zz", "run:svc /bin/x 7 a",
+		"run:svc /bin/x 7 b",
 		"run:root /bin/x b", "run:root /bin/x zz", "run:root /bin/x 7 a", "files.read:/var", "files.read:/var/log",
-		"files.read:/opt/a/b", "files.write:/opt/a/in", "files.write:/opt/a", "ports:plc.local:102", "web:hmi", "desktop.view",
+		"files.read:/opt/a/b", "files.write:/opt/a/in", "files.write:/opt/a", "ports:plc.local:102", "web:hmi",
+		"desktop.view",
 		"desktop.control"}
 	scopes, covered := 0, 0
 	worlds(t, func(d dice, s *Snapshot, dev Device) {
@@ -206,9 +221,11 @@ func TestWhatAScopeCoversIsAllowed(t *testing.T) {
 					q.Action = a
 					one := Decide(s, q, office)
 					if !one.Allowed || a.Login() != "" && a.Login() != login {
-						t.Errorf("%s: the scope %q as %s covers %s, which is refused: %s", first, scope.Words(), login, word, one.Reason)
+						t.Errorf("%s: the scope %q as %s covers %s, which is refused: %s", first, scope.Words(),
+							login, word, one.Reason)
 					}
-					if one.SessionsAtOnce > 0 && (limits.SessionsAtOnce == 0 || limits.SessionsAtOnce > one.SessionsAtOnce) ||
+					if one.SessionsAtOnce > 0 && (limits.SessionsAtOnce == 0 ||
+						limits.SessionsAtOnce > one.SessionsAtOnce) ||
 						one.Attended && !limits.Attended || later(limits.Until, one.Until) {
 						t.Errorf("%s: the limits %+v are looser than those of %s: %+v", first, limits, word, one)
 					}
@@ -260,9 +277,11 @@ func TestAScopeIsReadAsItWasWritten(t *testing.T) {
 	if err != nil || !got.Equal(want) || got.Kinds() != want.Kinds() || got.Size() != want.Size() {
 		t.Fatalf("got %q, %v, want %q", got.Words(), err, want.Words())
 	}
-	for text, covers := range map[string]bool{"shell:svc": true, "shell:root": false, "run:svc /bin/x go": true, "run:svc /bin/x 7 'a b'": true,
-		"run:svc /bin/x -go": false, "run:svc /bin/x '{word}'": false, "run:root /bin/x go": false, "files.read:/var/log/x": true,
-		"files.read:/var": false, "desktop.view": true, "web:hmi": false} {
+	for text, covers := range map[string]bool{"shell:svc": true, "shell:root": false, "run:svc /bin/x go": true,
+		"run:svc /bin/x 7 'a b'": true,
+		"run:svc /bin/x -go":     false, "run:svc /bin/x '{word}'": false, "run:root /bin/x go": false,
+		"files.read:/var/log/x": true,
+		"files.read:/var":       false, "desktop.view": true, "web:hmi": false} {
 		if got.Covers(action(t, text)) != covers {
 			t.Errorf("%s: covered is %v, want %v", text, !covers, covers)
 		}
@@ -314,35 +333,36 @@ func TestAScopeOfAnotherFormIsRefused(t *testing.T) {
 		actions   []string
 		templates []Template
 	}{
-		"nothing":                       {"svc", nil, nil},
-		"too many":                      {"svc", many, nil},
-		"too many with a template":      {"svc", many[:MaxScope], []Template{{x, word}}},
-		"no login":                      {"", []string{"desktop.view"}, nil},
-		"another login":                 {"svc", []string{"shell:root"}, nil},
-		"a command as another login":    {"svc", []string{"run:root /bin/x"}, nil},
-		"an unknown kind":               {"svc", []string{"shell:svc", "sudo:svc"}, nil},
-		"a bare kind":                   {"svc", []string{"shell"}, nil},
-		"everything":                    {"svc", []string{"*"}, nil},
-		"a command without a login":     {"svc", []string{"run:/bin/x"}, nil},
-		"a placeholder in a word":       {"svc", []string{"run:svc /bin/x {word}"}, nil},
-		"another spelling":              {"svc", []string{"run:svc /bin/x 'a'"}, nil},
-		"two spaces":                    {"svc", []string{"run:svc /bin/x  a"}, nil},
-		"another order":                 {"svc", []string{"shell:svc", "desktop.view"}, nil},
-		"the same twice":                {"svc", []string{"shell:svc", "shell:svc"}, nil},
-		"a long word":                   {"svc", []string{long}, nil},
-		"a word that does not show":     {"svc", []string{"run:svc /bin/x \u200b"}, nil},
-		"an empty template":             {"svc", nil, []Template{{}}},
-		"a template without a place":    {"svc", nil, []Template{{x}}},
-		"a program of the caller":       {"svc", nil, []Template{{word}}},
-		"an unknown placeholder":        {"svc", nil, []Template{{x, {Placeholder: 3}}}},
-		"a placeholder with a literal":  {"svc", nil, []Template{{x, {Placeholder: AnyWord, Literal: "a"}}}},
-		"a relative program":            {"svc", nil, []Template{{{Literal: "x"}, word}}},
-		"a way up in a program":         {"svc", nil, []Template{{{Literal: "/bin/../x"}, word}}},
-		"a control character":           {"svc", nil, []Template{{x, {Literal: "\n"}, word}}},
-		"templates in another order":    {"svc", nil, []Template{{x, number}, {x, word}}},
-		"a template twice":              {"svc", nil, []Template{{x, word}, {x, word}}},
-		"a literal before a place":      {"svc", nil, []Template{{x, {Literal: "a"}, word}, {x, word}}},
-		"a template of many characters": {"svc", nil, []Template{{x, {Literal: strings.Repeat("a", MaxActionWord)}, word}}},
+		"nothing":                      {"svc", nil, nil},
+		"too many":                     {"svc", many, nil},
+		"too many with a template":     {"svc", many[:MaxScope], []Template{{x, word}}},
+		"no login":                     {"", []string{"desktop.view"}, nil},
+		"another login":                {"svc", []string{"shell:root"}, nil},
+		"a command as another login":   {"svc", []string{"run:root /bin/x"}, nil},
+		"an unknown kind":              {"svc", []string{"shell:svc", "sudo:svc"}, nil},
+		"a bare kind":                  {"svc", []string{"shell"}, nil},
+		"everything":                   {"svc", []string{"*"}, nil},
+		"a command without a login":    {"svc", []string{"run:/bin/x"}, nil},
+		"a placeholder in a word":      {"svc", []string{"run:svc /bin/x {word}"}, nil},
+		"another spelling":             {"svc", []string{"run:svc /bin/x 'a'"}, nil},
+		"two spaces":                   {"svc", []string{"run:svc /bin/x  a"}, nil},
+		"another order":                {"svc", []string{"shell:svc", "desktop.view"}, nil},
+		"the same twice":               {"svc", []string{"shell:svc", "shell:svc"}, nil},
+		"a long word":                  {"svc", []string{long}, nil},
+		"a word that does not show":    {"svc", []string{"run:svc /bin/x \u200b"}, nil},
+		"an empty template":            {"svc", nil, []Template{{}}},
+		"a template without a place":   {"svc", nil, []Template{{x}}},
+		"a program of the caller":      {"svc", nil, []Template{{word}}},
+		"an unknown placeholder":       {"svc", nil, []Template{{x, {Placeholder: 3}}}},
+		"a placeholder with a literal": {"svc", nil, []Template{{x, {Placeholder: AnyWord, Literal: "a"}}}},
+		"a relative program":           {"svc", nil, []Template{{{Literal: "x"}, word}}},
+		"a way up in a program":        {"svc", nil, []Template{{{Literal: "/bin/../x"}, word}}},
+		"a control character":          {"svc", nil, []Template{{x, {Literal: "\n"}, word}}},
+		"templates in another order":   {"svc", nil, []Template{{x, number}, {x, word}}},
+		"a template twice":             {"svc", nil, []Template{{x, word}, {x, word}}},
+		"a literal before a place":     {"svc", nil, []Template{{x, {Literal: "a"}, word}, {x, word}}},
+		"a template of many characters": {"svc", nil, []Template{{x, {Literal: strings.Repeat("a", MaxActionWord)},
+			word}}},
 	} {
 		if s, err := ParseScope(c.login, c.actions, c.templates); err == nil {
 			t.Errorf("%s: it is read as %q", name, s.Words())

@@ -30,12 +30,15 @@ func (d dice) some(words ...string) []string {
 func array(words []string) string { return `["` + strings.Join(words, `", "`) + `"]` }
 
 var madeRoles = []string{
-	`shell = { as = ["svc", "root"] }`, `run = { as = ["svc", "root"], argv = [["/bin/x", "{word}"], ["/bin/x", "{number}", "a"]] }`, `files = { read = ["/var", "/opt/a"], write = ["/opt/a/in"] }`,
+	`shell = { as = ["svc", "root"] }`, `run = { as = ["svc", "root"], argv = [["/bin/x", "{word}"], ["/bin/x", ` +
+		`"{number}", "a"]] }`, `files = { read = ["/var", "/opt/a"], write = ["/opt/a/in"] }`,
 	"ports = [\"plc.local:102\"]\nweb = [\"hmi\"]", `desktop = "control"`, `desktop = "view"`,
-	"shell = { as = [\"svc\"] }\nrun = { as = [\"svc\"], argv = [[\"/bin/x\", \"{word}\"], [\"/bin/x\", \"b\"]] }\nfiles = { read = [\"/var\"] }\ndesktop = \"control\"",
+	"shell = { as = [\"svc\"] }\nrun = { as = [\"svc\"], argv = [[\"/bin/x\", \"{word}\"], [\"/bin/x\", \"b\"]] " +
+		"}\nfiles = { read = [\"/var\"] }\ndesktop = \"control\"",
 }
 
-var madeWords = []string{"shell", "shell:root", "run:svc /bin/x b", "run:root /bin/x {word}", "run:svc /bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write", "ports:plc.local:102",
+var madeWords = []string{"shell", "shell:root", "run:svc /bin/x b", "run:root /bin/x {word}",
+	"run:svc /bin/x {number} a", "files.read:/var/log", "files.read:/var", "files.write", "ports:plc.local:102",
 	"web", "desktop.view", "desktop.control"}
 
 func (d dice) devices() string {
@@ -48,7 +51,8 @@ func (d dice) policy() string {
 	if d.IntN(3) == 0 {
 		b.WriteString("never_together = [[\"g1\", \"g3\"]]\n")
 	}
-	b.WriteString("[labels]\nkind = { needed = true, one_of = [\"a\", \"b\"] }\nhall = {}\n[hours.day]\nzone = \"Europe/Berlin\"\ndays = [\"mon\", \"wed\"]\nfrom = \"07:00\"\nto = \"19:00\"\n")
+	b.WriteString("[labels]\nkind = { needed = true, one_of = [\"a\", \"b\"] }\nhall = {}\n[hours.day]\nzone = " +
+		"\"Europe/Berlin\"\ndays = [\"mon\", \"wed\"]\nfrom = \"07:00\"\nto = \"19:00\"\n")
 	for i, r := range madeRoles {
 		fmt.Fprintf(&b, "[role.r%d]\nwhy = \"made\"\n%s\n", i, r)
 	}
@@ -57,17 +61,23 @@ func (d dice) policy() string {
 	}
 	for i := range 2 + d.IntN(4) {
 		who := d.of(array(d.some("g1", "g2", "g3", "machine:m1")), `"everyone"`)
-		rule("allow", i, fmt.Sprintf("who = %s\nrole = \"r%d\"\ndevices = %s\nhours = %q", who, d.IntN(len(madeRoles)), d.devices(), d.of("always", "day")))
+		rule("allow", i, fmt.Sprintf("who = %s\nrole = \"r%d\"\ndevices = %s\nhours = %q", who,
+			d.IntN(len(madeRoles)), d.devices(), d.of("always", "day")))
 	}
 	for i := range 1 + d.IntN(3) {
-		extra := d.of("agree = [{ from = \"g3\", count = 1 }]", "agree = \"nobody\"", "agree = \"nobody\"\nemergency = true\ntell = [\"g3\"]\nreview_within = \"24h\"")
-		rule("request", i, fmt.Sprintf("who = %s\nrole = \"r%d\"\ndevices = %s\nat_most = \"4h\"\n%s", array(d.some("g1", "g2", "g3")), d.IntN(len(madeRoles)), d.devices(), extra))
+		extra := d.of("agree = [{ from = \"g3\", count = 1 }]", "agree = \"nobody\"",
+			"agree = \"nobody\"\nemergency = true\ntell = [\"g3\"]\nreview_within = \"24h\"")
+		rule("request", i, fmt.Sprintf("who = %s\nrole = \"r%d\"\ndevices = %s\nat_most = \"4h\"\n%s",
+			array(d.some("g1", "g2", "g3")), d.IntN(len(madeRoles)), d.devices(), extra))
 	}
 	limits := func() string {
-		return d.of("", "who = "+array(d.some("g1", "g2", "g3"))+"\n") + d.of("", "for = \"people\"\n", "for = \"machines\"\n") + "devices = " + d.devices() + "\nactions = " + array(d.some(append(madeWords, "run:/bin/x b")...)) + "\n"
+		return d.of("", "who = "+array(d.some("g1", "g2", "g3"))+"\n") +
+			d.of("", "for = \"people\"\n", "for = \"machines\"\n") + "devices = " + d.devices() + "\nactions = " +
+			array(d.some(append(madeWords, "run:/bin/x b")...)) + "\n"
 	}
 	for i := range d.IntN(3) {
-		rule("require", i, limits()+d.of(`mfa_within = "30m"`, `from = ["192.0.2.0/24"]`, "attended = true", "sessions_at_once = 2", "ticket = true", `hours = "day"`))
+		rule("require", i, limits()+d.of(`mfa_within = "30m"`, `from = ["192.0.2.0/24"]`, "attended = true",
+			"sessions_at_once = 2", "ticket = true", `hours = "day"`))
 	}
 	for i := range d.IntN(3) {
 		rule("deny", i, limits()+d.of("", "only_emergency = true"))
@@ -85,14 +95,16 @@ func (d dice) device() Device {
 
 // able is somebody for whom every condition holds that can.
 func able(groups ...string) Person {
-	return Person{ID: id.Principal{Issuer: "made", Subject: "p"}, Groups: groups, SecondFactorAt: office.Add(-time.Minute), Address: netip.MustParseAddr("192.0.2.7")}
+	return Person{ID: id.Principal{Issuer: "made", Subject: "p"}, Groups: groups,
+		SecondFactorAt: office.Add(-time.Minute), Address: netip.MustParseAddr("192.0.2.7")}
 }
 
 func (d dice) grants(p *Policy) []Grant {
 	var out []Grant
 	for _, r := range p.rules {
 		if r.kind == request && d.IntN(2) == 0 {
-			g := Grant{ID: "g-" + r.id, Rule: r.id, Who: able().ID, Device: "dev", From: office.Add(-time.Hour), Until: office.Add(time.Hour), Emergency: r.emergency()}
+			g := Grant{ID: "g-" + r.id, Rule: r.id, Who: able().ID, Device: "dev", From: office.Add(-time.Hour),
+				Until: office.Add(time.Hour), Emergency: r.emergency()}
 			g.Actions = r.role.gives
 			if d.IntN(3) == 0 {
 				if some, err := ParsePattern(d.of(madeWords...)); err == nil {
@@ -163,7 +175,8 @@ func TestWhatWhoCanListsIsAllowed(t *testing.T) {
 				t.Errorf("%+v: got %s, want it allowed: %v", e, got.Reason, !impossible)
 			case e.How == HowLater && !got.Allowed && got.Reason != OutsideHours && got.Reason != RequirementOpen:
 				t.Errorf("%+v: got %s, want it to be a matter of time", e, got.Reason)
-			case !got.Allowed && (e.How == HowAsk || e.How == HowEmergency) && !slices.ContainsFunc(got.Explain().CanAsk, func(w Way) bool { return w.Rule == e.Rule }):
+			case !got.Allowed && (e.How == HowAsk || e.How == HowEmergency) &&
+				!slices.ContainsFunc(got.Explain().CanAsk, func(w Way) bool { return w.Rule == e.Rule }):
 				t.Errorf("%+v: got %+v, want the rule among the ways to ask", e, got.Explain())
 			}
 			n++
@@ -175,11 +188,14 @@ func TestWhatWhoCanListsIsAllowed(t *testing.T) {
 // open reports whether the hours that a condition names are open: the one condition that a person cannot meet.
 func open(s *Snapshot, condition string) bool {
 	_, inside := s.Policy.hours["day"].contains(office)
-	return inside || !strings.Contains(condition, "keep to "+s.Policy.hours["day"].String()+" (") || strings.HasPrefix(condition, "to ")
+	return inside || !strings.Contains(condition, "keep to "+s.Policy.hours["day"].String()+" (") ||
+		strings.HasPrefix(condition, "to ")
 }
 
 func TestWhatIsAllowedIsListedByWhoCan(t *testing.T) {
-	actions := []string{"shell:svc", "shell:root", "shell:other", "run:svc /bin/x b", "run:root /bin/x b", "run:other /bin/x b", "run:svc /bin/x 7", "run:root /bin/x 7 a", "files.read:/var/log/x", "files.read:/opt/a", "files.read:/opt",
+	actions := []string{"shell:svc", "shell:root", "shell:other", "run:svc /bin/x b", "run:root /bin/x b",
+		"run:other /bin/x b", "run:svc /bin/x 7", "run:root /bin/x 7 a", "files.read:/var/log/x", "files.read:/opt/a",
+		"files.read:/opt",
 		"files.write:/opt/a/in/f", "ports:plc.local:102", "web:hmi", "desktop.view", "desktop.control"}
 	n := 0
 	worlds(t, func(d dice, s *Snapshot, dev Device) {
@@ -192,7 +208,8 @@ func TestWhatIsAllowedIsListedByWhoCan(t *testing.T) {
 		list := s.WhoCan(dev, at)
 		for _, e := range list {
 			got := Decide(s, asking(who, dev, whole(t, e.Action)), at)
-			if e.How == HowNow && len(e.Conditions) == 0 && s.Holds(&e, who, dev) && !got.Allowed && got.Reason != RequirementOpen {
+			if e.How == HowNow && len(e.Conditions) == 0 && s.Holds(&e, who, dev) && !got.Allowed &&
+				got.Reason != RequirementOpen {
 				t.Errorf("%+v is %v's at %s: got %s", e, who.Groups, at, got.Reason)
 			}
 		}
@@ -203,9 +220,11 @@ func TestWhatIsAllowedIsListedByWhoCan(t *testing.T) {
 			}
 			n++
 			if !slices.ContainsFunc(list, func(e Access) bool {
-				return e.How == HowNow && e.Rule == got.Rule && e.Grant == got.Grant && gives(s, &e, who, dev, actionOf(t, word))
+				return e.How == HowNow && e.Rule == got.Rule && e.Grant == got.Grant &&
+					gives(s, &e, who, dev, actionOf(t, word))
 			}) {
-				t.Errorf("%s of %v at %s is allowed by %s %s and not listed in %+v", word, who.Groups, at, got.Rule, got.Grant, list)
+				t.Errorf("%s of %v at %s is allowed by %s %s and not listed in %+v", word, who.Groups, at, got.Rule,
+					got.Grant, list)
 			}
 		}
 	})

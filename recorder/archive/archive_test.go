@@ -46,7 +46,8 @@ func newRecordings(t *testing.T) *recordings {
 	_, key, _ := ed25519.GenerateKey(nil)
 	r := &recordings{t: t, dir: t.TempDir(), unsealer: unsealer}
 	var err error
-	r.node, _, err = writer.OpenNode(t.Context(), writer.NodeConfig{Dir: r.dir, Key: key, LogOrigin: "log.example/test", JournalBytes: 8 << 20,
+	r.node, _, err = writer.OpenNode(t.Context(), writer.NodeConfig{Dir: r.dir, Key: key,
+		LogOrigin: "log.example/test", JournalBytes: 8 << 20,
 		Readers: []age.Recipient{reader.Recipient()}, Unsealers: []age.Recipient{unsealer.Recipient()},
 		Rate: -1, Most: -1, VerdictWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -167,13 +168,15 @@ func TestATimelineShowsInputCommandsAndNotesButNoPassword(t *testing.T) {
 	if got, want := strings.Join(typed, "|"), "sudo id^M|sealed, 8 keys|exit^M"; got != want {
 		t.Errorf("got input %q, want %q", got, want)
 	}
-	if len(tl.Commands) != 1 || tl.Commands[0].Status == nil || *tl.Commands[0].Status != 3 || tl.Commands[0].Ended == nil {
+	if len(tl.Commands) != 1 || tl.Commands[0].Status == nil || *tl.Commands[0].Status != 3 ||
+		tl.Commands[0].Ended == nil {
 		t.Errorf("got commands %+v, want sudo id, ended with 3", tl.Commands)
 	}
 	if tl.Cols != 100 || tl.Rows != 30 || !tl.Whole || tl.Cut != "" || len(tl.Gaps) != 0 {
 		t.Errorf("got %dx%d whole %v cut %q gaps %v, want 100x30, whole", tl.Cols, tl.Rows, tl.Whole, tl.Cut, tl.Gaps)
 	}
-	if len(tl.Notes) != 3 || tl.Notes[0].Kind != "start" || tl.Notes[1].Text != "look here" || tl.Notes[2].Kind != "exit" {
+	if len(tl.Notes) != 3 || tl.Notes[0].Kind != "start" || tl.Notes[1].Text != "look here" ||
+		tl.Notes[2].Kind != "exit" {
 		t.Errorf("got notes %+v, want the start, the marker and the exit", tl.Notes)
 	}
 }
@@ -259,7 +262,8 @@ func TestPartsAreJoinedAndTheSeamIsShown(t *testing.T) {
 	if err != nil || !tl.Whole || len(tl.Gaps) != 1 || tl.Gaps[0].Kind != "seam" {
 		t.Errorf("got %+v, %v, want a whole record with one seam", tl, err)
 	}
-	if tl, err = r.archive.Timeline(t.Context(), parts[1:]); err != nil || tl.Whole || !strings.Contains(tl.Cut, "part 0") {
+	if tl, err = r.archive.Timeline(t.Context(), parts[1:]); err != nil || tl.Whole ||
+		!strings.Contains(tl.Cut, "part 0") {
 		t.Errorf("part 1 alone: got whole %v cut %q, %v, want part 0 missing", tl.Whole, tl.Cut, err)
 	}
 }
@@ -333,7 +337,8 @@ func TestWhoHasNoKeyReadsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Transcript(t.Context(), io.Discard, r.parts(s), TranscriptOptions{}); errkind.KindOf(err) != c.kind {
+		if _, err := a.Transcript(t.Context(), io.Discard, r.parts(s),
+			TranscriptOptions{}); errkind.KindOf(err) != c.kind {
 			t.Errorf("%s: got %v, want denied", what, err)
 		}
 	}

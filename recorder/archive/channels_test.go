@@ -83,14 +83,17 @@ func TestAnAsciicastIsOfOneChannel(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	r.sideBySide(s)
 	for ch, want := range []struct{ size, out, in, marks, sizes, exit, title string }{
-		1: {"100x30", "one € end\r\n\x1b]0;title\x07after\r\n", "ls\r", startShell + "-sh", "100x30120x40", "0", s.String()},
-		2: {"80x24", "two err 🙂\r\nż\r\nchannel 1 of 1\x07\r\n", "xy\r", startCommand + "cat", "", "7", s.String() + " channel 2"},
+		1: {"100x30", "one € end\r\n\x1b]0;title\x07after\r\n", "ls\r", startShell + "-sh", "100x30120x40", "0",
+			s.String()},
+		2: {"80x24", "two err 🙂\r\nż\r\nchannel 1 of 1\x07\r\n", "xy\r", startCommand + "cat", "", "7", s.String() +
+			" channel 2"},
 	} {
 		if ch == 0 {
 			continue
 		}
 		var out bytes.Buffer
-		if _, err := r.archive.Asciicast(t.Context(), &out, r.parts(s), CastOptions{Version: 3, Channel: uint32(ch)}); err != nil {
+		if _, err := r.archive.Asciicast(t.Context(), &out, r.parts(s),
+			CastOptions{Version: 3, Channel: uint32(ch)}); err != nil {
 			t.Fatal(err)
 		}
 		head, events := castOf(t, out.String())
@@ -139,7 +142,8 @@ func TestAChannelThatARecordDoesNotHaveIsAnErrorThatNamesThoseThereAre(t *testin
 		_, cast := r.archive.Asciicast(t.Context(), &out, parts, CastOptions{Version: 2, Channel: 77})
 		_, _, index := r.archive.ReplayIndex(t.Context(), parts, ReplayOptions{Channel: 77}, nil)
 		segment := r.archive.ReplaySegment(t.Context(), &out, parts, 0, ReplayOptions{Channel: 77})
-		for what, err := range map[string]error{"transcript": shown, "input": typed, "cast": cast, "index": index, "segment": segment} {
+		for what, err := range map[string]error{"transcript": shown, "input": typed, "cast": cast, "index": index,
+			"segment": segment} {
 			if errkind.KindOf(err) != errkind.NotFound || err.Error() != want {
 				t.Errorf("%s: got %v, want %q", what, err, want)
 			}
@@ -178,16 +182,20 @@ func TestATimelineListsTheChannels(t *testing.T) {
 		t.Fatalf("got %+v, want the two that the gateway opened", tl.Channels)
 	}
 	shell, command := tl.Channels[0], tl.Channels[1]
-	if shell.Ch != 1 || shell.Program != "shell" || shell.Command != "" || shell.Login != "svc" || !shell.Terminal || shell.Status != nil ||
+	if shell.Ch != 1 || shell.Program != "shell" || shell.Command != "" || shell.Login != "svc" || !shell.Terminal ||
+		shell.Status != nil ||
 		shell.Signal != "HUP" || shell.BytesOut != uint64(len("one € end\r\n\x1b]0;title\x07after\r\n")) {
 		t.Errorf("the shell: got %+v", shell)
 	}
-	if command.Ch != 2 || command.Program != "command" || command.Command != "sh -c 'cat; a shell'" || command.Terminal ||
-		command.Status == nil || *command.Status != 7 || command.BytesOut != uint64(len("two err 🙂\nż\nchannel 1 of 1\x07\n")) {
+	if command.Ch != 2 || command.Program != "command" || command.Command != "sh -c 'cat; a shell'" ||
+		command.Terminal ||
+		command.Status == nil || *command.Status != 7 ||
+		command.BytesOut != uint64(len("two err 🙂\nż\nchannel 1 of 1\x07\n")) {
 		t.Errorf("the command: got %+v", command)
 	}
 	if command.Began <= shell.Began || command.Ended == nil || shell.Ended == nil || *command.Ended >= *shell.Ended {
-		t.Errorf("the command ran from %v to %v, the shell from %v to %v", command.Began, command.Ended, shell.Began, shell.Ended)
+		t.Errorf("the command ran from %v to %v, the shell from %v to %v", command.Began, command.Ended, shell.Began,
+			shell.Ended)
 	}
 	if tl.Cols != 100 || tl.Rows != 30 {
 		t.Errorf("got the size %dx%d, want the first channel's", tl.Cols, tl.Rows)
@@ -231,8 +239,10 @@ func TestAChannelHasIdleStretchesOfItsOwn(t *testing.T) {
 	}
 	tl.pause(20e6)
 	got := tl.census.end(20e6)
-	if want := []Span{{0, 10}, {10, 14}, {14, 20}}; len(tl.Idle) != 0 || len(got[0].Idle) != 0 || fmt.Sprint(got[1].Idle) != fmt.Sprint(want) {
-		t.Errorf("got %v, and %v and %v; want none in the session, none and %v", tl.Idle, got[0].Idle, got[1].Idle, want)
+	if want := []Span{{0, 10}, {10, 14}, {14, 20}}; len(tl.Idle) != 0 || len(got[0].Idle) != 0 ||
+		fmt.Sprint(got[1].Idle) != fmt.Sprint(want) {
+		t.Errorf("got %v, and %v and %v; want none in the session, none and %v", tl.Idle, got[0].Idle, got[1].Idle,
+			want)
 	}
 }
 
@@ -245,7 +255,8 @@ func TestAnOldRecordHasOneChannelOfWhichLittleIsKnown(t *testing.T) {
 		t.Fatalf("got %+v, %v", tl, err)
 	}
 	c := tl.Channels[0]
-	if c.Ch != 1 || c.Program != "" || c.Login != "" || !c.Terminal || c.Status == nil || *c.Status != 0 || c.Idle != nil {
+	if c.Ch != 1 || c.Program != "" || c.Login != "" || !c.Terminal || c.Status == nil || *c.Status != 0 ||
+		c.Idle != nil {
 		t.Errorf("got %+v", c)
 	}
 }

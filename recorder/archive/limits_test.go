@@ -8,7 +8,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// A hostile machine says what ran as often and as long as it likes. A timeline is held in memory, as often as somebody asks.
+// A hostile machine says what ran as often and as long as it likes. A timeline is held in memory, as often as
+// somebody asks.
 func TestATimelineOfLongCommandsIsBounded(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	k := r.beginShell(s, 0)
@@ -51,13 +52,15 @@ func TestInputInManyPiecesIsReadInBoundedMemoryAndCountedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for j := range uint64(4096) {
-			if err := ty.add(Moment{Frame: &format.Frame{Kind: format.KindReveal, Ch: 1, At: sealed.At + 2*j, Data: data}}); err != nil {
+			if err := ty.add(Moment{Frame: &format.Frame{Kind: format.KindReveal, Ch: 1, At: sealed.At + 2*j,
+				Data: data}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		pieces := 0
 		for _, k := range ty.win {
-			if pieces += len(k.shown); k.open != uint64(len(k.shown)) { // counted as they come: adding them up each time takes the square
+			// counted as they come: adding them up each time takes the square
+			if pieces += len(k.shown); k.open != uint64(len(k.shown)) {
 				t.Fatalf("%d pieces of a byte, and %d bytes are counted", len(k.shown), k.open)
 			}
 		}
@@ -84,7 +87,8 @@ func TestTheChannelsOfARecordAreBounded(t *testing.T) {
 	if got := len(tl.census.end(0)); got != maxNumbers || len(ch.seen) != maxNumbers {
 		t.Errorf("%d channels are listed and %d remembered, want %d", got, len(ch.seen), maxNumbers)
 	}
-	if err := ch.missing(End{}); err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "19, 20 and 9980 more") {
+	if err := ch.missing(End{}); err == nil || len(err.Error()) > 200 ||
+		!strings.Contains(err.Error(), "19, 20 and 9980 more") {
 		t.Errorf("got %v, want an error with the first 20", err)
 	}
 }

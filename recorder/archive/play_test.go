@@ -42,7 +42,8 @@ func TestAsciicastsHoldHeaderOutputInputAndMarkers(t *testing.T) {
 		if head["version"] != float64(version) || got != size {
 			t.Errorf("version %d: got header %v, want size %s", version, head, size)
 		}
-		if out := texts(events, "o"); !strings.Contains(out, "\x1b[1muid=0\x1b[0m\r\n") || strings.Contains(out, "hunter2") {
+		if out := texts(events, "o"); !strings.Contains(out, "\x1b[1muid=0\x1b[0m\r\n") ||
+			strings.Contains(out, "hunter2") {
 			t.Errorf("version %d: got output %q", version, out)
 		}
 		if in := texts(events, "i"); in != "sudo id\rexit\r" {
@@ -180,7 +181,8 @@ func TestALiveReplayEndsWhereItsIndexSays(t *testing.T) {
 	k.out(1, "before")
 	parts := []Part{{Session: s, Live: true}}
 	var asked ReplayOptions
-	if _, _, err := r.archive.ReplayIndex(t.Context(), parts, ReplayOptions{}, func(_ int, o ReplayOptions) string { asked = o; return "0.json" }); err != nil {
+	if _, _, err := r.archive.ReplayIndex(t.Context(), parts, ReplayOptions{},
+		func(_ int, o ReplayOptions) string { asked = o; return "0.json" }); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * time.Millisecond)

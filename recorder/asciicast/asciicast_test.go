@@ -13,7 +13,8 @@ func TestCharactersCutBetweenFramesAreRepaired(t *testing.T) {
 	for i := range len(text) {
 		for j := i; j < len(text); j++ {
 			var r Repair
-			if got := r.Add([]byte(text[:i])) + r.Add([]byte(text[i:j])) + r.Add([]byte(text[j:])) + r.Flush(); got != text {
+			if got := r.Add([]byte(text[:i])) + r.Add([]byte(text[i:j])) + r.Add([]byte(text[j:])) +
+				r.Flush(); got != text {
 				t.Fatalf("cut at %d and %d: got %q, want %q", i, j, got, text)
 			}
 		}

@@ -25,7 +25,8 @@ type earlierGrant struct {
 
 func TestTheActionsOfAPassAreSaidInWords(t *testing.T) {
 	ca := sshSigner(t, "ca")
-	later := earlierGrant{V: 2, Session: id.Session{1}, Login: "svc", Actions: []string{"run:svc /bin/x '{word}'", "shell:svc"}}
+	later := earlierGrant{V: 2, Session: id.Session{1}, Login: "svc",
+		Actions: []string{"run:svc /bin/x '{word}'", "shell:svc"}}
 	templates := func(ts ...[]any) any {
 		return struct {
 			earlierGrant
@@ -36,14 +37,17 @@ func TestTheActionsOfAPassAreSaidInWords(t *testing.T) {
 		grant any
 		want  []string // nil: refused
 	}{
-		"version 1": {earlierGrant{V: 1, Session: id.Session{1}, Login: "svc", Actions: []string{"run:svc /bin/x {word}"}},
+		"version 1": {earlierGrant{V: 1, Session: id.Session{1}, Login: "svc",
+			Actions: []string{"run:svc /bin/x {word}"}},
 			[]string{"run:svc /bin/x {word}"}},
 		"version 2": {later, later.Actions},
 		"templates": {templates([]any{"/bin/x", 1, "a b"}, []any{"/bin/y", "{number}", "", 2}),
-			append(slices.Clone(later.Actions), "run:svc /bin/x {word} 'a b'", "run:svc /bin/y '{number}' '' {number}")},
+			append(slices.Clone(later.Actions), "run:svc /bin/x {word} 'a b'",
+				"run:svc /bin/y '{number}' '' {number}")},
 		"a placeholder that is not known": {templates([]any{"/bin/x", 3}), nil},
 		"a word that is none":             {templates([]any{"/bin/x", []any{}}), nil},
-		"version 3":                       {earlierGrant{V: 3, Session: id.Session{1}, Login: "svc", Actions: later.Actions}, nil},
+		"version 3": {earlierGrant{V: 3, Session: id.Session{1}, Login: "svc",
+			Actions: later.Actions}, nil},
 	} {
 		raw, hash := passOf(t, ca, must(wire.MarshalCBOR(c.grant))(t), "svc")
 		got, err := parsePass(raw, hash, []ssh.PublicKey{ca.PublicKey()})

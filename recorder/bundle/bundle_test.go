@@ -40,10 +40,13 @@ func TestABundleIsProvenAtEveryLevel(t *testing.T) {
 			"signed by the record key", "not yet witnessed by the device"}},
 		"with the log key": {Options{LogKey: h.LogKey}, []string{"signed under the log key given", "announced as entry",
 			"closed as entry", "also in the log: viewed, once", "pass for"}},
-		"with a reader":     {Options{LogKey: h.LogKey, Identities: []age.Identity{h.Reader}}, []string{"7 bytes of input hidden", "not opened: none of the identities is an unsealing"}},
-		"with both":         {Options{LogKey: h.LogKey, Identities: h.both()}, []string{"every sealed input opens"}},
-		"with a checkpoint": {Options{LogKey: h.LogKey, Checkpoints: [][]byte{before, h.Head()}}, []string{"extends checkpoint 1 of 4", "extends checkpoint 2 of 9", "is covered by a checkpoint of 9"}},
-		"with an early one": {Options{LogKey: h.LogKey, Checkpoints: [][]byte{before}}, []string{"not yet witnessed by the device"}},
+		"with a reader": {Options{LogKey: h.LogKey, Identities: []age.Identity{h.Reader}},
+			[]string{"7 bytes of input hidden", "not opened: none of the identities is an unsealing"}},
+		"with both": {Options{LogKey: h.LogKey, Identities: h.both()}, []string{"every sealed input opens"}},
+		"with a checkpoint": {Options{LogKey: h.LogKey, Checkpoints: [][]byte{before, h.Head()}},
+			[]string{"extends checkpoint 1 of 4", "extends checkpoint 2 of 9", "is covered by a checkpoint of 9"}},
+		"with an early one": {Options{LogKey: h.LogKey, Checkpoints: [][]byte{before}},
+			[]string{"not yet witnessed by the device"}},
 	} {
 		r, err := check(t, raw, c.opt)
 		if err != nil {
@@ -153,11 +156,17 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 		rule   string
 		change func(m *manifest, p map[string][]byte)
 	}{
-		"a dropped recording":      {RuleRecordings, func(m *manifest, p map[string][]byte) { m.Parts[0].Recording, p[srec] = 0, nil }},
-		"a dropped reader's slot":  {RuleSlot, func(m *manifest, p map[string][]byte) { m.Parts[0].SlotRK, p[rk] = 0, nil }},
-		"a dropped officer's slot": {RuleSlot, func(m *manifest, p map[string][]byte) { m.Parts[0].SlotSK, p[sk] = 0, nil }},
-		"swapped slots":            {RuleSlot, func(m *manifest, p map[string][]byte) { p[rk], p[sk] = p[sk], p[rk] }},
-		"a dropped last part":      {RuleHistory, func(m *manifest, p map[string][]byte) { m.Parts = m.Parts[:1] }},
+		"a dropped recording": {RuleRecordings, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].Recording, p[srec] = 0, nil
+		}},
+		"a dropped reader's slot": {RuleSlot, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].SlotRK, p[rk] = 0, nil
+		}},
+		"a dropped officer's slot": {RuleSlot, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].SlotSK, p[sk] = 0, nil
+		}},
+		"swapped slots":       {RuleSlot, func(m *manifest, p map[string][]byte) { p[rk], p[sk] = p[sk], p[rk] }},
+		"a dropped last part": {RuleHistory, func(m *manifest, p map[string][]byte) { m.Parts = m.Parts[:1] }},
 		"a dropped first part": {RuleLeaf, func(m *manifest, p map[string][]byte) {
 			m.Parts = m.Parts[1:]
 			rk1, sk1 := format.SlotNames(one.SID, 1) // its pieces go by the name of what is first now
@@ -169,24 +178,45 @@ func TestWhatIsTakenOutOrPutInIsFound(t *testing.T) {
 			m.Parts[1].End, m.Parts[1].Recording = nil, m.Parts[1].Recording-60
 			p[last] = p[last][:len(p[last])-60]
 		}},
-		"an end of another session": {RuleEnd, func(m *manifest, p map[string][]byte) { m.Parts[0].End = foreign.Parts[0].End }},
-		"a pass of another session": {RulePass, func(m *manifest, p map[string][]byte) { m.Parts[0].Pass = foreign.Parts[0].Pass }},
-		"another device's key":      {RulePass, func(m *manifest, p map[string][]byte) { m.Parts[0].HostKey = m.Parts[0].HostKey[1:] }},
-		"another session's name":    {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Session = two.SID; rename(p, one, two) }},
+		"an end of another session": {RuleEnd, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].End = foreign.Parts[0].End
+		}},
+		"a pass of another session": {RulePass, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].Pass = foreign.Parts[0].Pass
+		}},
+		"another device's key": {RulePass, func(m *manifest, p map[string][]byte) {
+			m.Parts[0].HostKey = m.Parts[0].HostKey[1:]
+		}},
+		"another session's name": {RuleLeaf, func(m *manifest, p map[string][]byte) {
+			m.Session = two.SID
+			rename(p, one, two)
+		}},
 		"a recording cut at its end": {RuleEnd, func(m *manifest, p map[string][]byte) {
 			p[srec] = p[srec][:len(p[srec])-40]
 			m.Parts[0].Recording -= 40
 		}},
-		"an event twice":          {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, m.Events[0]) }},
-		"an end among the events": {RuleLeaf, func(m *manifest, p map[string][]byte) { m.Events = append(m.Events, *foreign.Parts[0].End) }},
-		"another policy":          {RulePolicy, func(m *manifest, p map[string][]byte) { m.Policy = [][]byte{[]byte(bundletest.Policy + " ")} }},
-		"a shorter history":       {RuleHistory, func(m *manifest, p map[string][]byte) { m.History-- }},
+		"an event twice": {RuleLeaf, func(m *manifest, p map[string][]byte) {
+			m.Events = append(m.Events, m.Events[0])
+		}},
+		"an end among the events": {RuleLeaf, func(m *manifest, p map[string][]byte) {
+			m.Events = append(m.Events, *foreign.Parts[0].End)
+		}},
+		"another policy": {RulePolicy, func(m *manifest, p map[string][]byte) {
+			m.Policy = [][]byte{[]byte(bundletest.Policy + " ")}
+		}},
+		"a shorter history": {RuleHistory, func(m *manifest, p map[string][]byte) { m.History-- }},
 		"the history left out": {RuleHistory, func(m *manifest, p map[string][]byte) {
 			m.History, m.HistoryLen, m.Peaks, p[historyName] = 0, 0, [][32]byte{}, nil
 		}},
-		"peaks without a history":  {RuleHistory, func(m *manifest, p map[string][]byte) { m.History, m.HistoryLen, p[historyName] = 0, 0, nil }},
-		"a signature of no root":   {RuleTrust, func(m *manifest, p map[string][]byte) { m.TrustSig = m.TrustSig[:10] }},
-		"a checkpoint signed less": {RuleCheckpoint, func(m *manifest, p map[string][]byte) { m.Checkpoint = m.Checkpoint[:20] }},
+		"peaks without a history": {RuleHistory, func(m *manifest, p map[string][]byte) {
+			m.History, m.HistoryLen, p[historyName] = 0, 0, nil
+		}},
+		"a signature of no root": {RuleTrust, func(m *manifest, p map[string][]byte) {
+			m.TrustSig = m.TrustSig[:10]
+		}},
+		"a checkpoint signed less": {RuleCheckpoint, func(m *manifest, p map[string][]byte) {
+			m.Checkpoint = m.Checkpoint[:20]
+		}},
 	} {
 		_, err := check(t, forge(t, raw, c.change), Options{LogKey: h.LogKey})
 		wantRule(t, name, err, c.rule)
@@ -214,7 +244,8 @@ func TestAnIdentityThatOpensNothingIsSaid(t *testing.T) {
 func TestAPolicyThatNoPassNamesIsLeftOutOfAnExport(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)
-	e := Export{Session: r.SID, Dir: h.Recordings(), HostKey: h.Host.Marshal(), Parts: []Part{Part(r.Parts[0])}, Policy: [][]byte{[]byte("applied meanwhile")}}
+	e := Export{Session: r.SID, Dir: h.Recordings(), HostKey: h.Host.Marshal(), Parts: []Part{Part(r.Parts[0])},
+		Policy: [][]byte{[]byte("applied meanwhile")}}
 	var out bytes.Buffer
 	if err := Write(t.Context(), &out, bundletest.Access{Service: h.Signer}, e); err != nil {
 		t.Fatal(err)
@@ -260,7 +291,8 @@ func TestARecordingThatACrashCutIsGoodUpToThere(t *testing.T) {
 	path := h.Find(format.FileName(r.SID, 0))
 	whole := must(os.ReadFile(path))(t)
 	os.WriteFile(path, whole[:len(whole)-5], 0o600)
-	if rep, err = check(t, h.export(r), Options{LogKey: h.LogKey, Identities: h.both()}); err != nil || rep.Parts[0].Cut == nil {
+	if rep, err = check(t, h.export(r), Options{LogKey: h.LogKey, Identities: h.both()}); err != nil ||
+		rep.Parts[0].Cut == nil {
 		t.Errorf("torn: got %v, %v", rep, err)
 	}
 }

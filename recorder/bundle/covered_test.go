@@ -44,8 +44,10 @@ func (x timed) bundle(t *testing.T) (*house, []byte) {
 	p := sealtest.New(t, hdr)
 	h0 := format.ChainStart(p.File)
 	slot := []byte("a slot file")
-	ask := signer.OpenRequest{Evidence: signer.Evidence{APIToken: "tess"}, Session: hdr.Session, Device: "press-1", Login: "svc", H0: h0,
-		SlotRK: sha256.Sum256(slot), SlotSK: sha256.Sum256(slot), RecordKey: sealtest.Public(sealtest.Key()), SessionKey: freshKey(t)}
+	ask := signer.OpenRequest{Evidence: signer.Evidence{APIToken: "tess"}, Session: hdr.Session, Device: "press-1",
+		Login: "svc", H0: h0,
+		SlotRK: sha256.Sum256(slot), SlotSK: sha256.Sum256(slot), RecordKey: sealtest.Public(sealtest.Key()),
+		SessionKey: freshKey(t)}
 	o := must(h.Signer.Open(t.Context(), ask))(t)
 	for _, at := range x.output {
 		p.T = uint64(at.Microseconds())
@@ -64,8 +66,10 @@ func (x timed) bundle(t *testing.T) (*house, []byte) {
 		n := h.Renew(hdr.Session, o.Index, pass)
 		pass, part.Passes[n.Index] = n.Pass, n.Pass
 	}
-	end := ledger.CloseBody{Session: hdr.Session, Open: o.Index, HFinal: p.Sealer.H, Seq: lastSeq(file), Bytes: int64(len(file)), Reason: "exit", AtMS: 1}
-	leaf := must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: typ, Ref: []uint64{o.Index}, Body: must(end.Marshal())(t)}))(t)
+	end := ledger.CloseBody{Session: hdr.Session, Open: o.Index, HFinal: p.Sealer.H, Seq: lastSeq(file),
+		Bytes: int64(len(file)), Reason: "exit", AtMS: 1}
+	leaf := must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: typ, Ref: []uint64{o.Index},
+		Body: must(end.Marshal())(t)}))(t)
 	part.End = &leaf.Index
 	rk, sk := format.SlotNames(hdr.Session, 0)
 	for name, content := range map[string][]byte{rk: slot, sk: slot, format.FileName(hdr.Session, 0): file} {
@@ -99,17 +103,21 @@ func TestEveryMomentLiesInTheWindowOfAPass(t *testing.T) {
 		timed
 		uncovered int // which output; 0: none, and the recording holds
 	}{
-		"within its one pass":              {timed{output: []time.Duration{0, 59 * m}}, 0},
-		"closed long after":                {timed{output: []time.Duration{0, 59 * m}, closed: true}, 0},
-		"what ends with the pass":          {timed{output: []time.Duration{0, 60*m + 50*time.Second}}, 0},
-		"after its one pass":               {timed{output: []time.Duration{0, 59 * m, 62 * m}}, 3},
-		"long after, and closed":           {timed{output: []time.Duration{0, 30 * h}, closed: true}, 2},
-		"before its pass was made":         {timed{began: 2 * m, output: []time.Duration{0, 3 * m}}, 1},
-		"as long as an opening takes":      {timed{began: 20 * time.Second, output: []time.Duration{0, 3 * m}}, 0},
-		"under its second pass":            {timed{output: []time.Duration{0, 62 * m, 109 * m}, renewed: []time.Duration{50 * m}}, 0},
-		"after its second pass":            {timed{output: []time.Duration{0, 62 * m, 112 * m}, renewed: []time.Duration{50 * m}}, 3},
-		"under its third pass":             {timed{output: []time.Duration{0, 62 * m, 155 * m}, renewed: []time.Duration{50 * m, 100 * m}}, 0},
-		"a pass that is shorter than both": {timed{output: []time.Duration{0, 70 * m}, renewed: []time.Duration{20 * m, 21 * m}}, 0},
+		"within its one pass":         {timed{output: []time.Duration{0, 59 * m}}, 0},
+		"closed long after":           {timed{output: []time.Duration{0, 59 * m}, closed: true}, 0},
+		"what ends with the pass":     {timed{output: []time.Duration{0, 60*m + 50*time.Second}}, 0},
+		"after its one pass":          {timed{output: []time.Duration{0, 59 * m, 62 * m}}, 3},
+		"long after, and closed":      {timed{output: []time.Duration{0, 30 * h}, closed: true}, 2},
+		"before its pass was made":    {timed{began: 2 * m, output: []time.Duration{0, 3 * m}}, 1},
+		"as long as an opening takes": {timed{began: 20 * time.Second, output: []time.Duration{0, 3 * m}}, 0},
+		"under its second pass": {timed{output: []time.Duration{0, 62 * m, 109 * m},
+			renewed: []time.Duration{50 * m}}, 0},
+		"after its second pass": {timed{output: []time.Duration{0, 62 * m, 112 * m},
+			renewed: []time.Duration{50 * m}}, 3},
+		"under its third pass": {timed{output: []time.Duration{0, 62 * m, 155 * m},
+			renewed: []time.Duration{50 * m, 100 * m}}, 0},
+		"a pass that is shorter than both": {timed{output: []time.Duration{0, 70 * m},
+			renewed: []time.Duration{20 * m, 21 * m}}, 0},
 	} {
 		c.version = format.Version2
 		house, raw := c.bundle(t)
@@ -128,7 +136,8 @@ func TestEveryMomentLiesInTheWindowOfAPass(t *testing.T) {
 		}
 		c.version = format.Version1
 		house, raw = c.bundle(t)
-		if rep, err := check(t, raw, Options{LogKey: house.LogKey}); err != nil || strings.Contains(text(rep), "every moment of it") {
+		if rep, err := check(t, raw, Options{LogKey: house.LogKey}); err != nil ||
+			strings.Contains(text(rep), "every moment of it") {
 			t.Errorf("%s, in version 1: got %v\n%s", what, err, text(rep))
 		}
 	}
@@ -157,7 +166,8 @@ func TestAPassCoversNothingFromBeforeItsLeaf(t *testing.T) {
 		return time.Unix(1_700_000_000, 0).Add(time.Duration(minutes) * time.Minute)
 	}
 	windows := []window{{at(0), at(60)}, {later(at(30), at(90)), at(120)}}
-	for minute, want := range map[int]bool{-1: false, 0: true, 60: true, 62: false, 89: false, 90: true, 120: true, 122: false} {
+	for minute, want := range map[int]bool{-1: false, 0: true, 60: true, 62: false, 89: false, 90: true, 120: true,
+		122: false} {
 		if got := within(windows, at(minute)); got != want {
 			t.Errorf("minute %d: got %v, want %v", minute, got, want)
 		}
@@ -166,7 +176,8 @@ func TestAPassCoversNothingFromBeforeItsLeaf(t *testing.T) {
 
 // TestAPassThatIsNotThereCoversNothing: its leaf alone does not say until when it was good.
 func TestAPassThatIsNotThereCoversNothing(t *testing.T) {
-	h, raw := timed{version: format.Version2, output: []time.Duration{0, 90 * time.Minute}, renewed: []time.Duration{50 * time.Minute}}.bundle(t)
+	h, raw := timed{version: format.Version2, output: []time.Duration{0, 90 * time.Minute},
+		renewed: []time.Duration{50 * time.Minute}}.bundle(t)
 	if _, err := check(t, raw, Options{LogKey: h.LogKey}); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ func (h *house) both() []age.Identity { return []age.Identity{h.Reader, h.Office
 
 func (h *house) export(r bundletest.Ran) []byte {
 	h.t.Helper()
-	e := Export{Session: r.SID, Dir: h.Recordings(), HostKey: h.Host.Marshal(), Policy: [][]byte{[]byte(bundletest.Policy)}}
+	e := Export{Session: r.SID, Dir: h.Recordings(), HostKey: h.Host.Marshal(),
+		Policy: [][]byte{[]byte(bundletest.Policy)}}
 	for _, p := range r.Parts {
 		e.Parts = append(e.Parts, Part(p))
 	}

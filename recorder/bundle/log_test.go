@@ -39,7 +39,8 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"3 session parts in the log, each with exactly one end", "3 recordings are there", "extends checkpoint 1 of 4"} {
+	for _, want := range []string{"3 session parts in the log, each with exactly one end", "3 recordings are there",
+		"extends checkpoint 1 of 4"} {
 		if !strings.Contains(text(rep), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text(rep))
 		}
@@ -72,7 +73,8 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)
 	early := must(ledger.EventBody{AtMS: 1}.Marshal())(t)
-	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open}, Body: early}); err != nil {
+	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open},
+		Body: early}); err != nil {
 		t.Fatal(err)
 	}
 	rk, sk := format.SlotNames(r.SID, 0)
@@ -104,7 +106,8 @@ func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	without := func(change func(pieces map[string][]byte), gone ...string) []byte {
 		return forge(t, whole, func(m *manifest, pieces map[string][]byte) {
 			for _, g := range gone {
-				*map[string]*int64{rk: &m.Parts[0].SlotRK, sk: &m.Parts[0].SlotSK, format.FileName(r.SID, 0): &m.Parts[0].Recording}[g] = 0
+				*map[string]*int64{rk: &m.Parts[0].SlotRK, sk: &m.Parts[0].SlotSK,
+					format.FileName(r.SID, 0): &m.Parts[0].Recording}[g] = 0
 				pieces[g] = nil
 			}
 			if change != nil {
@@ -126,7 +129,8 @@ func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 			t.Errorf("%s: got %v\n%s", what, err, text(rep))
 		}
 	}
-	_, err := check(t, without(func(pieces map[string][]byte) { spoil(t, pieces[format.FileName(r.SID, 0)]) }, rk, sk), opt)
+	_, err := check(t, without(func(pieces map[string][]byte) { spoil(t, pieces[format.FileName(r.SID, 0)]) }, rk,
+		sk), opt)
 	wantRule(t, "a changed recording without keys", err, format.RuleClose)
 	_, err = check(t, without(func(pieces map[string][]byte) { flip(pieces[sk]) }, rk), opt)
 	wantRule(t, "a changed slot file beside one that was shredded", err, RuleSlot)
@@ -158,7 +162,8 @@ func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
 	wantRule(t, "two ends", err, RuleEnd)
 
 	h = newHouse(t)
-	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: [16]byte{1}, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: [16]byte{1},
+		DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	h.Open(bundletest.Ran{SID: [16]byte{1}}, rec, 0)
 	h.Ago -= longest*time.Second + time.Minute
 	h.Event("viewed", "nobody")
@@ -173,28 +178,32 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	h := newHouse(t)
 	h.Run([]byte("x"), 1)
 	ran := bundletest.Ran{SID: id.Session{1}}
-	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID,
+		DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	open := h.Open(ran, rec, 0).Index
 	h.Start(rec)
 	opt := Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()}
 	holds := func(what string) {
 		t.Helper()
 		rep, err := h.census(opt)
-		if err != nil || !strings.Contains(text(rep), "2 session parts in the log, 1 still open") || !strings.Contains(text(rep), "1 recordings of what is still open are there") {
+		if err != nil || !strings.Contains(text(rep), "2 session parts in the log, 1 still open") ||
+			!strings.Contains(text(rep), "1 recordings of what is still open are there") {
 			t.Errorf("%s: got %v\n%s", what, err, text(rep))
 		}
 	}
 	later := func(d time.Duration) { h.Ago -= d; h.Event("viewed", "nobody") }
 	progress := func() {
 		p := rec.Progress()
-		body := must(ledger.ProgressBody{Session: ran.SID, Open: open, H: p.HFinal, Seq: p.Seq, AtMS: time.Now().Add(-h.Ago).UnixMilli()}.Marshal())(t)
+		body := must(ledger.ProgressBody{Session: ran.SID, Open: open, H: p.HFinal, Seq: p.Seq,
+			AtMS: time.Now().Add(-h.Ago).UnixMilli()}.Marshal())(t)
 		must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "progress", Ref: []uint64{open}, Body: body}))(t)
 	}
 	holds("just begun")
 	later(longest*time.Second - time.Minute)
 	holds("while the pass can be good")
 	path := h.Find(format.FileName(ran.SID, 0))
-	if rep, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil || !strings.Contains(text(rep), "still open at its newest entry") {
+	if rep, err := VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()}); err != nil ||
+		!strings.Contains(text(rep), "still open at its newest entry") {
 		t.Errorf("the recording alone: got %v\n%s", err, text(rep))
 	}
 	if err := rec.Output(t.Context(), 1, 1, []byte("still here")); err != nil {
@@ -228,7 +237,8 @@ func TestProgressKeepsASessionOpenForNoLongerThanItsPassCanBeGood(t *testing.T) 
 		s.saw(0, ledger.Leaf{Type: "viewed"}, must(ledger.EventBody{AtMS: at.UnixMilli()}.Marshal())(t))
 	}
 	progress := func() {
-		s.saw(2, ledger.Leaf{Type: "progress", Ref: []uint64{1}}, must(ledger.ProgressBody{Open: 1, AtMS: at.UnixMilli()}.Marshal())(t))
+		s.saw(2, ledger.Leaf{Type: "progress", Ref: []uint64{1}},
+			must(ledger.ProgressBody{Open: 1, AtMS: at.UnixMilli()}.Marshal())(t))
 	}
 	event()
 	at = at.Add(3 * 24 * time.Hour) // nothing happens for days, then a session begins
@@ -289,7 +299,8 @@ func TestATimeThatIsStillToComeKeepsNothingOpen(t *testing.T) {
 	h := newHouse(t)
 	body := must(ledger.EventBody{AtMS: time.Now().Add(1000 * time.Hour).UnixMilli()}.Marshal())(t)
 	must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "viewed", Body: body}))(t)
-	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: id.Session{1}, DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: id.Session{1},
+		DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
 	h.Open(bundletest.Ran{SID: id.Session{1}}, rec, 0)
 	h.Ago = 0
 	h.Event("viewed", "nobody")
@@ -342,7 +353,8 @@ func TestWhatCannotBeComparedIsSaid(t *testing.T) {
 	if err != nil || !strings.Contains(text(rep), "later than this export") {
 		t.Errorf("got %v\n%s", err, text(rep))
 	}
-	for what, opt := range map[string]Options{"recordings without a log": {LogKey: h.LogKey, RecordingsDir: h.Recordings()}, "a log without its key": {LogDir: h.LogDir()},
+	for what, opt := range map[string]Options{"recordings without a log": {LogKey: h.LogKey,
+		RecordingsDir: h.Recordings()}, "a log without its key": {LogDir: h.LogDir()},
 		"recordings with tiles alone": {LogKey: h.LogKey, LogDir: h.CopyOf(true), RecordingsDir: h.Recordings()}} {
 		if _, err := Verify(t.Context(), nil, opt); err == nil || format.RuleOf(err) != "" {
 			t.Errorf("%s: got %v, want a word on how to ask", what, err)

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Whoever makes a bundle chooses how many parts and events it has, as far as the limits go. Each part asks for its progress among the
-// events; reading all of them for each would let a small file hold up whoever checks it.
+// Whoever makes a bundle chooses how many parts and events it has, as far as the limits go. Each part asks for its
+// progress among the events; reading all of them for each would let a small file hold up whoever checks it.
 func TestManyPartsDoNotReadAllEventsEach(t *testing.T) {
 	s := &Source{m: manifest{Events: make([]Entry, maxEvents)}}
 	for i := range s.m.Events {

@@ -68,20 +68,30 @@ func TestAPassThatIsTakenOutOrPutInIsFound(t *testing.T) {
 		rule   string
 		change func(m *manifest)
 	}{
-		"a dropped pass leaf":        {RulePass, func(m *manifest) { m.Parts[0].Passes = m.Parts[0].Passes[1:] }},
-		"the last one dropped":       {RuleHistory, func(m *manifest) { m.Parts[0].Passes = m.Parts[0].Passes[:1] }},
-		"all dropped":                {RuleHistory, func(m *manifest) { m.Parts[1].Passes = nil }},
-		"one twice":                  {RulePass, func(m *manifest) { p := &m.Parts[0]; p.Passes = append(p.Passes, p.Passes[1]) }},
-		"swapped":                    {RulePass, func(m *manifest) { slices.Reverse(m.Parts[0].Passes) }},
-		"passes swapped":             {RulePass, func(m *manifest) { p := m.Parts[0].Passes; p[0].Pass, p[1].Pass = p[1].Pass, p[0].Pass }},
-		"a pass of another house":    {RulePass, func(m *manifest) { m.Parts[0].Passes[0].Pass = stranger }},
-		"the first pass again":       {RulePass, func(m *manifest) { m.Parts[0].Passes[0].Pass = m.Parts[0].Pass }},
-		"another part's passes":      {RulePass, func(m *manifest) { m.Parts[0].Passes = m.Parts[1].Passes }},
-		"a pass leaf as an event":    {RuleLeaf, func(m *manifest) { m.Events = append([]Entry{m.Parts[0].Passes[1].Leaf}, m.Events...) }},
-		"an end for a pass leaf":     {RulePass, func(m *manifest) { m.Parts[0].Passes[1].Leaf = *m.Parts[0].End }},
-		"another body":               {RuleLeaf, func(m *manifest) { m.Parts[0].Passes[1].Leaf.Body = m.Parts[0].Passes[0].Leaf.Body }},
-		"a proof for another place":  {RuleLeaf, func(m *manifest) { m.Parts[0].Passes[1].Leaf.Proof[0][0] ^= 1 }},
-		"more than there can be":     {RuleBundle, func(m *manifest) { m.Parts[0].Passes = make([]nextPass, ledger.MaxPasses+1) }},
+		"a dropped pass leaf":  {RulePass, func(m *manifest) { m.Parts[0].Passes = m.Parts[0].Passes[1:] }},
+		"the last one dropped": {RuleHistory, func(m *manifest) { m.Parts[0].Passes = m.Parts[0].Passes[:1] }},
+		"all dropped":          {RuleHistory, func(m *manifest) { m.Parts[1].Passes = nil }},
+		"one twice": {RulePass, func(m *manifest) {
+			p := &m.Parts[0]
+			p.Passes = append(p.Passes, p.Passes[1])
+		}},
+		"swapped": {RulePass, func(m *manifest) { slices.Reverse(m.Parts[0].Passes) }},
+		"passes swapped": {RulePass, func(m *manifest) {
+			p := m.Parts[0].Passes
+			p[0].Pass, p[1].Pass = p[1].Pass, p[0].Pass
+		}},
+		"a pass of another house": {RulePass, func(m *manifest) { m.Parts[0].Passes[0].Pass = stranger }},
+		"the first pass again":    {RulePass, func(m *manifest) { m.Parts[0].Passes[0].Pass = m.Parts[0].Pass }},
+		"another part's passes":   {RulePass, func(m *manifest) { m.Parts[0].Passes = m.Parts[1].Passes }},
+		"a pass leaf as an event": {RuleLeaf,
+			func(m *manifest) { m.Events = append([]Entry{m.Parts[0].Passes[1].Leaf}, m.Events...) }},
+		"an end for a pass leaf": {RulePass, func(m *manifest) { m.Parts[0].Passes[1].Leaf = *m.Parts[0].End }},
+		"another body": {RuleLeaf,
+			func(m *manifest) { m.Parts[0].Passes[1].Leaf.Body = m.Parts[0].Passes[0].Leaf.Body }},
+		"a proof for another place": {RuleLeaf, func(m *manifest) { m.Parts[0].Passes[1].Leaf.Proof[0][0] ^= 1 }},
+		"more than there can be": {RuleBundle, func(m *manifest) {
+			m.Parts[0].Passes = make([]nextPass, ledger.MaxPasses+1)
+		}},
 		"a pass leaf without a leaf": {RuleLeaf, func(m *manifest) { m.Parts[0].Passes[1].Leaf.Leaf = nil }},
 	} {
 		if name == "more than there can be" {
@@ -94,18 +104,20 @@ func TestAPassThatIsTakenOutOrPutInIsFound(t *testing.T) {
 			}
 			continue
 		}
-		_, err := check(t, forge(t, raw, func(m *manifest, _ map[string][]byte) { c.change(m) }), Options{LogKey: h.LogKey})
+		_, err := check(t, forge(t, raw, func(m *manifest, _ map[string][]byte) { c.change(m) }),
+			Options{LogKey: h.LogKey})
 		wantRule(t, name, err, c.rule)
 	}
 }
 
-// TestAPassThatWasLostIsSaid: the gateway may have died between the signer's answer and its own store. What a device had
-// under such a pass is not covered by it.
+// TestAPassThatWasLostIsSaid: the gateway may have died between the signer's answer and its own store. What a device
+// had under such a pass is not covered by it.
 func TestAPassThatWasLostIsSaid(t *testing.T) {
 	h, _, raw := renewed(t, 2)
 	lost := forge(t, raw, func(m *manifest, _ map[string][]byte) { m.Parts[0].Passes[0].Pass = nil })
 	rep, err := check(t, lost, Options{LogKey: h.LogKey})
-	if err != nil || !strings.Contains(text(rep), "pass 1 was announced as entry") || !strings.Contains(text(rep), "is not in the bundle") {
+	if err != nil || !strings.Contains(text(rep), "pass 1 was announced as entry") ||
+		!strings.Contains(text(rep), "is not in the bundle") {
 		t.Errorf("got %v\n%s", err, text(rep))
 	}
 }
@@ -129,13 +141,16 @@ func told(t *testing.T, change func(h *house, l *lie, before *wire.Pass)) (*hous
 	h := newHouse(t)
 	h.Run([]byte("x"), 1)
 	ran := bundletest.Ran{SID: id.NewSession()}
-	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID, DeviceFP: wire.Fingerprint(h.Host)}))(t)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: ran.SID,
+		DeviceFP: wire.Fingerprint(h.Host)}))(t)
 	o := h.Open(ran, rec, 0)
 	before := must(wire.ParsePass(o.Pass, []ssh.PublicKey{h.CA().PublicKey()}))(t)
 	pub, _, _ := ed25519.GenerateKey(rand.Reader)
 	now := time.Now().Add(-h.Ago)
-	l := lie{grant: before.Grant, key: must(ssh.NewPublicKey(pub))(t), ca: h.CA(), from: now.Add(-time.Minute), until: now.Add(time.Hour),
-		typ: "pass", ref: []uint64{o.Index}, body: ledger.PassBody{Session: ran.SID, Open: o.Index, N: 1, Prev: before.Hash, AtMS: now.UnixMilli()}}
+	l := lie{grant: before.Grant, key: must(ssh.NewPublicKey(pub))(t), ca: h.CA(), from: now.Add(-time.Minute),
+		until: now.Add(time.Hour),
+		typ:   "pass", ref: []uint64{o.Index}, body: ledger.PassBody{Session: ran.SID, Open: o.Index, N: 1,
+			Prev: before.Hash, AtMS: now.UnixMilli()}}
 	l.grant.Actions = slices.Clone(l.grant.Actions)
 	if change != nil {
 		change(h, &l, before)
@@ -156,7 +171,8 @@ func told(t *testing.T, change func(h *house, l *lie, before *wire.Pass)) (*hous
 		t.Fatal(err)
 	}
 	_, end := h.End(ran.SID, 0, o.Index, rec)
-	ran.Parts = append(ran.Parts, bundletest.Part{Open: o.Index, End: end, Pass: o.Pass, Passes: map[uint64][]byte{at: raw}, Started: rec.Started()})
+	ran.Parts = append(ran.Parts, bundletest.Part{Open: o.Index, End: end, Pass: o.Pass,
+		Passes: map[uint64][]byte{at: raw}, Started: rec.Started()})
 	return h, h.export(ran)
 }
 
@@ -171,12 +187,23 @@ func TestALyingSignersPassIsFound(t *testing.T) {
 		change func(h *house, l *lie, before *wire.Pass)
 		log    bool // the copy of the log shows it too
 	}{
-		"another action":               {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Actions = append(l.grant.Actions, "web:hmi") }, false},
-		"a command instead":            {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Actions = []string{"run:svc /bin/x"} }, false},
-		"a template more":              {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Templates = [][]any{{"/bin/x", uint64(1)}} }, false},
-		"another login":                {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Login, l.grant.Actions = "root", []string{"shell:root"} }, false},
-		"another person":               {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Subject.Display = "Ada" }, false},
-		"another pseudonym":            {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Subject.Pseudonym = []byte{1} }, false},
+		"another action": {func(_ *house, l *lie, _ *wire.Pass) {
+			l.grant.Actions = append(l.grant.Actions, "web:hmi")
+		}, false},
+		"a command instead": {func(_ *house, l *lie, _ *wire.Pass) {
+			l.grant.Actions = []string{"run:svc /bin/x"}
+		}, false},
+		"a template more": {func(_ *house, l *lie, _ *wire.Pass) {
+			l.grant.Templates = [][]any{{"/bin/x", uint64(1)}}
+		}, false},
+		"another login": {func(_ *house, l *lie, _ *wire.Pass) {
+			l.grant.Login, l.grant.Actions = "root", []string{"shell:root"}
+		}, false},
+		"another person": {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Subject.Display = "Ada" },
+			false},
+		"another pseudonym": {func(_ *house, l *lie, _ *wire.Pass) {
+			l.grant.Subject.Pseudonym = []byte{1}
+		}, false},
 		"another device":               {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Device[0] ^= 1 }, false},
 		"another session":              {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Session[0] ^= 1 }, false},
 		"the key of the pass before":   {func(_ *house, l *lie, before *wire.Pass) { l.key = before.Cert.Key }, false},
@@ -209,7 +236,8 @@ func TestAPassAfterTheEndIsFound(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)
 	open := r.Parts[0].Open
-	body := ledger.PassBody{Session: r.SID, Open: open, N: 1, Pass: [32]byte{9}, Prev: [32]byte(must(wire.ReadPass(r.Parts[0].Pass))(t).Hash)}
+	body := ledger.PassBody{Session: r.SID, Open: open, N: 1, Pass: [32]byte{9},
+		Prev: [32]byte(must(wire.ReadPass(r.Parts[0].Pass))(t).Hash)}
 	h.Lie("pass", must(body.Marshal())(t), open)
 	h.Reopen()
 	_, err := h.census(Options{LogDir: h.LogDir()})

@@ -61,7 +61,10 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "b.bundle")
 		instead(t, path, put)
 		promptly(t, in("bundle"), func() error { _, err := Open(path); return err })
-		promptly(t, in("recording alone"), func() error { _, err := VerifyRecording(t.Context(), path, Options{}); return err })
+		promptly(t, in("recording alone"), func() error {
+			_, err := VerifyRecording(t.Context(), path, Options{})
+			return err
+		})
 		if IsRecording(path) {
 			t.Errorf("%s is a recording", what)
 		}
@@ -102,7 +105,10 @@ func TestWhatIsNoFileIsNotWaitedFor(t *testing.T) {
 			for _, f := range found {
 				instead(t, f, put)
 			}
-			promptly(t, in(file+" of a copy of the log"), func() error { _, err := h.census(Options{LogDir: copied}); return err })
+			promptly(t, in(file+" of a copy of the log"), func() error {
+				_, err := h.census(Options{LogDir: copied})
+				return err
+			})
 		}
 	}
 }

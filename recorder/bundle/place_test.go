@@ -41,7 +41,8 @@ func turned(t *testing.T, raw []byte, at int, opt Options, files map[string]int6
 	return f, from, to
 }
 
-// A changed length puts what follows out of step, and where that is noticed lies behind it. All else is found where it is.
+// A changed length puts what follows out of step, and where that is noticed lies behind it. All else is found where
+// it is.
 func TestAFaultNamesThePlaceOfTheChangedByte(t *testing.T) {
 	h := newHouse(t)
 	h.Run([]byte("before\n"), 1)
@@ -61,7 +62,8 @@ func TestAFaultNamesThePlaceOfTheChangedByte(t *testing.T) {
 	}
 	t.Logf("of %d bytes %d beside, %d vague", all, beside, vague)
 	if beside*50 > all || vague*20 > all {
-		t.Errorf("of %d bytes: got %d faults beside the changed byte, want 2%% at most; %d that name more than the trust bundle, want 5%% at most", all, beside, vague)
+		t.Errorf("of %d bytes: got %d faults beside the changed byte, want 2%% at most; %d that name more than "+
+			"the trust bundle, want 5%% at most", all, beside, vague)
 	}
 }
 
@@ -71,27 +73,31 @@ func TestAFaultNamesTheElement(t *testing.T) {
 	r := h.Run([]byte("hello\n"), 2)
 	raw := h.export(r)
 	s, files := must(reads(raw))(t), begins(t, raw)
-	for path, rule := range map[string]string{"trust_sig": RuleTrust, "checkpoint": RuleCheckpoint, "session": RuleLeaf, "parts.1.open.leaf": RuleLeaf, "parts.0.end.body": RuleLeaf, "parts.0.pass": RulePass,
-		"parts.1.host_key": RulePass, "events.0.nonce": RuleLeaf, "policy.0": RulePolicy, "peaks.0": RuleHistory, "parts.0.open.proof.1": RuleLeaf} {
+	for path, rule := range map[string]string{"trust_sig": RuleTrust, "checkpoint": RuleCheckpoint,
+		"session": RuleLeaf, "parts.1.open.leaf": RuleLeaf, "parts.0.end.body": RuleLeaf, "parts.0.pass": RulePass,
+		"parts.1.host_key": RulePass, "events.0.nonce": RuleLeaf, "policy.0": RulePolicy, "peaks.0": RuleHistory,
+		"parts.0.open.proof.1": RuleLeaf} {
 		el := find(s.raw, path)
 		at := int(s.head) + el.at + el.n/2
 		f, from, to := turned(t, raw, at, Options{LogKey: h.LogKey}, files)
 		named, _, _ := strings.Cut(strings.TrimPrefix(f.Detail, "manifest, "), ":")
-		if f.Rule != rule || int64(at) < from || int64(at) >= to || f.Length == 0 || !strings.HasPrefix(path, strings.TrimSuffix(named, ".leaf")) && !strings.Contains(named, path) {
+		if f.Rule != rule || int64(at) < from || int64(at) >= to || f.Length == 0 ||
+			!strings.HasPrefix(path, strings.TrimSuffix(named, ".leaf")) && !strings.Contains(named, path) {
 			t.Errorf("%s, byte %d: got %v", path, at, f)
 		}
 	}
 	rk, sk := format.SlotNames(r.SID, 1)
 	for _, name := range []string{rk, sk} {
 		f, _, _ := turned(t, raw, int(files["b.bundle: "+name])+20, Options{LogKey: h.LogKey}, files)
-		if f.Rule != RuleSlot || f.Offset != 0 || f.Length != s.pieces[name].Size() || !strings.Contains(f.Detail, "hash in the open leaf") {
+		if f.Rule != RuleSlot || f.Offset != 0 || f.Length != s.pieces[name].Size() ||
+			!strings.Contains(f.Detail, "hash in the open leaf") {
 			t.Errorf("%s: got %v of %d bytes", name, f, f.Length)
 		}
 	}
 }
 
-// Without a key only the chain shows a changed byte of a sealed chunk, when it is held to something: the fault names all since
-// the last state that held.
+// Without a key only the chain shows a changed byte of a sealed chunk, when it is held to something: the fault names
+// all since the last state that held.
 func TestWithoutAKeyAFaultNamesTheBytesThatTheChainCannotTellApart(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("hello\n"), 1)
@@ -129,7 +135,8 @@ func TestAManifestOutOfItsOneFormIsFoundWhereItLeavesIt(t *testing.T) {
 			t.Errorf("%s was read", what)
 		}
 		path, at := misread(bad)
-		if want := bytes.Index(bad, []byte(c.new)) + c.at; c.at >= 0 && (path != c.path || at.at != want) || at.n == len(bad) {
+		if want := bytes.Index(bad, []byte(c.new)) + c.at; c.at >= 0 && (path != c.path || at.at != want) ||
+			at.n == len(bad) {
 			t.Errorf("%s: got %q at %d, want %q at %d", what, path, at.at, c.path, want)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// What the product signs is read a second time here. The two readers must not disagree on what they both take, or an outsider
-// would be shown something else than the device saw.
+// What the product signs is read a second time here. The two readers must not disagree on what they both take, or an
+// outsider would be shown something else than the device saw.
 
 func sshSigner(f testing.TB, name string) ssh.Signer {
 	seed := sha256.Sum256([]byte(name))
@@ -23,7 +23,9 @@ func sshSigner(f testing.TB, name string) ssh.Signer {
 }
 
 func FuzzStrictJSON(f *testing.F) {
-	for _, s := range []string{`{"v":1,"serial":2,"log":{"origin":"o"}}`, `{"v":1,"V":2}`, `{"ſ":1}`, `{"hosts":["a","a"],"log":{"key":"k","ſ":1}}`, `{"v":1} `, `{"v":1}{}`, `[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]`, `{"\u0076":1,"v":2}`, "{\"v\":1,\"\xff\":2}", `null`} {
+	for _, s := range []string{`{"v":1,"serial":2,"log":{"origin":"o"}}`, `{"v":1,"V":2}`, `{"ſ":1}`,
+		`{"hosts":["a","a"],"log":{"key":"k","ſ":1}}`, `{"v":1} `, `{"v":1}{}`, `[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]`,
+		`{"\u0076":1,"v":2}`, "{\"v\":1,\"\xff\":2}", `null`} {
 		f.Add([]byte(s))
 	}
 	type value struct {
@@ -46,8 +48,10 @@ func FuzzStrictJSON(f *testing.F) {
 
 // trustBundle is one that both readers take, the same in every process of a fuzz run.
 func trustBundle(f *testing.F, root ssh.Signer) wire.Signed {
-	b := wire.Bundle{V: 1, Serial: 1, Root: wire.PublicKey{PublicKey: root.PublicKey()}, SessionCA: []wire.PublicKey{{PublicKey: sshSigner(f, "ca").PublicKey()}}, Gateway: []wire.Hash{{1}}, Hosts: []string{"gw.example:443"},
-		Log: wire.LogIdentity{Origin: "test/log", Key: "test/log+11223344+AbCd"}}
+	b := wire.Bundle{V: 1, Serial: 1, Root: wire.PublicKey{PublicKey: root.PublicKey()},
+		SessionCA: []wire.PublicKey{{PublicKey: sshSigner(f, "ca").PublicKey()}}, Gateway: []wire.Hash{{1}},
+		Hosts: []string{"gw.example:443"},
+		Log:   wire.LogIdentity{Origin: "test/log", Key: "test/log+11223344+AbCd"}}
 	s := must(wire.Make(root, wire.PurposeBundle, must(json.Marshal(b))(f)))(f)
 	must(wire.ParseBundle(s))(f)
 	return s
@@ -66,7 +70,8 @@ func FuzzTrust(f *testing.F) {
 		if other != nil {
 			return // devices ask for more than whoever checks what they took
 		}
-		if err != nil || !bytes.Equal(got.root.Marshal(), want.Root.Marshal()) || got.key != want.Log.Key || len(got.ca) != len(want.SessionCA) {
+		if err != nil || !bytes.Equal(got.root.Marshal(), want.Root.Marshal()) || got.key != want.Log.Key ||
+			len(got.ca) != len(want.SessionCA) {
 			t.Errorf("%s: got %+v, %v; a device reads %+v", body, got, err, want)
 		}
 	})
@@ -80,7 +85,8 @@ func FuzzTrustSignature(f *testing.F) {
 	f.Add(good.Body, good.Sig[:10])
 	f.Add(good.Body, must(wire.Sign(sshSigner(f, "other"), wire.PurposeBundle, good.Body))(f))
 	f.Fuzz(func(t *testing.T, body, sig []byte) {
-		if _, err := parseTrust(body, sig); err == nil && (!bytes.Equal(body, good.Body) || !bytes.Equal(sig, good.Sig)) {
+		if _, err := parseTrust(body, sig); err == nil && (!bytes.Equal(body, good.Body) ||
+			!bytes.Equal(sig, good.Sig)) {
 			t.Errorf("took a trust bundle that its root did not sign: %q %x", body, sig)
 		}
 	})
@@ -90,7 +96,8 @@ func FuzzTrustSignature(f *testing.F) {
 func passOf(t testing.TB, ca ssh.Signer, grant []byte, login string) (raw []byte, hash [32]byte) {
 	t.Helper()
 	from := uint64(1_800_000_000)
-	c := &ssh.Certificate{Key: sshSigner(t, "session").PublicKey(), CertType: ssh.UserCert, KeyId: "sp1:" + id.Session{1}.String(), ValidPrincipals: []string{login}, ValidAfter: from, ValidBefore: from + 3600,
+	c := &ssh.Certificate{Key: sshSigner(t, "session").PublicKey(), CertType: ssh.UserCert, KeyId: "sp1:" +
+		id.Session{1}.String(), ValidPrincipals: []string{login}, ValidAfter: from, ValidBefore: from + 3600,
 		Permissions: ssh.Permissions{CriticalOptions: map[string]string{grantOption: string(grant)}}}
 	if c.SignCert(bytes.NewReader(make([]byte, 64)), ca) != nil {
 		return nil, hash // of a login that no certificate can name
@@ -124,8 +131,10 @@ func FuzzPass(f *testing.F) {
 		if other != nil {
 			return // devices ask for more than whoever checks what they took
 		}
-		if err != nil || got.grant.Session != want.Grant.Session || got.grant.Device != want.Grant.Device || got.grant.Login != want.Grant.Login ||
-			!reflect.DeepEqual(got.actions, want.Scope.Words()) || got.grant.Subject.Display != want.Grant.Subject.Display {
+		if err != nil || got.grant.Session != want.Grant.Session || got.grant.Device != want.Grant.Device ||
+			got.grant.Login != want.Grant.Login ||
+			!reflect.DeepEqual(got.actions, want.Scope.Words()) ||
+			got.grant.Subject.Display != want.Grant.Subject.Display {
 			t.Errorf("%x: got %+v, %v; a device reads %+v", grant, got, err, want)
 		}
 	})

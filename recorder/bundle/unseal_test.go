@@ -56,7 +56,8 @@ func TestHiddenStretchesAreWhatNoRevealCovers(t *testing.T) {
 		at   uint64
 		text string
 	}{{0, "012"}, {3, "34567"}, {8, "8"}, {9, "9ab\rd"}, {14, "e"}} {
-		if err := l.frame(&format.Frame{Kind: format.KindSealed, Ch: 1, At: f.at, Data: []byte(f.text), Opened: true}); err != nil {
+		if err := l.frame(&format.Frame{Kind: format.KindSealed, Ch: 1, At: f.at, Data: []byte(f.text),
+			Opened: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

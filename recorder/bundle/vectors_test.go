@@ -18,7 +18,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-var update = flag.Bool("update", false, "write anew what is found in the bundle's test vector of docs/recording-format.md; the bundle itself only if it is gone")
+var update = flag.Bool("update", false, "write anew what is found in the bundle's test vector of "+
+	"docs/recording-format.md; the bundle itself only if it is gone")
 
 const vectors = "testdata/vectors"
 
@@ -57,8 +58,8 @@ type vectorFault struct {
 	Rule string `json:"rule"`
 }
 
-// TestTheBundlesVectorIsVerifiedAsTheSpecificationSays reads a bundle that was written once: a change of the format or of
-// what a verifier makes of it shows here, and somebody else's verifier can be held to it.
+// TestTheBundlesVectorIsVerifiedAsTheSpecificationSays reads a bundle that was written once: a change of the format
+// or of what a verifier makes of it shows here, and somebody else's verifier can be held to it.
 func TestTheBundlesVectorIsVerifiedAsTheSpecificationSays(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(vectors, "small.slyb")); errors.Is(err, os.ErrNotExist) && *update {
 		writeVector(t) // once: what was written must stay readable
@@ -112,7 +113,8 @@ func writeVector(t *testing.T) {
 func found(t *testing.T, raw []byte, v vector) vector {
 	t.Helper()
 	s := must(reads(raw))(t)
-	out := vector{LogKey: v.LogKey, Reader: v.Reader, Unsealer: v.Unsealer, Session: s.m.Session.String(), History: s.m.History, Peaks: []string{}}
+	out := vector{LogKey: v.LogKey, Reader: v.Reader, Unsealer: v.Unsealer, Session: s.m.Session.String(),
+		History: s.m.History, Peaks: []string{}}
 	at := int64(len(magic)+4) + int64(len(must(encMode.Marshal(&s.m))(t)))
 	out.Manifest = int(at) - len(magic) - 4
 	for _, p := range s.order {
@@ -125,7 +127,8 @@ func found(t *testing.T, raw []byte, v vector) vector {
 	out.Size = must(ledger.ParseCheckpoint(s.m.Checkpoint, v.LogKey))(t).Size
 	for _, p := range s.m.Parts {
 		open, end := must(ledger.ParseOpenBody(p.Open.Body))(t), must(ledger.ParseCloseBody(p.End.Body))(t)
-		out.Parts = append(out.Parts, vectorPart{p.Open.Index, p.End.Index, hex.EncodeToString(open.H0[:]), hex.EncodeToString(end.HFinal[:]), hex.EncodeToString(open.Pass[:])})
+		out.Parts = append(out.Parts, vectorPart{p.Open.Index, p.End.Index, hex.EncodeToString(open.H0[:]),
+			hex.EncodeToString(end.HFinal[:]), hex.EncodeToString(open.Pass[:])})
 	}
 	ids := must(age.ParseIdentities(strings.NewReader(v.Reader + "\n" + v.Unsealer)))(t)
 	r := must(check(t, raw, Options{LogKey: v.LogKey, Identities: ids}))(t)

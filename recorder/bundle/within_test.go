@@ -9,15 +9,18 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// TestThePassBeforeCoversWhatTheProductSaysItCovers compares the verifier's own reading with that of signer, gateway and
-// device, on pairs of what two passes can permit.
+// TestThePassBeforeCoversWhatTheProductSaysItCovers compares the verifier's own reading with that of signer, gateway
+// and device, on pairs of what two passes can permit.
 func TestThePassBeforeCoversWhatTheProductSaysItCovers(t *testing.T) {
-	actions := []string{"shell:svc", "run:svc /bin/x", "run:svc /bin/x a", "run:svc /bin/x 17", "run:svc /bin/x 'a b'", "run:svc /bin/x '{word}'",
-		`run:svc /bin/x 'it'\''s'`, "run:svc /bin/x -a", "run:svc /bin/x ''", "files.read:/", "files.read:/var", "files.read:/var/log", "files.read:/variable",
+	actions := []string{"shell:svc", "run:svc /bin/x", "run:svc /bin/x a", "run:svc /bin/x 17",
+		"run:svc /bin/x 'a b'", "run:svc /bin/x '{word}'",
+		`run:svc /bin/x 'it'\''s'`, "run:svc /bin/x -a", "run:svc /bin/x ''", "files.read:/", "files.read:/var",
+		"files.read:/var/log", "files.read:/variable",
 		"files.write:/var", "ports:plc.local:102", "web:hmi", "desktop.view", "desktop.control"}
 	templates := []authz.Template{
 		{{Literal: "/bin/x"}, {Placeholder: authz.AnyWord}}, {{Literal: "/bin/x"}, {Placeholder: authz.AnyNumber}},
-		{{Literal: "/bin/x"}, {Literal: "{word}"}, {Placeholder: authz.AnyWord}}, {{Literal: "/bin/x"}, {Literal: "a b"}, {Placeholder: authz.AnyNumber}}}
+		{{Literal: "/bin/x"}, {Literal: "{word}"}, {Placeholder: authz.AnyWord}},
+		{{Literal: "/bin/x"}, {Literal: "a b"}, {Placeholder: authz.AnyNumber}}}
 	scope := func() authz.Scope {
 		var words []string
 		var some []authz.Template
@@ -69,7 +72,8 @@ func TestThePassBeforeCoversWhatTheProductSaysItCovers(t *testing.T) {
 }
 
 func TestALimitThatIsLooserOrAMarkThatIsGoneIsFound(t *testing.T) {
-	before := grant{V: 2, Login: "svc", Actions: []string{"shell:svc"}, Idle: 60, AtOnce: 2, Attended: true, Emergency: true}
+	before := grant{V: 2, Login: "svc", Actions: []string{"shell:svc"}, Idle: 60, AtOnce: 2, Attended: true,
+		Emergency: true}
 	for what, c := range map[string]struct {
 		change func(*grant)
 		good   bool

@@ -40,7 +40,8 @@ func FuzzSlot(f *testing.F) {
 
 // FuzzFrameData: what stands in a frame about something that happened has one encoding.
 func FuzzFrameData(f *testing.F) {
-	for _, v := range []any{Command{Ch: 1, Source: "agent.exec", Argv: []string{"ls", "-l"}}, Note{Kind: NoteMarker, Text: "here"}, Gap{Reason: "x", From: 1, To: 2, Bytes: 3}} {
+	for _, v := range []any{Command{Ch: 1, Source: "agent.exec", Argv: []string{"ls", "-l"}},
+		Note{Kind: NoteMarker, Text: "here"}, Gap{Reason: "x", From: 1, To: 2, Bytes: 3}} {
 		raw, err := Encode(v)
 		if err != nil {
 			f.Fatal(err)

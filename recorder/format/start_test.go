@@ -28,8 +28,10 @@ func TestAStartIsReadByItsForm(t *testing.T) {
 }
 
 func TestATextOfAnotherFormIsNoStart(t *testing.T) {
-	for _, text := range []string{"", "a shell", "channel 1 as svc; a shell", "channel x as svc; no terminal; no environment; a shell",
-		"channel -1 as svc; no terminal; no environment; a shell", "channel 4294967296 as svc; no terminal; no environment; a shell",
+	for _, text := range []string{"", "a shell", "channel 1 as svc; a shell",
+		"channel x as svc; no terminal; no environment; a shell",
+		"channel -1 as svc; no terminal; no environment; a shell",
+		"channel 4294967296 as svc; no terminal; no environment; a shell",
 		"1 as svc; no terminal; no environment; a shell", "channel 1; no terminal; no environment; a shell",
 		"channel 1 as svc; no terminal; no environment; a shell of another kind"} {
 		n := Note{Kind: NoteStart, Text: text}

@@ -145,7 +145,8 @@ func TestAnOutsiderFindsARewrittenAShrunkenAndAForkedLog(t *testing.T) {
 	for name, c := range map[string]struct {
 		texts []string
 		want  string
-	}{"the same": {[]string{"a", "b", "c"}, ""}, "grown": {[]string{"a", "b", "c", "d"}, ""}, "shrunken": {[]string{"a", "b"}, "shrank"},
+	}{"the same": {[]string{"a", "b", "c"}, ""}, "grown": {[]string{"a", "b", "c", "d"}, ""},
+		"shrunken":  {[]string{"a", "b"}, "shrank"},
 		"rewritten": {[]string{"a", "x", "c"}, "rewritten"}, "forked": {[]string{"a", "b", "x", "d"}, "forked"}} {
 		dir, head := make(c.texts...)
 		os.Remove(filepath.Join(dir, dataFile)) // tiles alone
@@ -157,7 +158,8 @@ func TestAnOutsiderFindsARewrittenAShrunkenAndAForkedLog(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
-		if c.want != "" && head.Size >= held.Size && CheckConsistency(held.Size, held.Root, head.Size, head.Root, nil) == nil {
+		if c.want != "" && head.Size >= held.Size && CheckConsistency(held.Size, held.Root, head.Size, head.Root,
+			nil) == nil {
 			t.Errorf("%s: a consistency check without a proof passes", name)
 		}
 	}

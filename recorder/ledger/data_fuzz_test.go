@@ -6,7 +6,8 @@ import (
 )
 
 func FuzzDataFile(f *testing.F) {
-	good := append(bytes.Clone(dataMagic), appendRecord(nil, recordEntry, encodeEntry([]byte("leaf"), [16]byte{1}, []byte("body")))...)
+	good := append(bytes.Clone(dataMagic), appendRecord(nil, recordEntry,
+		encodeEntry([]byte("leaf"), [16]byte{1}, []byte("body")))...)
 	f.Add(appendRecord(good, recordCheckpoint, []byte("o\n1\nAA==\n")))
 	f.Add(good[:len(good)-1])
 	f.Add(dataMagic)

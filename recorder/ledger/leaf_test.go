@@ -11,8 +11,10 @@ import (
 
 func someOpen() OpenBody {
 	prev := uint64(7)
-	return OpenBody{Session: id.NewSession(), Part: 1, Device: [32]byte{1}, DeviceFP: [32]byte{2}, H0: [32]byte{3}, Pass: [32]byte{4}, SlotRK: [32]byte{5},
-		SlotSK: [32]byte{6}, GatewayKey: [32]byte{7}, GatewayPub: bytes.Repeat([]byte{8}, 32), RetainUntil: 9, PrevOpen: &prev}
+	return OpenBody{Session: id.NewSession(), Part: 1, Device: [32]byte{1}, DeviceFP: [32]byte{2}, H0: [32]byte{3},
+		Pass: [32]byte{4}, SlotRK: [32]byte{5},
+		SlotSK: [32]byte{6}, GatewayKey: [32]byte{7}, GatewayPub: bytes.Repeat([]byte{8}, 32), RetainUntil: 9,
+		PrevOpen: &prev}
 }
 
 func TestBodiesReadBackAsTheyWere(t *testing.T) {
@@ -22,10 +24,12 @@ func TestBodiesReadBackAsTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := ParseOpenBody(raw)
-	if err != nil || *back.PrevOpen != 7 || back.Session != o.Session || !bytes.Equal(back.GatewayPub, o.GatewayPub) || back.RetainUntil != 9 {
+	if err != nil || *back.PrevOpen != 7 || back.Session != o.Session ||
+		!bytes.Equal(back.GatewayPub, o.GatewayPub) || back.RetainUntil != 9 {
 		t.Errorf("got %+v, %v", back, err)
 	}
-	c := CloseBody{Session: o.Session, Open: 3, HFinal: [32]byte{1}, Seq: 9, Bytes: 1 << 40, Gaps: 2, Reason: "exit", AtMS: 5}
+	c := CloseBody{Session: o.Session, Open: 3, HFinal: [32]byte{1}, Seq: 9, Bytes: 1 << 40, Gaps: 2, Reason: "exit",
+		AtMS: 5}
 	raw, _ = c.Marshal()
 	if back, err := ParseCloseBody(raw); err != nil || back != c {
 		t.Errorf("got %+v, %v; want %+v", back, err, c)
@@ -49,8 +53,10 @@ func TestALeafHasOneForm(t *testing.T) {
 	if bytes.Equal(null, empty) {
 		t.Fatal("the test found no empty list")
 	}
-	for name, raw := range map[string][]byte{"a byte more": append(bytes.Clone(good), 0), "a null list": null, "a long number": bytes.Replace(good, []byte("cref\x81\x01"), []byte("cref\x81\x18\x01"), 1),
-		"no such type": bytes.Replace(good, []byte("dopen"), []byte("dopem"), 1), "cut off": good[:len(good)-1], "nothing": {}, "too long": make([]byte, maxLeaf+1)} {
+	for name, raw := range map[string][]byte{"a byte more": append(bytes.Clone(good), 0), "a null list": null,
+		"a long number": bytes.Replace(good, []byte("cref\x81\x01"), []byte("cref\x81\x18\x01"), 1),
+		"no such type":  bytes.Replace(good, []byte("dopen"), []byte("dopem"), 1), "cut off": good[:len(good)-1],
+		"nothing": {}, "too long": make([]byte, maxLeaf+1)} {
 		if _, err := ParseLeaf(raw); err == nil {
 			t.Errorf("%s: taken as a leaf", name)
 		}
@@ -78,8 +84,11 @@ func TestACheckpointHasOneForm(t *testing.T) {
 		t.Fatal("the signature is not base64")
 	}
 	_, other := newKey(t)
-	for name, text := range map[string]string{"a signature twice": good + sig, "stray bits in the signature": strings.Replace(good, b64, string(stray), 1),
-		"a foreign signature more": good + "\u2014 witness AAAAAAAA\n", "another size": strings.Replace(good, "\n1\n", "\n2\n", 1), "a line more": strings.Replace(good, "\n\n", "\nx\n\n", 1), "nothing": ""} {
+	for name, text := range map[string]string{"a signature twice": good + sig,
+		"stray bits in the signature": strings.Replace(good, b64, string(stray), 1),
+		"a foreign signature more":    good + "\u2014 witness AAAAAAAA\n",
+		"another size":                strings.Replace(good, "\n1\n", "\n2\n", 1),
+		"a line more":                 strings.Replace(good, "\n\n", "\nx\n\n", 1), "nothing": ""} {
 		if _, err := ParseCheckpoint([]byte(text), v); err == nil {
 			t.Errorf("%s: taken as a checkpoint", name)
 		}

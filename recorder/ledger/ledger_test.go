@@ -151,8 +151,10 @@ func TestWhatIsAppendedIsCheckedFirst(t *testing.T) {
 	l, _, _, _ := newLog(t)
 	bad := entry("viewed", "x")
 	bad.Body = []byte("y")
-	for name, e := range map[string]Entry{"a body other than committed to": bad, "an unknown type": entry("made-up", "x"),
-		"too many references": entry("viewed", "x", make([]uint64, 17)...), "a body that is too long": entry("viewed", strings.Repeat("x", MaxBody+1))} {
+	for name, e := range map[string]Entry{"a body other than committed to": bad,
+		"an unknown type":         entry("made-up", "x"),
+		"too many references":     entry("viewed", "x", make([]uint64, 17)...),
+		"a body that is too long": entry("viewed", strings.Repeat("x", MaxBody+1))} {
 		if _, err := l.Append(t.Context(), e); err == nil {
 			t.Errorf("%s was appended", name)
 		}
@@ -187,7 +189,8 @@ func TestAClosedLogTakesNothingAndReopensAsItWas(t *testing.T) {
 		t.Errorf("got %+v, want size 1", h)
 	}
 	leaf, nonce, body, err := again.Entry(0)
-	if want, _ := e.Leaf.Marshal(); err != nil || string(leaf) != string(want) || nonce != e.Nonce || string(body) != "body" {
+	if want, _ := e.Leaf.Marshal(); err != nil || string(leaf) != string(want) || nonce != e.Nonce ||
+		string(body) != "body" {
 		t.Errorf("got %x %x %q %v", leaf, nonce, body, err)
 	}
 	if _, _, _, err := again.Entry(1); err == nil {
@@ -212,7 +215,8 @@ func TestPublishedTilesLieWhereC2SPWantsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{dir, second} {
-		for _, name := range []string{"checkpoint", "tile/0/000", "tile/0/001.p/64", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/64"} {
+		for _, name := range []string{"checkpoint", "tile/0/000", "tile/0/001.p/64", "tile/1/000.p/1",
+			"tile/entries/000", "tile/entries/001.p/64"} {
 			if _, err := os.Stat(filepath.Join(d, name)); err != nil {
 				t.Error(err)
 			}

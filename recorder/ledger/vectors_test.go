@@ -60,8 +60,8 @@ type vectorProof struct {
 	Proof []vecBytes `json:"proof"`
 }
 
-// TestTheLogsVectorsAreWhatTheCodeMakes writes a log with fixed keys, nonces and bodies, and compares every byte of it and
-// of its proofs with what docs/recording-format.md gives to others.
+// TestTheLogsVectorsAreWhatTheCodeMakes writes a log with fixed keys, nonces and bodies, and compares every byte of
+// it and of its proofs with what docs/recording-format.md gives to others.
 func TestTheLogsVectorsAreWhatTheCodeMakes(t *testing.T) {
 	raw, err := json.MarshalIndent(makeVector(t), "", " ")
 	if err != nil {
@@ -94,11 +94,13 @@ func TestTheLogsVectorsAreWhatTheCodeMakes(t *testing.T) {
 func vectorKey(t *testing.T) (seed []byte, s note.Signer, verifier string) {
 	t.Helper()
 	seed = bytes.Repeat([]byte{9}, 32)
-	verifier, err := note.NewEd25519VerifierKey("gw.example/log", ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+	verifier, err := note.NewEd25519VerifierKey("gw.example/log",
+		ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := "PRIVATE+KEY+gw.example/log+" + strings.Split(verifier, "+")[1] + "+" + base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
+	text := "PRIVATE+KEY+gw.example/log+" + strings.Split(verifier, "+")[1] + "+" +
+		base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
 	if s, err = note.NewSigner(text); err != nil {
 		t.Fatal(err)
 	}
@@ -110,26 +112,31 @@ func vectorEntries(t *testing.T) []Entry {
 	t.Helper()
 	fill := func(b byte) (out [32]byte) { copy(out[:], bytes.Repeat([]byte{b}, 32)); return }
 	sid, key := id.Session(bytes.Repeat([]byte{0x5a}, 16)), fill(0x18)
-	open := OpenBody{Session: sid, Device: fill(0x11), DeviceFP: fill(0x12), H0: fill(0x13), Pass: fill(0x14), SlotRK: fill(0x15), SlotSK: fill(0x16), GatewayKey: fill(0x17),
+	open := OpenBody{Session: sid, Device: fill(0x11), DeviceFP: fill(0x12), H0: fill(0x13), Pass: fill(0x14),
+		SlotRK: fill(0x15), SlotSK: fill(0x16), GatewayKey: fill(0x17),
 		GatewayPub: key[:], RetainUntil: 1_900_000_000}
-	end := CloseBody{Session: sid, Open: 1, HFinal: fill(0x19), Seq: 12, Bytes: 3456, Reason: "exit", AtMS: 1_800_000_060_000}
+	end := CloseBody{Session: sid, Open: 1, HFinal: fill(0x19), Seq: 12, Bytes: 3456, Reason: "exit",
+		AtMS: 1_800_000_060_000}
 	var out []Entry
 	for i, e := range []struct {
 		typ  string
 		ref  []uint64
 		body interface{ Marshal() ([]byte, error) }
 	}{
-		{"decided", nil, EventBody{By: "https://idp.example jana", AtMS: 1_800_000_000_000, Fields: map[string]string{"subject": sid.String(), "phase": "done", "allowed": "true"}}},
+		{"decided", nil, EventBody{By: "https://idp.example jana", AtMS: 1_800_000_000_000,
+			Fields: map[string]string{"subject": sid.String(), "phase": "done", "allowed": "true"}}},
 		{"open", nil, open},
 		{"close", []uint64{1}, end},
-		{"viewed", nil, EventBody{By: "https://idp.example olga", AtMS: 1_800_000_120_000, Fields: map[string]string{"subject": sid.String()}}},
+		{"viewed", nil, EventBody{By: "https://idp.example olga", AtMS: 1_800_000_120_000,
+			Fields: map[string]string{"subject": sid.String()}}},
 	} {
 		body, err := e.body.Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
 		nonce := [16]byte(bytes.Repeat([]byte{byte(0x21 + i)}, 16))
-		out = append(out, Entry{Leaf: Leaf{Type: e.typ, Ref: e.ref, Commit: Commit(nonce, body)}, Nonce: nonce, Body: body})
+		out = append(out, Entry{Leaf: Leaf{Type: e.typ, Ref: e.ref, Commit: Commit(nonce, body)}, Nonce: nonce,
+			Body: body})
 	}
 	return out
 }
@@ -180,7 +187,8 @@ func (v *vector) entry(t *testing.T, e Entry) {
 	if ref == nil {
 		ref = []uint64{}
 	}
-	v.Entries = append(v.Entries, vectorEntry{Type: e.Leaf.Type, Ref: ref, Nonce: e.Nonce[:], Body: e.Body, Commit: e.Leaf.Commit[:], Leaf: leaf, LeafHash: hash[:]})
+	v.Entries = append(v.Entries, vectorEntry{Type: e.Leaf.Type, Ref: ref, Nonce: e.Nonce[:], Body: e.Body,
+		Commit: e.Leaf.Commit[:], Leaf: leaf, LeafHash: hash[:]})
 }
 
 func (v *vector) proofs(t *testing.T, l *Log) {

@@ -13,16 +13,18 @@ type part = *sealtest.Part
 
 // channelLies break the order of channels in recordings that are well-formed and signed by the record key.
 var channelLies = map[string]func(part){
-	"output before the start":       func(p part) { p.Out(7, "x"); p.Start(7) },
-	"error output without a start":  func(p part) { p.Stderr(7, "x") },
-	"output after another's start":  func(p part) { p.Start(7); p.Out(8, "x") },
-	"input before the start":        func(p part) { p.In(7, 1, "x"); p.Start(7) },
-	"a terminal size before it":     func(p part) { resize(p, 7); p.Start(7) },
-	"an exit without a start":       func(p part) { exit(p, 7) },
-	"a start twice":                 func(p part) { p.Start(7, 7) },
-	"a start after its end":         func(p part) { p.Start(7); inputEnd(p, 7); p.Start(7) },
-	"a start without a channel":     func(p part) { note(p, format.Note{Kind: format.NoteStart, Text: "channel 7"}) },
-	"a start with a range":          func(p part) { note(p, format.Note{Kind: format.NoteStart, Ch: new(uint32), N: 1}) },
+	"output before the start":      func(p part) { p.Out(7, "x"); p.Start(7) },
+	"error output without a start": func(p part) { p.Stderr(7, "x") },
+	"output after another's start": func(p part) { p.Start(7); p.Out(8, "x") },
+	"input before the start":       func(p part) { p.In(7, 1, "x"); p.Start(7) },
+	"a terminal size before it":    func(p part) { resize(p, 7); p.Start(7) },
+	"an exit without a start":      func(p part) { exit(p, 7) },
+	"a start twice":                func(p part) { p.Start(7, 7) },
+	"a start after its end":        func(p part) { p.Start(7); inputEnd(p, 7); p.Start(7) },
+	"a start without a channel":    func(p part) { note(p, format.Note{Kind: format.NoteStart, Text: "channel 7"}) },
+	"a start with a range": func(p part) {
+		note(p, format.Note{Kind: format.NoteStart, Ch: new(uint32), N: 1})
+	},
 	"input after the end of input":  func(p part) { p.Start(7); p.In(7, 1, "x"); inputEnd(p, 7); p.In(7, 1, "y") },
 	"an end of input before it":     func(p part) { inputEnd(p, 7); p.Start(7) },
 	"an end of input of no channel": func(p part) { note(p, format.Note{Kind: format.NoteInputEnd}) },
@@ -134,7 +136,8 @@ func TestHeaderAndCloseAreOfOneKnownVersion(t *testing.T) {
 	}
 }
 
-// TestTheNumberOfChannelsIsBounded: a verifier's memory must not grow with a recording that starts channels without end.
+// TestTheNumberOfChannelsIsBounded: a verifier's memory must not grow with a recording that starts channels without
+// end.
 func TestTheNumberOfChannelsIsBounded(t *testing.T) {
 	c := newChannels()
 	for ch := range uint32(format.MaxChannels) {

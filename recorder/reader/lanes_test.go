@@ -17,7 +17,8 @@ import (
 
 const lanedSegments = 12
 
-// laned is a part of some segments with some of everything in each. The time falls where the segment begins that is named.
+// laned is a part of some segments with some of everything in each. The time falls where the segment begins that is
+// named.
 func laned(tb testing.TB, falls int) *sealtest.Part {
 	p := sealtest.New(tb, sealtest.Header())
 	rnd := rand.New(rand.NewPCG(5, 5))
@@ -111,7 +112,8 @@ func TestLanesFindWhatOneScanFinds(t *testing.T) {
 	file := p.Close("exit")
 	for i := 0; i < len(file); i += 5 {
 		file[i] ^= 0x41
-		if r, err := alike(t, fmt.Sprintf("byte %d changed", i), file, VerifyOptions{Key: sealtest.Public(p.Key)}); err == nil && !cutShort(r) {
+		if r, err := alike(t, fmt.Sprintf("byte %d changed", i), file,
+			VerifyOptions{Key: sealtest.Public(p.Key)}); err == nil && !cutShort(r) {
 			t.Fatalf("byte %d changed: not found", i)
 		}
 		file[i] ^= 0x41
@@ -129,20 +131,27 @@ func TestLanesDoNotBelieveTheIndex(t *testing.T) {
 		"place":                          func(s *seal.Sealer, _ format.IndexEntry) { s.Index[6].Offset += 16 },
 		"time":                           func(s *seal.Sealer, _ format.IndexEntry) { s.Index[6].T-- },
 		"chain":                          func(s *seal.Sealer, _ format.IndexEntry) { s.Index[6].H[0]++ },
-		"one left out":                   func(s *seal.Sealer, _ format.IndexEntry) { s.Index = append(s.Index[:3:3], s.Index[4:]...) },
-		"the first left out":             func(s *seal.Sealer, _ format.IndexEntry) { s.Index = s.Index[1:] },
-		"one twice":                      func(s *seal.Sealer, _ format.IndexEntry) { s.Index = append(s.Index[:7:7], s.Index[6:]...) },
-		"out of order":                   func(s *seal.Sealer, _ format.IndexEntry) { s.Index[3], s.Index[8] = s.Index[8], s.Index[3] },
-		"none":                           func(s *seal.Sealer, _ format.IndexEntry) { s.Index = nil },
-		"stride":                         func(s *seal.Sealer, _ format.IndexEntry) { s.Stride = 2 },
-		"chunks":                         func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Chunks++ },
-		"segments":                       func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Segments-- },
-		"statements":                     func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Statements-- },
+		"one left out": func(s *seal.Sealer, _ format.IndexEntry) {
+			s.Index = append(s.Index[:3:3], s.Index[4:]...)
+		},
+		"the first left out": func(s *seal.Sealer, _ format.IndexEntry) { s.Index = s.Index[1:] },
+		"one twice": func(s *seal.Sealer, _ format.IndexEntry) {
+			s.Index = append(s.Index[:7:7], s.Index[6:]...)
+		},
+		"out of order": func(s *seal.Sealer, _ format.IndexEntry) {
+			s.Index[3], s.Index[8] = s.Index[8], s.Index[3]
+		},
+		"none":       func(s *seal.Sealer, _ format.IndexEntry) { s.Index = nil },
+		"stride":     func(s *seal.Sealer, _ format.IndexEntry) { s.Stride = 2 },
+		"chunks":     func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Chunks++ },
+		"segments":   func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Segments-- },
+		"statements": func(s *seal.Sealer, _ format.IndexEntry) { s.Totals.Statements-- },
 	} {
 		p := laned(t, 0)
 		lie(p.Sealer, dataChunk(t, p))
 		file := p.Close("exit")
-		if _, err := alike(t, what, file, VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleClose {
+		if _, err := alike(t, what, file,
+			VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleClose {
 			t.Errorf("%s: got %v, want a close fault", what, err)
 		}
 		if holdsInLanes(t, file, VerifyOptions{}) {
@@ -172,7 +181,8 @@ func dataChunk(t *testing.T, p *sealtest.Part) format.IndexEntry {
 func TestTimeMayNotFallBetweenLanes(t *testing.T) {
 	for falls := 1; falls < lanedSegments; falls++ {
 		p := laned(t, falls)
-		if _, err := alike(t, "time", p.Close("exit"), VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleTime {
+		if _, err := alike(t, "time", p.Close("exit"),
+			VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleTime {
 			t.Errorf("at segment %d: got %v, want a time fault", falls, err)
 		}
 	}
@@ -182,18 +192,21 @@ func TestTimeMayNotFallBetweenLanes(t *testing.T) {
 func TestNothingFollowsACloseBetweenLanes(t *testing.T) {
 	p := laned(t, 0)
 	s := p.Sealer
-	body, err := format.Encode(format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part, Reason: "exit", Seq: s.Seq + 1, T: p.T,
+	body, err := format.Encode(format.CloseRecord{V: s.Header.V, Session: s.Header.Session, Part: s.Header.Part,
+		Reason: "exit", Seq: s.Seq + 1, T: p.T,
 		Head: s.H, Totals: s.Totals, Stride: s.Stride, Index: s.Index})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.File = s.ClearChunk(p.Bench, p.File, format.ChunkClose, p.T, format.AppendLP(format.AppendLP(nil, body), format.SignClose(p.Key, body)))
+	p.File = s.ClearChunk(p.Bench, p.File, format.ChunkClose, p.T,
+		format.AppendLP(format.AppendLP(nil, body), format.SignClose(p.Key, body)))
 	p.NewSegment()
 	for range 300 {
 		p.Out(1, "more")
 		p.Flush()
 	}
-	if _, err := alike(t, "two closes", p.Close("exit"), VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleTrailer {
+	if _, err := alike(t, "two closes", p.Close("exit"),
+		VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) != format.RuleTrailer {
 		t.Errorf("got %v, want a trailer fault", err)
 	}
 }
@@ -206,7 +219,8 @@ func TestWithAKeyThereAreNoLanes(t *testing.T) {
 	}
 }
 
-// Without a key to read with, a changed byte of a sealed chunk shows at the close; its signed index says in which segment it is.
+// Without a key to read with, a changed byte of a sealed chunk shows at the close; its signed index says in which
+// segment it is.
 func TestTheCloseSaysInWhichSegmentAByteWasChanged(t *testing.T) {
 	p := laned(t, 0)
 	file := p.Close("exit")
@@ -223,7 +237,8 @@ func TestTheCloseSaysInWhichSegmentAByteWasChanged(t *testing.T) {
 			what     string
 			opt      VerifyOptions
 			from, to int64
-		}{{"with the record key", VerifyOptions{Key: sealtest.Public(p.Key), H0: &sc.H0}, from, to}, {"without it", VerifyOptions{H0: &sc.H0}, sc.Offset, int64(len(file)) - format.TrailerLen}} {
+		}{{"with the record key", VerifyOptions{Key: sealtest.Public(p.Key), H0: &sc.H0}, from, to},
+			{"without it", VerifyOptions{H0: &sc.H0}, sc.Offset, int64(len(file)) - format.TrailerLen}} {
 			_, err := alike(t, c.what, bad, c.opt)
 			var f *format.Fault
 			if !errors.As(err, &f) || f.Rule != format.RuleClose || f.Offset != c.from || f.Offset+f.Length != c.to {

@@ -74,7 +74,8 @@ func BenchmarkVerify(b *testing.B) {
 		}
 		run("sha256", func() error { return hashFile(f, size) })
 		run("chain", func() error { hashEach(p.File, len(p.File)/int(p.Sealer.Totals.Chunks)); return nil })
-		for level, opt := range map[string]VerifyOptions{"A": {Key: sealtest.Public(p.Key)}, "AB": {Key: sealtest.Public(p.Key), RK: &p.RK}, "ABC": allKeys(p)} {
+		for level, opt := range map[string]VerifyOptions{"A": {Key: sealtest.Public(p.Key)},
+			"AB": {Key: sealtest.Public(p.Key), RK: &p.RK}, "ABC": allKeys(p)} {
 			run(level, func() error { _, err := Verify(b.Context(), f, size, opt); return err })
 		}
 	}

@@ -14,7 +14,8 @@ import (
 func FuzzVerify(f *testing.F) {
 	p := sealtest.Small(f)
 	file := p.Close("exit")
-	for _, i := range []uint32{0, 8, 12, 40, uint32(len(file)) - 1, uint32(len(file)) - format.TrailerLen, uint32(len(file)) / 2} {
+	for _, i := range []uint32{0, 8, 12, 40, uint32(len(file)) - 1, uint32(len(file)) - format.TrailerLen,
+		uint32(len(file)) / 2} {
 		f.Add(i, byte(1), false)
 		f.Add(i, byte(0x80), true)
 	}

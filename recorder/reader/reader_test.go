@@ -165,7 +165,8 @@ func TestACutEndsWithOffsetAndReasonAndGrowGoesOn(t *testing.T) {
 	r.Grow(int64(first) + 9)
 	got, err := kinds(r)
 	var cut *format.Cut
-	if !errors.As(err, &cut) || !errors.Is(err, format.ErrCut) || got != "to" || cut.Offset != int64(first) || cut.Torn != 9 {
+	if !errors.As(err, &cut) || !errors.Is(err, format.ErrCut) || got != "to" || cut.Offset != int64(first) ||
+		cut.Torn != 9 {
 		t.Fatalf("got %q, %v, want a cut at %d with 9 torn bytes", got, err, first)
 	}
 	r.Grow(int64(len(p.File)))

@@ -20,7 +20,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal/sealtest"
 )
 
-var update = flag.Bool("update", false, "write anew what is computed from the test vectors of docs/recording-format.md; a recording itself only if it is gone")
+var update = flag.Bool("update", false, "write anew what is computed from the test vectors of "+
+	"docs/recording-format.md; a recording itself only if it is gone")
 
 const vectors = "testdata/vectors"
 
@@ -131,7 +132,8 @@ func compute(t *testing.T, name string, file []byte, rk, sk [32]byte) vector {
 		t.Fatal(err)
 	}
 	hdr := &sc.Header
-	v := vector{RK: rk[:], SK: sk[:], RecordKey: hexBytes(sealtest.Public(sealtest.Key())), KeyID: h32(format.KeyID(sealtest.Public(sealtest.Key()))), HeaderLen: int(sc.Offset) - format.HeaderAt,
+	v := vector{RK: rk[:], SK: sk[:], RecordKey: hexBytes(sealtest.Public(sealtest.Key())),
+		KeyID: h32(format.KeyID(sealtest.Public(sealtest.Key()))), HeaderLen: int(sc.Offset) - format.HeaderAt,
 		Salt: hdr.Salt[:], H0: h32(sc.H0)}
 	v.P, v.Q = extract(t, hdr.Salt[:], rk[:]), extract(t, hdr.Salt[:], sk[:])
 	v.KeyCommit, v.SealComm = derive(t, v.P, "commit"), derive(t, v.Q, "seal-commit")
@@ -342,7 +344,8 @@ func vectorHolds(t *testing.T, version uint64, name string) {
 		}
 	}
 	if want := readVector(t, name+".json"); !bytes.Equal(got, want) {
-		t.Errorf("%s.json is not what this code computes from the recording; look at the difference, then run with -update", name)
+		t.Errorf("%s.json is not what this code computes from the recording; look at the difference, then run "+
+			"with -update", name)
 	}
 	hdr, err := format.ParseHeader(file[format.HeaderAt : format.HeaderAt+v.HeaderLen])
 	if err != nil || !bytes.Equal(v.KeyCommit, hdr.KeyCommit[:]) || !bytes.Equal(v.SealComm, hdr.SealCommit[:]) {

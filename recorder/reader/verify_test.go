@@ -29,11 +29,13 @@ func TestAWholePartVerifiesAtAllLevels(t *testing.T) {
 			t.Fatalf("levels %s: %v", levels, err)
 		}
 		if r.Levels != levels || !r.Closed || !r.Signed || r.Reason != "exit" || r.Cut != nil {
-			t.Errorf("got levels %q closed %v signed %v reason %q cut %v, want %s true true exit nil", r.Levels, r.Closed, r.Signed, r.Reason, r.Cut, levels)
+			t.Errorf("got levels %q closed %v signed %v reason %q cut %v, want %s true true exit nil", r.Levels,
+				r.Closed, r.Signed, r.Reason, r.Cut, levels)
 		}
 	}
 	r, _ := verifyBytes(t, file, allKeys(p))
-	if r.Hidden.Bytes != 8 || r.Hidden.Count != 1 || r.Unjudged != 8 || r.Totals.Gaps != 1 || r.Totals.GapBytes != 77 || r.Totals.Statements != 1 {
+	if r.Hidden.Bytes != 8 || r.Hidden.Count != 1 || r.Unjudged != 8 || r.Totals.Gaps != 1 ||
+		r.Totals.GapBytes != 77 || r.Totals.Statements != 1 {
 		t.Errorf("got hidden %+v unjudged %d totals %+v", r.Hidden, r.Unjudged, r.Totals)
 	}
 	if want := (Range{Ch: 1, At: 8, N: 8}); len(r.Hidden.Ranges) != 1 || r.Hidden.Ranges[0] != want {
@@ -129,7 +131,8 @@ func TestDroppedSwappedAndDoubledChunksAreFound(t *testing.T) {
 		dropped := append(append([][]byte{}, chunks[:i]...), chunks[i+1:]...)
 		doubled := append(append(append([][]byte{}, chunks[:i+1]...), chunks[i]), chunks[i+1:]...)
 		for what, cs := range map[string][][]byte{"dropped": dropped, "doubled": doubled} {
-			if _, err := verifyBytes(t, join(head, cs, tail), VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) == "" {
+			if _, err := verifyBytes(t, join(head, cs, tail),
+				VerifyOptions{Key: sealtest.Public(p.Key)}); format.RuleOf(err) == "" {
 				t.Errorf("chunk %d %s: got %v, want a fault", i, what, err)
 			}
 		}
@@ -180,7 +183,8 @@ func TestAnotherTrailerIsFound(t *testing.T) {
 	twice := append(bytes.Clone(file), file[body:]...)
 	early := append(bytes.Clone(file[:body-10]), file[body:]...)
 	zero := append(bytes.Clone(file[:body]), make([]byte, format.TrailerLen)...)
-	for what, f := range map[string][]byte{"a byte behind it": longer, "twice": twice, "over the close": early, "zeros": zero, "none": file[:body]} {
+	for what, f := range map[string][]byte{"a byte behind it": longer, "twice": twice, "over the close": early,
+		"zeros": zero, "none": file[:body]} {
 		if _, err := verifyBytes(t, f, VerifyOptions{}); format.RuleOf(err) == "" {
 			t.Errorf("%s: got %v, want a fault", what, err)
 		}
@@ -230,7 +234,8 @@ func TestACloseSignedByAnotherKeyIsRefused(t *testing.T) {
 	other := sealtest.Filled(99)
 	p.Key = ed25519.NewKeyFromSeed(other[:])
 	file := p.Close("exit")
-	if _, err := verifyBytes(t, file, VerifyOptions{Key: sealtest.Public(sealtest.Key())}); format.RuleOf(err) != format.RuleSignature {
+	if _, err := verifyBytes(t, file,
+		VerifyOptions{Key: sealtest.Public(sealtest.Key())}); format.RuleOf(err) != format.RuleSignature {
 		t.Errorf("got %v, want a signature fault", err)
 	}
 }
@@ -240,26 +245,70 @@ func TestFramesThatLieAreFound(t *testing.T) {
 		lie  func(part)
 		rule string
 	}{
-		"a hole in the output":             {func(p part) { p.At[sealtest.Place{Ch: 1, Stream: format.StreamOut}]++; p.Out(1, "x") }, format.RuleOffset},
-		"output twice":                     {func(p part) { p.Out(1, "x"); p.At[sealtest.Place{Ch: 1, Stream: format.StreamOut}]--; p.Out(1, "x") }, format.RuleOffset},
-		"a stream that begins late":        {func(p part) { p.At[sealtest.Place{Ch: 2, Stream: format.StreamErr}] = 5; p.Stderr(2, "x") }, format.RuleOffset},
-		"a hole in the input":              {func(p part) { p.At[sealtest.Place{Ch: 1, Stream: format.StreamIn}]++; p.In(1, 1, "x") }, format.RuleOffset},
-		"a reveal of nothing":              {func(p part) { p.Reveal(1, 11, 0, "x") }, format.RuleReveal},
-		"a reveal of another channel":      {func(p part) { p.In(1, 11, "abc"); p.Reveal(2, 11, 0, "abc") }, format.RuleReveal},
-		"a reveal by another actor":        {func(p part) { p.In(1, 11, "abc"); p.Reveal(1, 12, 0, "abc") }, format.RuleReveal},
-		"a reveal twice":                   {func(p part) { p.In(1, 11, "abc"); p.Reveal(1, 11, 0, "abc"); p.Reveal(1, 11, 0, "abc") }, format.RuleReveal},
-		"reveals that overlap":             {func(p part) { p.In(1, 11, "abcd"); p.Reveal(1, 11, 0, "ab"); p.Reveal(1, 11, 1, "bc") }, format.RuleReveal},
-		"a reveal around another":          {func(p part) { p.In(1, 11, "abcd"); p.Reveal(1, 11, 1, "b"); p.Reveal(1, 11, 0, "abcd") }, format.RuleReveal},
-		"a reveal of two inputs":           {func(p part) { p.In(1, 11, "ab"); p.In(1, 11, "cd"); p.Reveal(1, 11, 1, "bc") }, format.RuleReveal},
-		"a reveal beyond the input":        {func(p part) { p.In(1, 11, "ab"); p.Reveal(1, 11, 1, "bc") }, format.RuleReveal},
-		"a reveal before its input":        {func(p part) { p.Reveal(1, 11, 0, "a"); p.In(1, 11, "a") }, format.RuleReveal},
-		"a reveal of what was never typed": {func(p part) { p.In(1, 11, "rm -rf"); p.Reveal(1, 11, 0, "ls -la") }, format.RuleSealed},
-		"a frame that does not exist":      {func(p part) { p.Event('?', nil) }, format.RuleFrame},
-		"an event that is no CBOR":         {func(p part) { p.Event(format.KindNote, []byte{0xff}) }, format.RuleFrame},
-		"a command with a field more":      {func(p part) { p.Encoded(format.KindCommand, map[string]any{"ch": 1, "source": "x", "more": 1}) }, format.RuleFrame},
-		"a frame that is not finished":     {func(p part) { p.Event(format.KindNotice, []byte("x")); p.Flush(); unfinished(p) }, format.RuleFrame},
-		"a close that counts wrong":        {func(p part) { p.Sealer.Totals.Out++ }, format.RuleTotals},
-		"a close that forgets a gap":       {func(p part) { p.Encoded(format.KindGap, format.Gap{Reason: "x"}); p.Flush(); p.Sealer.Totals.Gaps-- }, format.RuleTotals},
+		"a hole in the output": {func(p part) {
+			p.At[sealtest.Place{Ch: 1, Stream: format.StreamOut}]++
+			p.Out(1, "x")
+		}, format.RuleOffset},
+		"output twice": {func(p part) {
+			p.Out(1, "x")
+			p.At[sealtest.Place{Ch: 1, Stream: format.StreamOut}]--
+			p.Out(1, "x")
+		}, format.RuleOffset},
+		"a stream that begins late": {func(p part) {
+			p.At[sealtest.Place{Ch: 2, Stream: format.StreamErr}] = 5
+			p.Stderr(2, "x")
+		}, format.RuleOffset},
+		"a hole in the input": {func(p part) {
+			p.At[sealtest.Place{Ch: 1, Stream: format.StreamIn}]++
+			p.In(1, 1, "x")
+		}, format.RuleOffset},
+		"a reveal of nothing": {func(p part) { p.Reveal(1, 11, 0, "x") }, format.RuleReveal},
+		"a reveal of another channel": {func(p part) { p.In(1, 11, "abc"); p.Reveal(2, 11, 0, "abc") },
+			format.RuleReveal},
+		"a reveal by another actor": {func(p part) { p.In(1, 11, "abc"); p.Reveal(1, 12, 0, "abc") },
+			format.RuleReveal},
+		"a reveal twice": {func(p part) {
+			p.In(1, 11, "abc")
+			p.Reveal(1, 11, 0, "abc")
+			p.Reveal(1, 11, 0, "abc")
+		}, format.RuleReveal},
+		"reveals that overlap": {func(p part) {
+			p.In(1, 11, "abcd")
+			p.Reveal(1, 11, 0, "ab")
+			p.Reveal(1, 11, 1, "bc")
+		}, format.RuleReveal},
+		"a reveal around another": {func(p part) {
+			p.In(1, 11, "abcd")
+			p.Reveal(1, 11, 1, "b")
+			p.Reveal(1, 11, 0, "abcd")
+		}, format.RuleReveal},
+		"a reveal of two inputs": {func(p part) {
+			p.In(1, 11, "ab")
+			p.In(1, 11, "cd")
+			p.Reveal(1, 11, 1, "bc")
+		}, format.RuleReveal},
+		"a reveal beyond the input": {func(p part) { p.In(1, 11, "ab"); p.Reveal(1, 11, 1, "bc") },
+			format.RuleReveal},
+		"a reveal before its input": {func(p part) { p.Reveal(1, 11, 0, "a"); p.In(1, 11, "a") },
+			format.RuleReveal},
+		"a reveal of what was never typed": {func(p part) { p.In(1, 11, "rm -rf"); p.Reveal(1, 11, 0, "ls -la") },
+			format.RuleSealed},
+		"a frame that does not exist": {func(p part) { p.Event('?', nil) }, format.RuleFrame},
+		"an event that is no CBOR":    {func(p part) { p.Event(format.KindNote, []byte{0xff}) }, format.RuleFrame},
+		"a command with a field more": {func(p part) {
+			p.Encoded(format.KindCommand, map[string]any{"ch": 1, "source": "x", "more": 1})
+		}, format.RuleFrame},
+		"a frame that is not finished": {func(p part) {
+			p.Event(format.KindNotice, []byte("x"))
+			p.Flush()
+			unfinished(p)
+		}, format.RuleFrame},
+		"a close that counts wrong": {func(p part) { p.Sealer.Totals.Out++ }, format.RuleTotals},
+		"a close that forgets a gap": {func(p part) {
+			p.Encoded(format.KindGap, format.Gap{Reason: "x"})
+			p.Flush()
+			p.Sealer.Totals.Gaps--
+		}, format.RuleTotals},
 	} {
 		p := sealtest.New(t, sealtest.Header())
 		p.Event(format.KindNotice, []byte("x"))

@@ -134,13 +134,16 @@ func killTrial(t *testing.T, trial int) {
 		c := readBack(t, dir, floodSession(i), 0)
 		got, want := c.out[streamID{0, format.StreamOut}], acked.total[i]['o']
 		if len(got) < want || !bytes.Equal(got, patterned(i, 'o', 0, len(got))) {
-			t.Fatalf("trial %d session %d: %d bytes of output in the record, %d were acknowledged", trial, i, len(got), want)
+			t.Fatalf("trial %d session %d: %d bytes of output in the record, %d were acknowledged", trial, i,
+				len(got), want)
 		}
 		typed, want := c.typed[0], acked.total[i]['s']
 		if len(typed) < want || !bytes.Equal(typed, patterned(i, 's', 0, len(typed))) {
-			t.Fatalf("trial %d session %d: %d bytes of input in the record, %d were acknowledged", trial, i, len(typed), want)
+			t.Fatalf("trial %d session %d: %d bytes of input in the record, %d were acknowledged", trial, i,
+				len(typed), want)
 		}
-		if _, err := n.Create(t.Context(), recorder.PartConfig{Session: floodSession(i)}); errkind.KindOf(err) != errkind.Conflict {
+		if _, err := n.Create(t.Context(),
+			recorder.PartConfig{Session: floodSession(i)}); errkind.KindOf(err) != errkind.Conflict {
 			t.Fatalf("trial %d: a cut part is written to again, with its old nonces: %v", trial, err)
 		}
 	}
@@ -247,7 +250,8 @@ func TestAPartThatWasCutIsReportedUntilItIsSettled(t *testing.T) {
 			}
 			return
 		}
-		want := recorder.Interrupted{Session: s, Part: 2, File: r.File(), Started: r.Started().Round(0).UTC(), H0: r.H0(),
+		want := recorder.Interrupted{Session: s, Part: 2, File: r.File(), Started: r.Started().Round(0).UTC(),
+			H0:   r.H0(),
 			Head: at.HFinal, Seq: at.Seq, Bytes: at.Bytes}
 		if len(cut) != 1 || cut[0] != want {
 			t.Fatalf("start %d: got %+v, want %+v", start, cut, want)

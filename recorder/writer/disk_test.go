@@ -73,7 +73,8 @@ func fillDisk(t *testing.T, cfg NodeConfig) {
 	cfg.Ballast = 2 << 20
 	n, _ := openNode(t, cfg)
 	loud, quiet := id.NewSession(), id.NewSession()
-	flood, typing := create(t, n, recorder.PartConfig{Session: loud, Rate: -1}), create(t, n, recorder.PartConfig{Session: quiet})
+	flood, typing := create(t, n, recorder.PartConfig{Session: loud, Rate: -1}),
+		create(t, n, recorder.PartConfig{Session: quiet})
 	ctx := t.Context()
 	acked := 0
 	var err error
@@ -96,7 +97,8 @@ func fillDisk(t *testing.T, cfg NodeConfig) {
 	if err := n.Ready(); errkind.KindOf(err) != errkind.Unavailable {
 		t.Errorf("Ready: got %v, want unavailable", err)
 	}
-	if _, err := n.Create(ctx, recorder.PartConfig{Session: id.NewSession()}); errkind.KindOf(err) != errkind.Unavailable {
+	if _, err := n.Create(ctx,
+		recorder.PartConfig{Session: id.NewSession()}); errkind.KindOf(err) != errkind.Unavailable {
 		t.Errorf("a new session: got %v, want unavailable", err)
 	}
 	for _, r := range []*Recording{flood, typing} {
@@ -164,10 +166,12 @@ func TestBelowLowWaterNoSessionStartsAndTheTextSaysHowMuchIsMissing(t *testing.T
 	disk.set(func() { room = 2<<30 - 512<<20 })
 	err := n.Ready()
 	text, hint, _ := errkind.ForPeople(err)
-	if errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(text, "1.5 GiB") || !strings.Contains(text, "2 GiB") || hint == "" {
+	if errkind.KindOf(err) != errkind.Unavailable || !strings.Contains(text, "1.5 GiB") ||
+		!strings.Contains(text, "2 GiB") || hint == "" {
 		t.Errorf("got %q %q", text, hint)
 	}
-	if _, err := n.Create(t.Context(), recorder.PartConfig{Session: id.NewSession()}); errkind.KindOf(err) != errkind.Unavailable {
+	if _, err := n.Create(t.Context(),
+		recorder.PartConfig{Session: id.NewSession()}); errkind.KindOf(err) != errkind.Unavailable {
 		t.Errorf("Create: got %v, want unavailable", err)
 	}
 	must(t, running.Output(t.Context(), 0, format.StreamOut, []byte("goes on")))
@@ -245,7 +249,8 @@ func TestAJournalThatCannotBeCopiedIsKept(t *testing.T) {
 }
 
 func TestSizesReadLikeSizes(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 3 << 29: "1.5 GiB", 2 << 30: "2 GiB", 1<<20 + 1: "1.0 MiB"} {
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 3 << 29: "1.5 GiB",
+		2 << 30: "2 GiB", 1<<20 + 1: "1.0 MiB"} {
 		if got := sizeText(n); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// A device says of one paste that every second byte was shown. Whatever it says, the record must be one that its readers take.
+// A device says of one paste that every second byte was shown. Whatever it says, the record must be one that its
+// readers take.
 func TestVerdictsOnEverySecondByteLeaveARecordThatVerifies(t *testing.T) {
 	for name, judge := range map[string]func(r *Recording, n uint64){
 		"in order": func(r *Recording, n uint64) {
@@ -48,7 +49,8 @@ func TestVerdictsOnEverySecondByteLeaveARecordThatVerifies(t *testing.T) {
 			rk, sk := unlock(t, dir, rkName, site().reader), unlock(t, dir, skName, site().officer)
 			raw, err := os.ReadFile(filepath.Join(dir, r.File()))
 			must(t, err)
-			rep, err := reader.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), reader.VerifyOptions{File: r.File(), RK: &rk, SK: &sk})
+			rep, err := reader.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)),
+				reader.VerifyOptions{File: r.File(), RK: &rk, SK: &sk})
 			must(t, err)
 			if got := rep.Hidden.Bytes + r.Progress().Totals.Revealed; got != uint64(len(paste)) {
 				t.Errorf("hidden and shown: got %d bytes, want %d", got, len(paste))

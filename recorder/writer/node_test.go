@@ -147,7 +147,8 @@ func unlock(t testing.TB, dir, name string, who age.Identity) [32]byte {
 func readBack(t testing.TB, dir string, s id.Session, part uint32) content {
 	t.Helper()
 	rkName, skName := format.SlotNames(s, part)
-	return readWith(t, dir, s, part, secrets{unlock(t, dir, rkName, site().reader), unlock(t, dir, skName, site().officer)})
+	return readWith(t, dir, s, part, secrets{unlock(t, dir, rkName, site().reader),
+		unlock(t, dir, skName, site().officer)})
 }
 
 func readWith(t testing.TB, dir string, s id.Session, part uint32, k secrets) content {
@@ -157,7 +158,8 @@ func readWith(t testing.TB, dir string, s id.Session, part uint32, k secrets) co
 	must(t, err)
 	raw, err := os.ReadFile(path)
 	must(t, err)
-	_, err = reader.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), reader.VerifyOptions{File: name, RK: &k.rk, SK: &k.sk})
+	_, err = reader.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)),
+		reader.VerifyOptions{File: name, RK: &k.rk, SK: &k.sk})
 	must(t, err)
 	r, err := reader.Open(bytes.NewReader(raw), int64(len(raw)), name, k.rk, &k.sk)
 	must(t, err)

@@ -55,7 +55,8 @@ func TestWhatIsRecordedIsReadBack(t *testing.T) {
 	must(t, err)
 
 	c := readBack(t, dir, s, 0)
-	for name, want := range map[streamID][]byte{{0, format.StreamOut}: []byte("login: \xff\xfe"), {0, format.StreamErr}: []byte("err"), {1, format.StreamOut}: big} {
+	for name, want := range map[streamID][]byte{{0, format.StreamOut}: []byte("login: \xff\xfe"),
+		{0, format.StreamErr}: []byte("err"), {1, format.StreamOut}: big} {
 		if !bytes.Equal(c.out[name], want) {
 			t.Errorf("channel %d stream %d: got %d bytes, want %d", name.ch, name.stream, len(c.out[name]), len(want))
 		}
@@ -75,8 +76,10 @@ func TestWhatIsRecordedIsReadBack(t *testing.T) {
 	if closed.Hidden != 1 {
 		t.Errorf("hidden stretches: got %d, want 1", closed.Hidden)
 	}
-	if want := (format.Totals{Out: uint64(len(big)) + 12, In: 11, Revealed: 5, Gaps: 1, Statements: 1}); closed.Totals.Out != want.Out || closed.Totals.In != want.In ||
-		closed.Totals.Revealed != want.Revealed || closed.Totals.Gaps != want.Gaps || closed.Totals.Statements != want.Statements {
+	if want := (format.Totals{Out: uint64(len(big)) + 12, In: 11, Revealed: 5, Gaps: 1,
+		Statements: 1}); closed.Totals.Out != want.Out || closed.Totals.In != want.In ||
+		closed.Totals.Revealed != want.Revealed || closed.Totals.Gaps != want.Gaps ||
+		closed.Totals.Statements != want.Statements {
 		t.Errorf("totals: got %+v, want %+v", closed.Totals, want)
 	}
 	info, err := os.Stat(filepath.Join(dir, r.File()))
@@ -155,8 +158,10 @@ func TestFiveHundredSessionsRecordAtOnce(t *testing.T) {
 	}
 	for i, s := range ids {
 		c := readBack(t, dir, s, 0)
-		if want := manyOutput(i); c.close == nil || !bytes.Equal(c.out[streamID{0, format.StreamOut}], want) || string(c.shown[0]) != "ls\r" {
-			t.Fatalf("session %d: %d bytes, shown %q, closed %v; want %d bytes", i, len(c.out[streamID{0, format.StreamOut}]), c.shown[0], c.close != nil, len(want))
+		if want := manyOutput(i); c.close == nil || !bytes.Equal(c.out[streamID{0, format.StreamOut}], want) ||
+			string(c.shown[0]) != "ls\r" {
+			t.Fatalf("session %d: %d bytes, shown %q, closed %v; want %d bytes", i,
+				len(c.out[streamID{0, format.StreamOut}]), c.shown[0], c.close != nil, len(want))
 		}
 	}
 }

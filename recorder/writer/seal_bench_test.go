@@ -58,7 +58,8 @@ func listing(n int) string {
 		if i%40 == 0 {
 			fmt.Fprintf(&text, "\r\n/usr/share/doc/library-%d:\r\ntotal %d\r\n", i/40, rnd.IntN(400))
 		}
-		fmt.Fprintf(&text, "-rw-r--r-- 1 root root %7d Nov %2d %02d:%02d module-%d.conf\r\n", rnd.IntN(100_000), 1+rnd.IntN(25), rnd.IntN(24), rnd.IntN(60), i%500)
+		fmt.Fprintf(&text, "-rw-r--r-- 1 root root %7d Nov %2d %02d:%02d module-%d.conf\r\n", rnd.IntN(100_000),
+			1+rnd.IntN(25), rnd.IntN(24), rnd.IntN(60), i%500)
 	}
 	return text.String()[:n]
 }
