@@ -146,7 +146,7 @@ func unfit(d store.Device) *errkind.Error {
 	case store.OK:
 	case store.Disputed:
 		return errkind.New(errkind.Denied, fmt.Sprintf("%s is disputed: two machines show the same key, so no session can start.", d.Name)).
-			WithHint("An administrator looks at the machine and admits it again.")
+			WithHint("Ask an administrator to check the device and admit it again.")
 	default:
 		return errkind.New(errkind.Denied, fmt.Sprintf("%s is %s, so no session can start.", d.Name, d.State)).WithHint("An administrator can say why.")
 	}
@@ -161,7 +161,8 @@ func unfit(d store.Device) *errkind.Error {
 		if !d.LastSeen.IsZero() {
 			text += " since " + d.LastSeen.UTC().Format("2006-01-02 15:04 UTC")
 		}
-		return errkind.New(errkind.Unavailable, text+", so no session can start.").WithHint("It comes back by itself once it reaches this gateway; somebody at the machine can run `sallyport-agent doctor`.")
+		return errkind.New(errkind.Unavailable, text+", so no session can start.").
+			WithHint("It reconnects by itself once it reaches this gateway. On the device, `sallyport-agent doctor` says more.")
 	}
 	return nil
 }
@@ -238,7 +239,7 @@ func (b *Broker) remember(sid id.Session, a asked) error {
 		}
 	}
 	if len(b.asked) >= maxAsked || mine >= maxAskedOne {
-		return errkind.New(errkind.TooMany, "too many sessions were asked for and not opened").
+		return errkind.New(errkind.TooMany, "too many requested sessions have not been opened").
 			WithHint("Wait half a minute.").
 			WithWait(30 * time.Second) // each try is an entry of the log, so a client must not retry at once
 	}

@@ -18,7 +18,8 @@ import (
 func (b *Broker) End(_ context.Context, sid id.Session, by, why string) error {
 	s := b.session(sid)
 	if s == nil {
-		return errkind.New(errkind.Conflict, "this session does not run any more").WithHint("`sallyport sessions list --state live` shows what runs.")
+		return errkind.New(errkind.Conflict, "this session is no longer running").
+			WithHint("`sallyport sessions list --state live` lists the running sessions.")
 	}
 	text := "the session was ended by " + by
 	if why != "" {

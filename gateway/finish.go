@@ -39,7 +39,7 @@ func (s *Session) finish(reason string) {
 }
 
 var errClosing = errkind.New(errkind.Unavailable, "the disk has not taken the end of the recording yet").
-	WithHint("Whoever runs the gateway looks at the disk that keeps the recordings.")
+	WithHint("The gateway's operator must check the disk that has the recordings.")
 
 // closeRecording closes the recording, and waits for it until ctx ends. closed gives what the session knows about the
 // recording then. It returns errClosing while the disk delays the close, because nobody knows yet where it ends.

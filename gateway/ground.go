@@ -17,7 +17,8 @@ const (
 )
 
 var errGround = errkind.New(errkind.Unavailable, "the gateway's database does not answer, so no session can start").
-	WithHint("Try again in a minute. Whoever runs the gateway looks for what holds the database: a backup, a second gateway, a full disk.")
+	WithHint("Try again in a minute. The gateway's operator must find what blocks the database: a backup, a second " +
+		"gateway, a full disk.")
 
 // watchStore pings the database until ctx ends. If no answer comes, it freezes input and later ends sessions.
 func (b *Broker) watchStore(ctx context.Context) {

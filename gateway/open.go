@@ -232,7 +232,7 @@ func (s *Session) dial(ctx context.Context, o signer.Opened, pass ssh.Signer) er
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errkind.New(errkind.Unavailable, fmt.Sprintf("%s took longer than %d s to start", s.ask.Device, openTime/time.Second)).
-			WithHint("Try again; if it stays so, somebody at the machine can run `sallyport-agent doctor`.").Because(err)
+			WithHint("Try again. If it happens again, run `sallyport-agent doctor` on the device.").Because(err)
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func (s *Session) takePass(pass []byte, live int) error {
 	}
 	scope := s.decideScope(live)
 	if !scope.Equal(p.Scope) || !scope.Covers(s.first.action) {
-		return errkind.New(errkind.Conflict, "what the policy allows changed while this session was being opened").
+		return errkind.New(errkind.Conflict, "your rights on the device changed while this session was being opened").
 			WithHint("Open the session again.")
 	}
 	s.pass, s.rawPass = p, pass

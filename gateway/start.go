@@ -34,7 +34,7 @@ func checkStart(s *sessionline.Start) error {
 	}
 	if err := wire.CheckLocale(s.Env); err != nil {
 		return errkind.New(errkind.Usage, err.Error()).
-			WithHint("Set LANG=" + wire.DefaultLocale + ", unset what is not listed, and ask again.")
+			WithHint("Set LANG=" + wire.DefaultLocale + ", unset variables that are not listed, and try again.")
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (c *Channel) notStarted() error {
 		told(e.Text, wire.MaxGrantText, "no reason was given")
 	switch e.Source {
 	case wire.SourceExec:
-		return errkind.New(errkind.Unavailable, text).WithHint("Whoever looks after the machine can mend that; nothing here forbids it.")
+		return errkind.New(errkind.Unavailable, text).WithHint("The device's administrator can fix this. No rule forbids it.")
 	case wire.SourceRequest:
 		return errkind.New(errkind.Usage, text).WithHint(askPlainly)
 	}

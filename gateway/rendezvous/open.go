@@ -283,5 +283,5 @@ func lost(name string) error {
 
 func disputed(name string) error {
 	return errkind.New(errkind.Denied, fmt.Sprintf("%s is disputed: two machines show the same key, so no session can start.", name)).
-		WithHint("An administrator looks at the machine and admits it again.")
+		WithHint("Ask an administrator to check the device and admit it again.")
 }

@@ -77,7 +77,7 @@ func endedByName(t *testing.T, d *testenv.Demo) {
 		if got := cmd.ProcessState.ExitCode(); got != 255 || !strings.Contains(errs.text(), "the session was ended by Alex Approver: enough for today") {
 			t.Errorf("%s: got %d, %s, want 255 and by whom and why", end, got, errs.text())
 		}
-		if got := d.Run(t, "approver", "sessions", end, last(t, d)); got.Status != 1 || !strings.Contains(got.Err, "does not run any more") {
+		if got := d.Run(t, "approver", "sessions", end, last(t, d)); got.Status != 1 || !strings.Contains(got.Err, "is no longer running") {
 			t.Errorf("%s once more: got %+v", end, got)
 		}
 	}

@@ -160,7 +160,7 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"8 no grant, and a way in", func(t *testing.T) string { return b.shell(t, b.Person("ola"), "press-1") }, []string{"77 ", "You may not open a shell", "R1 lets you ask for it"}},
 		{"9 the owner refuses", b.locked, []string{"77 ", "the machine refused: the owner's rules of this machine deny shell", "The owner of the machine decides this", "ask them"}},
 		{"9 nobody answers for the owner", b.unanswered, []string{"77 ", "the machine refused: the owner's rules of this machine want a person at the machine to be asked", "ask them"}},
-		{"10 the disk is low", b.diskLow, []string{"255 ", "free", "900 TiB", "Whoever runs the gateway must free space"}},
+		{"10 the disk is low", b.diskLow, []string{"255 ", "free", "900 TiB", "The gateway's operator must free space"}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			got := m.provoke(t)

@@ -24,7 +24,7 @@ func (g *Grant) SetScope(s authz.Scope) {
 // scope reads a scope as SetScope writes it. It returns an error for every other encoding.
 func (g *Grant) scope() (authz.Scope, error) {
 	if g.Actions == nil {
-		return authz.Scope{}, errors.New("there is no list of them")
+		return authz.Scope{}, errors.New("the list is missing")
 	}
 	templates := make([]authz.Template, len(g.Templates))
 	for i, words := range g.Templates {

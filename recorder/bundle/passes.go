@@ -106,7 +106,7 @@ func (c *passChain) leaf(i int, e *nextPass) (ledger.PassBody, error) {
 // open leaf alone, or if its body does not continue these passes.
 func PassOf(l ledger.Leaf, body []byte, at uint64, open ledger.OpenBody, before [][32]byte) (ledger.PassBody, error) {
 	if l.Type != "pass" || !slices.Equal(l.Ref, []uint64{at}) {
-		return ledger.PassBody{}, fmt.Errorf("it is no leaf of a pass that refers to the open leaf %d", at)
+		return ledger.PassBody{}, fmt.Errorf("it is not a pass leaf that refers to the open leaf %d", at)
 	}
 	b, err := ledger.ParsePassBody(body)
 	switch {

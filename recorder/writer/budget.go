@@ -59,7 +59,7 @@ func (r *Recording) afford(ctx context.Context, n int, patient bool) error {
 	r.mu.Unlock()
 	if over {
 		return r.end(errkind.New(errkind.TooMany, fmt.Sprintf("this session has recorded %s, the most that one session may, so it ends", sizeText(most))).
-			WithHint("Open another session. Copy large files in several sessions, or ask whoever runs the gateway for a larger budget."))
+			WithHint("Open another session. Copy large files in several sessions, or ask the gateway's operator for a larger budget."))
 	}
 	if wait <= 0 || !patient {
 		return nil

@@ -227,10 +227,10 @@ func (v *volume) tight(open int) bool {
 }
 
 var errDisk = errkind.New(errkind.Unavailable, "the disk that keeps the recordings failed, and nothing may happen unrecorded").
-	WithHint("Whoever runs the gateway must look at the disk and then start the gateway again.")
+	WithHint("The gateway's operator must check the disk and then start the gateway again.")
 
 func errFull(text string) *errkind.Error {
-	return errkind.New(errkind.Unavailable, text).WithHint("Whoever runs the gateway must free space on the disk that keeps the recordings.")
+	return errkind.New(errkind.Unavailable, text).WithHint("The gateway's operator must free space on the disk that has the recordings.")
 }
 
 // sizeText gives a size as people read it.

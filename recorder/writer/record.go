@@ -107,7 +107,7 @@ func (r *Recording) Note(n format.Note) error {
 	it := item{kind: format.KindNote, ends: n.Kind == format.NoteInputEnd}
 	switch {
 	case n.Kind == format.NoteStart, it.ends && (n.Ch == nil || n.At != 0 || n.N != 0):
-		return fmt.Errorf("a note %s without the channel that it is about", n.Kind)
+		return fmt.Errorf("a note %s must name its channel", n.Kind)
 	case it.ends:
 		it.ch = *n.Ch
 	}

@@ -66,7 +66,7 @@ func (n *Node) unstored(s *share) error {
 		return errFull("the disk that keeps the recordings is full, so the session ends").Because(s.err)
 	}
 	return errkind.New(errkind.Unavailable, "the recording of this session failed, and nothing may happen unrecorded, so the session ends").
-		WithHint("Open another session. Whoever runs the gateway finds the reason in its log.").Because(s.err)
+		WithHint("Open another session. The gateway's log has the reason for its operator.").Because(s.err)
 }
 
 // lastChunks are kept for the end of a part.
