@@ -168,7 +168,7 @@ func (l *line) ping(m wire.Ping) {
 	if thawed {
 		l.tellFrozen(ctx, m.Frozen)
 	}
-	l.r.witness(ctx, l, false)
+	l.r.witness(ctx, l)
 }
 
 // take keeps what a ping tells and reports whether the owner froze or thawed the device.

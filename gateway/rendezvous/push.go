@@ -96,22 +96,13 @@ func (r *Registry) loadHead(ctx context.Context) (*head, error) {
 	return h, nil
 }
 
-// Witness gives a device the log's head now, so that it has seen, and remembers, what was written about it.
-func (r *Registry) Witness(fp wire.Hash) {
-	r.tell(fp, func(l *line) {
-		ctx, cancel := context.WithTimeout(r.ctx, sendTime)
-		defer cancel()
-		r.witness(ctx, l, true)
-	})
-}
-
-// witness sends a later head with the proof that it extends the device's, not more often than every few minutes unless
-// asked to. Each device that holds a head is one more place where a log rewritten here would show.
-func (r *Registry) witness(ctx context.Context, l *line, now bool) {
+// witness sends a later head with the proof that it extends the device's, not more often than every few minutes. Each
+// device that holds a head is one more place where a log rewritten here would show.
+func (r *Registry) witness(ctx context.Context, l *line) {
 	l.mu.Lock()
 	size, last := l.size, l.witnessed
 	l.mu.Unlock()
-	if !now && r.cfg.Now().Sub(last) < witnessEvery {
+	if r.cfg.Now().Sub(last) < witnessEvery {
 		return
 	}
 	h, err := r.loadHead(ctx)

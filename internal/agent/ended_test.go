@@ -26,6 +26,7 @@ func TestTheDeviceSaysWhyItEndedASession(t *testing.T) {
 		"nothing is typed": {wish{grant: func(g *wire.Grant) { g.IdleS = 1 }}, func(_ *gate, _ *device, _ *live, p *prog) {
 			p.typ("x\n")
 		}, wire.EndedIdle},
+		"nothing was ever typed": {wish{grant: func(g *wire.Grant) { g.IdleS = 3 }}, func(*gate, *device, *live, *prog) {}, wire.EndedIdle},
 		"it is locked": {wish{}, func(g *gate, _ *device, _ *live, _ *prog) {
 			g.mu.Lock()
 			g.state = wire.StateLocked

@@ -76,7 +76,8 @@ func TestAJournalCutAnywhereKeepsWhatWasSyncedBefore(t *testing.T) {
 				want = k
 			}
 		}
-		gotA, gotB := readWith(t, dir, a, 0, keysA).out[streamID{0, format.StreamOut}], readWith(t, dir, b, 0, keysB).out[streamID{0, format.StreamOut}]
+		out := streamID{0, format.StreamOut}
+		gotA, gotB := readWith(t, dir, a, 0, keysA).out[out], readWith(t, dir, b, 0, keysB).out[out]
 		if len(gotA) < want.a || len(gotB) < want.b || !bytes.HasPrefix(text, gotA) || !bytes.HasPrefix(text, gotB) {
 			t.Fatalf("cut at %d: %d and %d bytes, want at least %d and %d", cut, len(gotA), len(gotB), want.a, want.b)
 		}
@@ -162,7 +163,8 @@ func TestWhatNoSyncConfirmedIsCutOff(t *testing.T) {
 	clear(raw[len(raw)-40:]) // the chunk's size arrived, its bytes did not
 	must(t, os.WriteFile(path, raw, 0o600))
 	cut := replayDir(t, dir)
-	if got := string(readBack(t, dir, r.session, 0).out[streamID{0, format.StreamOut}]); got != "synced" || len(cut) != 1 || cut[0].Seq != starts+1 {
+	got := string(readBack(t, dir, r.session, 0).out[streamID{0, format.StreamOut}])
+	if got != "synced" || len(cut) != 1 || cut[0].Seq != starts+1 {
 		t.Errorf("got %q %+v, want the synced bytes only", got, cut)
 	}
 }
@@ -198,8 +200,9 @@ func TestTheJournalComesRoundManyTimes(t *testing.T) {
 	must(t, err)
 	must(t, n.Close(context.Background()))
 	_, cut := openNode(t, nodeConfig(dir))
-	if c := readBack(t, dir, s, 0); len(cut) != 0 || c.close == nil || !bytes.Equal(c.out[streamID{0, format.StreamOut}], want) {
-		t.Errorf("got %d bytes, closed %v, %+v; want %d", len(c.out[streamID{0, format.StreamOut}]), c.close != nil, cut, len(want))
+	c := readBack(t, dir, s, 0)
+	if out := c.out[streamID{0, format.StreamOut}]; len(cut) != 0 || c.close == nil || !bytes.Equal(out, want) {
+		t.Errorf("got %d bytes, closed %v, %+v; want %d", len(out), c.close != nil, cut, len(want))
 	}
 }
 

@@ -59,7 +59,7 @@ type session struct {
 	lastStatus wire.Status
 	asked      time.Duration // boot time at which the last answered nonce was sent; at first, when the session began
 	conn       ssh.Conn
-	lastInput  time.Time
+	lastInput  time.Time  // at first, when the session began
 	used       authz.Kind // kinds of action by which programs were started
 	usedBy     []string   // entries of the scope by which they were, as authz.Scope.Words has them
 
@@ -119,7 +119,7 @@ func refuse(k *keeper, sid id.Session, n uint32, r *state.Refusal) {
 
 // prepare reads the open and the state that its checks need.
 func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
-	s := &session{order: o, open: &wire.Open{}, began: time.Now()}
+	s := &session{order: o, open: &wire.Open{}, began: time.Now(), lastInput: time.Now()}
 	open, err := wire.Decode[wire.Open](o.Open)
 	if err != nil || len(o.Open) > wire.MaxControl {
 		return s, state.Refuse(state.ClausePass, "the message cannot be read")

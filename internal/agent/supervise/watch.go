@@ -52,7 +52,7 @@ func (s *session) runOut(owner bool) string {
 		return wire.EndedGrant
 	case s.stale():
 		return wire.EndedStatus
-	case idle > 0 && !input.IsZero() && time.Since(input) > idle:
+	case idle > 0 && time.Since(input) > idle:
 		return wire.EndedIdle
 	case s.opened.Load() == 0 && state.Boot()-time.Duration(s.emptyAt.Load()) > emptyTime:
 		return wire.EndedEmpty
