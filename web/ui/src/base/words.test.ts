@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, commandLine, count, keyDigits, matches, plural, sentence } from './words';
+import { bytes, commandLine, count, keyDigits, matches, plural, sentence, pieces } from './words';
 
 test('numbers have units and thousands commas', () => {
   expect(count(48211)).toBe('48,211');
@@ -26,4 +26,10 @@ test('a detail becomes a sentence', () => {
   expect(sentence('Why?')).toBe('Why?');
   expect(sentence('')).toBe('');
   expect(sentence('press-1 was frozen by its owner')).toBe('press-1 was frozen by its owner.');
+});
+
+test('what stands between backticks is code', () => {
+  expect(pieces('Run `sallyport login` again.')).toEqual(['Run ', 'sallyport login', ' again.']);
+  expect(pieces('no code')).toEqual(['no code']);
+  expect(pieces('one ` alone')).toEqual(['one ` alone']);
 });

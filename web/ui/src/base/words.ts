@@ -49,3 +49,9 @@ export function matches(filter: string, ...fields: (string | undefined)[]): bool
   const all = fields.filter(Boolean).join(' ').toLowerCase();
   return filter.toLowerCase().split(/\s+/).every((w) => all.includes(w));
 }
+
+/** A text of the gateway in pieces: every second one is code, which stands between backticks there. */
+export function pieces(text: string): string[] {
+  const all = text.split('`');
+  return all.length % 2 ? all : [text];
+}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Failure } from '../api/client';
 import type { Shape, Shown } from '../base/session';
 import { clockTime, dayAndTime, exact } from '../base/time';
-import { sentence } from '../base/words';
+import { pieces, sentence } from '../base/words';
 import { now } from './clock';
 
 /** A state: a shape and a word. */
@@ -60,6 +60,9 @@ export const Empty = ({ title, children }: { title: string; children?: Component
   </div>
 );
 
+/** A text of the gateway, with what one types as code. */
+export const Words = ({ of = '' }: { of?: string }) => <>{pieces(of).map((p, i) => (i % 2 ? <code key={i}>{p}</code> : p))}</>;
+
 /** What went wrong, beside what failed: what, why, what to do, reference. Refusals are signposts. */
 export function Failed({ failure, what, retry }: { failure: Failure; what: string; retry?: () => void }) {
   const p = failure.problem;
@@ -67,7 +70,7 @@ export function Failed({ failure, what, retry }: { failure: Failure; what: strin
   return (
     <div class="banner bad" role="alert">
       <span>
-        <b>{what}</b> {sentence(p.detail)} {p.hint} {p.errors?.map((e) => sentence(e.message)).join(' ')} {p.reference && `Reference ${p.reference}.`}
+        <b>{what}</b> <Words of={sentence(p.detail)} /> <Words of={p.hint} /> {p.errors?.map((e) => sentence(e.message)).join(' ')} {p.reference && `Reference ${p.reference}.`}
       </span>
       {retry && (
         <button class="btn" type="button" onClick={retry}>
@@ -86,11 +89,13 @@ export function Refusal({ title, why, hint, ways = [] }: { title: string; why: s
       <p class="h3">{title}</p>
       <dl class="kv">
         <dt>Why</dt>
-        <dd>{why}</dd>
+        <dd>
+          <Words of={why} />
+        </dd>
         {nearest.length > 0 && <dt>Nearest way in</dt>}
         {nearest.map((w, i) => (
           <dd class={i ? 'second' : undefined} key={w}>
-            {sentence(w)}
+            <Words of={sentence(w)} />
           </dd>
         ))}
       </dl>
