@@ -93,15 +93,6 @@ func (b *Broker) Revalidate(ctx context.Context) {
 	}
 }
 
-// recheck gives the reason why a channel may not continue, or nil.
-func (b *Broker) recheck(ctx context.Context, c *Channel) *ending {
-	dev, why := b.stillFit(ctx, c.s)
-	if why != nil || dev == nil {
-		return why
-	}
-	return c.stillAllowed(b.cfg.Rules.Snapshot(), b.asOfNow(ctx, c.s.ask.Person), dev, b.LiveOn(c.s.ask.Device)-1)
-}
-
 // stillFit gives a session's device as it is now, or the reason why no session may continue there. If the database does
 // not answer, both are nil: the session was allowed, and watchStore, Drain and the pass's end still end it.
 func (b *Broker) stillFit(ctx context.Context, s *Session) (*store.Device, *ending) {
@@ -123,14 +114,24 @@ func (b *Broker) stillFit(ctx context.Context, s *Session) (*store.Device, *endi
 // asOfNow gives a person with the groups that their provider named last. If the database does not answer, it gives them
 // unchanged.
 func (b *Broker) asOfNow(ctx context.Context, who authz.Person) authz.Person {
+	now, err := b.groupsNow(ctx, who)
+	if err != nil {
+		b.cfg.Log.Error("a live session was decided again with the groups of before", slog.Any("error", err))
+		return who
+	}
+	return now
+}
+
+// groupsNow is asOfNow where the database has to answer. A person whom the database does not know is as before.
+func (b *Broker) groupsNow(ctx context.Context, who authz.Person) (authz.Person, error) {
 	now, err := b.cfg.Store.Principal(ctx, who.ID)
 	switch {
 	case err == nil:
 		who.Groups = now.Groups
 	case errkind.KindOf(err) != errkind.NotFound:
-		b.cfg.Log.Error("a live session was decided again with the groups of before", slog.Any("error", err))
+		return who, err
 	}
-	return who
+	return who, nil
 }
 
 func (c *Channel) stillAllowed(snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) *ending {

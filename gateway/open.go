@@ -54,12 +54,24 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel,
 
 // stillMay checks the rights again before a channel opens. Revalidate does not see a revocation between Ask and Open,
 // because nothing runs yet, and the signer decides on the evidence of Ask. From now on Revalidate checks the session.
+// While the database does not answer nothing begins: a lock or a withdrawn group would not be seen here.
 func (b *Broker) stillMay(ctx context.Context, c *Channel) error {
-	if e := b.recheck(ctx, c); e != nil {
-		return e
+	dev, why := b.stillFit(ctx, c.s)
+	if why != nil {
+		return why
+	}
+	who, err := b.groupsNow(ctx, c.s.ask.Person)
+	if dev == nil || err != nil {
+		return errUndecided
+	}
+	if why = c.stillAllowed(b.cfg.Rules.Snapshot(), who, dev, b.LiveOn(c.s.ask.Device)-1); why != nil {
+		return why
 	}
 	return nil
 }
+
+var errUndecided = errkind.New(errkind.Unavailable, "the database does not answer, so nothing can be decided").
+	WithHint("Try again.")
 
 // forPeople turns the ending of a session that is still being opened into a refusal with its text.
 func forPeople(err error) error {

@@ -117,7 +117,7 @@ func (b *Broker) decideChannel(ctx context.Context, c *Channel, who authz.Person
 	case why != nil:
 		return d, nil, errkind.New(errkind.Denied, why.text)
 	case dev == nil:
-		return d, nil, errkind.New(errkind.Unavailable, "the database does not answer, so nothing can be decided").WithHint("Try again.")
+		return d, nil, errUndecided
 	}
 	snap, now, scope := b.cfg.Rules.Snapshot(), b.cfg.Now(), s.covered()
 	q := authz.Request{Person: who, Device: target(s.ask.Device, *dev), Ticket: s.ask.Ticket,
@@ -151,6 +151,9 @@ func (c *Channel) recordRefusal(why *errkind.Error) error {
 
 // OpenChannel redeems an answer of AskChannel: it opens the channel on the session line and starts its program.
 func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink Sink) (*Channel, error) {
+	if err := b.ground(); err != nil {
+		return nil, err
+	}
 	c, err := b.takeChannel(sid, n, sink)
 	if err != nil {
 		return nil, err
