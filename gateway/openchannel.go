@@ -202,24 +202,35 @@ func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, err
 }
 
 // open opens the channel on the session line. It returns when ctx ends, even if the device has not answered. SSH cannot
-// cancel an open, so the pending open ends with the session line.
+// cancel an open: a channel that opens afterwards is closed at once.
 func (c *Channel) open(ctx context.Context) error {
+	line, err := orEnd(ctx, func() (*sessionline.Channel, error) { return c.s.line.Open(ctx, c.n, c.start) },
+		(*sessionline.Channel).Close)
+	return c.opened(line, err)
+}
+
+// orEnd gives what open gives, or the cause of the end of ctx if that comes first. What open gives afterwards is
+// dropped: whoever gets neither would leave it open.
+func orEnd[T any](ctx context.Context, open func() (T, error), drop func(T)) (T, error) {
 	type answer struct {
-		line *sessionline.Channel
-		err  error
+		v   T
+		err error
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		line, err := c.s.line.Open(ctx, c.n, c.start)
-		if err == nil && ctx.Err() != nil {
-			line.Close()
-		}
-		answered <- answer{line, err}
+		v, err := open()
+		answered <- answer{v, err}
 	}()
 	select {
 	case a := <-answered:
-		return c.opened(a.line, a.err)
+		return a.v, a.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		go func() {
+			if a := <-answered; a.err == nil {
+				drop(a.v)
+			}
+		}()
+		var none T
+		return none, context.Cause(ctx)
 	}
 }
