@@ -171,12 +171,23 @@ func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink
 		err = forPeople(err)
 		text, _, _ := errkind.ForPeople(err)
 		c.cancel(ended("refused: "+text, text))
+		c.noteNotOpened(text)
 		c.s.left(c)
 		close(c.done)
 		return nil, err
 	}
 	go c.run()
 	return c, nil
+}
+
+// noteNotOpened puts into the record why a channel that was allowed was not opened. Its start may be there already, and
+// the device may have begun with it. Where the session ends as well, the close of the record says why.
+func (c *Channel) noteNotOpened(text string) {
+	if c.s.ctx.Err() != nil {
+		return
+	}
+	note := format.Note{Kind: format.NoteChannelEnd, Text: fmt.Sprintf("channel %d was not opened: %s", c.n, text), Ch: &c.n}
+	c.s.lastWord("why a channel was not opened", func() error { return c.s.rec.Note(note) })
 }
 
 // takeChannel makes an open channel of an answer. From then on it counts as a channel and can be ended.

@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // failing is a database that answers nothing about devices or people, or does not answer at all, while it is on.
@@ -83,6 +86,37 @@ func TestNoChannelIsOpenedWithoutTheDatabase(t *testing.T) {
 			if got := started.Load(); got != 0 {
 				t.Errorf("the device was asked to start %d programs", got)
 			}
+		})
+	}
+}
+
+// TestAChannelThatWasAllowedAndNotOpenedIsInTheRecord: its start may be there, and nothing else would say what became
+// of it.
+func TestAChannelThatWasAllowedAndNotOpenedIsInTheRecord(t *testing.T) {
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		before func(*house)
+		want   string
+	}{
+		"its right was withdrawn": {func(h *house) { h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"]] }`) },
+			"channel-end: channel 2 was not opened: the policy, your groups or the machine's labels changed while you worked."},
+		"the device does not start it": {func(h *house) {}, "channel-end: channel 2 was not opened: press-1 did not start the command as svc: no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"], ["/bin/none"]] }`)
+			h.dev.cannot = map[string]wire.Event{"/bin/none": {Kind: wire.EventRefused, Source: wire.SourceExec, Text: "no such file"}}
+			first, _ := h.open(h.ask("press-1", "/bin/wait", "1"))
+			n := must(h.AskChannel(ctx, h.asking(first.ID(), "/bin/none")))(t)
+			c.before(h)
+			if _, err := h.OpenChannel(ctx, first.ID(), n, &screen{}); err == nil {
+				t.Fatal("it was opened")
+			}
+			if notes := h.notes(first.ID()); !slices.ContainsFunc(notes, func(n string) bool { return strings.HasPrefix(n, c.want) }) {
+				t.Errorf("the record has %q, not %q", notes, c.want)
+			}
+			first.End("closed")
+			first.Wait()
 		})
 	}
 }

@@ -41,7 +41,7 @@ const (
 	NoteStart      = "start"       // what the gateway requests for a channel; recorded before it is sent
 	NoteDiffers    = "differs"     // the device says that it started another program than the gateway requested
 	NotePass       = "pass"        // the session's next pass, recorded before it is sent; or the device's refusal
-	NoteChannelEnd = "channel-end" // why the gateway ended a channel while its session continues
+	NoteChannelEnd = "channel-end" // why the gateway ended a channel while its session continues, or did not open one
 	NoteInputEnd   = "input-end"   // the end of a channel's input; recorded before it is sent
 )
 
