@@ -193,8 +193,11 @@ func (c *Channel) Stdout() io.Reader { return onlyRead{c.ch} }
 // Stderr is the program's error output.
 func (c *Channel) Stderr() io.Reader { return onlyRead{c.ch.Stderr()} }
 
-// onlyRead hides that a channel can be written to.
-type onlyRead struct{ io.Reader }
+// onlyRead hides that a channel can be written to. It does not embed the channel: the name of an embedded io.Reader is
+// exported, so reflection would give it away.
+type onlyRead struct{ from io.Reader }
+
+func (r onlyRead) Read(p []byte) (int, error) { return r.from.Read(p) }
 
 // Taken notes that the technician's connection has taken n more bytes of output.
 func (c *Channel) Taken(n int) { c.taken.add(n) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -269,5 +270,23 @@ func TestAReceiptIsForOneChannel(t *testing.T) {
 	if two.send(r, []byte("ls")) == nil || two.send(receipt{}, []byte("ls")) == nil || two.sendEnd(r) == nil ||
 		two.tell(r, "signal", nil) == nil {
 		t.Error("a channel took the receipt of another, or none")
+	}
+}
+
+// TestWhatIsReadOfAChannelCannotBeWrittenTo: a caller gets no way to the device out of it, not by reflection either.
+func TestWhatIsReadOfAChannelCannotBeWrittenTo(t *testing.T) {
+	c := &Channel{ch: struct{ ssh.Channel }{}}
+	for _, r := range []any{c.Stdout(), onlyRead{}} {
+		_, writes := r.(io.Writer)
+		_, readsFrom := r.(io.ReaderFrom)
+		_, writesTo := r.(io.WriterTo)
+		if writes || readsFrom || writesTo {
+			t.Errorf("%T has more than Read", r)
+		}
+		for i := range reflect.TypeOf(r).NumField() {
+			if reflect.ValueOf(r).Field(i).CanInterface() {
+				t.Errorf("%T gives its field %s away", r, reflect.TypeOf(r).Field(i).Name)
+			}
+		}
 	}
 }
