@@ -39,7 +39,7 @@ const (
 	NoteNoVerdict  = "no-verdict"  // the device gave no verdict on a range of input, which stays sealed
 	NoteEnding     = "ending"      // why the recorder ends the session
 	NoteStart      = "start"       // what the gateway requests for a channel; recorded before it is sent
-	NoteDiffers    = "differs"     // the device says that it started another program than the gateway requested
+	NoteDiffers    = "differs"     // the device says that it started another program, or received more input, than the record has
 	NotePass       = "pass"        // the session's next pass, recorded before it is sent; or the device's refusal
 	NoteChannelEnd = "channel-end" // why the gateway ended a channel while its session continues, or did not open one
 	NoteInputEnd   = "input-end"   // the end of a channel's input; recorded before it is sent

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -46,6 +47,7 @@ type judge struct {
 	behind int               // of all s frames
 	hidden int               // stretches
 	until  map[uint32]uint64 // where each channel's last hidden stretch ends
+	more   map[uint32]bool   // channels of whose input the device judges more than there is
 	moved  chan struct{}     // closed when something was judged; nil: nobody waits
 	timed  bool              // the timer runs
 	flush  bool              // the lazy flush is due
@@ -148,10 +150,10 @@ func (j *judge) erase() {
 }
 
 // Verdict takes the device's verdict on n bytes of a channel's input from offset on. If the terminal showed them,
-// they are revealed to the readers of the record. If hidden is set, they stay sealed. Verdict does not wait, and
-// ignores bytes that were judged before or never typed. A device must judge in order. If it leaves bytes out, no
-// further verdict is accepted. Otherwise it could split its input into so many pieces that searching them would take
-// all the time here.
+// they are revealed to the readers of the record. If hidden is set, they stay sealed. Verdict does not wait. It ignores
+// bytes that were judged before, and notes that there were some which the record does not have. A device must judge in
+// order. If it leaves bytes out, no further verdict is accepted. Otherwise it could split its input into so many pieces
+// that searching them would take all the time here.
 func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	to := offset + n
 	if to < offset {
@@ -159,7 +161,11 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hard != nil || r.closing || n == 0 || r.judge.deaf {
+	if r.hard != nil || r.closing || n == 0 {
+		return
+	}
+	r.compare(ch, to)
+	if r.judge.deaf {
 		return
 	}
 	if r.judge.skips(ch, offset) {
@@ -181,6 +187,27 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 		clear(u.data)
 	}
 	r.judge.signal()
+}
+
+// compare notes, once for a channel, that the device judges input which the record does not have. A device judges every
+// byte that it receives, and input is in the record before it is sent, so there was another way to the device, or the
+// device lies. The caller holds r.mu.
+func (r *Recording) compare(ch uint32, to uint64) {
+	has := r.offsets[streamID{ch, format.StreamIn}]
+	if _, started := r.channels[ch]; !started || to <= has || r.judge.more[ch] {
+		return
+	}
+	if r.judge.more == nil {
+		r.judge.more = map[uint32]bool{}
+	}
+	r.judge.more[ch] = true
+	unit := "bytes"
+	if to == 1 {
+		unit = "byte"
+	}
+	text := fmt.Sprintf("channel %d: the device says that it received %d %s of input, and the record has %d", ch, to, unit, has)
+	r.remark(format.Note{Kind: format.NoteDiffers, Ch: &ch, Text: text})
+	r.flushSoon()
 }
 
 // awaitVerdicts delays input while too much earlier input has no verdict.
