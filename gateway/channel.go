@@ -35,7 +35,8 @@ type Channel struct {
 	line    *sessionline.Channel
 	refused chan struct{} // holds one item when there are refusals
 
-	running  bool         // the program has started; guarded by s.mu, like refusals
+	allowed  bool         // its decision is stored, so it can be opened; guarded by s.mu, like the next two
+	running  bool         // the program has started
 	refusals []wire.Event // of the device, before the program started
 
 	exit    sessionline.Exit

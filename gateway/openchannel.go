@@ -58,6 +58,9 @@ func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
 		s.unwait(c.n)
 		return 0, err
 	}
+	s.mu.Lock()
+	c.allowed = true
+	s.mu.Unlock()
 	return c.n, nil
 }
 
@@ -199,7 +202,11 @@ func (b *Broker) takeChannel(sid id.Session, n uint32, sink Sink) (*Channel, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.waiting[n]
-	delete(s.waiting, n)
+	if c != nil && !c.allowed { // it is still being decided
+		c = nil
+	} else {
+		delete(s.waiting, n)
+	}
 	switch {
 	case s.over || s.ctx.Err() != nil:
 		return nil, errNotRunning

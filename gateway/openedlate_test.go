@@ -21,6 +21,7 @@ import (
 type failing struct {
 	*sqlite.DB
 	devices, people, silent atomic.Bool
+	deciding                func() // called before a decision is stored
 }
 
 var errNoAnswer = errors.New("disk I/O error")
@@ -37,6 +38,13 @@ func (f *failing) Principal(ctx context.Context, who id.Principal) (store.Princi
 		return store.Principal{}, errNoAnswer
 	}
 	return f.DB.Principal(ctx, who)
+}
+
+func (f *failing) AddDecision(ctx context.Context, d store.Decision, events ...store.AuditEvent) error {
+	if f.deciding != nil {
+		f.deciding()
+	}
+	return f.DB.AddDecision(ctx, d, events...)
 }
 
 func (f *failing) Ping(ctx context.Context) error {
@@ -118,5 +126,33 @@ func TestAChannelThatWasAllowedAndNotOpenedIsInTheRecord(t *testing.T) {
 			first.End("closed")
 			first.Wait()
 		})
+	}
+}
+
+// TestAChannelIsNotOpenedBeforeItsDecisionIsStored: the number of a channel is the next one, so anybody can name it.
+func TestAChannelIsNotOpenedBeforeItsDecisionIsStored(t *testing.T) {
+	ctx := context.Background()
+	h := newHouse(t)
+	db := &failing{DB: h.db}
+	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.Store = db })
+	first, _ := h.open(h.ask("press-1"))
+	var early error
+	db.deciding = func() {
+		c, err := h.OpenChannel(ctx, first.ID(), 2, &screen{})
+		if early = err; err == nil {
+			c.End("it should not be there")
+		}
+	}
+	n, err := h.AskChannel(ctx, h.asking(first.ID(), "streams"))
+	if err != nil || n != 2 {
+		t.Fatalf("got channel %d, %v", n, err)
+	}
+	if errkind.KindOf(early) != errkind.Conflict {
+		t.Errorf("before the decision was stored: got %v, want that there is no permission", early)
+	}
+	db.deciding = nil
+	c := must(h.OpenChannel(ctx, first.ID(), n, &screen{}))(t)
+	if got := c.Wait(); got.Status == nil || *got.Status != 7 {
+		t.Errorf("after it was stored: got %+v", got)
 	}
 }
