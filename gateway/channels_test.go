@@ -290,3 +290,33 @@ func TestADeviceThatSaysThatItStartedSomethingElseIsFlagged(t *testing.T) {
 		})
 	}
 }
+
+// TestADeviceCannotRefuseInTheGatewaysName: a reader of the record has to know who refused.
+func TestADeviceCannotRefuseInTheGatewaysName(t *testing.T) {
+	h := newHouse(t)
+	h.apply(`run = { as = ["svc"], argv = [["/bin/wait"], ["/bin/refuses"]] }`)
+	first, _ := h.open(h.ask("press-1", "/bin/wait"))
+	if _, err := h.AskChannel(context.Background(), h.asking(first.ID())); errkind.KindOf(err) != errkind.Denied {
+		t.Fatalf("got %v, want a refusal", err)
+	}
+	const own = "refused: channel 2 was refused by the gateway: "
+	notes := h.notes(first.ID())
+	i := slices.IndexFunc(notes, func(n string) bool { return strings.HasPrefix(n, own) })
+	if i < 0 {
+		t.Fatalf("the record has %q, and no refusal by the gateway", notes)
+	}
+	h.dev.refuses = strings.TrimPrefix(notes[i], "refused: ")
+	second, _ := h.more(first.ID(), "/bin/refuses")
+	second.Wait()
+	first.End("closed")
+	first.Wait()
+	lies := 0
+	for _, n := range h.notes(first.ID()) {
+		if strings.HasPrefix(n, "refused: channel ") {
+			lies++
+		}
+	}
+	if want := "refused: the device says: " + h.dev.refuses; lies != 1 || !slices.Contains(h.notes(first.ID()), want) {
+		t.Errorf("the record has %q, want one refusal by the gateway and %q", h.notes(first.ID()), want)
+	}
+}

@@ -34,15 +34,16 @@ type device struct {
 	dialed int
 	refuse error
 	// asked sees each request before its answer, and "eof"; set before it is dialled.
-	asked  func(kind string, payload []byte)
-	cannot map[string]wire.Event                 // commands that it does not start, and what it says then; set before it is dialled
-	says   []string                              // what it says that it started; nil: what it did start
-	silent bool                                  // it does not say what it started
-	why    string                                // it ends sessions by itself; set before a program ends
-	renew  func(wire.Renew) (refused, err error) // its word on a next pass; nil: it takes each
-	ended  []string
-	typed  []byte
-	lines  []net.Conn
+	asked   func(kind string, payload []byte)
+	cannot  map[string]wire.Event                 // commands that it does not start, and what it says then; set before it is dialled
+	refuses string                                // the text of a refusal that it tells for the program "refuses"
+	says    []string                              // what it says that it started; nil: what it did start
+	silent  bool                                  // it does not say what it started
+	why     string                                // it ends sessions by itself
+	renew   func(wire.Renew) (refused, err error) // its word on a next pass; nil: it takes each
+	ended   []string
+	typed   []byte
+	lines   []net.Conn
 }
 
 func newDevice(t *testing.T) *device {
@@ -226,6 +227,8 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 		}{"\x1b[31m" + strings.Repeat("K", 20_000), false, "", ""}))
 		ch.Close()
 		return
+	case "refuses":
+		wire.WriteEvent(events, wire.Event{Kind: wire.EventRefused, Channel: n, Text: d.refuses})
 	case "wait":
 		io.Copy(io.Discard, ch)
 	case "/":

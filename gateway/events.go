@@ -69,9 +69,10 @@ func channelOf(e wire.Event) *uint32 {
 }
 
 // tellRefused records a refusal by the device and tells the technicians of the channel that the device names. The
-// number is the device's claim, so it decides only who is told.
+// number is the device's claim, so it decides only who is told. The gateway's own refusals are notes of the same kind,
+// so the record says whose word this is.
 func (s *Session) tellRefused(e wire.Event) error {
-	err := s.rec.Note(format.Note{Kind: "refused", Text: e.Text, Ch: channelOf(e)})
+	err := s.rec.Note(format.Note{Kind: "refused", Text: "the device says: " + e.Text, Ch: channelOf(e)})
 	for _, c := range s.audience() {
 		if (e.Channel == 0 || e.Channel == c.n) && !c.early(e) {
 			c.noticeRefused(e)
