@@ -58,7 +58,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	}
 	if !gone {
 		if head, err = v.recording(ctx, n, name, p, open, end, c.prevHead); err == nil {
-			err = v.underPasses(ctx, name, windows)
+			err = v.underPasses(ctx, name, p, windows)
 		}
 		if err != nil {
 			return err
