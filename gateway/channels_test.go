@@ -320,3 +320,36 @@ func TestADeviceCannotRefuseInTheGatewaysName(t *testing.T) {
 		t.Errorf("the record has %q, want one refusal by the gateway and %q", h.notes(first.ID()), want)
 	}
 }
+
+// TestInputThatWaitsAsItsChannelEndsDoesNotEndTheSession: the device does not judge the input, so the record takes no
+// more of it.
+func TestInputThatWaitsAsItsChannelEndsDoesNotEndTheSession(t *testing.T) {
+	for name, end := range map[string]func(*gateway.Channel) error{
+		"its program ends":   func(c *gateway.Channel) error { return c.Signal("KILL") },
+		"its door is closed": func(c *gateway.Channel) error { c.End("closed"); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			first, _ := h.open(h.ask("press-1"))
+			second, _ := h.more(first.ID(), "wait")
+			const judged = 256 << 10
+			wrote := make(chan error, 1)
+			go func() {
+				_, err := second.Write(make([]byte, judged+1))
+				wrote <- err
+			}()
+			within(t, time.Minute, "the record takes no more", func() bool { return h.dev.discarded.Load() == judged })
+			if err := end(second); err != nil {
+				t.Fatal(err)
+			}
+			second.Wait()
+			if err := <-wrote; err == nil {
+				t.Error("input was taken after the end of its channel")
+			}
+			must(first.Write([]byte("hello exit\n")))(t)
+			if got := first.Wait(); got.Status == nil || *got.Status != 0 {
+				t.Errorf("the other channel: got %+v, want status 0", got)
+			}
+		})
+	}
+}

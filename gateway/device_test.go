@@ -28,6 +28,8 @@ import (
 type device struct {
 	host ssh.Signer
 
+	discarded atomic.Int64 // bytes that programs "wait" have read
+
 	met atomic.Bool // a device of this key has had a control line
 
 	mu     sync.Mutex // guards what follows
@@ -149,6 +151,14 @@ func (d *device) serve(c net.Conn, o gateway.Order) {
 	}
 }
 
+// counter counts what is written to it.
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
 // peek waits for the events channel, which is there for every program.
 func peek(events chan ssh.Channel) ssh.Channel {
 	e := <-events
@@ -230,7 +240,7 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 	case "refuses":
 		wire.WriteEvent(events, wire.Event{Kind: wire.EventRefused, Channel: n, Text: d.refuses})
 	case "wait":
-		io.Copy(io.Discard, ch)
+		io.Copy(counter{&d.discarded}, ch)
 	case "/":
 		d.echo(n, ch, events)
 	}

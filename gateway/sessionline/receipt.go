@@ -14,13 +14,15 @@ import (
 type receipt struct{ of *Channel }
 
 // given turns the recording's answer into a receipt. If the session or channel has ended meanwhile, it returns the
-// reason. What was recorded is then not sent.
+// reason, and what was recorded is not sent. If the end is why the recording gave up, that is no error of the
+// recording: the session may continue with its other channels.
 func (c *Channel) given(ctx context.Context, recorded error) (receipt, error) {
-	if recorded != nil {
+	ended := context.Cause(ctx)
+	if recorded != nil && (ended == nil || !errors.Is(recorded, ended)) {
 		return receipt{}, &unrecorded{recorded}
 	}
-	if err := context.Cause(ctx); err != nil {
-		return receipt{}, err
+	if ended != nil {
+		return receipt{}, ended
 	}
 	return receipt{c}, nil
 }
