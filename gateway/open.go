@@ -29,10 +29,8 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel,
 	if err != nil {
 		return nil, err
 	}
-	opening, cancel := context.WithTimeout(ctx, openTime)
+	opening, cancel := while(s.ctx, ctx)
 	defer cancel()
-	stop := context.AfterFunc(s.ctx, cancel) // an end while opening
-	defer stop()
 	if err = b.stillMay(opening, s.first); err == nil {
 		err = s.open(opening)
 	}
@@ -50,6 +48,16 @@ func (b *Broker) Open(ctx context.Context, sid id.Session, sink Sink) (*Channel,
 	go s.run()
 	go s.first.run()
 	return s.first, nil
+}
+
+// while gives the context of an opening. It ends with what it is opened in, with the time for it, and with whoever
+// asked. It is a child of the first, so the end has arrived here when the call that ends it returns. By AfterFunc it
+// would arrive a moment later, in which a program can start.
+func while(in, asker context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(in)
+	timed, stop := context.WithTimeout(ctx, openTime)
+	left := context.AfterFunc(asker, func() { cancel(context.Cause(asker)) })
+	return timed, func() { left(); stop(); cancel(nil) }
 }
 
 // stillMay checks the rights again before a channel opens. Revalidate does not see a revocation between Ask and Open,

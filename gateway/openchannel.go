@@ -161,9 +161,8 @@ func (b *Broker) OpenChannel(ctx context.Context, sid id.Session, n uint32, sink
 	if err != nil {
 		return nil, err
 	}
-	opening, cancel := context.WithTimeout(ctx, openTime)
+	opening, cancel := while(c.ctx, ctx)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)() // an end while opening
 	if err = b.stillMay(opening, c); err == nil {
 		err = c.open(opening)
 	}

@@ -52,9 +52,8 @@ func (b *Broker) Renew(ctx context.Context, sid id.Session, by signer.Evidence) 
 		return time.Time{}, errkind.New(errkind.Conflict, "this session is being renewed already").WithHint("Try again.")
 	}
 	defer s.passes.busy.Unlock()
-	renewing, cancel := context.WithTimeout(ctx, openTime)
+	renewing, cancel := while(s.ctx, ctx)
 	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
 	if err := s.renew(renewing, by); err != nil {
 		if cause := context.Cause(s.ctx); cause != nil {
 			err = cause
