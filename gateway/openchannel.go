@@ -188,7 +188,8 @@ func (c *Channel) noteNotOpened(text string) {
 	if c.s.ctx.Err() != nil {
 		return
 	}
-	note := format.Note{Kind: format.NoteChannelEnd, Text: fmt.Sprintf("channel %d was not opened: %s", c.n, text), Ch: &c.n}
+	text = fmt.Sprintf("channel %d was not opened: %s", c.n, text)
+	note := format.Note{Kind: format.NoteChannelEnd, Text: text, Ch: &c.n}
 	c.s.lastWord("why a channel was not opened", func() error { return c.s.rec.Note(note) })
 }
 

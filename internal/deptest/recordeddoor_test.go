@@ -135,20 +135,24 @@ func outside(all map[string]checked) (problems []string) {
 		}
 		for e, tv := range c.info.Types {
 			if bad := sending(tv.Type); bad != "" {
-				problems = append(problems, fmt.Sprintf("%s: an expression has the type ssh.%s; only %s may hold it", c.fset.Position(e.Pos()), bad, doorPath))
+				problems = append(problems, fmt.Sprintf("%s: an expression has the type ssh.%s; only %s may hold it",
+					c.fset.Position(e.Pos()), bad, doorPath))
 			}
 			if records(tv.Type, recording) {
-				problems = append(problems, fmt.Sprintf("%s: %s gives receipts, and only what records may", c.fset.Position(e.Pos()), tv.Type))
+				problems = append(problems, fmt.Sprintf("%s: %s gives receipts, and only what records may",
+					c.fset.Position(e.Pos()), tv.Type))
 			}
 		}
 		for id, o := range c.info.Uses {
 			if o.Pkg() != nil && o.Pkg().Path() == sshPath && o.Parent() == o.Pkg().Scope() && !harmless[o.Name()] {
-				problems = append(problems, fmt.Sprintf("%s: ssh.%s belongs into %s", c.fset.Position(id.Pos()), o.Name(), doorPath))
+				problems = append(problems,
+					fmt.Sprintf("%s: ssh.%s belongs into %s", c.fset.Position(id.Pos()), o.Name(), doorPath))
 			}
 		}
 		for id, o := range c.info.Defs {
 			if _, ok := o.(*types.TypeName); ok && records(o.Type(), recording) {
-				problems = append(problems, fmt.Sprintf("%s: %s gives receipts, and only what records may", c.fset.Position(id.Pos()), id.Name))
+				problems = append(problems, fmt.Sprintf("%s: %s gives receipts, and only what records may",
+					c.fset.Position(id.Pos()), id.Name))
 			}
 		}
 	}
@@ -160,7 +164,8 @@ func (c checked) roundabout() (problems []string) {
 	for _, f := range c.files {
 		for _, i := range f.Imports {
 			if p := i.Path.Value; p == `"reflect"` || p == `"unsafe"` || p == `"C"` {
-				problems = append(problems, fmt.Sprintf("%s: with %s code reaches what the recorded door hides", c.fset.Position(i.Pos()), p))
+				problems = append(problems,
+					fmt.Sprintf("%s: with %s code reaches what the recorded door hides", c.fset.Position(i.Pos()), p))
 			}
 		}
 	}
@@ -284,22 +289,31 @@ func TestASecondWayToTheDeviceIsFound(t *testing.T) {
 		t.Errorf("nothing is added, and found is %q", problems)
 	}
 	for name, source := range map[string]string{
-		"a function in a variable":       `var x = func(c *Channel) { c.ch.Write(nil) }`,
-		"a method as a value":            `func (c *Channel) x() func([]byte) (int, error) { return c.ch.Write }`,
-		"an argument":                    `func (c *Channel) x() { io.WriteString(c.ch, "x") }`,
-		"an interface":                   `func (c *Channel) x() { var w io.Writer = c.ch; w.Write(nil) }`,
-		"an interface, assigned":         `func (c *Channel) x() { var w io.Writer; w = c.ch; w.Write(nil) }`,
-		"an interface, of two results":   `func (l *Line) x() { var w io.Writer; w, _, _ = l.conn.OpenChannel("x", nil); w.Write(nil) }`,
-		"an interface in a struct":       `func (c *Channel) x() { s := struct{ w io.Writer }{w: c.ch}; s.w.Write(nil) }`,
-		"a result":                       `func (c *Channel) x() io.Writer { return c.ch }`,
-		"several results":                `func (l *Line) x() (io.Writer, any, error) { return l.conn.OpenChannel("x", nil) }`,
-		"an embedded channel":            `type door struct{ ssh.Channel }; func (c *Channel) x() { d := door{c.ch}; io.WriteString(d, "x") }`,
-		"the error output":               `func (c *Channel) x() { w := c.ch.Stderr(); w.Write(nil) }`,
-		"a Go channel":                   `func (c *Channel) x() { w := make(chan io.Writer, 1); w <- c.ch }`,
-		"another client":                 `func (l *Line) x() { ssh.NewClient(l.conn, nil, nil) }`,
-		"another method":                 `func (c *Channel) x(s *ssh.Session) { s.Run("x") }`,
-		"a receipt that is not checked":  `func (c *Channel) x(r receipt) { c.ch.Write(nil) }`,
-		"a receipt of another channel":   `func (c *Channel) x(r receipt, d *Channel) error { if err := c.check(r); err != nil { return err }; d.ch.Write(nil); return nil }`,
+		"a function in a variable": `var x = func(c *Channel) { c.ch.Write(nil) }`,
+		"a method as a value":      `func (c *Channel) x() func([]byte) (int, error) { return c.ch.Write }`,
+		"an argument":              `func (c *Channel) x() { io.WriteString(c.ch, "x") }`,
+		"an interface":             `func (c *Channel) x() { var w io.Writer = c.ch; w.Write(nil) }`,
+		"an interface, assigned":   `func (c *Channel) x() { var w io.Writer; w = c.ch; w.Write(nil) }`,
+		"an interface, of two results": `func (l *Line) x() {
+			var w io.Writer
+			w, _, _ = l.conn.OpenChannel("x", nil)
+			w.Write(nil)
+		}`,
+		"an interface in a struct": `func (c *Channel) x() { s := struct{ w io.Writer }{w: c.ch}; s.w.Write(nil) }`,
+		"a result":                 `func (c *Channel) x() io.Writer { return c.ch }`,
+		"several results":          `func (l *Line) x() (io.Writer, any, error) { return l.conn.OpenChannel("x", nil) }`,
+		"an embedded channel": `type door struct{ ssh.Channel }
+			func (c *Channel) x() { d := door{c.ch}; io.WriteString(d, "x") }`,
+		"the error output":              `func (c *Channel) x() { w := c.ch.Stderr(); w.Write(nil) }`,
+		"a Go channel":                  `func (c *Channel) x() { w := make(chan io.Writer, 1); w <- c.ch }`,
+		"another client":                `func (l *Line) x() { ssh.NewClient(l.conn, nil, nil) }`,
+		"another method":                `func (c *Channel) x(s *ssh.Session) { s.Run("x") }`,
+		"a receipt that is not checked": `func (c *Channel) x(r receipt) { c.ch.Write(nil) }`,
+		"a receipt of another channel": `func (c *Channel) x(r receipt, d *Channel) {
+			if err := c.check(r); err == nil {
+				d.ch.Write(nil)
+			}
+		}`,
 		"a receipt that is made":         `func (c *Channel) x() { c.send(receipt{c}, nil) }`,
 		"a receipt that is changed":      `func (c *Channel) x() { var r receipt; r.of = c; c.send(r, nil) }`,
 		"a receipt behind another name":  `type again receipt; func (c *Channel) x() { c.send(receipt(again{c}), nil) }`,
@@ -311,11 +325,14 @@ func TestASecondWayToTheDeviceIsFound(t *testing.T) {
 		}
 	}
 	for name, source := range map[string]string{
-		"reflection":              `import "reflect"; func (c *Channel) x() { reflect.ValueOf(c.line.Stdout()) }`,
-		"unsafe":                  `import "unsafe"; func (c *Channel) x() { _ = unsafe.Pointer(c.line) }`,
-		"a recording of its own":  `import "github.com/sallyport/sallyport/gateway/sessionline"; type forgetful struct{ sessionline.Recording }`,
-		"one without a name":      `import "github.com/sallyport/sallyport/gateway/sessionline"; func x(r sessionline.Recording) sessionline.Recording { return struct{ sessionline.Recording }{r} }`,
-		"a connection of its own": `import ("net"; "golang.org/x/crypto/ssh"); func x(n net.Conn) { ssh.NewClientConn(n, "", nil) }`,
+		"reflection": `import "reflect"; func (c *Channel) x() { reflect.ValueOf(c.line.Stdout()) }`,
+		"unsafe":     `import "unsafe"; func (c *Channel) x() { _ = unsafe.Pointer(c.line) }`,
+		"a recording of its own": `import s "github.com/sallyport/sallyport/gateway/sessionline"
+			type forgetful struct{ s.Recording }`,
+		"one without a name": `import s "github.com/sallyport/sallyport/gateway/sessionline"
+			func x(r s.Recording) s.Recording { return struct{ s.Recording }{r} }`,
+		"a connection of its own": `import ("net"; "golang.org/x/crypto/ssh")
+			func x(n net.Conn) { ssh.NewClientConn(n, "", nil) }`,
 	} {
 		if len(outside(typesWith(t, "gateway", "package gateway\n"+source))) == 0 {
 			t.Errorf("%s is not found", name)

@@ -205,7 +205,8 @@ func (r *Recording) compare(ch uint32, to uint64) {
 	if to == 1 {
 		unit = "byte"
 	}
-	text := fmt.Sprintf("channel %d: the device says that it received %d %s of input, and the record has %d", ch, to, unit, has)
+	text := fmt.Sprintf("channel %d: the device says that it received %d %s of input, and the record has %d",
+		ch, to, unit, has)
 	r.remark(format.Note{Kind: format.NoteDiffers, Ch: &ch, Text: text})
 	r.flushSoon()
 }
