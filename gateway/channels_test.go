@@ -187,16 +187,11 @@ func TestTheChannelsOfASessionAreBounded(t *testing.T) {
 }
 
 func TestOneChannelEndsAndTheOtherGoesOn(t *testing.T) {
-	ctx := context.Background()
 	for name, c := range map[string]struct {
 		end    func(*house, *gateway.Channel)
 		reason string
 	}{
 		"its door closes": {func(_ *house, c *gateway.Channel) { c.End("closed") }, gateway.ByTechnician},
-		"its right is withdrawn": {func(h *house, _ *gateway.Channel) {
-			h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"]] }`)
-			h.Revalidate(ctx)
-		}, gateway.ByWithdrawal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
@@ -220,6 +215,33 @@ func TestOneChannelEndsAndTheOtherGoesOn(t *testing.T) {
 			}
 			if got := first.Wait(); got.Status == nil || *got.Status != 0 || len(screen.notices) != 0 {
 				t.Errorf("the other: got %+v and the notices %q", got, screen.notices)
+			}
+		})
+	}
+}
+
+// TestASessionEndsWithTheRightToWhatWasDoneInIt: a program that has ended may have left others running.
+func TestASessionEndsWithTheRightToWhatWasDoneInIt(t *testing.T) {
+	const both = `run = { as = ["svc"], argv = [["/bin/wait", "1"], ["/bin/wait", "2"]] }`
+	for name, end := range map[string]func(*gateway.Channel){
+		"its program runs":      func(*gateway.Channel) {},
+		"its program has ended": func(c *gateway.Channel) { c.CloseInput(); c.Wait() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.apply(both)
+			first, _ := h.open(h.ask("press-1", "/bin/wait", "1"))
+			second, _ := h.more(first.ID(), "/bin/wait", "2")
+			end(second)
+			h.apply(both + ` # another version`)
+			h.Revalidate(t.Context())
+			if h.LiveOn("press-1") != 1 {
+				t.Fatal("it ended, and everything is still allowed")
+			}
+			h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"]] }`)
+			h.Revalidate(t.Context())
+			if got := first.Wait(); got.Reason != gateway.ByWithdrawal || got.Status != nil {
+				t.Errorf("got %+v, want withdrawn", got)
 			}
 		})
 	}

@@ -72,8 +72,9 @@ func (b *Broker) sessions() []*Session {
 	return out
 }
 
-// Revalidate decides again on every live session and each of its channels. It is called after any input of decisions
-// has changed.
+// Revalidate decides again on every live session. It is called after any input of decisions has changed. A session ends
+// if anything by which a program was started in it is no longer allowed. The program need not run any more: it may have
+// left others running, which only the end of the session ends.
 func (b *Broker) Revalidate(ctx context.Context) {
 	for _, s := range b.sessions() {
 		dev, why := b.stillFit(ctx, s)
@@ -85,8 +86,14 @@ func (b *Broker) Revalidate(ctx context.Context) {
 			continue
 		}
 		snap, who, others := b.cfg.Rules.Snapshot(), b.asOfNow(ctx, s.ask.Person), b.LiveOn(s.ask.Device)-1
-		for _, c := range s.openChannels() {
-			if why := c.stillAllowed(snap, who, dev, others); why != nil {
+		for _, a := range s.used() {
+			if why := s.stillAllowed(a, snap, who, dev, others); why != nil {
+				s.cancel(why)
+				break
+			}
+		}
+		for _, c := range s.openChannels() { // also those whose program has not started
+			if why := s.stillAllowed(c.action, snap, who, dev, others); why != nil {
 				s.endChannel(c, why)
 			}
 		}
@@ -134,13 +141,12 @@ func (b *Broker) groupsNow(ctx context.Context, who authz.Person) (authz.Person,
 	return who, nil
 }
 
-func (c *Channel) stillAllowed(snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) *ending {
-	s := c.s
+func (s *Session) stillAllowed(a authz.Action, snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) *ending {
 	now := s.b.cfg.Now()
 	s.b.mu.Lock()
 	began := s.started
 	s.b.mu.Unlock()
-	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, *dev), Action: c.action, Ticket: s.ask.Ticket,
+	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, *dev), Action: a, Ticket: s.ask.Ticket,
 		LiveSessions: others, Opened: began}, now)
 	if d.Allowed {
 		return nil

@@ -110,6 +110,7 @@ func (c *Channel) early(e wire.Event) bool {
 func (c *Channel) began() {
 	c.s.mu.Lock()
 	c.running = true
+	c.s.startedBy[c.action.String()] = c.action
 	early := c.refusals
 	c.s.mu.Unlock()
 	for _, e := range early {

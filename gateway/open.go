@@ -72,7 +72,7 @@ func (b *Broker) stillMay(ctx context.Context, c *Channel) error {
 	if dev == nil || err != nil {
 		return errUndecided
 	}
-	if why = c.stillAllowed(b.cfg.Rules.Snapshot(), who, dev, b.LiveOn(c.s.ask.Device)-1); why != nil {
+	if why = c.s.stillAllowed(c.action, b.cfg.Rules.Snapshot(), who, dev, b.LiveOn(c.s.ask.Device)-1); why != nil {
 		return why
 	}
 	return nil

@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -49,10 +52,12 @@ type Session struct {
 	channels map[uint32]*Channel // that were allowed and have not ended
 	waiting  map[uint32]*Channel // that were allowed and not opened yet
 	starts   map[uint32]*Channel // the device has not named their programs yet
-	numbers  uint32              // the last number that was given
-	live     bool                // the first channel has been opened
-	over     bool                // no channel is left, and none may be opened any more
-	last     *Channel            // the one that ended last
+	// actions by which programs were started, by their words, of channels that have ended too
+	startedBy map[string]authz.Action
+	numbers   uint32   // the last number that was given
+	live      bool     // the first channel has been opened
+	over      bool     // no channel is left, and none may be opened any more
+	last      *Channel // the one that ended last
 
 	empty chan struct{} // closed when the last channel has ended
 	done  chan struct{} // closed when the record is closed and announced
@@ -66,6 +71,7 @@ func (b *Broker) newSession(sid id.Session, a asked, sink Sink) *Session {
 	s.first = s.newChannel(firstChannel, a.ask.Start, a.action)
 	s.first.sink = sink
 	s.channels = map[uint32]*Channel{firstChannel: s.first}
+	s.startedBy = map[string]authz.Action{}
 	s.starts = map[uint32]*Channel{firstChannel: s.first}
 	return s
 }
@@ -86,6 +92,13 @@ func (s *Session) openChannels() []*Channel {
 		out = append(out, c)
 	}
 	return out
+}
+
+// used gives the actions by which programs were started.
+func (s *Session) used() []authz.Action {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.startedBy))
 }
 
 // audience gives the channels whose frontends get messages about the session: those that have not ended, or otherwise
