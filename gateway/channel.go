@@ -184,6 +184,9 @@ func (c *Channel) close() {
 		e := format.Exit{Ch: c.n, Status: c.exit.Status, Signal: c.exit.Signal}
 		c.s.lastWord("the exit status", func() error { return c.s.rec.Exit(e) })
 	}
+	if c.line.OutputCut() {
+		c.outputCut()
+	}
 	// From here on pending input fails. Its error must not become the reason.
 	byItself := ended(ByExit, "the program has ended")
 	c.cancel(byItself)
@@ -205,6 +208,15 @@ func (c *Channel) close() {
 	}
 	c.s.left(c)
 	close(c.done)
+}
+
+// outputCut records that output is missing, and tells the technician.
+func (c *Channel) outputCut() {
+	note := format.Note{Kind: "device", Ch: &c.n,
+		Text: "the output was cut off: 10 s after the program had ended, something that it left behind still held it"}
+	c.s.lastWord("that output was cut off", func() error { return c.s.rec.Note(note) })
+	c.sink.Notice("cut", "the program has ended, and something that it left behind still held its output; "+
+		"what comes after 10 s is not shown")
 }
 
 // awaitExit waits for the device to close the channel. Then it knows how the program ended, and the device's reason

@@ -210,7 +210,7 @@ func (d *device) started(command string) []string {
 	return []string{"sh", "-c", command}
 }
 
-// program is what runs: "streams", "flood N", "wait", "ends", or without a command an echo of what is typed.
+// program is what runs: "streams", "flood N", "wait", "ends", "cuts", or without a command an echo of what is typed.
 func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Channel) {
 	status := uint32(0)
 	word, arg, _ := strings.Cut(command, " ")
@@ -239,6 +239,8 @@ func (d *device) program(n uint32, ch ssh.Channel, command string, events ssh.Ch
 		return
 	case "refuses":
 		wire.WriteEvent(events, wire.Event{Kind: wire.EventRefused, Channel: n, Text: d.refuses})
+	case "cuts":
+		ch.SendRequest(wire.CutRequest, false, nil)
 	case "wait":
 		io.Copy(counter{&d.discarded}, ch)
 	case "/":

@@ -82,3 +82,21 @@ func TestASessionThatTheNextPassNarrowedWasWithdrawn(t *testing.T) {
 		t.Errorf("got %+v, want withdrawn", got)
 	}
 }
+
+// TestOutputThatTheDeviceCutOffIsSaidToBeMissing: in the record and to the technician, whose program keeps its status.
+func TestOutputThatTheDeviceCutOffIsSaidToBeMissing(t *testing.T) {
+	h := newHouse(t)
+	s, out := h.open(h.ask("press-1", "cuts"))
+	if got := s.Wait(); got.Reason != gateway.ByExit || got.Status == nil || *got.Status != 0 {
+		t.Errorf("got %+v, want the program's own status", got)
+	}
+	const note = "device: the output was cut off: 10 s after the program had ended, something that it left behind still held it"
+	if !slices.Contains(h.notes(s.ID()), note) {
+		t.Errorf("the record has %q, want %q", h.notes(s.ID()), note)
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if !slices.ContainsFunc(out.notices, func(n string) bool { return strings.HasPrefix(n, "cut: the program has ended") }) {
+		t.Errorf("the technician reads %q", out.notices)
+	}
+}

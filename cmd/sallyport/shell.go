@@ -109,8 +109,12 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 		if kind == "ended" {
 			why = text
 		}
-		if kind == "ended" || kind == "refused" || kind == "time" || raw {
+		if kind == "ended" || kind == "refused" || kind == "time" || kind == "cut" || raw {
 			text = "sallyport: " + text
+		}
+		if kind == "cut" { // a script must not take what it got for all
+			fmt.Fprintln(a.stderr, safe(text))
+			return
 		}
 		c.notice(a, text, raw)
 	})

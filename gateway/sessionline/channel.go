@@ -24,9 +24,10 @@ type Channel struct {
 	ended bool       // the end of input was sent
 
 	taken  taken
-	exit   Exit   // set before closed is closed, like told and why
+	exit   Exit   // set before closed is closed, like the next three
 	told   bool   // the device reported exit
 	why    string // the device's reason for ending the session
+	cut    bool   // the device cut off the output
 	closed chan struct{}
 }
 
@@ -212,6 +213,10 @@ func (c *Channel) Exit() (Exit, bool) { return c.exit, c.told }
 // known once the channel is closed.
 func (c *Channel) SessionEnded() string { return c.why }
 
+// OutputCut reports whether the device says that it cut off the output, which something that the program left behind
+// still held. It is known once the channel is closed.
+func (c *Channel) OutputCut() bool { return c.cut }
+
 // listen handles the device's requests on the channel until the channel is closed.
 func (c *Channel) listen(requests <-chan *ssh.Request) {
 	defer close(c.closed)
@@ -222,6 +227,7 @@ func (c *Channel) listen(requests <-chan *ssh.Request) {
 		if e, ok := exitOf(r); ok {
 			c.exit, c.told = e, true
 		}
+		c.cut = c.cut || r.Type == wire.CutRequest
 		if r.Type == wire.EndedRequest {
 			if e, err := wire.ParseSessionEnded(r.Payload); err == nil {
 				c.why = e.Reason

@@ -26,6 +26,10 @@ const (
 	EndedStopped  = "supervisor stopped" // by a signal, as when the device shuts down
 )
 
+// CutRequest is the request on a session channel by which a device says, before how the program ended, that it cut off
+// its output: something that the program left behind still held it. It has no payload and wants no reply.
+const CutRequest = "output-cut@sallyport"
+
 // maxEndedReason bounds the reason, in bytes.
 const maxEndedReason = 100
 

@@ -178,9 +178,13 @@ func (r *Running) Signal(name string) error {
 	return nil
 }
 
-// Drain bounds what reads of the output may still wait, once the program has ended: something it left behind may
-// hold the other end for ever. Each read that gives something begins the time anew.
-func Drain(f *os.File) { f.SetReadDeadline(time.Now().Add(time.Second)) }
+// DrainTime is how long output may pause after its program has ended: something that it left behind may hold the other
+// end for ever.
+const DrainTime = 10 * time.Second
+
+// Drain bounds what a read of the output may wait, once the program has ended. Each read that gives something begins the
+// time anew. After it a read gives os.ErrDeadlineExceeded.
+func Drain(f *os.File) { f.SetReadDeadline(time.Now().Add(DrainTime)) }
 
 // signals are those of RFC 4254 section 6.10.
 var signals = map[string]unix.Signal{"ABRT": unix.SIGABRT, "ALRM": unix.SIGALRM, "FPE": unix.SIGFPE, "HUP": unix.SIGHUP, "ILL": unix.SIGILL,

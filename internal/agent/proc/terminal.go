@@ -91,11 +91,15 @@ func (t *Terminal) waiting() int {
 // Ended closes our own hold of the slave, without which the output would have no end, and bounds what is still waited for.
 func (t *Terminal) Ended() {
 	t.slave.Close()
-	Drain(t.master)
+	t.Drain()
 }
 
+// hangTime is how long output at a terminal may pause after its program has ended. What is left there is hung up then, as
+// with ssh, so it is short.
+const hangTime = time.Second
+
 // Drain begins the time anew that output after the end may take.
-func (t *Terminal) Drain() { Drain(t.master) }
+func (t *Terminal) Drain() { t.master.SetReadDeadline(time.Now().Add(hangTime)) }
 
 // Close lets go of the terminal: what still runs at it is hung up.
 func (t *Terminal) Close() error {

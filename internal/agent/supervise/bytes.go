@@ -1,7 +1,9 @@
 package supervise
 
 import (
+	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/proc"
@@ -11,19 +13,20 @@ import (
 // chunk is how much is carried at once.
 const chunk = 32 << 10
 
-// pump carries output. After the program's end it continues as long as output comes, and stops after a second without
-// any, because other processes of the program may hold its output open forever.
-func pump(dst io.Writer, src io.Reader, ended <-chan struct{}, renew func()) {
+// pump carries output. After the program's end it continues as long as output comes, and for the time that renew gives
+// without any, because other processes of the program may hold its output open forever. It reports whether that was
+// cut off.
+func pump(dst io.Writer, src io.Reader, ended <-chan struct{}, renew func()) (cut bool) {
 	buf := make([]byte, chunk)
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
 			if _, werr := dst.Write(buf[:n]); werr != nil {
-				return
+				return false
 			}
 		}
 		if err != nil {
-			return
+			return errors.Is(err, os.ErrDeadlineExceeded)
 		}
 		select {
 		case <-ended:

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -224,6 +227,7 @@ func (c *channel) attend() {
 	defer close(c.done)
 	defer context.AfterFunc(c.s.ctx, c.tellWhy)() // at once, even if the gateway takes no output
 	var out sync.WaitGroup
+	var cut atomic.Bool
 	ended, flow := make(chan struct{}), newOutflow(c.ch)
 	if t := c.run.Terminal; t != nil {
 		defer t.Close()
@@ -233,8 +237,13 @@ func (c *channel) attend() {
 		defer c.run.Stdin.Close()
 		defer c.run.Stdout.Close()
 		defer c.run.Stderr.Close()
-		out.Go(func() { pump(flow.to(c.ch), c.run.Stdout, ended, func() { proc.Drain(c.run.Stdout) }) })
-		out.Go(func() { pump(flow.to(c.ch.Stderr()), c.run.Stderr, ended, func() { proc.Drain(c.run.Stderr) }) })
+		carry := func(to io.Writer, from *os.File) {
+			if pump(flow.to(to), from, ended, func() { proc.Drain(from) }) {
+				cut.Store(true)
+			}
+		}
+		out.Go(func() { carry(c.ch, c.run.Stdout) })
+		out.Go(func() { carry(c.ch.Stderr(), c.run.Stderr) })
 		go c.piped()
 	}
 	exit := c.run.Wait()
@@ -245,7 +254,9 @@ func (c *channel) attend() {
 		proc.Drain(c.run.Stdout)
 		proc.Drain(c.run.Stderr)
 	}
-	out.Wait()
+	if out.Wait(); cut.Load() && c.s.ctx.Err() == nil {
+		c.ch.SendRequest(wire.CutRequest, false, nil)
+	}
 	c.s.event(wire.Event{Kind: wire.EventCommand, Channel: c.n, Source: wire.SourceExec, PID: uint32(c.run.PID()), Ended: true, Status: uint32(exit.Status), Signal: exit.Signal})
 	c.tell(exit)
 }
