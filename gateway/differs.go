@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/format"
 )
@@ -58,15 +58,15 @@ func (s *Session) differs(channel uint32, text string) error {
 const mostNamed = 1000
 
 // isWhat reports whether the words are those of the program that the gateway requested. A shell may have any name.
-func (c *Channel) isWhat(argv []string) bool {
+func (c *Channel) isWhat(words []string) bool {
 	want := c.start.Argv
 	switch {
 	case c.action.Kind == authz.Run:
-		return slices.Equal(argv, want[:min(len(want), mostNamed)])
+		return slices.Equal(words, want[:min(len(want), mostNamed)])
 	case len(want) > 0:
-		return len(argv) == 3 && argv[1] == "-c" && argv[2] == sessionline.Quote(want)
+		return len(words) == 3 && words[1] == "-c" && words[2] == argv.Line(want)
 	}
-	return len(argv) == 1 && strings.HasPrefix(argv[0], "-")
+	return len(words) == 1 && strings.HasPrefix(words[0], "-")
 }
 
 func (c *Channel) wanted() string {
@@ -82,8 +82,8 @@ func (c *Channel) wanted() string {
 // mostQuoted bounds one command in a note, in bytes. The start and the command beside the note have all of it.
 const mostQuoted = 1500
 
-func short(argv []string) string {
-	s := sessionline.Quote(argv)
+func short(words []string) string {
+	s := argv.Line(words)
 	if len(s) > mostQuoted {
 		s = strings.ToValidUTF8(s[:mostQuoted], "") + "…"
 	}

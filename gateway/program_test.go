@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/programtest"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -42,7 +43,7 @@ func TestTheGatewayStartsAProgramByTheActionOfTheTable(t *testing.T) {
 			if a, ok := authz.ActionFor(f.Program, scope.Covers); ok != (f.Want != "") || ok && a.String() != f.Want {
 				t.Errorf("%s: %q in the same session: got %s, %v, want %q", c.Name, f.Program.Argv, a, ok, f.Want)
 			}
-			if line := sessionline.Quote(f.Program.Argv); line != f.Line {
+			if line := argv.Line(f.Program.Argv); line != f.Line {
 				t.Errorf("%s: the device is sent %q, want %q", c.Name, line, f.Line)
 			}
 		}

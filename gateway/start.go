@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
 )
@@ -42,14 +44,24 @@ func checkStart(s *sessionline.Start) error {
 // maxCommand bounds a command line, in bytes.
 const maxCommand = 32 << 10
 
-func checkCommand(argv []string) error {
+// checkCommand refuses what the record could not hold as it is. The replacement character stands where a program before
+// this one found no UTF-8 and wrote something else: the command would be for another file than the one that was meant.
+func checkCommand(words []string) error {
 	const hint = "Give the command what is long, or not text, on its standard input."
-	all := strings.Join(argv, " ")
-	switch {
-	case strings.Contains(all, "\x00") || len(sessionline.Quote(argv)) > maxCommand:
-		return errkind.New(errkind.Usage, "the command has a zero byte or is longer than 32 KiB").WithHint(hint)
-	case !utf8.ValidString(all):
-		return errkind.New(errkind.Usage, "the command is not UTF-8, so the record could not hold it as it is").WithHint(hint)
+	if len(argv.Line(words)) > maxCommand {
+		return errkind.New(errkind.Usage, "the command is longer than 32 KiB").WithHint(hint)
+	}
+	for i, w := range words {
+		what := ""
+		switch {
+		case strings.Contains(w, "\x00"):
+			what = "has a zero byte"
+		case !utf8.ValidString(w) || strings.ContainsRune(w, utf8.RuneError):
+			what = "is not UTF-8"
+		default:
+			continue
+		}
+		return errkind.New(errkind.Usage, fmt.Sprintf("word %d of the command %s", i+1, what)).WithHint(hint)
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"io"
 	"net/url"
 	"strconv"
-	"strings"
 
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/client"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -73,7 +73,7 @@ func (c *sessionsShowCmd) Run(a *app) error {
 	}
 	return page(a.stdout, []field{
 		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
-		{"command", strings.Join(s.Argv, " ")}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
+		{"command", argv.Line(s.Argv)}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
 		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
 		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)},
 	})

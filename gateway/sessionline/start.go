@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -38,7 +39,7 @@ func (s *Start) kind() (kind string, message any) {
 	if len(s.Argv) == 0 {
 		return "shell", nil
 	}
-	return "exec", struct{ Command string }{Quote(s.Argv)}
+	return "exec", struct{ Command string }{argv.Line(s.Argv)}
 }
 
 func (s *Start) size() (cols, rows uint16) {
@@ -68,22 +69,7 @@ func (s *Start) Words() string {
 		parts[1] = strings.Join(env, " ")
 	}
 	if len(s.Argv) > 0 {
-		parts[2] = "command: " + Quote(s.Argv)
+		parts[2] = "command: " + argv.Line(s.Argv)
 	}
 	return strings.Join(parts, "; ")
 }
-
-// Quote makes one line of separate words for a POSIX shell: sshd and our agent hand a command to the login's shell.
-func Quote(argv []string) string {
-	out := make([]string, len(argv))
-	for i, w := range argv {
-		out[i] = w
-		if w == "" || strings.Trim(w, plain) != "" {
-			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(out, " ")
-}
-
-// plain are the characters that no shell gives a meaning to.
-const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,"

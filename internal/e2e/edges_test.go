@@ -24,6 +24,14 @@ func TestCommandsEndAsWithSSH(t *testing.T) {
 			}
 		}
 	})
+	t.Run("words that are not UTF-8", func(t *testing.T) {
+		for _, argv := range [][]string{{"rm", "report\xff"}, {"rm", "report\uFFFD"}} {
+			got := withInput(t, d, nil, argv...)
+			if got.code != 2 || got.out != "" || !strings.Contains(got.errs, "is not UTF-8") {
+				t.Errorf("%q: got %+v, want status 2 and which word it is", argv, got)
+			}
+		}
+	})
 	t.Run("output after the main process", func(t *testing.T) {
 		const held = "sallyport: the program has ended, and something that it left behind still held its output; " +
 			"what comes after 10 s is not shown\n"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -24,7 +25,11 @@ func LooseJSON(data []byte, v any) error {
 	return decodeJSON(data, v, false)
 }
 
+// decodeJSON refuses what is not UTF-8, which encoding/json would replace by something else.
 func decodeJSON(data []byte, v any, known bool) error {
+	if !utf8.Valid(data) {
+		return errors.New("json: it is not UTF-8")
+	}
 	if err := checkNames(data); err != nil {
 		return err
 	}

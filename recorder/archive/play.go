@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/recorder/asciicast"
 	"github.com/sallyport/sallyport/recorder/format"
 )
@@ -56,7 +57,7 @@ func (p *player) add(m Moment) error {
 		return p.emit(event{m.At, asciicast.Resize, asciicast.Size(int(cols), int(rows))})
 	case format.KindCommand:
 		if c, err := m.Command(); err == nil && !c.Ended && c.Ch == p.ch.n {
-			return p.marker(m.At, strings.Join(c.Argv, " "))
+			return p.marker(m.At, argv.Line(c.Argv))
 		}
 	case format.KindNote:
 		if n, err := m.Note(); err == nil && (n.Kind == format.NoteMarker || n.Kind == format.NoteStart) {

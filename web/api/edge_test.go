@@ -47,6 +47,7 @@ func TestABodyIsReadStrictly(t *testing.T) {
 		body string
 		want int
 	}{
+		"what is not UTF-8":            {"{\"device\":\"press-\xff\"}", 400},
 		"a name twice":                 {`{"device":"press-1","device":"press-2"}`, 400},
 		"a name twice in another case": {`{"device":"press-1","Device":"press-2"}`, 400},
 		"an unknown name":              {`{"device":"press-1","root":true}`, 400},
@@ -82,6 +83,7 @@ func TestWhatIsWrongWithARequestIsSaidInWords(t *testing.T) {
 		{"POST", "/api/v1/sessions", `["x"]`, `the request has mistakes: the body is no JSON object`},
 		{"POST", "/api/v1/sessions", `{"device":`, `the request has mistakes: the body is no JSON: it ends too early`},
 		{"POST", "/api/v1/sessions", `{"device":"x"} {}`, `the request has mistakes: the body is no JSON: what stands at byte 16 does not belong there`},
+		{"POST", "/api/v1/sessions", "{\"device\":\"press-1\",\"purpose\":\"\xff\"}", "the request has mistakes: the body cannot be read: it is not UTF-8"},
 		{"POST", "/api/v1/sessions", `{"device":"x","device":"y"}`, `the request has mistakes: the body cannot be read: the name "device" occurs twice`},
 		{"POST", "/api/v1/sessions", ``, `the body is missing: this call takes a JSON object`},
 		{"POST", "/api/v1/sessions", `{"device":"` + strings.Repeat("x", 70<<10) + `"}`, `the body is too large: it can have 65536 bytes`},
