@@ -67,6 +67,7 @@ func (s *Session) run() {
 	var all sync.WaitGroup
 	running, over := context.WithCancel(s.ctx)
 	all.Go(func() { s.announceProgress(running) })
+	all.Go(func() { s.tellSlowed(running) })
 	select {
 	case <-s.empty:
 	case <-s.ctx.Done():
@@ -82,6 +83,15 @@ func (s *Session) run() {
 	all.Wait()
 	s.lastWord("what the device still told", func() error { <-s.listened; return nil })
 	s.close()
+}
+
+// tellSlowed tells everybody at the session why it has become slow.
+func (s *Session) tellSlowed(ctx context.Context) {
+	select {
+	case text := <-s.rec.Slowed():
+		s.notice("slow", text)
+	case <-ctx.Done():
+	}
 }
 
 // tellDevice tells the device why the session ends, and gives it a moment to close the session line itself. If the

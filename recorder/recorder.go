@@ -98,6 +98,9 @@ type Recording interface {
 	// Failed is closed when the recording takes no more of the session; Err says why, for people.
 	Failed() <-chan struct{}
 	Err() error
+	// Slowed gives once, in words for people, that more came than the session may record at full speed, and how fast it
+	// goes on.
+	Slowed() <-chan string
 	// Progress gives what is durable, for the progress leaf.
 	Progress() Closed
 }

@@ -109,7 +109,7 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 		if kind == "ended" {
 			why = text
 		}
-		if kind == "ended" || kind == "refused" || kind == "time" || kind == "cut" || raw {
+		if kind == "ended" || kind == "refused" || kind == "time" || kind == "slow" || kind == "cut" || raw {
 			text = "sallyport: " + text
 		}
 		if kind == "cut" { // a script must not take what it got for all

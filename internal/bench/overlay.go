@@ -24,7 +24,7 @@ type edit struct {
 
 var (
 	noBudget = []edit{
-		{"recorder/writer/node.go", `or\(&c\.Burst, 64<<20\)`, `or(&c.Burst, 1<<50)`},
+		{"recorder/writer/node.go", `or\(&c\.Burst, 256<<20\)`, `or(&c.Burst, 1<<50)`},
 		{"internal/demo/seed.go", `PerPerson, 8\), cmp\.Or\(s\.Sizes\.PerDevice, 4\)`, `PerPerson, 1000), cmp.Or(s.Sizes.PerDevice, 1000)`},
 	}
 	noRecord = []edit{

@@ -64,7 +64,20 @@ func (r *Recording) afford(ctx context.Context, n int, patient bool) error {
 	if wait <= 0 || !patient {
 		return nil
 	}
+	r.tellSlowed()
 	return r.pause(ctx, wait, n)
+}
+
+// tellSlowed tells the first wait for the budget.
+func (r *Recording) tellSlowed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.slow {
+		return
+	}
+	r.slow = true
+	r.slowed <- fmt.Sprintf("this session goes on at %s a second: at full speed one may record %s",
+		sizeText(r.budget.rate), sizeText(r.budget.burst))
 }
 
 func (r *Recording) pause(ctx context.Context, wait time.Duration, n int) error {

@@ -73,3 +73,30 @@ func TestADeviceThatReportsWithoutEndIsSlowedDown(t *testing.T) {
 		t.Errorf("got %s for 144 KiB of notes, want %s at least", took, least)
 	}
 }
+
+// TestASlowedSessionIsToldOnce: at the first wait, and why.
+func TestASlowedSessionIsToldOnce(t *testing.T) {
+	cfg := nodeConfig(t.TempDir())
+	cfg.Burst, cfg.Rate = 64<<10, 256<<10
+	n, _ := openNode(t, cfg)
+	r := create(t, n, recorder.PartConfig{})
+	piece := noise(4, 32<<10)
+	must(t, r.Output(t.Context(), 0, format.StreamOut, piece))
+	select {
+	case text := <-r.Slowed():
+		t.Errorf("within what goes at full speed: %q", text)
+	default:
+	}
+	for range 4 {
+		must(t, r.Output(t.Context(), 0, format.StreamOut, piece))
+	}
+	want := "this session goes on at 256 KiB a second: at full speed one may record 64 KiB"
+	if text := <-r.Slowed(); text != want {
+		t.Errorf("got %q, want %q", text, want)
+	}
+	select {
+	case text := <-r.Slowed():
+		t.Errorf("told again: %q", text)
+	default:
+	}
+}

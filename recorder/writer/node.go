@@ -42,8 +42,8 @@ type NodeConfig struct {
 	PendingAll     int64 // in all; default 64 MiB
 
 	// The budget of one session. Negative Rate or Most: no limit.
-	Burst int64 // at any speed; default 64 MiB
-	Rate  int64 // bytes a second after that; default 1 MiB
+	Burst int64 // at any speed; default 256 MiB
+	Rate  int64 // bytes a second after that; default 8 MiB
 	Most  int64 // ends the session; default 2 GiB
 
 	Ballast     int64         // space reserved for the ends of running sessions; zero: none
@@ -65,8 +65,8 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	or(&c.JournalBytes, 256<<20)
 	or(&c.PendingSession, 1<<20)
 	or(&c.PendingAll, 64<<20)
-	or(&c.Burst, 64<<20)
-	or(&c.Rate, 1<<20)
+	or(&c.Burst, 256<<20)
+	or(&c.Rate, 8<<20)
 	or(&c.Most, 2<<30)
 	if c.VerdictWait == 0 {
 		c.VerdictWait = 5 * time.Second // the reference agent holds a line of a paste for 2 s

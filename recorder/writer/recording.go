@@ -36,6 +36,7 @@ type Recording struct {
 	flight    pending       // taken from next, not all of it sealed yet
 	lastEpoch atomic.Uint64 // of the journal, in which the file got its last bytes; read by the checkpointer
 
+	slowed  chan string   // holds the text until it is read
 	stopped chan struct{} // closed when it accepts no more streams: ended, closing or failed
 	failed  chan struct{} // closed when it can no longer record
 	ended   chan struct{} // closed when Close may return
@@ -51,6 +52,7 @@ type Recording struct {
 	channels map[uint32]bool // the channels that were started; true: the channel's input has ended
 	judge    judge
 	budget   budget
+	slow     bool   // slowed was told
 	clock    uint64 // time of the last entry
 	active   time.Time
 	soft     error // ends the streams; a note, the exit and the close can still be written
@@ -71,6 +73,9 @@ type streamID struct {
 
 // H0 is the first hash of the chain. The open leaf commits to it.
 func (r *Recording) H0() [32]byte { return r.h0 }
+
+// Slowed gives once that the session has used up what it may record at full speed.
+func (r *Recording) Slowed() <-chan string { return r.slowed }
 
 // SlotRK is the SHA-256 of the readers' slot file.
 func (r *Recording) SlotRK() [32]byte { return r.slotRK }
