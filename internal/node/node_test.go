@@ -30,6 +30,9 @@ func TestOnlyTrustedProxiesSayWhereARequestIsFrom(t *testing.T) {
 		"a trusted proxy that says nothing":     {"127.0.0.1:1000", nil, "127.0.0.1"},
 		"a trusted proxy that writes rubbish":   {"127.0.0.1:1000", []string{"203.0.113.7, unknown"}, "127.0.0.1"},
 		"an address of version 6":               {"127.0.0.1:1000", []string{"2001:db8::7"}, "2001:db8::7"},
+		"an address with its port":              {"127.0.0.1:1000", []string{"192.0.2.1, 203.0.113.7:41000"}, "203.0.113.7"},
+		"an address of version 6 with its port": {"127.0.0.1:1000", []string{"[2001:db8::7]:41000"}, "2001:db8::7"},
+		"an address of version 6 in brackets":   {"127.0.0.1:1000", []string{"[2001:db8::7]"}, "2001:db8::7"},
 		"an old address in a new form":          {"[::ffff:127.0.0.1]:1000", []string{"::ffff:203.0.113.7"}, "203.0.113.7"},
 	} {
 		t.Run(name, func(t *testing.T) {

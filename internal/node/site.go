@@ -199,12 +199,25 @@ func forwarded(trusted []string) func(*http.Request) netip.Addr {
 		from := ap.Addr().Unmap()
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		for i := len(hops) - 1; i >= 0 && known(from); i-- {
-			a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-			if err != nil {
+			a, ok := hop(strings.TrimSpace(hops[i]))
+			if !ok {
 				break
 			}
 			from = a.Unmap()
 		}
 		return from
 	}
+}
+
+// hop reads one address of X-Forwarded-For. Some proxies write a port behind it, and an IPv6 address in brackets (RFC 7239,
+// section 6).
+func hop(text string) (netip.Addr, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr(), true
+	}
+	if bare, ok := strings.CutPrefix(text, "["); ok {
+		text = strings.TrimSuffix(bare, "]")
+	}
+	a, err := netip.ParseAddr(text)
+	return a, err == nil
 }
