@@ -393,13 +393,11 @@ func TestADeviceIsGivenALaterHeadOfTheLogWithItsProof(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) } })
 	m := h.admitted("press-1")
 	c := h.up(m)
-	ping := func() {
-		c.line.SendMsg(wire.Ping{T: wire.TypePing, Nonce: make([]byte, 16), Size: 1}, time.Second)
-		next[wire.Pong](t, c, wire.TypePong)
-	}
-	ping() // the gateway has begun with the line
+	ping := wire.Ping{T: wire.TypePing, Nonce: make([]byte, 16), Size: 1}
+	c.line.SendMsg(ping, time.Second)
+	next[wire.Pong](t, c, wire.TypePong) // the gateway has begun with the line
 	late.Store(int64(witnessEvery))
-	ping()
+	c.line.SendMsg(ping, time.Second)
 	msg := next[wire.CheckpointMsg](t, c, wire.TypeCheckpoint)
 	if head := must(h.signer.Head(t.Context()))(t); !bytes.Equal(msg.Checkpoint, head) || len(msg.Proof) == 0 {
 		t.Errorf("got %q with %d hashes", msg.Checkpoint, len(msg.Proof))
