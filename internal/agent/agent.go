@@ -17,6 +17,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -76,6 +77,9 @@ func Version() string {
 
 // Run holds the control line until ctx ends. Sessions go on after it.
 func Run(ctx context.Context, cfg Config) error {
+	if err := proc.KeepDescriptors(); err != nil {
+		return fmt.Errorf("keep inherited descriptors from programs: %w", err)
+	}
 	a, unlock, err := open(cfg)
 	if err != nil {
 		return err

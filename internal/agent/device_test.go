@@ -33,6 +33,8 @@ type device struct {
 	wrap []string // before the program: a network namespace, say
 	args []string // of run
 	log  *syncBuffer
+
+	inherits []*os.File // by run, from descriptor 3 on
 }
 
 type syncBuffer struct {
@@ -106,6 +108,7 @@ func (d *device) start() {
 	d.t.Helper()
 	d.cmd = d.command(append([]string{"run", "--state", d.dir, "--ephemeral"}, d.args...)...)
 	d.cmd.Stderr = d.log
+	d.cmd.ExtraFiles = d.inherits
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	d.cmd.WaitDelay = 100 * time.Millisecond // supervisors hold the log open
 	if err := d.cmd.Start(); err != nil {

@@ -80,6 +80,9 @@ func (e ownEnd) Error() string { return string(e) }
 func Main(log *slog.Logger) error {
 	// Caught and discarded, not ignored, because every program of the session would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	if err := proc.KeepDescriptors(); err != nil {
+		return fmt.Errorf("keep inherited descriptors from programs: %w", err)
+	}
 	k, order, err := inherit()
 	if err != nil {
 		return err
