@@ -65,6 +65,7 @@ type Agent struct {
 	peer   netip.Addr // where the last connection went
 
 	children sync.WaitGroup // goroutines that wait for supervisors and answer them
+	brood    brood
 }
 
 // Version names this build to the gateway.
@@ -96,6 +97,10 @@ func Run(ctx context.Context, cfg Config) error {
 		cfg.Log.Warn("the state directory does not outlive a restart of this machine: used sessions and the log are forgotten then")
 	}
 	a.cfg.Log.Info("agent started", slog.String("device", a.keys.FP().String()), slog.Int("sessions", len(cfg.State.Sessions())))
+	if err := proc.Adopt(); err != nil {
+		return fmt.Errorf("become the parent of what supervisors leave: %w", err)
+	}
+	a.sweep()
 	a.reconnect(ctx)
 	a.children.Wait()
 	return nil

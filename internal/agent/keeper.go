@@ -50,12 +50,11 @@ func (a *Agent) supervise(l *line, sid id.Session, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	ours, cmd, err := a.spawn()
+	ours, err := a.spawn()
 	if err != nil {
 		return err
 	}
 	defer ours.Close()
-	go cmd.Wait() // it may outlive this agent; while it does not, it is reaped
 	ours.SetDeadline(time.Now().Add(decideTime))
 	if err := json.NewEncoder(ours).Encode(supervise.Order{State: a.cfg.State, Open: raw, Dial: dialer,
 		Fallback: a.cfg.Fallback}); err != nil {
@@ -83,10 +82,10 @@ func (a *Agent) converse(l *line, conn net.Conn, sid id.Session) error {
 }
 
 // spawn re-executes this program as a supervisor in a session of its own, so that it outlives the agent.
-func (a *Agent) spawn() (net.Conn, *exec.Cmd, error) {
+func (a *Agent) spawn() (net.Conn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "supervisor"), os.NewFile(uintptr(fds[1]), "keeper")
 	defer ours.Close()
@@ -97,11 +96,10 @@ func (a *Agent) spawn() (net.Conn, *exec.Cmd, error) {
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+	if err := a.brood.start(cmd, a.sweep); err != nil {
+		return nil, err
 	}
-	conn, err := net.FileConn(ours)
-	return conn, cmd, err
+	return net.FileConn(ours)
 }
 
 func (l *line) refuse(r wire.Refuse) {

@@ -65,6 +65,9 @@ func (a *Agent) answer(ask state.Ask) any {
 		if l != nil {
 			l.pingNow()
 		}
+		if a.cfg.State.Frozen() {
+			go a.sweep()
+		}
 		return true
 	case "network": // the owner set another proxy
 		a.networkChanged(true)

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/state"
 )
 
@@ -15,6 +16,10 @@ func weakened(d state.Dir) []string {
 	out := []string{"one process reads from the network and keeps what sessions share: a helper of its own is not apart yet"}
 	if fs := d.Volatile(); fs != "" {
 		out = append(out, "the state directory lies on "+fs+": a restart forgets which sessions were used")
+	}
+	if _, err := proc.CgroupBase(); err != nil {
+		out = append(out, "there is no cgroup v2: what a session leaves behind is found by its parents alone, "+
+			"and not at all if its supervisor and the agent were killed together")
 	}
 	if os.Geteuid() != 0 {
 		out = append(out, "the agent does not run as root: sessions run as its own user, who can read its keys and change the owner's rules")

@@ -3,30 +3,75 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroup is a fresh cgroup v2 of one session: what is born in it stays in it, unless it has the rights to leave.
-type cgroup struct{ path string }
+type cgroup struct {
+	path string
+	lock *os.File // the directory, locked as long as its supervisor lives
+}
+
+// cgroupPrefix begins the names of the cgroups of sessions.
+const cgroupPrefix = "sallyport-"
 
 // newCgroup makes one below the supervisor's own. Where that is not possible the tree is followed by parentage alone.
 func newCgroup(name string) (*cgroup, error) {
-	mount, err := cgroupMount()
+	base, err := CgroupBase()
 	if err != nil {
 		return nil, err
+	}
+	path := filepath.Join(base, cgroupPrefix+name)
+	for range 10 { // a sweep may take it for one that was left behind, until it is locked
+		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("cgroup: %w", err)
+		}
+		if c := lockCgroup(path); c != nil {
+			return c, nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil, errors.New("cgroup: it cannot be locked")
+}
+
+// lockCgroup takes the lock of a cgroup that is there; nil if it is not, or if a supervisor that lives has it. The lock
+// ends with its process, and programs do not inherit it.
+func lockCgroup(path string) *cgroup {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && isAt(f, path) {
+		return &cgroup{path: path, lock: f}
+	}
+	f.Close()
+	return nil
+}
+
+func isAt(f *os.File, path string) bool {
+	a, err := f.Stat()
+	b, err2 := os.Stat(path)
+	return err == nil && err2 == nil && os.SameFile(a, b)
+}
+
+// CgroupBase gives the directory of this process's own cgroup v2, below which those of sessions are made.
+func CgroupBase() (string, error) {
+	mount, err := cgroupMount()
+	if err != nil {
+		return "", err
 	}
 	own, err := ownCgroup()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	path := filepath.Join(mount, own, "sallyport-"+name)
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return nil, fmt.Errorf("cgroup: %w", err)
-	}
-	return &cgroup{path: path}, nil
+	return filepath.Join(mount, own), nil
 }
 
 // cgroupMount finds cgroup v2 in mountinfo: it can be mounted below a v1 tree.
@@ -82,6 +127,7 @@ func (c *cgroup) pids() []int {
 
 // remove takes it away, with those that a session made inside.
 func (c *cgroup) remove() {
+	defer c.lock.Close()
 	var dirs []string
 	filepath.WalkDir(c.path, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() {

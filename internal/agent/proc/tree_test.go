@@ -92,7 +92,7 @@ func TestAProgramHasAnOrdinaryMaskWhateverTheServiceHas(t *testing.T) {
 
 // A kernel before 5.7, or a container's filter, does not let a program begin in another control group.
 func TestAProgramStartsAlsoWhereItsGroupCannotTakeIt(t *testing.T) {
-	tree := &Tree{ours: map[int]bool{}, group: &cgroup{path: t.TempDir()}}
+	tree := &Tree{ours: map[int]bool{}, group: lockCgroup(t.TempDir())}
 	cmd := &exec.Cmd{Path: "/bin/true", Args: []string{"true"}, SysProcAttr: &unix.SysProcAttr{Setsid: true}}
 	started, err := tree.start(cmd)
 	if err != nil {

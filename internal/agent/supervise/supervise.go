@@ -140,10 +140,13 @@ func prepare(o Order, log *slog.Logger) (*session, *state.Refusal) {
 	return s, nil
 }
 
+// TreePrefix begins the names of the trees of a device's sessions: another agent on the machine has another one.
+func TreePrefix(device wire.Hash) string { return fmt.Sprintf("%x-", device[:4]) }
+
 // ready makes this process the parent of everything that the session will start.
 func (s *session) ready() *state.Refusal {
 	var err error
-	if s.tree, err = proc.NewTree(s.open.Session.String()); err != nil {
+	if s.tree, err = proc.NewTree(TreePrefix(s.keys.FP()) + s.open.Session.String()); err != nil {
 		return state.Refuse(state.ClauseFault, "this machine cannot hold a session's processes: %v", err)
 	}
 	return nil

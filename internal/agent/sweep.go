@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+	"sync"
+
+	"github.com/sallyport/sallyport/internal/agent/proc"
+	"github.com/sallyport/sallyport/internal/agent/supervise"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// brood is the supervisors that this agent has started and that have not ended. One that outlived an earlier agent is
+// not among them: it has another parent.
+type brood struct {
+	mu   sync.Mutex // held while one starts and while a sweep looks for what is none
+	pids map[int]bool
+}
+
+// start starts a supervisor. If it does not end by itself, died is called then.
+func (b *brood) start(cmd *exec.Cmd, died func()) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if b.pids == nil {
+		b.pids = map[int]bool{}
+	}
+	b.pids[cmd.Process.Pid] = true
+	go func() {
+		cmd.Wait() // it may outlive this agent; while it does not, it is reaped
+		b.mu.Lock()
+		delete(b.pids, cmd.Process.Pid)
+		b.mu.Unlock()
+		if !cmd.ProcessState.Success() {
+			died()
+		}
+	}()
+	return nil
+}
+
+// sweep ends what supervisors that died have left behind, and says what it was. A supervisor that ends by itself leaves
+// nothing. One that was killed cannot end its programs, and nobody would see them any more.
+func (a *Agent) sweep() {
+	var all []proc.Swept
+	if base, err := proc.CgroupBase(); err == nil {
+		all = proc.SweepCgroups(base, supervise.TreePrefix(a.keys.FP()))
+	}
+	a.brood.mu.Lock()
+	adopted := proc.SweepAdopted(func(pid int) bool { return a.brood.pids[pid] })
+	a.brood.mu.Unlock()
+	if len(adopted.Ended)+len(adopted.Left) > 0 {
+		all = append(all, adopted)
+	}
+	for _, s := range all {
+		a.tellSwept(s)
+	}
+}
+
+// tellSwept names the processes in the agent's log and to the gateway.
+func (a *Agent) tellSwept(s proc.Swept) {
+	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session),
+		slog.Any("ended", named(s.Ended)), slog.Any("left", named(s.Left)))
+	text := "its supervisor died; ended: " + listed(s.Ended)
+	if len(s.Left) > 0 {
+		text += "; not even by SIGKILL: " + listed(s.Left)
+	}
+	if !wire.PlainText(text, wire.MaxGrantText) { // programs name themselves as they like
+		text = fmt.Sprintf("its supervisor died; ended: %d processes; not even by SIGKILL: %d", len(s.Ended), len(s.Left))
+	}
+	sid, _ := id.ParseSession(s.Session)
+	a.mu.Lock()
+	l := a.line
+	a.mu.Unlock()
+	if l != nil {
+		l.send(wire.Report{T: wire.TypeReport, Session: sid, Kind: "orphans", Text: text})
+	}
+}
+
+func named(all []proc.Survivor) []string {
+	out := make([]string, len(all))
+	for i, p := range all {
+		out[i] = fmt.Sprintf("%s (%d)", p.Name, p.PID)
+	}
+	return out
+}
+
+func listed(all []proc.Survivor) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	return strings.Join(named(all), ", ")
+}
