@@ -35,7 +35,7 @@ type section struct {
 }
 
 var sections = []section{
-	{"keystroke", keystrokes}, {"flood", floods}, {"paste", pastes}, {"start", starts}, {"distance", distances}, {"live", liveSessions},
+	{"keystroke", keystrokes}, {"flood", floods}, {"exec", execs}, {"paste", pastes}, {"start", starts}, {"distance", distances}, {"live", liveSessions},
 	{"crowd", crowd}, {"core", core}, {"size", sizes}, {"heap", heap}, {"verify", verifies}, {"ledger", ledgers},
 	{"lines", lines}, {"agent", agents}, {"authz", decisions}, {"front", frontPage},
 }

@@ -89,6 +89,11 @@ func (s *sshd) jump(args ...string) *exec.Cmd {
 	return s.ssh(append([]string{"-tt", "-J", "jump", "target"}, args...)...)
 }
 
+// plain is jump without a terminal.
+func (s *sshd) plain(args ...string) *exec.Cmd {
+	return s.ssh(append([]string{"-T", "-J", "jump", "target"}, args...)...)
+}
+
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
