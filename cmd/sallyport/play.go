@@ -1,41 +1,58 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"time"
+
+	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// play writes the output of an asciicast v2 at its own pace.
-func play(ctx context.Context, cast io.Reader, out io.Writer, speed, idle float64) error {
-	lines := bufio.NewScanner(cast)
-	lines.Buffer(make([]byte, 64<<10), 16<<20)
-	last := 0.0
-	for first := true; lines.Scan(); first = false {
-		if first {
-			continue // the header
+// pace is how fast output is played.
+type pace struct {
+	speed float64       // times as fast as it was
+	idle  time.Duration // no pause lasts longer
+	off   bool          // all at once: nobody looks
+}
+
+// stderrStream is the stream of standard error in a record.
+const stderrStream = 2
+
+// play writes recorded output, byte for byte, at its own pace.
+func play(ctx context.Context, record io.Reader, out, errs io.Writer, p pace) error {
+	for last := uint64(0); ; {
+		s, err := apitype.ReadWritten(record)
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		var at float64
-		var kind, data string
-		if err := json.Unmarshal(lines.Bytes(), &[]any{&at, &kind, &data}); err != nil {
-			return fmt.Errorf("the cast cannot be read: %w", err)
+		if err != nil {
+			return cutOff(err)
 		}
-		if kind != "o" {
-			continue
+		if err := p.wait(ctx, last, s.At); err != nil {
+			return err
 		}
-		pause := min(max(at-last, 0), idle) / speed
-		last = at
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(pause * float64(time.Second))):
+		last = max(last, s.At)
+		to := out
+		if s.Stream == stderrStream {
+			to = errs
 		}
-		if _, err := io.WriteString(out, data); err != nil {
+		if _, err := to.Write(s.Data); err != nil {
 			return err
 		}
 	}
-	return cutOff(lines.Err())
+}
+
+// wait lasts as long as it was from one time to the other, in microseconds.
+func (p pace) wait(ctx context.Context, from, to uint64) error {
+	if p.off || to <= from {
+		return ctx.Err()
+	}
+	pause := min(time.Duration(to-from)*time.Microsecond, p.idle)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(float64(pause) / p.speed)):
+		return nil
+	}
 }

@@ -2,23 +2,29 @@ package main
 
 import (
 	"bytes"
-	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// FuzzPlay: a cast comes from the gateway, and what is in it from a device. It ends, as played or with an error, and shows nothing
-// that drives the terminal when that is not wanted.
+// FuzzPlay: what is played comes from the gateway, and what is in it from a device. It ends, as played or with an error.
 func FuzzPlay(f *testing.F) {
-	head := `{"version":2,"width":80,"height":24}` + "\n"
-	f.Add([]byte(head + `[0.1,"o","x"]` + "\n" + `[1e308,"o","y"]` + "\n" + `[-1e308,"o","\u001b[2J"]` + "\n"))
-	f.Add([]byte(head + `[null,"o"]` + "\n"))
-	f.Add([]byte(head + `[1,"i","x",{}]` + "\n" + `{}`))
-	f.Add([]byte("\n\n"))
-	f.Fuzz(func(t *testing.T, cast []byte) {
-		var out bytes.Buffer
-		play(t.Context(), bytes.NewReader(cast), &sanitizer{w: &out}, 1e9, 0)
-		if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && r != '\t' && safeRune(r) < 0 }) {
-			t.Errorf("%q: got %q", cast, out.String())
+	f.Add(stretches(apitype.Written{At: 5, Stream: 1, Data: []byte("x")}, apitype.Written{At: 1 << 63, Stream: 2, Data: []byte("\xff")}))
+	f.Add(stretches(apitype.Written{At: 9, Stream: 7})[:12])
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var out, errs bytes.Buffer
+		err := play(t.Context(), bytes.NewReader(raw), &out, &errs, pace{speed: 1e9})
+		if err == nil && out.Len()+errs.Len() > len(raw) {
+			t.Errorf("%q: got %q and %q", raw, out.String(), errs.String())
 		}
 	})
+}
+
+func stretches(all ...apitype.Written) []byte {
+	var out bytes.Buffer
+	for _, s := range all {
+		apitype.WriteWritten(&out, s)
+	}
+	return out.Bytes()
 }

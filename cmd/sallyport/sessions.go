@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/client"
@@ -134,14 +135,14 @@ type sessionsReplayCmd struct {
 	Transcript bool    `xor:"form" help:"Output as plain text. This is the default."`
 	Input      bool    `xor:"form" help:"What was typed; sealed stretches read [hidden]."`
 	Raw        bool    `xor:"form" help:"Play the recorded bytes into your terminal as they are. They can drive it: see above."`
-	Speed      float64 `default:"1" placeholder:"N" help:"With --raw: this many times as fast."`
-	Idle       float64 `default:"2" placeholder:"S" help:"With --raw: pauses last no longer than S seconds."`
+	Speed      float64 `default:"1" placeholder:"N" help:"With --raw, in a terminal: this many times as fast."`
+	Idle       float64 `default:"2" placeholder:"S" help:"With --raw, in a terminal: pauses last no longer than S seconds."`
 }
 
 func (*sessionsReplayCmd) Help() string {
 	return `Recorded output holds escape sequences, and whoever was on the machine chose them. Shown as they are, they can set your
 terminal's title, fill its clipboard or imitate a prompt. So a replay is plain text here; the web page plays it in an emulator.
---raw plays it nevertheless.
+--raw plays it nevertheless, byte for byte, with the two streams apart. Into a file or a pipe it comes at once.
 
 A replay is of one channel. Where the record has more, stderr says so first; stdout has nothing but what the channel
 showed.
@@ -214,12 +215,11 @@ func cutOff(err error) error {
 
 func (c *sessionsReplayCmd) play(a *app, cl *client.Client) error {
 	fmt.Fprintln(a.stderr, "sallyport: these are the recorded bytes, unfiltered; they can drive your terminal. Ctrl-C stops.")
-	q := c.query()
-	q.Set("version", "2")
-	in, err := cl.Stream(a.context(), c.path("/cast"), q)
+	in, err := cl.Stream(a.context(), c.path("/output"), c.query())
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	return play(a.context(), in, a.stdout, c.Speed, c.Idle)
+	p := pace{speed: c.Speed, idle: time.Duration(c.Idle * float64(time.Second)), off: !isTerminal(a.stdout)}
+	return play(a.context(), in, a.stdout, a.stderr, p)
 }

@@ -12,6 +12,12 @@ import (
 // local is our own terminal; nil where stdin is none.
 type local struct{ in, out int }
 
+// isTerminal reports whether somebody looks at what is written there.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 func localTerminal(a *app) *local {
 	in, ok := a.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {

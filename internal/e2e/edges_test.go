@@ -24,6 +24,15 @@ func TestCommandsEndAsWithSSH(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a record of bytes, byte for byte", func(t *testing.T) {
+		script := `printf 'a\n\377\000b\r\n\303'; printf 'e\n\200' >&2`
+		live := withInput(t, d, nil, "sh", "-c", script)
+		got := d.Run(t, "officer", "sessions", "replay", last(t, d), "--raw")
+		errs := strings.TrimPrefix(got.Err, "sallyport: these are the recorded bytes, unfiltered; they can drive your terminal. Ctrl-C stops.\n")
+		if live.out != "a\n\xff\x00b\r\n\xc3" || got.Out != live.out || errs != live.errs || live.errs != "e\n\x80" {
+			t.Errorf("live %q and %q, replayed %q and %q", live.out, live.errs, got.Out, errs)
+		}
+	})
 	t.Run("words that are not UTF-8", func(t *testing.T) {
 		for _, argv := range [][]string{{"rm", "report\xff"}, {"rm", "report\uFFFD"}} {
 			got := withInput(t, d, nil, argv...)

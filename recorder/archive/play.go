@@ -1,8 +1,11 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/argv"
@@ -33,7 +36,29 @@ type shownStream struct {
 // play reads the session and gives the events of one channel, in order. Their times are the session's.
 func (a *Archive) play(ctx context.Context, parts []Part, ch *chosen, emit func(event) error) (End, error) {
 	p := &player{ch: ch, streams: map[stream]*shownStream{}, input: map[stream]*asciicast.Repair{}, emit: emit}
-	return a.Frames(ctx, parts, p.add)
+	end, err := a.Frames(ctx, parts, p.add)
+	if err != nil {
+		return end, err
+	}
+	return end, p.finish(end.Length)
+}
+
+// finish shows the beginnings of characters whose rest never came.
+func (p *player) finish(at uint64) error {
+	byKey := func(x, y stream) int {
+		return cmp.Or(cmp.Compare(x.part, y.part), cmp.Compare(x.ch, y.ch), cmp.Compare(x.dir, y.dir))
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(p.streams), byKey) {
+		if err := p.text(at, asciicast.Output, p.streams[id].utf8.Flush()); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(p.input), byKey) {
+		if err := p.text(at, asciicast.Input, p.input[id].Flush()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *player) add(m Moment) error {

@@ -74,6 +74,18 @@ func TestACastRepairsCharactersAndLineEnds(t *testing.T) {
 	}
 }
 
+// TestACastEndsWithWhatWasCutInACharacter: nothing of the end is left out.
+func TestACastEndsWithWhatWasCutInACharacter(t *testing.T) {
+	r, s := newRecordings(t), id.NewSession()
+	k := r.beginShell(s, 0)
+	k.out(1, "end \xf0\x9f")
+	k.end()
+	_, events := cast(t, r, s, 2)
+	if got, want := texts(events, "o"), "end \ufffd"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // index and segment are read by the rules of asciinema-player 3.17.0 (validateIndex, normalizeSegment).
 type playerIndex struct {
 	Version  int

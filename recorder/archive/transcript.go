@@ -36,6 +36,22 @@ func (a *Archive) Transcript(ctx context.Context, w io.Writer, parts []Part, opt
 	return end, out.Flush()
 }
 
+// Output gives what was shown on one channel, byte for byte, in recorded order: at is in microseconds since the session
+// began. End and errors are those of Transcript.
+func (a *Archive) Output(ctx context.Context, parts []Part, channel uint32, emit func(at uint64, s format.Stream, p []byte) error) (End, error) {
+	ch := choose(channel)
+	end, err := a.Frames(ctx, parts, func(m Moment) error {
+		if ch.hides(m) || m.Kind != format.KindOutput {
+			return nil
+		}
+		return emit(m.At, m.Stream, m.Data)
+	})
+	if err == nil {
+		err = ch.missing(end)
+	}
+	return end, err
+}
+
 // stream names a stream of a session.
 type stream struct {
 	part uint32

@@ -114,6 +114,7 @@ type Records interface {
 	ReplayIndex(ctx context.Context, s store.Session, parts []store.Part, ch uint32, idle time.Duration, w io.Writer) error
 	ReplaySegment(ctx context.Context, s store.Session, parts []store.Part, ch uint32, n int, idle time.Duration, until uint64, w io.Writer) error
 	Transcript(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
+	Output(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
 	Input(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
 	Cast(ctx context.Context, s store.Session, parts []store.Part, ch uint32, version int, w io.Writer) error
 	Verify(ctx context.Context, s store.Session, parts []store.Part) (apitype.Verdict, error)

@@ -238,6 +238,9 @@ func (f *fakeRecords) ReplaySegment(_ context.Context, _ store.Session, _ []stor
 func (f *fakeRecords) Transcript(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
 	return f.sayOf(ch, w, "hello\n")
 }
+func (f *fakeRecords) Output(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
+	return f.sayOf(ch, w, "\x00\xff")
+}
 func (f *fakeRecords) Input(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
 	return f.sayOf(ch, w, "typed\n")
 }

@@ -28,6 +28,10 @@ func (a *API) registerReplay() {
 	handle(a, get("get-replay-index", "replay/index.json", "Index of the player's segments"), a.getReplayIndex)
 	handle(a, get("get-replay-segment", "replay/{segment}", "One segment of the player, N.json"), a.getReplaySegment)
 	handle(a, get("get-transcript", "transcript", "Output as plain text, without control characters"), a.getTranscript)
+	output := get("get-output", "output", "What one channel wrote, byte for byte")
+	output.Description += " Stretches follow each other: microseconds since the session began (64 bits), the stream (8 bits: 1 standard " +
+		"output or terminal, 2 standard error), a length (32 bits), all big-endian, and so many bytes."
+	handle(a, output, a.getOutput)
 	handle(a, get("get-input", "input", "What was typed, as plain text; sealed stretches as [hidden]"), a.getInput)
 	handle(a, get("get-cast", "cast", "The terminal as asciicast"), a.getCast)
 	verify := get("verify-session", "verify", "Is this record whole?")
@@ -210,6 +214,16 @@ func (a *API) getTranscript(ctx context.Context, who *Asker, in *oneChannel) (*h
 	}
 	return a.stream(ctx, "text/plain; charset=utf-8", "", func(w io.Writer) error {
 		return a.cfg.Records.Transcript(ctx, s, parts, in.number(), w)
+	}), nil
+}
+
+func (a *API) getOutput(ctx context.Context, who *Asker, in *oneChannel) (*huma.StreamResponse, error) {
+	s, parts, err := a.open(ctx, who, in.ID, "output")
+	if err != nil {
+		return nil, err
+	}
+	return a.stream(ctx, "application/octet-stream", "", func(w io.Writer) error {
+		return a.cfg.Records.Output(ctx, s, parts, in.number(), w)
 	}), nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -119,6 +120,14 @@ func (r *Records) ReplaySegment(ctx context.Context, _ store.Session, ps []store
 // Transcript writes what was shown on one channel, as plain text.
 func (r *Records) Transcript(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
 	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch})
+	return err
+}
+
+// Output writes what was shown on one channel, byte for byte, as stretches of apitype.Written.
+func (r *Records) Output(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
+	_, err := r.Archive.Output(ctx, parts(ps), ch, func(at uint64, s format.Stream, p []byte) error {
+		return apitype.WriteWritten(w, apitype.Written{At: at, Stream: uint8(s), Data: p})
+	})
 	return err
 }
 
