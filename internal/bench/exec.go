@@ -75,7 +75,7 @@ func feed(cmd *exec.Cmd, text []byte) (float64, error) {
 	}
 	began := time.Now()
 	go func() {
-		io.Copy(in, bytes.NewReader(text))
+		_, _ = io.Copy(in, bytes.NewReader(text)) // what did not arrive is missed below
 		in.Close()
 	}()
 	if line, err := lines.ReadString('\n'); line != "DONE\n" {

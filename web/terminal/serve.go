@@ -159,7 +159,7 @@ func (l *line) passInput(s Channel) {
 		p, last := l.in.take(buf)
 		for rest := p; len(rest) > 0; {
 			n := min(len(rest), inputPiece)
-			s.Write(rest[:n])
+			_, _ = s.Write(rest[:n]) // see above
 			rest = rest[n:]
 			l.ack(l.in.took(n))
 		}
@@ -168,7 +168,7 @@ func (l *line) passInput(s Channel) {
 			buf = nil
 		}
 		if last {
-			s.CloseInput()
+			_ = s.CloseInput()
 			return
 		}
 	}
