@@ -42,8 +42,8 @@ func (r *Registry) noteVersion(l *line) (first *line) {
 		return d.lines[0]
 	}
 	if !r.outdated[l.fp] { // it tries again every few minutes
-		r.cfg.Log.Warn("a device was refused", slog.String("why", wire.OtherVersion(l.version)), slog.String("device", string(l.name)),
-			slog.String("agent", l.agent), slog.String("hint", wire.UpdateAgent))
+		r.cfg.Log.Warn("a device was refused", slog.String("why", wire.OtherVersion(l.version)),
+			slog.String("device", string(l.name)), slog.String("agent", l.agent), slog.String("hint", wire.UpdateAgent))
 	}
 	r.outdated[l.fp] = true
 	r.note(l, false)
@@ -54,6 +54,7 @@ func (r *Registry) noteVersion(l *line) (first *line) {
 func (g *greeting) refuseJoin(h *wire.Hello, reply *wire.HelloReply) {
 	g.refused = true
 	g.r.count.enrolRefused.Add(1)
-	g.r.cfg.Log.Info("a join code was refused", slog.String("why", wire.OtherVersion(h.Newest())), slog.String("addr", g.addr.String()))
+	g.r.cfg.Log.Info("a join code was refused", slog.String("why", wire.OtherVersion(h.Newest())),
+		slog.String("addr", g.addr.String()))
 	reply.Error = wire.OtherVersion(h.Newest()) + ". " + wire.UpdateAgent
 }
