@@ -182,10 +182,10 @@ func TestWhileTheDatabaseIsSilentTheLogGetsTheEnd(t *testing.T) {
 	h.Broker = h.newBrokerWith(func(c *gateway.Config) { c.Store, c.FreezeAfter = rows, 100*time.Millisecond })
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	go h.Run(ctx)
 	s, out := h.open(h.ask("press-1"))
 	open := *h.part(s.ID()).OpenLeaf
 	rows.on.Store(true)
+	go h.Run(ctx) // no sooner: a busy machine's database is late as well
 	within(t, time.Minute, "input waits", func() bool {
 		out.mu.Lock()
 		defer out.mu.Unlock()
