@@ -66,6 +66,7 @@ type Agent struct {
 
 	children sync.WaitGroup // goroutines that wait for supervisors and answer them
 	brood    brood
+	adopts   bool // it gets what its supervisors leave behind as children; set before the first one starts
 }
 
 // Version names this build to the gateway.
@@ -86,6 +87,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer unlock()
+	if a.adopts, err = proc.Adopt(); err != nil {
+		return fmt.Errorf("become the parent of what supervisors leave: %w", err)
+	}
 	l, err := cfg.State.Listen(state.AgentSocket)
 	if err != nil {
 		return err
@@ -97,8 +101,9 @@ func Run(ctx context.Context, cfg Config) error {
 		cfg.Log.Warn("the state directory does not outlive a restart of this machine: used sessions and the log are forgotten then")
 	}
 	a.cfg.Log.Info("agent started", slog.String("device", a.keys.FP().String()), slog.Int("sessions", len(cfg.State.Sessions())))
-	if err := proc.Adopt(); err != nil {
-		return fmt.Errorf("become the parent of what supervisors leave: %w", err)
+	if !a.adopts {
+		cfg.Log.Warn("the agent has child processes that it did not start, or is process 1: " +
+			"what a dead supervisor leaves is found by its cgroup alone")
 	}
 	a.sweep()
 	a.reconnect(ctx)

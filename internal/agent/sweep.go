@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// brood is the supervisors that this agent has started and that have not ended. One that outlived an earlier agent is
-// not among them: it has another parent.
+// brood has the supervisors that this agent started and that have not ended. A supervisor that outlived an earlier agent
+// is not in it, because it has another parent.
 type brood struct {
 	mu   sync.Mutex // held while one starts and while a sweep looks for what is none
 	pids map[int]bool
@@ -50,15 +50,21 @@ func (a *Agent) sweep() {
 	if base, err := proc.CgroupBase(); err == nil {
 		all = proc.SweepCgroups(base, supervise.TreePrefix(a.keys.FP()))
 	}
-	a.brood.mu.Lock()
-	adopted := proc.SweepAdopted(func(pid int) bool { return a.brood.pids[pid] })
-	a.brood.mu.Unlock()
-	if len(adopted.Ended)+len(adopted.Left) > 0 {
+	if adopted := a.sweepAdopted(); len(adopted.Ended)+len(adopted.Left) > 0 {
 		all = append(all, adopted)
 	}
 	for _, s := range all {
 		a.tellSwept(s)
 	}
+}
+
+func (a *Agent) sweepAdopted() proc.Swept {
+	if !a.adopts {
+		return proc.Swept{}
+	}
+	a.brood.mu.Lock()
+	defer a.brood.mu.Unlock()
+	return proc.SweepAdopted(func(pid int) bool { return a.brood.pids[pid] })
 }
 
 // tellSwept names the processes in the agent's log and to the gateway.

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -117,4 +118,37 @@ func TestWithoutCgroupsADeadSupervisorsProgramsAreFoundByTheirParents(t *testing
 		waitGone(t, pid)
 	}
 	eventually(t, "the agent names them", func() bool { return strings.Contains(d.log.String(), "("+pids[2]+")") })
+}
+
+// TestASweepSparesProcessesOfOthers: a script may start something of its own and become the agent by exec, so that the
+// agent has a child that no session started.
+func TestASweepSparesProcessesOfOthers(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t)
+	list := filepath.Join(t.TempDir(), "pids")
+	d.wrap = []string{"sh", "-c", "sleep 300 </dev/null >/dev/null 2>&1 & echo $! >>" + list + `; exec "$@"`, "sh"}
+	d.enrol(g, "open")
+	p := g.start(wish{}).channel()
+	left := begunLefts(t, p)
+	raw, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others []int
+	for _, text := range strings.Fields(string(raw)) {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, pid)
+		defer syscall.Kill(pid, syscall.SIGKILL)
+	}
+	syscall.Kill(d.supervisorOf(), syscall.SIGKILL)
+	for _, pid := range left {
+		waitGone(t, pid)
+	}
+	if err := syscall.Kill(others[len(others)-1], 0); err != nil {
+		t.Errorf("the child that no session started: %v", err)
+	}
 }

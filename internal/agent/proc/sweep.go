@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Swept is what the supervisor of a session left behind that died without ending its programs.
+// Swept is what a supervisor left behind that died before it had ended its session's programs.
 type Swept struct {
 	Session string     // empty if it is not known
 	Ended   []Survivor // processes
@@ -79,14 +79,21 @@ func swept(seen, left map[int]Survivor) (s Swept) {
 	return s
 }
 
-// Adopt makes this process the parent of what its supervisors leave behind when they die.
-func Adopt() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+// Adopt makes this process the parent of what its supervisors leave behind when they die. It is called before the first
+// of them starts. It returns false, and adopts nothing, if processes of others could not be told from those: if this is
+// the first process of its PID namespace, or if it has children already, from a script that became the agent by exec.
+func Adopt() (bool, error) {
+	if os.Getpid() == 1 || len(childrenOf(os.Getpid())) > 0 {
+		return false, nil
+	}
+	return true, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+}
 
 // emptyScans in a row must find nothing: between two looks a process can start another one and end.
 const emptyScans = 3
 
-// SweepAdopted ends the children of this process that are none of the supervisors, with all that descends from them. The
-// caller starts no supervisor meanwhile.
+// SweepAdopted ends the children of this process that are no supervisors, and everything that descends from them. It may
+// be called only after Adopt has returned true. The caller must not start a supervisor meanwhile.
 func SweepAdopted(supervisor func(pid int) bool) Swept {
 	seen, left := map[int]Survivor{}, map[int]Survivor{}
 	deadline := time.Now().Add(sweepTime)
