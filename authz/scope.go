@@ -93,8 +93,8 @@ func (s Scope) Covers(a Action) bool {
 	return a.Kind == Run && a.Arg == s.login && slices.ContainsFunc(s.templates, a.fits)
 }
 
-// EntryFor gives the entry, as Words has it, by which an action may be done under the scope: an action before a template.
-// It is empty if the scope does not cover the action.
+// EntryFor gives the entry by which the scope covers an action, as Words has it: an exact action before a template. It is
+// empty if the scope does not cover the action.
 func (s Scope) EntryFor(a Action) string {
 	for _, p := range s.patterns() {
 		if p.covers(&a) {

@@ -241,7 +241,8 @@ func TestWhatAScopeCoversIsAllowed(t *testing.T) {
 // A second rule may allow an action for longer; the session keeps to its own rule.
 // TestTheEntryForAnAction: an exact action before a template that fits too.
 func TestTheEntryForAnAction(t *testing.T) {
-	s, err := ParseScope("svc", []string{"run:svc /bin/x 7", "shell:svc"}, []Template{{{Literal: "/bin/x"}, {Placeholder: AnyNumber}}})
+	number := Template{{Literal: "/bin/x"}, {Placeholder: AnyNumber}}
+	s, err := ParseScope("svc", []string{"run:svc /bin/x 7", "shell:svc"}, []Template{number})
 	if err != nil {
 		t.Fatal(err)
 	}

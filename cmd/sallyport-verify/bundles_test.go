@@ -12,9 +12,10 @@ import (
 var update = flag.Bool("update", false, "write anew what is said about the bundles of earlier programs; never the bundles")
 
 // bundled are the bundles in testdata. A gateway and an agent wrote them when recordings had that header version, and
-// they are never written again: evidence that was exported once must verify with every later verifier. In shell somebody types in the open and out of sight and changes the size of the terminal. In exec a
-// command writes to both streams and exits with 3. In interrupted the gateway was killed and its recording recovered
-// from the journal. In renewed, of version 2, a session outlives its first pass.
+// they are never written again: evidence that was exported once must verify with every later verifier. In shell
+// a person types visible and hidden input and resizes the terminal. In exec a command writes to both streams and exits
+// with 3. In interrupted the gateway was killed and its recording recovered from the journal. In renewed, of version 2,
+// a session outlives its first pass.
 func bundled(t *testing.T, each func(t *testing.T, dir, name string)) {
 	for _, version := range []string{"version1", "version2"} {
 		for _, name := range []string{"shell", "exec", "interrupted"} {

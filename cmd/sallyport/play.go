@@ -13,7 +13,7 @@ import (
 type pace struct {
 	speed float64       // times as fast as it was
 	idle  time.Duration // no pause lasts longer
-	off   bool          // all at once: nobody looks
+	off   bool          // without pauses
 }
 
 // stderrStream is the stream of standard error in a record.

@@ -7,9 +7,10 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// FuzzPlay: what is played comes from the gateway, and what is in it from a device. It ends, as played or with an error.
+// FuzzPlay: the gateway sends what is played, and a device wrote what is in it. play always ends.
 func FuzzPlay(f *testing.F) {
-	f.Add(stretches(apitype.Written{At: 5, Stream: 1, Data: []byte("x")}, apitype.Written{At: 1 << 63, Stream: 2, Data: []byte("\xff")}))
+	f.Add(stretches(apitype.Written{At: 5, Stream: 1, Data: []byte("x")},
+		apitype.Written{At: 1 << 63, Stream: 2, Data: []byte("\xff")}))
 	f.Add(stretches(apitype.Written{At: 9, Stream: 7})[:12])
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -134,8 +134,10 @@ func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
 func TestARecordIsPlayedAtItsPace(t *testing.T) {
 	var out bytes.Buffer
 	began := time.Now()
-	record := stretches(apitype.Written{At: 10_000, Stream: 1, Data: []byte("a")}, apitype.Written{At: 900e6, Stream: 1, Data: []byte("b")})
-	if err := play(t.Context(), bytes.NewReader(record), &out, io.Discard, pace{speed: 1, idle: 50 * time.Millisecond}); err != nil {
+	record := stretches(apitype.Written{At: 10_000, Stream: 1, Data: []byte("a")},
+		apitype.Written{At: 900e6, Stream: 1, Data: []byte("b")})
+	p := pace{speed: 1, idle: 50 * time.Millisecond}
+	if err := play(t.Context(), bytes.NewReader(record), &out, io.Discard, p); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); out.String() != "ab" || took < 50*time.Millisecond || took > time.Minute {

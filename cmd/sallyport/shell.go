@@ -38,8 +38,8 @@ Arguments reach the command as they are given here; where the device puts a shel
 The device gets your TERM, LANG and the POSIX LC_* variables. A value that a session cannot take is replaced by
 TERM=xterm-256color or C.UTF-8, and a line on stderr says so.
 
-At its end a session takes everything along that it started on the device, also in the background and with nohup. To
-leave something running, start it as a service of the device.
+When a session ends, everything that it started on the device is killed, also in the background and with nohup. To leave
+something running, start it as a service of the device.
 
 In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~.`
 }

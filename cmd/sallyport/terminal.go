@@ -12,7 +12,7 @@ import (
 // local is our own terminal; nil where stdin is none.
 type local struct{ in, out int }
 
-// isTerminal reports whether somebody looks at what is written there.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
