@@ -48,6 +48,7 @@ func (o *Owner) read(t *table) {
 		}
 		s.done()
 	}
+	o.Whole = t.oneOf("processes", "session", "machine") == "machine"
 	o.readStop(t)
 	o.readCopy(t)
 }

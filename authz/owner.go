@@ -38,6 +38,7 @@ type Owner struct {
 	Ask    OwnerAsk
 	Stop   OwnerStop
 	Copy   OwnerCopy
+	Whole  bool // programs may reach processes outside their session, by signal and debugger
 
 	answers map[Kind]OwnerAnswer // lines of the file
 	logins  []string

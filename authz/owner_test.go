@@ -233,3 +233,15 @@ func TestExampleForOwnersLoadsAndDecidesAsItSays(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOwnerMayLetProgramsReachTheWholeMachine(t *testing.T) {
+	for text, whole := range map[string]bool{"": false, "processes = \"session\"\n": false, "processes = \"machine\"\n": true} {
+		o, problems := LoadOwner(File{Name: "owner.toml", Text: []byte("format = 1\npreset = \"open\"\n" + text)})
+		if len(problems) > 0 || o.Whole != whole {
+			t.Errorf("%q: got %+v, %v, want %v", text, o, problems, whole)
+		}
+	}
+	if _, problems := LoadOwner(File{Name: "owner.toml", Text: []byte("format = 1\npreset = \"open\"\nprocesses = \"all\"\n")}); len(problems) != 1 {
+		t.Errorf("another word: got %v, want one problem", problems)
+	}
+}

@@ -22,6 +22,7 @@ preset = %q   # %s
 # run    = "allow"
 # files  = { read = "allow", write = "ask" }
 # logins = ["svc"]                            # then nobody works as another login
+# processes = "machine"                       # session | machine: what programs may signal and debug, also with sudo
 `, preset, meaning)
 	if preset == "office-hours" {
 		text += fmt.Sprintf("\n[hours]\nzone = %q\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]\nfrom = \"07:00\"\nto   = \"17:00\"\n", zone)

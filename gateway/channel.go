@@ -81,15 +81,22 @@ func (c *Channel) Done() <-chan struct{} { return c.done }
 // End ends the channel on behalf of its technician, and the session if nothing else is open in it.
 func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)) }
 
-// maxTyped bounds the bytes that one receipt covers, so that a paste does not wait for one huge sync.
-const maxTyped = 16 << 10
+// Bounds of the bytes that one receipt covers. Each piece is one sync of the disk. At a terminal somebody waits for the
+// first line of a paste; a command without a terminal reads a file, and wants few syncs.
+const (
+	maxTyped = 16 << 10
+	maxPiped = 128 << 10
+)
 
 // Write records typed bytes and sends them to the device. Each piece is durable before it is sent. It returns the bytes
 // that were sent, and the reason why the rest was not.
 func (c *Channel) Write(p []byte) (int, error) {
-	n := 0
+	n, most := 0, maxTyped
+	if c.start.PTY == nil {
+		most = maxPiped
+	}
 	for len(p) > 0 {
-		part := p[:min(len(p), maxTyped)]
+		part := p[:min(len(p), most)]
 		if err := c.s.thawed(); err != nil {
 			return n, err
 		}

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/wire"
@@ -51,13 +51,25 @@ func (s *Session) take(e wire.Event) error {
 		err := s.rec.Command(format.Command{Ch: e.Channel, Source: e.Source, Argv: e.Argv, PID: e.PID, Ended: e.Ended, Status: e.Status, Signal: e.Signal})
 		return errors.Join(err, s.compare(e))
 	case wire.EventSurvivors:
-		return s.rec.Note(format.Note{Kind: "survivors", Text: fmt.Sprintf("still running after the end: %v %s", e.Argv, e.Text)})
+		return s.tellSurvivors(e)
 	case wire.EventRefused:
 		return s.tellRefused(e)
 	case wire.EventNotice:
 		return s.rec.Note(format.Note{Kind: "device", Text: e.Text, Ch: channelOf(e)})
 	}
 	return nil
+}
+
+// tellSurvivors records the processes that the device could not end, and shows them to the technicians. That anything runs
+// on is the device's word: nobody else can see it.
+func (s *Session) tellSurvivors(e wire.Event) error {
+	text := "on the machine still run, as it says: " + strings.Join(e.Argv, ", ")
+	if e.Text != "" {
+		text += "; " + e.Text
+	}
+	err := s.rec.Note(format.Note{Kind: "survivors", Text: text})
+	s.notice("survivors", told(text, wire.MaxGrantText, "processes still run on the machine; their names cannot be shown"))
+	return err
 }
 
 // channelOf gives the channel that the device names in an event; nil if it names none.

@@ -92,10 +92,18 @@ func mayDo(actions []string) string {
 }
 
 func freeze(d state.Dir, on bool, out io.Writer) error {
-	if err := agent.Freeze(d, on); err != nil {
+	agentRuns, err := agent.Freeze(d, on)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, map[bool]string{true: "Frozen: every session ends, and nothing new opens until `sallyport-agent thaw`.", false: "Thawed."}[on])
+	if !on {
+		fmt.Fprintln(out, "Thawed.")
+		return nil
+	}
+	fmt.Fprintln(out, "Frozen: every session ends, and nothing new opens until `sallyport-agent thaw`.")
+	if !agentRuns {
+		fmt.Fprintln(out, "The agent does not run. If a session's supervisor was killed, its programs end when the agent starts.")
+	}
 	return nil
 }
 

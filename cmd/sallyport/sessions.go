@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/argv"
@@ -76,7 +77,7 @@ func (c *sessionsShowCmd) Run(a *app) error {
 		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
 		{"command", argv.Line(s.Argv)}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
 		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
-		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)},
+		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)}, {"survivors", survivorsText(s)},
 	})
 }
 
@@ -88,6 +89,14 @@ func exitText(s apitype.Session) string {
 		return "signal " + s.ExitSignal
 	}
 	return ""
+}
+
+// survivorsText says whose word it is: nobody but the device sees what runs there.
+func survivorsText(s apitype.SessionDetail) string {
+	if len(s.Survivors) == 0 {
+		return ""
+	}
+	return "the device says: " + strings.Join(s.Survivors, "; ")
 }
 
 // channelsText says where to read of the channels beyond the first, which is what the rest of the page is about.

@@ -39,7 +39,8 @@ The device gets your TERM, LANG and the POSIX LC_* variables. A value that a ses
 TERM=xterm-256color or C.UTF-8, and a line on stderr says so.
 
 When a session ends, everything that it started on the device is killed, also in the background and with nohup. To leave
-something running, start it as a service of the device.
+something running, start it as a service of the device. While it runs, its programs can signal and debug only each other,
+also with sudo, unless the device's owner allows more. Restart services with "sudo systemctl restart".
 
 In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~.`
 }

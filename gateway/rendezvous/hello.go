@@ -127,7 +127,7 @@ func (r *Registry) intercepted(l *line) {
 	if !r.tunnels.allow(l.fp, r.cfg.Now()) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), recordTime)
 	defer cancel()
 	r.record(ctx, audit.Event{Type: "intercepted", Subject: string(l.name), Addr: l.addr, Fields: map[string]string{"fp": l.fp.String(),
 		"why": "the two ends of the control line see different TLS connections"}})

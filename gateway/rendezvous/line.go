@@ -200,14 +200,6 @@ func (l *line) tellFrozen(ctx context.Context, frozen bool) {
 }
 
 // report puts a device's word into the operator's log, as far as it is text.
-func (l *line) report(m wire.Report) {
-	if !wire.PlainText(m.Kind, 40) || !wire.PlainText(m.Text, wire.MaxGrantText) {
-		l.r.count.malformed.Add(1)
-		return
-	}
-	l.r.cfg.Log.Info("device reports", slog.String("device", string(l.name)), slog.String("session", m.Session.String()), slog.String("kind", m.Kind), slog.String("text", m.Text))
-}
-
 // lastNonce gives the nonce that a status may answer now.
 func (l *line) lastNonce() ([]byte, bool) {
 	l.mu.Lock()

@@ -47,6 +47,7 @@ type Store interface {
 	// SetPresences stores many at once: after a restart thousands of devices come back within seconds.
 	SetPresences(ctx context.Context, all map[[32]byte]store.Presence) error
 	DisconnectAll(ctx context.Context, node string, when time.Time) (int, error)
+	Session(ctx context.Context, sid id.Session) (store.Session, error)
 }
 
 // Signer is the part of the signer that speaks to devices.
@@ -110,6 +111,7 @@ type Registry struct {
 	sources *sources
 	flips   *flips // of freezing
 	tunnels *flips // of what is between
+	reports *flips // of what sessions left running
 	count   counters
 
 	noise  *wire.Responder // since Run
@@ -155,7 +157,7 @@ func New(cfg Config) *Registry {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = remoteAddr
 	}
-	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
+	r := &Registry{cfg: cfg, sources: newSources(), flips: newFlips(), tunnels: newFlips(), reports: newFlips(), handshake: wire.HandshakeTime, probe: probeTime, keepAlive: keepAliveTime,
 		devices: map[wire.Hash]*device{}, cutAt: map[wire.Hash]uint64{}, calls: map[id.Session]*call{}, renewals: map[renewalKey]*renewal{}, tickets: map[[sha256.Size]byte]*call{},
 		changed: map[[32]byte]store.Presence{}, met: map[wire.Hash]bool{}, outdated: map[wire.Hash]bool{}, kick: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(context.Background())

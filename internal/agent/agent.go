@@ -60,9 +60,10 @@ type Agent struct {
 	line   *line  // nil: not connected
 	gate   string // what the gateway last said of this device
 	since  time.Time
-	why    string     // the last failure, for status
-	hint   string     // what to do about it
-	peer   netip.Addr // where the last connection went
+	why    string        // the last failure, for status
+	hint   string        // what to do about it
+	peer   netip.Addr    // where the last connection went
+	untold []wire.Report // they wait for a line
 
 	children sync.WaitGroup // goroutines that wait for supervisors and answer them
 	brood    brood

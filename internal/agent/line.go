@@ -276,6 +276,7 @@ func (l *line) hold(ctx context.Context) ended {
 	}()
 	context.AfterFunc(ctx, func() { l.noise.Close() })
 	l.sendPing() // a recorded first message could be sent again by anybody; the first one under the line's own keys could not
+	l.tellRest()
 	var pinging sync.WaitGroup
 	pinging.Go(func() { l.pings(ctx) })
 	l.end(l.read())
@@ -300,8 +301,11 @@ func (l *line) read() error {
 	}
 }
 
-func (l *line) send(msg any) {
-	if err := l.noise.SendMsg(msg, sendTime); err != nil {
+// send writes a message. A line that does not take it is closed.
+func (l *line) send(msg any) error {
+	err := l.noise.SendMsg(msg, sendTime)
+	if err != nil {
 		l.noise.Close()
 	}
+	return err
 }

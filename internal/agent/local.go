@@ -31,18 +31,19 @@ func (a *Agent) endSession(m wire.End) {
 
 // freeze is the gateway's wish: it takes away, so it is followed. Only the owner lifts it, here.
 func (a *Agent) freeze() {
-	if err := Freeze(a.cfg.State, true); err != nil {
+	if _, err := Freeze(a.cfg.State, true); err != nil {
 		a.cfg.Log.Error("freeze", slog.Any("error", err))
 	}
 }
 
-// Freeze sets or lifts the owner's freeze; sessions that run end at once. It needs no running agent.
-func Freeze(d state.Dir, on bool) error {
+// Freeze sets or lifts the owner's freeze; sessions that run end at once. It needs no running agent, and reports whether
+// one runs. Without one, programs whose supervisor was killed run on until the agent starts and sweeps.
+func Freeze(d state.Dir, on bool) (agentRuns bool, err error) {
 	if _, err := d.Keys(); err != nil {
-		return err
+		return false, err
 	}
 	if err := d.Freeze(on); err != nil {
-		return err
+		return false, err
 	}
 	if on {
 		for _, sid := range d.Sessions() {
@@ -51,8 +52,8 @@ func Freeze(d state.Dir, on bool) error {
 		}
 	}
 	var ok bool
-	d.Call(state.AgentSocket, state.Ask{Op: "changed"}, &ok) // it need not run
-	return nil
+	err = d.Call(state.AgentSocket, state.Ask{Op: "changed"}, &ok)
+	return err == nil && ok, nil
 }
 
 // answer serves the agent's own socket.
@@ -73,10 +74,10 @@ func (a *Agent) answer(ask state.Ask) any {
 		a.networkChanged(true)
 		return true
 	case "report":
-		if l != nil && ask.Report != nil {
-			l.send(*ask.Report)
+		if ask.Report != nil {
+			a.report(*ask.Report)
 		}
-		return l != nil
+		return ask.Report != nil
 	}
 	return a.online()
 }

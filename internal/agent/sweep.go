@@ -1,10 +1,8 @@
 package agent
 
 import (
-	"fmt"
 	"log/slog"
 	"os/exec"
-	"strings"
 	"sync"
 
 	"github.com/sallyport/sallyport/internal/agent/proc"
@@ -67,37 +65,17 @@ func (a *Agent) sweepAdopted() proc.Swept {
 	return proc.SweepAdopted(func(pid int) bool { return a.brood.pids[pid] })
 }
 
-// tellSwept names the processes in the agent's log and to the gateway.
+// tellSwept names the processes in this agent's log and to the gateway, which writes them into its own.
 func (a *Agent) tellSwept(s proc.Swept) {
 	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session),
-		slog.Any("ended", named(s.Ended)), slog.Any("left", named(s.Left)))
-	text := "its supervisor died; ended: " + listed(s.Ended)
+		slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
+	text := "its supervisor died"
+	if len(s.Ended) > 0 {
+		text += "; ended with SIGKILL: " + proc.List(s.Ended)
+	}
 	if len(s.Left) > 0 {
-		text += "; not even by SIGKILL: " + listed(s.Left)
+		text += "; SIGKILL did not end: " + proc.List(s.Left)
 	}
-	if !wire.PlainText(text, wire.MaxGrantText) { // programs name themselves as they like
-		text = fmt.Sprintf("its supervisor died; ended: %d processes; not even by SIGKILL: %d", len(s.Ended), len(s.Left))
-	}
-	sid, _ := id.ParseSession(s.Session)
-	a.mu.Lock()
-	l := a.line
-	a.mu.Unlock()
-	if l != nil {
-		l.send(wire.Report{T: wire.TypeReport, Session: sid, Kind: "orphans", Text: text})
-	}
-}
-
-func named(all []proc.Survivor) []string {
-	out := make([]string, len(all))
-	for i, p := range all {
-		out[i] = fmt.Sprintf("%s (%d)", p.Name, p.PID)
-	}
-	return out
-}
-
-func listed(all []proc.Survivor) string {
-	if len(all) == 0 {
-		return "nothing"
-	}
-	return strings.Join(named(all), ", ")
+	sid, _ := id.ParseSession(s.Session) // what was adopted comes without one
+	a.report(wire.Report{T: wire.TypeReport, Session: sid, Kind: wire.ReportOrphans, Text: text})
 }

@@ -3,12 +3,14 @@ package agent_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // supervisorOf gives the process that holds the device's one session.
@@ -151,4 +153,24 @@ func TestASweepSparesProcessesOfOthers(t *testing.T) {
 	if err := syscall.Kill(others[len(others)-1], 0); err != nil {
 		t.Errorf("the child that no session started: %v", err)
 	}
+}
+
+// TestReportsWaitForALine: an agent that starts sweeps before it has a line, and tells the gateway once it has one.
+func TestReportsWaitForALine(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t).enrol(g, "open")
+	l := g.start(wish{})
+	pids := begunLefts(t, l.channel())
+	supervisor := d.supervisorOf()
+	d.kill(syscall.SIGKILL)
+	syscall.Kill(supervisor, syscall.SIGKILL)
+	d.comeBack(g)
+	eventually(t, "the gateway is told", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return slices.ContainsFunc(g.reports, func(r wire.Report) bool {
+			return r.Kind == wire.ReportOrphans && strings.Contains(r.Text, "sleep ("+pids[2]+")")
+		})
+	})
 }

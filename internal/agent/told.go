@@ -61,7 +61,7 @@ func (l *line) takeCheckpoint(m wire.CheckpointMsg) {
 	head, r := l.a.trust.Extend(l.a.currentBundle().Log, m.Checkpoint, m.Proof)
 	if r != nil {
 		l.a.cfg.Log.Error("the gateway's log does not continue what this machine has seen", slog.String("why", r.Text))
-		l.send(wire.Report{T: wire.TypeReport, Kind: "checkpoint", Text: "the checkpoint was refused"})
+		l.send(wire.Report{T: wire.TypeReport, Kind: wire.ReportCheckpoint, Text: "the checkpoint was refused"})
 		return
 	}
 	l.a.cfg.Log.Debug("log", slog.Uint64("size", head.Size))

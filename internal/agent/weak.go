@@ -21,6 +21,9 @@ func weakened(d state.Dir) []string {
 		out = append(out, "there is no cgroup v2: what a session leaves behind is found by its parents alone, "+
 			"and not at all if its supervisor and the agent were killed together")
 	}
+	if err := proc.CanKeepApart(); err != nil {
+		out = append(out, "sessions under one login can signal and debug each other's programs: "+err.Error())
+	}
 	if os.Geteuid() != 0 {
 		out = append(out, "the agent does not run as root: sessions run as its own user, who can read its keys and change the owner's rules")
 	}

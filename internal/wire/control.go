@@ -174,6 +174,13 @@ type CheckpointMsg struct {
 	Proof      []Hash `json:"proof"`
 }
 
+// Kinds of reports. A device may send others, which go to the gateway's own log.
+const (
+	ReportCheckpoint = "checkpoint" // a checkpoint does not continue the log that the device has seen
+	ReportSurvivors  = "survivors"  // processes that SIGKILL did not end at a session's end
+	ReportOrphans    = "orphans"    // processes that a dead supervisor left, and that the agent has ended
+)
+
 // Report tells the gateway what the device wants known: a word and a text.
 type Report struct {
 	T       string     `json:"t"`

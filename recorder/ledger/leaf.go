@@ -16,7 +16,8 @@ import (
 // Types are the leaf types that exist. Another one is refused: what no verifier knows, nobody checks.
 var Types = []string{"decided", "open", "pass", "progress", "close", "interrupted", "device-final", "viewed", "searched", "exported", "unsealed", "shredded", "rewrapped",
 	"readable", "hold", "policy", "label", "group-map", "token", "credential-reset", "join", "admitted", "revoked", "locked", "disputed", "intercepted", "consent",
-	"freeze", "owner-rules", "clock-step", "disk-low", "agent-updated", "restore", "key-rotate", "emergency", "signed-in", "signed-out", "refused", "ended"}
+	"freeze", "owner-rules", "clock-step", "disk-low", "agent-updated", "restore", "key-rotate", "emergency", "signed-in", "signed-out", "refused", "ended",
+	"survivors"}
 
 const (
 	maxLeaf = 1 << 10

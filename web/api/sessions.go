@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/ledger"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -273,12 +274,33 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	if out.Decision, out.MoreChannels, err = a.decisionsOn(ctx, s); err != nil {
 		return nil, err
 	}
+	if out.Survivors, err = a.survivorsOf(ctx, s); err != nil {
+		return nil, err
+	}
 	replay, err := a.mayReplay(ctx, who, s)
 	if err != nil {
 		return nil, err
 	}
 	out.Rights = apitype.PageRights{End: slices.Contains(running, s.State) && mayEnd(who, s), Replay: replay, Export: who.has(authz.DutyExport)}
 	return body(out)
+}
+
+// mostSurvivors bounds the reports that a session page shows. A device sends one or two of a session.
+const mostSurvivors = 20
+
+// survivorsOf gives what the device told of processes that outlived the session, oldest first.
+func (a *API) survivorsOf(ctx context.Context, s store.Session) ([]string, error) {
+	rows, err := a.cfg.Store.AuditEvents(ctx, store.AuditFilter{Type: "survivors", Subject: s.ID.String(), Limit: mostSurvivors})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range slices.Backward(rows) {
+		if b, err := ledger.ParseEventBody(e.Body); err == nil {
+			out = append(out, b.Fields["device_says"])
+		}
+	}
+	return out, nil
 }
 
 // placeOf gives the path of a part's container, as docs/recording-format.md defines it.

@@ -109,6 +109,8 @@ type SessionDetail struct {
 	Rights    PageRights `json:"rights"`
 	// MoreChannels leaves out those that were refused. One that was allowed need not have been opened.
 	MoreChannels int `json:"more_channels,omitempty" doc:"channels beyond the first that were allowed"`
+	// Survivors come from the log: the device tells of them when the record is closed or was cut.
+	Survivors []string `json:"survivors,omitempty" doc:"what the device says of processes that outlived the session"`
 }
 
 // PageRights says what the asker may do with this session.

@@ -144,7 +144,7 @@ func (l *line) decode(text bool, msg []byte) *errkind.Error {
 }
 
 // inputPiece is handed to the session at once, and then returned to the client's window.
-const inputPiece = 16 << 10
+const inputPiece = 128 << 10
 
 // passInput hands typed bytes to the session, which may take its time, and returns them to the client's window. A
 // session that no longer takes input is no reason to stop: its output still comes, and input is discarded.

@@ -13,7 +13,8 @@ import (
 // Tree is everything that a session started. It holds them by two ropes: a cgroup of its own where there is one, and
 // parentage, since this process adopts what its descendants abandon.
 type Tree struct {
-	group *cgroup
+	group   *cgroup
+	starter *starter // nil: what is started is not kept apart
 
 	mu    sync.Mutex // guards what follows
 	ours  map[int]bool
@@ -45,7 +46,8 @@ func (t *Tree) start(cmd *exec.Cmd) (*exec.Cmd, error) {
 		t.ours[in.Process.Pid] = true
 		return in, nil
 	}
-	err := cmd.Start()
+	var err error
+	t.starter.do(func() { err = cmd.Start() })
 	if err == nil {
 		t.ours[cmd.Process.Pid] = true
 	}
@@ -64,7 +66,8 @@ func (t *Tree) startInGroup(cmd *exec.Cmd) (*exec.Cmd, bool) {
 	defer dir.Close()
 	in := again(cmd)
 	in.SysProcAttr.UseCgroupFD, in.SysProcAttr.CgroupFD = true, int(dir.Fd())
-	return in, in.Start() == nil
+	t.starter.do(func() { err = in.Start() })
+	return in, err == nil
 }
 
 // again copies a command that was not started: a Cmd can be started once only, whatever came of it.
@@ -129,12 +132,6 @@ func (t *Tree) Hangup() {
 		p.signal(unix.SIGHUP)
 		p.signal(unix.SIGCONT) // a stopped process would never hear it
 	}
-}
-
-// Survivor is a process that could not be ended.
-type Survivor struct {
-	PID  int
-	Name string
 }
 
 // End kills everything, again and again until nothing is left or the time is up, and gives what is left. Nothing starts

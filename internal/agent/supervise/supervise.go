@@ -149,6 +149,12 @@ func (s *session) ready() *state.Refusal {
 	if s.tree, err = proc.NewTree(TreePrefix(s.keys.FP()) + s.open.Session.String()); err != nil {
 		return state.Refuse(state.ClauseFault, "this machine cannot hold a session's processes: %v", err)
 	}
+	if s.account.UID == 0 || s.rules.Whole || proc.CanKeepApart() != nil {
+		return nil // root has other ways to every process; `status` says what this machine cannot do
+	}
+	if err := s.tree.KeepApart(); err != nil {
+		return state.Refuse(state.ClauseFault, "this machine cannot keep the session's processes from those of others: %v", err)
+	}
 	return nil
 }
 
@@ -252,13 +258,13 @@ func (s *session) survivors(left []proc.Survivor) {
 	}
 	names := make([]string, len(left))
 	for i, p := range left {
-		names[i] = fmt.Sprintf("%s (%d)", p.Name, p.PID)
+		names[i] = p.String()
 	}
 	s.log.Error("processes outlived the session", slog.Any("processes", names))
-	s.event(wire.Event{Kind: wire.EventSurvivors, Argv: names, Text: "not even by SIGKILL"})
+	s.event(wire.Event{Kind: wire.EventSurvivors, Argv: names, Text: "SIGKILL did not end them"})
 	var ok bool
-	s.order.State.Call(state.AgentSocket, state.Ask{Op: "report", Report: &wire.Report{T: wire.TypeReport, Session: s.open.Session, Kind: "survivors",
-		Text: fmt.Sprintf("%d processes outlived the session", len(names))}}, &ok)
+	s.order.State.Call(state.AgentSocket, state.Ask{Op: "report", Report: &wire.Report{T: wire.TypeReport,
+		Session: s.open.Session, Kind: wire.ReportSurvivors, Text: "SIGKILL did not end: " + proc.List(left)}}, &ok)
 }
 
 // listen answers the agent and the owner on the session's socket. Without the socket nobody could end the session from

@@ -1256,6 +1256,8 @@ export interface components {
             /** @description asked, decided, announced, dialled, live, held, ended, closed, archived, refused */
             state: string;
             subject?: string;
+            /** @description what the device says of processes that outlived the session */
+            survivors?: string[];
             ticket?: string;
             /**
              * Format: date-time

@@ -174,6 +174,7 @@ function Facts({ s, me }: { s: SessionDetail; me: Me }) {
       {fact('Took', took ? lengthText(took) : '')}
       {fact('Typed, shown', s.started && !isRunning(s) && `${bytes(s.bytes_in)}, ${bytes(s.bytes_out)}`)}
       {fact('In the log as', part?.open_leaf !== undefined && (last?.close_leaf !== undefined ? `${count(part.open_leaf)} to ${count(last.close_leaf)}` : count(part.open_leaf)))}
+      {fact('Survivors, says the device', s.survivors?.join('; '))}
       {me.duties.length > 0 && fact('Policy', s.policy_sha256 && <code title={s.policy_sha256}>{s.policy_sha256.slice(0, 12)}</code>)}
     </dl>
   );

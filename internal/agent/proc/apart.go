@@ -1,0 +1,89 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// signalABI is the first version of Landlock that keeps signals inside a domain: Linux 6.12.
+const signalABI = 6
+
+// CanKeepApart returns nil if this machine can keep the processes of sessions apart, and otherwise the reason.
+func CanKeepApart() error {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	switch {
+	case errno != 0:
+		return errors.New("the kernel has no Landlock")
+	case abi < signalABI:
+		return fmt.Errorf("the kernel has Landlock %d, and %d (Linux 6.12) is needed", abi, signalABI)
+	case os.Geteuid() != 0:
+		return errors.New("the agent does not run as root") // without no_new_privs, which would break sudo
+	}
+	return nil
+}
+
+// KeepApart puts everything that this tree starts from now on into one Landlock domain of its own (Linux,
+// Documentation/userspace-api/landlock.rst). A process in it sends signals to, traces, and reads memory, environment and
+// descriptors of processes in the domain only. Another session under the same login would otherwise be open to it: what
+// it typed, and what it runs. The terminals of one login, /dev/pts/N, are not covered.
+func (t *Tree) KeepApart() error {
+	if err := CanKeepApart(); err != nil {
+		return err
+	}
+	s, err := newStarter()
+	if err != nil {
+		return fmt.Errorf("keep a session's processes apart: %w", err)
+	}
+	t.starter = s
+	return nil
+}
+
+// starter is a thread in a Landlock domain. What it starts is born into that domain. The other threads of this process
+// stay outside, because they signal and watch what was started.
+type starter struct{ jobs chan func() }
+
+func newStarter() (*starter, error) {
+	s, entered := &starter{make(chan func())}, make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with this goroutine, and nothing else ever runs on it
+		err := enterDomain()
+		entered <- err
+		if err != nil {
+			return
+		}
+		for job := range s.jobs {
+			job()
+		}
+	}()
+	return s, <-entered
+}
+
+// do runs a function on the thread in the domain; without such a thread, here.
+func (s *starter) do(job func()) {
+	if s == nil {
+		job()
+		return
+	}
+	done := make(chan struct{})
+	s.jobs <- func() { defer close(done); job() }
+	<-done
+}
+
+// enterDomain restricts the calling thread. Nothing is restricted but what leaves the domain.
+func enterDomain() error {
+	attr := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL}
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	if errno != 0 {
+		return fmt.Errorf("landlock_create_ruleset: %w", errno)
+	}
+	defer unix.Close(int(fd))
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
+		return fmt.Errorf("landlock_restrict_self: %w", errno)
+	}
+	return nil
+}
