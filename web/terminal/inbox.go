@@ -14,7 +14,7 @@ const (
 	maxSignals = 16
 	// maxSignalName is longer than any signal's name.
 	maxSignalName = 32
-	// keepInput is the buffer that is kept for the next keystrokes; the one of a paste is given back.
+	// keepInput is the buffer that is kept for the next keystrokes. A larger one is given back once no input waits.
 	keepInput = 4 << 10
 )
 
@@ -80,6 +80,13 @@ func (in *inbox) take(buf []byte) (p []byte, last bool) {
 	defer in.mu.Unlock()
 	p, in.typed = in.typed, buf
 	return p, in.eof
+}
+
+// waits reports whether there is more input to take.
+func (in *inbox) waits() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.typed) > 0
 }
 
 // took notes that the session took n bytes of input, and gives how many bytes to return to the client now.

@@ -65,13 +65,13 @@ func reason(ctx context.Context) string {
 // ended while the socket stood open, and its end reaches only what is asked for or open already.
 func (d *Door) hello(l *line, r *http.Request, c Caller) (to Target, err error) {
 	l.readBy(time.Now().Add(d.cfg.HelloTime))
-	text, msg, err := l.read()
-	if err != nil {
+	var h apitype.TerminalHello
+	valid := false
+	if err := l.read(func(text bool, msg []byte) { valid = text && wire.StrictJSON(msg, &h) == nil }); err != nil {
 		return to, errkind.New(errkind.Usage, "no ticket came in time").WithHint("Open the session again.").Because(err)
 	}
 	l.readBy(time.Time{})
-	var h apitype.TerminalHello
-	if !text || wire.StrictJSON(msg, &h) != nil {
+	if !valid {
 		return to, errkind.New(errkind.Usage, "the first message is not a ticket").WithHint("Open the session again; the page may be older than the gateway: load it again.")
 	}
 	if to, err = d.cfg.Tickets.Redeem(h.Ticket, c.Key); err == nil {
@@ -94,14 +94,9 @@ var (
 // take the last words from the client.
 func (l *line) listen(leave context.CancelCauseFunc) {
 	left := false
-	for {
-		text, msg, err := l.read()
-		if err != nil {
-			leave(errGone)
-			return
-		}
+	take := func(text bool, msg []byte) {
 		if left {
-			continue
+			return
 		}
 		if why := l.decode(text, msg); why != nil {
 			left = true
@@ -111,6 +106,9 @@ func (l *line) listen(leave context.CancelCauseFunc) {
 			leave(why)
 		}
 	}
+	for l.read(take) == nil {
+	}
+	leave(errGone)
 }
 
 // decode puts one message where the session takes it from. An error is the reason why the session ends.
@@ -164,7 +162,7 @@ func (l *line) passInput(s Channel) {
 			l.ack(l.in.took(n))
 		}
 		clear(p) // there may be a password in it
-		if buf = p[:0]; cap(buf) > keepInput {
+		if buf = p[:0]; cap(buf) > keepInput && !l.in.waits() {
 			buf = nil
 		}
 		if last {

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -104,11 +105,29 @@ func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
 // silence says how long the client has not been heard.
 func (s *socket) silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
-func (s *socket) read() (text bool, msg []byte, err error) {
-	kind, msg, err := s.conn.ReadMessage()
+// read waits for a message and gives it to use, which must not keep it: the buffer is for the next message of any
+// client, so that a long input leaves no garbage, and an idle client holds none.
+func (s *socket) read(use func(text bool, msg []byte)) error {
+	kind, r, err := s.conn.NextReader()
 	s.alive()
-	return kind == websocket.TextMessage, msg, err
+	if err != nil {
+		return err
+	}
+	buf := arrived.Get().(*bytes.Buffer)
+	defer func() {
+		clear(buf.Bytes()) // there may be a password in it
+		buf.Reset()
+		arrived.Put(buf)
+	}()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return err
+	}
+	s.alive()
+	use(kind == websocket.TextMessage, buf.Bytes())
+	return nil
 }
+
+var arrived = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // readBy bounds reads; the zero time lifts the bound.
 func (s *socket) readBy(t time.Time) { s.conn.SetReadDeadline(t) }
