@@ -16,9 +16,10 @@ type pending struct {
 	done int // of es
 }
 
-// How much of a buffer is kept for the next entries. A flood comes in full chunks, with the heads of their frames.
+// How much of a buffer is kept for the next entries. A flood of output comes in full chunks with the heads of their
+// frames; one of input comes sealed, with what is revealed of the input before it. Rest gives the buffers back.
 const (
-	keepBuffer  = seal.ChunkPlain + piece
+	keepBuffer  = 2 * (seal.ChunkPlain + piece)
 	keepEntries = 1 << 10
 )
 
