@@ -3,7 +3,6 @@ package proc
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"unsafe"
 
@@ -15,32 +14,20 @@ const signalABI = 6
 
 // CanKeepApart returns nil if this machine can keep the processes of sessions apart, and otherwise the reason.
 func CanKeepApart() error {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	switch {
-	case errno != 0:
-		return errors.New("the kernel has no Landlock")
-	case abi < signalABI:
-		return fmt.Errorf("the kernel has Landlock %d, and %d (Linux 6.12) is needed", abi, signalABI)
-	case os.Geteuid() != 0:
-		return errors.New("the agent does not run as root") // without no_new_privs, which would break sudo
+	s, err := newStarter()
+	if err == nil {
+		close(s.jobs)
 	}
-	return nil
+	return err
 }
 
 // KeepApart puts everything that this tree starts from now on into one Landlock domain of its own (Linux,
 // Documentation/userspace-api/landlock.rst). A process in it sends signals to, traces, and reads memory, environment and
 // descriptors of processes in the domain only. Another session under the same login would otherwise be open to it: what
 // it typed, and what it runs. The terminals of one login, /dev/pts/N, are not covered.
-func (t *Tree) KeepApart() error {
-	if err := CanKeepApart(); err != nil {
-		return err
-	}
-	s, err := newStarter()
-	if err != nil {
-		return fmt.Errorf("keep a session's processes apart: %w", err)
-	}
-	t.starter = s
-	return nil
+func (t *Tree) KeepApart() (err error) {
+	t.starter, err = newStarter()
+	return err
 }
 
 // starter is a thread in a Landlock domain. What it starts is born into that domain. The other threads of this process
@@ -48,6 +35,9 @@ func (t *Tree) KeepApart() error {
 type starter struct{ jobs chan func() }
 
 func newStarter() (*starter, error) {
+	if err := hasSignalScope(); err != nil {
+		return nil, err
+	}
 	s, entered := &starter{make(chan func())}, make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with this goroutine, and nothing else ever runs on it
@@ -60,7 +50,21 @@ func newStarter() (*starter, error) {
 			job()
 		}
 	}()
-	return s, <-entered
+	if err := <-entered; err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func hasSignalScope() error {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	switch {
+	case errno != 0:
+		return errors.New("the kernel has no Landlock")
+	case abi < signalABI:
+		return fmt.Errorf("the kernel has Landlock %d, and %d (Linux 6.12) is needed", abi, signalABI)
+	}
+	return nil
 }
 
 // do runs a function on the thread in the domain; without such a thread, here.
@@ -82,8 +86,12 @@ func enterDomain() error {
 		return fmt.Errorf("landlock_create_ruleset: %w", errno)
 	}
 	defer unix.Close(int(fd))
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
-		return fmt.Errorf("landlock_restrict_self: %w", errno)
+	_, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0)
+	switch errno {
+	case 0:
+		return nil
+	case unix.EPERM: // no_new_privs would do as well, and sudo would no longer work
+		return errors.New("the agent has no CAP_SYS_ADMIN: it does not run as root, or in a container that takes it away")
 	}
-	return nil
+	return fmt.Errorf("landlock_restrict_self: %w", errno)
 }
