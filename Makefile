@@ -4,9 +4,6 @@ GO    ?= go
 TAGS  := sqlite_fts5
 OUT   := bin
 LDFLAGS := -s -w
-# An agent has to fit the flash of small machines: nothing is inlined in it but what moves bytes, ciphers and the runtime.
-SMALL   := -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/runtime/...= -gcflags=crypto/internal/fips140/...= -gcflags=golang.org/x/crypto/...= \
-  -gcflags=crypto/internal/fips140/nistec/...=-l -gcflags=crypto/internal/fips140/rsa=-l -gcflags=crypto/internal/fips140/ecdsa=-l -gcflags=golang.org/x/crypto/ssh=-l
 SOURCES := $(shell find . -name '*.go' -not -path './web/ui/*' -not -path '*/node_modules/*' 2>/dev/null) go.mod go.sum
 UI      := $(shell find web/ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 
@@ -35,7 +32,7 @@ $(OUT)/sallyport: $(SOURCES) web/dist/index.html
 	$(GO) build -tags $(TAGS) -o $@ ./cmd/sallyport
 
 $(OUT)/sallyport-agent: $(SOURCES)
-	CGO_ENABLED=0 $(GO) build -trimpath $(SMALL) -ldflags '$(LDFLAGS)' -o $@ ./cmd/sallyport-agent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sallyport-agent
 
 $(OUT)/sallyport-verify: $(SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sallyport-verify
@@ -43,7 +40,7 @@ $(OUT)/sallyport-verify: $(SOURCES)
 # Every system an agent or a client is built for.
 agents:
 	@for a in amd64 arm64 arm mipsle riscv64; do echo "agent linux/$$a"; \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -trimpath $(SMALL) -ldflags '$(LDFLAGS)' -o $(OUT)/sallyport-agent-linux-$$a ./cmd/sallyport-agent || exit 1; done
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(OUT)/sallyport-agent-linux-$$a ./cmd/sallyport-agent || exit 1; done
 
 clients:
 	@for t in windows/amd64 darwin/arm64 linux/amd64; do echo "client $$t"; \

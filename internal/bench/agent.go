@@ -20,7 +20,7 @@ var targets = []string{"amd64", "arm64", "arm", "mipsle", "riscv64"}
 // memory on an idle machine.
 func agents(b *bench) ([]row, error) {
 	var each []string
-	largest := int64(0)
+	largest, packed := int64(0), 0
 	cmd := exec.Command("make", "-s", "agents", "OUT="+b.dir)
 	cmd.Dir = b.root
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -31,8 +31,12 @@ func agents(b *bench) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		largest = max(largest, info.Size())
-		each = append(each, fmt.Sprintf("%s %.2f", arch, float64(info.Size())/(1<<20)))
+		xz, err := exec.Command("xz", "-9", "-c", filepath.Join(b.dir, "sallyport-agent-linux-"+arch)).Output()
+		if err != nil {
+			return nil, fmt.Errorf("xz: %w", err)
+		}
+		largest, packed = max(largest, info.Size()), max(packed, len(xz))
+		each = append(each, fmt.Sprintf("%s %.2f", arch, float64(info.Size())/1e6))
 	}
 	d, err := b.demo(strict)
 	if err != nil {
@@ -41,7 +45,9 @@ func agents(b *bench) ([]row, error) {
 	pid := d.devices["press-3"] // nobody has opened a session on it
 	rss, anon := rollup(pid, "Rss"), rollup(pid, "Anonymous")
 	return []row{
-		{"Agent, stripped, the largest of five", "<= 8 MiB", fmt.Sprintf("%.2f MiB", float64(largest)/(1<<20)), strings.Join(each, ", "), "", met(largest <= 8<<20)},
+		{"Agent, stripped, the largest of five", "<= 10 MB", fmt.Sprintf("%.2f MB", float64(largest)/1e6),
+			strings.Join(each, ", "), "", met(largest <= 10e6)},
+		{"The same, packed with xz", "<= 3 MB", fmt.Sprintf("%.2f MB", mb(packed)), "-", "", met(packed <= 3e6)},
 		{"Agent, idle: RSS", "<= 10 MB", fmt.Sprintf("%.1f MB", mb(rss)), "-", "", met(rss <= 10e6)},
 		{"Agent, idle: anonymous memory", "<= 2 MB", fmt.Sprintf("%.1f MB", mb(anon)), "-", "", met(anon <= 2e6)},
 	}, nil
