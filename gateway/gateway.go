@@ -122,7 +122,7 @@ type Ask struct {
 // Sink is the frontend's side of a channel. It gets bytes only after they are durable. If Output blocks, the device
 // stops sending.
 type Sink interface {
-	Output(stream format.Stream, p []byte) error
+	Output(stream format.Stream, p []byte) error // at most 32 KiB at once
 	Notice(kind, text string)
 }
 

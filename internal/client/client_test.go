@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -203,9 +204,16 @@ type echo struct {
 	once sync.Once
 }
 
-func (e *echo) ID() id.Session              { return e.sid }
-func (e *echo) Until() time.Time            { return time.Now().Add(time.Hour) }
-func (e *echo) Write(p []byte) (int, error) { return len(p), e.sink.Output(1, p) }
+func (e *echo) ID() id.Session   { return e.sid }
+func (e *echo) Until() time.Time { return time.Now().Add(time.Hour) }
+func (e *echo) Write(p []byte) (int, error) {
+	for part := range slices.Chunk(p, 32<<10) { // as a gateway shows output
+		if err := e.sink.Output(1, part); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
 func (e *echo) CloseInput() error {
 	e.sink.Output(2, []byte("end of input"))
 	e.sink.Notice("time", "1 min left")
