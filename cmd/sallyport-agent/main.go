@@ -46,8 +46,9 @@ rules in ` + state.DefaultOwner + `; with --state they are DIR/owner.toml).
 enroll and run take --ephemeral (the state may lie in memory); run takes --shell FILE and
 --home DIR for accounts that have no shell or home of their own.
 enroll, run and doctor take --proxy URL or --proxy-file FILE, and enroll keeps it for run.
-Otherwise they use HTTPS_PROXY and NO_PROXY. A password belongs in a file or on standard
-input: other users can see a command line until the program has hidden it.
+Otherwise they use HTTPS_PROXY or ALL_PROXY, and NO_PROXY. The URL of a proxy has the form
+http://[user:password@]host:port or socks5://[user:password@]host:port. A password belongs in
+a file or on standard input: other users can see a command line until the program has hidden it.
 Exit status: 0 done, 1 failed, 2 usage, 77 denied.
 `
 

@@ -52,7 +52,8 @@ const description = `Audited remote access to machines: every session is announc
 Exit status: 0 done, 1 failed, 2 usage, 77 denied by policy, grant or owner. "shell" exits with the command's own status, 128+n after
 signal n, 255 if it failed itself.
 
-SALLYPORT_GATEWAY names the gateway; SALLYPORT_TOKEN holds an API token and takes precedence over a sign-in.`
+SALLYPORT_GATEWAY names the gateway; SALLYPORT_TOKEN holds an API token and takes precedence over a sign-in. HTTPS_PROXY or
+ALL_PROXY names a proxy as http://[user:password@]host:port or socks5://[user:password@]host:port; NO_PROXY excepts hosts.`
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 

@@ -88,6 +88,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer unlock()
+	if err := cfg.checkFixedProxy(a.bundle.Hosts[0]); err != nil {
+		return err
+	}
 	if a.adopts, err = proc.Adopt(); err != nil {
 		return fmt.Errorf("become the parent of what supervisors leave: %w", err)
 	}

@@ -42,6 +42,9 @@ func Enroll(ctx context.Context, cfg Config, j Joining) error {
 	if err != nil {
 		return errkind.New(errkind.Usage, err.Error())
 	}
+	if _, err := cfg.ProxyInForce(host); errkind.KindOf(err) == errkind.Usage {
+		return err
+	}
 	e := &enrolment{cfg: cfg, j: j, code: code, host: host}
 	for _, step := range []func(context.Context) error{e.prepare, e.tellProxy, e.redeem, e.settle, e.wait} {
 		if err := step(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/internal/readfile"
 	"github.com/sallyport/sallyport/internal/wire"
 )
@@ -35,26 +36,27 @@ func (c Config) proxy() (Proxy, error) {
 		return Proxy{}, errkind.New(errkind.Usage, "--proxy and --proxy-file cannot be used together").
 			WithHint("Use one of them.")
 	case c.Proxy != "":
-		return checked(c.Proxy, "--proxy")
+		return checked(c.Proxy, "--proxy", "--proxy")
 	case c.ProxyFile != "":
 		raw, err := readfile.Regular(c.ProxyFile, readfile.Most)
 		if err != nil {
 			text := fmt.Sprintf("the file %s of --proxy-file cannot be read", c.ProxyFile)
 			return Proxy{}, errkind.New(errkind.Usage, text).
-				WithHint("The file must hold one line: http://user:password@host:port.").
+				WithHint("The file must hold one line: http://[user:password@]host:port, or socks5://….").
 				Because(err)
 		}
-		return checked(string(raw), c.ProxyFile)
+		return checked(string(raw), c.ProxyFile, "--proxy-file "+c.ProxyFile)
 	}
 	kept, err := c.State.Proxy()
 	if err != nil || kept == "" {
 		return Proxy{}, err
 	}
-	return checked(kept, "kept in the state directory")
+	return checked(kept, "kept in the state directory", "the state directory")
 }
 
-func checked(text, from string) (Proxy, error) {
-	u, err := state.ParseProxy(text)
+// checked gives the proxy of a text. setting is where it was set, in the words of an error.
+func checked(text, from, setting string) (Proxy, error) {
+	u, err := reach.ParseProxy(text, setting)
 	if err != nil {
 		return Proxy{}, err
 	}
@@ -62,22 +64,28 @@ func checked(text, from string) (Proxy, error) {
 }
 
 // ProxyInForce gives the proxy for connections to host (host:port, of the trust bundle). Where none is set for the
-// agent, it is that of HTTPS_PROXY and NO_PROXY in this process's environment. A setting that cannot be used is an
-// error of kind errkind.Usage.
+// agent, it is that of HTTPS_PROXY or ALL_PROXY in this process's environment, unless NO_PROXY names the host. A
+// setting that cannot be used is an error of kind errkind.Usage.
 func (c Config) ProxyInForce(host string) (Proxy, error) {
 	p, err := c.proxy()
 	if err != nil || p.URL != "" {
 		return p, err
 	}
-	u, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: host}})
-	if err != nil {
-		return p, errkind.New(errkind.Usage, "HTTPS_PROXY must be the URL of a proxy").
-			WithHint("Write http://user:password@host:port.")
+	u, variable, err := reach.Environment(&http.Request{URL: &url.URL{Scheme: "https", Host: host}})
+	if err == nil && u != nil {
+		p = Proxy{URL: u.String(), From: variable + " of this process"}
 	}
-	if u != nil {
-		p = Proxy{URL: u.String(), From: "HTTPS_PROXY of this process"}
+	return p, err
+}
+
+// checkFixedProxy refuses a proxy that can never work as long as this process runs: one of the command line or of the
+// environment. A file, and the proxy in the state directory, can be corrected meanwhile.
+func (c Config) checkFixedProxy(host string) error {
+	if kept, err := c.State.Proxy(); c.Proxy == "" && (c.ProxyFile != "" || kept != "" || err != nil) {
+		return nil
 	}
-	return p, nil
+	_, err := c.ProxyInForce(host)
+	return err
 }
 
 // shownProxy gives the proxy in force in words, or why it cannot be used; empty if there is none.
@@ -85,7 +93,8 @@ func (c Config) shownProxy(b *wire.Bundle) string {
 	p, err := c.ProxyInForce(b.Hosts[0])
 	switch {
 	case err != nil:
-		return err.Error()
+		text, _, _ := errkind.ForPeople(err)
+		return text
 	case p.URL == "":
 		return ""
 	}

@@ -247,16 +247,19 @@ func TestProxyIsReadFromAFileForEachConnection(t *testing.T) {
 	for _, pattern := range []string{"ftp://plant:%s@x:1", "plant:%s@x:1", "http://plant:%s@x:port"} {
 		text := fmt.Sprintf(pattern, password)
 		write(text, 0o600)
-		for _, args := range [][]string{
-			{"doctor", "--proxy-file", file},
-			{"doctor", "--proxy", text},
-			{"proxy", "set", "--proxy-file", file},
-			{"proxy", "set", text},
+		for _, c := range []struct {
+			status int
+			args   []string
+		}{
+			{1, []string{"doctor", "--proxy-file", file}},
+			{1, []string{"doctor", "--proxy", text}},
+			{2, []string{"proxy", "set", "--proxy-file", file}},
+			{2, []string{"proxy", "set", text}},
 		} {
-			out, code := d.run(args...)
-			if code == 0 || strings.Contains(out, password) ||
-				!strings.Contains(out, "not a URL that this agent can use") {
-				t.Errorf("%s: exit %d: %s", args, code, out)
+			out, code := d.run(c.args...)
+			if code != c.status || strings.Contains(out, password) || !strings.Contains(out, "the proxy x") ||
+				!strings.Contains(out, "cannot be used: ") {
+				t.Errorf("%s: exit %d, want %d: %s", c.args, code, c.status, out)
 			}
 		}
 	}
@@ -291,4 +294,46 @@ func TestProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	if strings.Contains(env+out+doctor+d.log.String(), password) || !strings.Contains(out, "plant:xxxxx@") {
 		t.Errorf("got %s\n%s\nwant the proxy without its password", out, doctor)
 	}
+}
+
+// A proxy of the command line or of the environment stays as long as the agent runs. One that can never work ends the
+// agent, where it would only look offline. The proxy that is kept can be corrected meanwhile.
+func TestAgentEndsIfItsProxyCanNeverWork(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t)
+	if out, code := d.run("enroll", g.code.String(), "--preset", "open", "--ephemeral", "--no-wait"); code != 0 {
+		t.Fatal(out)
+	}
+	other := filepath.Join(t.TempDir(), "proxy")
+	if err := os.WriteFile(other, []byte("http://proxy.example:3128"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"--proxy", "http://plant:run-Secret@proxy.example"},
+		{"--proxy", "ftp://plant:run-Secret@proxy.example:21"},
+		{"--proxy", "http://proxy.example:3128", "--proxy-file", other},
+	} {
+		cmd := d.command(append([]string{"run", "--state", d.dir, "--ephemeral"}, args...)...)
+		late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		out, _ := cmd.CombinedOutput()
+		late.Stop()
+		if got := cmd.ProcessState.ExitCode(); got != 2 || strings.Contains(string(out), "run-Secret") ||
+			!strings.Contains(string(out), "proxy") {
+			t.Errorf("%q: got exit %d and %s, want 2", args, got, out)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(d.dir, "proxy"), []byte("http://proxy.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	eventually(t, "the agent says what is wrong with the proxy that it keeps", func() bool {
+		st := d.status()
+		return st.Line != nil &&
+			strings.Contains(st.Line.Why, "the proxy proxy.example of the state directory cannot be used")
+	})
+	if out, code := d.run("proxy", "off"); code != 0 {
+		t.Fatal(out)
+	}
+	g.online()
 }

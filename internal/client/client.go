@@ -61,7 +61,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.dial = reach.Dialer{Proxy: http.ProxyFromEnvironment, Scheme: base.Scheme, TLS: c.tls}
+	c.dial = reach.Dialer{Proxy: reach.FromEnvironment, Scheme: base.Scheme, TLS: c.tls}
 	c.http = &http.Client{
 		Transport: &http.Transport{DialContext: c.dial.DialContext, TLSClientConfig: c.tls.Clone(),
 			ForceAttemptHTTP2:     true,

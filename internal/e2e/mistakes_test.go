@@ -111,13 +111,13 @@ func TestTheLikeliestMistakesAreExplained(t *testing.T) {
 		{"2 the clock stands at 1970", b.clock, []string{"0 ", "reach", "gateway key", "online, tunnel tls", "which does no harm here: the time that the gateway signs counts", "clock          20", " days behind"}},
 		{"3 a proxy wants a password", func(t *testing.T) string {
 			return b.enrol(t, "new", b.code, "--proxy", "http://"+passwordProxy(t), "--ca", b.CA())
-		}, []string{"1 ", "wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
+		}, []string{"1 ", "wants a password", "Add it in HTTPS_PROXY", "http://[user:password@]host:port"}},
 		{"3 a proxy wants a password: a person's", func(t *testing.T) string {
 			cmd := b.tess.Command(t.Context(), "whoami", "--gateway", "https://access.invalid") // a loopback name would not go by it
 			cmd.Env = append(cmd.Env, "SALLYPORT_TOKEN=spt_x", "HTTPS_PROXY=http://"+passwordProxy(t))
 			got := testenv.Finish(t, cmd)
 			return fmt.Sprintf("%d %s", got.Status, got.Err)
-		}, []string{"1 ", "wants a password", "HTTPS_PROXY=http://user:password@host:port"}},
+		}, []string{"1 ", "wants a password", "Add it in HTTPS_PROXY", "http://[user:password@]host:port"}},
 		{"3 a proxy does not accept the password", func(t *testing.T) string {
 			return b.enrol(t, "new", b.code, "--proxy", "http://plant:wrong@"+passwordProxy(t), "--ca", b.CA())
 		}, []string{"1 ", "does not accept the user name and password that it was given", "Correct them"}},

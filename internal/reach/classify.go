@@ -19,8 +19,8 @@ import (
 
 // Settings that appear in hints.
 const (
-	proxySetting = "HTTPS_PROXY=http://user:password@host:port " +
-		"(for an agent: `sallyport-agent proxy set`, or --proxy of enroll)"
+	proxySetting = "HTTPS_PROXY (for an agent: `sallyport-agent proxy set`, or --proxy of enroll). Its form is " +
+		proxyForm + "."
 	caSetting = "--ca FILE"
 )
 
@@ -40,7 +40,7 @@ func classify(host string, err error) (Cause, string, string) {
 		}
 	}
 	return Other, host + " cannot be reached: " + words(err),
-		"Check the address, the network and, where one is needed, the proxy: " + proxySetting + "."
+		"Check the address, the network and, where one is needed, the proxy in " + proxySetting
 }
 
 // connection classifies failures before TLS, and connections that end.
@@ -64,8 +64,8 @@ func connection(host string, err error) (Cause, string, string) {
 			"A firewall or a security policy of this machine forbids it."
 	case timeout(err):
 		return Silent, host + " does not answer",
-			"A firewall may drop the connection. Outgoing TCP to " + host + " must be allowed, or a proxy be set: " +
-				proxySetting + "."
+			"A firewall may drop the connection. Outgoing TCP to " + host + " must be allowed, or a proxy be set in " +
+				proxySetting
 	case is(err, closed...) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) ||
 		strings.Contains(err.Error(), "server closed idle connection"): // http.Transport has no value for it

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,8 +31,9 @@ const (
 // maxHead bounds a proxy's answer.
 const maxHead = 64 << 10
 
-// DialContext connects to addr (host:port) over network ("tcp"). A failure of the proxy is a *ProxyError; other errors
-// come from the network. A proxy has 20 s to reach the target.
+// DialContext connects to addr (host:port) over network ("tcp"). A failure of the proxy is a *ProxyError, and a proxy's
+// address that can never work is an error of kind errkind.Usage. Other errors come from the network. A proxy has 20 s
+// to reach the target.
 func (d Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	proxy, err := d.proxy(addr)
 	if err != nil {
@@ -42,7 +42,7 @@ func (d Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn
 	if proxy == nil {
 		return d.net(ctx, network, addr)
 	}
-	at := address(proxy)
+	at := proxy.Host
 	conn, err := d.net(ctx, network, at)
 	if err != nil {
 		return nil, &ProxyError{Proxy: at, Err: err, Dial: true}
@@ -50,8 +50,8 @@ func (d Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(proxyTime))
 	through, err := d.through(ctx, conn, proxy, addr)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() { // the connection was closed for ctx, so err does not say why
+		err = &ProxyError{Proxy: at, Err: context.Cause(ctx)}
 	}
 	if err != nil {
 		conn.Close()
@@ -74,25 +74,13 @@ func (d Dialer) proxy(addr string) (*url.URL, error) {
 		return nil, nil
 	}
 	u, err := d.Proxy(&http.Request{URL: &url.URL{Scheme: d.Scheme, Host: addr}})
-	if err != nil {
-		return nil, &ProxyError{Setting: true, Err: errors.New("invalid proxy address")} // err may hold the password
+	if _, ours := Of(err); err != nil && !ours {
+		return nil, unusable("", "", "it is not a URL") // err may hold the password
 	}
-	if u != nil && u.Hostname() == "" {
-		return nil, &ProxyError{Setting: true, Err: errors.New("proxy address without a host")}
+	if err != nil || u == nil {
+		return nil, err
 	}
-	return u, nil
-}
-
-// address gives the proxy's host:port.
-func address(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-		if port == "" {
-			port = "1080"
-		}
-	}
-	return net.JoinHostPort(u.Hostname(), port)
+	return ParseProxy(u.String(), "")
 }
 
 // through asks the proxy at the other end of conn for a tunnel to addr.
@@ -105,14 +93,11 @@ func (d Dialer) through(ctx context.Context, conn net.Conn, proxy *url.URL, addr
 		conf.ServerName = proxy.Hostname()
 		t := tls.Client(conn, conf)
 		if err := t.HandshakeContext(ctx); err != nil {
-			return nil, &ProxyError{Proxy: address(proxy), Err: err, Dial: true}
+			return nil, &ProxyError{Proxy: proxy.Host, Err: err, Dial: true}
 		}
 		return t, connect(t, proxy, addr)
-	case "socks5", "socks5h":
-		return conn, socks(conn, proxy, addr)
 	}
-	return nil, &ProxyError{Setting: true, Proxy: address(proxy),
-		Err: fmt.Errorf("proxies of the kind %.10q are not supported", proxy.Scheme)}
+	return conn, socks(conn, proxy, addr)
 }
 
 // WebSocketTLS gives the configuration for a WebSocket: a copy of base that offers HTTP/1.1 alone. A WebSocket upgrade
@@ -130,7 +115,7 @@ func WebSocketTLS(base *tls.Config) *tls.Config {
 // connect asks an HTTP proxy for a tunnel (RFC 9110 section 9.3.6).
 func connect(conn net.Conn, proxy *url.URL, addr string) error {
 	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{}}
-	fail := &ProxyError{Proxy: address(proxy)}
+	fail := &ProxyError{Proxy: proxy.Host}
 	if u := proxy.User; u != nil {
 		password, _ := u.Password()
 		basic := http.Request{Header: http.Header{}}

@@ -8,7 +8,6 @@ import (
 // ProxyError says why a proxy did not open a tunnel.
 type ProxyError struct {
 	Proxy       string   // host:port
-	Setting     bool     // the configured address cannot be used
 	Dial        bool     // the proxy could not be reached
 	Status      int      // HTTP status of its answer, or the one for a SOCKS5 reply; 0: not the answer of a proxy
 	Credentials bool     // the request had a user name
@@ -26,26 +25,23 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 func (e *ProxyError) classify(host string) (Cause, string, string) {
 	proxy := "the proxy " + e.Proxy
 	switch {
-	case e.Setting:
-		return ProxyAddress, "the address of the proxy cannot be used: " + words(e.Err),
-			"Write it as " + proxySetting + ", or as socks5://host:port."
 	case e.Dial:
 		_, text, _ := classify(e.Proxy, e.Err)
 		return ProxyUnreachable, proxy + " cannot be reached: " + text,
-			"Check the proxy's address in " + proxySetting + ", and that the proxy runs."
+			"Check that the proxy runs, and its address in " + proxySetting
 	case e.Status == 0 && timeout(e.Err):
 		return ProxyTarget, proxy + " does not answer when asked for " + host,
 			"The proxy does not reach " + host + ", or another kind of server listens at its address."
 	case e.Status == 0:
 		return NotProxy, e.Proxy + " does not answer as a proxy does",
-			"Check the proxy's address in " + proxySetting + "."
+			"Check the proxy's address in " + proxySetting
 	case e.Status == http.StatusProxyAuthRequired,
 		e.Status == http.StatusUnauthorized: // tinyproxy's answer to a wrong password
 		return e.password(proxy)
 	case e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound ||
 		e.Status == http.StatusNotImplemented || e.Status == http.StatusBadRequest:
 		return NotProxy, e.Proxy + " does not answer as a proxy does" + e.answer(),
-			"Check the proxy's address in " + proxySetting + ": another kind of web server listens there."
+			"Another kind of web server listens there. Check the proxy's address in " + proxySetting
 	case e.Status == http.StatusForbidden:
 		return ProxyForbids, proxy + " does not allow a connection to " + host + e.answer(),
 			"The proxy's administrator must allow CONNECT to " + host + "."
@@ -65,9 +61,9 @@ func (e *ProxyError) password(proxy string) (Cause, string, string) {
 	}
 	if e.Credentials {
 		return ProxyWrongPassword, proxy + " does not accept the user name and password that it was given",
-			"Correct them in " + proxySetting + ". Write characters such as @ : / % as %40 %3A %2F %25."
+			"Correct them in " + proxySetting + " " + percentForm
 	}
-	return ProxyPassword, proxy + " wants a password", "Set " + proxySetting + "."
+	return ProxyPassword, proxy + " wants a password", "Add it in " + proxySetting
 }
 
 // offers reports whether the proxy's challenges (RFC 9110 section 11.6.1) name a scheme. One header line may hold

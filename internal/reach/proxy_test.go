@@ -2,6 +2,8 @@ package reach
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 )
@@ -75,12 +78,13 @@ func TestOtherAnswersOfProxies(t *testing.T) {
 	} {
 		expect(t, host, get(t, through(t, "http://"+answering(t, answer)), nil, "https://"+host), want, "")
 	}
-	expect(t, host, get(t, through(t, "ftp://127.0.0.1:1"), nil, "https://"+host), ProxyUnreachable, "")
+	expect(t, host, get(t, through(t, "ftp://127.0.0.1:1"), nil, "https://"+host), ProxyAddress,
+		"the proxy 127.0.0.1:1 cannot be used: it begins with neither http:// nor socks5://")
 	broken := Dialer{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, fmt.Errorf("user:s3cret@ is no address")
 	}}
 	err := get(t, broken, nil, "https://"+host)
-	expect(t, host, err, ProxyAddress, "the address of the proxy cannot be used")
+	expect(t, host, err, ProxyAddress, "the proxy cannot be used: it is not a URL")
 	if strings.Contains(err.Error(), "s3cret") {
 		t.Error("the password is in the error")
 	}
@@ -135,6 +139,68 @@ func TestSOCKS5(t *testing.T) {
 		"[2001:db8::1]:443": "\x04\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\xbb"} {
 		if got, err := socksTarget(addr); string(got) != want || err != nil {
 			t.Errorf("%s: got %x %v", addr, got, err)
+		}
+	}
+}
+
+// TestASilentProxyIsNamedIfTheCallerGivesUpFirst: the agent waits for a shorter time than the Dialer.
+func TestASilentProxyIsNamedIfTheCallerGivesUpFirst(t *testing.T) {
+	silent := testenv.Listen(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	for _, scheme := range []string{"http://", "https://", "socks5://"} {
+		d := through(t, scheme+silent)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := d.DialContext(ctx, "tcp", "gateway.example:443")
+		cancel()
+		expect(t, "gateway.example:443", err, ProxyTarget,
+			"the proxy "+silent+" does not answer when asked for gateway.example:443")
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(300*time.Millisecond, cancel)
+		if _, err := d.DialContext(ctx, "tcp", "gateway.example:443"); !errors.Is(Explain("x", err), context.Canceled) {
+			t.Errorf("%s: a dial that was cancelled: got %v", scheme, err)
+		}
+	}
+}
+
+// TestAProxyGetsUserAndPasswordAsTheyAre, by both protocols, whatever characters they have.
+func TestAProxyGetsUserAndPasswordAsTheyAre(t *testing.T) {
+	got := make(chan string, 1)
+	basic := testenv.Listen(t, func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			return
+		}
+		r.Header.Set("Authorization", r.Header.Get("Proxy-Authorization"))
+		user, password, _ := r.BasicAuth()
+		got <- user + " " + password
+	})
+	socks := testenv.Listen(t, func(c net.Conn) { // RFC 1928 and 1929
+		buf := make([]byte, 600)
+		io.ReadFull(c, buf[:4]) // version, two methods: none, and a password
+		c.Write([]byte{5, 2})
+		io.ReadFull(c, buf[:2])
+		user := make([]byte, buf[1])
+		io.ReadFull(c, user)
+		io.ReadFull(c, buf[:1])
+		password := make([]byte, buf[0])
+		io.ReadFull(c, password)
+		got <- string(user) + " " + string(password)
+	})
+	for _, password := range []string{"@:/%#?", "a@b:c/d%e#f?g", "%41%zz", "grüße 漢字 🙂",
+		`\ "'` + "`{}|^&+;=,$!*()[]<>~", ":", ""} {
+		for scheme, addr := range map[string]string{"http": basic, "socks5": socks} {
+			written := url.URL{Scheme: scheme, User: url.UserPassword("plänt@works/1", password), Host: addr}
+			u, err := ParseProxy(written.String(), "")
+			if err != nil {
+				t.Errorf("%s: %v", &written, err)
+				continue
+			}
+			_, err = Dialer{Proxy: http.ProxyURL(u)}.DialContext(t.Context(), "tcp", "gateway.example:443")
+			if err == nil {
+				t.Fatal("a tunnel was opened")
+			}
+			if want, sent := "plänt@works/1 "+password, <-got; sent != want {
+				t.Errorf("%s: the proxy got %q, want %q", &written, sent, want)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 // socks asks a SOCKS5 proxy (RFC 1928) for a tunnel. The proxy resolves the target's name.
 func socks(conn net.Conn, proxy *url.URL, addr string) error {
-	fail := &ProxyError{Proxy: address(proxy), Credentials: proxy.User != nil, Socks: true}
+	fail := &ProxyError{Proxy: proxy.Host, Credentials: proxy.User != nil, Socks: true}
 	want, err := socksTarget(addr)
 	if err == nil {
 		err = socksMethod(conn, proxy, fail)
@@ -58,11 +58,7 @@ func socksMethod(conn net.Conn, proxy *url.URL, fail *ProxyError) error {
 	}
 	user := proxy.User.Username()
 	password, _ := proxy.User.Password()
-	if len(user) > 255 || len(password) > 255 {
-		fail.Setting = true
-		return errors.New("user name or password too long for SOCKS5")
-	}
-	msg := append([]byte{1, byte(len(user))}, user...)
+	msg := append([]byte{1, byte(len(user))}, user...) // at most 255 bytes, as ParseProxy has checked
 	msg = append(append(msg, byte(len(password))), password...)
 	if err := ask(conn, msg, got[:]); err != nil {
 		return err

@@ -38,7 +38,7 @@ var Built = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 // Dialer knows the way out.
 type Dialer struct {
 	CA    string // file with certificates to trust beside the system's; empty: the system's
-	Proxy string // http://user:password@host:port or socks5://…; empty: HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+	Proxy string // http://user:password@host:port or socks5://…; empty: that of the environment
 	Floor time.Time
 	Time  time.Time // signed, if one is known
 }
@@ -64,12 +64,11 @@ func (d Dialer) Dial(ctx context.Context, host, path, subprotocol string, limit 
 
 func (d Dialer) proxy() (func(*http.Request) (*url.URL, error), error) {
 	if d.Proxy == "" {
-		return http.ProxyFromEnvironment, nil
+		return reach.FromEnvironment, nil
 	}
-	u, err := url.Parse(d.Proxy)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "socks5" {
-		return nil, errkind.New(errkind.Usage, "the proxy is not an address this agent can use").
-			WithHint("Set it with `sallyport-agent proxy set`: http://user:password@host:port, or socks5://host:port.")
+	u, err := reach.ParseProxy(d.Proxy, "")
+	if err != nil {
+		return nil, err
 	}
 	return http.ProxyURL(u), nil
 }

@@ -4,32 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/reach"
 	"github.com/sallyport/sallyport/internal/readfile"
 )
 
 // proxyFile holds the proxy's URL with its password, for this user only.
 const proxyFile = "proxy"
 
-// ParseProxy reads the URL of a proxy: http or socks5, user and password allowed. The error is of kind errkind.Usage.
-// It never repeats the text, which may hold a password.
-func ParseProxy(text string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "socks5" {
-		return nil, errkind.New(errkind.Usage, "the proxy is not a URL that this agent can use").
-			WithHint("Write http://user:password@host:port, or socks5://host:port. " +
-				"Special characters in the password are percent-encoded: @ is %40.")
-	}
-	return u, nil
-}
-
 // MaskProxy gives the URL of a proxy with its password replaced by xxxxx, or a sentence if text is not such a URL.
 func MaskProxy(text string) string {
-	u, err := ParseProxy(text)
+	u, err := reach.ParseProxy(text, "")
 	if err != nil {
 		return "a URL that cannot be read"
 	}
@@ -59,7 +47,7 @@ func (d Dir) KeepProxy(text string) error {
 		}
 		return SyncDir(d.Path)
 	}
-	u, err := ParseProxy(text)
+	u, err := reach.ParseProxy(text, "")
 	if err != nil {
 		return err
 	}
