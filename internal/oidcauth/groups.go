@@ -31,12 +31,7 @@ func (p *Provider) who(c claims, raw string) (SignIn, error) {
 		return SignIn{}, err
 	}
 	s := SignIn{Principal: id.Principal{Issuer: p.cfg.Issuer, Subject: c.text("sub")}, Provider: p.cfg.Name, Groups: groups,
-		Name: c.text("name"), Username: c.text("preferred_username"), Email: c.text("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
-	for _, n := range []string{s.Username, s.Email, s.Principal.Subject} {
-		if s.Name == "" {
-			s.Name = n
-		}
-	}
+		Name: nameOf(c), Username: c.shown("preferred_username"), Email: c.shown("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
 	s.AMR, _ = c.texts("amr")
 	s.IssuedAt, _ = c.time("iat")
 	at, ok := c.time("auth_time")

@@ -18,7 +18,7 @@ var overageClaims = []string{"_claim_names", "hasgroups"}
 // completed has an id token's claims, and the missing ones from the userinfo endpoint.
 type completed struct {
 	claims
-	signer bool // the signer has to ask as well: groups or name are not in the id token
+	signer bool // the signer has to ask as well: the id token has no groups, or no name that shows something
 }
 
 // complete asks the userinfo endpoint (OpenID Connect Core section 5.3) for claims that the id token lacks: according
@@ -31,7 +31,7 @@ type completed struct {
 func (p *Provider) complete(ctx context.Context, v verified, raw, access string, wished ...string) (completed, error) {
 	groups := p.cfg.GroupsClaim
 	needed := !v.says(groups) && !overage(v.claims, groups)
-	if !needed && !slices.ContainsFunc(wished, func(n string) bool { return !v.says(n) }) {
+	if !needed && !slices.ContainsFunc(wished, v.lacks) {
 		return completed{claims: v.claims}, nil
 	}
 	said, err := p.userInfo(ctx, v, raw, access)
@@ -43,11 +43,11 @@ func (p *Provider) complete(ctx context.Context, v verified, raw, access string,
 	}
 	all := maps.Clone(v.claims)
 	for _, n := range slices.Concat([]string{groups}, overageClaims, forPeople) {
-		if !all.says(n) && said.says(n) {
+		if all.lacks(n) && said.says(n) {
 			all[n] = said[n]
 		}
 	}
-	return completed{all, needed || !v.says("name")}, nil
+	return completed{all, needed || v.lacks("name")}, nil
 }
 
 var (
