@@ -100,6 +100,7 @@ func userID(name string) (int, error) {
 // providers verify id tokens. Client secrets are the gateway's: verifying needs none.
 func (s *Signer) providers() (*oidcauth.Set, error) {
 	return providerSet(s.cfg, func(c config.Identity, p *oidcauth.Config) error {
+		p.Log = s.log
 		if !c.Builtin {
 			return nil
 		}

@@ -72,6 +72,7 @@ func (g *Gateway) openIdentity(ctx context.Context) error {
 	}
 	var err error
 	g.set, err = providerSet(g.opt.Config, func(c config.Identity, p *oidcauth.Config) (err error) {
+		p.Log = g.opt.Log
 		switch {
 		case c.SecretFile != "":
 			if p.ClientSecret, err = readSecret(c.SecretFile); err != nil {

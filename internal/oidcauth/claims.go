@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -137,8 +138,29 @@ func (p *Provider) timely(c claims) error {
 		return p.clock("from the future")
 	case now.Sub(iat) > oldest:
 		return p.clock("too old")
-	case exp.Sub(iat) > longest, exp.Before(iat):
-		return p.refused("id token: exp does not fit iat")
+	}
+	return p.lifetime(iat, exp)
+}
+
+// lifetime checks the time from iat to exp. A token that lives longer than it is evidence is accepted. The log says so
+// once, because an administrator who set that lifetime expects sign-ins to last as long.
+func (p *Provider) lifetime(iat, exp time.Time) error {
+	switch life := exp.Sub(iat); {
+	case life < 0:
+		return p.refused("id token: exp is before iat")
+	case life > longest:
+		p.once.tooLong.Do(func() {
+			p.cfg.Log.Warn("the id tokens of a provider are valid for too long, so its people cannot sign in",
+				slog.String("provider", p.cfg.Name), slog.Duration("valid_for", life), slog.Duration("at_most", longest),
+				slog.String("hint", "Shorten the lifetime of id tokens at the provider."))
+		})
+		return p.refused(fmt.Sprintf("id token: it is valid for %s, and at most %s is accepted", life, longest))
+	case life > p.cfg.NoRefreshAtMost:
+		p.once.outlives.Do(func() {
+			p.cfg.Log.Info("the id tokens of a provider are valid for longer than they are accepted",
+				slog.String("provider", p.cfg.Name), slog.Duration("valid_for", life),
+				slog.Duration("no_refresh_at_most", p.cfg.NoRefreshAtMost))
+		})
 	}
 	return nil
 }

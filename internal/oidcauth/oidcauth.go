@@ -29,6 +29,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -67,6 +68,7 @@ type Config struct {
 	// Transport carries the requests; nil: the network. The built-in provider is reached in the process.
 	Transport http.RoundTripper
 	Now       func() time.Time
+	Log       *slog.Logger // nil: nothing is logged
 }
 
 // SignIn is what a provider said about somebody, after all checks.
@@ -94,8 +96,9 @@ type Provider struct {
 	cfg   Config
 	http  *http.Client
 	jtis  *replays
-	said  *answers   // from the userinfo endpoint
-	learn sync.Mutex // held while metadata is read
+	said  *answers                              // from the userinfo endpoint
+	learn sync.Mutex                            // held while metadata is read
+	once  struct{ outlives, tooLong sync.Once } // what the log says once of this provider's id tokens
 
 	mu      sync.Mutex // guards what follows
 	meta    *metadata
@@ -144,6 +147,7 @@ func New(cfg Config) (*Provider, error) {
 	}
 	cfg.NoRefreshAtMost = cmp.Or(cfg.NoRefreshAtMost, DefaultNoRefresh)
 	cfg.Prompt = cmp.Or(cfg.Prompt, PromptAuto)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	return &Provider{cfg: cfg, http: client(cfg.Transport, cfg.Roots), jtis: newReplays(cfg.Now),
 		said: newAnswers(cfg.Now)}, nil
 }
