@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,8 +18,14 @@ type listing struct {
 	JSON bool `name:"json" help:"Print a JSON array, newest first, for programs."`
 }
 
+// personColumns have names of people, which an identity provider lets be long. No command takes a name that was cut.
+var personColumns = []string{"USER", "BY", "SHOWN-AS"}
+
+// nameWidth is how much of such a name a terminal shows, in characters.
+const nameWidth = 32
+
 // show prints rows as JSON or as a table with the columns of head. Without rows it prints the sentence none to standard
-// error instead of a table.
+// error instead of a table. On a terminal, names of people are cut to nameWidth, so that a row stays a line.
 func show[T any](a *app, l listing, rows []T, none, head string, line func(T) []string) error {
 	if l.JSON {
 		if rows == nil {
@@ -31,11 +38,15 @@ func show[T any](a *app, l listing, rows []T, none, head string, line func(T) []
 		return nil
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(head, " ", "\t"))
+	columns, narrow := strings.Fields(head), isTerminal(a.stdout)
+	fmt.Fprintln(w, strings.Join(columns, "\t"))
 	for _, r := range rows {
 		cells := line(r)
 		for i := range cells {
 			cells[i] = orDash(cell(cells[i]))
+			if narrow && slices.Contains(personColumns, columns[i]) {
+				cells[i] = clipped(cells[i])
+			}
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -98,6 +109,19 @@ func cell(s string) string {
 		}
 		return safeRune(r)
 	}, s)
+}
+
+// clipped cuts a name to nameWidth, where a letter goes with its marks.
+func clipped(name string) string {
+	r := []rune(name)
+	if len(r) <= nameWidth {
+		return name
+	}
+	n := nameWidth - 1
+	for n > 0 && unicode.IsMark(r[n]) {
+		n--
+	}
+	return strings.TrimRight(string(r[:n]), " ") + "…"
 }
 
 func safeRune(r rune) rune {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -48,6 +52,52 @@ func TestARowOfSomebodyElsesTextIsOneRow(t *testing.T) {
 	}
 	if got := values.String(); strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
 		t.Errorf("as JSON: got %q, want nothing unescaped", got)
+	}
+}
+
+// TestLongNamesAreCutOnATerminalAlone: a pipe, a file and JSON get them in full, and so does a page about one thing.
+func TestLongNamesAreCutOnATerminalAlone(t *testing.T) {
+	tty, screen, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	defer screen.Close()
+	name := "Wolfeschlegelsteinhausen e\u0301e\u0301e\u0301e\u0301e\u0301 the Elder"
+	show := func(out io.Writer, l listing) {
+		t.Helper()
+		err := show(&app{stdout: out}, l, []string{name, "Tess"}, "", "DEVICE USER STATE",
+			func(s string) []string { return []string{strings.Repeat("d", 63), s, "closed"} })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	show(screen, listing{})
+	lines := bufio.NewReader(tty)
+	var got []string
+	for range 3 {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimRight(line, "\r\n"))
+	}
+	device := strings.Repeat("d", 63)
+	want := []string{"DEVICE" + strings.Repeat(" ", 59) + "USER" + strings.Repeat(" ", 30) + "STATE",
+		device + "  Wolfeschlegelsteinhausen e\u0301e\u0301e\u0301…  closed",
+		device + "  Tess" + strings.Repeat(" ", 30) + "closed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("on a terminal: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var pipe, values bytes.Buffer
+	show(&pipe, listing{})
+	show(&values, listing{JSON: true})
+	if !strings.Contains(pipe.String(), "  "+name+"  closed\n") {
+		t.Errorf("into a pipe: got %q", pipe.String())
+	}
+	var back []string
+	if err := json.Unmarshal(values.Bytes(), &back); err != nil || back[0] != name {
+		t.Errorf("as JSON: got %q, %v", back, err)
 	}
 }
 
