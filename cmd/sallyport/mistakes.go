@@ -22,7 +22,8 @@ func tokenOfEnvironment() (string, error) {
 	token := strings.TrimSpace(os.Getenv(tokenVariable))
 	unseen := func(r rune) bool { return r <= ' ' || r > '~' }
 	if token != "" && (!strings.HasPrefix(token, "spt_") || strings.ContainsFunc(token, unseen)) {
-		return "", usageError(tokenVariable+" does not hold an API token: a token begins with spt_ and has no spaces",
+		return "", usageError(tokenVariable+" does not hold an API token: "+
+			"a token begins with spt_ and has no spaces or line breaks",
 			"`sallyport token create` makes a token. Unset "+tokenVariable+" to use your sign-in.")
 	}
 	return token, nil

@@ -53,6 +53,8 @@ func TestOneTechniciansSession(t *testing.T) {
 		}
 	})
 	t.Run("signals to the client reach the command", func(t *testing.T) { signalsReachIt(t, d) })
+	t.Run("signals to the client end a command that does nothing about them", func(t *testing.T) { signalsEndIt(t, d) })
+	t.Run("signals to the client of a terminal end the session", func(t *testing.T) { signalsEndATerminal(t, d) })
 	t.Run("a signal that is ignored stays so", func(t *testing.T) { ignoredStaysIgnored(t, d) })
 	t.Run("arguments arrive as they were", func(t *testing.T) {
 		got := d.Run(t, "technician", "shell", "press-1", "--", "printf", "%s|", "a b", "$HOME", "it's", "")

@@ -3,8 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +37,8 @@ func TestCommandsEndAsWithSSH(t *testing.T) {
 			t.Errorf("live %q and %q, replayed %q and %q", live.out, live.errs, got.Out, errs)
 		}
 	})
+	t.Run("a program that reads to the end of its input, then writes", func(t *testing.T) { halfClosed(t, d) })
+	t.Run("a character that is cut across two writes", func(t *testing.T) { cutCharacters(t, d) })
 	t.Run("words that are not UTF-8", func(t *testing.T) {
 		for _, argv := range [][]string{{"rm", "report\xff"}, {"rm", "report\uFFFD"}} {
 			got := withInput(t, d, nil, argv...)
@@ -60,6 +66,66 @@ func TestCommandsEndAsWithSSH(t *testing.T) {
 			})
 		}
 	})
+}
+
+// halfClosed sends more than all windows and buffers on the way hold, and gets it back after its end alone: a
+// connection that is closed both ways at the end of input would lose it.
+func halfClosed(t *testing.T, d *testenv.Demo) {
+	lines := make([]string, 600_000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("%07d", len(lines)-i)
+	}
+	in := strings.Join(lines, "\n") + "\n"
+	slices.Sort(lines)
+	want := strings.Join(lines, "\n") + "\n"
+	got := withInput(t, d, []byte(in), "sh", "-c", "LC_ALL=C sort; echo sorted >&2; exit 3")
+	if got.code != 3 || got.errs != "sorted\n" || got.out != want {
+		t.Errorf("got status %d, %q and %d bytes, want 3, sorted and %d bytes", got.code, got.errs, len(got.out), len(want))
+	}
+}
+
+// cutCharacters lets a program write the first bytes of a character, and the rest only when the client has shown them:
+// they are two writes, and two frames of the record.
+func cutCharacters(t *testing.T, d *testenv.Demo) {
+	const script = `printf 'a\303'; read x; printf '\274 b\360\237'; read x; printf '\231\202 c\n'`
+	const whole = "aü b🙂 c\n"
+	cmd := d.Command(t.Context(), "technician", "shell", "press-1", "-T", "--", "sh", "-c", script)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var live screen
+	cmd.Stdout, cmd.Stderr = &live, &live
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{"a\xc3", "aü b\xf0\x9f"} {
+		live.wait(t, shown)
+		io.WriteString(in, "\n")
+	}
+	cmd.Wait()
+	if got := live.text(); got != whole {
+		t.Errorf("live: got %q, want %q", got, whole)
+	}
+	sid := last(t, d)
+	for form, args := range map[string][]string{
+		"replay": {"replay", sid}, "transcript": {"export", sid, "--transcript", "-o", "-"},
+	} {
+		if got := d.Run(t, "officer", append([]string{"sessions"}, args...)...); got.Out != whole {
+			t.Errorf("%s: got %+v, want %q", form, got, whole)
+		}
+	}
+	var output []string
+	events := strings.Split(d.Run(t, "officer", "sessions", "export", sid, "--cast", "-o", "-").Out, "\n")
+	for _, line := range events[1:] {
+		var e [3]any
+		if json.Unmarshal([]byte(line), &e) == nil && e[1] == "o" {
+			output = append(output, e[2].(string))
+		}
+	}
+	if got := strings.Join(output, ""); got != strings.ReplaceAll(whole, "\n", "\r\n") || len(output) < 3 {
+		t.Errorf("asciicast: got the events %q, want %q in three", output, whole)
+	}
 }
 
 type ran struct {

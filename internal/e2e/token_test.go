@@ -21,6 +21,7 @@ func TestAPITokensOnTheCommandLine(t *testing.T) {
 	}
 	job := newToken(t, tess, "--name", "nightly job")
 	t.Run("it opens sessions and is listed with its last use", func(t *testing.T) { usedAndListed(t, tess, job) })
+	t.Run("line breaks around it are cut off, and one in it is named", func(t *testing.T) { brokenLines(t, job) })
 	t.Run("it makes no other and no more than its scopes say", func(t *testing.T) {
 		for _, args := range [][]string{{"token", "create", "--scope", "session", "--ttl", "1h"}, {"sessions", "export", "last", "-o", filepath.Join(t.TempDir(), "e")}} {
 			if got := job.run(t, args...); got.Status != 77 {
@@ -91,6 +92,26 @@ func (k token) run(t *testing.T, args ...string) testenv.Result {
 	cmd := k.by.Command(t.Context(), args...)
 	cmd.Env = append(cmd.Env, "SALLYPORT_TOKEN="+k.text)
 	return testenv.Finish(t, cmd)
+}
+
+// brokenLines reads a token as scripts get it: from a file, with the line break at its end, or wrapped in two lines.
+func brokenLines(t *testing.T, k token) {
+	for _, text := range []string{k.text + "\n", "\r\n " + k.text + "\t\r\n"} {
+		got := (token{text: text, by: k.by}).run(t, "shell", "press-1", "--", "echo", "by a job")
+		if got.Out != "by a job\n" {
+			t.Errorf("%q: got %+v", text, got)
+		}
+	}
+	const named = "SALLYPORT_TOKEN does not hold an API token: a token begins with spt_ and has no spaces or line breaks"
+	for _, text := range []string{k.text[:10] + "\n" + k.text[10:], k.text + "\n" + k.text, k.text + "\x07", k.id} {
+		for _, args := range [][]string{{"whoami"}, {"shell", "press-1", "--", "true"}, {"sessions", "list"}} {
+			got := (token{text: text, by: k.by}).run(t, args...)
+			if got.Status != 2 || got.Out != "" || !strings.Contains(got.Err, named) ||
+				strings.Contains(got.Err, k.text[10:]) {
+				t.Errorf("%q: %v: got %+v, want 2 and what is wrong", text, args, got)
+			}
+		}
+	}
 }
 
 func usedAndListed(t *testing.T, p *testenv.Person, k token) {
