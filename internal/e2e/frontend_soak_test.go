@@ -21,6 +21,26 @@ func TestSoakAnIdleShellThroughEachProxy(t *testing.T) {
 	})
 }
 
+// cutAfter30s are the idle timeouts of the examples, reduced to 30 s.
+var cutAfter30s = map[string][]string{
+	"nginx": {"proxy_read_timeout 1h", "proxy_read_timeout 30s", "proxy_send_timeout 1h", "proxy_send_timeout 30s",
+		"send_timeout       1h", "send_timeout 30s"},
+	"haproxy": {"timeout tunnel       1h", "timeout tunnel 30s"},
+}
+
+// TestSoakAnIdleShellThroughProxiesThatCutAfter30s: the keepalives of a terminal and of its session line come sooner. A
+// control line sends one at most every 30 s, so such a proxy may cut it. That ends no session.
+func TestSoakAnIdleShellThroughProxiesThatCutAfter30s(t *testing.T) {
+	for kind, pairs := range cutAfter30s {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPlant(t, func(p *plant) { p.BehindFrontend(kind, pairs...) })
+			p.idles(t, 100*time.Second)
+			t.Logf("the control line came up %d times", strings.Count(p.agent.Output(), "msg=online"))
+		})
+	}
+}
+
 // idles leaves a shell without a keystroke for a time, and checks that it still runs.
 func (p *plant) idles(t *testing.T, idle time.Duration) {
 	in, out := io.Pipe()
