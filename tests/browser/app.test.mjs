@@ -8,10 +8,12 @@ import { after, before, describe, test } from 'node:test';
 import { bothThemes, launch, narrow, openTerminal, screen, shot, shows, violations, wide } from './browser.mjs';
 import { openChannel } from './channel.mjs';
 import { gateway } from './gateway.mjs';
+import { altGr, compose } from './typing.mjs';
 
 let gw;
 let b;
 let recorded; // address of the session that the first terminal test leaves
+let resized; // address of one in which the window changed its size, twice
 
 before(async () => {
   gw = await gateway();
@@ -224,6 +226,66 @@ describe('the terminal', () => {
     await shows(page, /^pasted-from-the-clipboard/m);
   }));
 
+  /** Shows the bytes that the machine gets of what is typed, once Enter and Ctrl D have ended it. */
+  const bytesTyped = async (page, type, want) => {
+    await openTerminal(page, gw);
+    await page.keyboard.type("stty -echo; echo rea''dy; od -An -v -tx1 -w100\n");
+    await shows(page, /^ready/m);
+    await type();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Control+d');
+    const sent = [...Buffer.from(want + '\n')].map((n) => ' ' + n.toString(16).padStart(2, '0')).join('');
+    assert.equal((await shows(page, / 0a$/m)).match(/^ .* 0a$/m)[0], sent);
+  };
+
+  test('types what AltGr gives, also where it reads as Ctrl Alt', as('technician', async (page) => {
+    if (gw.mock) return;
+    await bytesTyped(page, async () => {
+      await altGr(page, { Q: '@', E: '€', X: 'ź', F: '{' });
+      await page.evaluate(() => { // as older browsers say it; without AltGr these are the page's own keys
+        for (const key of ['e', 'f', 'x']) document.activeElement.dispatchEvent(new KeyboardEvent('keyup', { key, bubbles: true }));
+        for (const key of ['e', 'f']) {
+          const e = new KeyboardEvent('keydown', { key, ctrlKey: true, altKey: true, modifierAltGraph: true, isComposing: true, keyCode: 229, bubbles: true, cancelable: true });
+          document.activeElement.dispatchEvent(e);
+        }
+      });
+      assert.equal(await page.locator('[role=dialog], #tfind').count(), 0, 'a key of AltGr was taken for one of the page');
+    }, '@€ź{');
+  }));
+
+  test('takes what an input method composes once, and nothing of what is given up', as('technician', async (page) => {
+    if (gw.mock) return;
+    await bytesTyped(page, async () => {
+      await compose(page, ['に', 'にほ', 'にほん'], '日本');
+      await compose(page, ['x', 'xy'], '');
+      await page.keyboard.type('-');
+      await compose(page, ['´'], 'é');
+      await compose(page, [], '🙂');
+    }, '日本-é🙂');
+  }));
+
+  test('shows a character whole that is written in two parts', as('technician', async (page) => {
+    if (gw.mock) return;
+    await openTerminal(page, gw, 'Two sizes');
+    await page.waitForURL(/\/live\/\w{26}$/);
+    resized = page.url().replace('/live/', '/sessions/');
+    await page.keyboard.type("printf 'ha''lf:\\303'; read -rs; printf '\\274:whole\\n'\n");
+    await shows(page, /^half:/m);
+    await page.keyboard.press('Enter');
+    await shows(page, /^half:ü:whole/m);
+    // for the replay: a small screen between two large ones
+    await page.waitForTimeout(800);
+    for (const [word, height] of [['narrow', 500], ['wide', wide.height]]) {
+      await page.setViewportSize({ width: wide.width, height });
+      await page.waitForTimeout(800);
+      await page.keyboard.type(`echo ${word[0]}''${word.slice(1)}\n`);
+      await shows(page, new RegExp(`^${word}`, 'm'));
+      await page.waitForTimeout(800);
+    }
+    await page.keyboard.type('exit\n');
+    await page.waitForSelector('#ended');
+  }));
+
   test('copies what is selected, and the machine does not hear of it', as('technician', async (page) => {
     if (gw.mock) return;
     await openTerminal(page, gw);
@@ -356,6 +418,34 @@ describe('the Session page', () => {
     });
     await until(async () => (await shown()).includes('Zürich ✓ end'), shown);
     await shot(page, 'replay');
+  }));
+
+  test('has the size that the terminal had, however it is sought', as('technician', async (page) => {
+    if (gw.mock) return;
+    await page.goto(resized);
+    await page.waitForSelector('#play');
+    const cast = await page.evaluate(async (id) => (await fetch(`/api/v1/sessions/${id}/cast`)).text(), resized.split('/').pop());
+    const sizes = cast.trim().split('\n').slice(1).map((l) => JSON.parse(l)).filter((e) => e[1] === 'r');
+    const rows = ([, , size]) => Number(size.split('x')[1]);
+    const least = Math.min(...sizes.map(rows));
+    const shrunk = sizes.findIndex((e) => rows(e) === least);
+    const grown = sizes.findIndex((e, i) => i > shrunk && rows(e) > least);
+    const places = {
+      before: { time: sizes[shrunk][0] - 0.3, size: sizes[shrunk - 1][2], words: /half:ü:whole/, without: /narrow/ },
+      between: { time: sizes[grown][0] - 0.3, size: sizes[shrunk][2], words: /narrow/, without: /wide/ },
+      after: { time: sizes.at(-1)[0] + 60, size: sizes.at(-1)[2], words: /wide/, without: /nothing is missing/ },
+    };
+    assert.ok(shrunk > 0 && grown > shrunk, JSON.stringify(sizes));
+    const shown = () => page.evaluate(() => {
+      const style = document.querySelector('.player .ap-term').style;
+      return `${style.getPropertyValue('--term-cols')}x${style.getPropertyValue('--term-rows')} ${document.querySelector('.player .term').textContent}`;
+    });
+    for (const name of ['after', 'before', 'between', 'after', 'between', 'before']) {
+      const { time, size, words, without } = places[name];
+      await page.locator('#position').evaluate((e, t) => ((e.value = Math.min(t, e.max)), e.dispatchEvent(new Event('input', { bubbles: true }))), time);
+      const right = (text) => text.startsWith(size + ' ') && words.test(text) && !without.test(text);
+      await until(async () => right(await shown()), async () => `${name}, want ${size}: ${await shown()}`);
+    }
   }));
 
   test('lists what was typed, and has the output as text', as('technician', async (page) => {
