@@ -10,6 +10,7 @@
 //	the claims                  iss, aud and azp, sub, exp, iat, nbf, nonce, at_hash, auth_time, kind     claims.go
 //	missing claims              userinfo: the same sub, JSON, bounded, once for each id token             userinfo.go
 //	who it is                   groups mapped explicitly; an overage is a denial                          groups.go
+//	what people read            name, user name and email without what cannot be seen, of bounded length  names.go
 //	how fresh it is             an id token is evidence for no_refresh_at_most                            evidence.go
 //	refresh                     same sub, same nonce, auth_time not later                                 refresh.go
 //	logout tokens               their own kind, events, no nonce, fresh, each once                        logout.go
