@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Under nohup this process ignores SIGHUP, and so would each program that a test starts, by inheritance. A signal that
+	// is caught is not ignored in them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	status := m.Run()
 	testenv.Cleanup()
 	os.Exit(status)

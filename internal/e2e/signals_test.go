@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,9 +19,6 @@ import (
 
 // signalsReachIt sends each to the client itself, as kill, a closing window or a supervisor does.
 func signalsReachIt(t *testing.T, d *testenv.Demo) {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGHUP) // under nohup it would be ignored here, and in each client by inheritance
-	defer signal.Stop(caught)
 	for sig, name := range map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT", syscall.SIGHUP: "HUP"} {
 		script := `trap "echo got ` + name + `; exit 9" ` + name + `; echo ready; i=0; while [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done`
 		cmd := d.Command(t.Context(), "technician", "shell", "press-1", "-T", "--", "sh", "-c", script)
@@ -72,9 +68,6 @@ func ignoredStaysIgnored(t *testing.T, d *testenv.Demo) {
 // signalsEndIt sends each to a client whose program does nothing about it. The program dies of it on the device, and the
 // client says so as a shell does, with 128 and the signal's number.
 func signalsEndIt(t *testing.T, d *testenv.Demo) {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGHUP)
-	defer signal.Stop(caught)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP} {
 		cmd := d.Command(t.Context(), "technician", "shell", "press-1", "-T", "--",
 			"sh", "-c", "ulimit -c 0; echo $$; exec sleep 300")
@@ -87,7 +80,7 @@ func signalsEndIt(t *testing.T, d *testenv.Demo) {
 		}
 		program := programID(t, bufio.NewReader(out))
 		cmd.Process.Signal(sig)
-		cmd.Wait()
+		waitFor(t, cmd)
 		if got, want := cmd.ProcessState.ExitCode(), 128+int(sig); got != want {
 			t.Errorf("%s: got exit %d, want %d", sig, got, want)
 		}
@@ -117,13 +110,24 @@ func signalsEndATerminal(t *testing.T, d *testenv.Demo) {
 			t.Errorf("%s: the client did not set its terminal up", sig)
 		}
 		cmd.Process.Signal(sig)
-		cmd.Wait()
+		waitFor(t, cmd)
 		if got := cmd.ProcessState.ExitCode(); got != 255 || state(tty) != before {
 			t.Errorf("%s: got exit %d and the terminal as before %v, want 255 and true", sig, got,
 				state(tty) == before)
 		}
 		gone(t, program)
 	}
+}
+
+// waitFor waits for a command to end, and kills it if it has not heard its signal in a minute.
+func waitFor(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	deaf := time.AfterFunc(time.Minute, func() {
+		t.Errorf("%q did not end", cmd.Args)
+		cmd.Process.Kill()
+	})
+	defer deaf.Stop()
+	cmd.Wait()
 }
 
 // programID reads the process id that a program on the device has printed: the devices of a demo are on this machine.
