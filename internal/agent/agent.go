@@ -110,6 +110,7 @@ func Run(ctx context.Context, cfg Config) error {
 			"what a dead supervisor leaves is found by its cgroup alone")
 	}
 	a.sweep()
+	a.watchEarlier()
 	a.reconnect(ctx)
 	a.children.Wait()
 	return nil

@@ -56,6 +56,13 @@ func (a *Agent) sweep() {
 	}
 }
 
+// watchEarlier sweeps when a supervisor ends that an earlier agent started.
+func (a *Agent) watchEarlier() {
+	if base, err := proc.CgroupBase(); err == nil {
+		proc.WatchCgroups(base, supervise.TreePrefix(a.keys.FP()), a.sweep)
+	}
+}
+
 func (a *Agent) sweepAdopted() proc.Swept {
 	if !a.adopts {
 		return proc.Swept{}

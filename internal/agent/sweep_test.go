@@ -174,3 +174,18 @@ func TestReportsWaitForALine(t *testing.T) {
 		})
 	})
 }
+
+// TestWhatASupervisorLeftThatOutlivedItsAgentIsEnded: the agent that runs now did not start it.
+func TestWhatASupervisorLeftThatOutlivedItsAgentIsEnded(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t).enrol(g, "open")
+	pids := begunLefts(t, g.start(wish{}).channel())
+	d.kill(syscall.SIGKILL)
+	d.comeBack(g)
+	syscall.Kill(d.supervisorOf(), syscall.SIGKILL)
+	for _, pid := range pids {
+		waitGone(t, pid)
+	}
+	eventually(t, "the agent names them", func() bool { return strings.Contains(d.log.String(), "("+pids[2]+")") })
+}

@@ -22,6 +22,10 @@ type cgroup struct {
 // cgroupPrefix begins the names of the cgroups of sessions.
 const cgroupPrefix = "sallyport-"
 
+// groupMode lets a session's programs read the files of its cgroup and not open the directory: whoever opens it can lock
+// it, and what is locked is taken for the cgroup of a supervisor that lives.
+const groupMode = 0o711
+
 // newCgroup makes one below the supervisor's own. Where that is not possible the tree is followed by parentage alone.
 func newCgroup(name string) (*cgroup, error) {
 	base, err := CgroupBase()
@@ -30,7 +34,7 @@ func newCgroup(name string) (*cgroup, error) {
 	}
 	path := filepath.Join(base, cgroupPrefix+name)
 	for range 10 { // a sweep may take it for one that was left behind, until it is locked
-		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Mkdir(path, groupMode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("cgroup: %w", err)
 		}
 		if c := lockCgroup(path); c != nil {
@@ -107,6 +111,12 @@ func (c *cgroup) open() (*os.File, error) { return os.Open(c.path) }
 
 // kill ends every process in it at once. Whatever is cloned into it afterwards dies too, so it is used for nothing else.
 func (c *cgroup) kill() { os.WriteFile(filepath.Join(c.path, "cgroup.kill"), []byte("1"), 0) }
+
+// populated reports whether anything runs in it. Where the kernel does not tell, it reports false.
+func (c *cgroup) populated() bool {
+	raw, err := os.ReadFile(filepath.Join(c.path, "cgroup.events"))
+	return err == nil && strings.Contains(string(raw), "populated 1")
+}
 
 func (c *cgroup) pids() []int {
 	var out []int

@@ -47,11 +47,11 @@ func (t *Terminal) hidden() bool {
 
 // foregroundOf finds a process of a group: its leader, or who is left when that has ended.
 func foregroundOf(group int) (process, bool) {
-	if p, ok := readProcess(group); ok && p.state != 'Z' {
+	if p, ok := readProcess(group); ok && !p.ended() {
 		return p, true
 	}
 	for _, p := range allProcesses() {
-		if p.pgrp == group && p.state != 'Z' {
+		if p.pgrp == group && !p.ended() {
 			return p, true
 		}
 	}
@@ -64,7 +64,7 @@ func innerHides(relay process) (hidden, found bool) {
 	all := allProcesses()
 	seen := map[int]bool{relay.tty: true, 0: true}
 	for _, p := range below(all, os.Getpid()) {
-		if seen[p.tty] || p.state == 'Z' {
+		if seen[p.tty] || p.ended() {
 			continue
 		}
 		seen[p.tty] = true

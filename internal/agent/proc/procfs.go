@@ -14,6 +14,7 @@ type process struct {
 	pid, ppid, pgrp int
 	tty             int
 	state           byte
+	threads         int    // the first one counts until the process is waited for, also after its end
 	start           string // when it began: with the pid, a name that is not used again
 	comm            string
 }
@@ -53,8 +54,13 @@ func parseStat(pid int, text string) (process, bool) {
 	p.ppid, _ = strconv.Atoi(f[1])
 	p.pgrp, _ = strconv.Atoi(f[2])
 	p.tty, _ = strconv.Atoi(f[4])
+	p.threads, _ = strconv.Atoi(f[17])
 	return p, true
 }
+
+// ended reports whether nothing of a process runs any more. A process whose first thread has ended while others run is a
+// zombie too, by its state.
+func (p process) ended() bool { return p.state == 'X' || p.state == 'Z' && p.threads <= 1 }
 
 // allProcesses reads every process that can be seen.
 func allProcesses() map[int]process {

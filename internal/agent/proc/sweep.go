@@ -39,36 +39,54 @@ func SweepCgroups(base, prefix string) (out []Swept) {
 	return out
 }
 
-// end kills everything in the group until nothing is left or the time is up.
+// WatchCgroups calls freed each time that a supervisor ends, regularly or not, whose cgroup is below base now. So an agent
+// hears of the death of supervisors that an earlier agent started, and that are no children of its own. It does not wait.
+func WatchCgroups(base, prefix string, freed func()) {
+	paths, _ := filepath.Glob(filepath.Join(base, cgroupPrefix+prefix+"*"))
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		go func() {
+			for unix.Flock(int(f.Fd()), unix.LOCK_EX) == unix.EINTR {
+			}
+			f.Close() // and the lock with it: a sweep takes it anew
+			freed()
+		}()
+	}
+}
+
+// end kills everything in the group until nothing is left or the time is up. It begins with the kill: what it finds may
+// be gone before its name is read, and have started the next one.
 func (c *cgroup) end(within time.Duration) Swept {
 	seen := map[int]Survivor{}
 	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
-		left := c.named()
-		for pid, s := range left {
-			seen[pid] = s
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return swept(seen, left)
-		}
+		left := c.running()
 		c.kill()
-		for pid := range left {
+		for pid, p := range left {
+			seen[pid] = Survivor{PID: pid, Name: p.comm}
+			p.signal(unix.SIGKILL) // Linux before 5.14 kills no cgroup at once
 			reapZombie(pid)
+		}
+		if len(left) == 0 && !c.populated() || time.Now().After(deadline) {
+			return swept(seen, left)
 		}
 	}
 }
 
-// named gives the processes in the group that have not ended.
-func (c *cgroup) named() map[int]Survivor {
-	out := map[int]Survivor{}
+// running gives the processes in the group that have not ended.
+func (c *cgroup) running() map[int]process {
+	out := map[int]process{}
 	for _, pid := range c.pids() {
-		if p, ok := readProcess(pid); ok && p.state != 'Z' && p.state != 'X' {
-			out[pid] = Survivor{PID: pid, Name: p.comm}
+		if p, ok := readProcess(pid); ok && !p.ended() {
+			out[pid] = p
 		}
 	}
 	return out
 }
 
-func swept(seen, left map[int]Survivor) (s Swept) {
+func swept[P any](seen map[int]Survivor, left map[int]P) (s Swept) {
 	for pid, one := range seen {
 		if _, there := left[pid]; there {
 			s.Left = append(s.Left, one)
@@ -97,42 +115,60 @@ const emptyScans = 3
 func SweepAdopted(supervisor func(pid int) bool) Swept {
 	seen, left := map[int]Survivor{}, map[int]Survivor{}
 	deadline := time.Now().Add(sweepTime)
-	for empty := 0; empty < emptyScans && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		left = killAdopted(supervisor)
+	for empty := 0; empty < emptyScans && time.Now().Before(deadline); {
+		var gone bool
+		left, gone = killAdopted(supervisor)
 		for pid, s := range left {
 			seen[pid] = s
 		}
-		if empty++; len(left) > 0 {
+		if empty++; len(left) > 0 || gone { // what has ended may have started another one, as in Tree.endOnce
 			empty = 0
+		}
+		if !gone {
+			time.Sleep(5 * time.Millisecond)
 		}
 	}
 	return swept(seen, left)
 }
 
-func killAdopted(supervisor func(pid int) bool) map[int]Survivor {
-	out, own := map[int]Survivor{}, os.Getpid()
-	var all map[int]process
-	for _, pid := range childrenOf(own) {
-		if supervisor(pid) || reapZombie(pid) {
-			continue
-		}
-		if all == nil {
-			all = allProcesses()
-		}
-		for _, p := range append(below(all, pid), all[pid]) {
-			if p.pid != 0 && p.state != 'Z' && p.state != 'X' {
-				out[p.pid] = Survivor{PID: p.pid, Name: p.comm}
-				p.signal(unix.SIGKILL)
-			}
+// killAdopted kills what it finds, and reports whether something had ended before.
+func killAdopted(supervisor func(pid int) bool) (left map[int]Survivor, gone bool) {
+	left = map[int]Survivor{}
+	kill := func(p process) {
+		if p.pid != 0 && !p.ended() {
+			left[p.pid] = Survivor{PID: p.pid, Name: p.comm}
+			p.signal(unix.SIGKILL)
 		}
 	}
-	return out
+	var tops []int
+	for _, pid := range childrenOf(os.Getpid()) {
+		if supervisor(pid) {
+			continue
+		}
+		if reapZombie(pid) {
+			gone = true
+			continue
+		}
+		p, _ := readProcess(pid)
+		kill(p) // at once: it may be gone before all of /proc is read
+		tops = append(tops, pid)
+	}
+	if len(tops) == 0 {
+		return left, gone
+	}
+	all := allProcesses()
+	for _, pid := range tops {
+		for _, p := range below(all, pid) {
+			kill(p)
+		}
+	}
+	return left, gone
 }
 
 // reapZombie takes the status of a child that has ended.
 func reapZombie(pid int) bool {
 	p, ok := readProcess(pid)
-	if !ok || p.state != 'Z' || p.ppid != os.Getpid() {
+	if !ok || !p.ended() || p.ppid != os.Getpid() {
 		return false
 	}
 	got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)

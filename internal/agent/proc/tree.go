@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,10 @@ import (
 type Tree struct {
 	group   *cgroup
 	starter *starter // nil: what is started is not kept apart
+
+	// starting is held while a program is being started. That can last for ever, because a login may have a home that
+	// never answers. Nothing waits for it but the next start.
+	starting sync.Mutex
 
 	mu    sync.Mutex // guards what follows
 	ours  map[int]bool
@@ -36,22 +41,44 @@ func (t *Tree) HasCgroup() bool { return t.group != nil }
 
 // start starts a command inside the tree.
 func (t *Tree) start(cmd *exec.Cmd) (*exec.Cmd, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended {
-		return nil, fmt.Errorf("the session has ended")
+	t.starting.Lock()
+	defer t.starting.Unlock()
+	if t.over() {
+		return nil, errOver
 	}
 	defer ordinary()()
-	if in, ok := t.startInGroup(cmd); ok {
-		t.ours[in.Process.Pid] = true
-		return in, nil
+	in, ok := t.startInGroup(cmd)
+	if !ok {
+		if t.over() { // which may be why it failed
+			return nil, errOver
+		}
+		in = cmd
+		var err error
+		if t.starter.do(func() { err = cmd.Start() }); err != nil {
+			return nil, err
+		}
 	}
-	var err error
-	t.starter.do(func() { err = cmd.Start() })
-	if err == nil {
-		t.ours[cmd.Process.Pid] = true
+	t.mu.Lock()
+	t.ours[in.Process.Pid] = true
+	t.mu.Unlock()
+	return in, nil
+}
+
+var errOver = errors.New("the session has ended")
+
+func (t *Tree) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended
+}
+
+// idle reports whether no program is being started.
+func (t *Tree) idle() bool {
+	if !t.starting.TryLock() {
+		return false
 	}
-	return cmd, err
+	t.starting.Unlock()
+	return true
 }
 
 // startInGroup starts a copy of the command in the session's control group, where there is one and the kernel can.
@@ -105,7 +132,7 @@ func (t *Tree) members() []process {
 	seen := map[int]bool{os.Getpid(): true}
 	var out []process
 	add := func(p process) {
-		if !seen[p.pid] && p.state != 'Z' && p.state != 'X' {
+		if !seen[p.pid] && !p.ended() {
 			seen[p.pid] = true
 			out = append(out, p)
 		}
@@ -141,20 +168,12 @@ func (t *Tree) End(within time.Duration) []Survivor {
 	t.ended = true
 	t.mu.Unlock()
 	deadline := time.Now().Add(within)
-	var left []process
-	for {
-		if t.group != nil {
-			t.group.kill()
+	left, done := t.endOnce()
+	for !done && time.Now().Before(deadline) {
+		if len(left) > 0 {
+			time.Sleep(5 * time.Millisecond)
 		}
-		t.Reap()
-		left = t.members()
-		for _, p := range left {
-			p.signal(unix.SIGKILL)
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
+		left, done = t.endOnce()
 	}
 	t.Reap()
 	if t.group != nil {
@@ -167,14 +186,45 @@ func (t *Tree) End(within time.Duration) []Survivor {
 	return out
 }
 
-// Reap takes the status of adopted processes that have ended. Those this process started are waited for by whoever did.
-func (t *Tree) Reap() {
+// endOnce kills what it finds, and reports whether there was nothing and can be nothing more. A process that starts the
+// next one and ends is found by no look at /proc. But each of them leaves its end to this process, which adopts it. So
+// nothing runs only if nothing was found, and nothing ended meanwhile. Otherwise it gives what was found, or has ended.
+func (t *Tree) endOnce() (left []process, done bool) {
+	idle := t.idle() // before the look: what was started until then is found
+	if t.group != nil {
+		t.group.kill()
+	}
+	t.Reap()
+	for _, pid := range childrenOf(os.Getpid()) { // first, and quickly: these may be gone before all of /proc is read
+		if p, ok := readProcess(pid); ok && !p.ended() {
+			p.signal(unix.SIGKILL)
+		}
+	}
+	left = t.members()
+	for _, p := range left {
+		p.signal(unix.SIGKILL)
+	}
+	if gone := t.Reap(); len(left) == 0 {
+		left = gone
+	}
+	return left, idle && len(left) == 0 && (t.group == nil || !t.group.populated())
+}
+
+// Reap takes the status of adopted processes that have ended, and gives these. Those this process started are waited for
+// by whoever did. While one of them is being started, it is not known which they are.
+func (t *Tree) Reap() (gone []process) {
+	if !t.starting.TryLock() {
+		return nil
+	}
+	defer t.starting.Unlock()
 	for _, pid := range childrenOf(os.Getpid()) {
 		p, ok := readProcess(pid)
 		t.mu.Lock()
-		if ok && p.state == 'Z' && !t.ours[pid] {
+		if ok && p.ended() && !t.ours[pid] {
 			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+			gone = append(gone, p)
 		}
 		t.mu.Unlock()
 	}
+	return gone
 }
