@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // Survivor is a process that runs on when everything of its session should have ended.
@@ -16,17 +14,23 @@ type Survivor struct {
 	Name string // as the kernel has it: any bytes that the process chose, at most 15
 }
 
-// String gives the name and the process id, safe to be shown: a name that is not plain text is quoted.
+// String gives the name and the process id, safe to be shown. A name that is more than one plain word is quoted: as
+// "sshd (812), x" it would read as two processes, of which the first is another one.
 func (s Survivor) String() string {
 	name := s.Name
-	if !wire.PlainText(name, 15) {
+	if name == "" || strings.ContainsFunc(name, notOfWord) {
 		name = strconv.QuoteToASCII(name)
 	}
 	return fmt.Sprintf("%s (%d)", name, s.PID)
 }
 
-// listSize bounds, in bytes, the names that List gives. It leaves room for the words around them in one report.
-const listSize = 200
+func notOfWord(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:/@+", r)
+}
+
+// listSize bounds, in bytes, the names that List gives before the last one. A report with two lists and the words around
+// them is within wire.MaxGrantText, or the gateway would not take it.
+const listSize = 90
 
 // List names processes for people, in the order of their ids. After listSize bytes it only counts the rest.
 func List(all []Survivor) string {

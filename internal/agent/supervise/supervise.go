@@ -256,15 +256,12 @@ func (s *session) survivors(left []proc.Survivor) {
 	if len(left) == 0 {
 		return
 	}
-	names := make([]string, len(left))
-	for i, p := range left {
-		names[i] = p.String()
-	}
-	s.log.Error("processes outlived the session", slog.Any("processes", names))
-	s.event(wire.Event{Kind: wire.EventSurvivors, Argv: names, Text: "SIGKILL did not end them"})
+	names := proc.List(left)
+	s.log.Error("processes outlived the session", slog.String("processes", names))
+	s.event(wire.Event{Kind: wire.EventSurvivors, Argv: []string{names}, Text: "SIGKILL did not end them"})
 	var ok bool
 	s.order.State.Call(state.AgentSocket, state.Ask{Op: "report", Report: &wire.Report{T: wire.TypeReport,
-		Session: s.open.Session, Kind: wire.ReportSurvivors, Text: "SIGKILL did not end: " + proc.List(left)}}, &ok)
+		Session: s.open.Session, Kind: wire.ReportSurvivors, Text: "SIGKILL did not end: " + names}}, &ok)
 }
 
 // listen answers the agent and the owner on the session's socket. Without the socket nobody could end the session from
