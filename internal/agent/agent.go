@@ -111,6 +111,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	a.sweep()
 	a.watchEarlier()
+	go a.watchStuck(ctx)
 	a.reconnect(ctx)
 	a.children.Wait()
 	return nil

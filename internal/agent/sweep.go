@@ -22,7 +22,7 @@ type brood struct {
 func (b *brood) start(cmd *exec.Cmd, died func()) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := cmd.Start(); err != nil {
+	if err := proc.WithOwnKeyring(cmd.Start); err != nil {
 		return err
 	}
 	if b.pids == nil {
@@ -52,7 +52,7 @@ func (a *Agent) sweep() {
 		all = append(all, adopted)
 	}
 	for _, s := range all {
-		a.tellSwept(s)
+		a.tellSwept(s, "its supervisor died")
 	}
 }
 
@@ -73,10 +73,10 @@ func (a *Agent) sweepAdopted() proc.Swept {
 }
 
 // tellSwept names the processes in this agent's log and to the gateway, which writes them into its own.
-func (a *Agent) tellSwept(s proc.Swept) {
-	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session),
+func (a *Agent) tellSwept(s proc.Swept, why string) {
+	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session), slog.String("why", why),
 		slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
-	text := "its supervisor died"
+	text := why
 	if len(s.Ended) > 0 {
 		text += "; ended with SIGKILL: " + proc.List(s.Ended)
 	}

@@ -189,3 +189,23 @@ func TestWhatASupervisorLeftThatOutlivedItsAgentIsEnded(t *testing.T) {
 	}
 	eventually(t, "the agent names them", func() bool { return strings.Contains(d.log.String(), "("+pids[2]+")") })
 }
+
+// TestASupervisorThatDoesNotAnswerIsEnded: with its programs. A stopped one stands for any that hangs.
+func TestASupervisorThatDoesNotAnswerIsEnded(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t).enrol(g, "open")
+	pids := begunLefts(t, g.start(wish{}).channel())
+	supervisor := d.supervisorOf()
+	syscall.Kill(supervisor, syscall.SIGSTOP)
+	for _, pid := range append(pids, strconv.Itoa(supervisor)) {
+		waitGone(t, pid)
+	}
+	eventually(t, "the gateway is told", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return slices.ContainsFunc(g.reports, func(r wire.Report) bool {
+			return strings.Contains(r.Text, "did not answer") && strings.Contains(r.Text, "sleep ("+pids[2]+")")
+		})
+	})
+}

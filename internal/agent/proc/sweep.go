@@ -57,6 +57,23 @@ func WatchCgroups(base, prefix string, freed func()) {
 	}
 }
 
+// EndTree kills a supervisor and everything that descends from it, and gives the latter.
+func EndTree(supervisor int) (ended []Survivor) {
+	all := allProcesses()
+	below := below(all, supervisor)
+	for _, p := range append([]process{all[supervisor]}, below...) { // it first, so that it starts nothing more
+		if p.pid > 1 {
+			p.signal(unix.SIGKILL)
+		}
+	}
+	for _, p := range below {
+		if !p.ended() {
+			ended = append(ended, Survivor{PID: p.pid, Name: p.comm})
+		}
+	}
+	return ended
+}
+
 // end kills everything in the group until nothing is left or the time is up. It begins with the kill: what it finds may
 // be gone before its name is read, and have started the next one.
 func (c *cgroup) end(within time.Duration) Swept {

@@ -190,6 +190,33 @@ func (d Dir) CallSession(sid id.Session, ask Ask, answer any) error {
 	return d.alive(sid, d.Call(SessionSocket(sid), ask, answer))
 }
 
+// HolderOf gives the process that listens on a session's socket: its supervisor. The kernel connects and tells it, also
+// if the supervisor does not run.
+func (d Dir) HolderOf(sid id.Session) (pid int, err error) {
+	path, done, err := d.sockPath(SessionSocket(sid))
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	c, err := net.DialTimeout("unix", path, 2*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var peer *unix.Ucred
+	if err2 := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err2 != nil {
+		return 0, err2
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(peer.Pid), nil
+}
+
 // TalkToSession asks a supervisor something that it asks back about, over the connection that is given.
 func (d Dir) TalkToSession(sid id.Session, ask Ask) (net.Conn, error) {
 	c, err := d.begin(SessionSocket(sid), ask)
