@@ -209,3 +209,18 @@ func TestASupervisorThatDoesNotAnswerIsEnded(t *testing.T) {
 		})
 	})
 }
+
+// TestTheStatusSaysThatNoCgroupCanBeMade: cgroup v2 is there, and read-only, as in many containers.
+func TestTheStatusSaysThatNoCgroupCanBeMade(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Log("not run: to mount something needs root")
+		return
+	}
+	d := newDevice(t)
+	d.wrap = []string{"unshare", "--mount", "sh", "-c",
+		`for m in $(awk '$3 == "cgroup2" {print $2}' /proc/mounts); do mount -o remount,bind,ro "$m" || exit 1; done; exec "$@"`, "sh"}
+	if out, _ := d.run("status", "--json"); !strings.Contains(out, "no cgroup can be made: read-only file system") {
+		t.Errorf("the status says\n%s", out)
+	}
+}

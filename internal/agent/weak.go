@@ -17,8 +17,8 @@ func weakened(d state.Dir) []string {
 	if fs := d.Volatile(); fs != "" {
 		out = append(out, "the state directory lies on "+fs+": a restart forgets which sessions were used")
 	}
-	if _, err := proc.CgroupBase(); err != nil {
-		out = append(out, "there is no cgroup v2: what a session leaves behind is found by its parents alone, "+
+	if err := proc.CanGroup(); err != nil {
+		out = append(out, err.Error()+": what a session leaves behind is found by its parents alone, "+
 			"and not at all if its supervisor and the agent were killed together")
 	}
 	if err := proc.CanKeepApart(); err != nil {

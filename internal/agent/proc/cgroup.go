@@ -78,6 +78,19 @@ func CgroupBase() (string, error) {
 	return filepath.Join(mount, own), nil
 }
 
+// CanGroup returns nil if cgroups can be made for sessions on this machine, and otherwise the reason. In a container
+// cgroup v2 is often there and cannot be written to.
+func CanGroup() error {
+	base, err := CgroupBase()
+	if err != nil {
+		return errors.New("there is no cgroup v2")
+	}
+	if err := unix.Access(base, unix.W_OK); err != nil {
+		return fmt.Errorf("no cgroup can be made: %w", err)
+	}
+	return nil
+}
+
 // cgroupMount finds cgroup v2 in mountinfo: it can be mounted below a v1 tree.
 func cgroupMount() (string, error) {
 	raw, err := os.ReadFile("/proc/self/mountinfo")
