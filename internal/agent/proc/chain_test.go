@@ -83,9 +83,9 @@ func chain(t *testing.T, start func(*exec.Cmd) (*exec.Cmd, error)) (links func()
 
 // endChain ends what a failed test leaves.
 func endChain(links func() int64) {
-	for was := int64(0); was != links(); time.Sleep(50 * time.Millisecond) {
+	for was := int64(-1); was != links(); time.Sleep(20 * time.Millisecond) {
 		was = links()
-		for range 1000 {
+		for range 50 {
 			for _, pid := range childrenOf(os.Getpid()) {
 				if p, ok := readProcess(pid); ok && !reapZombie(pid) {
 					p.signal(unix.SIGKILL)
