@@ -39,6 +39,12 @@ func begunLefts(t *testing.T, p *prog) (pids []string) {
 	if len(pids) != 3 {
 		t.Fatalf("got %q, want three processes", pids)
 	}
+	for _, pid := range pids { // before that each of them is a copy of the shell, by name too
+		eventually(t, "it is the program", func() bool {
+			comm, _ := os.ReadFile("/proc/" + pid + "/comm")
+			return string(comm) == "sleep\n"
+		})
+	}
 	return pids
 }
 

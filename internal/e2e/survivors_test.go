@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,6 +33,7 @@ func TestTheLogNamesWhatASessionLeftRunning(t *testing.T) {
 	if n, _ := fmt.Sscan(line, &supervisor, &left); n != 2 {
 		t.Fatalf("got %q, %v, want two process ids", line, err)
 	}
+	isSleep(t, left)
 	syscall.Kill(supervisor, syscall.SIGKILL)
 	cmd.Wait()
 
@@ -49,6 +51,20 @@ func TestTheLogNamesWhatASessionLeftRunning(t *testing.T) {
 	got := d.Verify(t, "--log-key", d.LogKey, bundle)
 	if got.Status != 0 || !strings.Contains(got.Out, "survivors") {
 		t.Errorf("verify: got %+v, want a bundle that holds and has the event", got)
+	}
+}
+
+// isSleep waits until a process that a shell has begun is the program that it was begun for.
+func isSleep(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if string(comm) == "sleep\n" {
+			return
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("process %d is %q, %v, want sleep", pid, comm, err)
+		}
 	}
 }
 
