@@ -149,8 +149,13 @@ func (d *device) owner(text string) {
 // waitGone waits until a process has ended.
 func waitGone(t *testing.T, pid string) {
 	t.Helper()
+	waitGoneWithin(t, pid, time.Minute)
+}
+
+func waitGoneWithin(t *testing.T, pid string, most time.Duration) {
+	t.Helper()
 	pid = strings.TrimSpace(pid)
-	for range 3000 {
+	for end := time.Now().Add(most); time.Now().Before(end); {
 		raw, err := os.ReadFile("/proc/" + pid + "/stat")
 		if err != nil || strings.Contains(string(raw), ") Z ") {
 			return

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -205,7 +206,7 @@ func TestASupervisorThatDoesNotAnswerIsEnded(t *testing.T) {
 	supervisor := d.supervisorOf()
 	syscall.Kill(supervisor, syscall.SIGSTOP)
 	for _, pid := range append(pids, strconv.Itoa(supervisor)) {
-		waitGone(t, pid)
+		waitGoneWithin(t, pid, 5*time.Minute) // ten times what is promised
 	}
 	eventually(t, "the gateway is told", func() bool {
 		g.mu.Lock()
