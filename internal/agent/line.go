@@ -302,7 +302,10 @@ func (l *line) read() error {
 }
 
 // send writes a message. A line that does not take it is closed.
-func (l *line) send(msg any) error {
+func (l *line) send(msg any) { _ = l.trySend(msg) }
+
+// trySend is send for what must be kept if it was not sent.
+func (l *line) trySend(msg any) error {
 	err := l.noise.SendMsg(msg, sendTime)
 	if err != nil {
 		l.noise.Close()

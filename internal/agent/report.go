@@ -18,7 +18,7 @@ func (a *Agent) report(r wire.Report) {
 		a.keepReport(r)
 	}
 	a.mu.Unlock()
-	if l != nil && l.send(r) != nil {
+	if l != nil && l.trySend(r) != nil {
 		a.mu.Lock()
 		a.keepReport(r)
 		a.mu.Unlock()

@@ -52,7 +52,7 @@ var environment = sync.OnceValues(func() (variable, text string) {
 	}
 	old, was := os.LookupEnv("HTTPS_PROXY")
 	os.Setenv("HTTPS_PROXY", address)
-	http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: "proxy.invalid"}})
+	_, _ = http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: "proxy.invalid"}})
 	if os.Unsetenv("HTTPS_PROXY"); was {
 		os.Setenv("HTTPS_PROXY", old)
 	}
