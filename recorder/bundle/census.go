@@ -154,14 +154,17 @@ func (s *census) passed(i uint64, l ledger.Leaf) error {
 
 // came keeps the state of a recording that a progress leaf names.
 func (s *census) came(i uint64, l ledger.Leaf) error {
+	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
+		return s.fault(RuleLeaf, "the progress in entry %d: its references %v are not one beginning before it", i, l.Ref)
+	}
+	at := l.Ref[0]
+	if end, ok := s.ends[at]; ok {
+		return s.fault(RuleLeaf, "the progress in entry %d is of the session part that ended with entry %d%s", i, end, s.name(at))
+	}
 	_, raw, ok := s.c.Body(i)
 	if !ok {
 		return nil
 	}
-	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
-		return s.fault(RuleLeaf, "the progress in entry %d is of no beginning before it", i)
-	}
-	at := l.Ref[0]
 	_, begun, _ := s.c.Body(at)
 	open, err := ledger.ParseOpenBody(begun)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
-	"github.com/sallyport/sallyport/recorder/reader"
 )
 
 var b64std = base64.RawStdEncoding
@@ -33,6 +32,10 @@ func (v *verifier) events(context.Context) error {
 		switch l.Type {
 		case "open", "close", "interrupted", "pass":
 			return v.fault(eventPath(i)+".leaf", RuleLeaf, "event: entry %d is of type %s, which belongs to a part", e.Index, l.Type)
+		case "progress":
+			if err := v.progressEvent(i, l); err != nil {
+				return err
+			}
 		}
 		if count[l.Type]++; count[l.Type] == 1 {
 			order = append(order, l.Type)
@@ -49,42 +52,6 @@ func often(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// progress gives the chain states of a part that the log's progress leaves name. The check of the other events also
-// checks that the log has these leaves.
-func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
-	if v.came == nil {
-		v.came = v.progressLeaves()
-	}
-	var out []reader.Head
-	for _, i := range v.came[open] {
-		e := &v.s.m.Events[i]
-		l, err := ledger.ParseLeaf(e.Leaf)
-		if err != nil {
-			continue
-		}
-		h, ok, err := ProgressOf(l, e.Body, open, v.s.m.Session, part)
-		if err != nil {
-			return nil, v.fault(eventPath(i), RuleLeaf, "the progress in entry %d: %v", e.Index, err)
-		}
-		if ok {
-			out = append(out, h)
-		}
-	}
-	return out, nil
-}
-
-// progressLeaves gives the indices of the events that are progress leaves, by the open leaf that each refers to.
-// There may be many parts and many events, so all are read only once.
-func (v *verifier) progressLeaves() map[uint64][]int {
-	out := map[uint64][]int{}
-	for i := range v.s.m.Events {
-		if l, err := ledger.ParseLeaf(v.s.m.Events[i].Leaf); err == nil && l.Type == "progress" && len(l.Ref) == 1 {
-			out[l.Ref[0]] = append(out[l.Ref[0]], i)
-		}
-	}
-	return out
 }
 
 // policy compares the policy's text with the hash in the passes. Between two parts the policy may have changed.
