@@ -79,7 +79,7 @@ func FuzzSignature(f *testing.F) {
 
 func FuzzPass(f *testing.F) {
 	ca, key := newKey(f), newKey(f)
-	g := Grant{V: GrantVersion, Session: id.NewSession(), Device: Hash{1}, Login: "svc", Subject: Subject{Pseudonym: []byte{1}, Display: "T"}, Actions: []string{"shell:svc"}, Epoch: 1, IssuedMS: 1}
+	g := Grant{V: GrantVersion, Session: id.NewSession(), Device: Hash{1}, Login: "svc", Subject: Subject{Pseudonym: []byte{1}, Display: "T"}, Approvers: []string{}, Actions: []string{"shell:svc"}, Epoch: 1, IssuedMS: 1}
 	now := time.Unix(1_800_000_000, 0)
 	p, err := NewPass(g, key.PublicKey(), ca.PublicKey(), now, now.Add(time.Hour))
 	if err != nil {

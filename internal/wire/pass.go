@@ -64,6 +64,8 @@ func (g *Grant) check() (authz.Scope, error) {
 	case g.V != GrantVersion:
 		return authz.Scope{}, fmt.Errorf("pass: its grant is of version %d, and this program takes version %d: "+
 			"update the older one of gateway and agent", g.V, GrantVersion)
+	case g.Approvers == nil || g.Subject.Pseudonym == nil: // null would be a second form of the empty one
+		return authz.Scope{}, errors.New("pass: approvers or pseudonym are null")
 	case len(g.Approvers) > 16:
 		return authz.Scope{}, errors.New("pass: more than 16 approvers")
 	case g.Session.IsZero() || g.Device.IsZero():

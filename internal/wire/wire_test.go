@@ -170,7 +170,7 @@ func TestAJoinCodeSurvivesCopyingAndNoWrongLetter(t *testing.T) {
 }
 
 func testGrant() Grant {
-	return Grant{V: GrantVersion, Session: id.NewSession(), Device: Hash{9}, Subject: Subject{Pseudonym: []byte{1}, Display: "Jana Keller"},
+	return Grant{V: GrantVersion, Session: id.NewSession(), Device: Hash{9}, Approvers: []string{}, Subject: Subject{Pseudonym: []byte{1}, Display: "Jana Keller"},
 		Login: "svc", Actions: []string{"shell:svc"}, Reason: "valve", PolicySHA256: Hash{2}, Epoch: 5, IssuedMS: 1}
 }
 
@@ -204,6 +204,22 @@ func TestAPassCommitsBeforeItIsSigned(t *testing.T) {
 	}
 	if err := got.CheckTime(from, from.Add(time.Hour-time.Second)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAGrantHasNoNull(t *testing.T) {
+	key := newKey(t).PublicKey()
+	from := time.Unix(1_800_000_000, 0)
+	for name, change := range map[string]func(*Grant){
+		"approvers": func(g *Grant) { g.Approvers = nil },
+		"pseudonym": func(g *Grant) { g.Subject.Pseudonym = nil },
+		"actions":   func(g *Grant) { g.Actions = nil },
+	} {
+		g := testGrant()
+		change(&g)
+		if _, err := NewPass(g, key, key, from, from.Add(time.Hour)); err == nil {
+			t.Errorf("null %s: taken", name)
+		}
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/sallyport/sallyport/internal/id"
 )
 
 // trust has the parts of a trust bundle that the verifier needs.
@@ -70,31 +68,6 @@ func parseTrust(body, sig []byte) (*trust, error) {
 
 var errSignature = errors.New("the signature of its root does not hold")
 
-// grant is what a pass permits, as deterministic CBOR in its one critical option. Version 1, of earlier releases, has
-// no templates. There, {word} and {number} may occur in a command's action.
-type grant struct {
-	V           uint       `cbor:"1,keyasint"`
-	Session     id.Session `cbor:"2,keyasint"`
-	Device      [32]byte   `cbor:"3,keyasint"` // fingerprint of its host key
-	Subject     subject    `cbor:"4,keyasint"`
-	Login       string     `cbor:"5,keyasint"`
-	Actions     []string   `cbor:"6,keyasint"`
-	Reason      string     `cbor:"7,keyasint"`
-	Ticket      string     `cbor:"8,keyasint"`
-	PolicySHA   [32]byte   `cbor:"10,keyasint"`
-	Emergency   bool       `cbor:"13,keyasint"`
-	Attended    bool       `cbor:"14,keyasint"`
-	Idle        uint64     `cbor:"15,keyasint"` // of this and the next two, 0 is no limit
-	RecordBytes uint64     `cbor:"16,keyasint"`
-	AtOnce      uint64     `cbor:"17,keyasint"`
-	Templates   [][]any    `cbor:"18,keyasint"`
-}
-
-type subject struct {
-	Pseudonym []byte `cbor:"1,keyasint"`
-	Display   string `cbor:"2,keyasint"`
-}
-
 // pass is a checked pass.
 type pass struct {
 	grant       grant
@@ -108,6 +81,9 @@ const grantOption = "grant@sallyport"
 // parsePass reads a pass and checks the hash that its leaf names, the signature under a session CA, its form, and that
 // certificate and grant agree. The caller checks whom it is for.
 func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
+	if len(raw) > maxPass {
+		return nil, fmt.Errorf("%d bytes, at most %d", len(raw), maxPass)
+	}
 	k, err := ssh.ParsePublicKey(raw)
 	if err != nil {
 		return nil, err
@@ -133,6 +109,9 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	if p.grant, err = grantOf(raw); err != nil {
 		return nil, err
 	}
+	if err := p.grant.check(); err != nil {
+		return nil, fmt.Errorf("grant: %w", err)
+	}
 	if p.actions, err = p.grant.words(); err != nil {
 		return nil, err
 	}
@@ -141,6 +120,9 @@ func parsePass(raw []byte, hash [32]byte, ca []ssh.PublicKey) (*pass, error) {
 	}
 	return p, nil
 }
+
+// maxPass bounds a pass in bytes, as devices do.
+const maxPass = 4 << 10
 
 // longest is the longest window of a pass, in seconds.
 const longest = 12 * 60 * 60
@@ -160,22 +142,6 @@ func shape(c *ssh.Certificate) error {
 	return nil
 }
 
-// grantOf reads a pass's grant without checking it.
-func grantOf(raw []byte) (g grant, err error) {
-	k, err := ssh.ParsePublicKey(raw)
-	if err != nil {
-		return g, err
-	}
-	c, ok := k.(*ssh.Certificate)
-	if !ok {
-		return g, errors.New("not a certificate")
-	}
-	if err := looseDec.Unmarshal([]byte(c.CriticalOptions[grantOption]), &g); err != nil {
-		return g, fmt.Errorf("grant: %w", err)
-	}
-	return g, nil
-}
-
 func signedBy(c *ssh.Certificate, body []byte, ca []ssh.PublicKey) error {
 	for _, k := range ca {
 		if bytes.Equal(k.Marshal(), c.SignatureKey.Marshal()) && k.Verify(body, c.Signature) == nil {
@@ -184,15 +150,6 @@ func signedBy(c *ssh.Certificate, body []byte, ca []ssh.PublicKey) error {
 	}
 	return errors.New("not signed by a session CA of the trust bundle")
 }
-
-// looseDec reads the grant and skips elements that are not needed here. The open leaf fixes the bytes of the grant.
-var looseDec = func() interface{ Unmarshal([]byte, any) error } {
-	d, err := looseOptions.DecMode()
-	if err != nil {
-		panic(err) // fixed options
-	}
-	return d
-}()
 
 // policyHash is how the product hashes a policy: the texts of its files, each with its length.
 func policyHash(texts [][]byte) [32]byte {

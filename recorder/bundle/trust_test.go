@@ -37,7 +37,7 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 		"of a host":    {func(c *ssh.Certificate) { c.CertType = ssh.HostCert }, false},
 	} {
 		g := wire.Grant{V: wire.GrantVersion, Session: id.NewSession(), Device: wire.Hash{1}, Login: "svc",
-			Actions: []string{"shell:svc"}, Approvers: []string{}}
+			Subject: wire.Subject{Pseudonym: []byte{1}}, Actions: []string{"shell:svc"}, Approvers: []string{}}
 		p := must(wire.NewPass(g, ca.PublicKey(), ca.PublicKey(), from, from.Add(time.Hour)))(t)
 		c.change(p.Cert)
 		raw := must(p.Sign(ca))(t)

@@ -227,6 +227,12 @@ func (h *House) Renew(sid id.Session, open uint64, pass []byte) signer.Renewed {
 // Lie appends what the signer would refuse: the owner of the log's key can.
 func (h *House) Lie(typ string, body []byte, ref ...uint64) {
 	h.t.Helper()
+	h.Forge(func(add func(typ string, body []byte, ref ...uint64) uint64) { add(typ, body, ref...) })
+}
+
+// Forge closes the signer and appends to its log with the log's key. add gives the index of the leaf.
+func (h *House) Forge(lies func(add func(typ string, body []byte, ref ...uint64) uint64)) {
+	h.t.Helper()
 	if err := h.Signer.Close(); err != nil {
 		h.t.Fatal(err)
 	}
@@ -234,8 +240,10 @@ func (h *House) Lie(typ string, body []byte, ref ...uint64) {
 	line, _, _ := strings.Cut(string(secret), "\n")
 	key := must(note.NewSigner(line))(h.t)
 	log := must(ledger.Open(h.LogDir(), key))(h.t)
-	leaf := ledger.Leaf{Type: typ, Ref: ref, Commit: ledger.Commit([16]byte{1}, body)}
-	must(log.Append(h.t.Context(), ledger.Entry{Leaf: leaf, Nonce: [16]byte{1}, Body: body}))(h.t)
+	lies(func(typ string, body []byte, ref ...uint64) uint64 {
+		leaf := ledger.Leaf{Type: typ, Ref: ref, Commit: ledger.Commit([16]byte{1}, body)}
+		return must(log.Append(h.t.Context(), ledger.Entry{Leaf: leaf, Nonce: [16]byte{1}, Body: body}))(h.t).Index
+	})
 	if err := log.Close(); err != nil {
 		h.t.Fatal(err)
 	}

@@ -1,0 +1,188 @@
+package bundle
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/seal/sealtest"
+)
+
+// forged is a part of a session as somebody can make it who has every key of the signer and of the gateway. All hashes
+// and signatures hold, whatever a test changes.
+type forged struct {
+	hdr     format.Header
+	rk, sk  []byte // slot files
+	grant   any    // encoded as CBOR into the pass; []byte is taken as it is
+	login   string // principal of the pass
+	pass    func(c *ssh.Certificate)
+	fill    func(p *sealtest.Part)
+	open    func(b *ledger.OpenBody)
+	openRef []uint64
+	end     func(b *ledger.CloseBody)
+	cut     bool // no close, and an interrupted leaf
+	events  []forgedEvent
+	late    []forgedEvent // after the end
+}
+
+// forgedEvent is a leaf about the part. Its references are relative to the open leaf.
+type forgedEvent struct {
+	typ  string
+	ref  []int
+	body []byte
+}
+
+// honest is a part in which nothing is wrong.
+func honest(t testing.TB, h *house, sid id.Session) *forged {
+	hdr := sealtest.Header()
+	hdr.Session, hdr.LogOrigin, hdr.DeviceFP = sid, "test/log", wire.Fingerprint(h.Host)
+	hdr.T0 = time.Now().Add(-h.Ago).UnixNano()
+	rk, sk := sealtest.Filled(1), sealtest.Filled(2)
+	return &forged{hdr: hdr, login: "svc", cut: false,
+		rk: must(format.Wrap(&rk, []age.Recipient{h.Reader.Recipient()}))(t),
+		sk: must(format.Wrap(&sk, []age.Recipient{h.Officer.Recipient()}))(t),
+		grant: wire.Grant{V: wire.GrantVersion, Session: sid, Device: wire.Fingerprint(h.Host), Login: "svc",
+			Subject: wire.Subject{Pseudonym: []byte{1}, Display: "Tess"}, Approvers: []string{}, Epoch: 5, IssuedMS: 1,
+			Actions: []string{"shell:svc"}},
+		fill: func(p *sealtest.Part) { p.Out(1, "hello") }}
+}
+
+// forge makes a session whose parts are honest but for what each change does, and gives its bundle.
+func (h *house) forge(changes ...func(f *forged)) ([]byte, bundletest.Ran) {
+	h.t.Helper()
+	ran := bundletest.Ran{SID: id.NewSession()}
+	ca := h.CA()
+	h.Forge(func(add func(typ string, body []byte, ref ...uint64) uint64) {
+		var head [32]byte
+		for n, change := range changes {
+			f := honest(h.t, h, ran.SID)
+			f.hdr.Part, f.hdr.PrevHead = uint32(n), head
+			if n > 0 {
+				f.openRef = []uint64{ran.Parts[n-1].Open}
+			}
+			if change != nil {
+				change(f)
+			}
+			var p bundletest.Part
+			p, head = f.write(h, ca, add)
+			ran.Parts = append(ran.Parts, p)
+		}
+	})
+	h.Reopen()
+	return h.export(ran), ran
+}
+
+// write writes the files and the leaves of a part, and gives its last chain state.
+func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint64) uint64) (bundletest.Part, [32]byte) {
+	h.t.Helper()
+	p := sealtest.New(h.t, f.hdr)
+	h0 := format.ChainStart(p.File)
+	f.fill(p)
+	p.Flush()
+	file, typ := p.File, "interrupted"
+	if !f.cut {
+		file, typ = p.Close("exit"), "close"
+	}
+	grant, plain := f.grant.([]byte)
+	if !plain {
+		grant = must(wire.MarshalCBOR(f.grant))(h.t)
+	}
+	pass, hash := signedPass(h.t, ca, grant, f.login, f.hdr, f.pass)
+	key := sealtest.Public(sealtest.Key())
+	open := ledger.OpenBody{Session: f.hdr.Session, Part: f.hdr.Part, DeviceFP: f.hdr.DeviceFP, H0: h0, Pass: hash,
+		SlotRK: sha256.Sum256(f.rk), SlotSK: sha256.Sum256(f.sk), GatewayKey: format.KeyID(key), GatewayPub: key,
+		RetainUntil: f.hdr.T0 / 1e9}
+	if len(f.openRef) > 0 {
+		open.PrevOpen = &f.openRef[0]
+	}
+	if f.open != nil {
+		f.open(&open)
+	}
+	out := bundletest.Part{Pass: pass, Started: time.Unix(0, f.hdr.T0)}
+	out.Open = add("open", must(open.Marshal())(h.t), f.openRef...)
+	more := func(events []forgedEvent) {
+		for _, e := range events {
+			var ref []uint64
+			for _, r := range e.ref {
+				ref = append(ref, uint64(int(out.Open)+r))
+			}
+			add(e.typ, e.body, ref...)
+		}
+	}
+	more(f.events)
+	end := ledger.CloseBody{Session: f.hdr.Session, Part: f.hdr.Part, Open: out.Open, HFinal: p.Sealer.H,
+		Seq: lastSeq(file), Bytes: int64(len(file)), Gaps: p.Sealer.Totals.Gaps, Reason: "exit", AtMS: f.hdr.T0 / 1e6}
+	if f.end != nil {
+		f.end(&end)
+	}
+	at := add(typ, must(end.Marshal())(h.t), out.Open)
+	out.End = &at
+	more(f.late)
+	rk, sk := format.SlotNames(f.hdr.Session, f.hdr.Part)
+	name := format.FileName(f.hdr.Session, f.hdr.Part)
+	for name, content := range map[string][]byte{rk: f.rk, sk: f.sk, name: file} {
+		path := filepath.Join(h.Recordings(), format.Day(out.Started), name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return out, p.Sealer.H
+}
+
+// signedPass signs a pass with the grant given, good for an hour around the beginning of the recording.
+func signedPass(t testing.TB, ca ssh.Signer, grant []byte, login string, hdr format.Header,
+	change func(c *ssh.Certificate)) (raw []byte, hash [32]byte) {
+	t.Helper()
+	from := uint64(hdr.T0/1e9 - 60)
+	c := &ssh.Certificate{Nonce: make([]byte, 32), Key: must(ssh.ParsePublicKey(freshKeyOf(t)))(t), CertType: ssh.UserCert,
+		KeyId: "sp1:" + hdr.Session.String(), ValidPrincipals: []string{login}, ValidAfter: from, ValidBefore: from + 3600,
+		Permissions: ssh.Permissions{CriticalOptions: map[string]string{grantOption: string(grant)}}}
+	if change != nil {
+		change(c)
+	}
+	c.SignatureKey = ca.PublicKey()
+	bare := c.Marshal() // with the length of the absent signature behind it
+	body := bare[:len(bare)-4]
+	c.Signature = must(ca.Sign(rand.Reader, body))(t)
+	return c.Marshal(), sha256.Sum256(body)
+}
+
+func freshKeyOf(t testing.TB) []byte {
+	t.Helper()
+	sid := id.NewSession()
+	return sshSigner(t, sid.String()).PublicKey().Marshal()
+}
+
+// verdicts verifies a forged session as a bundle and in a census.
+func (h *house) verdicts(raw []byte) (bundle, census error) {
+	h.t.Helper()
+	_, bundle = check(h.t, raw, Options{LogKey: h.LogKey, Identities: h.both()})
+	_, census = h.census(Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()})
+	return bundle, census
+}
+
+func TestAForgedSessionInWhichNothingIsWrongHolds(t *testing.T) {
+	h := newHouse(t)
+	raw, _ := h.forge(nil, nil)
+	b, c := h.verdicts(raw)
+	if b != nil || c != nil {
+		t.Errorf("closed: got %v and %v", b, c)
+	}
+	h = newHouse(t)
+	raw, _ = h.forge(func(f *forged) { f.cut = true })
+	if b, c = h.verdicts(raw); b != nil || c != nil {
+		t.Errorf("interrupted: got %v and %v", b, c)
+	}
+}
