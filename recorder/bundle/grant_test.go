@@ -129,6 +129,30 @@ func TestAGrantOfAnotherEncodingIsFound(t *testing.T) {
 	}
 }
 
+// TestAllPartsOfASessionAreOfOnePersonAndLogin: a session that goes on in a further part is still the same session.
+func TestAllPartsOfASessionAreOfOnePersonAndLogin(t *testing.T) {
+	for what, change := range map[string]func(f *forged, g *wire.Grant){
+		"another person's name": func(_ *forged, g *wire.Grant) { g.Subject.Display = "Ada" },
+		"another pseudonym":     func(_ *forged, g *wire.Grant) { g.Subject.Pseudonym = []byte{2} },
+		"another login": func(f *forged, g *wire.Grant) {
+			f.login, g.Login, g.Actions = "root", "root", []string{"shell:root"}
+		},
+		"an earlier epoch": func(_ *forged, g *wire.Grant) { g.Epoch-- },
+	} {
+		h := newHouse(t)
+		raw, _ := h.forge(nil, func(f *forged) {
+			g := f.grant.(wire.Grant)
+			change(f, &g)
+			f.grant = g
+		})
+		_, err := check(t, raw, Options{LogKey: h.LogKey})
+		wantRule(t, what, err, RulePass)
+		if err != nil && !strings.Contains(err.Error(), "parts.1.pass") {
+			t.Errorf("%s: got %v, want it to name parts.1.pass", what, err)
+		}
+	}
+}
+
 func TestAPassOfMoreThan4KiBIsFound(t *testing.T) {
 	h := newHouse(t)
 	raw, _ := h.forge(func(f *forged) { f.pass = func(c *ssh.Certificate) { c.Nonce = make([]byte, 4<<10) } })

@@ -34,26 +34,27 @@ type passChain struct {
 	known   map[[32]byte]*pass    // the passes that the bundle has
 	before  map[[32]byte][32]byte // the pass before each pass
 	windows []window
+	newest  *pass
 }
 
-// passes checks a part's further passes, and gives the windows of all passes that the bundle has.
-func (v *verifier) passes(n uint32, name string, p *part, open ledger.OpenBody, first *pass) ([]window, error) {
+// passes checks a part's further passes. It gives the newest pass that the bundle has, and the windows of all of them.
+func (v *verifier) passes(n uint32, name string, p *part, open ledger.OpenBody, first *pass) (*pass, []window, error) {
 	c := &passChain{v: v, n: n, name: name, open: open, part: p, hashes: [][32]byte{open.Pass},
 		known:   map[[32]byte]*pass{open.Pass: first},
 		before:  map[[32]byte][32]byte{},
-		windows: []window{{first.from, first.until}}}
+		windows: []window{{first.from, first.until}}, newest: first}
 	last := p.Open.Index
 	for i := range p.Passes {
 		e := &p.Passes[i]
 		if e.Leaf.Index <= last || p.End != nil && e.Leaf.Index >= p.End.Index {
-			return nil, v.fault(c.path(i, "leaf.index"), RulePass, "%s: pass leaf %d does not stand between the leaves before and after it", name, e.Leaf.Index)
+			return nil, nil, v.fault(c.path(i, "leaf.index"), RulePass, "%s: pass leaf %d does not stand between the leaves before and after it", name, e.Leaf.Index)
 		}
 		last = e.Leaf.Index
 		if err := c.next(i, e); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return c.windows, nil
+	return c.newest, c.windows, nil
 }
 
 func (c *passChain) path(i int, name string) string {
@@ -78,7 +79,7 @@ func (c *passChain) next(i int, e *nextPass) error {
 	if err != nil {
 		return c.v.fault(c.path(i, "pass"), RulePass, "%s: pass %d: %v", c.name, body.N, err)
 	}
-	c.known[body.Pass] = got
+	c.known[body.Pass], c.newest = got, got
 	c.windows = append(c.windows, window{later(got.from, time.UnixMilli(body.AtMS)), got.until})
 	c.v.decidedBy = append(c.v.decidedBy, got.grant.PolicySHA)
 	c.v.r.say("A", RulePass, "%s: pass %d, announced as entry %d: actions %q, until %s, no wider than the one before", c.name, body.N, e.Leaf.Index,
@@ -139,21 +140,32 @@ func (c *passChain) lastKnown(hash [32]byte) *pass {
 // follows checks that a pass continues a session: for the same session, device, person and login, with a key that no
 // earlier pass had, and not wider.
 func (c *passChain) follows(next, before *pass) error {
-	a, b := &next.grant, &before.grant
-	switch {
-	case a.Session != b.Session || a.Device != b.Device:
-		return errors.New("it is for another session or device than the pass before")
-	case a.Login != b.Login:
-		return fmt.Errorf("it is for the login %q, and the pass before for %q", a.Login, b.Login)
-	case a.Subject.Display != b.Subject.Display || !bytes.Equal(a.Subject.Pseudonym, b.Subject.Pseudonym):
-		return errors.New("it is for another person than the pass before")
+	if err := next.sameSession(before); err != nil {
+		return err
 	}
 	for _, other := range c.known {
 		if bytes.Equal(other.key, next.key) {
 			return errors.New("it has the key of another pass of the session")
 		}
 	}
-	return a.within(b)
+	return next.grant.within(&before.grant)
+}
+
+// sameSession checks what all passes of a session have in common, also those of different parts.
+func (p *pass) sameSession(before *pass) error {
+	a, b := &p.grant, &before.grant
+	switch {
+	case a.Session != b.Session || a.Device != b.Device:
+		return errors.New("it is for another session or device than the pass before")
+	case a.Login != b.Login:
+		return fmt.Errorf("it is for the login %q, and the pass before for %q", a.Login, b.Login)
+	case a.Subject.Display != b.Subject.Display || !bytes.Equal(a.Subject.Pseudonym, b.Subject.Pseudonym):
+		return fmt.Errorf("it is for another person than the pass before: %q, and before %q", a.Subject.Display,
+			b.Subject.Display)
+	case a.Epoch < b.Epoch:
+		return errors.New("it is of an earlier epoch than the pass before")
+	}
+	return nil
 }
 
 func later(a, b time.Time) time.Time {

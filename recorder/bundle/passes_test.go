@@ -204,6 +204,7 @@ func TestALyingSignersPassIsFound(t *testing.T) {
 		"another pseudonym": {func(_ *house, l *lie, _ *wire.Pass) {
 			l.grant.Subject.Pseudonym = []byte{1}
 		}, false},
+		"an earlier epoch":             {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Epoch-- }, false},
 		"another device":               {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Device[0] ^= 1 }, false},
 		"another session":              {func(_ *house, l *lie, _ *wire.Pass) { l.grant.Session[0] ^= 1 }, false},
 		"the key of the pass before":   {func(_ *house, l *lie, before *wire.Pass) { l.key = before.Cert.Key }, false},

@@ -28,6 +28,7 @@ type chain struct {
 	v        *verifier
 	prevOpen *uint64
 	prevHead [32]byte
+	prevPass *pass // the newest of the part before
 }
 
 func (c *chain) part(ctx context.Context, n uint32, p *part) error {
@@ -36,7 +37,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	if err != nil {
 		return err
 	}
-	first, err := v.pass(n, name, p, open)
+	first, err := c.pass(n, name, p, open)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	if err != nil {
 		return err
 	}
-	windows, err := v.passes(n, name, p, open, first)
+	newest, windows, err := v.passes(n, name, p, open, first)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 			return err
 		}
 	}
-	c.prevOpen, c.prevHead = &p.Open.Index, head
+	c.prevOpen, c.prevHead, c.prevPass = &p.Open.Index, head, newest
 	return nil
 }
 
@@ -97,7 +98,9 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 	return open, nil
 }
 
-func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pass, error) {
+// pass checks the first pass of a part. It must be for the person and login of the part before.
+func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pass, error) {
+	v := c.v
 	if sha256.Sum256(p.HostKey) != open.DeviceFP {
 		return nil, v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
 	}
@@ -107,6 +110,11 @@ func (v *verifier) pass(n uint32, name string, p *part, open ledger.OpenBody) (*
 	}
 	if got.grant.Session != open.Session || got.grant.Device != open.DeviceFP {
 		return nil, v.fault(partPath(n, "pass"), RulePass, "%s: the pass is for another session or device", name)
+	}
+	if c.prevPass != nil {
+		if err := got.sameSession(c.prevPass); err != nil {
+			return nil, v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
+		}
 	}
 	v.decidedBy = append(v.decidedBy, got.grant.PolicySHA)
 	v.r.say("A", RulePass, "%s: pass for %q as login %s on device %s, actions %q, %s to %s, signed by a session CA after it was announced", name,
