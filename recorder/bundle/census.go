@@ -113,10 +113,9 @@ func (s *census) entry(i uint64) error {
 		return s.came(i, l)
 	case "shredded":
 		_, raw, _ := s.c.Body(i)
-		b, err := ledger.ParseEventBody(raw)
-		for _, r := range l.Ref {
-			if err == nil {
-				s.shredded[r] = b.AtMS
+		if at, ok := shreddingDone(raw); ok {
+			for _, r := range l.Ref {
+				s.shredded[r] = max(s.shredded[r], at)
 			}
 		}
 	}
@@ -247,11 +246,7 @@ func (s *census) recordings(ctx context.Context) error {
 	}
 	known, whole, gone, open := map[string]bool{}, 0, 0, 0
 	for _, o := range s.opens {
-		at := s.shredded[o]
-		if end, ok := s.ends[o]; ok {
-			at = max(at, s.shredded[end])
-		}
-		name, shredded, err := s.recording(ctx, o, at)
+		name, shredded, err := s.recording(ctx, o, s.shredded[o])
 		if err != nil {
 			return err
 		}
@@ -327,12 +322,6 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 	}
 	_, err := reader.Verify(ctx, f, size, opt)
 	return err
-}
-
-// mayShred reports whether a recording may have been shredded at atMS, in Unix milliseconds: not before the retention
-// date that its open leaf promised. 0 means that no leaf says that it was shredded.
-func mayShred(open ledger.OpenBody, atMS int64) bool {
-	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
 
 // strangers counts recordings that were never announced. No session ran under them, because devices demand the open

@@ -72,7 +72,7 @@ func TestEveryEndHasItsFileAndEveryBeginningItsEnd(t *testing.T) {
 func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)
-	early := must(ledger.EventBody{AtMS: 1}.Marshal())(t)
+	early := must(ledger.EventBody{AtMS: 1, Fields: map[string]string{"phase": "done"}}.Marshal())(t)
 	if _, err := h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open},
 		Body: early}); err != nil {
 		t.Fatal(err)
@@ -86,6 +86,15 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 	wantRule(t, "shredded before its time", err, RuleRecordings)
 	_, err = check(t, h.export(r), Options{LogKey: h.LogKey})
 	wantRule(t, "the same in a bundle", err, RuleRecordings)
+	for _, phase := range []string{"begun", "failed", "", "Done"} {
+		said := must(ledger.EventBody{AtMS: h.ms(), Fields: map[string]string{"phase": phase}}.Marshal())(t)
+		must(h.Signer.Append(t.Context(), signer.AppendRequest{Type: "shredded", Ref: []uint64{r.Parts[0].Open},
+			Body: said}))(t)
+		_, err := h.census(opt)
+		wantRule(t, "phase "+phase, err, RuleRecordings)
+		_, err = check(t, h.export(r), Options{LogKey: h.LogKey})
+		wantRule(t, "phase "+phase+" in a bundle", err, RuleRecordings)
+	}
 	h.Event("shredded", r.SID.String(), r.Parts[0].Open)
 	rep, err := h.census(opt)
 	if err != nil || !strings.Contains(text(rep), "1 were shredded") {
@@ -96,6 +105,9 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 		t.Errorf("in a bundle: got %v", err)
 	}
 }
+
+// ms is the time in the house.
+func (h *house) ms() int64 { return time.Now().Add(-h.Ago).UnixMilli() }
 
 func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	h := newHouse(t)

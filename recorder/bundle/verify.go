@@ -71,6 +71,8 @@ type verifier struct {
 	ends  map[uint64]bool  // leaves of the bundle that open or end a part, or announce a pass of one
 	came  map[uint64][]int // events that are progress of a part, by its open leaf; nil: not looked for yet
 
+	gone map[uint64][]int // events that say that a recording was shredded, by each leaf that they refer to; nil: not looked for yet
+
 	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends
 
 	decidedBy [][32]byte // hash of the policy, from each part's pass

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -57,18 +56,6 @@ func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
 			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
 	}
 	return nil
-}
-
-func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
-	for i := range v.s.m.Events {
-		e := &v.s.m.Events[i]
-		l, err := v.leaf(eventPath(i), "shredded", e)
-		b, berr := ledger.ParseEventBody(e.Body)
-		if err == nil && berr == nil && l.Type == "shredded" && mayShred(open, b.AtMS) && (slices.Contains(l.Ref, p.Open.Index) || p.End != nil && slices.Contains(l.Ref, p.End.Index)) {
-			return e.Index, true
-		}
-	}
-	return 0, false
 }
 
 // unlock opens the slots with the given identities.

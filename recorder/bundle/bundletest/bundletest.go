@@ -268,7 +268,7 @@ func (h *House) End(sid id.Session, n uint32, open uint64, rec recorder.Recordin
 // Event appends a leaf about something.
 func (h *House) Event(typ, subject string, ref ...uint64) uint64 {
 	h.t.Helper()
-	body := must(ledger.EventBody{By: "olga", AtMS: h.now().UnixMilli(), Fields: map[string]string{"subject": subject}}.Marshal())(h.t)
+	body := must(ledger.EventBody{By: "olga", AtMS: h.now().UnixMilli(), Fields: map[string]string{"subject": subject, "phase": "done"}}.Marshal())(h.t)
 	return must(h.Signer.Append(h.t.Context(), signer.AppendRequest{Type: typ, Ref: ref, Body: body}))(h.t).Index
 }
 
