@@ -1,18 +1,10 @@
 package bundle
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/recorder/files"
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
 	"github.com/sallyport/sallyport/recorder/reader"
@@ -26,13 +18,14 @@ type census struct {
 	dir string // of recordings; empty: not looked at
 	log string
 
-	places   map[string]string // of containers in dir, by name; relative to dir
+	places   map[string]string // of the files in dir, by name; relative to dir
 	opens    []uint64
-	opened   map[uint64]bool
-	ends     map[uint64]uint64 // by open leaf
-	shredded map[uint64]int64  // time in Unix milliseconds, by the leaf that it refers to
+	opened   map[uint64]ledger.OpenBody // without bodies they are empty
+	ends     map[uint64]uint64          // by open leaf
+	shredded map[uint64]int64           // time in Unix milliseconds, by the leaf that it refers to
 	progress map[uint64][]reader.Head
 	passes   map[uint64][][32]byte // announced, by open leaf
+	heads    map[uint64][32]byte   // last chain state of a part, by open leaf, where it is known
 
 	times
 }
@@ -42,8 +35,9 @@ func (s *census) fault(rule, text string, args ...any) error {
 }
 
 func (s *census) run(ctx context.Context) error {
-	s.opened, s.ends, s.shredded = map[uint64]bool{}, map[uint64]uint64{}, map[uint64]int64{}
+	s.opened, s.ends, s.shredded = map[uint64]ledger.OpenBody{}, map[uint64]uint64{}, map[uint64]int64{}
 	s.progress, s.passes, s.times = map[uint64][]reader.Head{}, map[uint64][][32]byte{}, newTimes()
+	s.heads = map[uint64][32]byte{}
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -84,10 +78,8 @@ func (s *census) unended() error {
 
 // name says which session an open leaf is of, where that is known.
 func (s *census) name(open uint64) string {
-	if _, raw, ok := s.c.Body(open); ok {
-		if b, err := ledger.ParseOpenBody(raw); err == nil {
-			return fmt.Sprintf(": session %s part %d", b.Session, b.Part)
-		}
+	if b := s.opened[open]; s.c.Bodies {
+		return fmt.Sprintf(": session %s part %d", b.Session, b.Part)
 	}
 	return ""
 }
@@ -104,7 +96,7 @@ func (s *census) entry(i uint64) error {
 	s.saw(i, l, body)
 	switch l.Type {
 	case "open":
-		s.opens, s.opened[i] = append(s.opens, i), true
+		return s.begin(i, l)
 	case "close", "interrupted":
 		return s.end(i, l)
 	case "pass":
@@ -112,8 +104,7 @@ func (s *census) entry(i uint64) error {
 	case "progress":
 		return s.came(i, l)
 	case "shredded":
-		_, raw, _ := s.c.Body(i)
-		if at, ok := shreddingDone(raw); ok {
+		if at, ok := shreddingDone(body); ok {
 			for _, r := range l.Ref {
 				s.shredded[r] = max(s.shredded[r], at)
 			}
@@ -122,24 +113,43 @@ func (s *census) entry(i uint64) error {
 	return nil
 }
 
+// begin checks a leaf that announces a part.
+func (s *census) begin(i uint64, l ledger.Leaf) error {
+	s.opens, s.opened[i] = append(s.opens, i), ledger.OpenBody{}
+	_, raw, ok := s.c.Body(i)
+	if !ok {
+		return nil
+	}
+	b, err := ledger.ParseOpenBody(raw)
+	if err == nil {
+		err = announces(l, b)
+	}
+	if err != nil {
+		return s.fault(RuleLeaf, "entry %d: %v", i, err)
+	}
+	s.opened[i] = b
+	if b.PrevOpen == nil {
+		return nil
+	}
+	before, ok := s.opened[*b.PrevOpen]
+	if !ok || *b.PrevOpen == i || before.Session != b.Session || before.Part+1 != b.Part || before.DeviceFP != b.DeviceFP {
+		return s.fault(RuleLeaf, "entry %d: prev_open is %d, which does not announce the part before on the same device%s",
+			i, *b.PrevOpen, s.name(i))
+	}
+	return nil
+}
+
 // passed checks a leaf that announces the next pass of a running session part.
 func (s *census) passed(i uint64, l ledger.Leaf) error {
-	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
-		return s.fault(RulePass, "the pass in entry %d is of no beginning before it", i)
-	}
-	at := l.Ref[0]
-	if end, ok := s.ends[at]; ok {
-		return s.fault(RulePass, "the pass in entry %d is of the session part that ended with entry %d%s", i, end, s.name(at))
+	at, err := s.running(i, l, RulePass, "pass")
+	if err != nil {
+		return err
 	}
 	_, raw, ok := s.c.Body(i)
 	if !ok {
 		return nil
 	}
-	_, begun, _ := s.c.Body(at)
-	open, err := ledger.ParseOpenBody(begun)
-	if err != nil {
-		return s.fault(RuleLeaf, "entry %d: %v", at, err)
-	}
+	open := s.opened[at]
 	if s.passes[at] == nil {
 		s.passes[at] = [][32]byte{open.Pass}
 	}
@@ -151,25 +161,31 @@ func (s *census) passed(i uint64, l ledger.Leaf) error {
 	return nil
 }
 
+// running gives the open leaf that a leaf about a running part refers to.
+func (s *census) running(i uint64, l ledger.Leaf, rule, what string) (open uint64, err error) {
+	if len(l.Ref) == 1 {
+		open = l.Ref[0]
+	}
+	if _, ok := s.opened[open]; !ok || len(l.Ref) != 1 {
+		return 0, s.fault(rule, "the %s in entry %d: its references %v are not one beginning before it", what, i, l.Ref)
+	}
+	if end, ok := s.ends[open]; ok {
+		return 0, s.fault(rule, "the %s in entry %d is of the session part that ended with entry %d%s", what, i, end, s.name(open))
+	}
+	return open, nil
+}
+
 // came keeps the state of a recording that a progress leaf names.
 func (s *census) came(i uint64, l ledger.Leaf) error {
-	if len(l.Ref) != 1 || !s.opened[l.Ref[0]] {
-		return s.fault(RuleLeaf, "the progress in entry %d: its references %v are not one beginning before it", i, l.Ref)
-	}
-	at := l.Ref[0]
-	if end, ok := s.ends[at]; ok {
-		return s.fault(RuleLeaf, "the progress in entry %d is of the session part that ended with entry %d%s", i, end, s.name(at))
+	at, err := s.running(i, l, RuleLeaf, "progress")
+	if err != nil {
+		return err
 	}
 	_, raw, ok := s.c.Body(i)
 	if !ok {
 		return nil
 	}
-	_, begun, _ := s.c.Body(at)
-	open, err := ledger.ParseOpenBody(begun)
-	if err != nil {
-		return s.fault(RuleLeaf, "entry %d: %v", at, err)
-	}
-	h, _, err := ProgressOf(l, raw, at, open.Session, open.Part)
+	h, _, err := ProgressOf(l, raw, at, s.opened[at].Session, s.opened[at].Part)
 	if err != nil {
 		return s.fault(RuleLeaf, "the progress in entry %d: %v", i, err)
 	}
@@ -181,160 +197,25 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 	if len(l.Ref) != 1 {
 		return s.fault(RuleEnd, "the end in entry %d names %d beginnings", i, len(l.Ref))
 	}
-	open := l.Ref[0]
-	if !s.opened[open] {
-		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is no beginning before it", i, open)
+	at := l.Ref[0]
+	if _, ok := s.opened[at]; !ok {
+		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is no beginning before it", i, at)
 	}
-	if other, ok := s.ends[open]; ok {
-		return s.fault(RuleEnd, "the session part that entry %d announced ends twice, in entries %d and %d%s", open, other, i, s.name(open))
+	if other, ok := s.ends[at]; ok {
+		return s.fault(RuleEnd, "the session part that entry %d announced ends twice, in entries %d and %d%s", at, other, i, s.name(at))
 	}
-	s.ends[open] = i
+	s.ends[at] = i
 	_, raw, ok := s.c.Body(i)
 	if !ok {
 		return nil
 	}
 	b, err := ledger.ParseCloseBody(raw)
-	if err != nil || b.Open != open {
-		return s.fault(RuleEnd, "the end in entry %d: its body is of another beginning (%v)", i, err)
-	}
-	return nil
-}
-
-// find records where each container is: in the directory of its day, or in the directory itself, where earlier releases
-// put it. The log does not say when a part began, so all directories are listed once.
-func (s *census) find() error {
-	s.places = map[string]string{}
-	return files.Walk(s.dir, func(rel string) error {
-		name := filepath.Base(rel)
-		if !strings.HasSuffix(name, ".srec") {
-			return nil
-		}
-		if other, ok := s.places[name]; ok && s.both(other, rel) {
-			return &format.Fault{File: filepath.Join(s.dir, rel), Rule: RuleRecordings,
-				Detail: "the recording exists twice, also as " + other}
-		}
-		s.places[name] = rel
-		return nil
-	})
-}
-
-// both reports whether a file is in two places, and a running gateway did not move it meanwhile.
-func (s *census) both(a, b string) bool {
-	_, errA := os.Lstat(filepath.Join(s.dir, a))
-	_, errB := os.Lstat(filepath.Join(s.dir, b))
-	return errA == nil && errB == nil
-}
-
-// open opens a container where it was found.
-func (s *census) open(name string) (path string, f *os.File, size int64, err error) {
-	for range 2 {
-		path = filepath.Join(s.dir, cmp.Or(s.places[name], name))
-		if f, size, err = openRegular(path); !errors.Is(err, fs.ErrNotExist) || s.places[name] == "" {
-			break
-		}
-		if err := s.find(); err != nil { // it was moved meanwhile
-			return path, nil, 0, err
-		}
-	}
-	return path, f, size, err
-}
-
-// recordings looks for the file of every end and checks its chain. No key is needed for that.
-func (s *census) recordings(ctx context.Context) error {
-	if err := s.find(); err != nil {
-		return err
-	}
-	known, whole, gone, open := map[string]bool{}, 0, 0, 0
-	for _, o := range s.opens {
-		name, shredded, err := s.recording(ctx, o, s.shredded[o])
-		if err != nil {
-			return err
-		}
-		known[name] = true
-		switch _, ended := s.ends[o]; {
-		case shredded:
-			gone++
-		case !ended:
-			open++
-		default:
-			whole++
-		}
-	}
-	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says", whole, gone)
-	if open > 0 {
-		s.r.say("A", RuleRecordings, "%d recordings of what is still open are there and whole, as far as they go", open)
-	}
-	return s.strangers(known)
-}
-
-func (s *census) recording(ctx context.Context, at uint64, shreddedMS int64) (name string, shredded bool, err error) {
-	open, end, err := s.part(at)
-	if err != nil {
-		return "", false, err
-	}
-	name = format.FileName(open.Session, open.Part)
-	path, f, size, err := s.open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if mayShred(open, shreddedMS) {
-			return name, true, nil
-		}
-		return name, false, &format.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded after its time", at)}
+	if err == nil {
+		err = endsPart(b, at, s.opened[at])
 	}
 	if err != nil {
-		return name, false, err
+		return s.fault(RuleEnd, "the end in entry %d: %v", i, err)
 	}
-	defer f.Close()
-	return name, false, s.compare(ctx, path, f, size, at, open, end)
-}
-
-// part reads what the log says of a session part: its beginning and its end; nil: it is still open.
-func (s *census) part(at uint64) (open ledger.OpenBody, end *ledger.CloseBody, err error) {
-	_, raw, _ := s.c.Body(at)
-	if open, err = ledger.ParseOpenBody(raw); err != nil {
-		return open, end, s.fault(RuleLeaf, "entry %d: %v", at, err)
-	}
-	index, ok := s.ends[at]
-	if !ok {
-		return open, nil, nil
-	}
-	_, raw, _ = s.c.Body(index)
-	b, err := ledger.ParseCloseBody(raw)
-	if err != nil || b.Session != open.Session || b.Part != open.Part {
-		return open, nil, s.fault(RuleEnd, "the end in entry %d is of another session or part than its beginning in %d (%v)", index, at, err)
-	}
-	return open, &b, nil
-}
-
-// compare checks a container's chain against what the log says of it.
-func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64, open ledger.OpenBody, end *ledger.CloseBody) error {
-	opt := reader.VerifyOptions{File: path, Session: &open.Session, Part: &open.Part, DeviceFP: &open.DeviceFP, H0: &open.H0, Heads: s.progress[at]}
-	if end != nil {
-		if size < end.Bytes {
-			return &format.Fault{File: path, Offset: size, Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
-		}
-		if l, _ := ledger.ParseLeaf(s.c.Leaf(s.ends[at])); l.Type == "interrupted" {
-			size = end.Bytes // bytes after an interruption belong to nothing
-		}
-		opt.HFinal = &end.HFinal
-	}
-	if len(open.GatewayPub) == 32 {
-		opt.Key = open.GatewayPub
-	}
-	_, err := reader.Verify(ctx, f, size, opt)
-	return err
-}
-
-// strangers counts recordings that were never announced. No session ran under them, because devices demand the open
-// leaf.
-func (s *census) strangers(known map[string]bool) error {
-	n := 0
-	for name := range s.places {
-		if strings.HasSuffix(name, ".srec") && !known[name] {
-			n++
-		}
-	}
-	if n > 0 {
-		s.r.say("A", RuleRecordings, "%d more recordings were never announced in this log, so nothing ran under them before its newest entry", n)
-	}
+	s.heads[at] = b.HFinal
 	return nil
 }

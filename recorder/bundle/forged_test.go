@@ -33,15 +33,24 @@ type forged struct {
 	openRef []uint64
 	end     func(b *ledger.CloseBody)
 	cut     bool // no close, and an interrupted leaf
+	gone    bool // no files
 	events  []forgedEvent
-	late    []forgedEvent // after the end
+	passes  map[int][]byte // further passes, by the number of the event that announces each
 }
 
-// forgedEvent is a leaf about the part. Its references are relative to the open leaf.
+// forgedEvent is a leaf about the part, before its end. Its references are relative to the open leaf.
 type forgedEvent struct {
 	typ  string
 	ref  []int
-	body []byte
+	body func(at uint64, open ledger.OpenBody) any // encoded as CBOR; []byte is taken as it is
+}
+
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	if raw, ok := v.([]byte); ok {
+		return raw
+	}
+	return must(encMode.Marshal(v))(t)
 }
 
 // honest is a part in which nothing is wrong.
@@ -95,11 +104,7 @@ func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint
 	if !f.cut {
 		file, typ = p.Close("exit"), "close"
 	}
-	grant, plain := f.grant.([]byte)
-	if !plain {
-		grant = must(wire.MarshalCBOR(f.grant))(h.t)
-	}
-	pass, hash := signedPass(h.t, ca, grant, f.login, f.hdr, f.pass)
+	pass, hash := signedPass(h.t, ca, encoded(h.t, f.grant), f.login, f.hdr, f.pass)
 	key := sealtest.Public(sealtest.Key())
 	open := ledger.OpenBody{Session: f.hdr.Session, Part: f.hdr.Part, DeviceFP: f.hdr.DeviceFP, H0: h0, Pass: hash,
 		SlotRK: sha256.Sum256(f.rk), SlotSK: sha256.Sum256(f.sk), GatewayKey: format.KeyID(key), GatewayPub: key,
@@ -112,16 +117,16 @@ func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint
 	}
 	out := bundletest.Part{Pass: pass, Started: time.Unix(0, f.hdr.T0)}
 	out.Open = add("open", must(open.Marshal())(h.t), f.openRef...)
-	more := func(events []forgedEvent) {
-		for _, e := range events {
-			var ref []uint64
-			for _, r := range e.ref {
-				ref = append(ref, uint64(int(out.Open)+r))
-			}
-			add(e.typ, e.body, ref...)
+	for i, e := range f.events {
+		ref := []uint64{}
+		for _, r := range e.ref {
+			ref = append(ref, uint64(int(out.Open)+r))
+		}
+		at := add(e.typ, encoded(h.t, e.body(out.Open, open)), ref...)
+		if raw := f.passes[i]; raw != nil {
+			out.Passes = map[uint64][]byte{at: raw}
 		}
 	}
-	more(f.events)
 	end := ledger.CloseBody{Session: f.hdr.Session, Part: f.hdr.Part, Open: out.Open, HFinal: p.Sealer.H,
 		Seq: lastSeq(file), Bytes: int64(len(file)), Gaps: p.Sealer.Totals.Gaps, Reason: "exit", AtMS: f.hdr.T0 / 1e6}
 	if f.end != nil {
@@ -129,10 +134,12 @@ func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint
 	}
 	at := add(typ, must(end.Marshal())(h.t), out.Open)
 	out.End = &at
-	more(f.late)
 	rk, sk := format.SlotNames(f.hdr.Session, f.hdr.Part)
 	name := format.FileName(f.hdr.Session, f.hdr.Part)
 	for name, content := range map[string][]byte{rk: f.rk, sk: f.sk, name: file} {
+		if f.gone {
+			continue
+		}
 		path := filepath.Join(h.Recordings(), format.Day(out.Started), name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
 			h.t.Fatal(err)

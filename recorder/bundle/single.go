@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/ledger"
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
@@ -75,24 +77,49 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 // there. A valid copy proves nothing about a recording that is not in it.
 func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep *reader.Report) error {
 	for _, at := range v.log.opens {
-		open, end, err := v.log.part(at)
-		if err != nil {
-			return err
-		}
-		if open.H0 != rep.H0 {
+		if v.log.opened[at].H0 != rep.H0 {
 			continue
 		}
-		if err := v.log.compare(ctx, rep.File, f, size, at, open, end); err != nil {
+		if err := v.log.compare(ctx, rep.File, f, size, at); err != nil {
 			return err
 		}
-		if end == nil {
+		if err := v.slotsBeside(rep.File, v.log.opened[at]); err != nil {
+			return err
+		}
+		end, ended := v.log.ends[at]
+		if !ended {
 			v.r.say("A", RuleLog, "announced as entry %d of the log, and still open at its newest entry", at)
 			return nil
 		}
-		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, v.log.ends[at])
+		v.r.say("A", RuleLog, "announced as entry %d of the log, and ends as entry %d says", at, end)
 		return nil
 	}
 	return &format.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it; a copy made before the session has none either"}
+}
+
+// slotsBeside compares the slot files beside a single recording with its open leaf. A recording may be without them.
+func (v *verifier) slotsBeside(path string, open ledger.OpenBody) error {
+	stem := strings.TrimSuffix(path, filepath.Ext(path))
+	for _, s := range []struct {
+		path string
+		want [32]byte
+	}{{stem + ".rk.age", open.SlotRK}, {stem + ".sk.age", open.SlotSK}} {
+		f, size, err := openRegular(s.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			v.r.say("A", RuleSlot, "%s is not beside the recording: not compared with the open leaf", filepath.Base(s.path))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = slotIs(s.path, f, size, s.want)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		v.r.say("A", RuleSlot, "%s is the slot file that the open leaf names", filepath.Base(s.path))
+	}
+	return nil
 }
 
 func (v *verifier) beside(path string) (*[32]byte, error) {

@@ -3,7 +3,6 @@ package bundle
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"slices"
 	"time"
 
@@ -82,16 +81,15 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 		return open, v.fault(at+".body", RuleLeaf, "%s: %v", name, err)
 	case l.Type != "open":
 		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
-	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
-		return open, v.fault(at+".leaf "+at+".body", RuleLeaf, "%s: the open leaf refers to other leaves than its body names", name)
 	case open.Session != v.s.m.Session: // the leaf is proven, so the manifest is wrong
 		return open, v.fault("session", RuleLeaf, "%s: the open leaf is of session %s", name, open.Session)
 	case open.Part != n:
 		return open, v.fault(at, RuleLeaf, "%s: the open leaf is of session %s part %d", name, open.Session, open.Part)
 	case (open.PrevOpen == nil) != (c.prevOpen == nil) || open.PrevOpen != nil && *open.PrevOpen != *c.prevOpen:
 		return open, v.fault(at+".body", RuleLeaf, "%s: the open leaf does not name that of the part before", name)
-	case len(open.GatewayPub) != 32 || format.KeyID(open.GatewayPub) != open.GatewayKey:
-		return open, v.fault(at+".body", RuleLeaf, "%s: the record key is not the one whose fingerprint stands beside it", name)
+	}
+	if err := announces(l, open); err != nil {
+		return open, v.fault(at+".leaf "+at+".body", RuleLeaf, "%s: %v", name, err)
 	}
 	v.ends[p.Open.Index] = true
 	v.r.say("A", RuleLeaf, "%s: announced as entry %d; kept until %s at least", name, p.Open.Index, day(open.RetainUntil))
@@ -139,11 +137,13 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 		return nil, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
 	case l.Type != "close" && l.Type != "interrupted":
 		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is no end but %s", name, p.End.Index, l.Type)
-	case b.Open != p.Open.Index || !slices.Equal(l.Ref, []uint64{b.Open}) || p.End.Index <= p.Open.Index:
+	case !slices.Equal(l.Ref, []uint64{p.Open.Index}) || p.End.Index <= p.Open.Index:
 		return nil, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
-	case b.Session != open.Session || b.Part != open.Part:
-		return nil, v.fault(at+".body", RuleEnd, "%s: the end is of session %s part %d", name, b.Session, b.Part)
-	case b.Bytes != p.Recording && p.Recording != 0:
+	}
+	if err := endsPart(b, p.Open.Index, open); err != nil {
+		return nil, v.fault(at+".body", RuleEnd, "%s: the end in entry %d: %v", name, p.End.Index, err)
+	}
+	if b.Bytes != p.Recording && p.Recording != 0 {
 		return nil, v.fault(partPath(n, "recording"), RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
 	}
 	v.ends[p.End.Index] = true
@@ -179,20 +179,12 @@ func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part
 // agrees compares the recording with its end in the log.
 func (v *verifier) agrees(name string, p *part, end *ledger.CloseBody, rep *reader.Report) error {
 	var what string
-	switch {
-	case end == nil && rep.Closed:
-		what = "the recording is closed, but the bundle has no end from the log"
-	case end == nil:
-	case rep.Seq != end.Seq:
-		what = fmt.Sprintf("the last chunk is %d, the end in the log says %d", rep.Seq, end.Seq)
-	case rep.Bytes != p.Recording:
-		what = fmt.Sprintf("%d bytes follow the last whole chunk", p.Recording-rep.Bytes)
-	case rep.Closed && rep.Reason != end.Reason:
-		what = fmt.Sprintf("the recording was closed with %q, the end in the log says %q", rep.Reason, end.Reason)
-	default:
-		if l, _ := ledger.ParseLeaf(p.End.Leaf); l.Type == "close" && !rep.Closed {
-			what = "the log says that it was closed, and it is cut"
+	if end == nil {
+		if rep.Closed {
+			what = "the recording is closed, but the bundle has no end from the log"
 		}
+	} else if l, err := ledger.ParseLeaf(p.End.Leaf); err == nil {
+		what = agrees(l.Type, p.Recording, end, rep)
 	}
 	if what != "" {
 		return &format.Fault{File: v.file(name), Offset: rep.Bytes, Rule: RuleEnd, Detail: what}

@@ -2,8 +2,6 @@ package bundle
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"fmt"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -45,17 +43,10 @@ func (v *verifier) slots(n uint32, name string, p *part, open ledger.OpenBody) (
 }
 
 func (v *verifier) slotFile(name string, size int64, want [32]byte) error {
-	raw, err := v.read(name)
-	switch {
-	case err != nil:
-		return err
-	case size == 0:
+	if size == 0 {
 		return &format.Fault{File: v.file(name), Rule: RuleSlot, Detail: "the slot file is missing, and no leaf says that it was shredded after its time"}
-	case sha256.Sum256(raw) != want:
-		return &format.Fault{File: v.file(name), Length: size, Rule: RuleSlot,
-			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
 	}
-	return nil
+	return slotIs(v.file(name), v.s.pieces[name], size, want)
 }
 
 // unlock opens the slots with the given identities.

@@ -1,0 +1,71 @@
+package bundle
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/recorder/ledger"
+	"github.com/sallyport/sallyport/recorder/reader"
+)
+
+// A bundle, a copy of the log and a single recording are held to the same checks of what a leaf commits to
+// (docs/recording-format.md, section 14, "What the log commits to").
+
+// announces checks an open leaf by itself.
+func announces(l ledger.Leaf, open ledger.OpenBody) error {
+	switch {
+	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
+		return errors.New("the open leaf refers to other leaves than its body names")
+	case (open.Part == 0) != (open.PrevOpen == nil):
+		return fmt.Errorf("the open leaf of part %d must name the part before exactly if there is one", open.Part)
+	case len(open.GatewayPub) != 32 || format.KeyID(open.GatewayPub) != open.GatewayKey:
+		return errors.New("the record key is not the one whose fingerprint stands beside it")
+	}
+	return nil
+}
+
+// endsPart checks the body of an end by itself, and against the open leaf at an index.
+func endsPart(b ledger.CloseBody, at uint64, open ledger.OpenBody) error {
+	switch {
+	case b.Open != at:
+		return fmt.Errorf("its body is of another beginning, %d", b.Open)
+	case b.Session != open.Session || b.Part != open.Part:
+		return fmt.Errorf("it is of session %s part %d, its beginning of session %s part %d", b.Session, b.Part,
+			open.Session, open.Part)
+	}
+	return nil
+}
+
+// agrees compares a recording of size bytes with its end in the log, a leaf of type typ. It says what differs.
+func agrees(typ string, size int64, end *ledger.CloseBody, rep *reader.Report) string {
+	switch {
+	case rep.Seq != end.Seq:
+		return fmt.Sprintf("the last chunk is %d, the end in the log says %d", rep.Seq, end.Seq)
+	case rep.Bytes != size:
+		return fmt.Sprintf("%d bytes follow the last whole chunk", size-rep.Bytes)
+	case rep.Closed && rep.Reason != end.Reason:
+		return fmt.Sprintf("the recording was closed with %q, the end in the log says %q", rep.Reason, end.Reason)
+	case typ == "close" && !rep.Closed:
+		return "the log says that it was closed, and it is cut"
+	}
+	return ""
+}
+
+// slotIs checks that a slot file has the hash in the open leaf.
+func slotIs(file string, f io.ReaderAt, size int64, want [32]byte) error {
+	if size > maxSlot {
+		return &format.Fault{File: file, Rule: RuleSlot, Detail: fmt.Sprintf("slot file of %d bytes, at most %d", size, maxSlot)}
+	}
+	raw, err := io.ReadAll(io.NewSectionReader(f, 0, size))
+	if err != nil {
+		return err
+	}
+	if sha256.Sum256(raw) != want {
+		return &format.Fault{File: file, Length: size, Rule: RuleSlot,
+			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
+	}
+	return nil
+}
