@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/sallyport/sallyport/internal/plain"
 	"github.com/sallyport/sallyport/recorder/bundle"
 	"github.com/sallyport/sallyport/recorder/bundle/bundletest"
@@ -84,6 +86,9 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, b, "--root", "SHA256:"+strings.Repeat("A", 43)).want(t, "with another root", wrong, "trust: ", "not by the one given")
 	verify(t, b, "--log-key", h.LogKey).want(t, "with the log's key", proven, "signed under the log key given", "not read: no --identity")
 	verify(t, "--log-key", h.LogKey, "--identity", reader, "--identity", officer, b).want(t, "with both identities", proven, "7 bytes of input hidden", "every sealed input opens")
+	stranger := must(age.GenerateX25519Identity())(t).String()
+	verify(t, "--log-key", h.LogKey, "--identity", stranger, b).want(t, "with an identity of somebody else", proven,
+		"not read: none of the identities given opens it", "Nothing is wrong")
 	verify(t, "--log-key", file(t, "key", []byte(h.LogKey+"\n")), "--checkpoint", before, "--checkpoint", file(t, "now", h.Head()), b).
 		want(t, "with checkpoints", proven, "extends checkpoint 1", "extends checkpoint 2")
 	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings(), "--checkpoint", before).want(t, "without a bundle", proven, "2 recordings are there")
@@ -94,8 +99,8 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", proven, "a recording alone", "every sealed input opens")
 	verify(t, rec, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording and the log", proven, "announced as entry ")
 	other := bundletest.New(t)
-	stranger := other.Find(other.Run([]byte("hello\n"), 1).SID.String() + ".srec")
-	verify(t, stranger, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording of another log", wrong, "no entry of the log announced it")
+	foreign := other.Find(other.Run([]byte("hello\n"), 1).SID.String() + ".srec")
+	verify(t, foreign, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording of another log", wrong, "no entry of the log announced it")
 
 	raw[len(raw)/2] ^= 1
 	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.slyb", raw))

@@ -231,14 +231,60 @@ func rename(p map[string][]byte, from, to bundletest.Ran) {
 	}
 }
 
+// TestAnIdentityThatOpensNothingIsSaid: it must not look like tampering, and the rest is verified all the same.
 func TestAnIdentityThatOpensNothingIsSaid(t *testing.T) {
 	h := newHouse(t)
-	raw := h.export(h.Run([]byte("x"), 1))
-	stranger := must(age.GenerateX25519Identity())(t)
-	_, err := check(t, raw, Options{LogKey: h.LogKey, Identities: []age.Identity{stranger}})
-	wantRule(t, "a stranger's identity", err, RuleSlot)
-	_, err = check(t, raw, Options{LogKey: h.LogKey, Identities: []age.Identity{h.Officer}})
-	wantRule(t, "an officer's identity alone", err, RuleSlot)
+	r := h.Run([]byte("x"), 1)
+	raw := h.export(r)
+	path := h.Find(format.FileName(r.SID, 0))
+	for what, identity := range map[string]age.Identity{
+		"a stranger's identity":          must(age.GenerateX25519Identity())(t),
+		"an officer's identity alone":    h.Officer,
+		"another kind of age's identity": must(age.GenerateHybridIdentity())(t),
+	} {
+		opt := Options{LogKey: h.LogKey, Identities: []age.Identity{identity}}
+		rep, err := check(t, raw, opt)
+		if err != nil || !strings.Contains(text(rep), "not read: none of the identities given opens it") ||
+			!strings.Contains(text(rep), "signed by the record key") {
+			t.Errorf("%s: got %v\n%s", what, err, text(rep))
+		}
+		rep, err = VerifyRecording(t.Context(), path, opt)
+		if err != nil || !strings.Contains(text(rep), "not read: none of the identities given opens") {
+			t.Errorf("%s, a recording alone: got %v\n%s", what, err, text(rep))
+		}
+	}
+}
+
+// TestASlotFileThatIsNoneIsFound: the open leaf names it, and its readers could not open it.
+func TestASlotFileThatIsNoneIsFound(t *testing.T) {
+	wrap := func(h *house, officer bool, key []byte) []byte {
+		to := h.Reader.Recipient()
+		if officer {
+			to = h.Officer.Recipient()
+		}
+		var out bytes.Buffer
+		w := must(age.Encrypt(&out, to))(t)
+		must(w.Write(key))(t)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	for what, change := range map[string]func(h *house, f *forged){
+		"a reader's slot of 31 bytes":    func(h *house, f *forged) { f.rk = wrap(h, false, make([]byte, 31)) },
+		"an unsealer's slot of 31 bytes": func(h *house, f *forged) { f.sk = wrap(h, true, make([]byte, 31)) },
+		"an unsealer's slot of 33 bytes": func(h *house, f *forged) { f.sk = wrap(h, true, make([]byte, 33)) },
+		"no age file":                    func(_ *house, f *forged) { f.sk = []byte("a slot file") },
+		"an age file that is cut":        func(_ *house, f *forged) { f.sk = f.sk[:len(f.sk)-9] },
+	} {
+		h := newHouse(t)
+		raw, ran := h.forge(func(f *forged) { change(h, f) })
+		_, err := check(t, raw, Options{LogKey: h.LogKey, Identities: h.both()})
+		wantRule(t, what, err, RuleSlot)
+		path := h.Find(format.FileName(ran.SID, 0))
+		_, err = VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, Identities: h.both()})
+		wantRule(t, what+", a recording alone", err, RuleSlot)
+	}
 }
 
 func TestAPolicyThatNoPassNamesIsLeftOutOfAnExport(t *testing.T) {

@@ -42,15 +42,8 @@ func VerifyRecording(ctx context.Context, path string, opt Options) (*Report, er
 	}
 	defer f.Close()
 	o := reader.VerifyOptions{File: path}
-	stem := strings.TrimSuffix(path, filepath.Ext(path))
-	if len(opt.Identities) > 0 {
-		if o.RK, err = v.beside(stem + ".rk.age"); err != nil {
-			return v.r, err
-		}
-		if o.SK, err = v.beside(stem + ".sk.age"); err != nil {
-			o.SK = nil
-			v.r.say("C", RuleSlot, "sealed input not opened: none of the identities is an unsealing officer's")
-		}
+	if err := v.unlockBeside(path, &o); err != nil {
+		return v.r, err
 	}
 	rep, err := reader.Verify(ctx, f, size, o)
 	if err != nil {
@@ -99,11 +92,11 @@ func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep
 
 // slotsBeside compares the slot files beside a single recording with its open leaf. A recording may be without them.
 func (v *verifier) slotsBeside(path string, open ledger.OpenBody) error {
-	stem := strings.TrimSuffix(path, filepath.Ext(path))
+	rk, sk := slotPaths(path)
 	for _, s := range []struct {
 		path string
 		want [32]byte
-	}{{stem + ".rk.age", open.SlotRK}, {stem + ".sk.age", open.SlotSK}} {
+	}{{rk, open.SlotRK}, {sk, open.SlotSK}} {
 		f, size, err := openRegular(s.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			v.r.say("A", RuleSlot, "%s is not beside the recording: not compared with the open leaf", filepath.Base(s.path))
@@ -122,15 +115,42 @@ func (v *verifier) slotsBeside(path string, open ledger.OpenBody) error {
 	return nil
 }
 
+// unlockBeside opens the slot files beside a single recording with the given identities.
+func (v *verifier) unlockBeside(path string, o *reader.VerifyOptions) (err error) {
+	if len(v.opt.Identities) == 0 {
+		return nil
+	}
+	rk, sk := slotPaths(path)
+	if o.RK, err = v.beside(rk); err != nil {
+		return err
+	}
+	if o.SK, err = v.beside(sk); err != nil {
+		return err
+	}
+	switch {
+	case o.RK == nil:
+		o.SK = nil
+		v.r.say("B", RuleSlot, "not read: none of the identities given opens a slot file beside it")
+	case o.SK == nil:
+		v.r.say("C", RuleSlot, "sealed input not opened: none of the identities is an unsealing officer's")
+	}
+	return nil
+}
+
+func slotPaths(path string) (rk, sk string) {
+	stem := strings.TrimSuffix(path, filepath.Ext(path))
+	return stem + ".rk.age", stem + ".sk.age"
+}
+
+// beside opens a slot file. It gives nil if there is none, or if none of the identities opens it.
 func (v *verifier) beside(path string) (*[32]byte, error) {
-	raw, _, err := openRegular(path)
+	f, _, err := openRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer raw.Close()
-	key, err := format.Unlock(raw, v.opt.Identities...)
-	if err != nil {
-		return nil, &format.Fault{File: path, Rule: RuleSlot, Detail: "none of the identities opens it: " + err.Error()}
-	}
-	return &key, nil
+	defer f.Close()
+	return v.key(path, f)
 }

@@ -1,7 +1,10 @@
 package bundle
 
 import (
-	"bytes"
+	"errors"
+	"io"
+
+	"filippo.io/age"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -60,28 +63,39 @@ func (v *verifier) unlock(n uint32, name string, p *part, opt *reader.VerifyOpti
 		return nil
 	}
 	rkName, skName := format.SlotNames(v.s.m.Session, n)
-	rk, err := v.slot(rkName)
+	rk, err := v.key(v.file(rkName), v.s.pieces[rkName])
 	if err != nil {
-		return &format.Fault{File: v.file(rkName), Rule: RuleSlot, Detail: "none of the identities opens the reader's slot: " + err.Error()}
+		return err
 	}
-	opt.RK = &rk
-	if p.SlotSK == 0 {
+	var sk *[32]byte
+	if p.SlotSK > 0 {
+		if sk, err = v.key(v.file(skName), v.s.pieces[skName]); err != nil {
+			return err
+		}
+	}
+	switch {
+	case rk == nil:
+		v.r.say("B", RuleSlot, "%s: not read: none of the identities given opens it", name)
+		return nil
+	case p.SlotSK == 0:
 		v.r.say("C", RuleSlot, "%s: sealed input not opened: its key was shredded", name)
-		return nil
-	}
-	sk, err := v.slot(skName)
-	if err != nil {
+	case sk == nil:
 		v.r.say("C", RuleSlot, "%s: sealed input not opened: none of the identities is an unsealing officer's", name)
-		return nil
 	}
-	opt.SK = &sk
+	opt.RK, opt.SK = rk, sk
 	return nil
 }
 
-func (v *verifier) slot(name string) ([32]byte, error) {
-	raw, err := v.read(name)
-	if err != nil {
-		return [32]byte{}, err
+// key opens a slot file. It gives nil if none of the identities opens it: it may be sealed to others, which is no fault
+// of the file. Every other error is one, because the file is the one that the open leaf names.
+func (v *verifier) key(file string, slot io.Reader) (*[32]byte, error) {
+	key, err := format.Unlock(slot, v.opt.Identities...)
+	var no *age.NoIdentityMatchError
+	switch {
+	case errors.As(err, &no):
+		return nil, nil
+	case err != nil:
+		return nil, &format.Fault{File: file, Rule: RuleSlot, Detail: err.Error()}
 	}
-	return format.Unlock(bytes.NewReader(raw), v.opt.Identities...)
+	return &key, nil
 }
