@@ -2,6 +2,9 @@ package bundle
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"strings"
 	"testing"
 
@@ -149,6 +152,32 @@ func TestAllPartsOfASessionAreOfOnePersonAndLogin(t *testing.T) {
 		wantRule(t, what, err, RulePass)
 		if err != nil && !strings.Contains(err.Error(), "parts.1.pass") {
 			t.Errorf("%s: got %v, want it to name parts.1.pass", what, err)
+		}
+	}
+}
+
+// TestAHostKeyThatIsNoneIsFound: log, pass and container name the hash of these bytes.
+func TestAHostKeyThatIsNoneIsFound(t *testing.T) {
+	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	for what, key := range map[string][]byte{
+		"no bytes":         {},
+		"no key":           []byte("a host key"),
+		"an RSA key":       must(ssh.NewPublicKey(rsaKey.Public()))(t).Marshal(),
+		"bytes behind it":  append(sshSigner(t, "host").PublicKey().Marshal(), 0),
+		"a key and a half": append(sshSigner(t, "host").PublicKey().Marshal(), "\x00\x00\x00\x07ssh-rsa"...),
+	} {
+		h := newHouse(t)
+		raw, _ := h.forge(func(f *forged) {
+			g := f.grant.(wire.Grant)
+			f.hdr.DeviceFP = sha256.Sum256(key)
+			g.Device = wire.Hash(f.hdr.DeviceFP)
+			f.grant = g
+		})
+		raw = forge(t, raw, func(m *manifest, _ map[string][]byte) { m.Parts[0].HostKey = key })
+		_, err := check(t, raw, Options{LogKey: h.LogKey})
+		wantRule(t, what, err, RulePass)
+		if err != nil && !strings.Contains(err.Error(), "parts.0.host_key") {
+			t.Errorf("%s: got %v, want it to name parts.0.host_key", what, err)
 		}
 	}
 }

@@ -25,6 +25,21 @@ func parseKey(text string) (ssh.PublicKey, error) {
 	return ssh.ParsePublicKey(raw)
 }
 
+// hostKey checks that a device's host key is a key that a device can have, in its one form. No bytes at all have a hash
+// too, which an open leaf can name.
+func hostKey(raw []byte) error {
+	k, err := ssh.ParsePublicKey(raw)
+	switch {
+	case err != nil:
+		return err
+	case k.Type() != ssh.KeyAlgoED25519 && k.Type() != ssh.KeyAlgoECDSA256:
+		return fmt.Errorf("its type is %.40q, want %s or %s", k.Type(), ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256)
+	case !bytes.Equal(k.Marshal(), raw):
+		return errors.New("it is not in its one form")
+	}
+	return nil
+}
+
 // parseTrust checks that a trust bundle is signed by the root it names.
 func parseTrust(body, sig []byte) (*trust, error) {
 	var in struct { // all its names, because strictJSON refuses others

@@ -102,6 +102,9 @@ func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pas
 	if sha256.Sum256(p.HostKey) != open.DeviceFP {
 		return nil, v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key is not the one that the open leaf names", name)
 	}
+	if err := hostKey(p.HostKey); err != nil {
+		return nil, v.fault(partPath(n, "host_key"), RulePass, "%s: the device's host key: %v", name, err)
+	}
 	got, err := parsePass(p.Pass, open.Pass, v.trust.ca)
 	if err != nil {
 		return nil, v.fault(partPath(n, "pass"), RulePass, "%s: pass: %v", name, err)
