@@ -2,7 +2,8 @@
 // --recordings a copy of the log and the recordings it names.
 //
 // It exits with 0 and says line by line what was proven; with 1 and the first thing that is wrong, by file, offset and
-// rule; with 2 when it was asked wrongly, or with a copy of the log that is behind the bundle.
+// rule; with 2 when it was asked wrongly, or with a copy of the log that is behind the bundle; with 3 when nothing is
+// wrong with what was checked, but the log was not checked under a key from elsewhere.
 package main
 
 import (
@@ -41,8 +42,13 @@ BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked 
   --unpack DIR        also unpack BUNDLE into DIR
   --json              one JSON object instead of lines: ok, session, lines of level, rule and text, and if something is wrong fault: file,
                       offset, rule, detail, and length where it is known among how many bytes from offset on the wrong ones are.
-                      log_checked: a checkpoint of the log holds under the key given, whatever was found wrong after that
+                      log_checked: a checkpoint of the log holds under the key given, whatever was found wrong after that.
+                      ok with log_checked false is exit status 3
   --version           print the version
+
+Exit status: 0 what was asked holds; 1 something is wrong; 2 asked wrongly, or with a copy of the log that is behind; 3 holds as far as
+checked, but the log was not: no --log-key was given, or of a recording alone no copy of the log that has bodies. Whoever made the
+evidence could have signed all of it with keys of their own.
 `
 
 // seeHelp ends what is said to whoever asked wrongly.
@@ -52,6 +58,7 @@ const (
 	proven = 0
 	wrong  = 1
 	asked  = 2
+	partly = 3 // nothing is wrong, and the log was not checked
 )
 
 func main() {
@@ -252,6 +259,8 @@ func answer(q *request, rep *bundle.Report, err error, out, errs io.Writer) int 
 		v.Error, code = err.Error(), asked
 	case err != nil:
 		v.Error, code = err.Error(), wrong
+	case !rep.LogChecked:
+		code = partly
 	}
 	if q.json {
 		e := json.NewEncoder(plain.JSON(out))
@@ -279,6 +288,8 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 		if code == asked {
 			fmt.Fprintln(errs, seeHelp)
 		}
+	case code == partly:
+		fmt.Fprintln(out, "Nothing is wrong with what was checked. The log was not checked, so the exit status is 3.")
 	default:
 		fmt.Fprintln(out, "Nothing is wrong with what was checked.")
 	}

@@ -79,10 +79,11 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	raw := export(t, h, sid)
 	b := file(t, "s.slyb", raw)
 	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
-	verify(t, b).want(t, "without a key", proven, "log not checked", "Nothing is wrong")
+	verify(t, b).want(t, "without a key", partly, "log not checked", "Nothing is wrong",
+		"so the exit status is 3", "no --root was given, so who that is was not proven")
 	root := bundle.Fingerprint(must(h.Signer.Keys(t.Context()))(t).Root)
-	verify(t, b, "--root", root).want(t, "with the root", proven, "signed by the root key given, "+root)
-	verify(t, b, "--root", file(t, "root", []byte(root+"\n"))).want(t, "with the root in a file", proven)
+	verify(t, b, "--root", root).want(t, "with the root", partly, "signed by the root key given, "+root)
+	verify(t, b, "--root", file(t, "root", []byte(root+"\n"))).want(t, "with the root in a file", partly)
 	verify(t, b, "--root", "SHA256:"+strings.Repeat("A", 43)).want(t, "with another root", wrong, "trust: ", "not by the one given")
 	verify(t, b, "--log-key", h.LogKey).want(t, "with the log's key", proven, "signed under the log key given", "not read: no --identity")
 	verify(t, "--log-key", h.LogKey, "--identity", reader, "--identity", officer, b).want(t, "with both identities", proven, "7 bytes of input hidden", "every sealed input opens")
@@ -93,10 +94,12 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 		want(t, "with checkpoints", proven, "extends checkpoint 1", "extends checkpoint 2")
 	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings(), "--checkpoint", before).want(t, "without a bundle", proven, "2 recordings are there")
 	out := filepath.Join(t.TempDir(), "out")
-	verify(t, "--unpack", out, b).want(t, "unpacking", proven)
+	verify(t, "--unpack", out, b).want(t, "unpacking", partly)
 	verify(t, "--log-key", h.LogKey, out).want(t, "unpacked", proven, "in 2 parts")
 	rec := filepath.Join(out, sid.SID.String()+".srec")
-	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", proven, "a recording alone", "every sealed input opens")
+	verify(t, rec, "--identity", reader, "--identity", officer).want(t, "a recording alone", partly, "a recording alone", "every sealed input opens")
+	verify(t, rec, "--log-key", h.LogKey).want(t, "a recording and the log's key", partly, "a recording alone")
+	verify(t, rec, "--log-key", h.LogKey, "--log", h.CopyOf(true)).want(t, "a recording and leaves alone", partly)
 	verify(t, rec, "--log-key", h.LogKey, "--log", h.LogDir()).want(t, "a recording and the log", proven, "announced as entry ")
 	other := bundletest.New(t)
 	foreign := other.Find(other.Run([]byte("hello\n"), 1).SID.String() + ".srec")
@@ -149,6 +152,10 @@ func TestTheVerdictIsAlsoJSON(t *testing.T) {
 		}
 		if v.OK != c.ok || (v.Fault == nil) != c.ok || v.LogChecked != c.checked || c.ok && (v.Session != sid.SID.String() || len(v.Lines) < 8) {
 			t.Errorf("%s: got %+v", name, v)
+		}
+		if unsure := verify(t, "--json", file(t, "b", c.raw)); c.ok && (unsure.code != partly ||
+			!strings.Contains(unsure.out, `"ok": true`) || !strings.Contains(unsure.out, `"log_checked": false`)) {
+			t.Errorf("%s, without the key: got exit %d\n%s", name, unsure.code, unsure.out)
 		}
 		if c.where != "" && (!strings.HasSuffix(v.Fault.File, c.where) || v.Fault.Offset != 0 || v.Fault.Length < 100 || !strings.Contains(got.out, `"length"`)) {
 			t.Errorf("%s: got the fault %+v", name, v.Fault)
