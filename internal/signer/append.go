@@ -108,6 +108,9 @@ func (s *Service) ends(r AppendRequest) error {
 	if err != nil {
 		return err
 	}
+	if body.Final != [32]byte{} { // every verifier would refuse it, and with it the log
+		return fmt.Errorf("final_statement is not zero, and no device of this version makes one")
+	}
 	return s.refersTo(r, body.Session, body.Part, body.Open)
 }
 

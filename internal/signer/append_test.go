@@ -93,3 +93,19 @@ func TestEntriesGivesTheWholeLogInAnswersThatFit(t *testing.T) {
 		t.Errorf("got %d entries in %d answers, want %d in several", at, answers, size)
 	}
 }
+
+// TestNothingThatAVerifierRefusesIsAppended: a data plane that was taken over must not spoil the log for everybody.
+func TestNothingThatAVerifierRefusesIsAppended(t *testing.T) {
+	h := newHouse(t)
+	r := h.request(tess, "press-1")
+	o, err := h.Open(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	final, err := ledger.CloseBody{Session: r.Session, Open: o.Index, Final: [32]byte{1}}.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Append(t.Context(), AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: final})
+	wantKind(t, "an end with a final statement", err, errkind.Usage)
+}

@@ -35,6 +35,8 @@ func endsPart(b ledger.CloseBody, at uint64, open ledger.OpenBody) error {
 	case b.Session != open.Session || b.Part != open.Part:
 		return fmt.Errorf("it is of session %s part %d, its beginning of session %s part %d", b.Session, b.Part,
 			open.Session, open.Part)
+	case b.Final != [32]byte{}:
+		return errors.New("final_statement is not zero, and no device of this version makes one")
 	}
 	return nil
 }
@@ -48,6 +50,8 @@ func agrees(typ string, size int64, end *ledger.CloseBody, rep *reader.Report) s
 		return fmt.Sprintf("%d bytes follow the last whole chunk", size-rep.Bytes)
 	case rep.Closed && rep.Reason != end.Reason:
 		return fmt.Sprintf("the recording was closed with %q, the end in the log says %q", rep.Reason, end.Reason)
+	case rep.Closed && rep.Said.Gaps != end.Gaps:
+		return fmt.Sprintf("the recording says that it has %d gaps, the end in the log says %d", rep.Said.Gaps, end.Gaps)
 	case typ == "close" && !rep.Closed:
 		return "the log says that it was closed, and it is cut"
 	}

@@ -156,13 +156,15 @@ var lies = map[string]func(f *forged){
 	},
 	"open prev_open": func(f *forged) { f.openRef = []uint64{0} },
 
-	"close session": closes(func(b *ledger.CloseBody) { b.Session[0] ^= 1 }),
-	"close part":    closes(func(b *ledger.CloseBody) { b.Part++ }),
-	"close open":    closes(func(b *ledger.CloseBody) { b.Open-- }),
-	"close h_final": closes(func(b *ledger.CloseBody) { b.HFinal[0] ^= 1 }),
-	"close seq":     closes(func(b *ledger.CloseBody) { b.Seq++ }),
-	"close bytes":   closes(func(b *ledger.CloseBody) { b.Bytes++ }),
-	"close reason":  closes(func(b *ledger.CloseBody) { b.Reason = "killed" }),
+	"close session":         closes(func(b *ledger.CloseBody) { b.Session[0] ^= 1 }),
+	"close part":            closes(func(b *ledger.CloseBody) { b.Part++ }),
+	"close open":            closes(func(b *ledger.CloseBody) { b.Open-- }),
+	"close h_final":         closes(func(b *ledger.CloseBody) { b.HFinal[0] ^= 1 }),
+	"close seq":             closes(func(b *ledger.CloseBody) { b.Seq++ }),
+	"close bytes":           closes(func(b *ledger.CloseBody) { b.Bytes++ }),
+	"close gaps":            closes(func(b *ledger.CloseBody) { b.Gaps++ }),
+	"close reason":          closes(func(b *ledger.CloseBody) { b.Reason = "killed" }),
+	"close final_statement": closes(func(b *ledger.CloseBody) { b.Final[31] = 1 }),
 
 	"pass session": announcesPass(func(b *ledger.PassBody) { b.Session[0] ^= 1 }),
 	"pass part":    announcesPass(func(b *ledger.PassBody) { b.Part++ }),
@@ -240,6 +242,21 @@ func TestAFurtherPartIsHeldToThePartBefore(t *testing.T) {
 			func(f *forged) { f.hdr.PrevHead[0] ^= 1 }},
 	} {
 		heldTo(t, commitment{types: []string{c.what}, rules: c.rules}, nil, c.lie)
+	}
+}
+
+// TestTheEndOfACutPartIsHeldToTheSame, but for what only a close record says.
+func TestTheEndOfACutPartIsHeldToTheSame(t *testing.T) {
+	for _, c := range commitments(t) {
+		lie := lies[c.types[0]+" "+c.field]
+		if c.types[0] != "close" || lie == nil {
+			continue
+		}
+		c.types = []string{"interrupted"}
+		if c.field == "gaps" || c.field == "reason" {
+			c.rules = []string{"a claim", "a claim", "a claim", "a claim"}
+		}
+		heldTo(t, c, func(f *forged) { f.cut = true; lie(f) })
 	}
 }
 

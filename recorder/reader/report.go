@@ -35,6 +35,7 @@ type Report struct {
 	Reason   string        // of the close
 	Signed   bool          // the close signature was checked
 	Cut      *format.Cut   // nil when closed
+	Said     format.Totals // of the close record; zero if it has none
 	Totals   format.Totals // of the scan; from level B on of the frames too
 	Hidden   Hidden        // from level B on
 	Gaps     []format.Gap  // the first 1,000 of them
@@ -56,6 +57,7 @@ func (v *verifier) report() *Report {
 	r.Totals.Chunks, r.Totals.Segments, r.Totals.Statements = s.Totals.Chunks, s.Totals.Segments, s.Totals.Statements
 	if s.Closed != nil {
 		r.Closed, r.Reason, r.Signed = true, s.Closed.Reason, v.opt.Key != nil
+		r.Said = s.Closed.Totals
 	}
 	v.levelA(r)
 	if v.op != nil {
