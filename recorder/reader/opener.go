@@ -35,6 +35,8 @@ type opener struct {
 	seq0   uint32 // of the chunk in which buf[used:] begins
 	at0    int64
 	ct0    uint64
+	seq1   uint32 // of the sealed chunk after that one; seq0 until the frame goes on in it
+	ct1    uint64 // its time
 	last   uint64 // time of the frame before
 	wall   int64  // of the anchor before, ns
 	wallAt uint64 // its time
@@ -91,10 +93,19 @@ func (o *opener) chunk(c *format.Chunk, j uint32) error {
 	if err := o.z.take(packed); err != nil {
 		return o.fault(format.RuleZstd, "%v", err)
 	}
-	if o.used == len(o.buf) {
-		o.seq0, o.at0, o.ct0 = o.seq, o.at, o.ct
+	switch {
+	case o.used == len(o.buf):
+		o.begun()
+	case o.seq0 == o.seq1: // a frame goes on in this chunk, the first after the one in which it began
+		o.ct1, o.seq1 = o.ct, o.seq
 	}
 	return nil
+}
+
+// begun notes that the next frame begins in the open chunk.
+func (o *opener) begun() {
+	o.seq0, o.at0, o.ct0 = o.seq, o.at, o.ct
+	o.seq1 = o.seq
 }
 
 // begin derives the keys of segment j, which is never behind the open one.
@@ -154,6 +165,9 @@ func (o *opener) take(f format.Frame, dt uint64, size int) (*format.Frame, error
 	if f.T < o.ct0 {
 		return nil, o.frameFault("a frame is earlier than its chunk")
 	}
+	if o.seq1 != o.seq0 && f.T > o.ct1 {
+		return nil, o.frameFault("a frame is later than the chunk in which it goes on")
+	}
 	o.last = f.T
 	f.Seq, f.Offset, f.Segment = o.seq0, o.at0, o.read.At
 	if f.Kind == format.KindAnchor {
@@ -165,7 +179,7 @@ func (o *opener) take(f format.Frame, dt uint64, size int) (*format.Frame, error
 		return nil, err
 	}
 	o.used += size
-	o.seq0, o.at0, o.ct0 = o.seq, o.at, o.ct
+	o.begun()
 	o.frame = f
 	return &o.frame, nil
 }

@@ -3,6 +3,7 @@ package reader
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/sallyport/sallyport/recorder/format"
 )
@@ -59,10 +60,26 @@ func (t *tally) add(f *format.Frame) (rule string, err error) {
 			return format.RuleSealed, err
 		}
 		return format.RuleReveal, err
+	case format.KindGap:
+		return format.RuleTotals, t.gap(f)
 	default:
 		t.event(f)
 	}
 	return "", nil
+}
+
+// gap counts a gap. The bytes of all gaps must fit into the total, or gaps could make it small again.
+func (t *tally) gap(f *format.Frame) error {
+	g, _ := f.Gap() // ParseFrame has read it once
+	if g.Bytes > math.MaxUint64-t.totals.GapBytes {
+		return fmt.Errorf("the bytes of the gaps are more than %d", uint64(math.MaxUint64))
+	}
+	t.totals.Gaps++
+	t.totals.GapBytes += g.Bytes
+	if len(t.gaps) < maxRanges {
+		t.gaps = append(t.gaps, g)
+	}
+	return nil
 }
 
 // follow demands that stream bytes begin where those before them end.
@@ -82,16 +99,9 @@ func (t *tally) follow(f *format.Frame) error {
 // event counts the kinds that the report tells of. ParseFrame has read them once.
 func (t *tally) event(f *format.Frame) {
 	switch f.Kind {
-	case format.KindGap:
-		g, _ := f.Gap()
-		t.totals.Gaps++
-		t.totals.GapBytes += g.Bytes
-		if len(t.gaps) < maxRanges {
-			t.gaps = append(t.gaps, g)
-		}
 	case format.KindNote:
 		if n, _ := f.Note(); n.Kind == format.NoteNoVerdict {
-			t.unjudged += n.N
+			t.unjudged += min(n.N, math.MaxUint64-t.unjudged)
 			t.silent++
 		}
 	case format.KindCommand:

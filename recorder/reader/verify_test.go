@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -317,6 +318,61 @@ func TestFramesThatLieAreFound(t *testing.T) {
 		_, err := verifyBytes(t, p.Close("exit"), allKeys(p))
 		if format.RuleOf(err) != c.rule {
 			t.Errorf("%s: got %v, want a fault of rule %s", what, err, c.rule)
+		}
+	}
+}
+
+// TestAFrameThatGoesOnIsNoLaterThanTheNextChunk: its time is between those of the chunk in which it begins and of the
+// next sealed one, however many chunks it is in.
+func TestAFrameThatGoesOnIsNoLaterThanTheNextChunk(t *testing.T) {
+	for what, c := range map[string]struct {
+		dt     byte     // of the frame, since its chunk
+		chunks []uint64 // times of the chunks in which it goes on, since that chunk
+		good   bool
+	}{
+		"at the time of the next chunk":     {5, []uint64{5}, true},
+		"before the next chunk":             {3, []uint64{5}, true},
+		"after the next chunk":              {6, []uint64{5}, false},
+		"at the time of the one after that": {9, []uint64{5, 9}, false},
+		"in three chunks":                   {5, []uint64{5, 9}, true},
+		"a chunk without time between":      {1, []uint64{0, 9}, false},
+	} {
+		p := sealtest.Bare(t, sealtest.Header())
+		p.Event(format.KindNotice, []byte("x"))
+		p.Flush()
+		pieces := [][]byte{{c.dt, byte(format.KindNotice), 3, 'a'}, {'b'}, {'c'}}
+		if len(c.chunks) == 1 {
+			pieces = [][]byte{pieces[0], {'b', 'c'}}
+		}
+		from := p.T
+		for i, piece := range pieces {
+			if i > 0 {
+				p.T = from + c.chunks[i-1]
+			}
+			var err error
+			if p.File, err = p.Sealer.Raw(p.Bench, p.File, p.T, piece, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Pass(100)
+		p.Event(format.KindNotice, []byte("y"))
+		p.Flush()
+		_, err := verifyBytes(t, p.File, allKeys(p))
+		if want := map[bool]string{false: format.RuleFrame}[c.good]; format.RuleOf(err) != want {
+			t.Errorf("%s: got %v, want rule %q", what, err, want)
+		}
+	}
+}
+
+// TestTheBytesOfGapsDoNotWrap: many gaps must not add up to a few bytes.
+func TestTheBytesOfGapsDoNotWrap(t *testing.T) {
+	for _, n := range []uint64{1, 2} {
+		p := sealtest.New(t, sealtest.Header())
+		p.Encoded(format.KindGap, format.Gap{Reason: "budget", Bytes: math.MaxUint64 - 1})
+		p.Encoded(format.KindGap, format.Gap{Reason: "budget", Bytes: n})
+		_, err := verifyBytes(t, p.Close("exit"), allKeys(p))
+		if want := map[uint64]string{2: format.RuleTotals}[n]; format.RuleOf(err) != want {
+			t.Errorf("%d bytes more than fit: got %v, want rule %q", n-1, err, want)
 		}
 	}
 }
