@@ -35,6 +35,9 @@ func (s *Service) Append(ctx context.Context, r AppendRequest) (Appended, error)
 	if r.Type == "progress" {
 		return s.appendProgress(ctx, r)
 	}
+	if _, err := ledger.ParseEventBody(r.Body); err != nil { // every verifier would refuse it, and with it the log
+		return Appended{}, errkind.New(errkind.Usage, r.Type+" leaf: "+err.Error())
+	}
 	if r.Type == "shredded" {
 		if err := s.mayShred(r); err != nil {
 			return Appended{}, errkind.New(errkind.Denied, "shredded leaf: "+err.Error())

@@ -108,4 +108,9 @@ func TestNothingThatAVerifierRefusesIsAppended(t *testing.T) {
 	}
 	_, err = h.Append(t.Context(), AppendRequest{Type: "close", Ref: []uint64{o.Index}, Body: final})
 	wantKind(t, "an end with a final statement", err, errkind.Usage)
+	for what, body := range map[string][]byte{"no body": nil, "no event": []byte("x"), "null fields": {0xa3,
+		0x62, 'b', 'y', 0x60, 0x65, 'a', 't', '_', 'm', 's', 0, 0x66, 'f', 'i', 'e', 'l', 'd', 's', 0xf6}} {
+		_, err = h.Append(t.Context(), AppendRequest{Type: "viewed", Body: body})
+		wantKind(t, what, err, errkind.Usage)
+	}
 }

@@ -85,14 +85,19 @@ func (s *census) name(open uint64) string {
 }
 
 func (s *census) entry(i uint64) error {
-	l, err := ledger.ParseLeaf(s.c.Leaf(i))
+	l, err := strict(i, s.c.Leaf(i))
 	if err != nil {
 		return s.fault(RuleLeaf, "entry %d: %v", i, err)
 	}
 	if nonce, body, ok := s.c.Body(i); ok && ledger.Commit(nonce, body) != l.Commit {
 		return s.fault(RuleLeaf, "entry %d does not commit to its nonce and body", i)
 	}
-	_, body, _ := s.c.Body(i)
+	_, body, there := s.c.Body(i)
+	if there {
+		if err := eventBody(l, body); err != nil {
+			return s.fault(RuleLeaf, "entry %d, of type %s: %v", i, l.Type, err)
+		}
+	}
 	s.saw(i, l, body)
 	switch l.Type {
 	case "open":
@@ -104,6 +109,11 @@ func (s *census) entry(i uint64) error {
 	case "progress":
 		return s.came(i, l)
 	case "shredded":
+		for _, r := range l.Ref {
+			if _, ok := s.opened[r]; !ok {
+				return s.fault(RuleLeaf, "entry %d, of type shredded, refers to entry %d, which is no open leaf", i, r)
+			}
+		}
 		if at, ok := shreddingDone(body); ok {
 			for _, r := range l.Ref {
 				s.shredded[r] = max(s.shredded[r], at)

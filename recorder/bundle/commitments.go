@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -13,6 +14,32 @@ import (
 
 // A bundle, a copy of the log and a single recording are held to the same checks of what a leaf commits to
 // (docs/recording-format.md, section 14, "What the log commits to").
+
+// strict reads the leaf at an index. It may refer to earlier leaves only, or the log would name what is not written yet.
+func strict(at uint64, raw []byte) (ledger.Leaf, error) {
+	l, err := ledger.ParseLeaf(raw)
+	if err != nil {
+		return l, err
+	}
+	for _, r := range l.Ref {
+		if r >= at {
+			return l, fmt.Errorf("it refers to entry %d, which is not before it", r)
+		}
+	}
+	return l, nil
+}
+
+// ownBody are the leaf types that have a body of their own. Every other type has an event.
+var ownBody = []string{"open", "pass", "progress", "close", "interrupted"}
+
+// eventBody checks the body of an event.
+func eventBody(l ledger.Leaf, body []byte) error {
+	if slices.Contains(ownBody, l.Type) {
+		return nil
+	}
+	_, err := ledger.ParseEventBody(body)
+	return err
+}
 
 // announces checks an open leaf by itself.
 func announces(l ledger.Leaf, open ledger.OpenBody) error {

@@ -134,7 +134,7 @@ func (v *verifier) checkpoint(context.Context) error {
 
 // leaf checks the entry at a path: its encoding, its commitment, and its place in the tree.
 func (v *verifier) leaf(path, what string, e *Entry) (ledger.Leaf, error) {
-	l, err := ledger.ParseLeaf(e.Leaf)
+	l, err := strict(e.Index, e.Leaf)
 	if err != nil {
 		return l, v.fault(path+".leaf", RuleLeaf, "%s: entry %d: %v", what, e.Index, err)
 	}

@@ -37,6 +37,9 @@ func (v *verifier) events(context.Context) error {
 				return err
 			}
 		}
+		if err := eventBody(l, e.Body); err != nil {
+			return v.fault(eventPath(i)+".body", RuleLeaf, "event: entry %d: %v", e.Index, err)
+		}
 		if count[l.Type]++; count[l.Type] == 1 {
 			order = append(order, l.Type)
 		}
@@ -144,7 +147,10 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 			return bad(len(raw), "the leaf of entry %d is cut off", f.size)
 		}
 		n := 2 + (int(raw[0])<<8 | int(raw[1]))
-		l, err := ledger.ParseLeaf(raw[2:n])
+		l, err := strict(f.size, raw[2:n])
+		if err == nil && len(l.Ref) != 1 && l.Type != "open" && slices.Contains(ownBody, l.Type) {
+			err = fmt.Errorf("a %s leaf refers to one open leaf, and this one to %v", l.Type, l.Ref)
+		}
 		if err != nil {
 			return bad(n, "entry %d: %v", f.size, err)
 		}

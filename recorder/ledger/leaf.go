@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -130,11 +131,15 @@ type EventBody struct {
 	Fields map[string]string `cbor:"fields"`
 }
 
-// Marshal gives the one encoding.
+// Marshal gives the one encoding. It replaces what is not UTF-8 in texts, which may come from devices: no reader takes
+// such a body.
 func (b EventBody) Marshal() ([]byte, error) {
-	if b.Fields == nil {
-		b.Fields = map[string]string{}
+	valid := func(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+	fields := make(map[string]string, len(b.Fields))
+	for name, text := range b.Fields {
+		fields[valid(name)] = valid(text)
 	}
+	b.By, b.Fields = valid(b.By), fields
 	return marshal(b)
 }
 

@@ -158,3 +158,14 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+func TestAnEventWithTextThatIsNotUTF8CanBeReadAgain(t *testing.T) {
+	raw, err := EventBody{By: "a\xff", Fields: map[string]string{"w\xc0hy": "b\xfe"}}.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ParseEventBody(raw)
+	if err != nil || b.By != "a\ufffd" || b.Fields["w\ufffdhy"] != "b\ufffd" {
+		t.Errorf("got %+v, %v", b, err)
+	}
+}
