@@ -202,8 +202,12 @@ func (g *Gateway) openRecorder(ctx context.Context) error {
 	if g.key, err = recordKey(g.path("keys", "record.key")); err != nil {
 		return err
 	}
+	log, err := g.Signer.Keys(ctx) // a signer that is a process of its own has a configuration of its own
+	if err != nil {
+		return err
+	}
 	r := g.opt.Config.Recording
-	node, cut, err := writer.OpenNode(ctx, writer.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: g.opt.Config.Ledger.Origin, Readers: readers,
+	node, cut, err := writer.OpenNode(ctx, writer.NodeConfig{Dir: g.path("recordings"), Key: g.key, LogOrigin: log.Origin, Readers: readers,
 		Unsealers: unsealers, JournalBytes: int64(r.Journal), Most: int64(r.PerSession), Ballast: int64(r.Ballast), LowWater: int64(r.LowWater), Log: g.opt.Log,
 		Committed: func(took time.Duration) { g.meters.commit.Observe(took.Seconds()) }})
 	if err != nil {

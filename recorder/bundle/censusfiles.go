@@ -148,7 +148,7 @@ func (s *census) part(at uint64) (open ledger.OpenBody, end *ledger.CloseBody, t
 func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size int64, at uint64) error {
 	open, end, typ := s.part(at)
 	opt := reader.VerifyOptions{File: path, Key: open.GatewayPub, Session: &open.Session, Part: &open.Part,
-		DeviceFP: &open.DeviceFP, PrevHead: s.prevHead(open), H0: &open.H0, Heads: s.progress[at]}
+		DeviceFP: &open.DeviceFP, Origin: s.c.Head.Origin, PrevHead: s.prevHead(open), H0: &open.H0, Heads: s.progress[at]}
 	if end != nil {
 		if size < end.Bytes || size > end.Bytes && typ == "close" {
 			return &format.Fault{File: path, Offset: min(size, max(end.Bytes, 0)), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}

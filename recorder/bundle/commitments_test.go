@@ -221,6 +221,21 @@ func heldTo(t *testing.T, c commitment, parts ...func(*forged)) {
 	}
 }
 
+func otherLog(f *forged) { f.hdr.LogOrigin = "other/log" }
+
+// TestARecordingThatNamesAnotherLogIsFound, but in version 1: earlier gateways took the name from their own
+// configuration, which the signer's could contradict.
+func TestARecordingThatNamesAnotherLogIsFound(t *testing.T) {
+	for version, rule := range map[uint64]string{format.Version1: "", format.Version2: format.RuleHeader} {
+		h := newHouse(t)
+		raw, _ := h.forge(func(f *forged) { otherLog(f); f.hdr.V = version })
+		b, c := h.verdicts(raw)
+		if format.RuleOf(b) != rule || format.RuleOf(c) != rule {
+			t.Errorf("version %d: got %v and %v, want rule %q", version, b, c, rule)
+		}
+	}
+}
+
 // TestAFurtherPartIsHeldToThePartBefore in every mode.
 func TestAFurtherPartIsHeldToThePartBefore(t *testing.T) {
 	rules := func(rules ...string) (out []string) {
@@ -241,6 +256,7 @@ func TestAFurtherPartIsHeldToThePartBefore(t *testing.T) {
 		{"another device", rules("pass", "leaf", "leaf", "leaf"), opens(func(b *ledger.OpenBody) { b.DeviceFP[0] ^= 1 })},
 		{"another state before", rules("header", "", "header", "header"),
 			func(f *forged) { f.hdr.PrevHead[0] ^= 1 }},
+		{"another log's name", rules("header", "", "header", "header"), otherLog},
 	} {
 		heldTo(t, commitment{types: []string{c.what}, rules: c.rules}, nil, c.lie)
 	}

@@ -157,7 +157,7 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 
 // recording checks the container against both leaves and, with identities, its content.
 func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev [32]byte) ([32]byte, error) {
-	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0}
+	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0, Origin: v.cp.Origin}
 	if end != nil {
 		opt.HFinal = &end.HFinal
 	}

@@ -23,6 +23,7 @@ type VerifyOptions struct {
 	Session  *id.Session
 	Part     *uint32
 	DeviceFP *[32]byte
+	Origin   string    // of the log that has its leaves; in version 1 it is not compared
 	PrevHead *[32]byte // h_final of the part before
 	H0       *[32]byte // from the open leaf
 	HFinal   *[32]byte // from the close or interrupted leaf: the chain's state at the end
@@ -97,6 +98,8 @@ func (v *verifier) header() error {
 		what = fmt.Sprintf("part is %d, want %d", h.Part, *want.Part)
 	case want.DeviceFP != nil && *want.DeviceFP != h.DeviceFP:
 		what = "device_fp is another device's"
+	case want.Origin != "" && h.V >= format.Version2 && want.Origin != h.LogOrigin:
+		what = fmt.Sprintf("log_origin is %.80q, and the log that announced it is %.80q", h.LogOrigin, want.Origin)
 	case want.PrevHead != nil && *want.PrevHead != h.PrevHead:
 		what = "prev_part_head is not where the part before ends"
 	case want.Key != nil && format.KeyID(want.Key) != h.GatewayKeyID:

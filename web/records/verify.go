@@ -104,7 +104,7 @@ func (r *Records) head(ctx context.Context, v *verdict) (ledger.Checkpoint, erro
 
 func (r *Records) part(ctx context.Context, v *verdict, log ledger.Checkpoint, s store.Session, ps []store.Part, i int) error {
 	p := ps[i]
-	opt := reader.VerifyOptions{Session: &s.ID, Part: &p.Part, DeviceFP: &s.DeviceFP}
+	opt := reader.VerifyOptions{Session: &s.ID, Part: &p.Part, DeviceFP: &s.DeviceFP, Origin: log.Origin}
 	if err := r.announced(ctx, v, log, p, &opt); err != nil {
 		return err
 	}
