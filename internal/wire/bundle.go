@@ -77,8 +77,8 @@ func (b *Bundle) check() error {
 		return fmt.Errorf("bundle: version %d is not known here", b.V)
 	case len(b.Gateway) < 1 || len(b.Gateway) > 2 || len(b.SessionCA) < 1 || len(b.SessionCA) > 2:
 		return errors.New("bundle: want one or two keys a role")
-	case b.Log.Origin == "" || b.Log.Key == "":
-		return errors.New("bundle: no log")
+	case b.Log.Origin == "" || !strings.HasPrefix(b.Log.Key, b.Log.Origin+"+"):
+		return errors.New("bundle: no log, or a key of another log")
 	case len(b.Hosts) < 1 || len(b.Hosts) > 32:
 		return errors.New("bundle: want 1 to 32 hosts")
 	}

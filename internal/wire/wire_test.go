@@ -97,7 +97,7 @@ var manyNames = func() (s string) {
 func testBundle(t testing.TB, root ssh.Signer, change func(*Bundle)) Signed {
 	t.Helper()
 	b := Bundle{V: 1, Serial: 4, Root: PublicKey{root.PublicKey()}, Gateway: []Hash{{1}},
-		SessionCA: []PublicKey{{newKey(t).PublicKey()}}, Log: LogIdentity{Origin: "o", Key: "k"}, Hosts: []string{"127.0.0.1:80", "gw.example:443"}}
+		SessionCA: []PublicKey{{newKey(t).PublicKey()}}, Log: LogIdentity{Origin: "o", Key: "o+1+k"}, Hosts: []string{"127.0.0.1:80", "gw.example:443"}}
 	if change != nil {
 		change(&b)
 	}
@@ -126,12 +126,13 @@ func TestABundleIsReadUnderItsRootAndRefusedOtherwise(t *testing.T) {
 	flipped.Body[len(flipped.Body)/2] ^= 1
 	bad := map[string]Signed{"flipped": flipped}
 	for name, change := range map[string]func(*Bundle){
-		"three keys":       func(b *Bundle) { b.Gateway = make([]Hash, 3) },
-		"no session CA":    func(b *Bundle) { b.SessionCA = nil },
-		"a host with path": func(b *Bundle) { b.Hosts = []string{"gw:443/x"} },
-		"no hosts":         func(b *Bundle) { b.Hosts = nil },
-		"version 2":        func(b *Bundle) { b.V = 2 },
-		"foreign root":     func(b *Bundle) { b.Root = PublicKey{newKey(t).PublicKey()} },
+		"three keys":        func(b *Bundle) { b.Gateway = make([]Hash, 3) },
+		"no session CA":     func(b *Bundle) { b.SessionCA = nil },
+		"a host with path":  func(b *Bundle) { b.Hosts = []string{"gw:443/x"} },
+		"no hosts":          func(b *Bundle) { b.Hosts = nil },
+		"version 2":         func(b *Bundle) { b.V = 2 },
+		"another log's key": func(b *Bundle) { b.Log.Key = "p+1+k" },
+		"foreign root":      func(b *Bundle) { b.Root = PublicKey{newKey(t).PublicKey()} },
 	} {
 		bad[name] = testBundle(t, root, change)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -159,8 +158,8 @@ func isHostPort(s string) bool {
 	if i < 1 {
 		return false
 	}
-	host, port := s[:i], s[i+1:]
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+	host := s[:i]
+	if !isPort(s[i+1:]) {
 		return false
 	}
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))

@@ -7,16 +7,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxDepth bounds nesting in a trust bundle.
 const maxDepth = 16
 
 // strictJSON reads one JSON value into v and refuses everything that another reader could read differently: unknown
-// names, names that occur twice or differ only in case, and anything after the value. It is deliberately not the
+// names, names that occur twice or differ only in case, bytes that are not UTF-8, and anything after the value. It is deliberately not the
 // reader of the code that makes trust bundles, so that both do not share a mistake (docs/decisions/0012). A fuzz
 // target compares the two.
 func strictJSON(raw []byte, v any) error {
+	if !utf8.Valid(raw) {
+		return errors.New("it is not UTF-8") // encoding/json would replace it by something else
+	}
 	if err := onceEach(json.NewDecoder(bytes.NewReader(raw)), 0); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -78,6 +79,18 @@ func (v *verifier) policy(context.Context) error {
 	}
 	v.r.say("A", RulePolicy, "the policy by which %d of %d %s were decided is in the bundle, %d files", n, len(v.decidedBy), what, len(v.s.m.Policy))
 	return nil
+}
+
+// policyHash is how the product hashes a policy: the texts of its files, each with its length.
+func policyHash(texts [][]byte) [32]byte {
+	h := sha256.New()
+	h.Write([]byte("sallyport/policy/v1\x00"))
+	for _, t := range texts {
+		n := uint64(len(t))
+		h.Write([]byte{byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(t)
+	}
+	return [32]byte(h.Sum(nil))
 }
 
 // kinds names, for the report, the kinds of leaves that a bundle must have. Recordings of version 1 have one pass each.
