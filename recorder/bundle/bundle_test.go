@@ -257,23 +257,10 @@ func TestAnIdentityThatOpensNothingIsSaid(t *testing.T) {
 
 // TestASlotFileThatIsNoneIsFound: the open leaf names it, and its readers could not open it.
 func TestASlotFileThatIsNoneIsFound(t *testing.T) {
-	wrap := func(h *house, officer bool, key []byte) []byte {
-		to := h.Reader.Recipient()
-		if officer {
-			to = h.Officer.Recipient()
-		}
-		var out bytes.Buffer
-		w := must(age.Encrypt(&out, to))(t)
-		must(w.Write(key))(t)
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return out.Bytes()
-	}
 	for what, change := range map[string]func(h *house, f *forged){
-		"a reader's slot of 31 bytes":    func(h *house, f *forged) { f.rk = wrap(h, false, make([]byte, 31)) },
-		"an unsealer's slot of 31 bytes": func(h *house, f *forged) { f.sk = wrap(h, true, make([]byte, 31)) },
-		"an unsealer's slot of 33 bytes": func(h *house, f *forged) { f.sk = wrap(h, true, make([]byte, 33)) },
+		"a reader's slot of 31 bytes":    func(h *house, f *forged) { f.rk = wrapped(t, h.Reader, make([]byte, 31)) },
+		"an unsealer's slot of 31 bytes": func(h *house, f *forged) { f.sk = wrapped(t, h.Officer, make([]byte, 31)) },
+		"an unsealer's slot of 33 bytes": func(h *house, f *forged) { f.sk = wrapped(t, h.Officer, make([]byte, 33)) },
 		"no age file":                    func(_ *house, f *forged) { f.sk = []byte("a slot file") },
 		"an age file that is cut":        func(_ *house, f *forged) { f.sk = f.sk[:len(f.sk)-9] },
 	} {
