@@ -125,6 +125,11 @@ func (s *census) entry(i uint64) error {
 
 // begin checks a leaf that announces a part.
 func (s *census) begin(i uint64, l ledger.Leaf) error {
+	for _, r := range l.Ref { // at most one, or they are not those of the body
+		if _, ok := s.opened[r]; !ok || len(l.Ref) > 1 {
+			return s.fault(RuleLeaf, "entry %d, of type open, refers to %v, which is not one open leaf", i, l.Ref)
+		}
+	}
 	s.opens, s.opened[i] = append(s.opens, i), ledger.OpenBody{}
 	_, raw, ok := s.c.Body(i)
 	if !ok {

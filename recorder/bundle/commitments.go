@@ -29,6 +29,17 @@ func strict(at uint64, raw []byte) (ledger.Leaf, error) {
 	return l, nil
 }
 
+// oneRef checks how many leaves a leaf about a part refers to.
+func oneRef(l ledger.Leaf) error {
+	switch n := len(l.Ref); {
+	case l.Type == "open" && n > 1:
+		return fmt.Errorf("an open leaf refers to that of the part before alone, and this one to %v", l.Ref)
+	case l.Type != "open" && n != 1 && slices.Contains(ownBody, l.Type):
+		return fmt.Errorf("a %s leaf refers to one open leaf, and this one to %v", l.Type, l.Ref)
+	}
+	return nil
+}
+
 // ownBody are the leaf types that have a body of their own. Every other type has an event.
 var ownBody = []string{"open", "pass", "progress", "close", "interrupted"}
 

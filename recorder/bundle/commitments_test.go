@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
-	"github.com/sallyport/sallyport/recorder/seal/sealtest"
 )
 
 // commitment is a row of the table "What the log commits to" in docs/recording-format.md.
@@ -275,125 +273,4 @@ func TestTheEndOfACutPartIsHeldToTheSame(t *testing.T) {
 		}
 		heldTo(t, c, func(f *forged) { f.cut = true; lie(f) })
 	}
-}
-
-// TestALeafOfAnotherFormIsFound: the owner of the log's key can write one.
-func TestALeafOfAnotherFormIsFound(t *testing.T) {
-	good := ledger.EventBody{By: "olga", AtMS: 1, Fields: map[string]string{"subject": "x"}}
-	event := func(body any, refs ...int) func(*forged) {
-		return func(f *forged) {
-			f.events = []forgedEvent{{"viewed", refs, func(uint64, ledger.OpenBody) any { return body }}}
-		}
-	}
-	type odd struct {
-		By     any `cbor:"by"`
-		AtMS   any `cbor:"at_ms"`
-		Fields any `cbor:"fields"`
-	}
-	for what, c := range map[string]struct {
-		lie    func(*forged)
-		bundle string // rule
-		leaves bool   // leaves alone show it
-	}{
-		"a good event":          {event(good, 0), "", false},
-		"no body":               {event([]byte{}, 0), RuleLeaf, false},
-		"a number for a person": {event(odd{1, 1, map[string]string{}}, 0), RuleLeaf, false},
-		"a text for a time":     {event(odd{"", "1", map[string]string{}}, 0), RuleLeaf, false},
-		"null fields":           {event(odd{"", 1, nil}, 0), RuleLeaf, false},
-		"a list for a field":    {event(odd{"", 1, map[string]any{"a": []string{}}}, 0), RuleLeaf, false},
-		"a missing key": {event(struct {
-			By string `cbor:"by"`
-		}{}, 0), RuleLeaf, false},
-		"65 fields":             {event(odd{"", 1, manyFields(65)}, 0), RuleLeaf, false},
-		"a reference to itself": {event(good, 0, 1), RuleLeaf, true},
-		"a later reference":     {event(good, 0, 2), RuleLeaf, true},
-		"itself alone":          {event(good, 1), RuleHistory, true},
-		"progress of nothing":   {formless("progress"), RuleHistory, true},
-		"a pass of nothing":     {formless("pass"), RuleHistory, true},
-	} {
-		h := newHouse(t)
-		raw, _ := h.forge(c.lie)
-		_, err := check(t, raw, Options{LogKey: h.LogKey})
-		_, census := h.census(Options{LogDir: h.LogDir()})
-		_, leaves := h.census(Options{LogDir: h.CopyOf(true)})
-		if c.bundle == "" {
-			if err != nil || census != nil || leaves != nil {
-				t.Errorf("%s: got %v, %v, %v", what, err, census, leaves)
-			}
-			continue
-		}
-		wantRule(t, what+", in a bundle", err, c.bundle)
-		if format.RuleOf(census) == "" {
-			t.Errorf("%s, in the log: got %v", what, census)
-		}
-		if (format.RuleOf(leaves) == "") == c.leaves {
-			t.Errorf("%s, in leaves alone: got %v, want a fault %v", what, leaves, c.leaves)
-		}
-	}
-}
-
-func manyFields(n int) map[string]string {
-	out := map[string]string{}
-	for i := range n {
-		out[fmt.Sprint(i)] = ""
-	}
-	return out
-}
-
-// formless adds a leaf without a reference.
-func formless(typ string) func(*forged) {
-	return func(f *forged) {
-		f.events = []forgedEvent{{typ, nil, func(uint64, ledger.OpenBody) any { return []byte("x") }}}
-	}
-}
-
-// TestSlotFilesAreHeldToTheirOpenLeafInACensus: a recording whose keys were taken away, or put in the place of others,
-// can no longer be read.
-func TestSlotFilesAreHeldToTheirOpenLeafInACensus(t *testing.T) {
-	h := newHouse(t)
-	_, ran := h.forge(nil)
-	rkName, skName := format.SlotNames(ran.SID, 0)
-	rk, sk := h.Find(rkName), h.Find(skName)
-	wasRK, wasSK := must(os.ReadFile(rk))(t), must(os.ReadFile(sk))(t)
-	path := h.Find(format.FileName(ran.SID, 0))
-	other := sealtest.Filled(9)
-	put := func(path string, raw []byte) {
-		if raw == nil {
-			os.Remove(path)
-		} else if err := os.WriteFile(path, raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for what, c := range map[string]struct {
-		rk, sk []byte
-		alone  bool // the recording alone shows it too: it may be without its slot files
-	}{
-		"a removed reader's slot":   {nil, wasSK, false},
-		"a removed unsealer's slot": {wasRK, nil, false},
-		"swapped":                   {wasSK, wasRK, true},
-		"other keys":                {wasRK, other[:], true},
-		"an empty file":             {[]byte{}, wasSK, true},
-		"too large":                 {make([]byte, maxSlot+1), wasSK, true},
-	} {
-		put(rk, c.rk)
-		put(sk, c.sk)
-		_, err := h.census(Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()})
-		wantRule(t, what, err, RuleSlot)
-		_, err = VerifyRecording(t.Context(), path, Options{LogKey: h.LogKey, LogDir: h.LogDir()})
-		if c.alone {
-			wantRule(t, what+", a recording alone", err, RuleSlot)
-		} else if err != nil {
-			t.Errorf("%s, a recording alone: got %v", what, err)
-		}
-	}
-	put(rk, nil)
-	put(sk, nil)
-	h.Event("shredded", ran.SID.String(), ran.Parts[0].Open)
-	rep, err := h.census(Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()})
-	if err != nil || !strings.Contains(text(rep), "every slot file is the one that its open leaf names") {
-		t.Errorf("shredded keys: got %v\n%s", err, text(rep))
-	}
-	put(sk, wasRK)
-	_, err = h.census(Options{LogDir: h.LogDir(), RecordingsDir: h.Recordings()})
-	wantRule(t, "another file in the place of a shredded one", err, RuleSlot)
 }

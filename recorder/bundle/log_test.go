@@ -109,6 +109,25 @@ func TestARecordingMayBeGoneOnlyWhereALeafFromAfterItsTimeSaysSo(t *testing.T) {
 // ms is the time in the house.
 func (h *house) ms() int64 { return time.Now().Add(-h.Ago).UnixMilli() }
 
+// TestAShreddingThatIsStillToComeExcusesNothing: the owner of the log's key can write any time.
+func TestAShreddingThatIsStillToComeExcusesNothing(t *testing.T) {
+	for ahead, rule := range map[time.Duration]string{-time.Hour: "", time.Hour: RuleRecordings} {
+		h := newHouse(t)
+		at := time.Now().Add(ahead)
+		raw, _ := h.forge(func(f *forged) {
+			f.gone = true
+			f.open = func(b *ledger.OpenBody) { b.RetainUntil = at.Unix() - 60 }
+			f.events = []forgedEvent{{"shredded", []int{0}, func(uint64, ledger.OpenBody) any {
+				return ledger.EventBody{AtMS: at.UnixMilli(), Fields: map[string]string{"phase": "done"}}
+			}}}
+		})
+		b, c := h.verdicts(raw)
+		if format.RuleOf(b) != rule || format.RuleOf(c) != rule {
+			t.Errorf("%s from now: got %v and %v, want rule %q", ahead, b, c, rule)
+		}
+	}
+}
+
 func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)

@@ -1,14 +1,18 @@
 package bundle
 
 import (
+	"time"
+
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // shreddingDone reads the body of a shredded leaf: when the recordings were shredded, in Unix milliseconds. ok is false
-// if they were not, or not yet: an act that has begun or that failed excuses no missing file.
+// if they were not, or not yet: an act that has begun or that failed excuses no missing file, and neither does a time
+// that is still to come for the verifier. With such a time, a date that a beginning promised would be over early.
 func shreddingDone(body []byte) (atMS int64, ok bool) {
 	b, err := ledger.ParseEventBody(body)
-	return b.AtMS, err == nil && b.AtMS > 0 && b.Fields["phase"] == "done"
+	return b.AtMS, err == nil && b.AtMS > 0 && b.AtMS <= time.Now().Add(time.Minute).UnixMilli() &&
+		b.Fields["phase"] == "done"
 }
 
 // mayShred reports whether a recording may have been shredded at atMS, in Unix milliseconds: not before the retention

@@ -161,8 +161,8 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 		}
 		n := 2 + (int(raw[0])<<8 | int(raw[1]))
 		l, err := strict(f.size, raw[2:n])
-		if err == nil && len(l.Ref) != 1 && l.Type != "open" && slices.Contains(ownBody, l.Type) {
-			err = fmt.Errorf("a %s leaf refers to one open leaf, and this one to %v", l.Type, l.Ref)
+		if err == nil {
+			err = oneRef(l)
 		}
 		if err != nil {
 			return bad(n, "entry %d: %v", f.size, err)
