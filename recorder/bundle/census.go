@@ -147,9 +147,9 @@ func (s *census) begin(i uint64, l ledger.Leaf) error {
 		return nil
 	}
 	before, ok := s.opened[*b.PrevOpen]
-	if !ok || *b.PrevOpen == i || before.Session != b.Session || before.Part+1 != b.Part || before.DeviceFP != b.DeviceFP {
-		return s.fault(RuleLeaf, "entry %d: prev_open is %d, which does not announce the part before on the same device%s",
-			i, *b.PrevOpen, s.name(i))
+	if !ok || before.Session != b.Session || before.Part+1 != b.Part || before.DeviceFP != b.DeviceFP {
+		return s.fault(RuleLeaf, "entry %d: prev_open is %d, which does not announce the part before "+
+			"on the same device%s", i, *b.PrevOpen, s.name(i))
 	}
 	return nil
 }

@@ -81,7 +81,8 @@ func (s *census) recordings(ctx context.Context) error {
 			whole++
 		}
 	}
-	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says", whole, gone)
+	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says",
+		whole, gone)
 	if open > 0 {
 		s.r.say("A", RuleRecordings, "%d recordings of what is still open are there and whole, as far as they go", open)
 	}
@@ -97,7 +98,9 @@ func (s *census) recording(ctx context.Context, at uint64) (name string, shredde
 		if mayShred(open, s.shredded[at]) {
 			return name, true, nil
 		}
-		return name, false, &format.Fault{File: path, Rule: RuleRecordings, Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was shredded after its time", at)}
+		return name, false, &format.Fault{File: path, Rule: RuleRecordings,
+			Detail: fmt.Sprintf("the recording is missing: entry %d announced it, and no leaf says that it was "+
+				"shredded after its time", at)}
 	}
 	if err != nil {
 		return name, false, err
@@ -119,7 +122,9 @@ func (s *census) slots(at uint64) error {
 		case errors.Is(err, fs.ErrNotExist) && mayShred(open, s.shredded[at]):
 			continue
 		case errors.Is(err, fs.ErrNotExist):
-			return &format.Fault{File: path, Rule: RuleSlot, Detail: fmt.Sprintf("the slot file is missing: entry %d names it, and no leaf says that it was shredded after its time", at)}
+			return &format.Fault{File: path, Rule: RuleSlot,
+				Detail: fmt.Sprintf("the slot file is missing: entry %d names it, and no leaf says that it was "+
+					"shredded after its time", at)}
 		case err != nil:
 			return err
 		}
@@ -151,7 +156,8 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 		DeviceFP: &open.DeviceFP, Origin: s.c.Head.Origin, PrevHead: s.prevHead(open), H0: &open.H0, Heads: s.progress[at]}
 	if end != nil {
 		if size < end.Bytes || size > end.Bytes && typ == "close" {
-			return &format.Fault{File: path, Offset: min(size, max(end.Bytes, 0)), Rule: RuleEnd, Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
+			return &format.Fault{File: path, Offset: min(size, max(end.Bytes, 0)), Rule: RuleEnd,
+				Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
 		}
 		size = end.Bytes // bytes after an interruption belong to nothing
 		opt.HFinal = &end.HFinal
@@ -165,7 +171,8 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 		return nil
 	}
 	if what := agrees(typ, size, end, rep); what != "" {
-		return &format.Fault{File: path, Offset: rep.Bytes, Rule: RuleEnd, Detail: fmt.Sprintf("entry %d: %s", s.ends[at], what)}
+		return &format.Fault{File: path, Offset: rep.Bytes, Rule: RuleEnd,
+			Detail: fmt.Sprintf("entry %d: %s", s.ends[at], what)}
 	}
 	return nil
 }
@@ -191,7 +198,8 @@ func (s *census) strangers(known map[string]bool) error {
 		}
 	}
 	if n > 0 {
-		s.r.say("A", RuleRecordings, "%d more recordings were never announced in this log, so nothing ran under them before its newest entry", n)
+		s.r.say("A", RuleRecordings, "%d more recordings were never announced in this log, so nothing ran under them "+
+			"before its newest entry", n)
 	}
 	return nil
 }

@@ -55,7 +55,8 @@ func eventBody(l ledger.Leaf, body []byte) error {
 // announces checks an open leaf by itself.
 func announces(l ledger.Leaf, open ledger.OpenBody) error {
 	switch {
-	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) || open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
+	case len(l.Ref) > 1 || (len(l.Ref) == 1) != (open.PrevOpen != nil) ||
+		open.PrevOpen != nil && l.Ref[0] != *open.PrevOpen:
 		return errors.New("the open leaf refers to other leaves than its body names")
 	case (open.Part == 0) != (open.PrevOpen == nil):
 		return fmt.Errorf("the open leaf of part %d must name the part before exactly if there is one", open.Part)
@@ -99,7 +100,8 @@ func agrees(typ string, size int64, end *ledger.CloseBody, rep *reader.Report) s
 // slotIs checks that a slot file has the hash in the open leaf.
 func slotIs(file string, f io.ReaderAt, size int64, want [32]byte) error {
 	if size > maxSlot {
-		return &format.Fault{File: file, Rule: RuleSlot, Detail: fmt.Sprintf("slot file of %d bytes, at most %d", size, maxSlot)}
+		return &format.Fault{File: file, Rule: RuleSlot,
+			Detail: fmt.Sprintf("slot file of %d bytes, at most %d", size, maxSlot)}
 	}
 	raw, err := io.ReadAll(io.NewSectionReader(f, 0, size))
 	if err != nil {
@@ -107,7 +109,8 @@ func slotIs(file string, f io.ReaderAt, size int64, want [32]byte) error {
 	}
 	if sha256.Sum256(raw) != want {
 		return &format.Fault{File: file, Length: size, Rule: RuleSlot,
-			Detail: fmt.Sprintf("bytes 0-%d do not have the hash in the open leaf: this is not the slot file that it names", size-1)}
+			Detail: fmt.Sprintf("its %d bytes do not have the hash in the open leaf: "+
+				"this is not the slot file that it names", size)}
 	}
 	return nil
 }

@@ -111,7 +111,8 @@ func (v *verifier) root(context.Context) error {
 		return v.fault("trust", RuleTrust, "the trust bundle names another log key than the one given")
 	}
 	if v.opt.Root == "" {
-		v.r.say("A", RuleTrust, "trust bundle signed by its root key %s: no --root was given, so who that is was not proven", root)
+		v.r.say("A", RuleTrust, "trust bundle signed by its root key %s: no --root was given, so who that is was not proven",
+			root)
 		return nil
 	}
 	v.r.say("A", RuleTrust, "trust bundle signed by the root key given, %s", root)
