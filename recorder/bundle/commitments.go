@@ -74,6 +74,8 @@ func endsPart(b ledger.CloseBody, at uint64, open ledger.OpenBody) error {
 	case b.Session != open.Session || b.Part != open.Part:
 		return fmt.Errorf("it is of session %s part %d, its beginning of session %s part %d", b.Session, b.Part,
 			open.Session, open.Part)
+	case b.Bytes < 0:
+		return fmt.Errorf("its container has %d bytes", b.Bytes)
 	case b.Final != [32]byte{}:
 		return errors.New("final_statement is not zero, and no device of this version makes one")
 	}

@@ -273,4 +273,6 @@ func TestTheEndOfACutPartIsHeldToTheSame(t *testing.T) {
 		}
 		heldTo(t, c, func(f *forged) { f.cut = true; lie(f) })
 	}
+	none := commitment{types: []string{"interrupted"}, field: "bytes", rules: []string{"`end`", "`end`", "`end`", "`end`"}}
+	heldTo(t, none, func(f *forged) { f.cut = true; f.end = func(b *ledger.CloseBody) { b.Bytes = -1 } })
 }
