@@ -1,8 +1,8 @@
 package proc
 
 import (
-	"fmt"
-	"os"
+	"errors"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -11,82 +11,113 @@ import (
 
 // drawn are programs that ask for secrets with a terminal in raw mode, where the kernel's echo says nothing. Names as
 // the kernel keeps them, cut at 15 characters.
-var drawn = map[string]bool{"sudo": true, "su": true, "passwd": true, "login": true, "systemd-ask-pas": true, "whiptail": true,
-	"dialog": true, "gpg": true, "cryptsetup": true}
+var drawn = map[string]bool{"sudo": true, "su": true, "passwd": true, "login": true, "systemd-ask-pas": true,
+	"systemd-tty-ask": true, "whiptail": true, "dialog": true, "gpg": true, "cryptsetup": true}
 
-// relays pass what is typed on to a terminal of their own, and only that one knows whether it is hidden.
-var relays = map[string]bool{"sudo": true, "su": true, "script": true, "screen": true, "tmux": true, "tmux: client": true}
+// starters are those of them that then start another program and stay.
+var starters = map[string]bool{"sudo": true, "su": true, "login": true}
 
-// hides reports a terminal in line mode that does not echo: read -s, getpass, sudo, su, passwd and ssh.
-func hides(m *unix.Termios) bool { return m.Lflag&unix.ECHO == 0 && m.Lflag&unix.ICANON != 0 }
+// keyed are programs whose mode is that of a prompt for single keys, though they ask for no secret: pagers, and socat,
+// which passes on what is typed to a program that echoes it.
+var keyed = map[string]bool{"more": true, "top": true, "socat": true}
 
 // hidden reports whether what is typed now is hidden from whoever looks at the screen.
 func (t *Terminal) hidden() bool {
-	var m *unix.Termios
-	t.fd.Control(func(fd uintptr) { m, _ = unix.IoctlGetTermios(int(fd), unix.TCGETS) })
-	if m == nil {
+	m := t.mode()
+	switch {
+	case m == nil:
 		return true // what is not known is not revealed
-	}
-	if hides(m) {
+	case m.Lflag&unix.ECHO != 0:
+		return false
+	case m.Lflag&unix.ICANON != 0:
 		return true
 	}
-	if m.Lflag&unix.ECHO != 0 {
-		return false
-	}
-	fg, ok := foregroundOf(t.foreground())
+	w, ok := walkFrom(t.foreground())
 	if !ok {
 		return true // as a setuid program is where /proc hides others' processes: that may be sudo at its prompt
 	}
-	if relays[fg.comm] {
-		if inner, found := innerHides(fg); found {
-			return inner
-		}
-	}
-	return drawn[fg.comm] || strings.HasPrefix(fg.comm, "pinentry")
+	return w.cut || w.hides(w.tty, m) || w.innerHides()
 }
 
-// foregroundOf finds a process of a group: its leader, or who is left when that has ended.
-func foregroundOf(group int) (process, bool) {
-	if p, ok := readProcess(group); ok && !p.ended() {
-		return p, true
-	}
-	for _, p := range allProcesses() {
-		if p.pgrp == group && !p.ended() {
-			return p, true
+// innerHides looks at the inner terminals. Which of them gets what is typed is not known, so one that hides is enough,
+// and so is one that may not be looked at.
+func (w *walk) innerHides() bool {
+	for tty := range w.at {
+		if tty == w.tty {
+			continue
+		}
+		m, err := innerMode(tty)
+		if err != nil && !gone(err) || err == nil && w.hides(tty, m) {
+			return true
 		}
 	}
-	return process{}, false
+	return false
 }
 
-// innerHides looks at the terminals below a relay. The server of tmux or screen is no child of the client in the
-// foreground, so all terminals of the session are looked at; one that hides is enough.
-func innerHides(relay process) (hidden, found bool) {
-	all := allProcesses()
-	seen := map[int]bool{relay.tty: true, 0: true}
-	for _, p := range below(all, os.Getpid()) {
-		if seen[p.tty] || p.ended() {
-			continue
-		}
-		seen[p.tty] = true
-		m, err := innerMode(p.tty)
-		if err != nil {
-			continue
-		}
-		found = true
-		hidden = hidden || hides(m)
+// gone reports that a terminal is hung up or removed.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO)
+}
+
+// hides reports a terminal that does not show what is typed. In line mode the kernel's echo decides: read -s, getpass,
+// sudo, su, passwd and ssh. Otherwise a program draws what is typed, or it does not.
+func (w *walk) hides(tty int, m *unix.Termios) bool {
+	switch {
+	case m.Lflag&unix.ECHO != 0:
+		return false
+	case m.Lflag&unix.ICANON != 0:
+		return true
 	}
-	return hidden, found
+	prompt := singleKeys(m) && !w.relayed[tty]
+	for _, p := range w.programs(tty) {
+		if w.asks(p) || w.readsUnedited(p, tty, m) {
+			return true
+		}
+		prompt = prompt && !keyed[p.comm]
+	}
+	return prompt
+}
+
+// asks reports a program that asks for a secret. Once sudo has started another program, it does not ask any more.
+func (w *walk) asks(p process) bool {
+	if starters[p.comm] && w.parents[p.pid] {
+		return false
+	}
+	return drawn[p.comm] || strings.HasPrefix(p.comm, "pinentry")
+}
+
+// singleKeys reports a mode that gives a program each key and leaves signals, newlines and ^V to the kernel. Hidden
+// prompts use it, such as read -s -n of a shell, or a program that draws an asterisk for each key. A program that draws
+// what is typed takes one of these over: newlines (readline, libedit, fish and most full-screen programs), newlines and
+// ^V (zsh), signals (the ash of BusyBox), extensions (Python 3.13) or ^V (less).
+func singleKeys(m *unix.Termios) bool {
+	const kept = unix.ISIG | unix.IEXTEN
+	return m.Lflag&kept == kept && m.Iflag&(unix.ICRNL|unix.INLCR) == unix.ICRNL && m.Cc[unix.VLNEXT] != 0
+}
+
+func (t *Terminal) mode() *unix.Termios {
+	var m *unix.Termios
+	t.fd.Control(func(fd uintptr) { m, _ = unix.IoctlGetTermios(int(fd), unix.TCGETS) })
+	return m
 }
 
 func innerMode(tty int) (*unix.Termios, error) {
-	major, minor := unix.Major(uint64(tty)), unix.Minor(uint64(tty))
-	if major != 136 { // UNIX98_PTY_SLAVE_MAJOR
-		return nil, fmt.Errorf("not a pts")
-	}
-	fd, err := unix.Open("/dev/pts/"+strconv.Itoa(int(minor)), unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openInner(tty)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
 	return unix.IoctlGetTermios(fd, unix.TCGETS)
+}
+
+// openInner opens a terminal without making it this process's own. A signal may interrupt that, and the Go runtime
+// sends some.
+func openInner(tty int) (int, error) {
+	name := "/dev/pts/" + strconv.Itoa(int(unix.Minor(uint64(tty))))
+	for {
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
 }

@@ -2,7 +2,6 @@ package proc
 
 import (
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,12 +11,17 @@ import (
 // process is one line of /proc.
 type process struct {
 	pid, ppid, pgrp int
+	session         int
 	tty             int
+	foreground      int // the process group that reads from its terminal
+	threads         int // the first one counts until the process is waited for, also after its end
 	state           byte
-	threads         int    // the first one counts until the process is waited for, also after its end
 	start           string // when it began: with the pid, a name that is not used again
 	comm            string
 }
+
+// maxShort is more than any of the files that readProc is used for holds.
+const maxShort = 1 << 10
 
 // readProc reads a short file of /proc at once, without what os.ReadFile does for files that may be large or block: it is
 // done a few times for every line of a paste.
@@ -27,7 +31,7 @@ func readProc(pid int, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 1<<10)
+	buf := make([]byte, maxShort)
 	n, err := unix.Read(fd, buf)
 	return buf[:max(n, 0)], err
 }
@@ -53,7 +57,9 @@ func parseStat(pid int, text string) (process, bool) {
 	p := process{pid: pid, state: f[0][0], start: f[19], comm: text[open+1 : end]}
 	p.ppid, _ = strconv.Atoi(f[1])
 	p.pgrp, _ = strconv.Atoi(f[2])
+	p.session, _ = strconv.Atoi(f[3])
 	p.tty, _ = strconv.Atoi(f[4])
+	p.foreground, _ = strconv.Atoi(f[5])
 	p.threads, _ = strconv.Atoi(f[17])
 	return p, true
 }
@@ -95,31 +101,6 @@ func below(all map[int]process, root int) []process {
 	return out
 }
 
-// childrenOf gives the direct children of a process: by the kernel's list where it has one.
-func childrenOf(pid int) []int {
-	lists, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
-	var out []int
-	for _, l := range lists {
-		raw, err := os.ReadFile(l)
-		if err != nil {
-			continue
-		}
-		for w := range strings.FieldsSeq(string(raw)) {
-			if n, err := strconv.Atoi(w); err == nil {
-				out = append(out, n)
-			}
-		}
-	}
-	if len(lists) == 0 {
-		for _, p := range allProcesses() {
-			if p.ppid == pid {
-				out = append(out, p.pid)
-			}
-		}
-	}
-	return out
-}
-
 // signal sends a signal to exactly this process: through a descriptor, because its number may be another's by now.
 func (p process) signal(sig unix.Signal) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
@@ -133,4 +114,13 @@ func (p process) signal(sig unix.Signal) {
 	if now, ok := readProcess(p.pid); ok && now.start == p.start {
 		unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
+}
+
+// owner is the user of a process, -1 where it is not known.
+func owner(pid int) int64 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/"+strconv.Itoa(pid), &st) != nil {
+		return -1
+	}
+	return int64(st.Uid)
 }

@@ -15,15 +15,19 @@ type syscallKind int
 
 const (
 	otherCall syscallKind = iota
+	runs
 	readsTerminal
 	waitsChild
 )
 
-// inSyscall says what a sleeping process waits in. Of programs with other rights only root may ask.
+// inSyscall says what a process waits in, if it does not run. Of programs with other rights only root may ask.
 func inSyscall(pid int) syscallKind {
 	raw, err := readProc(pid, "syscall")
 	if err != nil {
 		return otherCall
+	}
+	if strings.HasPrefix(string(raw), "running") {
+		return runs
 	}
 	nr, args, ok := parseSyscall(string(raw))
 	switch {
