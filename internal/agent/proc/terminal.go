@@ -23,7 +23,7 @@ type Terminal struct {
 
 	lastLine time.Time // when a newline was last written
 	stale    bool      // it hid the last line and has not been seen to stop: no sign that it hides the next
-	gaveUp   int       // the foreground group that did not come to read in time
+	gaveUp   []int     // the foreground groups that did not come to read in time
 }
 
 // openTerminal makes a PTY that belongs to the account, as grantpt would.
