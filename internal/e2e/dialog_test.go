@@ -46,6 +46,14 @@ func (x *dialog) expect(want string) {
 // say types a line.
 func (x *dialog) say(line string) { io.WriteString(x.tty, line+"\r") }
 
+// keys types one key after the other.
+func (x *dialog) keys(text string) {
+	for _, c := range text {
+		io.WriteString(x.tty, string(c))
+		time.Sleep(3 * time.Millisecond)
+	}
+}
+
 // run types a command when the shell reads again: what is typed while sudo still relays is lost with its terminal.
 func (x *dialog) run(command string) {
 	x.t.Helper()

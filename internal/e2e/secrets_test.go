@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,14 +23,26 @@ import (
 // TestAPasswordTypedAtAPromptIsSealed types passwords at the prompts of real programs, right and wrong ones, and looks for
 // them in everything that the product gives and keeps.
 func TestAPasswordTypedAtAPromptIsSealed(t *testing.T) {
-	w := words(5)
+	w := words(8)
 	read, wilma, nobody, wrong, fresh := w[0], w[1], w[2], w[3], w[4]
+	keys, stars, inner := w[5], w[6], w[7]
 	d := secretDemo(t, map[string]string{"nobody": nobody, "wilma": wilma})
 	x := newDialog(t, d)
 	x.run("read -s -p 'read''s: ' P; echo; echo length ${#P}.")
 	x.answer("reads: ", read)
 	x.expect(fmt.Sprintf("length %d.", len(read)))
-	typed := []string{read}
+	x.run("read -s -n 40 -p 'key''s: ' P; echo; echo length ${#P}.")
+	x.answer("keys: ", keys)
+	x.expect(fmt.Sprintf("length %d.", len(keys)))
+	x.run(`printf 'star''s: '; while IFS= read -rsn1 c && [ "$c" ]; do P=$P$c; printf '*'; done; echo; echo length ${#P}.`)
+	x.expect("stars: ")
+	x.keys(stars + "\r")
+	x.expect(fmt.Sprintf("%s\r\nlength %d.", strings.Repeat("*", len(stars)), len(keys)+len(stars)))
+	x.run(`D=$(mktemp -d); cp "$(command -v script)" $D/passage; ` + // it opens a terminal of its own
+		`$D/passage -qc "bash -c 'read -s -p in''ner:\  P; echo; echo length \${#P}.'" /dev/null; rm -r $D`)
+	x.answer("inner: ", inner)
+	x.expect(fmt.Sprintf("length %d.", len(inner)))
+	typed := []string{read, keys, stars, inner}
 	if os.Getuid() == 0 {
 		x.run("su wilma -c 'echo su i''s in'")
 		x.answer("Password: ", wilma)
@@ -42,10 +53,7 @@ func TestAPasswordTypedAtAPromptIsSealed(t *testing.T) {
 		x.expect("sudo is in")
 		x.run("sudo -k -u wilma echo feedback i''s in")
 		x.expect("password for nobody: ")
-		for _, c := range nobody + "\r" { // pwfeedback: raw mode, and an asterisk for each key
-			io.WriteString(x.tty, string(c))
-			time.Sleep(3 * time.Millisecond)
-		}
+		x.keys(nobody + "\r") // pwfeedback: raw mode, and an asterisk for each key
 		x.expect("**")
 		x.expect("feedback is in")
 		x.run("passwd")
