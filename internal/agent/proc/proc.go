@@ -9,9 +9,11 @@
 //
 // # Hidden input
 //
-// Whether the terminal hides what is typed is known here and nowhere else. What is typed after a newline waits until the
-// program has taken the line, or the rest of a paste would be typed into a prompt that does not hide yet. A terminal that
-// cannot be asked counts as hiding: a sealed line too many is a nuisance, a password in the record is not.
+// Whether the terminal hides what is typed is known here and nowhere else. Without echo it hides in line mode. In other
+// modes the programs in the foreground decide (echo.go, shells.go), and the terminals that they opened to pass on what is
+// typed (walk.go). What is typed after a newline waits until the program has taken the line, or the rest of a paste would
+// be typed into a prompt that does not hide yet. A terminal that cannot be asked counts as hiding: a sealed line too many
+// is a nuisance, a password in the record is not.
 //
 // It is Linux, and knows nothing of passes, rules or lines: package supervise asks for what was allowed.
 package proc

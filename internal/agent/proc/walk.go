@@ -80,7 +80,7 @@ func (w *walk) run(members []process, others ...process) {
 // pipeline are children of one shell, and the newest ones. The leader of a session is in no pipeline.
 func (w *walk) members() []process {
 	leader, ok := w.read(w.group)
-	if !ok || leader.state == 'Z' {
+	if !ok || leader.ended() {
 		return w.survivors()
 	}
 	out := []process{leader}
@@ -92,7 +92,7 @@ func (w *walk) members() []process {
 		if pid == leader.pid {
 			continue
 		}
-		if p, ok := w.read(pid); ok && p.pgrp == w.group && p.state != 'Z' {
+		if p, ok := w.read(pid); ok && p.pgrp == w.group && !p.ended() {
 			out = append(out, p)
 		}
 	}
@@ -104,7 +104,7 @@ func (w *walk) survivors() []process {
 	w.readAll()
 	var out []process
 	for _, p := range w.all {
-		if p.pgrp == w.group && p.state != 'Z' {
+		if p.pgrp == w.group && !p.ended() {
 			out = append(out, p)
 		}
 	}
@@ -119,7 +119,7 @@ func (w *walk) below(s step) {
 	}
 	for _, pid := range w.childrenOf(s.process) {
 		c, ok := w.read(pid)
-		if !ok || c.state == 'Z' {
+		if !ok || c.ended() {
 			continue
 		}
 		w.parents[s.pid] = true
