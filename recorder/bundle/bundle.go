@@ -97,9 +97,6 @@ type manifest struct {
 
 var encMode, decMode = modes()
 
-// looseOptions read values whose bytes a hash or signature already fixes.
-var looseOptions = cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, MaxNestedLevels: 16}
-
 func modes() (cbor.EncMode, cbor.DecMode) {
 	enc, err := cbor.CoreDetEncOptions().EncMode()
 	if err != nil {
