@@ -50,6 +50,9 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	noted := beside(func() error { return s.rec.Notice(noticeBody(opened)) })
 	err = s.b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
 		row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule
+		if pass, err := wire.ReadPass(opened.Pass); err == nil { // takePass reports a pass that cannot be read
+			row.PrincipalName = pass.Grant.Subject.Display
+		}
 		s.begun(p)
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder"
@@ -188,46 +189,47 @@ func (b *Broker) closeRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := b.cfg.Now()
 	for _, r := range rows {
 		if r.Node != b.cfg.Node {
 			continue
 		}
-		reason, record, err := b.endOf(ctx, r)
+		end, err := b.endOf(ctx, r)
 		if err != nil {
 			return err
 		}
-		_, err = b.cfg.Store.ChangeSession(ctx, r.ID, func(s *store.Session) error {
-			s.State, s.Ended, s.EndReason, s.Record = store.Closed, now, reason, record
-			return nil
-		})
-		if err != nil {
+		if _, err = b.cfg.Store.ChangeSession(ctx, r.ID, end); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// endOf says how a session ended if its row does not say: as in its close leaf, or by the crash.
-func (b *Broker) endOf(ctx context.Context, r store.Session) (reason, record string, err error) {
-	record = r.Record
+// endOf gives the edit that ends a session's row. The session ended as its close leaf says, or else by the crash.
+func (b *Broker) endOf(ctx context.Context, r store.Session) (func(*store.Session) error, error) {
+	reason, record, at, gaps := ByGatewayCrash, r.Record, b.cfg.Now(), r.Gaps
 	if record == store.RecordRunning {
 		record = store.RecordCut
 	}
 	p, err := b.cfg.Store.Part(ctx, r.ID, 0)
-	if err == nil && p.State == store.RecordMissing {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return nil, err
+	case p.CloseLeaf != nil:
+		e, err := b.cfg.Signer.Entry(ctx, *p.CloseLeaf)
+		if err != nil {
+			return nil, err
+		}
+		body, err := ledger.ParseCloseBody(e.Body)
+		if err != nil {
+			return nil, err
+		}
+		reason, record, at, gaps = body.Reason, p.State, time.UnixMilli(body.AtMS).UTC(), int64(body.Gaps)
+	case p.State == store.RecordMissing:
 		record = p.State
 	}
-	if errors.Is(err, store.ErrNotFound) || err == nil && p.CloseLeaf == nil {
-		return ByGatewayCrash, record, nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	e, err := b.cfg.Signer.Entry(ctx, *p.CloseLeaf)
-	if err != nil {
-		return "", "", err
-	}
-	body, err := ledger.ParseCloseBody(e.Body)
-	return body.Reason, p.State, err
+	return func(s *store.Session) error {
+		s.State, s.Ended, s.EndReason, s.Record, s.Gaps = store.Closed, at, reason, record, gaps
+		return nil
+	}, nil
 }

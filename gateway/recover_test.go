@@ -252,7 +252,8 @@ func TestRecoveryTakesAnEndFromTheLogAsItIs(t *testing.T) {
 	if got, want := told(p), told(want); got != want {
 		t.Errorf("got %s, want %s, as its leaf says", got, want)
 	}
-	if row := h.row(s.ID()); row.EndReason != gateway.ByTechnician {
-		t.Errorf("got reason %q, want the one in the log", row.EndReason)
+	row := h.row(s.ID())
+	if row.EndReason != gateway.ByTechnician || row.Ended.UnixMilli() != said.AtMS {
+		t.Errorf("got reason %q at %s, want those in the log", row.EndReason, row.Ended)
 	}
 }

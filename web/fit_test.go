@@ -22,7 +22,6 @@ var (
 	_ api.Records      = (*records.Records)(nil)
 	_ api.Signer       = signer.Signer(nil)
 	_ api.Auditor      = (*audit.Log)(nil)
-	_ records.Log      = signer.Signer(nil)
 	_ terminal.Channel = (*gateway.Channel)(nil)
 
 	_ interface{ Register(login.Mux) } = (*login.Service)(nil)

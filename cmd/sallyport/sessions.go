@@ -73,12 +73,23 @@ func (c *sessionsShowCmd) Run(a *app) error {
 	if c.JSON {
 		return a.json(s)
 	}
-	return page(a.stdout, []field{
+	return page(a.stdout, append(differing(s), []field{
 		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
 		{"command", argv.Line(s.Argv)}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
 		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
 		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)}, {"survivors", survivorsText(s)},
-	})
+	}...))
+}
+
+// differing gives first what must be read before all that follows.
+func differing(s apitype.SessionDetail) (out []field) {
+	for _, d := range s.Differs {
+		out = append(out, field{"DIFFERS", d})
+	}
+	if s.NotCompared != "" {
+		out = append(out, field{"not compared", "with the signed evidence: " + s.NotCompared})
+	}
+	return out
 }
 
 func exitText(s apitype.Session) string {

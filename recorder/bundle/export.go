@@ -25,6 +25,7 @@ import (
 type Log interface {
 	Head(ctx context.Context) (checkpoint []byte, err error)
 	Entry(ctx context.Context, index uint64) (leaf, nonce, body []byte, err error)
+	Entries(ctx context.Context, from uint64) ([]ledger.Stored, error) // at least the one at from, and some that follow it
 	Prove(ctx context.Context, index, size uint64) ([][32]byte, error)
 	Trust(ctx context.Context) (body, sig []byte, err error) // trust bundle
 }
@@ -45,12 +46,13 @@ type Export struct {
 	Parts   []Part
 	HostKey []byte   // of the device, in SSH wire form
 	Policy  [][]byte // texts of the policy's files; left out of the bundle if no pass names this policy
+	Decided *uint64  // index of the leaf of the decision; nil: not known. It stands before the open leaf, which the search begins with
 }
 
 // Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
 func Write(ctx context.Context, w io.Writer, log Log, e Export) error {
-	x := &exporter{ctx: ctx, log: log, e: e, started: map[string]time.Time{}}
-	if err := x.collect(); err != nil {
+	x, err := collect(ctx, log, e)
+	if err != nil {
 		return fmt.Errorf("export %s: %w", e.Session, err)
 	}
 	if err := x.m.writeHead(w); err != nil {
@@ -75,71 +77,87 @@ type exporter struct {
 	passes  map[uint64][]uint64  // pass leaves, by the open leaf that each refers to
 }
 
-func (x *exporter) collect() error {
-	if len(x.e.Parts) == 0 {
-		return errors.New("no part of it was announced in the log")
+// collect builds the manifest of a bundle. The log's head is read before the files, so they have all that it names.
+func collect(ctx context.Context, log Log, e Export) (*exporter, error) {
+	x := &exporter{ctx: ctx, log: log, e: e, started: map[string]time.Time{}}
+	if err := x.begin(); err != nil {
+		return nil, err
 	}
-	x.m = manifest{V: Version, Session: x.e.Session}
-	if decidedBy(x.e.Parts, x.e.Policy) { // the policy may have changed between the request and the pass
-		x.m.Policy = x.e.Policy
+	if decidedBy(e.Parts, e.Policy) { // the policy may have changed between the request and the pass
+		x.m.Policy = e.Policy
 	}
-	var err error
-	if x.m.Checkpoint, err = x.log.Head(x.ctx); err != nil {
-		return err
+	if err := x.decision(); err != nil {
+		return nil, err
 	}
-	if x.size, err = noteSize(x.m.Checkpoint); err != nil {
-		return err
-	}
-	if x.m.Trust, x.m.TrustSig, err = x.log.Trust(x.ctx); err != nil {
-		return err
-	}
-	x.passes = map[uint64][]uint64{}
 	ends, err := x.scan()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i, p := range x.e.Parts {
+	for i, p := range e.Parts {
 		if p.End == nil {
 			if at, ok := ends[p.Open]; ok {
 				p.End = &at
 			}
 		}
 		if err := x.part(uint32(i), p); err != nil {
-			return fmt.Errorf("part %d: %w", i, err)
+			return nil, fmt.Errorf("part %d: %w", i, err)
 		}
 	}
-	return nil
+	return x, nil
+}
+
+// begin starts the manifest with the log's head and the keys.
+func (x *exporter) begin() (err error) {
+	if len(x.e.Parts) == 0 {
+		return errors.New("no part of it was announced in the log")
+	}
+	x.m = manifest{V: Version, Session: x.e.Session}
+	if x.m.Checkpoint, err = x.log.Head(x.ctx); err != nil {
+		return err
+	}
+	if x.size, err = noteSize(x.m.Checkpoint); err != nil {
+		return err
+	}
+	x.m.Trust, x.m.TrustSig, err = x.log.Trust(x.ctx)
+	return err
+}
+
+// decision adds the leaf of the decision to the events.
+func (x *exporter) decision() error {
+	if x.e.Decided == nil || *x.e.Decided >= x.e.Parts[0].Open {
+		return nil
+	}
+	e, err := x.at(*x.e.Decided)
+	x.m.Events = append(x.m.Events, e)
+	return err
 }
 
 // scan reads the leaves since the session began, up to a limit. It looks for the ends of the session's parts and for
 // other leaves about the session.
 func (x *exporter) scan() (ends map[uint64]uint64, err error) {
-	ends = map[uint64]uint64{}
+	ends, x.passes = map[uint64]uint64{}, map[uint64][]uint64{}
 	first := x.e.Parts[0].Open
 	if first >= x.size {
-		return nil, fmt.Errorf("entry %d is not in the log of %d entries", first, x.size)
+		return nil, x.beyond(first)
 	}
 	whole := x.size-first <= maxHistory
 	about := map[uint64]bool{}
 	for _, p := range x.e.Parts {
 		about[p.Open] = true
 	}
-	for i := first; i < x.size && i-first < maxHistory; i++ {
-		leaf, nonce, body, err := x.log.Entry(x.ctx, i)
-		if err != nil {
-			return nil, err
-		}
+	err = x.each(first, min(x.size, first+maxHistory), func(i uint64, e ledger.Stored) error {
 		if whole {
-			x.history = binary.BigEndian.AppendUint16(x.history, uint16(len(leaf)))
-			x.history = append(x.history, leaf...)
+			x.history = binary.BigEndian.AppendUint16(x.history, uint16(len(e.Leaf)))
+			x.history = append(x.history, e.Leaf...)
 		}
-		l, err := ledger.ParseLeaf(leaf)
+		l, err := ledger.ParseLeaf(e.Leaf)
 		if err != nil {
-			return nil, err
+			return x.bad(RuleLeaf, "entry %d: %v", i, err)
 		}
-		if err := x.take(i, l, leaf, nonce, body, about, ends); err != nil {
-			return nil, err
-		}
+		return x.take(i, l, e.Leaf, e.Nonce, e.Body, about, ends)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if !whole || len(x.history) > maxLeaves {
 		x.history = nil
@@ -148,6 +166,35 @@ func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 	x.m.History, x.m.HistoryLen = x.size-first, int64(len(x.history))
 	x.m.Peaks, err = x.log.Prove(x.ctx, first, first+1) // of the newest leaf: exactly the peaks before it
 	return ends, err
+}
+
+// each calls do with the entries of a range, in order.
+func (x *exporter) each(from, to uint64, do func(i uint64, e ledger.Stored) error) error {
+	for i := from; i < to; {
+		some, err := x.log.Entries(x.ctx, i)
+		if err != nil {
+			return err
+		}
+		if len(some) == 0 {
+			return x.beyond(i)
+		}
+		for _, e := range some[:min(uint64(len(some)), to-i)] {
+			if err := do(i, e); err != nil {
+				return err
+			}
+			i++
+		}
+	}
+	return nil
+}
+
+// bad is a fault of the log itself, or of what the database says about it, so that there is no evidence to export.
+func (x *exporter) bad(rule, text string, args ...any) error {
+	return &format.Fault{File: "log", Rule: rule, Detail: fmt.Sprintf(text, args...)}
+}
+
+func (x *exporter) beyond(i uint64) error {
+	return x.bad(RuleLeaf, "entry %d is beyond the log, which has %d", i, x.size)
 }
 
 func (x *exporter) take(i uint64, l ledger.Leaf, leaf, nonce, body []byte, about map[uint64]bool, ends map[uint64]uint64) error {
@@ -193,6 +240,9 @@ func (x *exporter) entry(i uint64, leaf, nonce, body []byte) (Entry, error) {
 }
 
 func (x *exporter) at(i uint64) (Entry, error) {
+	if i >= x.size {
+		return Entry{}, x.beyond(i)
+	}
 	leaf, nonce, body, err := x.log.Entry(x.ctx, i)
 	if err != nil {
 		return Entry{}, err
@@ -200,26 +250,11 @@ func (x *exporter) at(i uint64) (Entry, error) {
 	return x.entry(i, leaf, nonce, body)
 }
 
+// part adds a part: its leaves and passes, and the sizes of its files.
 func (x *exporter) part(n uint32, p Part) error {
-	out := part{Pass: p.Pass, HostKey: x.e.HostKey}
-	var err error
-	if out.Open, err = x.at(p.Open); err != nil {
+	out, err := x.leaves(p)
+	if err != nil {
 		return err
-	}
-	if out.Passes, err = x.nextPasses(p); err != nil {
-		return err
-	}
-	limit := int64(-1)
-	if p.End != nil {
-		end, err := x.at(*p.End)
-		if err != nil {
-			return err
-		}
-		body, err := ledger.ParseCloseBody(end.Body)
-		if err != nil {
-			return err
-		}
-		out.End, limit = &end, body.Bytes
 	}
 	rk, sk := format.SlotNames(x.e.Session, n)
 	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, format.FileName(x.e.Session, n): &out.Recording} {
@@ -236,11 +271,28 @@ func (x *exporter) part(n uint32, p Part) error {
 			return err
 		}
 	}
-	if limit >= 0 && out.Recording > limit { // bytes after an interruption belong to nothing
-		out.Recording = limit
+	if out.End != nil { // bytes after an interruption belong to nothing
+		body, err := ledger.ParseCloseBody(out.End.Body)
+		if err == nil && body.Bytes >= 0 { // the verifier reports every other body
+			out.Recording = min(out.Recording, body.Bytes)
+		}
 	}
 	x.m.Parts = append(x.m.Parts, out)
 	return nil
+}
+
+// leaves gives the leaves and passes of a part.
+func (x *exporter) leaves(p Part) (out part, err error) {
+	out = part{Pass: p.Pass, HostKey: x.e.HostKey}
+	if out.Open, err = x.at(p.Open); err != nil {
+		return out, err
+	}
+	if out.Passes, err = x.nextPasses(p); err != nil || p.End == nil {
+		return out, err
+	}
+	end, err := x.at(*p.End)
+	out.End = &end
+	return out, err
 }
 
 // nextPasses gives the passes of a part after its first: all that the log announced, each with the pass itself if it is

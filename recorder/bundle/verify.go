@@ -32,6 +32,7 @@ type Report struct {
 	Session    id.Session       `json:"session"`
 	Lines      []reader.Line    `json:"lines"`
 	Parts      []*reader.Report `json:"-"`
+	Unended    int              `json:"-"`           // parts without an end in the log
 	LogChecked bool             `json:"log_checked"` // a checkpoint of it holds under a key that came from elsewhere; a fault that is found later does not undo that
 }
 

@@ -32,40 +32,52 @@ type chain struct {
 
 func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	v, name := c.v, format.FileName(c.v.s.m.Session, n)
-	open, err := c.open(n, name, p)
+	l, err := c.leaves(n, name, p)
 	if err != nil {
 		return err
 	}
-	first, err := c.pass(n, name, p, open)
-	if err != nil {
-		return err
-	}
-	end, err := v.end(n, name, p, open)
-	if err != nil {
-		return err
-	}
-	newest, windows, err := v.passes(n, name, p, open, first)
-	if err != nil {
-		return err
-	}
-	gone, err := v.slots(n, name, p, open)
+	gone, err := v.slots(n, name, p, l.open)
 	if err != nil {
 		return err
 	}
 	head := [32]byte{}
-	if end != nil {
-		head = end.HFinal
+	if l.end != nil {
+		head = l.end.HFinal
 	}
 	if !gone {
-		if head, err = v.recording(ctx, n, name, p, open, end, c.prevHead); err == nil {
-			err = v.underPasses(ctx, name, p, windows)
+		if head, err = v.recording(ctx, n, name, p, l.open, l.end, c.prevHead); err == nil {
+			err = v.underPasses(ctx, name, p, l.windows)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	c.prevOpen, c.prevHead, c.prevPass = &p.Open.Index, head, newest
+	c.prevOpen, c.prevHead, c.prevPass = &p.Open.Index, head, l.newest
 	return nil
+}
+
+// partLeaves is what the leaves and passes of a part say.
+type partLeaves struct {
+	open    ledger.OpenBody
+	end     *ledger.CloseBody // nil: the bundle has none
+	first   *pass
+	newest  *pass // of those that the bundle has
+	windows []window
+}
+
+// leaves checks the leaves and passes of a part.
+func (c *chain) leaves(n uint32, name string, p *part) (l partLeaves, err error) {
+	if l.open, err = c.open(n, name, p); err != nil {
+		return l, err
+	}
+	if l.first, err = c.pass(n, name, p, l.open); err != nil {
+		return l, err
+	}
+	if l.end, err = c.v.end(n, name, p, l.open); err != nil {
+		return l, err
+	}
+	l.newest, l.windows, err = c.v.passes(n, name, p, l.open, l.first)
+	return l, err
 }
 
 // open checks the open leaf, and that parts follow each other.
@@ -126,6 +138,7 @@ func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pas
 // end checks the close or interrupted leaf. It gives nil if the bundle has none.
 func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
 	if p.End == nil {
+		v.r.Unended++
 		v.r.say("A", RuleEnd, "%s: no end in the log: when this was exported it still ran, or a crash cut it off and nobody had found it yet", name)
 		return nil, nil
 	}

@@ -42,6 +42,9 @@ type Entry struct {
 	Body  []byte
 }
 
+// Stored is an entry as the log has it: the leaf's bytes, and the nonce and body that it commits to.
+type Stored struct{ Leaf, Nonce, Body []byte }
+
 // Receipt says where an entry stands and gives the signed checkpoint that includes it.
 type Receipt struct {
 	Index      uint64

@@ -118,6 +118,7 @@ type Records interface {
 	Input(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
 	Cast(ctx context.Context, s store.Session, parts []store.Part, ch uint32, version int, w io.Writer) error
 	Verify(ctx context.Context, s store.Session, parts []store.Part) (apitype.Verdict, error)
+	Differences(ctx context.Context, s store.Session, parts []store.Part) ([]string, error)
 	Export(ctx context.Context, s store.Session, parts []store.Part, w io.Writer) error
 }
 

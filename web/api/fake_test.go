@@ -206,10 +206,12 @@ func (a *fakeAudit) count(typ string) int {
 
 // fakeRecords answers with a word, and notes how many events there were when it was asked, and of which channel.
 type fakeRecords struct {
-	of     []uint32
-	events *fakeAudit
-	before []int
-	err    error
+	differs []string
+	unread  error // why nothing was compared
+	of      []uint32
+	events  *fakeAudit
+	before  []int
+	err     error
 }
 
 func (f *fakeRecords) say(w io.Writer, text string) error {
@@ -249,6 +251,9 @@ func (f *fakeRecords) Cast(_ context.Context, _ store.Session, _ []store.Part, c
 }
 func (f *fakeRecords) Verify(context.Context, store.Session, []store.Part) (apitype.Verdict, error) {
 	return apitype.Verdict{OK: true, Summary: "Yes."}, f.say(io.Discard, "")
+}
+func (f *fakeRecords) Differences(context.Context, store.Session, []store.Part) ([]string, error) {
+	return f.differs, f.unread
 }
 func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
 	return f.say(w, "bundle")

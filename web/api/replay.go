@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -95,8 +96,12 @@ func (a *API) withParts(ctx context.Context, s store.Session) (store.Session, []
 	default:
 		err = errkind.New(errkind.NotFound, "this session has no record: it was not started").WithHint("`sallyport sessions show` says what became of it.")
 	}
-	slices.SortFunc(parts, func(x, y store.Part) int { return int(x.Part) - int(y.Part) })
+	inOrder(parts)
 	return s, parts, err
+}
+
+func inOrder(parts []store.Part) {
+	slices.SortFunc(parts, func(x, y store.Part) int { return cmp.Compare(x.Part, y.Part) })
 }
 
 // viewAgain is how long one event covers the many requests of one look at a record.

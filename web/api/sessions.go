@@ -266,6 +266,7 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	if err != nil {
 		return nil, err
 	}
+	inOrder(parts)
 	out := apitype.SessionDetail{Session: shownSession(who, s), Parts: make([]apitype.Part, len(parts)), PolicySHA: hex(s.PolicySHA)}
 	for i, p := range parts {
 		out.Parts[i] = apitype.Part{Part: p.Part, File: placeOf(p), Bytes: p.Bytes, Started: p.Started,
@@ -276,6 +277,9 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	}
 	if out.Survivors, err = a.survivorsOf(ctx, s); err != nil {
 		return nil, err
+	}
+	if out.Differs, err = a.cfg.Records.Differences(ctx, s, parts); err != nil { // the page is of use all the same
+		out.NotCompared, _, _ = errkind.ForPeople(err)
 	}
 	replay, err := a.mayReplay(ctx, who, s)
 	if err != nil {

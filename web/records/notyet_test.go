@@ -10,7 +10,7 @@ import (
 func TestARecordingThatIsNotAnnouncedYetIsNeitherProvenNorBroken(t *testing.T) {
 	r := record(t)
 	p := &r.parts[0]
-	p.OpenLeaf, p.CloseLeaf, p.State = nil, nil, store.RecordRunning
+	p.OpenLeaf, p.CloseLeaf, p.State, p.Started = nil, nil, store.RecordRunning, time.Now()
 	v, err := r.Verify(t.Context(), r.session, r.parts)
 	if err != nil || v.OK || !v.NotYet {
 		t.Fatalf("got %+v %v, want not yet", v, err)

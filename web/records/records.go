@@ -1,13 +1,16 @@
-// Package records reads a session's record for the API: it asks the archive for what was recorded and the log for what was
-// announced. It keeps nothing but where in the log it has found things, and holds no key: the archive has the reading key, nobody here has the unsealing one.
+// Package records reads a session's record for the API. It keeps nothing, and holds no key: the archive has the reading
+// key, and nobody here has the unsealing one.
 //
 // # Its word and an outsider's
 //
-// Verify answers the officer's question whether a record is whole, with the recorder's own verifier and the log's proofs. It is still this gateway
-// that says so; who does not want to believe it exports the bundle and asks sallyport-verify. A fault is an answer, with file,
-// offset and rule, and never an error that hides behind another.
+// Verify answers the officer's question whether a record is whole. It runs the outsider's verifier on the evidence that
+// an export would contain. It is still this gateway that gives the answer; whoever does not want to believe it exports
+// the bundle and runs sallyport-verify. A fault is an answer, with file, offset and rule, and never an error that hides
+// behind another.
 //
-// Who may ask was decided before, and the look is in the log before: package api does both. This one only reads.
+// Lists and pages show the database's rows, which are not evidence. Differences compares them with it.
+//
+// Package api has decided who may ask, and has logged the look, before it calls this package, which only reads.
 package records
 
 import (
@@ -18,35 +21,28 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
-	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/bundle"
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// Log is the part of the signer that reads the log.
-type Log interface {
-	Head(ctx context.Context) ([]byte, error)
-	Prove(ctx context.Context, index, size uint64) ([]wire.Hash, error)
-	Entry(ctx context.Context, index uint64) (signer.Entry, error)
-	Keys(ctx context.Context) (signer.PublicKeys, error)
-}
-
-// Bundler writes the file an outsider checks.
-type Bundler interface {
+// Evidence is what log, passes and recordings say of a session. Its methods return a *format.Fault if the evidence does
+// not hold.
+type Evidence interface {
+	// Bundle writes the file that an outsider checks.
 	Bundle(ctx context.Context, w io.Writer, s store.Session, parts []store.Part) error
+	// Inspect checks that file without writing it.
+	Inspect(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Report, error)
+	// Outline gives what leaves and passes say. It reads no recording.
+	Outline(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Outlined, error)
 }
 
-// Records answers what the API asks of records. Bundler may be nil: then there is no export.
+// Records answers what the API asks of records.
 type Records struct {
-	Archive *archive.Archive
-	Log     Log
-	Bundler Bundler
-
-	passed passed
+	Archive  *archive.Archive
+	Evidence Evidence
 }
 
 func parts(in []store.Part) []archive.Part {
@@ -145,8 +141,5 @@ func (r *Records) Cast(ctx context.Context, _ store.Session, ps []store.Part, ch
 
 // Export writes the evidence as one file.
 func (r *Records) Export(ctx context.Context, s store.Session, ps []store.Part, w io.Writer) error {
-	if r.Bundler == nil {
-		return errkind.New(errkind.Unavailable, "this gateway cannot make bundles").WithHint("Its operator names an archive in the configuration.")
-	}
-	return r.Bundler.Bundle(ctx, w, s, ps)
+	return r.Evidence.Bundle(ctx, w, s, ps)
 }

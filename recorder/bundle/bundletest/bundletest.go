@@ -281,6 +281,16 @@ func (a Access) Entry(ctx context.Context, i uint64) (leaf, nonce, body []byte, 
 	return e.Leaf, e.Nonce, e.Body, err
 }
 
+// Entries reads some entries.
+func (a Access) Entries(ctx context.Context, from uint64) ([]ledger.Stored, error) {
+	some, err := a.Service.Entries(ctx, from)
+	var out []ledger.Stored
+	for _, e := range some {
+		out = append(out, ledger.Stored(e))
+	}
+	return out, err
+}
+
 // Prove proves a leaf.
 func (a Access) Prove(ctx context.Context, index, size uint64) ([][32]byte, error) {
 	p, err := a.Service.Prove(ctx, index, size)

@@ -805,7 +805,7 @@ export interface components {
         };
         Check: {
             file?: string;
-            /** @description A no key, B reading key, C unsealing key, log */
+            /** @description A no key, B reading key, C unsealing key; log: what the log must say first; row: what the database says */
             level: string;
             name: string;
             /** @description the record is not written yet, so it is neither proven nor broken */
@@ -1217,6 +1217,8 @@ export interface components {
             /** @description why it was allowed or refused */
             decision?: string;
             device: string;
+            /** @description what the signed evidence says otherwise than the database */
+            differs?: string[];
             /** Format: date-time */
             ended: string | null;
             exit_signal?: string;
@@ -1239,6 +1241,8 @@ export interface components {
              * @description channels beyond the first that were allowed
              */
             more_channels?: number;
+            /** @description why the database was not compared with the signed evidence */
+            not_compared?: string;
             parts: components["schemas"]["Part"][];
             policy_sha256?: string;
             pty: boolean;

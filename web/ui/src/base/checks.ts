@@ -11,9 +11,20 @@ export interface Check {
 
 // Rules that check two things are told apart by what they found.
 const words: [level: string, name: string, found: RegExp, asked: string][] = [
-  ['log', 'checkpoint', /./, 'The log is signed'],
+  ['row', 'row', /./, 'What this page says of it'],
   ['log', 'open leaf', /./, 'Announced in the log before it began'],
-  ['log', 'close leaf', /./, 'Its end is in the log'],
+  ['A', 'trust', /./, 'Its keys are signed by the root'],
+  ['A', 'checkpoint', /./, 'The log is signed'],
+  ['A', 'leaf', /announced/, 'Announced in the log before it began'],
+  ['A', 'leaf', /./, 'What else the log says of it'],
+  ['A', 'pass', /moment/, 'A pass was good at each moment'],
+  ['A', 'pass', /./, 'Permitted by a signed pass'],
+  ['A', 'end', /./, 'Its end is in the log'],
+  ['A', 'slot', /./, 'Its keys are those that were announced'],
+  ['B', 'slot', /./, 'Its reading key'],
+  ['C', 'slot', /./, 'Typed at hidden prompts, closed to you'],
+  ['A', 'policy', /./, 'The policy that permitted it'],
+  ['A', 'history', /./, 'Nothing of it was left out of the log'],
   ['A', 'chunk', /./, 'Every byte in its place'],
   ['A', 'head', /h\[0\]/, 'It is the record that was announced'],
   ['A', 'head', /progress/, 'It went through what the log noted on the way'],
@@ -31,4 +42,4 @@ const words: [level: string, name: string, found: RegExp, asked: string][] = [
 export const asked = (c: Check): string => words.find(([level, name, found]) => c.level === level && c.name === name && found.test(c.text))?.[3] ?? c.name;
 
 /** What is not there, or not there yet, is neither proven nor broken. */
-export const checkShape = (c: Check): Shape => (c.not_yet ? 'wait' : !c.ok ? 'bad' : c.name === 'statement' && c.text.startsWith('no ') ? 'none' : 'ok');
+export const checkShape = (c: Check): Shape => (c.not_yet ? 'wait' : !c.ok ? 'bad' : c.name === 'statement' && /no device statement/.test(c.text) ? 'none' : 'ok');

@@ -84,6 +84,7 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
   return (
     <main id="main" class="page rp">
       <OfflineBanner />
+      <Differs s={s} />
       <header class="wide stackd gap-s">
         <div class="head">
           <div>
@@ -127,6 +128,24 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
       )}
       {ending && <End s={s} onClose={() => ask(false)} onDone={() => (ask(false), reload())} />}
     </main>
+  );
+}
+
+/** What must be read before the rest of the page, which shows what the database says. */
+function Differs({ s }: { s: SessionDetail }) {
+  if (s.not_compared) return <p class="wide small muted">This page was not compared with the signed evidence: {s.not_compared}</p>;
+  if (!s.differs?.length) return null;
+  return (
+    <section class="wide banner bad" role="alert" id="differs">
+      <div class="stackd gap-s">
+        <h2>This page does not say what the signed evidence says.</h2>
+        <ul>
+          {s.differs.map((d) => (
+            <li key={d}>{d}</li>
+          ))}
+        </ul>
+      </div>
+    </section>
   );
 }
 

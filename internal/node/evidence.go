@@ -1,0 +1,182 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"filippo.io/age"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// evidence is what log, passes and recordings say of sessions. It implements records.Evidence.
+type evidence struct {
+	g       *Gateway
+	reading []age.Identity // of the archive
+}
+
+// Bundle writes the file that an outsider checks.
+func (b *evidence) Bundle(ctx context.Context, w io.Writer, s store.Session, parts []store.Part) error {
+	e, err := b.export(ctx, s, parts)
+	if err != nil {
+		return err
+	}
+	return bundle.Write(ctx, w, logReader{b.g}, e)
+}
+
+// Inspect checks that file without writing it.
+func (b *evidence) Inspect(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Report, error) {
+	e, opt, err := b.known(ctx, s, parts)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Inspect(ctx, logReader{b.g}, e, opt)
+}
+
+// Outline gives what leaves and passes say.
+func (b *evidence) Outline(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Outlined, error) {
+	e, opt, err := b.known(ctx, s, parts)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Outline(ctx, logReader{b.g}, e, opt)
+}
+
+// known gives the export with what the gateway's own verifier knows from elsewhere.
+func (b *evidence) known(ctx context.Context, s store.Session, parts []store.Part) (e bundle.Export, opt bundle.Options, err error) {
+	if e, err = b.export(ctx, s, parts); err != nil {
+		return e, opt, err
+	}
+	keys, err := b.g.Signer.Keys(ctx)
+	return e, bundle.Options{LogKey: keys.LogKey, Root: bundle.Fingerprint(keys.Root), Identities: b.reading}, err
+}
+
+// export gathers what goes into the bundle of a session.
+func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Part) (bundle.Export, error) {
+	e := bundle.Export{Session: s.ID, Dir: b.g.path("recordings")}
+	dev, err := b.g.DB.DeviceByFP(ctx, s.DeviceFP)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return e, err
+	}
+	e.HostKey = dev.HostKey // of a changed row it is absent or wrong, which the verifier reports
+	for _, p := range parts {
+		if err := announced(p); err != nil {
+			return e, err
+		}
+		passes, err := b.passes(ctx, p)
+		if err != nil {
+			return e, err
+		}
+		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Passes: passes, Started: p.Started})
+	}
+	if len(e.Parts) == 0 {
+		return e, errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")
+	}
+	if e.Decided, err = b.decided(ctx, s.ID); err != nil {
+		return e, err
+	}
+	e.Policy, err = b.policy(ctx, s.PolicySHA)
+	return e, err
+}
+
+func announced(p store.Part) error {
+	switch {
+	case p.OpenLeaf != nil:
+		return nil
+	case p.State == store.RecordRunning:
+		return errkind.New(errkind.Unavailable,
+			"this session is being opened, and the log has not announced it yet").
+			WithHint("Try again in a few seconds.")
+	}
+	return errkind.New(errkind.Conflict, "the database has no entry of the log that announces this session, "+
+		"so there is no evidence to export").
+		WithHint("`sallyport sessions show` says what became of it.")
+}
+
+// decided finds the leaf of the decision on a session's first channel, which is the oldest of its decisions.
+func (b *evidence) decided(ctx context.Context, sid id.Session) (*uint64, error) {
+	rows, err := b.g.DB.AuditEvents(ctx, store.AuditFilter{Type: "decided", Subject: sid.String(), Limit: store.MaxPage})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[len(rows)-1].Leaf, nil
+}
+
+// passes gives the further passes of a part by the leaf that announces each.
+func (b *evidence) passes(ctx context.Context, p store.Part) (map[uint64][]byte, error) {
+	all, err := b.g.DB.Passes(ctx, p.Session, p.Part)
+	if err != nil {
+		return nil, err
+	}
+	out := map[uint64][]byte{}
+	for _, one := range all {
+		out[one.Leaf] = one.Pass
+	}
+	return out, nil
+}
+
+// policy finds the texts of the policy that the session was decided by.
+func (b *evidence) policy(ctx context.Context, sha [32]byte) ([][]byte, error) {
+	p, err := b.g.Signer.CurrentPolicy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	if p.SHA256 == sha {
+		for _, f := range p.Files {
+			out = append(out, []byte(f.Text))
+		}
+		return out, nil
+	}
+	all, err := b.g.DB.Policies(ctx)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	for _, v := range all {
+		if v.SHA256 == sha {
+			for _, f := range v.Files {
+				out = append(out, []byte(f.Text))
+			}
+			return out, nil
+		}
+	}
+	return nil, nil
+}
+
+// logReader is the signer as the bundle reads it.
+type logReader struct{ g *Gateway }
+
+func (l logReader) Head(ctx context.Context) ([]byte, error) { return l.g.Signer.Head(ctx) }
+
+func (l logReader) Entry(ctx context.Context, index uint64) (leaf, nonce, body []byte, err error) {
+	e, err := l.g.Signer.Entry(ctx, index)
+	return e.Leaf, e.Nonce, e.Body, err
+}
+
+func (l logReader) Entries(ctx context.Context, from uint64) ([]ledger.Stored, error) {
+	some, err := l.g.Signer.Entries(ctx, from)
+	var out []ledger.Stored
+	for _, e := range some {
+		out = append(out, ledger.Stored(e))
+	}
+	return out, err
+}
+
+func (l logReader) Prove(ctx context.Context, index, size uint64) ([][32]byte, error) {
+	p, err := l.g.Signer.Prove(ctx, index, size)
+	out := make([][32]byte, len(p))
+	for i := range p {
+		out[i] = p[i]
+	}
+	return out, err
+}
+
+func (l logReader) Trust(ctx context.Context) (body, sig []byte, err error) {
+	s, err := l.g.Signer.Bundle(ctx)
+	return s.Body, s.Sig, err
+}

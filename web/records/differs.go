@@ -1,0 +1,162 @@
+package records
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/argv"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/archive"
+	"github.com/sallyport/sallyport/recorder/bundle"
+	"github.com/sallyport/sallyport/recorder/format"
+)
+
+// slack is how far a time in the session's row may be from the evidence: both come from the gateway's clock, but not at
+// the same moment, and a slow disk or a step of the clock may lie in between.
+const slack = 2 * time.Minute
+
+// Differences compares what the database says of a session and its parts with the evidence, and gives one text for each
+// value that differs. Its cost does not depend on the length of the session, and it discloses nothing of the recording
+// but the command that the gateway requested first. A part that the log has not announced is not compared.
+//
+// It is no difference if leaves or passes do not hold: Verify reports this. The text then says only that nothing was
+// compared.
+func (r *Records) Differences(ctx context.Context, s store.Session, ps []store.Part) ([]string, error) {
+	if len(ps) == 0 || ps[0].OpenLeaf == nil {
+		return nil, nil
+	}
+	said, err := r.Evidence.Outline(ctx, s, ps)
+	if f, ok := errors.AsType[*format.Fault](err); ok {
+		return []string{"evidence: what the database names does not hold, so nothing that it says is proven: " + f.Detail}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &differences{}
+	d.session(&s, said)
+	for i := range ps {
+		d.part(&ps[i], &said.Parts[i])
+	}
+	d.times(&s, said)
+	begun, ok, err := r.Archive.Begun(ctx, parts(ps[:1])[0])
+	if err == nil && ok { // a recording that cannot be read is reported by Verify
+		d.begun(&s, &ps[0], &begun)
+	}
+	return d.texts, nil
+}
+
+type differences struct{ texts []string }
+
+// same notes that the database says row where the evidence says proven.
+func (d *differences) same(what, row, where, proven string) {
+	if row != proven {
+		d.texts = append(d.texts, fmt.Sprintf("%s: the database says %s, and %s says %s", what, shown(row), where, shown(proven)))
+	}
+}
+
+func shown(text string) string {
+	if text == "" {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+const (
+	inPass  = "the pass"
+	inOpen  = "the open leaf"
+	inEnd   = "the end in the log"
+	decided = "the decision in the log"
+)
+
+// session compares who, where and why.
+func (d *differences) session(s *store.Session, said *bundle.Outlined) {
+	p := &said.Parts[len(said.Parts)-1]
+	d.same("person", s.PrincipalName, inPass, p.Person)
+	d.same("login", s.Login, inPass, p.Login)
+	d.same("device key", hex(s.DeviceFP), inOpen, hex(p.DeviceFP))
+	d.same("reason", s.Purpose, inPass, p.Reason)
+	d.same("ticket", s.Ticket, inPass, p.Ticket)
+	if e := said.Decided; e != nil {
+		d.same("person", s.Principal.String(), decided, e.By)
+		d.same("device", string(s.Device), decided, e.Fields["device"])
+		d.same("action", s.Action, decided, e.Fields["action"])
+		d.same("address", s.ClientAddr, decided, e.Fields["address"])
+		d.same("API token", s.ViaToken, decided, strings.TrimPrefix(strings.TrimPrefix(e.Fields["via"], "sign-in"), "token "))
+	}
+}
+
+// begun compares the first program with the one that the gateway recorded before it requested it.
+func (d *differences) begun(s *store.Session, p *store.Part, b *archive.Begun) {
+	const recorded = "the recording"
+	d.same("login", s.Login, recorded, b.Login)
+	d.same("command", argv.Line(s.Argv), recorded, b.Command)
+	d.same("terminal", yesNo(s.PTY), recorded, yesNo(b.Terminal))
+	d.same("recorded from", moment(p.Started), recorded, moment(time.Unix(0, b.At)))
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// part compares one recording.
+func (d *differences) part(p *store.Part, said *bundle.Said) {
+	name := fmt.Sprintf("part %d, ", p.Part)
+	d.same(name+"first hash", hex(p.H0), inOpen, hex(said.H0))
+	d.same(name+"kept until", day(p.Retain), inOpen, day(said.RetainUntil))
+	if said.End == nil {
+		if p.CloseLeaf == nil && p.State != store.RecordRunning && p.State != store.RecordMissing {
+			d.texts = append(d.texts, fmt.Sprintf("%send: the database says that it has ended, and the log has no end", name))
+		}
+		return
+	}
+	if p.CloseLeaf == nil {
+		return // the log gets the end before the row
+	}
+	d.same(name+"last hash", hex(p.HFinal), inEnd, hex(said.End.HFinal))
+	d.same(name+"chunks", fmt.Sprint(p.Seq), inEnd, fmt.Sprint(said.End.Seq))
+	d.same(name+"bytes", fmt.Sprint(p.Bytes), inEnd, fmt.Sprint(said.End.Bytes))
+	d.same(name+"end", moment(p.Ended), inEnd, moment(said.End.At))
+}
+
+// times compares times, gaps and reason of the session, whose row is written a moment before or after the log.
+func (d *differences) times(s *store.Session, said *bundle.Outlined) {
+	d.near("asked", s.Asked, inPass, said.Parts[0].Issued)
+	d.near("started", s.Started, inPass, said.Parts[0].Issued)
+	last := &said.Parts[len(said.Parts)-1]
+	d.same("permitted until", moment(s.Until.Truncate(time.Second)), inPass, moment(last.Until))
+	if last.End == nil || s.Ended.IsZero() {
+		return
+	}
+	d.near("ended", s.Ended, inEnd, last.End.At)
+	d.same("end", s.EndReason, inEnd, last.End.Reason)
+	gaps := int64(0)
+	for _, p := range said.Parts {
+		if p.End != nil {
+			gaps += int64(p.End.Gaps)
+		}
+	}
+	d.same("gaps", fmt.Sprint(s.Gaps), inEnd, fmt.Sprint(gaps))
+}
+
+func (d *differences) near(what string, row time.Time, where string, proven time.Time) {
+	if !row.IsZero() && row.Sub(proven).Abs() > slack {
+		d.same(what, moment(row), where, moment(proven))
+	}
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000 UTC")
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+func hex(b [32]byte) string { return fmt.Sprintf("%x", b[:8]) }

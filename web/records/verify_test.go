@@ -1,0 +1,137 @@
+package records
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/format"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func TestAWholeRecordIsProvenCheckByCheck(t *testing.T) {
+	r := record(t)
+	v, err := r.Verify(t.Context(), r.session, r.parts)
+	if err != nil || !v.OK || v.Summary != "Yes." {
+		t.Fatalf("got %+v %v, want yes", v, err)
+	}
+	if !slices.ContainsFunc(v.Checks, func(c apitype.Check) bool { return c.Text == "1 chain states named by progress leaves hold" }) {
+		t.Errorf("the log's progress was not compared: %+v", v.Checks)
+	}
+	levels := map[string]bool{}
+	for _, c := range v.Checks {
+		levels[c.Level] = true
+		if !c.OK {
+			t.Errorf("a check failed: %+v", c)
+		}
+	}
+	if !levels["A"] || !levels["B"] {
+		t.Errorf("the levels %v ran, want A and B", levels)
+	}
+}
+
+// spoil changes a byte in the middle of one of the record's files.
+func (r *recorded) spoil(t *testing.T, name string) {
+	t.Helper()
+	path := r.house.Find(name)
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	raw[len(raw)/2] ^= 1
+	must(t, os.WriteFile(path, raw, 0o600))
+}
+
+func TestWhatIsWrongIsNamed(t *testing.T) {
+	slotRK := func(r *recorded) string { rk, _ := format.SlotNames(r.session.ID, 0); return rk }
+	slotSK := func(r *recorded) string { _, sk := format.SlotNames(r.session.ID, 0); return sk }
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, r *recorded)
+		want  string
+	}{
+		"a changed byte":      {func(t *testing.T, r *recorded) { r.spoil(t, format.FileName(r.session.ID, 0)) }, "A"},
+		"a changed slot":      {func(t *testing.T, r *recorded) { r.spoil(t, slotRK(r)) }, "slot"},
+		"another sealing key": {func(t *testing.T, r *recorded) { must(t, os.Remove(r.house.Find(slotSK(r)))) }, "slot file is missing"},
+		"no recording": {func(t *testing.T, r *recorded) {
+			must(t, os.Remove(r.house.Find(format.FileName(r.session.ID, 0))))
+		}, "is missing, and no leaf says that it was shredded"},
+		"never announced":                   {func(t *testing.T, r *recorded) { r.parts[0].OpenLeaf = nil }, "no entry of the log"},
+		"the close taken for the open leaf": {func(t *testing.T, r *recorded) { r.parts[0].OpenLeaf = r.parts[0].CloseLeaf }, "open body"},
+		"a leaf beyond the log":             {func(t *testing.T, r *recorded) { n := uint64(99); r.parts[0].CloseLeaf = &n }, "beyond the log"},
+		"another end":                       {func(t *testing.T, r *recorded) { r.parts[0].CloseLeaf = r.house.decided }, "close body"},
+		"another pass":                      {func(t *testing.T, r *recorded) { r.parts[0].Pass = record(t).parts[0].Pass }, "pass"},
+		"another session's leaves": {func(t *testing.T, r *recorded) {
+			r.parts[0].OpenLeaf = &r.house.Run([]byte("x"), 1).Parts[0].Open
+		}, "is of session"},
+		"another state than its progress says": {func(t *testing.T, r *recorded) {
+			open := *r.parts[0].OpenLeaf
+			r.house.Forge(func(add func(string, []byte, ...uint64) uint64) {
+				add("progress", r.progressBody(t, open, r.middle.Seq-1), open)
+			})
+			r.house.Reopen()
+		}, "progress"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t)
+			c.spoil(t, r)
+			v, err := r.Verify(t.Context(), r.session, r.parts)
+			if err != nil || v.OK || !strings.HasPrefix(v.Summary, "No: ") {
+				t.Fatalf("got %+v %v, want no", v, err)
+			}
+			last := v.Checks[len(v.Checks)-1]
+			if last.OK || !strings.Contains(last.Level+" "+last.Text, c.want) {
+				t.Errorf("the last check is %+v, want one that failed and says %q", last, c.want)
+			}
+		})
+	}
+}
+
+// TestWhatTheDatabaseSaysDifferentlyComesFirst edits each column that a page shows of a session.
+func TestWhatTheDatabaseSaysDifferentlyComesFirst(t *testing.T) {
+	r := record(t)
+	for name, edit := range map[string]func(s *store.Session, p *store.Part){
+		"person":        func(s *store.Session, _ *store.Part) { s.PrincipalName = "ada" },
+		"login":         func(s *store.Session, _ *store.Part) { s.Login = "root" },
+		"device":        func(s *store.Session, _ *store.Part) { s.Device = "press-2" },
+		"action":        func(s *store.Session, _ *store.Part) { s.Action = "shell:root" },
+		"command":       func(s *store.Session, _ *store.Part) { s.Argv = []string{"ls"} },
+		"terminal":      func(s *store.Session, _ *store.Part) { s.PTY = false },
+		"reason":        func(s *store.Session, _ *store.Part) { s.Purpose = "repair" },
+		"ticket":        func(s *store.Session, _ *store.Part) { s.Ticket = "T-1" },
+		"address":       func(s *store.Session, _ *store.Part) { s.ClientAddr = "192.0.2.8" },
+		"API token":     func(s *store.Session, _ *store.Part) { s.ViaToken = "" },
+		"asked":         func(s *store.Session, _ *store.Part) { s.Asked = s.Asked.Add(-2 * slack) },
+		"started":       func(s *store.Session, _ *store.Part) { s.Started = s.Started.Add(2 * slack) },
+		"ended":         func(s *store.Session, _ *store.Part) { s.Ended = s.Ended.Add(2 * slack) },
+		"end":           func(s *store.Session, _ *store.Part) { s.EndReason = "idle" },
+		"permitted":     func(s *store.Session, _ *store.Part) { s.Until = s.Until.Add(slack) },
+		"gaps":          func(s *store.Session, _ *store.Part) { s.Gaps = 3 },
+		"first hash":    func(_ *store.Session, p *store.Part) { p.H0[0] ^= 1 },
+		"last hash":     func(_ *store.Session, p *store.Part) { p.HFinal[0] ^= 1 },
+		"bytes":         func(_ *store.Session, p *store.Part) { p.Bytes++ },
+		"kept until":    func(_ *store.Session, p *store.Part) { p.Retain = p.Retain.AddDate(0, 0, -2) },
+		"recorded from": func(_ *store.Session, p *store.Part) { p.Started = p.Started.Add(1e6) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, ps := r.session, slices.Clone(r.parts)
+			edit(&s, &ps[0])
+			v, err := r.Verify(t.Context(), s, ps)
+			if err != nil || v.OK {
+				t.Fatalf("got %+v %v, want no", v, err)
+			}
+			if c := v.Checks[0]; c.OK || c.Level != levelRow || !strings.Contains(c.Text, name) || !strings.Contains(v.Summary, c.Text) {
+				t.Errorf("the first check is %+v and the summary %q, want a difference of %q", c, v.Summary, name)
+			}
+			if d, err := r.Differences(t.Context(), s, ps); err != nil || len(d) == 0 {
+				t.Errorf("without reading the recording: got %q %v", d, err)
+			}
+		})
+	}
+}
+
+func TestARowThatAgreesHasNoDifference(t *testing.T) {
+	r := record(t)
+	if d, err := r.Differences(t.Context(), r.session, r.parts); err != nil || len(d) > 0 {
+		t.Errorf("got %q %v, want none", d, err)
+	}
+}
