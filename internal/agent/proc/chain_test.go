@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,10 @@ func chainProgram(t *testing.T) string {
 	return path
 }
 
-// chain starts such processes and gives how many there have been.
+// chainLinks bounds a chain: those that have ended and whose status nobody has taken use up the machine's process ids.
+const chainLinks = 12 << 10
+
+// chain starts such processes and gives how many there have been. It ends by itself after chainLinks.
 func chain(t *testing.T, start func(*exec.Cmd) (*exec.Cmd, error)) (links func() int64) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(t.TempDir(), "links"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -60,7 +64,8 @@ func chain(t *testing.T, start func(*exec.Cmd) (*exec.Cmd, error)) (links func()
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	cmd := exec.Command(chainProgram(t))
+	limited := fmt.Sprintf("ulimit -c 0; ulimit -f %d; exec \"$0\"", chainLinks/512) // of the file, to which each writes a byte
+	cmd := exec.Command("/bin/sh", "-c", limited, chainProgram(t))
 	cmd.Stdout, cmd.SysProcAttr = f, &unix.SysProcAttr{Setsid: true}
 	if cmd, err = start(cmd); err != nil {
 		t.Fatal(err)
@@ -73,12 +78,17 @@ func chain(t *testing.T, start func(*exec.Cmd) (*exec.Cmd, error)) (links func()
 		}
 		return st.Size()
 	}
-	for end := time.Now().Add(time.Minute); links() < 20; time.Sleep(time.Millisecond) {
+	waitForLinks(t, links, 20)
+	return links
+}
+
+func waitForLinks(t *testing.T, links func() int64, n int64) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); links() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the chain does not run")
 		}
 	}
-	return links
 }
 
 // endChain ends what a failed test leaves.
@@ -106,6 +116,22 @@ func TestProcessesThatStartAnewAllTheTimeAreEnded(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		if now := links(); now != was || len(left) > 0 {
 			t.Errorf("after the end %d more were started; left: %v", now-was, left)
+		}
+		endChain(links)
+	}
+}
+
+// TestTheNewestOfManyThatStartAnewIsEnded lets thousands end first, as on a machine that is busy: whoever reads about each
+// of them comes too late for the one that runs.
+func TestTheNewestOfManyThatStartAnewIsEnded(t *testing.T) {
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	for range 5 {
+		tree := &Tree{ours: map[int]bool{}}
+		links := chain(t, func(cmd *exec.Cmd) (*exec.Cmd, error) { return cmd, cmd.Start() })
+		waitForLinks(t, links, chainLinks/3)
+		tree.End(30 * time.Second)
+		if links() >= chainLinks {
+			t.Errorf("the chain ended by itself, after %d", chainLinks)
 		}
 		endChain(links)
 	}

@@ -3,6 +3,7 @@ package proc
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,8 +133,11 @@ const emptyScans = 3
 func SweepAdopted(supervisor func(pid int) bool) Swept {
 	seen, left := map[int]Survivor{}, map[int]Survivor{}
 	deadline := time.Now().Add(sweepTime)
-	for empty := 0; empty < emptyScans && time.Now().Before(deadline); {
-		var gone bool
+	for empty, gone := 0, false; empty < emptyScans && time.Now().Before(deadline); {
+		if gone { // they may start each other: names do not matter then
+			reap(supervisor)
+			killChildren(supervisor)
+		}
 		left, gone = killAdopted(supervisor)
 		for pid, s := range left {
 			seen[pid] = s
@@ -180,6 +184,18 @@ func killAdopted(supervisor func(pid int) bool) (left map[int]Survivor, gone boo
 		}
 	}
 	return left, gone
+}
+
+// killChildren kills the children of this process, the newest first, except those to spare. A process that starts the
+// next one and ends is gone before anything can be read about it: only a signal right after the list reaches it. The
+// list may have thousands that have ended. They keep their numbers until this process takes their status, so the signal
+// reaches no other process.
+func killChildren(spare func(pid int) bool) {
+	for _, pid := range slices.Backward(childrenOf(os.Getpid())) {
+		if !spare(pid) {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 }
 
 // reapZombie takes the status of a child that has ended.

@@ -195,11 +195,7 @@ func (t *Tree) endOnce() (left []process, done bool) {
 		t.group.kill()
 	}
 	t.Reap()
-	for _, pid := range childrenOf(os.Getpid()) { // first, and quickly: these may be gone before all of /proc is read
-		if p, ok := readProcess(pid); ok && !p.ended() {
-			p.signal(unix.SIGKILL)
-		}
-	}
+	killChildren(t.started)
 	left = t.members()
 	for _, p := range left {
 		p.signal(unix.SIGKILL)
@@ -210,6 +206,13 @@ func (t *Tree) endOnce() (left []process, done bool) {
 	return left, idle && len(left) == 0 && (t.group == nil || !t.group.populated())
 }
 
+// started reports whether the tree started this process itself, so that somebody else waits for it.
+func (t *Tree) started(pid int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ours[pid]
+}
+
 // Reap takes the status of adopted processes that have ended, and gives these. Those this process started are waited for
 // by whoever did. While one of them is being started, it is not known which they are.
 func (t *Tree) Reap() (gone []process) {
@@ -217,14 +220,5 @@ func (t *Tree) Reap() (gone []process) {
 		return nil
 	}
 	defer t.starting.Unlock()
-	for _, pid := range childrenOf(os.Getpid()) {
-		p, ok := readProcess(pid)
-		t.mu.Lock()
-		if ok && p.ended() && !t.ours[pid] {
-			unix.Wait4(pid, nil, unix.WNOHANG, nil)
-			gone = append(gone, p)
-		}
-		t.mu.Unlock()
-	}
-	return gone
+	return append(reap(t.started), reapListed(t.started)...)
 }
