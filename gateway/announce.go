@@ -62,10 +62,11 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	return opened, err
 }
 
-// begun stores in a part the index of its open leaf, the retention date that the leaf promises, and its pass, of which
-// the log has only the hash.
+// begun stores in a part the index of its open leaf, the retention date that the leaf promises, and the pass and the
+// statement of who asked, of which the log has only the hashes.
 func (s *Session) begun(p *store.Part) {
-	p.OpenLeaf, p.Pass, p.Retain = &s.opened.Index, s.opened.Pass, promised(s.opened.Body)
+	p.OpenLeaf, p.Pass, p.Asker = &s.opened.Index, s.opened.Pass, s.opened.Asker
+	p.Retain = promised(s.opened.Body)
 }
 
 // promised reads the retention date that an open leaf promises; zero if its body cannot be read.

@@ -108,7 +108,8 @@ type Broker struct {
 type Ask struct {
 	Evidence   signer.Evidence
 	Person     authz.Person
-	Key        string // names the web session or API token, so that signing out ends the sessions that it opened
+	SignedInAt time.Time // of the web session; zero: not known
+	Key        string    // names the web session or API token, so that signing out ends the sessions that it opened
 	Device     id.Device
 	Login      string            // empty: the only login that the caller may use
 	Start      sessionline.Start // of the first channel

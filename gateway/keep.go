@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/audit"
@@ -59,7 +60,13 @@ func (b *Broker) keepDecision(ctx context.Context, a *Ask, dev store.Device, s s
 	}
 	row := store.Decision{At: s.Asked, Principal: a.Person.ID, Device: a.Device, Action: s.Action, Allowed: allowed,
 		Rule: d.Rule, Text: text, PolicySHA: s.PolicySHA, Session: s.ID, Inputs: in}
-	err, kept := b.cfg.Audit.Regardless(ctx, decided(&s, s.Action, allowed, d.Rule, text), func(event ...store.AuditEvent) error {
+	event := decided(&s, s.Action, allowed, d.Rule, text)
+	for name, at := range map[string]time.Time{"signed_in_at": a.SignedInAt, "second_factor_at": a.Person.SecondFactorAt} {
+		if !at.IsZero() {
+			event.Fields[name] = at.UTC().Format(time.RFC3339)
+		}
+	}
+	err, kept := b.cfg.Audit.Regardless(ctx, event, func(event ...store.AuditEvent) error {
 		return b.cfg.Store.AddDecided(ctx, s, row, event...)
 	})
 	// An unlogged decision can never be redeemed, so its row must not stay open.

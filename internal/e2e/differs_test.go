@@ -25,7 +25,8 @@ func TestARowEditedByHandIsShownFirst(t *testing.T) {
 	}
 	show := []string{"sessions", "show", s.ID.String()}
 	verify := []string{"sessions", "verify", s.ID.String()}
-	if got := d.Run(t, "officer", verify...); got.Status != 0 || strings.Contains(got.Out, "BAD") {
+	if got := d.Run(t, "officer", verify...); got.Status != 0 || strings.Contains(got.Out, "BAD") ||
+		!strings.Contains(got.Out, `asked for on device "press-1" by`) {
 		t.Fatalf("before: got %+v", got)
 	}
 	for set, want := range map[string]string{

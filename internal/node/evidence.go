@@ -72,7 +72,7 @@ func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Pa
 		if err != nil {
 			return e, err
 		}
-		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Passes: passes, Started: p.Started})
+		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Asker: p.Asker, Passes: passes, Started: p.Started})
 	}
 	if len(e.Parts) == 0 {
 		return e, errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")

@@ -50,6 +50,7 @@ func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signe
 		Groups:         s.Groups,
 		SignedInAt:     s.SignedInAt,
 		SecondFactorAt: s.SecondFactorAt,
+		Methods:        s.AMR,
 	}, nil
 }
 

@@ -10,23 +10,31 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
 // person turns evidence into who asks, believing nothing but the evidence itself. The address alone is the asking data plane's
 // word: nothing shows it here.
 func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) {
+	who, _, err := s.asking(ctx, e)
+	return who, err
+}
+
+// asking is person that also gives what the evidence shows of the sign-in.
+func (s *Service) asking(ctx context.Context, e Evidence) (authz.Person, ledger.Asker, error) {
 	addr, _ := netip.ParseAddr(e.ClientAddr)
 	switch {
 	case e.IDToken != "" && e.APIToken == "":
 		return s.signedIn(ctx, e, addr)
 	case e.APIToken != "" && e.IDToken == "":
 		t, err := s.token(e.APIToken, addr)
+		asker := ledger.Asker{Issuer: t.Principal.Issuer, Subject: t.Principal.Subject, Token: t.ID, Machine: t.Machine}
 		if t.Machine != "" {
 			t.Name = authz.MachineName(t.Machine) // a service identity is not its maker; their groups only close rules for it
 		}
-		return authz.Person{ID: t.Principal, Name: t.Name, Groups: t.Groups, Machine: t.Machine, ViaToken: true, Address: addr}, err
+		return authz.Person{ID: t.Principal, Name: t.Name, Groups: t.Groups, Machine: t.Machine, ViaToken: true, Address: addr}, asker, err
 	}
-	return authz.Person{}, errkind.New(errkind.Signin, "nothing shows who asks").WithHint("Sign in first.")
+	return authz.Person{}, ledger.Asker{}, errkind.New(errkind.Signin, "nothing shows who asks").WithHint("Sign in first.")
 }
 
 // Identify implements Signer.
@@ -35,23 +43,24 @@ func (s *Service) Identify(ctx context.Context, by Evidence) error {
 	return err
 }
 
-func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (authz.Person, error) {
+func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (authz.Person, ledger.Asker, error) {
+	none := ledger.Asker{}
 	if s.cfg.Identities == nil {
-		return authz.Person{}, errkind.New(errkind.Signin, "no identity provider is configured")
+		return authz.Person{}, none, errkind.New(errkind.Signin, "no identity provider is configured")
 	}
 	who, err := s.cfg.Identities.VerifyIDToken(ctx, e.IDToken, e.AccessToken)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrUnconfirmed), errkind.KindOf(err) == errkind.Unavailable,
 		errkind.KindOf(err) == errkind.Denied:
-		return authz.Person{}, err
+		return authz.Person{}, none, err
 	default: // a forger is not told which check failed
-		return authz.Person{}, errkind.New(errkind.Signin, "the sign-in does not hold").WithHint("Sign in again.").Because(err)
+		return authz.Person{}, none, errkind.New(errkind.Signin, "the sign-in does not hold").WithHint("Sign in again.").Because(err)
 	}
 	if age := s.cfg.Now().Sub(who.SignedInAt); age > s.cfg.SignInAge || age < -60e9 {
-		return authz.Person{}, errkind.New(errkind.Signin, "your sign-in is too old").WithHint("Sign in again.")
+		return authz.Person{}, none, errkind.New(errkind.Signin, "your sign-in is too old").WithHint("Sign in again.")
 	}
-	return authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}, nil
+	return authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}, askerOf(who), nil
 }
 
 // token finds an API token in the signer's own list of hashes.

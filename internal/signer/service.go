@@ -134,7 +134,7 @@ func (s *Service) Open(ctx context.Context, r OpenRequest) (Opened, error) {
 	if err := r.check(); err != nil {
 		return Opened{}, err
 	}
-	who, err := s.person(ctx, r.Evidence)
+	who, asker, err := s.asking(ctx, r.Evidence)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -154,7 +154,7 @@ func (s *Service) Open(ctx context.Context, r OpenRequest) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	return s.announce(ctx, r, dev, pass, decision)
+	return s.announce(ctx, r, dev, pass, decision, asker)
 }
 
 // check refuses what would make an open leaf that no verifier could use.
@@ -255,7 +255,7 @@ func (s *Service) window(now time.Time, limits authz.Limits) (from, until time.T
 }
 
 // announce puts the open leaf into the log and signs the pass after it.
-func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass *wire.Pass, d authz.Decision) (Opened, error) {
+func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass *wire.Pass, d authz.Decision, asker ledger.Asker) (Opened, error) {
 	if err := ctx.Err(); err != nil {
 		return Opened{}, context.Cause(ctx)
 	}
@@ -263,10 +263,15 @@ func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass 
 	if err := s.follows(r); err != nil {
 		return Opened{}, err
 	}
+	statement, err := stated(asker, r.Session, dev.Name)
+	if err != nil {
+		return Opened{}, err
+	}
+	asked := ledger.CommitAsker(statement)
 	body, err := ledger.OpenBody{
 		Session: r.Session, Part: r.Part, Device: [32]byte(s.pseudonym(dev.FP[:])), DeviceFP: dev.FP, H0: r.H0, Pass: pass.Hash,
 		SlotRK: r.SlotRK, SlotSK: r.SlotSK, GatewayKey: recordKeyFP(r.RecordKey), GatewayPub: r.RecordKey,
-		RetainUntil: s.cfg.Now().Add(s.cfg.RetainFor).Unix(), PrevOpen: r.PrevOpen,
+		RetainUntil: s.cfg.Now().Add(s.cfg.RetainFor).Unix(), PrevOpen: r.PrevOpen, Asker: &asked,
 	}.Marshal()
 	if err != nil {
 		return Opened{}, fmt.Errorf("open leaf: %w", err)
@@ -280,7 +285,7 @@ func (s *Service) announce(ctx context.Context, r OpenRequest, dev Device, pass 
 		return Opened{}, errkind.New(errkind.Unavailable, "the session could not be announced in the log, so it was not started").Because(err)
 	}
 	out := Opened{PassHash: pass.Hash, Leaf: leaf, Nonce: nonce, Body: body, Index: index, Checkpoint: cp.Note,
-		Until: pass.Until(), Rule: d.Rule, PolicySHA: pass.Grant.PolicySHA256}
+		Until: pass.Until(), Rule: d.Rule, PolicySHA: pass.Grant.PolicySHA256, Asker: statement}
 	return out, s.complete(ctx, &out, pass, cp, r.AckSize)
 }
 

@@ -75,6 +75,7 @@ type Opened struct {
 	Until       time.Time   `json:"until"`
 	Rule        string      `json:"rule"`
 	PolicySHA   wire.Hash   `json:"policy_sha256"`
+	Asker       []byte      `json:"asker"` // statement that the open leaf commits to: ledger.Asker
 }
 
 // RenewRequest asks for the next pass of a session that runs.
@@ -218,6 +219,7 @@ type Identity struct {
 	Groups         []string
 	SignedInAt     time.Time
 	SecondFactorAt time.Time // zero: no second factor
+	Methods        []string  // of the sign-in, as the claim amr names them (RFC 8176)
 }
 
 // ErrUnconfirmed is in the chain when an id token is too old to be evidence.

@@ -100,6 +100,7 @@ type Part struct {
 	H0        [32]byte
 	OpenLeaf  *uint64
 	Pass      []byte
+	Asker     []byte // statement of who asked, which the open leaf commits to
 	CloseLeaf *uint64
 	HFinal    [32]byte
 	Seq       uint32

@@ -75,6 +75,7 @@ type part struct {
 	End       *Entry     `cbor:"end"` // close or interrupted; null: the log has none
 	Pass      []byte     `cbor:"pass"`
 	Passes    []nextPass `cbor:"passes,omitempty"` // after the first, by their leaves
+	Asker     []byte     `cbor:"asker,omitempty"`  // statement of who asked
 	HostKey   []byte     `cbor:"host_key"`         // the device's, in SSH wire form
 	SlotRK    int64      `cbor:"slot_rk"`
 	SlotSK    int64      `cbor:"slot_sk"`

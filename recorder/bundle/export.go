@@ -35,6 +35,7 @@ type Part struct {
 	Open    uint64  // index of its open leaf
 	End     *uint64 // index of its close or interrupted leaf; nil: search for it among the newest
 	Pass    []byte
+	Asker   []byte            // statement of who asked; empty: not known
 	Passes  map[uint64][]byte // further passes, by the index of the leaf that announces each
 	Started time.Time         // its files are in the directory of that day; zero: all days are searched
 }
@@ -283,7 +284,7 @@ func (x *exporter) part(n uint32, p Part) error {
 
 // leaves gives the leaves and passes of a part.
 func (x *exporter) leaves(p Part) (out part, err error) {
-	out = part{Pass: p.Pass, HostKey: x.e.HostKey}
+	out = part{Pass: p.Pass, Asker: p.Asker, HostKey: x.e.HostKey}
 	if out.Open, err = x.at(p.Open); err != nil {
 		return out, err
 	}

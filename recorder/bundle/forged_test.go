@@ -31,6 +31,7 @@ type forged struct {
 	fill    func(p *sealtest.Part)
 	open    func(b *ledger.OpenBody)
 	openRef []uint64
+	asker   any // statement of who asked, encoded as CBOR; nil: none
 	end     func(b *ledger.CloseBody)
 	cut     bool // no close, and an interrupted leaf
 	gone    bool // no files
@@ -65,6 +66,8 @@ func honest(t testing.TB, h *house, sid id.Session) *forged {
 		grant: wire.Grant{V: wire.GrantVersion, Session: sid, Device: wire.Fingerprint(h.Host), Login: "svc",
 			Subject: wire.Subject{Pseudonym: []byte{1}, Display: "Tess"}, Approvers: []string{}, Epoch: 5, IssuedMS: 1,
 			Actions: []string{"shell:svc"}},
+		asker: ledger.Asker{V: ledger.AskerVersion, Nonce: [32]byte{9}, Session: sid, Device: "press-1",
+			Issuer: "https://idp.test", Subject: "tess", SignedInMS: hdr.T0 / 1e6, Methods: []string{"pwd", "otp"}},
 		fill: func(p *sealtest.Part) { p.Out(1, "hello") }}
 }
 
@@ -112,10 +115,15 @@ func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint
 	if len(f.openRef) > 0 {
 		open.PrevOpen = &f.openRef[0]
 	}
+	out := bundletest.Part{Pass: pass, Started: time.Unix(0, f.hdr.T0)}
+	if f.asker != nil {
+		out.Asker = encoded(h.t, f.asker)
+		asked := ledger.CommitAsker(out.Asker)
+		open.Asker = &asked
+	}
 	if f.open != nil {
 		f.open(&open)
 	}
-	out := bundletest.Part{Pass: pass, Started: time.Unix(0, f.hdr.T0)}
 	out.Open = add("open", must(open.Marshal())(h.t), f.openRef...)
 	for i, e := range f.events {
 		ref := []uint64{}

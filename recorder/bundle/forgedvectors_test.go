@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -47,6 +48,14 @@ func oneGrant(change func(f *forged, g *wire.Grant)) func(f *forged) {
 		g := f.grant.(wire.Grant)
 		change(f, &g)
 		f.grant = g
+	}
+}
+
+func asks(change func(a *ledger.Asker)) func(f *forged) {
+	return func(f *forged) {
+		a := f.asker.(ledger.Asker)
+		change(&a)
+		f.asker = a
 	}
 }
 
@@ -93,6 +102,11 @@ func forgeries(t *testing.T, h *house) []forgery {
 			f.login, g.Login, g.Actions = "root", "root", []string{"shell:root"}
 		})}, nil},
 		{"host-key-empty", one(noKey), func(m *manifest) { m.Parts[0].HostKey = nil }},
+		{"asker-other-session", one(asks(func(a *ledger.Asker) { a.Session = id.NewSession() })), nil},
+		{"asker-null-methods", one(asks(func(a *ledger.Asker) { a.Methods = nil })), nil},
+		{"asker-other-statement", one(nil), func(m *manifest) { m.Parts[0].Asker[60] ^= 1 }},
+		{"asker-other-person", []func(*forged){nil, asks(func(a *ledger.Asker) { a.Subject = "ada" })}, nil},
+		{"asker-without-commitment", one(func(f *forged) { f.open = func(b *ledger.OpenBody) { b.Asker = nil } }), nil},
 		{"header-other-log", one(otherLog), nil},
 		{"event-null-fields", one(tells("viewed", []int{0}, func(uint64, ledger.OpenBody) any {
 			return struct {

@@ -88,7 +88,8 @@ type Said struct {
 	Until       time.Time // of the newest pass
 	H0          [32]byte
 	RetainUntil time.Time
-	End         *SaidEnd // nil: the log has none
+	Asker       *ledger.Asker // nil: not known
+	End         *SaidEnd      // nil: the log has none
 }
 
 // SaidEnd is what an end in the log says.
@@ -160,7 +161,7 @@ func (l *partLeaves) said(n uint32) Said {
 	g := &l.newest.grant
 	s := Said{Part: n, DeviceFP: l.open.DeviceFP, Person: g.Subject.Display, Login: g.Login, Reason: g.Reason,
 		Ticket: g.Ticket, Issued: time.UnixMilli(l.first.grant.IssuedMS).UTC(), Until: l.newest.until,
-		H0: l.open.H0, RetainUntil: time.Unix(l.open.RetainUntil, 0).UTC()}
+		H0: l.open.H0, Asker: l.asker, RetainUntil: time.Unix(l.open.RetainUntil, 0).UTC()}
 	if e := l.end; e != nil {
 		s.End = &SaidEnd{HFinal: e.HFinal, Seq: e.Seq, Bytes: e.Bytes, Gaps: e.Gaps, Reason: e.Reason,
 			At: time.UnixMilli(e.AtMS).UTC()}

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -24,10 +25,11 @@ func (v *verifier) parts(ctx context.Context) error {
 
 // chain follows a session from part to part.
 type chain struct {
-	v        *verifier
-	prevOpen *uint64
-	prevHead [32]byte
-	prevPass *pass // the newest of the part before
+	v         *verifier
+	prevOpen  *uint64
+	prevHead  [32]byte
+	prevPass  *pass         // the newest of the part before
+	prevAsker *ledger.Asker // of the nearest part before that has one
 }
 
 func (c *chain) part(ctx context.Context, n uint32, p *part) error {
@@ -61,7 +63,8 @@ type partLeaves struct {
 	open    ledger.OpenBody
 	end     *ledger.CloseBody // nil: the bundle has none
 	first   *pass
-	newest  *pass // of those that the bundle has
+	newest  *pass         // of those that the bundle has
+	asker   *ledger.Asker // nil: the bundle has no statement
 	windows []window
 }
 
@@ -73,6 +76,10 @@ func (c *chain) leaves(n uint32, name string, p *part) (l partLeaves, err error)
 	if l.first, err = c.pass(n, name, p, l.open); err != nil {
 		return l, err
 	}
+	if l.asker, err = c.asker(n, name, p, l.open); err != nil {
+		return l, err
+	}
+	c.prevAsker = cmp.Or(l.asker, c.prevAsker)
 	if l.end, err = c.v.end(n, name, p, l.open); err != nil {
 		return l, err
 	}

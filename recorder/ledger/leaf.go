@@ -88,8 +88,9 @@ type OpenBody struct {
 	SlotSK      [32]byte          `cbor:"slot_sk"`
 	GatewayKey  [32]byte          `cbor:"gateway_key"` // fingerprint of the record key
 	GatewayPub  ed25519.PublicKey `cbor:"gateway_pub"`
-	RetainUntil int64             `cbor:"retain_until"` // Unix seconds
-	PrevOpen    *uint64           `cbor:"prev_open"`    // open leaf of the part before
+	RetainUntil int64             `cbor:"retain_until"`    // Unix seconds
+	PrevOpen    *uint64           `cbor:"prev_open"`       // open leaf of the part before
+	Asker       *[32]byte         `cbor:"asker,omitempty"` // commitment to who asked; absent in earlier releases
 }
 
 // Marshal gives the one encoding.

@@ -478,6 +478,8 @@ describe('the Session page', () => {
     await page.waitForSelector('#checks li');
     assert.match(await page.textContent('#verify header'), /Yes/);
     assert.equal(await page.locator('#checks .st.bad').count(), 0, 'checks that failed');
+    assert.match(await page.locator('#checks').textContent(), /asked for on device "press-1" by .* signed in at \d{4}-/, 'who signed in, and when');
+    assert.equal(await page.locator('#differs').count(), 0, 'the page contradicts the evidence');
     await page.setViewportSize(narrow);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, 'the page is wider than the screen');
     await page.setViewportSize(wide);

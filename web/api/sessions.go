@@ -171,7 +171,7 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 	if err := who.mayOpen(); err != nil {
 		return nil, err
 	}
-	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login,
+	ask := gateway.Ask{Evidence: who.Evidence, Person: who.Person, SignedInAt: who.SignedInAt, Key: who.Key, Device: id.Device(in.Body.Device), Login: in.Body.Login,
 		Start: start(&in.Body.Program), Purpose: in.Body.Purpose, Ticket: in.Body.Ticket, Front: front(who, in.Body.Front),
 		ClientAddr: who.Person.Address, ViaToken: who.Token}
 	s, err := a.cfg.Broker.Ask(ctx, ask)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/argv"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/recorder/bundle"
@@ -68,6 +69,7 @@ const (
 	inPass  = "the pass"
 	inOpen  = "the open leaf"
 	inEnd   = "the end in the log"
+	inAsker = "the statement of who asked"
 	decided = "the decision in the log"
 )
 
@@ -79,6 +81,11 @@ func (d *differences) session(s *store.Session, said *bundle.Outlined) {
 	d.same("device key", hex(s.DeviceFP), inOpen, hex(p.DeviceFP))
 	d.same("reason", s.Purpose, inPass, p.Reason)
 	d.same("ticket", s.Ticket, inPass, p.Ticket)
+	if a := said.Parts[0].Asker; a != nil {
+		d.same("person", s.Principal.String(), inAsker, id.Principal{Issuer: a.Issuer, Subject: a.Subject}.String())
+		d.same("device", string(s.Device), inAsker, a.Device)
+		d.same("API token", s.ViaToken, inAsker, a.Token)
+	}
 	if e := said.Decided; e != nil {
 		d.same("person", s.Principal.String(), decided, e.By)
 		d.same("device", string(s.Device), decided, e.Fields["device"])

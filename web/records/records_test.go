@@ -34,7 +34,7 @@ type houseEvidence struct {
 func (h *houseEvidence) export(s store.Session, ps []store.Part) bundle.Export {
 	e := bundle.Export{Session: s.ID, Dir: h.Recordings(), HostKey: h.Host.Marshal(), Policy: [][]byte{[]byte(bundletest.Policy)}, Decided: h.decided}
 	for _, p := range ps {
-		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Passes: h.passes, Started: p.Started})
+		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Asker: p.Asker, Passes: h.passes, Started: p.Started})
 	}
 	return e
 }
@@ -108,7 +108,7 @@ func (r *recorded) write(t *testing.T) {
 	must(t, err)
 	o := h.Open(bundletest.Ran{SID: s.ID}, rec, 0)
 	s.Until = o.Until
-	part := store.Part{Session: s.ID, H0: rec.H0(), Started: rec.Started(), State: store.RecordComplete, OpenLeaf: &o.Index, Pass: o.Pass}
+	part := store.Part{Session: s.ID, H0: rec.H0(), Started: rec.Started(), State: store.RecordComplete, OpenLeaf: &o.Index, Pass: o.Pass, Asker: o.Asker}
 	body, err := ledger.ParseOpenBody(o.Body)
 	must(t, err)
 	part.Retain = time.Unix(body.RetainUntil, 0)

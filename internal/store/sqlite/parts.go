@@ -9,18 +9,18 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-const partColumns = `h0, open_leaf, pass, close_leaf, h_final, seq, bytes, started, ended, retain_until, state`
+const partColumns = `h0, open_leaf, pass, asker, close_leaf, h_final, seq, bytes, started, ended, retain_until, state`
 
 const selectPart = "SELECT " + partColumns + ", session, part FROM parts"
 
 func scanPart(r scanner, p *store.Part) error {
-	return r.Scan(fixed(p.H0[:]), &p.OpenLeaf, &p.Pass, &p.CloseLeaf, fixed(p.HFinal[:]), &p.Seq, &p.Bytes,
+	return r.Scan(fixed(p.H0[:]), &p.OpenLeaf, &p.Pass, &p.Asker, &p.CloseLeaf, fixed(p.HFinal[:]), &p.Seq, &p.Bytes,
 		at(&p.Started), at(&p.Ended), at(&p.Retain), &p.State,
 		sessionColumn{&p.Session}, &p.Part)
 }
 
 func partArgs(p store.Part) []any {
-	return []any{p.H0[:], p.OpenLeaf, p.Pass, p.CloseLeaf, p.HFinal[:], p.Seq, p.Bytes, micros(p.Started),
+	return []any{p.H0[:], p.OpenLeaf, p.Pass, p.Asker, p.CloseLeaf, p.HFinal[:], p.Seq, p.Bytes, micros(p.Started),
 		micros(p.Ended), micros(p.Retain), p.State,
 		p.Session.String(), p.Part}
 }

@@ -146,6 +146,7 @@ type Part struct {
 	Open    uint64
 	End     *uint64
 	Pass    []byte
+	Asker   []byte
 	Passes  map[uint64][]byte // that Renew made, by the index of the leaf that announces each
 	Started time.Time
 }
@@ -184,7 +185,7 @@ func (h *House) Run(output []byte, parts int) Ran {
 		}
 		closed, end := h.End(out.SID, uint32(n), o.Index, rec)
 		head = closed.HFinal
-		out.Parts = append(out.Parts, Part{Open: o.Index, End: end, Pass: o.Pass, Passes: h.passes, Started: rec.Started()})
+		out.Parts = append(out.Parts, Part{Open: o.Index, End: end, Pass: o.Pass, Asker: o.Asker, Passes: h.passes, Started: rec.Started()})
 	}
 	h.Event("viewed", out.SID.String())
 	return out

@@ -19,6 +19,7 @@ const words: [level: string, name: string, found: RegExp, asked: string][] = [
   ['A', 'leaf', /./, 'What else the log says of it'],
   ['A', 'pass', /moment/, 'A pass was good at each moment'],
   ['A', 'pass', /./, 'Permitted by a signed pass'],
+  ['A', 'asker', /./, 'Who signed in, and how'],
   ['A', 'end', /./, 'Its end is in the log'],
   ['A', 'slot', /./, 'Its keys are those that were announced'],
   ['B', 'slot', /./, 'Its reading key'],
