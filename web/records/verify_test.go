@@ -52,6 +52,12 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"a changed byte":      {func(t *testing.T, r *recorded) { r.spoil(t, format.FileName(r.session.ID, 0)) }, "A"},
 		"a changed slot":      {func(t *testing.T, r *recorded) { r.spoil(t, slotRK(r)) }, "slot"},
 		"another sealing key": {func(t *testing.T, r *recorded) { must(t, os.Remove(r.house.Find(slotSK(r)))) }, "slot file is missing"},
+		"keys in each other's place": {func(t *testing.T, r *recorded) {
+			rk, sk := r.house.Find(slotRK(r)), r.house.Find(slotSK(r))
+			must(t, os.Rename(rk, rk+".other"))
+			must(t, os.Rename(sk, rk))
+			must(t, os.Rename(rk+".other", sk))
+		}, "this is not the slot file that it names"},
 		"no recording": {func(t *testing.T, r *recorded) {
 			must(t, os.Remove(r.house.Find(format.FileName(r.session.ID, 0))))
 		}, "is missing, and no leaf says that it was shredded"},
