@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/sallyport/sallyport/recorder/format"
@@ -11,12 +12,12 @@ import (
 // chunkTimes walks over the chunk headers of a container that was verified before.
 type chunkTimes struct {
 	src    *io.SectionReader
-	t0     time.Time
+	t0     int64 // wall clock at the beginning, in Unix nanoseconds
 	at     int64 // offset of this chunk
 	size   int64 // its length
 	seq    uint32
-	since  time.Duration
-	framed bool // it has frames
+	us     uint64 // since the beginning
+	framed bool   // it has frames
 	err    error
 }
 
@@ -35,7 +36,7 @@ func newChunkTimes(src *io.SectionReader) (*chunkTimes, error) {
 		return nil, fmt.Errorf("read the recording's header: %w", err)
 	}
 	h, err := format.ParseHeader(raw)
-	return &chunkTimes{src: src, t0: time.Unix(0, h.T0).UTC(), at: format.HeaderAt, size: int64(n)}, err
+	return &chunkTimes{src: src, t0: h.T0, at: format.HeaderAt, size: int64(n)}, err
 }
 
 // next moves to the next chunk that has frames. It reports false after the last one, and if the chunk cannot be read.
@@ -63,8 +64,17 @@ func (c *chunkTimes) step() bool {
 		return false
 	}
 	c.framed = chunk.Sealed()
-	c.at, c.size, c.seq, c.since = at, format.ChunkHeaderLen+int64(n), chunk.Seq, time.Duration(chunk.T)*time.Microsecond
+	c.at, c.size, c.seq, c.us = at, format.ChunkHeaderLen+int64(n), chunk.Seq, chunk.T
 	return true
 }
 
-func (c *chunkTimes) moment() time.Time { return c.t0.Add(c.since) }
+// moment gives the wall clock of the chunk. Its time since the beginning can be longer than a time.Duration, which would
+// wrap around into the window of a pass.
+func (c *chunkTimes) moment() time.Time {
+	return time.UnixMicro(int64(c.us)).Add(time.Duration(c.t0)).UTC()
+}
+
+// since gives the time since the beginning for people, at most what a time.Duration can hold.
+func (c *chunkTimes) since() time.Duration {
+	return time.Duration(min(c.us, math.MaxInt64/1000)) * time.Microsecond
+}

@@ -199,7 +199,7 @@ func (v *verifier) underPasses(ctx context.Context, name string, p *part, window
 		}
 		if at := c.moment(); !within(windows, at) {
 			return &format.Fault{File: v.file(name), Offset: c.at, Length: c.size, Rule: RulePass, Detail: fmt.Sprintf(
-				"at %s, %s after it began, no pass was good that had been announced by then", at.UTC().Format(time.RFC3339Nano), c.since)}
+				"at %s, %s after it began, no pass was good that had been announced by then", at.Format(time.RFC3339Nano), c.since())}
 		}
 		first, last = cmp.Or(first, c.moment()), c.moment()
 	}
