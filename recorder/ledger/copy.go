@@ -66,11 +66,14 @@ func OpenCopy(dir, verifierKey string) (*Copy, error) {
 }
 
 func (c *Copy) readData(f *os.File, v note.Verifier) error {
-	in, err := scanData(f)
-	if err != nil {
-		return err
+	in, damaged, err := c.scan(f, v)
+	if err == nil && damaged { // unless the log was written to between the two reads of the file
+		end := in.end
+		if in, damaged, err = c.scan(f, v); err == nil && damaged && in.end == end {
+			err = fmt.Errorf("a record after offset %d is damaged and signed entries follow it: %w", end, errChanged)
+		}
 	}
-	if c.Head, err = parseCheckpoint(in.last, v); err != nil {
+	if err != nil {
 		return err
 	}
 	c.Bodies, c.hashes = true, in.hashes
@@ -86,6 +89,18 @@ func (c *Copy) readData(f *os.File, v note.Verifier) error {
 		c.leaves, c.bodies = append(c.leaves, leaf), append(c.bodies, bodied{nonce, body})
 	}
 	return nil
+}
+
+// scan reads a data file up to its last checkpoint. It reports whether signed entries follow a record that is not whole.
+func (c *Copy) scan(f *os.File, v note.Verifier) (in *contents, damaged bool, err error) {
+	if in, err = scanData(f); err != nil {
+		return nil, false, err
+	}
+	if c.Head, err = parseCheckpoint(in.last, v); err != nil {
+		return nil, false, err
+	}
+	read := func(text []byte) (Checkpoint, error) { return parseCheckpoint(text, v) }
+	return in, signedBeyond(in.rest, v.Name(), c.Head.Size, read), nil
 }
 
 func (c *Copy) readTiles(dir string, v note.Verifier) error {

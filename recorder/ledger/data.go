@@ -207,10 +207,17 @@ func (l *Log) settle(c *contents) error {
 	return l.file.Sync()
 }
 
-// signedBeyond reports whether a damaged stretch is followed by more than the one batch that a crash can tear. A disk may
-// keep the end of a write and lose its middle, so one checkpoint at the very end may be of that batch; nobody was given it.
+// signedBeyond looks into what follows the last checkpoint that the log's own file gives.
 func (l *Log) signedBeyond(rest []byte, size uint64) bool {
-	mark := []byte(l.signer.Name() + "\n")
+	read := func(text []byte) (Checkpoint, error) { return openCheckpoint(text, l.signer) }
+	return signedBeyond(rest, l.signer.Name(), size, read)
+}
+
+// signedBeyond reports whether a damaged stretch is followed by more than the one batch that a crash can tear. A disk may
+// keep the end of a write and lose its middle, so one checkpoint at the very end may be of that batch; nobody was given
+// it. The function read checks and reads a checkpoint of the log with this origin.
+func signedBeyond(rest []byte, origin string, size uint64, read func([]byte) (Checkpoint, error)) bool {
+	mark := []byte(origin + "\n")
 	for at := 0; ; {
 		i := bytes.Index(rest[at:], mark)
 		if i < 0 {
@@ -221,7 +228,7 @@ func (l *Log) signedBeyond(rest []byte, size uint64) bool {
 			if rest[end-1] != '\n' {
 				continue
 			}
-			if cp, err := openCheckpoint(rest[at:end], l.signer); err == nil && cp.Size > size && end != len(rest) {
+			if cp, err := read(rest[at:end]); err == nil && cp.Size > size && end != len(rest) {
 				return true
 			}
 		}
