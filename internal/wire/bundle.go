@@ -26,7 +26,7 @@ func (k PublicKey) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what MarshalText writes.
 func (k *PublicKey) UnmarshalText(text []byte) error {
-	raw, err := B64.DecodeString(string(text))
+	raw, err := decodeB64(text)
 	if err != nil {
 		return errors.New("want an SSH public key as base64url without padding")
 	}
@@ -75,12 +75,19 @@ func (b *Bundle) check() error {
 	switch {
 	case b.V != 1:
 		return fmt.Errorf("bundle: version %d is not known here", b.V)
+	case b.Serial == 0:
+		return errors.New("bundle: no serial")
 	case len(b.Gateway) < 1 || len(b.Gateway) > 2 || len(b.SessionCA) < 1 || len(b.SessionCA) > 2:
 		return errors.New("bundle: want one or two keys a role")
 	case b.Log.Origin == "" || !strings.HasPrefix(b.Log.Key, b.Log.Origin+"+"):
 		return errors.New("bundle: no log, or a key of another log")
 	case len(b.Hosts) < 1 || len(b.Hosts) > 32:
 		return errors.New("bundle: want 1 to 32 hosts")
+	}
+	for _, k := range append([]PublicKey{b.Root}, b.SessionCA...) {
+		if k.PublicKey == nil || k.Type() != ssh.KeyAlgoED25519 {
+			return errors.New("bundle: root and session CA must be Ed25519 keys")
+		}
 	}
 	for _, h := range b.Hosts {
 		if _, _, err := SplitHost(h); err != nil {

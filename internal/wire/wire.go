@@ -53,12 +53,21 @@ func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText reads exactly 32 bytes of base64url.
 func (h *Hash) UnmarshalText(text []byte) error {
-	raw, err := B64.DecodeString(string(text))
+	raw, err := decodeB64(text)
 	if err != nil || len(raw) != len(h) {
 		return errors.New("want 32 bytes as base64url without padding")
 	}
 	copy(h[:], raw)
 	return nil
+}
+
+// decodeB64 reads base64url in its one form. The decoder alone would skip line breaks.
+func decodeB64(text []byte) ([]byte, error) {
+	raw, err := B64.DecodeString(string(text))
+	if err == nil && B64.EncodeToString(raw) != string(text) {
+		err = errors.New("base64url with line breaks")
+	}
+	return raw, err
 }
 
 // Fingerprint is fp(k) of the protocol: H of the SSH wire form of a public key.

@@ -21,11 +21,24 @@ type trust struct {
 }
 
 func parseKey(text string) (ssh.PublicKey, error) {
-	raw, err := b64.DecodeString(text)
+	raw, err := decodeB64(text)
 	if err != nil {
 		return nil, err
 	}
-	return ssh.ParsePublicKey(raw)
+	k, err := ssh.ParsePublicKey(raw)
+	if err == nil && k.Type() != ssh.KeyAlgoED25519 {
+		err = fmt.Errorf("its type is %.40q, want %s", k.Type(), ssh.KeyAlgoED25519)
+	}
+	return k, err
+}
+
+// decodeB64 reads base64url in its one form. The decoder alone would skip line breaks.
+func decodeB64(text string) ([]byte, error) {
+	raw, err := b64.DecodeString(text)
+	if err == nil && b64.EncodeToString(raw) != text {
+		err = errors.New("base64url with line breaks")
+	}
+	return raw, err
 }
 
 // trustText is the text of a trust bundle, with all its names, because strictJSON refuses others.
@@ -78,6 +91,8 @@ func parseTrust(body, sig []byte) (*trust, error) {
 // check checks the values that have limits.
 func (in *trustText) check() error {
 	switch {
+	case in.Serial == 0:
+		return errors.New("no serial")
 	case len(in.Gateway) < 1 || len(in.Gateway) > 2:
 		return fmt.Errorf("gateway: %d keys, want 1 or 2", len(in.Gateway))
 	case len(in.SessionCA) < 1 || len(in.SessionCA) > 2:
@@ -88,7 +103,7 @@ func (in *trustText) check() error {
 		return fmt.Errorf("hosts: %d, want 1 to 32", len(in.Hosts))
 	}
 	for i, text := range in.Gateway {
-		if raw, err := b64.DecodeString(text); err != nil || len(raw) != 32 {
+		if raw, err := decodeB64(text); err != nil || len(raw) != 32 {
 			return fmt.Errorf("gateway %d: not a key of 32 bytes", i)
 		}
 	}

@@ -1,7 +1,9 @@
 package bundle
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"strings"
@@ -51,6 +53,11 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 	}
 }
 
+func ecdsaKey(t *testing.T) string {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
+	return b64.EncodeToString(must(ssh.NewPublicKey(&key.PublicKey))(t).Marshal())
+}
+
 // TestATrustBundleHasOneReading signs with a real root what another reader could read otherwise.
 func TestATrustBundleHasOneReading(t *testing.T) {
 	_, key, _ := ed25519.GenerateKey(rand.Reader)
@@ -81,6 +88,12 @@ func TestATrustBundleHasOneReading(t *testing.T) {
 		"two of each":              {strings.Replace(list("session_ca", pub, quoted(2, pub)), `"`+noise+`"`, quoted(2, noise), 1), true},
 		"no gateway":               {list("gateway", noise, ""), false},
 		"three gateways":           {list("gateway", noise, quoted(3, noise)), false},
+		"a line break in a key":    {list("gateway", noise, `"`+noise[:9]+`\n`+noise[9:]+`"`), false},
+		"one in the session CA":    {list("session_ca", pub, `"`+pub[:9]+`\n`+pub[9:]+`"`), false},
+		"an ECDSA session CA":      {list("session_ca", pub, `"`+ecdsaKey(t)+`"`), false},
+		"a null session CA":        {list("session_ca", pub, "null"), false},
+		"no serial":                {strings.Replace(good, `"serial":1,`, "", 1), false},
+		"a serial of zero":         {strings.Replace(good, `"serial":1`, `"serial":0`, 1), false},
 		"a short gateway key":      {list("gateway", noise, `"`+noise[:42]+`"`), false},
 		"a padded gateway key":     {list("gateway", noise, `"`+noise+`="`), false},
 		"no session CA":            {list("session_ca", pub, ""), false},
