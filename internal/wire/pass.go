@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode"
@@ -218,7 +219,8 @@ func checkShape(c *ssh.Certificate) error {
 		return errors.New("pass: want exactly the critical option " + GrantOption)
 	case len(c.Extensions) != 0:
 		return errors.New("pass: extensions are not allowed")
-	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > uint64(MaxPassTime/time.Second):
+	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > uint64(MaxPassTime/time.Second) ||
+		c.ValidBefore > math.MaxInt64: // no time has such seconds, and the largest of them means no end
 		return fmt.Errorf("pass: want a finite window of at most %s", MaxPassTime)
 	}
 	return nil

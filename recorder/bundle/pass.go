@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -93,8 +94,8 @@ func shape(c *ssh.Certificate) error {
 		return errors.New("not an Ed25519 user certificate for one login")
 	case !granted || len(c.CriticalOptions) != 1 || len(c.Extensions) != 0:
 		return errors.New("it has options beside its grant, or no grant")
-	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > longest:
-		return errors.New("it is good for no time, or for more than 12 hours")
+	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > longest || c.ValidBefore > math.MaxInt64:
+		return errors.New("it is good for no time, for more than 12 hours, or without an end")
 	}
 	return nil
 }

@@ -31,7 +31,10 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 			false},
 		"with an extension": {func(c *ssh.Certificate) { c.Extensions = map[string]string{"permit-pty": ""} },
 			false},
-		"without end":          {func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity }, false},
+		"without end": {func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity }, false},
+		"without end, from late on": {func(c *ssh.Certificate) {
+			c.ValidAfter, c.ValidBefore = ssh.CertTimeInfinity-100, ssh.CertTimeInfinity
+		}, false},
 		"longer than 12 hours": {func(c *ssh.Certificate) { c.ValidBefore = c.ValidAfter + 12*3600 + 1 }, false},
 		"for two logins": {func(c *ssh.Certificate) { c.ValidPrincipals = append(c.ValidPrincipals, "root") },
 			false},
@@ -49,6 +52,9 @@ func TestAPassOfAnotherShapeProvesNothing(t *testing.T) {
 		_, err := parsePass(raw, sha256.Sum256(body[:len(body)-4]), []ssh.PublicKey{ca.PublicKey()})
 		if (err == nil) != c.good {
 			t.Errorf("%s: got %v, want taken %v", what, err, c.good)
+		}
+		if _, err := wire.ParsePass(raw, []ssh.PublicKey{ca.PublicKey()}); (err == nil) != c.good {
+			t.Errorf("%s, on a device: got %v, want taken %v", what, err, c.good)
 		}
 	}
 }
