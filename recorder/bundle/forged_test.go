@@ -35,6 +35,7 @@ type forged struct {
 	end     func(b *ledger.CloseBody)
 	cut     bool // no close, and an interrupted leaf
 	gone    bool // no files
+	unended bool // no leaf for the end
 	events  []forgedEvent
 	passes  map[int][]byte // further passes, by the number of the event that announces each
 }
@@ -140,8 +141,10 @@ func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint
 	if f.end != nil {
 		f.end(&end)
 	}
-	at := add(typ, must(end.Marshal())(h.t), out.Open)
-	out.End = &at
+	if !f.unended {
+		at := add(typ, must(end.Marshal())(h.t), out.Open)
+		out.End = &at
+	}
 	rk, sk := format.SlotNames(f.hdr.Session, f.hdr.Part)
 	name := format.FileName(f.hdr.Session, f.hdr.Part)
 	for name, content := range map[string][]byte{rk: f.rk, sk: f.sk, name: file} {

@@ -128,6 +128,24 @@ func TestAShreddingThatIsStillToComeExcusesNothing(t *testing.T) {
 	}
 }
 
+// TestAPartAfterOneThatWasShreddedWithoutAnEndHolds: where the part before ended is then not known, in both modes.
+func TestAPartAfterOneThatWasShreddedWithoutAnEndHolds(t *testing.T) {
+	h := newHouse(t)
+	raw, _ := h.forge(func(f *forged) {
+		f.gone, f.unended = true, true
+		f.events = []forgedEvent{{"shredded", []int{0}, func(_ uint64, b ledger.OpenBody) any {
+			return ledger.EventBody{AtMS: b.RetainUntil*1000 + 1, Fields: map[string]string{"phase": "done"}}
+		}}}
+	}, nil)
+	inBundle, inCopy := h.verdicts(raw)
+	if inBundle != nil || inCopy != nil {
+		t.Errorf("got %v in a bundle and %v in a copy of the log, want neither", inBundle, inCopy)
+	}
+	if rep, _ := check(t, raw, Options{LogKey: h.LogKey}); !strings.Contains(text(rep), "where the part before ended is not") {
+		t.Errorf("the report does not say what was not compared:\n%s", text(rep))
+	}
+}
+
 func TestAShreddedPartThatIsThereAllTheSameIsChecked(t *testing.T) {
 	h := newHouse(t)
 	r := h.Run([]byte("x"), 1)

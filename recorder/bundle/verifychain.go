@@ -14,7 +14,7 @@ import (
 
 func (v *verifier) parts(ctx context.Context) error {
 	v.ends = map[uint64]bool{}
-	c := &chain{v: v}
+	c := &chain{v: v, prevHead: new([32]byte)}
 	for i := range v.s.m.Parts {
 		if err := c.part(ctx, uint32(i), &v.s.m.Parts[i]); err != nil {
 			return err
@@ -27,7 +27,7 @@ func (v *verifier) parts(ctx context.Context) error {
 type chain struct {
 	v         *verifier
 	prevOpen  *uint64
-	prevHead  [32]byte
+	prevHead  *[32]byte     // zeros before the first part; nil: not known
 	prevPass  *pass         // the newest of the part before
 	prevAsker *ledger.Asker // of the nearest part before that has one
 }
@@ -42,11 +42,14 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	if err != nil {
 		return err
 	}
-	head := [32]byte{}
+	var head *[32]byte
 	if l.end != nil {
-		head = l.end.HFinal
+		head = &l.end.HFinal
 	}
 	if !gone {
+		if c.prevHead == nil {
+			v.r.say("A", format.RuleHeader, "%s: where the part before ended is not in the bundle: not compared", name)
+		}
 		if head, err = v.recording(ctx, n, name, p, l.open, l.end, c.prevHead); err == nil {
 			err = v.underPasses(ctx, name, p, l.windows)
 		}
@@ -175,28 +178,28 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 	return &b, nil
 }
 
-// recording checks the container against both leaves and, with identities, its content.
-func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev [32]byte) ([32]byte, error) {
-	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: &prev, H0: &open.H0, Origin: v.cp.Origin}
+// recording checks the container against both leaves and, with identities, its content. It gives the last chain state.
+func (v *verifier) recording(ctx context.Context, n uint32, name string, p *part, open ledger.OpenBody, end *ledger.CloseBody, prev *[32]byte) (*[32]byte, error) {
+	opt := reader.VerifyOptions{File: v.file(name), Key: open.GatewayPub, Session: &open.Session, Part: &n, DeviceFP: &open.DeviceFP, PrevHead: prev, H0: &open.H0, Origin: v.cp.Origin}
 	if end != nil {
 		opt.HFinal = &end.HFinal
 	}
 	var err error
 	if opt.Heads, err = v.progress(p.Open.Index, n); err != nil {
-		return prev, err
+		return nil, err
 	}
 	if err := v.unlock(n, name, p, &opt); err != nil {
-		return prev, err
+		return nil, err
 	}
 	rep, err := reader.Verify(ctx, v.s.pieces[name], p.Recording, opt)
 	if err != nil {
-		return prev, err
+		return nil, err
 	}
 	v.r.Parts = append(v.r.Parts, rep)
 	for _, l := range rep.Lines {
 		v.r.say(l.Level, l.Rule, "%s: %s", name, l.Text)
 	}
-	return rep.Head, v.agrees(name, p, end, rep)
+	return &rep.Head, v.agrees(name, p, end, rep)
 }
 
 // agrees compares the recording with its end in the log.
