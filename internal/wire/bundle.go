@@ -59,7 +59,7 @@ func ParseBundle(s Signed) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle: longer than %d bytes", MaxBundle)
 	}
 	var b Bundle
-	if err := StrictJSON(s.Body, &b); err != nil {
+	if err := SignedJSON(s.Body, &b); err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	if b.Root.PublicKey == nil {

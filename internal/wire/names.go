@@ -101,3 +101,11 @@ func foldRune(r rune) rune {
 		r = next
 	}
 }
+
+// lowerRune gives the lower-case ASCII letter that encoding/json takes a rune for, if there is one.
+func lowerRune(r rune) rune {
+	if c := unicode.ToLower(foldRune(r)); c < utf8.RuneSelf {
+		return c
+	}
+	return r
+}

@@ -44,7 +44,7 @@ func ParseStatus(s Signed, ca []ssh.PublicKey) (Status, error) {
 	if err := s.CheckAny(ca, PurposeStatus); err != nil {
 		return st, fmt.Errorf("status: %w", err)
 	}
-	if err := StrictJSON(s.Body, &st); err != nil {
+	if err := SignedJSON(s.Body, &st); err != nil {
 		return st, fmt.Errorf("status: %w", err)
 	}
 	switch st.State {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
@@ -18,6 +19,40 @@ const MaxDepth = 16
 // differ only in case, nesting beyond MaxDepth and anything after the value.
 func StrictJSON(data []byte, v any) error {
 	return decodeJSON(data, v, true)
+}
+
+// SignedJSON is StrictJSON for a signed text, the names of which are all in lower case. encoding/json would also take
+// them in another case, and another reader refuses those as unknown.
+func SignedJSON(data []byte, v any) error {
+	if err := StrictJSON(data, v); err != nil {
+		return err
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("json: %w", err)
+	}
+	return lowerNames(all)
+}
+
+func lowerNames(v any) error {
+	switch v := v.(type) {
+	case []any:
+		for _, in := range v {
+			if err := lowerNames(in); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for name, in := range v {
+			if name != strings.Map(lowerRune, name) {
+				return fmt.Errorf("json: the name %.40q is not known", name)
+			}
+			if err := lowerNames(in); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // LooseJSON is StrictJSON that lets unknown names pass, for messages that later versions extend.

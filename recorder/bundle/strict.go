@@ -14,9 +14,9 @@ import (
 const maxDepth = 16
 
 // strictJSON reads one JSON value into v and refuses everything that another reader could read differently: unknown
-// names, names that occur twice or differ only in case, bytes that are not UTF-8, and anything after the value. It is deliberately not the
-// reader of the code that makes trust bundles, so that both do not share a mistake (docs/decisions/0012). A fuzz
-// target compares the two.
+// names, names in another case, names that occur twice or differ only in case, bytes that are not UTF-8, and anything
+// after the value. It is deliberately not the reader of the code that makes trust bundles, so that both do not share a
+// mistake (docs/decisions/0012). A fuzz target compares the two.
 func strictJSON(raw []byte, v any) error {
 	if !utf8.Valid(raw) {
 		return errors.New("it is not UTF-8") // encoding/json would replace it by something else
@@ -53,8 +53,11 @@ func onceEach(d *json.Decoder, depth int) error {
 				return err
 			}
 			name, _ := t.(string)
-			if name = folded(name); seen[name] {
+			switch {
+			case seen[folded(name)]:
 				return fmt.Errorf("the name %.40q occurs twice", t)
+			case name != folded(name): // encoding/json would take it for a known one
+				return fmt.Errorf("the name %.40q is not in lower case, so it is not known", t)
 			}
 			seen[name] = true
 		}

@@ -24,7 +24,7 @@ func sshSigner(f testing.TB, name string) ssh.Signer {
 }
 
 func FuzzStrictJSON(f *testing.F) {
-	for _, s := range []string{`{"v":1,"serial":2,"log":{"origin":"o"}}`, `{"v":1,"V":2}`, `{"ſ":1}`,
+	for _, s := range []string{`{"v":1,"serial":2,"log":{"origin":"o"}}`, `{"v":1,"V":2}`, `{"V":1}`, `{"ſerial":1}`, `{"log":{"\u212aey":"k"}}`, `{"ſ":1}`,
 		`{"hosts":["a","a"],"log":{"key":"k","ſ":1}}`, `{"v":1} `, `{"v":1}{}`, `[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]`,
 		`{"\u0076":1,"v":2}`, "{\"v\":1,\"\xff\":2}", `null`} {
 		f.Add([]byte(s))
@@ -40,7 +40,7 @@ func FuzzStrictJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var ours, theirs value
-		err, other := strictJSON(raw, &ours), wire.StrictJSON(raw, &theirs)
+		err, other := strictJSON(raw, &ours), wire.SignedJSON(raw, &theirs)
 		if (err == nil) != (other == nil) || err == nil && !reflect.DeepEqual(ours, theirs) {
 			t.Errorf("%q: got %+v, %v; the other reader %+v, %v", raw, ours, err, theirs, other)
 		}
