@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -42,6 +43,43 @@ func TestAWholePartVerifiesAtAllLevels(t *testing.T) {
 	if want := (Range{Ch: 1, At: 8, N: 8}); len(r.Hidden.Ranges) != 1 || r.Hidden.Ranges[0] != want {
 		t.Errorf("got hidden ranges %v, want %v", r.Hidden.Ranges, want)
 	}
+}
+
+// TestAChunkThatRunsIntoTheTrailerIsFound: also one that takes a part of it, or all of it up to the end of the file.
+func TestAChunkThatRunsIntoTheTrailerIsFound(t *testing.T) {
+	p := sealtest.Small(t)
+	file := p.Close("exit")
+	at, ok := format.CloseAt(bytes.NewReader(file), int64(len(file)))
+	if !ok {
+		t.Fatal("no close")
+	}
+	for _, more := range []uint32{1, 36, format.TrailerLen, format.TrailerLen + 1} {
+		bad := bytes.Clone(file)
+		binary.LittleEndian.PutUint32(bad[at:], binary.LittleEndian.Uint32(bad[at:])+more)
+		_, err := verifyBytes(t, bad, VerifyOptions{Key: sealtest.Public(p.Key)})
+		if f, ok := errors.AsType[*format.Fault](err); !ok || f.Rule != format.RuleChunk || f.Offset != at {
+			t.Errorf("a close with %d bytes of the trailer: got %v, want rule chunk at %d", more, err, at)
+		}
+	}
+	head, n := file[:at], len(file)-int(at) // one sealed chunk in place of the close, up to the end of the file
+	n = (n-format.ChunkHeaderLen-format.TagLen)/format.Padding*format.Padding + format.TagLen
+	last := make([]byte, format.ChunkHeaderLen+n)
+	format.PutChunkHeader(last, n, format.ChunkData, lastSeq(file[:at])+1, 1<<40)
+	copy(last[len(last)-format.TrailerLen:], file[len(file)-format.TrailerLen:])
+	r, err := verifyBytes(t, append(bytes.Clone(head), last...), VerifyOptions{})
+	if format.RuleOf(err) != format.RuleChunk {
+		t.Errorf("a sealed chunk that ends like a trailer: got %v (cut: %v), want rule chunk", err, r != nil && r.Cut != nil)
+	}
+}
+
+// lastSeq reads the number of the last chunk of a container without a close.
+func lastSeq(file []byte) (seq uint32) {
+	at := format.HeaderAt + int(binary.LittleEndian.Uint32(file[8:]))
+	for at < len(file) {
+		seq = binary.LittleEndian.Uint32(file[at+4:]) & format.MaxSeq
+		at += format.ChunkHeaderLen + int(binary.LittleEndian.Uint32(file[at:]))
+	}
+	return seq
 }
 
 func TestEveryFlippedBitOfASmallPartIsFound(t *testing.T) {

@@ -141,7 +141,11 @@ func (s *Scanner) Next() (*format.Chunk, error) {
 	if err := s.follows(c, n); err != nil {
 		return nil, err
 	}
-	if left < format.ChunkHeaderLen+int64(n) {
+	room := left
+	if s.claimed {
+		room -= format.TrailerLen
+	}
+	if room < format.ChunkHeaderLen+int64(n) {
 		return nil, s.tear(left)
 	}
 	if err := s.read(c, n); err != nil {
