@@ -30,6 +30,8 @@ var rules = []struct {
 		module + "/internal/wire", module + "/internal/agent", module + "/internal/client", module + "/internal/store"},
 		"the command line and the agent share it, so it knows neither"},
 	{"internal/readfile", []string{module + "/"}, "gateway, signer and agent share it, so it knows none of them"},
+	{"internal/connlimit", []string{module + "/gateway", module + "/web", module + "/internal/store", "net/http"},
+		"it decides before anything is read from a connection"},
 	{"internal/plain", []string{module + "/"},
 		"the command line, the agent and the verifier share it, so it knows none of them"},
 	{"authz", []string{module + "/gateway", module + "/web", module + "/recorder", module + "/internal/store", module + "/internal/wire", module + "/internal/signer", "net/http", "database/sql", "log/slog"}, "a decision has no I/O, so that it can be made again anywhere"},
