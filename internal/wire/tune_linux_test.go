@@ -5,10 +5,26 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
+
+// wrapping gives connections as a listener with limits does: not as *net.TCPConn.
+type wrapping struct{ net.Listener }
+
+type wrapped struct{ net.Conn }
+
+func (w wrapped) SyscallConn() (syscall.RawConn, error) { return w.Conn.(syscall.Conn).SyscallConn() }
+
+func (w wrapping) Accept() (net.Conn, error) {
+	c, err := w.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return wrapped{c}, nil
+}
 
 // A line is still alive if its other end reads nothing for a while: its window is zero. TCP_USER_TIMEOUT would end it,
 // so no line sets it; keepalives and pings end a line whose other end is gone.
@@ -23,6 +39,7 @@ func TestNoLineHasAUserTimeout(t *testing.T) {
 				}
 				up <- ws
 			}))
+			srv.Listener = wrapping{srv.Listener}
 			d := Dial{Host: srv.Listener.Addr().String(), Path: "/", Subprotocol: path, Limit: limit}
 			if withTLS {
 				srv.StartTLS()
@@ -57,7 +74,7 @@ func tcpOption(t *testing.T, w *WS, option int) (value int) {
 	if s, ok := c.(*tls.Conn); ok {
 		c = s.NetConn()
 	}
-	raw, err := c.(*net.TCPConn).SyscallConn()
+	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
