@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/web/api"
 	"github.com/sallyport/sallyport/web/limit"
 	"github.com/sallyport/sallyport/web/login"
@@ -82,10 +83,19 @@ func Origins(siteURL string, hosts []string) []string {
 	return out
 }
 
+// who is the caller that sign-in found. It lifts the limits from the connection of a request with a valid sign-in.
+func who(s *login.Service, r *http.Request) (login.Identity, error) {
+	i, err := s.Who(r)
+	if err == nil {
+		connlimit.From(r.Context()).Authenticated()
+	}
+	return i, err
+}
+
 // Asker gives the API the caller that sign-in found.
 func Asker(s *login.Service) func(*http.Request) (api.Asker, error) {
 	return func(r *http.Request) (api.Asker, error) {
-		i, err := s.Who(r)
+		i, err := who(s, r)
 		return api.Asker{Person: i.Person, Evidence: i.Evidence, Key: i.Key, Via: i.Via, Provider: i.Provider, Token: i.TokenID, Scopes: i.Scopes,
 			SignedInAt: i.SignedInAt, Expires: i.Expires, NoRefresh: i.NoRefresh}, err
 	}
@@ -94,7 +104,7 @@ func Asker(s *login.Service) func(*http.Request) (api.Asker, error) {
 // Caller gives the terminal socket the caller that sign-in found.
 func Caller(s *login.Service) func(*http.Request) (terminal.Caller, error) {
 	return func(r *http.Request) (terminal.Caller, error) {
-		i, err := s.Who(r)
+		i, err := who(s, r)
 		return terminal.Caller{Key: i.Key, Cookie: i.Cookie}, err
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -39,7 +40,13 @@ func (r *Registry) Control(w http.ResponseWriter, req *http.Request) {
 		done(false)
 		return
 	}
-	go r.greet(ws, addr, done)
+	conn := connlimit.From(req.Context())
+	go r.greet(ws, addr, func(proven bool) {
+		if proven {
+			conn.Authenticated()
+		}
+		done(proven)
+	})
 }
 
 // enter counts a goroutine that is about to start, unless the registry does not serve.

@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/sessionline"
 	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -57,6 +58,7 @@ type house struct {
 	signer *signer.Service
 	office *enroll.Office
 	srv    *httptest.Server
+	limits *connlimit.Limits // of srv
 	host   string
 	noise  wire.NoiseKey
 	admin  signer.Evidence
@@ -84,6 +86,8 @@ func newHouseTLS(t *testing.T, withTLS bool, change ...func(*Config)) *house {
 	mux.HandleFunc(wire.SessionPath, func(w http.ResponseWriter, r *http.Request) { h.Session(w, r) })
 	h.srv = httptest.NewUnstartedServer(mux)
 	h.host = h.srv.Listener.Addr().String()
+	h.limits = connlimit.New(connlimit.Config{PerPeer: 10_000, Total: 10_000})
+	h.srv.Listener, h.srv.Config.ConnContext = h.limits.Listener(h.srv.Listener), connlimit.Context
 	if withTLS {
 		_, port, _ := net.SplitHostPort(h.host)
 		h.host = "localhost:" + port

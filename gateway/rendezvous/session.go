@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/sallyport/sallyport/gateway/sessionline"
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -30,7 +31,7 @@ func (r *Registry) Session(w http.ResponseWriter, req *http.Request) {
 		r.lines.Done()
 		return
 	}
-	go r.meet(ws, c)
+	go r.meet(ws, c, connlimit.From(req.Context()))
 }
 
 // wrongTicket counts against the source as a failed handshake does, and tells nothing.
@@ -84,7 +85,7 @@ func (s *sessionLine) cut() { s.ws.Close() }
 
 // meet runs the SSH handshake and hands the line to whoever waits in Open. Several may be under way with one ticket; the
 // first that proves the host key has it.
-func (r *Registry) meet(ws *wire.WS, c *call) {
+func (r *Registry) meet(ws *wire.WS, c *call, conn *connlimit.Conn) {
 	defer r.lines.Done()
 	stop := context.AfterFunc(r.ctx, func() { ws.Close() })
 	defer stop()
@@ -95,6 +96,7 @@ func (r *Registry) meet(ws *wire.WS, c *call) {
 		ws.Close()
 		return
 	}
+	conn.Authenticated()
 	sl := &sessionLine{line: line, ws: ws}
 	if !r.hand(c, sl, outcome{line: line}) {
 		ws.Close()

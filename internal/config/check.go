@@ -23,6 +23,8 @@ func (c *Config) defaults() {
 	set(&c.Site.Name, "Sallyport")
 	set(&c.Site.Notice, "Sessions are recorded.")
 	set(&c.Listen.HTTPS, ":443")
+	c.Listen.PerPeer = cmp.Or(c.Listen.PerPeer, 1024)
+	c.Listen.Total = cmp.Or(c.Listen.Total, max(8192, c.Listen.PerPeer))
 	set(&c.Recording.Durability, "strict")
 	set(&c.Log.Format, "text")
 	set(&c.Log.Level, "info")
@@ -47,7 +49,7 @@ func (c *Config) defaults() {
 	if c.Recording.KeepAtLeast == 0 {
 		c.Recording.KeepAtLeast = Duration(400 * 24 * time.Hour)
 	}
-	if len(c.TLS.Proxies) == 0 {
+	if len(c.TLS.Proxies) == 0 && c.TLS.Mode == "behind-proxy" {
 		c.TLS.Proxies = Words{"127.0.0.0/8", "::1/128"}
 	}
 	for i := range c.Identity {
@@ -66,7 +68,7 @@ func (c *Config) defaults() {
 }
 
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSite, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkLog} {
+	for _, f := range []func() error{c.checkSite, c.checkListen, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkLog} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -95,6 +97,20 @@ func (c *Config) checkSite() error {
 		if _, _, err := net.SplitHostPort(h); err != nil {
 			return fmt.Errorf("[site] hosts: %q is not host:port", h)
 		}
+	}
+	return nil
+}
+
+func (c *Config) checkListen() error {
+	l := c.Listen
+	for key, n := range map[string]int{"unauthenticated_per_peer": l.PerPeer, "unauthenticated": l.Total} {
+		if n < 1 || n > 1_000_000 {
+			return fmt.Errorf("[listen] %s = %d: write 1 to 1000000", key, n)
+		}
+	}
+	if l.Total < l.PerPeer {
+		return fmt.Errorf("[listen] unauthenticated = %d: write at least unauthenticated_per_peer, which is %d",
+			l.Total, l.PerPeer)
 	}
 	return nil
 }

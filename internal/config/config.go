@@ -56,6 +56,9 @@ type Listen struct {
 	HTTPS   string `toml:"https" doc:"Address of the web app, the API and the agents' tunnel." default:":443"`
 	Metrics string `toml:"metrics" doc:"Own listener for /metrics. Empty: no metrics. A loopback address, or a network that you trust: it asks for no password. It answers /healthz and /readyz as well, whatever the Host."`
 
+	PerPeer int `toml:"unauthenticated_per_peer" doc:"Connections that one peer may hold without an authenticated request or an authenticated device on them; further ones are closed at once. A peer is an IPv4 address or an IPv6 /64, and not one of tls.trusted_proxies. Such a connection is closed after 60 s. Each agent needs one while it connects, each browser up to 6. 1 to 1000000." default:"1024"`
+	Total   int `toml:"unauthenticated" doc:"The same for all peers together, at least unauthenticated_per_peer; beyond it the oldest of these connections is closed. Each costs 12 KB of memory, and up to 80 KB while its headers arrive. 1 to 1000000." default:"8192"`
+
 	MetricsToken string `toml:"metrics_token_file" doc:"File with a secret of 16 characters or more: /metrics then also answers at the address above to Authorization: Bearer SECRET."`
 }
 
@@ -64,7 +67,7 @@ type TLS struct {
 	Mode    string `toml:"mode" doc:"files: cert and key below. self: a CA made in data_dir, for trials; agents take it with --ca. behind-proxy: no TLS here; the listener must be a loopback address, and the proxy must pass Host and set X-Forwarded-For." required:"yes"`
 	Cert    string `toml:"cert" doc:"mode files: PEM chain. Read again when the file changes."`
 	Key     string `toml:"key" doc:"mode files: PEM key, readable by the gateway's user only."`
-	Proxies Words  `toml:"trusted_proxies" doc:"mode behind-proxy: networks (CIDR) whose X-Forwarded-For is believed." default:"127.0.0.0/8, ::1/128"`
+	Proxies Words  `toml:"trusted_proxies" doc:"Networks (CIDR) of the proxies in front of the gateway. Mode behind-proxy: their X-Forwarded-For is believed. All modes: [listen] does not limit their connections. Default: none in the other modes." default:"127.0.0.0/8, ::1/128"`
 }
 
 // Identity is one OpenID provider.

@@ -38,6 +38,9 @@ func TestAGoodFileGetsItsDefaults(t *testing.T) {
 	if c.Listen.HTTPS != ":443" || c.Ledger.Origin != "access.example/log" || c.Recording.Journal != 256<<20 || c.Recording.LowWater != 20<<30 || c.Site.AsksPerMinute != 120 {
 		t.Errorf("got %+v", c)
 	}
+	if c.Listen.PerPeer != 1024 || c.Listen.Total != 8192 || len(c.TLS.Proxies) != 0 {
+		t.Errorf("connections: got %+v and proxies %q", c.Listen, c.TLS.Proxies)
+	}
 	if c.Sessions != (Sessions{PerPerson: 8, PerDevice: 4}) {
 		t.Errorf("sessions: got %+v, want 8 for a person and 4 on a device", c.Sessions)
 	}
@@ -59,6 +62,8 @@ func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 		"no asking at all":                              {`data_dir`, "asks_per_minute = -1\ndata_dir", "write 1 to 60000"},
 		"no sessions of a person":                       {`[policy]`, "[sessions]\nper_person = -1\n[policy]", "per_person = -1: write 1 to 10000"},
 		"more sessions than ports":                      {`[policy]`, "[sessions]\nper_device = 10001\n[policy]", "per_device = 10001: write 1 to 10000"},
+		"no connections of one address":                 {`[policy]`, "[listen]\nunauthenticated_per_peer = -1\n[policy]", "unauthenticated_per_peer = -1: write 1 to 1000000"},
+		"fewer connections in all than of one address":  {`[policy]`, "[listen]\nunauthenticated = 1000\n[policy]", "write at least unauthenticated_per_peer, which is 1024"},
 		"an unknown TLS mode":                           {`mode = "self"`, `mode = "none"`, "the modes are"},
 		"no TLS mode":                                   {`mode = "self"`, ``, "mode is missing"},
 		"a proxy in front of an open listener":          {`mode = "self"`, `mode = "behind-proxy"`, "listen on loopback only"},

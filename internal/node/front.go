@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
 	"github.com/sallyport/sallyport/web/problem"
@@ -24,12 +25,12 @@ type Front struct {
 	why    atomic.Pointer[string]
 }
 
-// Open begins to answer on l.
+// Open begins to answer on l. Of connections that package connlimit counts, requests find theirs in their context.
 func Open(l net.Listener, log *slog.Logger) *Front {
 	f := &Front{failed: make(chan error, 8), addr: l.Addr()}
 	f.Waiting("")
 	f.srv = &http.Server{Handler: bounded(f), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		ConnContext: connlimit.Context, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() { f.failed <- f.srv.Serve(l) }()
 	return f
 }

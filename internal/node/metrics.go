@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -69,6 +70,7 @@ func (g *Gateway) metricsByToken() (http.Handler, error) {
 			http.NotFound(w, r)
 			return
 		}
+		connlimit.From(r.Context()).Authenticated()
 		next.ServeHTTP(w, r)
 	}), nil
 }
@@ -90,7 +92,9 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge := func(name, help string, v float64, labels ...string) {
 		give(prometheus.GaugeValue, name, help, v, labels...)
 	}
-	count := func(name, help string, v uint64) { give(prometheus.CounterValue, name, help, float64(v)) }
+	count := func(name, help string, v uint64, labels ...string) {
+		give(prometheus.CounterValue, name, help, float64(v), labels...)
+	}
 	g := c.g
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -110,6 +114,16 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	count("control_refused_total", "Control lines that did not.", m.Refused+m.Limited)
 	count("two_lines_one_key_total", "Disputes: two lines show one key and both answer, or a generation that nobody gave out.", m.Disputed)
 	count("intercepted_total", "Control lines with something inside TLS.", m.Intercepted)
+
+	if g.opt.Limits != nil {
+		limits := g.opt.Limits.Counts()
+		gauge("unauthenticated_connections", "Connections without an authenticated request or device.",
+			float64(limits.Waiting))
+		for reason, n := range map[string]uint64{"peer": limits.PerPeer, "total": limits.Total, "time": limits.Late} {
+			count("unauthenticated_closed_total", "Of those, closed: too many of one peer, too many in all, too old.",
+				n, "reason", reason)
+		}
+	}
 
 	p := g.record.Progress()
 	gauge("record_pending_bytes", "Recorded and not durable yet.", float64(p.Pending))

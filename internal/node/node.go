@@ -33,6 +33,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/rendezvous"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/enroll"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/idp"
@@ -56,6 +57,9 @@ type Options struct {
 
 	// Certificate is the served pair; nil if TLS does not end here.
 	Certificate *Certificate
+
+	// Limits are those of the listener, for the metrics; nil if it has none.
+	Limits *connlimit.Limits
 
 	// Waiting is told what the start waits for; empty: it goes on. May be nil.
 	Waiting func(why string)

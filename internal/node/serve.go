@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/connlimit"
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
@@ -34,7 +35,8 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	if err != nil {
 		return err
 	}
-	l, err := listen(c, cert)
+	limits := connLimits(c, log)
+	l, err := listen(c, cert, limits)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, tell func(st
 	tell("READY=1\nSTATUS=starting") // it answers, and says at /readyz what is missing
 	health := &watchdog{}
 	go health.run(ctx, tell)
-	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Certificate: cert, Log: log,
+	g, err := New(ctx, Options{Config: c, NoTLS: c.TLS.Mode == "behind-proxy", Certificate: cert, Limits: limits, Log: log,
 		Waiting: func(why string) {
 			f.Waiting(why)
 			tell("STATUS=" + why)
@@ -80,11 +82,25 @@ func clockStands(now time.Time) error {
 		WithHint("Set the clock and let chrony or systemd-timesyncd keep it: sign-ins, passes and the log's times rest on it.")
 }
 
+// connLimits are the limits of the site's listener. Behind a trusted proxy all connections are the proxy's own.
+func connLimits(c *config.Config, log *slog.Logger) *connlimit.Limits {
+	return connlimit.New(connlimit.Config{
+		PerPeer: c.Listen.PerPeer,
+		Total:   c.Listen.Total,
+		Exempt:  trusted(c.TLS.Proxies),
+		Log:     log,
+	})
+}
+
 // listen opens the site's listener; without a certificate it speaks no TLS.
-func listen(c *config.Config, cert *Certificate) (net.Listener, error) {
+func listen(c *config.Config, cert *Certificate, limits *connlimit.Limits) (net.Listener, error) {
 	l, err := listenAt("[listen] https", c.Listen.HTTPS)
-	if err != nil || cert == nil {
-		return l, err
+	if err != nil {
+		return nil, err
+	}
+	l = limits.Listener(l)
+	if cert == nil {
+		return l, nil
 	}
 	return tls.NewListener(l, cert.TLS()), nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -180,21 +181,8 @@ func (g *Gateway) openSite(context.Context) error {
 }
 
 // forwarded reads X-Forwarded-For from the right, as far as trusted proxies wrote it.
-func forwarded(trusted []string) func(*http.Request) netip.Addr {
-	var nets []netip.Prefix
-	for _, t := range trusted {
-		if p, err := netip.ParsePrefix(t); err == nil {
-			nets = append(nets, p)
-		}
-	}
-	known := func(a netip.Addr) bool {
-		for _, n := range nets {
-			if n.Contains(a) {
-				return true
-			}
-		}
-		return false
-	}
+func forwarded(proxies []string) func(*http.Request) netip.Addr {
+	known := trusted(proxies)
 	return func(r *http.Request) netip.Addr {
 		ap, _ := netip.ParseAddrPort(r.RemoteAddr)
 		from := ap.Addr().Unmap()
@@ -207,6 +195,19 @@ func forwarded(trusted []string) func(*http.Request) netip.Addr {
 			from = a.Unmap()
 		}
 		return from
+	}
+}
+
+// trusted tells the addresses of proxies, whose networks the configuration's check has read once.
+func trusted(proxies []string) func(netip.Addr) bool {
+	var nets []netip.Prefix
+	for _, t := range proxies {
+		if p, err := netip.ParsePrefix(t); err == nil {
+			nets = append(nets, p)
+		}
+	}
+	return func(a netip.Addr) bool {
+		return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(a) })
 	}
 }
 
