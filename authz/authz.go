@@ -162,6 +162,16 @@ func (p *Policy) Duties(groups []string) []Duty {
 	return out
 }
 
+// DutyGroup gives the first of the groups that has a duty; empty if none has it.
+func (p *Policy) DutyGroup(d Duty, groups []string) string {
+	for _, g := range p.duties[d] {
+		if slices.Contains(groups, g) {
+			return g
+		}
+	}
+	return ""
+}
+
 // ByToken reports whether an API token may use a duty. The policy must permit approve, review and export by token.
 // A token can never unseal. For the other duties the token's own scopes are the limit.
 func (p *Policy) ByToken(d Duty) bool {

@@ -10,15 +10,15 @@ import (
 // MatrixRow says how one group or machine gets one role on one class of devices. A class is a selector of rules. Cells
 // name rules. "where …" limits a rule to a part of the class.
 type MatrixRow struct {
-	Who       string `json:"who"` // a group, everyone, or machine:NAME
-	Role      string `json:"role"`
+	Who       string `json:"who"`       // a group, everyone, or machine:NAME
+	Role      string `json:"role"`      // or "duty" and the name of one
 	Devices   string `json:"devices"`   // kind=press, maker=nord; all; empty where no rule gives the role
 	Allow     string `json:"allow"`     // without asking, and when
 	Ask       string `json:"ask"`       // after asking, and at what cost
 	Emergency string `json:"emergency"` // at once, and at what cost
 	Must      string `json:"must"`      // require rules that hold as well
 	Never     string `json:"never"`     // deny rules that take something away
-	Gives     string `json:"gives"`     // the role's action words with their logins; empty where no rule gives the role
+	Gives     string `json:"gives"`     // action words with their logins, or a duty's tasks; empty where no rule gives the role
 }
 
 // MatrixHead names the columns of a matrix.
@@ -31,7 +31,7 @@ func (r MatrixRow) Cells() []string {
 }
 
 // Matrix gives a row for every group with every role, also if no rule gives the role, because that is an answer too.
-// Machines, and everyone if a rule names everyone, come after the groups.
+// Machines, and everyone if a rule names everyone, come after the groups. The last rows are the groups with a duty.
 func Matrix(p *Policy) []MatrixRow {
 	if p == nil {
 		return nil
@@ -42,8 +42,28 @@ func Matrix(p *Policy) []MatrixRow {
 			out = append(out, p.matrixRows(who, p.roles[name])...)
 		}
 	}
+	return append(out, p.dutyRows()...)
+}
+
+// dutyRows says what groups may do in the product. A duty opens no device, so it is no role.
+func (p *Policy) dutyRows() (out []MatrixRow) {
+	for _, d := range duties {
+		where := "all"
+		if d == DutyOwn {
+			where = ownSites
+		}
+		for _, g := range p.duties[d] {
+			out = append(out, MatrixRow{Who: g, Role: dutyRole + string(d), Devices: where, Allow: "always", Gives: dutyWhat[d]})
+		}
+	}
 	return out
 }
+
+// Words in rows of duties.
+const (
+	dutyRole = "duty "
+	ownSites = "the sites they own"
+)
 
 func (p *Policy) matrixSubjects() []string {
 	out := slices.Clone(p.groups)

@@ -28,7 +28,7 @@ func TestAMatrixLeavesNothingOut(t *testing.T) {
 	worlds(t, func(d dice, s *Snapshot, dev Device) {
 		p, rows := s.Policy, Matrix(s.Policy)
 		here := slices.DeleteFunc(slices.Clone(rows), func(r MatrixRow) bool {
-			return r.Devices == "" || !classOf(p, &r).matches(&dev)
+			return r.Devices == "" || strings.HasPrefix(r.Role, dutyRole) || !classOf(p, &r).matches(&dev)
 		})
 		for _, e := range NewSnapshot(p, nil).WhoCan(dev, office) {
 			if !slices.ContainsFunc(here, func(r MatrixRow) bool {
@@ -68,6 +68,26 @@ func TestAMatrixHasARowForEveryGroupWithEveryRole(t *testing.T) {
 		for _, role := range p.roleOrder {
 			if !slices.ContainsFunc(rows, func(r MatrixRow) bool { return r.Who == g && r.Role == role }) {
 				t.Errorf("no row for %s with %s", g, role)
+			}
+		}
+	}
+}
+
+// TestAMatrixNamesTheGroupsWithADuty: nobody may watch or replay whom the matrix does not name.
+func TestAMatrixNamesTheGroupsWithADuty(t *testing.T) {
+	p := must(t, strings.Replace(exampleText(t), "[duties]", "[duties]\nown = [\"supplier-nord\", \"on-call\"]", 1))
+	for _, d := range duties {
+		for _, g := range p.Groups() {
+			want := slices.Contains(p.Duties([]string{g}), d)
+			i := slices.IndexFunc(Matrix(p), func(r MatrixRow) bool { return r.Who == g && r.Role == "duty "+string(d) })
+			if (i >= 0) != want {
+				t.Errorf("%s with the duty %s: got row %d, want one %v", g, d, i, want)
+			}
+			if d == DutyOwn && want {
+				row := Matrix(p)[i]
+				if row.Devices != "the sites they own" || !strings.HasPrefix(row.Gives, "watch and replay the sessions") {
+					t.Errorf("got %+v", row)
+				}
 			}
 		}
 	}

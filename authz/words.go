@@ -65,9 +65,9 @@ func (p *Policy) headWords() []Sentence {
 var dutyWhat = map[Duty]string{
 	DutyAdminister: "admit, label and revoke devices, and apply the policy",
 	DutyApprove:    "watch and end every session, and agree to requests where a rule names their group",
-	DutyReview:     "read, check and export every record",
+	DutyReview:     "watch every session, and read, check and export every record",
 	DutyUnseal:     "open what was typed at hidden prompts",
-	DutyOwn:        "watch, replay and agree at the sites they own",
+	DutyOwn:        "watch and replay the sessions at the sites they own, and agree to requests where a rule names @owner",
 }
 
 func (p *Policy) dutyWords(d Duty) string {

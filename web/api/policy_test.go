@@ -63,8 +63,8 @@ func TestTheMatrixIsOfThePolicyInForce(t *testing.T) {
 	w := newWorld(t)
 	var rows []apitype.PolicyRow
 	decodeInto(t, w.call("officer", "GET", "/api/v1/policy/matrix", "").Body.Bytes(), &rows)
-	if want := (apitype.PolicyRow{Who: "technicians", Role: "maintain", Devices: "hall=1", Allow: "A1 always", Gives: "shell:svc"}); len(rows) != 6 || rows[0] != want {
-		t.Errorf("got %+v, want six groups and first %+v", rows, want)
+	if want := (apitype.PolicyRow{Who: "technicians", Role: "maintain", Devices: "hall=1", Allow: "A1 always", Gives: "shell:svc"}); len(rows) != 11 || rows[0] != want {
+		t.Errorf("got %+v, want six groups and five duties, and first %+v", rows, want)
 	}
 }
 
