@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -36,6 +37,8 @@ type Channel struct {
 	allowed  bool         // its decision is stored, so it can be opened; guarded by s.mu, like the next two
 	running  bool         // the program has started
 	refusals []wire.Event // of the device, before the program started
+
+	confirmed atomic.Int64 // bytes of output that are durable
 
 	exit    sessionline.Exit
 	exited  bool // the device reported exit

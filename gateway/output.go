@@ -52,6 +52,7 @@ func (c *Channel) show(stream format.Stream, p []byte) error {
 		return err
 	}
 	c.s.bytesOut.Add(int64(len(p)))
+	c.confirmed.Add(int64(len(p)))
 	for len(p) > 0 {
 		part := p[:min(len(p), maxShown)]
 		if err := c.sink.Output(stream, part); err != nil {

@@ -32,7 +32,7 @@ type commands struct {
 
 	Shell    shellCmd    `cmd:"" group:"work" help:"Open a terminal on a device, or run a command there."`
 	Devices  devicesCmd  `cmd:"" aliases:"device" group:"work" help:"Devices: list, admit, label, revoke."`
-	Sessions sessionsCmd `cmd:"" aliases:"session" group:"work" help:"Sessions: list, end, replay, export."`
+	Sessions sessionsCmd `cmd:"" aliases:"session" group:"work" help:"Sessions: list, watch, end, replay, export."`
 
 	EnrollToken enrollTokenCmd `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
 	Policy      policyCmd      `cmd:"" group:"run" help:"The policy: check, explain, apply."`

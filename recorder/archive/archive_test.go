@@ -300,32 +300,6 @@ func TestACutAndADamagedRecordAreReadUpToThere(t *testing.T) {
 	}
 }
 
-func TestALiveRecordingIsFollowed(t *testing.T) {
-	r, s := newRecordings(t), id.NewSession()
-	k := r.beginShell(s, 0)
-	k.out(1, "first")
-	seen, done := make(chan string, 10), make(chan error, 1)
-	go func() {
-		done <- r.archive.Follow(t.Context(), Part{Session: s}, func(m Moment) error {
-			if m.Kind == format.KindOutput {
-				seen <- string(m.Data)
-			}
-			return nil
-		})
-	}()
-	if got := <-seen; got != "first" {
-		t.Fatalf("got %q, want first", got)
-	}
-	k.out(1, "second")
-	if got := <-seen; got != "second" {
-		t.Fatalf("got %q, want second", got)
-	}
-	k.end()
-	if err := <-done; err != nil {
-		t.Errorf("got %v, want nil at the close", err)
-	}
-}
-
 func TestWhoHasNoKeyReadsNothing(t *testing.T) {
 	r, s := newRecordings(t), id.NewSession()
 	r.sudo(s)

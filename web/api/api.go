@@ -32,6 +32,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/web/apitype"
 	"github.com/sallyport/sallyport/web/limit"
 )
@@ -60,6 +61,7 @@ type Broker interface {
 	EndAllOf(key, why string)
 	Revalidate(ctx context.Context)
 	LiveOn(device id.Device) int
+	Watch(sid id.Session, channel uint32) (*gateway.Watched, error)
 }
 
 // Tickets gives permissions to connect the terminal socket.
@@ -115,6 +117,8 @@ type Records interface {
 	ReplaySegment(ctx context.Context, s store.Session, parts []store.Part, ch uint32, n int, idle time.Duration, until uint64, w io.Writer) error
 	Transcript(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
 	Output(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
+	Watch(ctx context.Context, parts []store.Part, opt archive.FollowOptions, confirmed archive.Confirmed,
+		emit func(apitype.Written) error) error
 	Input(ctx context.Context, s store.Session, parts []store.Part, ch uint32, w io.Writer) error
 	Cast(ctx context.Context, s store.Session, parts []store.Part, ch uint32, version int, w io.Writer) error
 	Verify(ctx context.Context, s store.Session, parts []store.Part) (apitype.Verdict, error)
@@ -171,7 +175,7 @@ func New(cfg Config) *API {
 		asks: limit.New(float64(cfg.AsksPerMinute)/60, cfg.AsksPerMinute, 50_000, cfg.Now), looks: limit.New(10, 300, 50_000, cfg.Now)}
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
-	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay,
+	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch,
 		a.registerTokens, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}

@@ -40,7 +40,7 @@ func TestARecordIsReadByChannel(t *testing.T) {
 func TestLookingIsWrittenDownBeforeAnythingIsShown(t *testing.T) {
 	closed := "/api/v1/sessions/" + sid(1).String()
 	for path, want := range map[string]string{"/timeline": "viewed", "/transcript": "viewed", "/input": "viewed", "/cast": "viewed", "/replay/index.json": "viewed",
-		"/replay/0.json": "viewed", "/export": "exported"} {
+		"/replay/0.json": "viewed", "/watch": "viewed", "/export": "exported"} {
 		w := newWorld(t)
 		if got := w.call("officer", "GET", closed+path, ""); got.Code != 200 {
 			t.Fatalf("%s: got %d %s", path, got.Code, got.Body)
@@ -55,7 +55,7 @@ func TestLookingIsWrittenDownBeforeAnythingIsShown(t *testing.T) {
 }
 
 func TestWhatCannotBeWrittenDownIsNotShown(t *testing.T) {
-	for _, path := range []string{"/timeline", "/transcript", "/input", "/cast", "/export", "/replay/index.json"} {
+	for _, path := range []string{"/timeline", "/transcript", "/input", "/cast", "/export", "/replay/index.json", "/watch"} {
 		w := newWorld(t)
 		w.events.broken = true
 		got := w.call("officer", "GET", "/api/v1/sessions/"+sid(1).String()+path, "")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -113,6 +115,8 @@ type world struct {
 	events *fakeAudit
 	reads  *fakeRecords
 	passed time.Duration // since the tests' time
+
+	signedOut atomic.Bool // nobody is signed in any more
 }
 
 func newWorld(t *testing.T) *world {
@@ -123,10 +127,17 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.reads.events = w.events
-	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
+	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: w.who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
 		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
+}
+
+func (w *world) who(r *http.Request) (Asker, error) {
+	if w.signedOut.Load() {
+		return Asker{}, errkind.New(errkind.Signin, "your sign-in has ended")
+	}
+	return who(r)
 }
 
 // call sends one request and gives the answer.
@@ -174,6 +185,10 @@ func (b *fakeBroker) EndAllOf(key, why string)   { b.signedOut = append(b.signed
 func (b *fakeBroker) Revalidate(context.Context) { b.revalidated++ }
 func (b *fakeBroker) LiveOn(id.Device) int       { return 0 }
 
+func (b *fakeBroker) Watch(id.Session, uint32) (*gateway.Watched, error) {
+	return &gateway.Watched{}, b.refuse
+}
+
 type fakeAudit struct {
 	mu     sync.Mutex
 	events []audit.Event
@@ -212,6 +227,7 @@ type fakeRecords struct {
 	events  *fakeAudit
 	before  []int
 	err     error
+	runs    bool // what is watched does not end
 }
 
 func (f *fakeRecords) say(w io.Writer, text string) error {
@@ -242,6 +258,17 @@ func (f *fakeRecords) Transcript(_ context.Context, _ store.Session, _ []store.P
 }
 func (f *fakeRecords) Output(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
 	return f.sayOf(ch, w, "\x00\xff")
+}
+func (f *fakeRecords) Watch(ctx context.Context, _ []store.Part, opt archive.FollowOptions, _ archive.Confirmed,
+	emit func(apitype.Written) error) error {
+	if err := f.sayOf(opt.Channel, io.Discard, ""); err != nil {
+		return err
+	}
+	if err := emit(apitype.Written{At: 7, Stream: 1, Data: []byte("shown")}); err != nil || !f.runs {
+		return err
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
 func (f *fakeRecords) Input(_ context.Context, _ store.Session, _ []store.Part, ch uint32, w io.Writer) error {
 	return f.sayOf(ch, w, "typed\n")
@@ -323,6 +350,8 @@ type fakeStore struct {
 	decisions []store.Decision // newest first
 	tokens    []store.APIToken
 	policies  []store.PolicyVersion
+	groups    []string                 // of the technician, as last seen
+	owned     atomic.Pointer[[]string] // sites of the owner; nil: hall-south
 	broken    error
 }
 
@@ -338,6 +367,7 @@ func newRows() *fakeStore {
 			State: state, Asked: testTime.Add(time.Duration(n) * time.Minute)}
 	}
 	return &fakeStore{
+		groups:  []string{"technicians"},
 		devices: []store.Device{dev("press-1", "hall-north", "1", store.OK), dev("press-2", "hall-south", "2", store.OK), dev("press-9", "hall-north", "1", store.Waiting)},
 		sessions: []store.Session{ses(3, "other", "press-2", "hall-south", store.Live), ses(2, "technician", "press-1", "hall-north", store.Live),
 			ses(1, "technician", "press-1", "hall-south", store.Closed)},
@@ -401,13 +431,17 @@ func (s *fakeStore) Decisions(_ context.Context, f store.DecisionFilter) ([]stor
 	return rest[:min(len(rest), f.Limit)], nil
 }
 func (s *fakeStore) SitesOwnedBy(_ context.Context, p id.Principal) ([]string, error) {
-	if p.Subject == "owner" {
-		return []string{"hall-south"}, nil
+	switch {
+	case p.Subject != "owner":
+		return nil, nil
+	case s.owned.Load() != nil:
+		return *s.owned.Load(), nil
 	}
-	return nil, nil
+	return []string{"hall-south"}, nil
 }
 func (s *fakeStore) Principals(context.Context) ([]store.Principal, error) {
-	return []store.Principal{{ID: id.Principal{Issuer: "https://idp", Subject: "technician"}, Name: "technician", Username: "tess", Groups: []string{"technicians"}}}, nil
+	return []store.Principal{{ID: id.Principal{Issuer: "https://idp", Subject: "technician"}, Name: "technician", Username: "tess", Groups: s.groups},
+		{ID: id.Principal{Issuer: "https://idp", Subject: "admin"}, Name: "admin", Groups: []string{"administrators"}}}, nil
 }
 func (s *fakeStore) AddAPIToken(_ context.Context, t store.APIToken) error {
 	s.tokens = append(s.tokens, t)

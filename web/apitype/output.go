@@ -10,9 +10,13 @@ import (
 // number, the length as a 32-bit number, all big-endian, and the bytes.
 type Written struct {
 	At     uint64 // microseconds since the session began
-	Stream uint8  // 1 standard output and terminal, 2 standard error
+	Stream uint8  // 1 standard output and terminal, 2 standard error, 0 the gateway's own text to whoever watches
 	Data   []byte
 }
+
+// GatewayStream is the stream of the gateway's own text in a watched session: why the watching ends. An empty text
+// only keeps the connection alive.
+const GatewayStream = 0
 
 const (
 	writtenHead = 8 + 1 + 4

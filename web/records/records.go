@@ -127,6 +127,16 @@ func (r *Records) Output(ctx context.Context, _ store.Session, ps []store.Part, 
 	return err
 }
 
+// Watch gives what is shown on one channel of a running session, from its beginning and then as it becomes durable,
+// until the channel ends.
+func (r *Records) Watch(ctx context.Context, ps []store.Part, opt archive.FollowOptions, confirmed archive.Confirmed,
+	emit func(apitype.Written) error) error {
+	all := parts(ps)
+	return r.Archive.Follow(ctx, all[len(all)-1], opt, confirmed, func(at uint64, s format.Stream, p []byte) error {
+		return emit(apitype.Written{At: at, Stream: uint8(s), Data: p})
+	})
+}
+
 // Input writes what was typed on one channel; sealed stretches read [hidden].
 func (r *Records) Input(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
 	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch, Input: true})
