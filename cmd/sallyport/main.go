@@ -35,6 +35,7 @@ type commands struct {
 	Sessions sessionsCmd `cmd:"" aliases:"session" group:"work" help:"Sessions: list, watch, end, replay, export."`
 
 	EnrollToken enrollTokenCmd `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
+	Sites       sitesCmd       `cmd:"" aliases:"site" group:"run" help:"Sites and the people who own the devices there."`
 	Policy      policyCmd      `cmd:"" group:"run" help:"The policy: check, explain, apply."`
 	Audit       auditCmd       `cmd:"" group:"run" help:"Events of the log."`
 	Retention   retentionCmd   `cmd:"" group:"run" help:"Report from when recordings may be deleted."`

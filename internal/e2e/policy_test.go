@@ -147,8 +147,9 @@ func labelCuts(t *testing.T, d *testenv.Demo) {
 	if got.Status != 77 || !strings.Contains(got.Err, "press-1") {
 		t.Errorf("a device without a needed label: got %+v, want 77", got)
 	}
-	if got := done(t, d, "admin", "policy", "who-can", "press-1", "--json"); got != "[]\n" {
-		t.Errorf("who can: got %s, want nobody", got)
+	got = d.Run(t, "admin", "policy", "who-can", "press-1")
+	if rows := strings.Split(strings.TrimSpace(got.Out), "\n"); len(rows) != 2 || !strings.Contains(rows[1], "[duties] own") {
+		t.Errorf("who can: got %+v, want the owner of the site alone", got)
 	}
 	done(t, d, "admin", "devices", "label", "press-1", "hall=1")
 }

@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -79,6 +80,9 @@ type Store interface {
 	Sessions(ctx context.Context, f store.SessionFilter) ([]store.Session, int, error)
 	Parts(ctx context.Context, sid id.Session) ([]store.Part, error)
 	Decisions(ctx context.Context, f store.DecisionFilter) ([]store.Decision, error)
+	Site(ctx context.Context, name string) (store.Site, error)
+	Sites(ctx context.Context) ([]store.Site, error)
+	PutSite(ctx context.Context, s store.Site) error
 	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
 	AddAPIToken(ctx context.Context, t store.APIToken) error
@@ -156,6 +160,7 @@ type API struct {
 	looks *limit.Rates // by person: at records
 	views views
 
+	owning    sync.Mutex // held while the owners of a site change
 	verifying verifying
 	underWay  underWay // by person
 }
@@ -175,7 +180,7 @@ func New(cfg Config) *API {
 		asks: limit.New(float64(cfg.AsksPerMinute)/60, cfg.AsksPerMinute, 50_000, cfg.Now), looks: limit.New(10, 300, 50_000, cfg.Now)}
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
-	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch,
+	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
 		a.registerTokens, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}

@@ -350,6 +350,7 @@ type fakeStore struct {
 	decisions []store.Decision // newest first
 	tokens    []store.APIToken
 	policies  []store.PolicyVersion
+	sites     []store.Site
 	groups    []string                 // of the technician, as last seen
 	owned     atomic.Pointer[[]string] // sites of the owner; nil: hall-south
 	broken    error
@@ -429,6 +430,19 @@ func (s *fakeStore) Retained(_ context.Context, now time.Time) ([]store.Retained
 func (s *fakeStore) Decisions(_ context.Context, f store.DecisionFilter) ([]store.Decision, error) {
 	rest := slices.DeleteFunc(slices.Clone(s.decisions), func(d store.Decision) bool { return f.Before > 0 && d.ID >= f.Before })
 	return rest[:min(len(rest), f.Limit)], nil
+}
+func (s *fakeStore) Sites(context.Context) ([]store.Site, error) { return s.sites, nil }
+func (s *fakeStore) Site(_ context.Context, name string) (store.Site, error) {
+	for _, x := range s.sites {
+		if x.Name == name {
+			return x, nil
+		}
+	}
+	return store.Site{}, store.NotFound("site", name)
+}
+func (s *fakeStore) PutSite(_ context.Context, x store.Site) error {
+	s.sites = append(slices.DeleteFunc(s.sites, func(y store.Site) bool { return y.Name == x.Name }), x)
+	return nil
 }
 func (s *fakeStore) SitesOwnedBy(_ context.Context, p id.Principal) ([]string, error) {
 	switch {

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -55,6 +57,19 @@ func named(all []store.Principal, word string) []store.Principal {
 		return exact
 	}
 	return loose
+}
+
+// meant gives the one person who is named, exactly or else loosely.
+func meant(people []store.Principal, name string) (store.Principal, error) {
+	switch found := named(people, name); len(found) {
+	case 0:
+		return store.Principal{}, errkind.New(errkind.NotFound, fmt.Sprintf("nobody named %q has signed in here yet", name)).
+			WithHint("People are known from their first sign-in on.")
+	case 1:
+		return found[0], nil
+	}
+	return store.Principal{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).
+		WithHint("Use the subject instead of the name.")
 }
 
 // called finds all whom a word may name, where it narrows a listing.

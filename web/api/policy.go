@@ -156,13 +156,10 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 	if err != nil {
 		return authz.Person{}, err
 	}
-	found := named(all, name)
-	switch len(found) {
-	case 0:
-		return authz.Person{}, errkind.New(errkind.NotFound, fmt.Sprintf("nobody named %q has signed in here yet", name)).WithHint("People are known from their first sign-in on.")
-	case 1:
-		p := found[0] // when they last proved a second factor and where they sit is not known here; ExplainOf says so
-		return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, nil
+	p, err := meant(all, name)
+	if err != nil {
+		return authz.Person{}, err
 	}
-	return authz.Person{}, errkind.New(errkind.Conflict, fmt.Sprintf("more than one person is named %q", name)).WithHint("Use the subject instead of the name.")
+	// When they last proved a second factor and where they sit is not known here; ExplainOf says so.
+	return authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, nil
 }

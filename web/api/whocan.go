@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// whoCan says which groups the policy lets do what on a device, and who of those known here is in them. A group nobody
+// whoCan begins with who sees the sessions on the device as its owner. Then it says which groups the policy lets do what on a device, and who of those known here is in them. A group nobody
 // of whom has signed in yet is a row too: the right exists.
 func (a *API) whoCan(ctx context.Context, who *Asker, in *struct {
 	Device string `query:"device" required:"true" maxLength:"63"`
@@ -29,7 +29,11 @@ func (a *API) whoCan(ctx context.Context, who *Asker, in *struct {
 	slices.SortStableFunc(people, func(x, y store.Principal) int {
 		return strings.Compare(or(x.Name, x.ID.Subject), or(y.Name, y.ID.Subject))
 	})
-	out := []apitype.WhoCan{}
+	out, err := a.ownersWho(ctx, v, dev, people)
+	if err != nil {
+		return nil, err
+	}
+	out = list(out)
 	if dev.State != store.OK { // no session can start there, whatever the rules say
 		return body(out)
 	}

@@ -93,6 +93,27 @@ type WhoCan struct {
 	Except     []string   `json:"except,omitempty" doc:"what deny rules take away of it"`
 }
 
+// Site is a customer's place, with the people who own the devices there.
+type Site struct {
+	Name    string      `json:"name"`
+	ShownAs string      `json:"shown_as"`
+	Owners  []SiteOwner `json:"owners"`
+}
+
+// SiteOwner is an owner of a site.
+type SiteOwner struct {
+	Name    string `json:"name" doc:"as the provider says it; the subject if the person is not known here"`
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
+// SiteOwners changes who owns a site.
+type SiteOwners struct {
+	Site   string   `json:"site" minLength:"1" maxLength:"200"`
+	Add    []string `json:"add,omitempty" maxItems:"20" doc:"people by name, user name, address of mail or subject"`
+	Remove []string `json:"remove,omitempty" maxItems:"20"`
+}
+
 // AuditEvent is one event.
 type AuditEvent struct {
 	At      time.Time         `json:"at"`
