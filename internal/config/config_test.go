@@ -49,6 +49,29 @@ func TestAGoodFileGetsItsDefaults(t *testing.T) {
 	}
 }
 
+// TestOnlyAProxyInFrontIsTrustedByDefault: trusted addresses are not limited, so they must not be those of every process
+// on the gateway's host.
+func TestOnlyAProxyInFrontIsTrustedByDefault(t *testing.T) {
+	behind := strings.Replace(good, `mode = "self"`, `mode = "behind-proxy"`, 1) + "[listen]\nhttps = \"127.0.0.1:8080\"\n"
+	named := func(text string) string {
+		return strings.Replace(text, "[[identity]]", "trusted_proxies = [\"10.0.0.7/32\"]\n[[identity]]", 1)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"TLS ends here":                           {good, ""},
+		"TLS ends here, behind a load balancer":   {named(good), "10.0.0.7/32"},
+		"behind a proxy":                          {behind, "127.0.0.0/8 ::1/128"},
+		"behind a proxy at an address of its own": {named(behind), "10.0.0.7/32"},
+	} {
+		parsed, err := Parse("gateway.toml", []byte(c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(parsed.TLS.Proxies, " "); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"a misspelt key names its line and the nearest": {"low_water", "low_watr", "gateway.toml:17: the key recording.low_watr is not known; did you mean recording.low_water?"},
