@@ -26,7 +26,7 @@ func TestEachFileHasOneClass(t *testing.T) {
 			"signer/keys/root.key": "",
 			"keys/x":               "", "other": ""}},
 		"the signer": {signerPlace(&apart), map[string]Class{"keys/root.key": Sealed, "state/devices/x.json": Sealed,
-			"state/policy-000001.json": Sealed, "log/log.data": Never,
+			"state/policy-000001.json": Sealed, "state/signins/x.json": Never, "log/log.data": Never,
 			"log/tile/0/000": Never, "log.short-1/log.data": Never, "idp/users.json": Sealed,
 			"idp/sessions.json": Never,
 			"idp/keys/x.pem":    Sealed, "idp/keys/.new-1": Never, "gateway.db": ""}},

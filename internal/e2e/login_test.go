@@ -155,14 +155,14 @@ func forgedInTheTable(t *testing.T, d *testenv.Demo, p *testenv.Person) {
 	for token, want := range map[string]int{honest[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(forged)) + "." + honest[2]: 255, row.IDToken: 0} {
 		put := row
 		put.IDToken = token
-		if err := db.ReplaceWebSession(t.Context(), row.IDHash, put); err != nil {
+		if err := db.ReplaceWebSession(t.Context(), row.IDHash, put, row.Expires); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.Run("shell", "press-1", "--", "true"); got.Status != want || want != 0 && !strings.Contains(got.Err, "sign-in does not hold") {
 			t.Errorf("honest %t: got %+v, want status %d", token == row.IDToken, got, want)
 		}
 	}
-	if err := db.ReplaceWebSession(t.Context(), row.IDHash, row); err != nil {
+	if err := db.ReplaceWebSession(t.Context(), row.IDHash, row, row.Expires); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -146,7 +146,7 @@ func (g *Gateway) openSite(context.Context) error {
 	g.login, err = login.New(login.Config{URL: g.opt.Config.Site.URL, Site: site.Name, Providers: g.set, Store: g.DB, Audit: g.audit, Addr: g.addr(),
 		OnSignedOut: func(key, why string) { go g.broker.EndAllOf(key, why) }, OnChanged: g.revalidated,
 		InUse: g.broker.InUse, RevokeToken: g.revokeToken,
-		Identify: g.Signer.Identify, Log: g.opt.Log})
+		Identify: g.Signer.Identify, SignOut: g.Signer.SignOut, Log: g.opt.Log})
 	if err != nil {
 		return err
 	}

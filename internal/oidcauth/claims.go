@@ -73,6 +73,9 @@ func (p *Provider) signed(ctx context.Context, raw string) (verified, error) {
 	if err != nil {
 		return verified{}, err
 	}
+	if !canonical(raw) {
+		return verified{}, p.refused("id token: not written as an encoder writes it")
+	}
 	if k := kind(raw); k != "" && !strings.EqualFold(k, "JWT") {
 		return verified{}, p.refused(fmt.Sprintf("a token of the kind %q is not an id token", clip(k)))
 	}
@@ -86,6 +89,20 @@ func (p *Provider) signed(ctx context.Context, raw string) (verified, error) {
 		return verified{}, p.refused("id token: claims cannot be read")
 	}
 	return verified{c, t}, p.meantForUs(c)
+}
+
+// canonical reports whether a token has three parts, each written in the only way that an encoder writes it. Decoders
+// ignore line breaks and unused bits. The signer names a token by the hash of what is signed, so a token that was
+// closed must not be writable in another way.
+func canonical(raw string) bool {
+	parts := strings.Split(raw, ".")
+	for _, part := range parts {
+		b, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil || base64.RawURLEncoding.EncodeToString(b) != part {
+			return false
+		}
+	}
+	return len(parts) == 3
 }
 
 func (p *Provider) meantForUs(c claims) error {

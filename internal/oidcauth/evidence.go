@@ -51,6 +51,8 @@ func (p *Provider) VerifyIDToken(ctx context.Context, raw, access string) (signe
 		SignedInAt:     s.SignedInAt,
 		SecondFactorAt: s.SecondFactorAt,
 		Methods:        s.AMR,
+		IssuedAt:       s.IssuedAt,
+		Until:          s.IssuedAt.Add(p.cfg.NoRefreshAtMost),
 	}, nil
 }
 

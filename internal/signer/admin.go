@@ -33,6 +33,9 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.withdrawn(by); err != nil {
+		return Appended{}, err
+	}
 	old, known := s.state.devices[d.FP]
 	if other, ok := s.state.byName(d.Name); ok && other.FP != d.FP {
 		return Appended{}, errkind.New(errkind.Conflict, fmt.Sprintf("another device has the name %s", d.Name))
@@ -93,16 +96,20 @@ func (s *Service) ApplyPolicy(ctx context.Context, by Evidence, files []PolicyFi
 	if err != nil {
 		return Policy{}, err
 	}
-	return s.storePolicy(ctx, files, who.ID.String(), reason)
+	return s.storePolicy(ctx, by, files, who.ID.String(), reason)
 }
 
-func (s *Service) storePolicy(ctx context.Context, files []PolicyFile, by, reason string) (Policy, error) {
+// storePolicy stores a version on evidence; without evidence it is the configuration's.
+func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFile, by, reason string) (Policy, error) {
 	p, err := LoadPolicy(files)
 	if err != nil {
 		return Policy{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.withdrawn(e); err != nil {
+		return Policy{}, err
+	}
 	next := Policy{Version: max(s.state.policy.Version, s.policySeen) + 1, SHA256: p.SHA256(), Files: files, By: by,
 		Reason: reason, At: s.cfg.Now().UTC()}
 	leaf, err := s.event(ctx, "policy", by, map[string]string{"version": fmt.Sprint(next.Version), "sha256": next.SHA256.String(), "reason": reason})
@@ -146,10 +153,11 @@ func (s *Service) PutToken(ctx context.Context, by Evidence, t Token) (Appended,
 			return Appended{}, err
 		}
 	}
-	return s.storeToken(ctx, who.ID.String(), t)
+	return s.storeToken(ctx, by, who.ID.String(), t)
 }
 
-func (s *Service) storeToken(ctx context.Context, by string, t Token) (Appended, error) {
+// storeToken stores an API token on evidence; without evidence it is the configuration's.
+func (s *Service) storeToken(ctx context.Context, e Evidence, by string, t Token) (Appended, error) {
 	now := s.cfg.Now()
 	if !t.Expires.After(now) || t.Expires.Sub(now) > MaxTokenTime {
 		return Appended{}, errkind.New(errkind.Usage, "an API token lives for more than 0 and at most 90 days")
@@ -162,6 +170,9 @@ func (s *Service) storeToken(ctx context.Context, by string, t Token) (Appended,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.withdrawn(e); err != nil {
+		return Appended{}, err
+	}
 	for _, old := range s.state.tokens {
 		if old.ID == t.ID || old.Hash == t.Hash { // or a revoked one could be put back
 			return Appended{}, errkind.New(errkind.Conflict, "there is such an API token already")
@@ -201,7 +212,7 @@ func (s *Service) Seed(ctx context.Context, files []PolicyFile, tokens []Token) 
 		return err
 	}
 	if p.Version == 0 {
-		if _, err := s.storePolicy(ctx, files, "configuration", "first start"); err != nil {
+		if _, err := s.storePolicy(ctx, Evidence{}, files, "configuration", "first start"); err != nil {
 			return err
 		}
 	}
@@ -212,7 +223,7 @@ func (s *Service) Seed(ctx context.Context, files []PolicyFile, tokens []Token) 
 		if known {
 			continue
 		}
-		if _, err := s.storeToken(ctx, "configuration", t); err != nil {
+		if _, err := s.storeToken(ctx, Evidence{}, "configuration", t); err != nil {
 			return err
 		}
 	}

@@ -146,6 +146,12 @@ func (c *Client) RevokeToken(ctx context.Context, tokenID, why string) (Appended
 	return ask[Appended](ctx, c, "revoke-token", revokeCall{tokenID, why})
 }
 
+// SignOut implements Signer.
+func (c *Client) SignOut(ctx context.Context, token wire.Hash) error {
+	_, err := ask[none](ctx, c, "sign-out", token)
+	return err
+}
+
 // Keys implements Signer.
 func (c *Client) Keys(ctx context.Context) (PublicKeys, error) {
 	return ask[PublicKeys](ctx, c, "keys", none{})

@@ -60,17 +60,26 @@ func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (au
 	if age := s.cfg.Now().Sub(who.SignedInAt); age > s.cfg.SignInAge || age < -60e9 {
 		return authz.Person{}, none, errkind.New(errkind.Signin, "your sign-in is too old").WithHint("Sign in again.")
 	}
+	if who.IssuedAt.Before(s.restoredAt) {
+		return authz.Person{}, none, errkind.New(errkind.Signin, "this sign-in is older than the restore of the signer's backup").
+			WithHint("Sign in again.")
+	}
+	if err := s.admit(e, who); err != nil {
+		return authz.Person{}, none, err
+	}
 	return authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}, askerOf(who), nil
 }
+
+var errBadToken = errkind.New(errkind.Signin, "this API token is unknown, revoked or expired").
+	WithHint("`sallyport token create` makes a new one.")
 
 // token finds an API token in the signer's own list of hashes.
 func (s *Service) token(text string, addr netip.Addr) (Token, error) {
 	s.mu.RLock()
 	t, ok := s.state.tokens[wire.Sum([]byte(text))]
 	s.mu.RUnlock()
-	bad := errkind.New(errkind.Signin, "this API token is unknown, revoked or expired").WithHint("`sallyport token create` makes a new one.")
 	if !ok || t.Revoked || !s.cfg.Now().Before(t.Expires) {
-		return Token{}, bad
+		return Token{}, errBadToken
 	}
 	if t.Network != "" {
 		n, err := netip.ParsePrefix(t.Network)

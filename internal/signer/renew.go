@@ -35,6 +35,9 @@ func (s *Service) Renew(ctx context.Context, r RenewRequest) (Renewed, error) {
 	// Held until the pass is signed, as in Open.
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if err := s.withdrawn(r.Evidence); err != nil {
+		return Renewed{}, err
+	}
 	now := s.cfg.Now()
 	d, err := s.decideAgain(who, before, r, now)
 	if err != nil {

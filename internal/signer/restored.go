@@ -65,11 +65,17 @@ func (r *Restored) Write(dir string) error {
 	return writeDurable(filepath.Join(dir, restoredName), append(raw, '\n'))
 }
 
-// noteRestore writes a restore into the log, once, so that readers of the log see where it happened.
+// noteRestore writes a restore into the log, once, so that readers of the log see where it happened. Id tokens that
+// were issued before it are refused.
 func (s *Service) noteRestore(ctx context.Context) error {
 	r, err := ReadRestored(s.cfg.Dir)
-	if err != nil || r == nil || r.Leaf != nil {
+	if err != nil || r == nil {
 		return err
+	}
+	// The backup does not know which sign-ins were closed after it was made.
+	s.restoredAt = r.At
+	if r.Leaf != nil {
+		return nil
 	}
 	leaf, err := s.event(ctx, "restore", "", map[string]string{"made": r.Made.UTC().Format(time.RFC3339),
 		"at": r.At.UTC().Format(time.RFC3339)})

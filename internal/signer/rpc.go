@@ -90,7 +90,10 @@ func calls(s Signer) map[string]call {
 		"current-policy": method(func(ctx context.Context, _ none) (Policy, error) { return s.CurrentPolicy(ctx) }),
 		"token":          method(func(ctx context.Context, c tokenCall) (Appended, error) { return s.PutToken(ctx, c.By, c.Token) }),
 		"revoke-token":   method(func(ctx context.Context, c revokeCall) (Appended, error) { return s.RevokeToken(ctx, c.ID, c.Why) }),
-		"keys":           method(func(ctx context.Context, _ none) (PublicKeys, error) { return s.Keys(ctx) }),
+		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
+			return none{}, s.SignOut(ctx, token)
+		}),
+		"keys": method(func(ctx context.Context, _ none) (PublicKeys, error) { return s.Keys(ctx) }),
 	}
 }
 

@@ -123,6 +123,10 @@ func TestOverTheSocketEveryCallAnswersAsInTheProcess(t *testing.T) {
 	if _, err := c.RevokeToken(ctx, "n", "lost"); err != nil {
 		t.Error(err)
 	}
+	if err := c.SignOut(ctx, TokenHash(tess.IDToken)); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, "after the sign-out", c.Identify(ctx, tess), errkind.Signin)
 }
 
 func TestARefusalKeepsItsKindTextAndHintOverTheSocket(t *testing.T) {

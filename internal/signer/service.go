@@ -50,6 +50,9 @@ type Service struct {
 
 	policySeen uint64 // newest version that the log names
 
+	pruned     time.Time // when records of sign-ins were last removed
+	restoredAt time.Time // of this directory from a backup; set when the signer starts
+
 	unended *unended // guards itself
 }
 
@@ -144,6 +147,9 @@ func (s *Service) Open(ctx context.Context, r OpenRequest) (Opened, error) {
 	// Held until the pass is signed: after a revocation's leaf no pass for that device is announced any more.
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if err := s.withdrawn(r.Evidence); err != nil {
+		return Opened{}, err
+	}
 	dev, known := s.state.byName(r.Device)
 	now := s.cfg.Now()
 	action, decision, err := s.decide(s.snapshot, who, dev, known, r, now)

@@ -200,6 +200,9 @@ type Signer interface {
 	CurrentPolicy(ctx context.Context) (Policy, error)
 	PutToken(ctx context.Context, by Evidence, t Token) (Appended, error)
 	RevokeToken(ctx context.Context, tokenID, why string) (Appended, error)
+	// SignOut closes a sign-in: evidence with the id token of this TokenHash is refused from then on, also after a
+	// restart. A hash that is closed already, or was never shown, is no error.
+	SignOut(ctx context.Context, token wire.Hash) error
 	// Keys gives the public halves that others show or check.
 	Keys(ctx context.Context) (PublicKeys, error)
 }
@@ -220,6 +223,8 @@ type Identity struct {
 	SignedInAt     time.Time
 	SecondFactorAt time.Time // zero: no second factor
 	Methods        []string  // of the sign-in, as the claim amr names them (RFC 8176)
+	IssuedAt       time.Time // of the id token
+	Until          time.Time // the id token is not accepted after this; zero: as long as the sign-in
 }
 
 // ErrUnconfirmed is in the chain when an id token is too old to be evidence.

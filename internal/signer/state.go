@@ -20,19 +20,27 @@ type state struct {
 	dir     string
 	devices map[wire.Hash]Device
 	names   map[id.Device]wire.Hash
-	tokens  map[wire.Hash]Token // by hash
+	tokens  map[wire.Hash]Token  // by hash
+	signIns map[wire.Hash]signIn // by the hash of the id token
 	policy  Policy
 }
 
 func openState(dir string) (*state, error) {
-	s := &state{dir: dir, devices: map[wire.Hash]Device{}, names: map[id.Device]wire.Hash{}, tokens: map[wire.Hash]Token{}}
-	for _, sub := range []string{"devices", "tokens"} {
+	s := &state{
+		dir:     dir,
+		devices: map[wire.Hash]Device{},
+		names:   map[id.Device]wire.Hash{},
+		tokens:  map[wire.Hash]Token{},
+		signIns: map[wire.Hash]signIn{},
+	}
+	for _, sub := range []string{"devices", "tokens", "signins"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("signer state: %w", err)
 		}
 	}
 	err := eachFile(filepath.Join(dir, "devices"), func(d Device) { s.holdDevice(d) })
 	err = errors.Join(err, eachFile(filepath.Join(dir, "tokens"), func(t Token) { s.tokens[t.Hash] = t }))
+	err = errors.Join(err, eachFile(filepath.Join(dir, "signins"), func(r signIn) { s.signIns[r.Token] = r }))
 	raw, perr := os.ReadFile(filepath.Join(dir, "policy.json"))
 	if perr == nil {
 		perr = json.Unmarshal(raw, &s.policy)

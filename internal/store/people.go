@@ -30,6 +30,7 @@ type WebSession struct {
 	Provider       string // name of the [[identity]]
 	SID            string // the provider's name of its session, for back-channel logout
 	IDToken        string
+	TokenHash      [32]byte // of IDToken: names the sign-in at the signer
 	RefreshToken   string
 	AccessToken    string    // empty unless the signer needs it for the userinfo endpoint
 	NoRefresh      bool      // the provider cannot be asked again about this sign-in

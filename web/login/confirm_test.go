@@ -123,7 +123,7 @@ func TestACommandLineWhoseRefreshTokenIsGoneEndsWhenItsEvidenceIsTooOld(t *testi
 		t.Fatal(err)
 	}
 	row.RefreshToken = ""
-	if err := s.db.ReplaceWebSession(t.Context(), row.IDHash, row); err != nil {
+	if err := s.db.ReplaceWebSession(t.Context(), row.IDHash, row, row.Expires); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Who(bearer(tok.Bearer)); err != nil {

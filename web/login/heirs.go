@@ -49,6 +49,7 @@ func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
 		given = true
 		cli.RefreshToken, cli.IDToken, cli.AccessToken, cli.ConfirmedAt = web.RefreshToken, web.IDToken,
 			web.AccessToken, web.ConfirmedAt
+		cli.TokenHash = web.TokenHash
 		return s.put(ctx, cli)
 	})
 }

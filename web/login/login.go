@@ -12,6 +12,11 @@
 // OnSignedOut is called with the session's key when it ends for whatever reason: sign-out, back-channel logout, expiry,
 // idleness, a provider that no longer knows the person. Whoever opened something under that key closes it.
 //
+// # The signer is told
+//
+// The signer accepts an id token for a while, whatever happened here since. So the end of a session and the hash of its
+// id token are stored in one transaction, and the signer is told at once, or as soon as it answers (signout.go).
+//
 // # Who is asked what
 //
 // Who gives the caller's evidence besides what it says: the signer believes only the evidence.
@@ -39,6 +44,7 @@ import (
 	"github.com/sallyport/sallyport/internal/pending"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // Store is what sign-ins are kept in.
@@ -46,7 +52,9 @@ type Store interface {
 	PutPrincipal(ctx context.Context, p store.Principal) error
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	AddWebSession(ctx context.Context, s store.WebSession) error
-	ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession) error
+	ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession, closeAt time.Time) error
+	SignOuts(ctx context.Context, now time.Time) ([][32]byte, error)
+	SignedOut(ctx context.Context, token [32]byte) error
 	WebSession(ctx context.Context, hash [32]byte) (store.WebSession, error)
 	WebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error)
 	TouchWebSession(ctx context.Context, hash [32]byte, when time.Time) error
@@ -84,6 +92,8 @@ type Config struct {
 	InUse func(key string) bool
 	// Identify shows evidence to the signer while its access token is fresh; nil: the signer needs none.
 	Identify func(ctx context.Context, by signer.Evidence) error
+	// SignOut closes a sign-in at the signer, by the signer.TokenHash of its id token; nil: the signer needs none.
+	SignOut func(ctx context.Context, token wire.Hash) error
 	// RevokeToken lets the signer know that an API token is no longer good.
 	RevokeToken func(ctx context.Context, tokenID string) error
 
@@ -107,6 +117,8 @@ type Service struct {
 	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity
 	tokens map[string]*tokenUse // by id
+
+	saidUntold bool // the log says that the signer was not told of a sign-out
 }
 
 //go:embed pages/*.html
@@ -170,6 +182,9 @@ func (c *Config) defaults() {
 	}
 	if c.Identify == nil {
 		c.Identify = func(context.Context, signer.Evidence) error { return nil }
+	}
+	if c.SignOut == nil {
+		c.SignOut = func(context.Context, wire.Hash) error { return nil }
 	}
 	if c.RevokeToken == nil {
 		c.RevokeToken = func(context.Context, string) error { return nil }

@@ -1,6 +1,8 @@
 package login
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -27,7 +29,10 @@ func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	to := s.cfg.URL + afterLogout
 	if ok {
-		s.end(r.Context(), row.IDHash, "signed out")
+		if err := s.end(r.Context(), row.IDHash, "signed out"); err != nil {
+			problem.Write(w, s.cfg.Log, err)
+			return
+		}
 		if p, err := s.cfg.Providers.Named(row.Provider); err == nil && row.Kind == store.KindWeb {
 			if at := p.LogoutURL(r.Context(), row.IDToken, to); at != "" {
 				to = at
@@ -93,17 +98,18 @@ func (s *Service) serveBackChannel(w http.ResponseWriter, r *http.Request) {
 // person's are meant.
 func (s *Service) endAllOf(r *http.Request, p id.Principal, sid string) error {
 	const why = "the provider signed you out"
-	gone, err := s.cfg.Store.EndWebSessionsBySID(r.Context(), p.Issuer, sid)
+	ctx := context.WithoutCancel(r.Context()) // begun, it is done
+	gone, err := s.cfg.Store.EndWebSessionsBySID(ctx, p.Issuer, sid)
 	for _, row := range gone {
-		s.ended(r.Context(), row, why)
+		s.ended(ctx, row, why)
 	}
 	if err != nil || p.Subject == "" {
 		return err
 	}
-	all, err := s.cfg.Store.WebSessionsOf(r.Context(), p)
+	all, err := s.cfg.Store.WebSessionsOf(ctx, p)
 	for _, row := range all {
 		if sid == "" || row.SID == "" {
-			s.end(r.Context(), row.IDHash, why)
+			err = errors.Join(err, s.end(ctx, row.IDHash, why))
 		}
 	}
 	return err

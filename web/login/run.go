@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -19,6 +20,7 @@ func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var checking sync.Mutex // held while tokens are looked at: a provider may be slow
+	var telling sync.Mutex  // held while the signer is told of sign-outs: it may be slow
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -27,6 +29,9 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		s.expire(ctx)
 		s.askAgain(ctx)
+		if telling.TryLock() {
+			s.asks.Go(func() { defer telling.Unlock(); s.tellSigner(ctx) })
+		}
 		if n%5 == 0 && checking.TryLock() {
 			s.asks.Go(func() { defer checking.Unlock(); s.checkTokens(ctx) })
 		}
@@ -154,6 +159,7 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 			return err
 		}
 		row.IDToken, row.AccessToken, row.ConfirmedAt = in.IDToken, in.AccessToken, in.IssuedAt
+		row.TokenHash = signer.TokenHash(in.IDToken)
 		row.NoRefresh, row.Expires = false, row.AuthTime.Add(s.cfg.Life)
 	} else { // it confirms the sign-in without new claims, so the signer has no newer evidence
 		s.withoutRefresh(&row)
@@ -165,13 +171,14 @@ func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.Si
 	s.identify(ctx, row)
 	return s.eachOf(ctx, row, func(cli store.WebSession) error {
 		cli.IDToken, cli.AccessToken, cli.ConfirmedAt = row.IDToken, row.AccessToken, row.ConfirmedAt
+		cli.TokenHash = row.TokenHash
 		cli.NoRefresh, cli.Expires = row.NoRefresh, row.Expires
 		return s.put(ctx, cli)
 	})
 }
 
 func (s *Service) put(ctx context.Context, row store.WebSession) error {
-	err := s.cfg.Store.ReplaceWebSession(ctx, row.IDHash, row)
+	err := s.cfg.Store.ReplaceWebSession(ctx, row.IDHash, row, s.cfg.Now().Add(replacedAfter))
 	if err == nil {
 		s.update(row)
 	}

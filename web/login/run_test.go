@@ -59,7 +59,7 @@ func TestARefreshTokenThatWasUsedElsewhereEndsTheSignIn(t *testing.T) {
 	thief := row.RefreshToken
 	s.refresh(t.Context(), who.hash)
 	row.RefreshToken = thief
-	if err := s.db.ReplaceWebSession(t.Context(), row.IDHash, row); err != nil {
+	if err := s.db.ReplaceWebSession(t.Context(), row.IDHash, row, row.Expires); err != nil {
 		t.Fatal(err)
 	}
 	s.refresh(t.Context(), who.hash)
@@ -92,7 +92,7 @@ func TestACommandLineEndsWithTheSignInThatTheProviderTakesBack(t *testing.T) {
 		if !names {
 			row.SID = ""
 		}
-		if err = errors.Join(err, s.db.ReplaceWebSession(t.Context(), row.IDHash, row)); err != nil {
+		if err = errors.Join(err, s.db.ReplaceWebSession(t.Context(), row.IDHash, row, row.Expires)); err != nil {
 			t.Fatal(err)
 		}
 		cli, err := s.Who(bearer(s.cli(b).Bearer))

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/pending"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -29,6 +30,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 		Provider:       in.Provider,
 		SID:            in.SID,
 		IDToken:        in.IDToken,
+		TokenHash:      signer.TokenHash(in.IDToken),
 		RefreshToken:   in.RefreshToken,
 		AccessToken:    in.AccessToken,
 		AuthTime:       in.SignedInAt,
@@ -60,7 +62,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 	}
 	switch {
 	case had && old.Principal == row.Principal:
-		if err := s.cfg.Store.ReplaceWebSession(ctx, old.IDHash, row); err != nil {
+		if err := s.cfg.Store.ReplaceWebSession(ctx, old.IDHash, row, now.Add(replacedAfter)); err != nil {
 			return err
 		}
 		s.rename(old, row)
@@ -132,8 +134,9 @@ func (s *Service) record(ctx context.Context, typ string, row store.WebSession, 
 // Key names a session to whoever opens something under it. It tells nothing of the secret.
 func Key(row store.WebSession) string { return row.Kind + ":" + hex.EncodeToString(row.IDHash[:12]) }
 
-// end deletes a session and closes what was opened under it.
-func (s *Service) end(ctx context.Context, hash [32]byte, why string) {
+// end deletes a session and closes what was opened under it. An error says that the store still has it.
+func (s *Service) end(ctx context.Context, hash [32]byte, why string) error {
+	ctx = context.WithoutCancel(ctx) // begun, it is done
 	row, err := s.cfg.Store.EndWebSession(ctx, hash)
 	switch {
 	case err == nil:
@@ -144,13 +147,16 @@ func (s *Service) end(ctx context.Context, hash [32]byte, why string) {
 	case errkind.KindOf(err) != errkind.NotFound:
 		s.cfg.Log.Error("a sign-in could not be ended in the store", slog.Any("error", err))
 		s.closeAll(hash, store.WebSession{}, why)
+		return err
 	}
+	return nil
 }
 
 // ended is called for each session that is no longer in the store. It goes on when evidence cannot be written: ending
 // takes rights away, and waiting would leave them.
 func (s *Service) ended(ctx context.Context, row store.WebSession, why string) {
 	s.closeAll(row.IDHash, row, why)
+	s.tellNow(ctx)
 	if err := s.record(ctx, audit.SignedOut, row, map[string]string{"why": why}); err != nil {
 		s.cfg.Log.Error("the end of a sign-in could not be written to the log", slog.Any("error", err))
 	}

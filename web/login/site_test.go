@@ -17,11 +17,14 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/testenv"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
@@ -49,6 +52,8 @@ type site struct {
 	db     *sqlite.DB
 	clock  *clock
 
+	last *testenv.Browser // of tests that name their ends
+
 	mu      sync.Mutex
 	ended   map[string]string // key → why
 	events  []audit.Event
@@ -56,6 +61,8 @@ type site struct {
 	inUse   map[string]bool
 	auditNo error
 	logout  string // the last logout token that came
+	closed  []wire.Hash
+	deaf    bool // the signer does not answer
 }
 
 func (s *site) Record(_ context.Context, e audit.Event) error {
@@ -110,6 +117,7 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 	s.Service, err = New(Config{URL: s.url, Providers: set, Store: s.db, Audit: s, Now: s.clock.now, Log: s.log(),
 		OnSignedOut: func(key, why string) { s.mu.Lock(); defer s.mu.Unlock(); s.ended[key] = why },
 		OnChanged:   func(p id.Principal) { s.mu.Lock(); defer s.mu.Unlock(); s.changed = append(s.changed, p) },
+		SignOut:     s.closeAtSigner,
 		InUse:       func(key string) bool { s.mu.Lock(); defer s.mu.Unlock(); return s.inUse[key] }})
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +128,24 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 	srv.Start()
 	t.Cleanup(func() { srv.Close(); s.db.Close() })
 	return s
+}
+
+// closeAtSigner is the signer's side of a sign-out.
+func (s *site) closeAtSigner(_ context.Context, token wire.Hash) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf {
+		return errkind.New(errkind.Unavailable, "the signer does not answer")
+	}
+	s.closed = append(s.closed, token)
+	return nil
+}
+
+// closedAtSigner reports whether the signer was told of the end of a sign-in.
+func (s *site) closedAtSigner(e signer.Evidence) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.closed, signer.TokenHash(e.IDToken))
 }
 
 func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"os"
 	"time"
@@ -39,22 +40,22 @@ func (db *DB) Principals(ctx context.Context) ([]store.Principal, error) {
 }
 
 const webSessionColumns = `id_hash, issuer, sub, provider, sid, id_token, refresh_token, auth_time, second_factor_at,
-	amr, acr, kind, addr, created, last_seen, expires, access_token, no_refresh, confirmed_at`
+	amr, acr, kind, addr, created, last_seen, expires, access_token, no_refresh, confirmed_at, token_hash`
 
 func scanWebSession(r scanner, s *store.WebSession) error {
 	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID, &s.IDToken, &s.RefreshToken,
 		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created),
 		at(&s.LastSeen), at(&s.Expires),
-		&s.AccessToken, &s.NoRefresh, at(&s.ConfirmedAt))
+		&s.AccessToken, &s.NoRefresh, at(&s.ConfirmedAt), fixed(s.TokenHash[:]))
 }
 
 func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
 	_, err := q.ExecContext(ctx,
-		"INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
 		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created),
 		micros(s.LastSeen), micros(s.Expires),
-		s.AccessToken, s.NoRefresh, micros(s.ConfirmedAt))
+		s.AccessToken, s.NoRefresh, micros(s.ConfirmedAt), s.TokenHash[:])
 	return err
 }
 
@@ -67,19 +68,36 @@ func (db *DB) AddWebSession(ctx context.Context, s store.WebSession) error {
 }
 
 // ReplaceWebSession ends old and stores next at once: the cookie rotates at sign-in and step-up. It refuses
-// when old is gone, so a session that was ended meanwhile does not come back.
-func (db *DB) ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession) error {
+// when old is gone, so a session that was ended meanwhile does not come back. If next has another id token, that of old
+// is among SignOuts from closeAt on.
+func (db *DB) ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession, closeAt time.Time) error {
 	return db.tx(ctx, "rotate web session", func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "DELETE FROM web_sessions WHERE id_hash=?", old[:])
-		if err != nil {
-			return err
+		var token []byte
+		err := tx.QueryRowContext(ctx, "DELETE FROM web_sessions WHERE id_hash=? RETURNING token_hash", old[:]).Scan(&token)
+		if errors.Is(err, sql.ErrNoRows) {
+			return store.NotFound("web session", short(old))
 		}
-		n, err := res.RowsAffected()
-		if err := touched(n, err, "web session", short(old)); err != nil {
-			return err
+		if err == nil {
+			err = addWebSession(ctx, tx, next)
 		}
-		return addWebSession(ctx, tx, next)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE sign_outs SET due=? WHERE token_hash=?", closeAt.UnixMicro(), token)
+		}
+		return err
 	})
+}
+
+// SignOuts lists the hashes of id tokens that the signer has to close at now, at most 100. An id token is among them
+// once no session has it any more.
+func (db *DB) SignOuts(ctx context.Context, now time.Time) ([][32]byte, error) {
+	return list(ctx, db.read, "list sign-outs", func(r scanner, h *[32]byte) error { return r.Scan(fixed(h[:])) },
+		"SELECT token_hash FROM sign_outs WHERE due<=? ORDER BY due, token_hash LIMIT 100", now.UnixMicro())
+}
+
+// SignedOut removes a hash from SignOuts, once the signer has closed the token.
+func (db *DB) SignedOut(ctx context.Context, token [32]byte) error {
+	_, err := db.exec(ctx, "note a sign-out", "DELETE FROM sign_outs WHERE token_hash=?", token[:])
+	return err
 }
 
 // WebSession reads one by the hash of its secret; the caller compares Expires.

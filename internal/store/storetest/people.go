@@ -21,7 +21,7 @@ func principals(s *suite) {
 }
 
 func webSession(n int, p id.Principal, sid string) store.WebSession {
-	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, IDToken: "i", RefreshToken: "r",
+	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, IDToken: "i", TokenHash: key(100 + n), RefreshToken: "r",
 		AccessToken: "a", NoRefresh: n%2 == 1,
 		ConfirmedAt: at(n), AuthTime: at(n), SecondFactorAt: at(n), AMR: []string{"otp"}, ACR: "2",
 		Kind: store.KindWeb, Addr: "192.0.2.1", Created: at(n), LastSeen: at(n), Expires: at(60 + n)}
@@ -51,13 +51,14 @@ func webSessions(s *suite) {
 	s.missing("touching nobody", s.TouchWebSession(s.ctx, key(99), at(9)))
 
 	next := webSession(5, tess, "s1")
-	s.ok(s.ReplaceWebSession(s.ctx, a.IDHash, next))
+	s.ok(s.ReplaceWebSession(s.ctx, a.IDHash, next, at(50)))
 	_, err := s.WebSession(s.ctx, a.IDHash)
 	s.missing("the old one after a rotation", err)
-	s.missing("a rotation of one that ended meanwhile", s.ReplaceWebSession(s.ctx, a.IDHash, webSession(6, tess, "s1")))
+	s.missing("a rotation of one that ended meanwhile",
+		s.ReplaceWebSession(s.ctx, a.IDHash, webSession(6, tess, "s1"), at(50)))
 	_, err = s.WebSession(s.ctx, key(6))
 	s.missing("what a refused rotation would store", err)
-	s.taken("a rotation to a hash in use", s.ReplaceWebSession(s.ctx, next.IDHash, b))
+	s.taken("a rotation to a hash in use", s.ReplaceWebSession(s.ctx, next.IDHash, b, at(50)))
 	s.same("after it", one(s.WebSession(s.ctx, next.IDHash)), next)
 
 	s.same("no sid ends nobody", len(many(s.EndWebSessionsBySID(s.ctx, tess.Issuer, ""))), 0)
@@ -70,6 +71,42 @@ func webSessions(s *suite) {
 	s.same("of a person", many(s.EndWebSessionsOf(s.ctx, tess)), []store.WebSession{b})
 	s.same("not yet expired", len(many(s.SweepWebSessions(s.ctx, at(63)))), 0)
 	s.same("expired", many(s.SweepWebSessions(s.ctx, at(64))), []store.WebSession{d})
+}
+
+// signOuts: the signer has to close an id token once no session has it.
+func signOuts(s *suite) {
+	a, cli, c := webSession(20, tess, "s20"), webSession(21, tess, "s20"), webSession(22, ada, "s22")
+	cli.TokenHash = a.TokenHash
+	for _, w := range []store.WebSession{a, cli, c} {
+		s.ok(s.AddWebSession(s.ctx, w))
+	}
+	due := func(n int) [][32]byte { return get[[][32]byte](s)(s.SignOuts(s.ctx, at(n))) }
+	none := [][32]byte(nil)
+	for _, h := range due(0) { // of the tests before
+		s.ok(s.SignedOut(s.ctx, h))
+	}
+	next := a
+	next.LastSeen = at(40)
+	s.ok(s.ReplaceWebSession(s.ctx, a.IDHash, next, at(50)))
+	s.same("a row with the same token", due(100), none)
+	next.TokenHash = key(150)
+	s.ok(s.ReplaceWebSession(s.ctx, a.IDHash, next, at(50)))
+	s.same("the command line still has it", due(100), none)
+	cli.TokenHash = next.TokenHash
+	s.ok(s.ReplaceWebSession(s.ctx, cli.IDHash, cli, at(50)))
+	s.same("a refresh replaced it a moment ago", due(49), none)
+	s.same("a while ago", due(50), [][32]byte{a.TokenHash})
+	get[store.WebSession](s)(s.EndWebSession(s.ctx, c.IDHash))
+	s.same("another person signs out", due(1), [][32]byte{c.TokenHash})
+	get[store.WebSession](s)(s.EndWebSession(s.ctx, cli.IDHash))
+	s.same("the browser has the newer one", due(1), [][32]byte{a.TokenHash, c.TokenHash})
+	s.ok(s.SignedOut(s.ctx, c.TokenHash))
+	s.same("ended by sid", len(get[[]store.WebSession](s)(s.EndWebSessionsBySID(s.ctx, tess.Issuer, "s20"))), 1)
+	s.same("both of that person", due(1), [][32]byte{a.TokenHash, next.TokenHash})
+	for _, h := range due(1) {
+		s.ok(s.SignedOut(s.ctx, h))
+	}
+	s.same("told", due(100), none)
 }
 
 func apiTokens(s *suite) {

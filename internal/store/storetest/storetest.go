@@ -61,7 +61,9 @@ type DB interface {
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
 	AddWebSession(ctx context.Context, s store.WebSession) error
-	ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession) error
+	ReplaceWebSession(ctx context.Context, old [32]byte, next store.WebSession, closeAt time.Time) error
+	SignOuts(ctx context.Context, now time.Time) ([][32]byte, error)
+	SignedOut(ctx context.Context, token [32]byte) error
 	WebSession(ctx context.Context, hash [32]byte) (store.WebSession, error)
 	WebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error)
 	TouchWebSession(ctx context.Context, hash [32]byte, when time.Time) error
@@ -119,6 +121,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"further passes of a part are listed by their numbers", passes},
 		{"principals are stored as last seen", principals},
 		{"web sessions rotate and end", webSessions},
+		{"the signer is told of sign-ins that have ended", signOuts},
 		{"API tokens are found by hash and revoked once", apiTokens},
 		{"sites have owners", sites},
 		{"policy versions only grow", policies},
