@@ -117,7 +117,7 @@ func (h *house) fill() {
 	must(h.t, h.db.AddAPIToken(ctx, store.APIToken{ID: "t-1", Principal: who, Created: now,
 		Expires: now.Add(time.Hour)}))
 	must(h.t, h.db.AddWebSession(ctx, store.WebSession{IDHash: [32]byte{1}, Principal: who, Provider: "p",
-		IDToken: "SECRET-ID-TOKEN", Kind: store.KindWeb,
+		Tokens: []byte("SECRET-ID-TOKEN"), Kind: store.KindWeb,
 		AuthTime: now, Created: now, LastSeen: now, Expires: now.Add(time.Hour)}))
 }
 

@@ -75,7 +75,7 @@ func TestATokenIsMadeByASignedInPersonForThemselves(t *testing.T) {
 		kind errkind.Kind
 	}{
 		"by a token":                            {robot, fresh(nil), errkind.Denied},
-		"by forged evidence":                    {Evidence{IDToken: "x"}, fresh(nil), errkind.Signin},
+		"by forged evidence":                    {evidence("x"), fresh(nil), errkind.Signin},
 		"for somebody else":                     {tess, fresh(func(t *Token) { t.Principal.Subject = "ada" }), errkind.Denied},
 		"by an administrator for somebody else": {ada, fresh(func(t *Token) { t.Groups = []string{"technicians"} }), errkind.Denied},
 		"for a machine":                         {tess, fresh(func(t *Token) { t.Machine = "backup" }), errkind.Denied},

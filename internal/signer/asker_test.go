@@ -17,7 +17,7 @@ func TestTheOpenLeafCommitsToWhoAsked(t *testing.T) {
 	h.cfg.Identities.(provider)["tess"] = tess
 	seen := map[[32]byte]bool{}
 	for range 2 {
-		a, asked := h.asker(t, Evidence{IDToken: "tess"})
+		a, asked := h.asker(t, evidence("tess"))
 		if a.Issuer != "https://idp.test" || a.Subject != "tess" || a.SignedInMS != t0.UnixMilli() || a.Token != "" ||
 			a.SecondFactorMS != tess.SecondFactorAt.UnixMilli() || !slices.Equal(a.Methods, tess.Methods) || a.Device != "press-1" {
 			t.Errorf("got %+v, want the sign-in as the id token shows it", a)

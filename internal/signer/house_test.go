@@ -84,10 +84,15 @@ func (h *house) pass(d time.Duration) {
 }
 
 var (
-	tess  = Evidence{IDToken: "tess"}
-	ada   = Evidence{IDToken: "ada"}
+	tess  = evidence("tess")
+	ada   = evidence("ada")
 	robot = Evidence{APIToken: "spt_robot", ClientAddr: "10.1.2.3"}
 )
+
+// evidence is a sign-in with a web session of its own.
+func evidence(idToken string) Evidence {
+	return Evidence{IDToken: idToken, Session: wire.Sum([]byte("web session of " + idToken))}
+}
 
 func newHouse(t testing.TB) *house {
 	t.Helper()

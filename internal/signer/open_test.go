@@ -101,14 +101,14 @@ func TestEvidenceThatDoesNotHoldGivesNoPass(t *testing.T) {
 		kind   errkind.Kind
 	}{
 		{"nothing", Evidence{}, nil, errkind.Signin},
-		{"a forged id token", Evidence{IDToken: "eyJhbGciOiJub25lIn0.e30."}, nil, errkind.Signin},
+		{"a forged id token", evidence("eyJhbGciOiJub25lIn0.e30."), nil, errkind.Signin},
 		{"two kinds at once", Evidence{IDToken: "tess", APIToken: "spt_robot"}, nil, errkind.Signin},
 		{"an unknown API token", Evidence{APIToken: "spt_guess"}, nil, errkind.Signin},
 		{"an API token from elsewhere", robot, func(r *OpenRequest) { r.Evidence.ClientAddr = "192.0.2.1" }, errkind.Signin},
 		{"an API token from nowhere", robot, func(r *OpenRequest) { r.Evidence.ClientAddr = "" }, errkind.Signin},
-		{"somebody without a rule", Evidence{IDToken: "nobody"}, nil, errkind.Denied},
+		{"somebody without a rule", evidence("nobody"), nil, errkind.Denied},
 		{"an administrator", ada, nil, errkind.Denied},
-		{"groups that exclude each other", Evidence{IDToken: "both"}, nil, errkind.Denied},
+		{"groups that exclude each other", evidence("both"), nil, errkind.Denied},
 		{"another login", tess, func(r *OpenRequest) { r.Login = "root" }, errkind.Denied},
 		{"a device that is not there", tess, func(r *OpenRequest) { r.Device = "press-9" }, errkind.Denied},
 		{"a shell where only a command is given", tess, func(r *OpenRequest) { r.Device = "press-2" }, errkind.Denied},
@@ -148,7 +148,7 @@ func ecdsaKey(t *testing.T) []byte {
 
 func TestADeviceThatIsNotThereAndOneNotVisibleReadTheSame(t *testing.T) {
 	h := newHouse(t)
-	e := Evidence{IDToken: "nobody"}
+	e := evidence("nobody")
 	_, there := h.Open(t.Context(), h.request(e, "press-1"))
 	_, not := h.Open(t.Context(), h.request(e, "press-9"))
 	if a, b := there.Error(), strings.Replace(not.Error(), "press-9", "press-1", 1); a != b {

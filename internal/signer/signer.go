@@ -33,11 +33,16 @@ import (
 //
 // AccessToken goes with an id token that lacks groups or name: the signer asks the provider's userinfo endpoint with
 // it.
+//
+// Session goes with each id token: 32 random bytes, a secret of the web session that the token was given for. The
+// signer binds the token to the first one that it sees, so that a token from a log, a copied database or another web
+// session is not evidence.
 type Evidence struct {
-	IDToken     string `json:"id_token,omitempty"`
-	AccessToken string `json:"access_token,omitempty"`
-	APIToken    string `json:"api_token,omitempty"`
-	ClientAddr  string `json:"client_addr,omitempty"`
+	IDToken     string    `json:"id_token,omitempty"`
+	AccessToken string    `json:"access_token,omitempty"`
+	Session     wire.Hash `json:"session,omitzero"`
+	APIToken    string    `json:"api_token,omitempty"`
+	ClientAddr  string    `json:"client_addr,omitempty"`
 }
 
 // OpenRequest asks for a pass.

@@ -12,11 +12,13 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// signIn is what the signer remembers of one id token. It keeps the token's hash, and never the token.
+// signIn is what the signer remembers of one id token. It keeps hashes, and neither the token nor the web session's
+// secret.
 type signIn struct {
-	Token  wire.Hash `json:"token"`
-	Until  time.Time `json:"until"` // the token is not accepted after this, so the record may be removed
-	Closed bool      `json:"closed,omitempty"`
+	Token   wire.Hash `json:"token"`
+	Session wire.Hash `json:"session"` // of Evidence.Session; zero: it was closed before it was shown
+	Until   time.Time `json:"until"`   // the token is not accepted after this, so the record may be removed
+	Closed  bool      `json:"closed,omitempty"`
 }
 
 const (
@@ -41,6 +43,9 @@ func TokenHash(idToken string) wire.Hash {
 	return wire.Sum([]byte(idToken))
 }
 
+var errOtherSession = errkind.New(errkind.Signin, "this sign-in belongs to another web session").
+	WithHint("Sign in again.")
+
 var errSignedOut = errkind.New(errkind.Signin, "this sign-in has ended").WithHint("Sign in again.")
 
 // SignOut implements Signer. It needs no evidence, because it only takes away, and only who has the id token knows its
@@ -63,24 +68,33 @@ func (s *Service) SignOut(_ context.Context, token wire.Hash) error {
 	return s.putSignIn(r, known)
 }
 
-// admit refuses an id token that was closed, and remembers one that is shown for the first time. The caller has
-// verified it.
+// admit refuses an id token that was closed or belongs to another web session, and remembers one that is shown for the
+// first time. The caller has verified it.
 func (s *Service) admit(e Evidence, who Identity) error {
-	token := TokenHash(e.IDToken)
+	if e.Session.IsZero() {
+		return errkind.New(errkind.Signin, "the evidence does not name its web session").WithHint("Sign in again.")
+	}
+	token, session := TokenHash(e.IDToken), wire.Sum(e.Session[:])
 	s.mu.RLock()
 	r, known := s.state.signIns[token]
 	s.mu.RUnlock()
 	if !known {
 		var err error
-		if r, err = s.learn(token, who); err != nil {
+		if r, err = s.learn(token, session, who); err != nil {
 			return err
 		}
 	}
-	return r.good()
+	if err := r.good(); err != nil {
+		return err
+	}
+	if r.Session != session { // hashes of 32 random bytes, so the time of a comparison tells nothing
+		return errOtherSession
+	}
+	return nil
 }
 
 // learn stores a record before the token is accepted for the first time.
-func (s *Service) learn(token wire.Hash, who Identity) (signIn, error) {
+func (s *Service) learn(token, session wire.Hash, who Identity) (signIn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r, known := s.state.signIns[token]; known {
@@ -90,7 +104,7 @@ func (s *Service) learn(token wire.Hash, who Identity) (signIn, error) {
 	if !who.Until.IsZero() && who.Until.Before(until) {
 		until = who.Until
 	}
-	r := signIn{Token: token, Until: until}
+	r := signIn{Token: token, Session: session, Until: until}
 	return r, s.putSignIn(r, false)
 }
 

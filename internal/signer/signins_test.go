@@ -69,7 +69,7 @@ func TestASignInCanBeClosedBeforeTheSignerHasSeenIt(t *testing.T) {
 	if err := h.SignOut(t.Context(), TokenHash("nobody")); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, "its first use", h.Identify(t.Context(), Evidence{IDToken: "nobody"}), errkind.Signin)
+	wantKind(t, "its first use", h.Identify(t.Context(), evidence("nobody")), errkind.Signin)
 	if err := h.Identify(t.Context(), tess); err != nil {
 		t.Errorf("another sign-in: %v", err)
 	}
@@ -107,7 +107,7 @@ func TestRecordsOfSignInsAreRemovedOnceTheirTokensDoNotCount(t *testing.T) {
 		who := person("tess", "technicians")
 		who.SignedInAt, who.Until = h.clock(), h.clock().Add(time.Hour)
 		ids[token] = who
-		if err := h.Identify(t.Context(), Evidence{IDToken: token}); err != nil {
+		if err := h.Identify(t.Context(), evidence(token)); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.SignOut(t.Context(), TokenHash(token)); err != nil {
@@ -145,7 +145,7 @@ func TestARestoredSignerRefusesEarlierSignIns(t *testing.T) {
 	for range 2 { // also at a later start
 		h.start()
 		wantKind(t, "a sign-in that the backup may take for open", h.Identify(t.Context(), tess), errkind.Signin)
-		if err := h.Identify(t.Context(), Evidence{IDToken: "later"}); err != nil {
+		if err := h.Identify(t.Context(), evidence("later")); err != nil {
 			t.Errorf("a sign-in after the restore: %v", err)
 		}
 		if err := h.Close(); err != nil {
@@ -173,5 +173,32 @@ func TestAnotherSignatureOfATokenHasItsHash(t *testing.T) {
 	a, b := fmt.Sprintf("e30.e30.%x%x", r, s), fmt.Sprintf("e30.e30.%x%x", r, other)
 	if TokenHash(a) != TokenHash(b) || TokenHash(a) == TokenHash("e30.e31.x") {
 		t.Error("the hash depends on the signature, or not on the claims")
+	}
+}
+
+func TestAnIDTokenIsEvidenceInItsWebSessionAlone(t *testing.T) {
+	h := newHouse(t)
+	r := h.request(tess, "press-1")
+	o, err := h.Open(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, none := tess, tess
+	other.Session, none.Session = ada.Session, wire.Hash{}
+	for range 2 { // also after a restart
+		for _, e := range []Evidence{other, none} {
+			h.refusesAll(t, e, r, o)
+		}
+		if _, err := h.Open(t.Context(), h.request(tess, "press-1")); err != nil {
+			t.Errorf("its own web session: %v", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h.start()
+	}
+	files, err := filepath.Glob(filepath.Join(h.dir, "state", "signins", "*.json"))
+	if err != nil || len(files) != 2 { // tess and ada
+		t.Errorf("%d records, %v", len(files), err)
 	}
 }

@@ -22,19 +22,20 @@ const (
 	KindCLI = "cli" // `sallyport login`: bearer
 )
 
-// WebSession is one sign-in. Only the hash of its secret is kept. The id token is: the signer demands it
-// as evidence.
+// WebSession is one sign-in. Only the hash of its secret is kept. The tokens of the provider are kept sealed: the
+// signer demands the id token as evidence.
 type WebSession struct {
 	IDHash         [32]byte
 	Principal      id.Principal
-	Provider       string // name of the [[identity]]
-	SID            string // the provider's name of its session, for back-channel logout
-	IDToken        string
-	TokenHash      [32]byte // of IDToken: names the sign-in at the signer
-	RefreshToken   string
-	AccessToken    string    // empty unless the signer needs it for the userinfo endpoint
+	Provider       string    // name of the [[identity]]
+	SID            string    // the provider's name of its session, for back-channel logout
+	KeyID          [32]byte  // names the key of the sign-in: all sessions that came from it have the same
+	SealedKey      []byte    // that key, sealed under the session's secret
+	Tokens         []byte    // of the provider, sealed under that key
+	HasRefresh     bool      // a refresh token is among them
+	TokenHash      [32]byte  // of the id token: names the sign-in at the signer
 	NoRefresh      bool      // the provider cannot be asked again about this sign-in
-	ConfirmedAt    time.Time // iat of IDToken
+	ConfirmedAt    time.Time // iat of the id token
 	AuthTime       time.Time
 	SecondFactorAt time.Time
 	AMR            []string

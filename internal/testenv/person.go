@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -32,6 +33,22 @@ func NewPerson(t testing.TB, gateway string) *Person {
 
 // Kept is the file in which the command line keeps sign-ins.
 func (p *Person) Kept() string { return filepath.Join(p.Home, ".config", "sallyport", "client.json") }
+
+// Bearer is the secret of the sign-in that the command line keeps.
+func (p *Person) Bearer() string {
+	p.t.Helper()
+	var kept struct {
+		Logins map[string]struct{ Bearer string }
+	}
+	raw, err := os.ReadFile(p.Kept())
+	if err == nil {
+		err = json.Unmarshal(raw, &kept)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return kept.Logins[p.gateway].Bearer
+}
 
 // Command prepares `sallyport args…` without a token: only what login has kept shows who it is.
 func (p *Person) Command(ctx context.Context, args ...string) *exec.Cmd {

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/pending"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/testenv"
+	"github.com/sallyport/sallyport/web/login"
 )
 
 // apart gives the configuration of a signer of its own, which serve starts first.
@@ -30,19 +31,24 @@ func (s *site) apart() string {
 		os.Getuid())
 }
 
-// signIns reads a person's sign-ins as the gateway has stored them, as a compromised data plane would.
-func (s *site) signIns(issuer, sub string) []store.WebSession {
+// evidence gives the evidence of a command line's sign-in, as a compromised data plane would have it: from the
+// database, and from the secret that the command line sends.
+func (s *site) evidence(p *testenv.Person) (signer.Evidence, store.WebSession) {
 	s.t.Helper()
 	db, err := sqlite.Open(s.t.Context(), filepath.Join(s.path("data"), "gateway.db"), sqlite.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.WebSessionsOf(s.t.Context(), id.Principal{Issuer: issuer, Subject: sub})
-	if err != nil || len(rows) == 0 {
-		s.t.Fatalf("no sign-in of %s: %v", sub, err)
+	row, err := db.WebSession(s.t.Context(), pending.Hash(p.Bearer()))
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return rows
+	e, err := login.EvidenceOf(row, p.Bearer(), "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e, row
 }
 
 // TestASignerOfItsOwnWantsEvidenceThatIsFresh uses two providers that follow the specification strictly: groups only at
@@ -51,8 +57,8 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 	s := newSite(t)
 	f := foreign{Alg: "ES256", GroupsInUserInfo: true, AsksConsent: true,
 		People: map[string]person{"tess": {"Tess", []string{"service"}}}}
-	_, acme, a := s.provider("acme", f, "", `"service" = "technicians"`)
-	_, beta, b := s.provider("beta", f, "prompt = \"never\"\nno_refresh_at_most = \"10s\"", `"service" = "technicians"`)
+	_, _, a := s.provider("acme", f, "", `"service" = "technicians"`)
+	_, _, b := s.provider("beta", f, "prompt = \"never\"\nno_refresh_at_most = \"10s\"", `"service" = "technicians"`)
 	s.serve(a + b + s.apart())
 	own := signer.NewClient(s.socket)
 
@@ -82,16 +88,18 @@ func TestASignerOfItsOwnWantsEvidenceThatIsFresh(t *testing.T) {
 		t.Errorf("metrics say:\n%s", text)
 	}
 
-	one, other := s.signIns(acme, "tess")[0], s.signIns(beta, "tess")[0]
-	good := signer.Evidence{IDToken: other.IDToken, AccessToken: other.AccessToken}
+	one, _ := s.evidence(tess)
+	good, other := s.evidence(short)
 	if err := own.Identify(t.Context(), good); err != nil {
 		t.Errorf("evidence of now: %v", err)
 	}
-	for what, e := range map[string]signer.Evidence{
-		"no access token, where groups are at userinfo": {IDToken: one.IDToken},
-		"an access token of another provider":           {IDToken: one.IDToken, AccessToken: other.AccessToken},
-		"an access token that nobody gave":              {IDToken: one.IDToken, AccessToken: "made-up"},
+	for what, access := range map[string]string{
+		"no access token, where groups are at userinfo": "",
+		"an access token of another provider":           good.AccessToken,
+		"an access token that nobody gave":              "made-up",
 	} {
+		e := one
+		e.AccessToken = access
 		if err := own.Identify(t.Context(), e); errkind.KindOf(err) != errkind.Signin {
 			t.Errorf("%s: got %v", what, err)
 		}

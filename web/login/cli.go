@@ -185,7 +185,10 @@ func (s *Service) derive(ctx context.Context, from [32]byte, addr string) (apity
 		return apitype.CLIToken{}, missing(err, errOver)
 	}
 	bearer := PrefixCLI + pending.Secret()
-	row.IDHash, row.Kind, row.Addr, row.RefreshToken, row.Created, row.LastSeen = pending.Hash(bearer), store.KindCLI, addr, "", now, now
+	row.IDHash, row.Kind, row.Addr, row.Created, row.LastSeen = pending.Hash(bearer), store.KindCLI, addr, now, now
+	if err := s.relock(&row, bearer); err != nil {
+		return apitype.CLIToken{}, err
+	}
 	if err := s.record(ctx, audit.SignedIn, row, map[string]string{"name": who.Name}); err != nil {
 		return apitype.CLIToken{}, err
 	}
@@ -197,6 +200,22 @@ func (s *Service) derive(ctx context.Context, from [32]byte, addr string) (apity
 	}
 	s.note(row, now)
 	return apitype.CLIToken{Bearer: bearer, Name: who.Name, Expires: row.Expires}, nil
+}
+
+// relock makes of a copy of a browser's row one of a command line: the same key under another secret, and no refresh
+// token.
+func (s *Service) relock(row *store.WebSession, bearer string) error {
+	k, ok := s.keyOf(*row)
+	if !ok {
+		return errOver // the browser that agreed was here a moment ago
+	}
+	t, err := k.get(*row)
+	if err != nil {
+		return err
+	}
+	t.Refresh = ""
+	k.lock(row, bearer)
+	return k.put(row, t)
 }
 
 // readBody reads one strict JSON object.

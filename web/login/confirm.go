@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
-	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -15,18 +14,19 @@ import (
 // without a refresh token ends here at that time too, and one with a refresh token is refreshed before its evidence is
 // too old, even if it was not used since the gateway started.
 
-// evidence is the evidence that the signer gets.
-func evidence(row store.WebSession, addr string) signer.Evidence {
-	return signer.Evidence{IDToken: row.IDToken, AccessToken: row.AccessToken, ClientAddr: addr}
-}
+// identifyTime bounds how long a sign-in waits for the signer.
+const identifyTime = 5 * time.Second
 
-// identify lets the signer ask userinfo now: an access token may expire in minutes. If that fails, the signer asks
-// again when the person opens a session.
-func (s *Service) identify(ctx context.Context, row store.WebSession) {
-	if row.AccessToken == "" {
-		return
+// identify shows an id token to the signer now, which binds it to this sign-in, and asks userinfo if it needs to: an
+// access token may expire in minutes. If that fails, the signer does both when the person opens a session.
+func (s *Service) identify(ctx context.Context, row store.WebSession, k signInKey) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identifyTime)
+	defer cancel()
+	by, err := k.evidence(row, row.Addr)
+	if err == nil {
+		err = s.cfg.Identify(ctx, by)
 	}
-	if err := s.cfg.Identify(ctx, evidence(row, row.Addr)); err != nil {
+	if err != nil {
 		s.cfg.Log.Warn("the signer could not learn who signed in", slog.String("provider", row.Provider),
 			slog.Any("error", err))
 	}
@@ -116,12 +116,12 @@ func (s *Service) refreshOf(ctx context.Context, row store.WebSession, since tim
 // holder finds the session with the refresh token of a sign-in: the session itself, or for a command line the browser
 // session that created it. A browser that has been idle for too long ends here, which hands its refresh token on.
 func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
-	if row.RefreshToken != "" || row.Kind != store.KindCLI {
-		return row, row.RefreshToken != "", nil
+	if row.HasRefresh || row.Kind != store.KindCLI {
+		return row, row.HasRefresh, nil
 	}
 	all, err := s.cfg.Store.WebSessionsOf(ctx, row.Principal)
 	for _, h := range all {
-		if h.RefreshToken == "" || !sameSignIn(h, row) {
+		if !h.HasRefresh || !sameSignIn(h, row) {
 			continue
 		}
 		if why := s.over(h, s.cfg.Now()); why != "" {
@@ -137,23 +137,23 @@ func (s *Service) holder(ctx context.Context, row store.WebSession) (store.WebSe
 func (s *Service) heir(ctx context.Context, row store.WebSession) (store.WebSession, bool, error) {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, row.Principal)
 	for _, h := range all {
-		if h.RefreshToken != "" && h.Kind == store.KindCLI && sameSignIn(h, row) {
+		if h.HasRefresh && h.Kind == store.KindCLI && sameSignIn(h, row) {
 			return h, true, nil
 		}
 	}
 	return row, false, err
 }
 
-// sameSignIn reports whether two sessions came from one sign-in. If the provider names no session, they are compared by
-// the time of the sign-in.
-func sameSignIn(a, b store.WebSession) bool {
-	return a.Provider == b.Provider && a.SID == b.SID && (a.SID != "" || a.AuthTime.Equal(b.AuthTime))
-}
+// sameSignIn reports whether two sessions came from one sign-in.
+func sameSignIn(a, b store.WebSession) bool { return a.KeyID == b.KeyID }
 
 // rotate stores a new refresh token and nothing else.
-func (s *Service) rotate(ctx context.Context, row store.WebSession, token string) {
-	row.RefreshToken = token
-	if err := s.put(ctx, row); err != nil && errkind.KindOf(err) != errkind.NotFound {
+func (s *Service) rotate(ctx context.Context, row store.WebSession, k signInKey, t tokens) {
+	err := k.put(&row, t)
+	if err == nil {
+		err = s.put(ctx, row)
+	}
+	if err != nil && errkind.KindOf(err) != errkind.NotFound {
 		s.cfg.Log.Error("a new refresh token could not be stored", slog.Any("error", err))
 	}
 }

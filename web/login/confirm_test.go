@@ -37,6 +37,7 @@ func (s *site) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.active)
+	clear(s.keys)
 }
 
 func TestASignInWithoutRefreshTokenEndsAfterNoRefreshAtMost(t *testing.T) {
@@ -122,7 +123,7 @@ func TestACommandLineWhoseRefreshTokenIsGoneEndsWhenItsEvidenceIsTooOld(t *testi
 	if err != nil {
 		t.Fatal(err)
 	}
-	row.RefreshToken = ""
+	s.reseal(&row, func(t *tokens) { t.Refresh = "" })
 	if err := s.db.ReplaceWebSession(t.Context(), row.IDHash, row, row.Expires); err != nil {
 		t.Fatal(err)
 	}

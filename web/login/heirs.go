@@ -17,7 +17,7 @@ import (
 func (s *Service) eachOf(ctx context.Context, web store.WebSession, f func(store.WebSession) error) error {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, web.Principal)
 	for _, row := range all {
-		if row.Kind != store.KindCLI || row.RefreshToken != "" || row.IDHash == web.IDHash || !sameSignIn(row, web) {
+		if row.Kind != store.KindCLI || row.HasRefresh || row.IDHash == web.IDHash || !sameSignIn(row, web) {
 			continue
 		}
 		if e := f(row); errkind.KindOf(e) != errkind.NotFound { // ended meanwhile
@@ -36,9 +36,17 @@ func (s *Service) endWithHeirs(ctx context.Context, web store.WebSession, why st
 	s.end(ctx, web.IDHash, why)
 }
 
-// inherit gives the refresh token of a session that has ended to the newest command line that came of the same sign-in.
+// handOver lets a command line inherit from a session that is no longer in the store.
+func (s *Service) handOver(ctx context.Context, web store.WebSession) {
+	if err := s.inherit(ctx, web); err != nil {
+		s.cfg.Log.Error("a command line could not take its browser's refresh token over", slog.Any("error", err))
+	}
+}
+
+// inherit gives the tokens of a session that has ended to the newest command line that came of the same sign-in. They
+// stay sealed: both have the same key.
 func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
-	if web.RefreshToken == "" || !s.cfg.Now().Before(web.Expires) {
+	if !web.HasRefresh || !s.cfg.Now().Before(web.Expires) {
 		return nil
 	}
 	given := false
@@ -47,9 +55,7 @@ func (s *Service) inherit(ctx context.Context, web store.WebSession) error {
 			return nil
 		}
 		given = true
-		cli.RefreshToken, cli.IDToken, cli.AccessToken, cli.ConfirmedAt = web.RefreshToken, web.IDToken,
-			web.AccessToken, web.ConfirmedAt
-		cli.TokenHash = web.TokenHash
+		cli.Tokens, cli.HasRefresh, cli.TokenHash, cli.ConfirmedAt = web.Tokens, true, web.TokenHash, web.ConfirmedAt
 		return s.put(ctx, cli)
 	})
 }

@@ -90,7 +90,7 @@ type Config struct {
 	OnChanged func(id.Principal)
 	// InUse says whether something is open under a key: then its browser is not idle.
 	InUse func(key string) bool
-	// Identify shows evidence to the signer while its access token is fresh; nil: the signer needs none.
+	// Identify shows evidence to the signer, which binds the id token to its sign-in; nil: the signer needs none.
 	Identify func(ctx context.Context, by signer.Evidence) error
 	// SignOut closes a sign-in at the signer, by the signer.TokenHash of its id token; nil: the signer needs none.
 	SignOut func(ctx context.Context, token wire.Hash) error
@@ -116,7 +116,8 @@ type Service struct {
 
 	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity
-	tokens map[string]*tokenUse // by id
+	keys   map[[32]byte]signInKey // by their ids, of sign-ins in use
+	tokens map[string]*tokenUse   // by id
 
 	saidUntold bool // the log says that the signer was not told of a sign-out
 }
@@ -147,7 +148,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{cfg: cfg, secure: u.Scheme == "https", pages: pages, flows: pending.New[flow](cfg.Now, 10_000), codes: pending.New[cliCode](cfg.Now, 1000),
 		devices: pending.NewCodes[asking, [32]byte](cfg.Now), starts: newMeter(cfg.Now, 60, time.Minute), guesses: newMeter(cfg.Now, 10, time.Minute),
-		active: map[[32]byte]*activity{}, tokens: map[string]*tokenUse{}}, nil
+		active: map[[32]byte]*activity{}, keys: map[[32]byte]signInKey{}, tokens: map[string]*tokenUse{}}, nil
 }
 
 func (c *Config) defaults() {

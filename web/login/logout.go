@@ -22,19 +22,20 @@ const afterLogout = "/signin"
 // serveLogout ends the session that the request shows, and says where the provider's own ends. It answers the same
 // whether there was a session or not.
 func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
-	row, ok, err := s.shown(r)
+	row, secret, ok, err := s.shown(r)
 	if err != nil {
 		problem.Write(w, s.cfg.Log, err)
 		return
 	}
 	to := s.cfg.URL + afterLogout
 	if ok {
+		by, _ := EvidenceOf(row, secret, "") // without an id token the provider asks the person
 		if err := s.end(r.Context(), row.IDHash, "signed out"); err != nil {
 			problem.Write(w, s.cfg.Log, err)
 			return
 		}
 		if p, err := s.cfg.Providers.Named(row.Provider); err == nil && row.Kind == store.KindWeb {
-			if at := p.LogoutURL(r.Context(), row.IDToken, to); at != "" {
+			if at := p.LogoutURL(r.Context(), by.IDToken, to); at != "" {
 				to = at
 			}
 		}
@@ -49,17 +50,20 @@ func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// shown finds the session of a bearer or of a cookie, however old.
-func (s *Service) shown(r *http.Request) (store.WebSession, bool, error) {
-	head := r.Header.Get("Authorization")
+// shown finds the session of a bearer or of a cookie, however old, and gives its secret.
+func (s *Service) shown(r *http.Request) (row store.WebSession, secret string, ok bool, err error) {
+	head := r.Header.Get("Authorization") // a bearer counts alone, as in Who
+	secret, kind := strings.TrimPrefix(head, "Bearer "), store.KindCLI
 	if head == "" {
-		return s.cookieSession(r)
+		if c, err := r.Cookie(s.cookieName()); err == nil {
+			secret, kind = c.Value, store.KindWeb
+		}
 	}
-	row, err := s.cfg.Store.WebSession(r.Context(), pending.Hash(strings.TrimPrefix(head, "Bearer ")))
+	row, err = s.cfg.Store.WebSession(r.Context(), pending.Hash(secret))
 	if err != nil && errkind.KindOf(err) == errkind.NotFound {
-		return store.WebSession{}, false, nil
+		return store.WebSession{}, "", false, nil
 	}
-	return row, err == nil && row.Kind == store.KindCLI, err
+	return row, secret, err == nil && row.Kind == kind, err
 }
 
 // serveBackChannel takes a provider's word that a sign-in is over: the browser's session, the command lines that came of

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/oidcauth"
-	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -90,7 +89,7 @@ func (s *Service) askAgain(ctx context.Context) {
 		}
 	}
 	for _, a := range s.active {
-		if under+len(due) < atOnce && !a.asking && (a.row.RefreshToken != "" || a.row.Kind == store.KindCLI) &&
+		if under+len(due) < atOnce && !a.asking && (a.row.HasRefresh || a.row.Kind == store.KindCLI) &&
 			now.Sub(a.asked) >= s.cfg.Refresh {
 			a.asking = true
 			due = append(due, a.row)
@@ -128,14 +127,23 @@ func (s *Service) refresh(ctx context.Context, hash [32]byte) {
 		s.cfg.Log.Error("a sign-in could not be checked again", slog.Any("error", errors.Join(err, perr)))
 		return
 	}
+	k, ok := s.keyOf(row)
+	if !ok { // nobody has used it since the gateway started, so there is nobody to ask for
+		return
+	}
+	t, err := k.get(row)
+	if err != nil {
+		s.cfg.Log.Error("a sign-in could not be checked again", slog.Any("error", err))
+		return
+	}
 	in, err := p.Refresh(ctx, oidcauth.SignIn{
 		Principal:    row.Principal,
 		Provider:     row.Provider,
 		SID:          row.SID,
-		IDToken:      row.IDToken,
+		IDToken:      t.ID,
 		IssuedAt:     row.ConfirmedAt,
-		AccessToken:  row.AccessToken,
-		RefreshToken: row.RefreshToken,
+		AccessToken:  t.Access,
+		RefreshToken: t.Refresh,
 	})
 	switch {
 	case errors.Is(err, oidcauth.ErrEnded):
@@ -143,36 +151,41 @@ func (s *Service) refresh(ctx context.Context, hash [32]byte) {
 		s.endWithHeirs(ctx, row, "the provider no longer confirms it")
 	case err != nil:
 		s.cfg.Log.Warn("the provider did not say whether a sign-in stands", slog.String("provider", row.Provider), slog.Any("error", err))
-		if in.RefreshToken != "" && in.RefreshToken != row.RefreshToken { // the stored one is used up
-			s.rotate(ctx, row, in.RefreshToken)
+		if in.RefreshToken != "" && in.RefreshToken != t.Refresh { // the stored one is used up
+			t.Refresh = in.RefreshToken
+			s.rotate(ctx, row, k, t)
 		}
 	default:
-		if err := s.keep(ctx, row, in); err != nil {
+		if err := s.keep(ctx, row, k, t, in); err != nil {
 			s.cfg.Log.Error("a sign-in that was checked again could not be stored", slog.Any("error", err))
 		}
 	}
 }
 
-func (s *Service) keep(ctx context.Context, row store.WebSession, in oidcauth.SignIn) error {
-	if in.IDToken != row.IDToken { // the provider spoke of the person anew
+// keep stores what the provider said of a sign-in, whose tokens were old.
+func (s *Service) keep(ctx context.Context, row store.WebSession, k signInKey, old tokens, in oidcauth.SignIn) error {
+	if in.IDToken != old.ID { // the provider spoke of the person anew
 		if err := s.remember(ctx, in, s.cfg.Now()); err != nil {
 			return err
 		}
-		row.IDToken, row.AccessToken, row.ConfirmedAt = in.IDToken, in.AccessToken, in.IssuedAt
-		row.TokenHash = signer.TokenHash(in.IDToken)
-		row.NoRefresh, row.Expires = false, row.AuthTime.Add(s.cfg.Life)
+		row.ConfirmedAt, row.NoRefresh, row.Expires = in.IssuedAt, false, row.AuthTime.Add(s.cfg.Life)
 	} else { // it confirms the sign-in without new claims, so the signer has no newer evidence
 		s.withoutRefresh(&row)
 	}
-	row.RefreshToken = in.RefreshToken
+	t := tokens{ID: in.IDToken, Access: in.AccessToken, Refresh: in.RefreshToken}
+	if err := k.put(&row, t); err != nil {
+		return err
+	}
 	if err := s.put(ctx, row); err != nil {
 		return err
 	}
-	s.identify(ctx, row)
+	s.identify(ctx, row, k)
+	t.Refresh = "" // a command line has none of its own
 	return s.eachOf(ctx, row, func(cli store.WebSession) error {
-		cli.IDToken, cli.AccessToken, cli.ConfirmedAt = row.IDToken, row.AccessToken, row.ConfirmedAt
-		cli.TokenHash = row.TokenHash
-		cli.NoRefresh, cli.Expires = row.NoRefresh, row.Expires
+		cli.ConfirmedAt, cli.NoRefresh, cli.Expires = row.ConfirmedAt, row.NoRefresh, row.Expires
+		if err := k.put(&cli, t); err != nil {
+			return err
+		}
 		return s.put(ctx, cli)
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/pending"
-	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -29,10 +28,6 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 		Principal:      in.Principal,
 		Provider:       in.Provider,
 		SID:            in.SID,
-		IDToken:        in.IDToken,
-		TokenHash:      signer.TokenHash(in.IDToken),
-		RefreshToken:   in.RefreshToken,
-		AccessToken:    in.AccessToken,
 		AuthTime:       in.SignedInAt,
 		ConfirmedAt:    in.IssuedAt,
 		SecondFactorAt: in.SecondFactorAt,
@@ -46,6 +41,11 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 	}
 	if in.RefreshToken == "" {
 		s.withoutRefresh(&row)
+	}
+	k := newSignInKey()
+	k.lock(&row, secret)
+	if err := k.put(&row, tokens{ID: in.IDToken, Access: in.AccessToken, Refresh: in.RefreshToken}); err != nil {
+		return err
 	}
 	if err := s.record(ctx, audit.SignedIn, row, map[string]string{"name": in.Name}); err != nil {
 		return err
@@ -66,6 +66,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 			return err
 		}
 		s.rename(old, row)
+		s.handOver(ctx, old)
 	default:
 		if had {
 			s.end(ctx, old.IDHash, "somebody else signed in with this browser")
@@ -74,7 +75,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, in oidcauth.Sign
 			return err
 		}
 	}
-	s.identify(ctx, row)
+	s.identify(ctx, row, k)
 	s.setCookie(w, s.cookieName(), secret, row.Expires.Sub(now))
 	return nil
 }
@@ -140,9 +141,7 @@ func (s *Service) end(ctx context.Context, hash [32]byte, why string) error {
 	row, err := s.cfg.Store.EndWebSession(ctx, hash)
 	switch {
 	case err == nil:
-		if err := s.inherit(ctx, row); err != nil {
-			s.cfg.Log.Error("a command line could not take its browser's refresh token over", slog.Any("error", err))
-		}
+		s.handOver(ctx, row)
 		s.ended(ctx, row, why)
 	case errkind.KindOf(err) != errkind.NotFound:
 		s.cfg.Log.Error("a sign-in could not be ended in the store", slog.Any("error", err))
@@ -167,6 +166,9 @@ func (s *Service) closeAll(hash [32]byte, row store.WebSession, why string) {
 	s.mu.Lock()
 	a := s.active[hash]
 	delete(s.active, hash)
+	if a != nil {
+		s.dropKey(a.row.KeyID)
+	}
 	s.mu.Unlock()
 	var keys []string
 	if row.Kind != "" {

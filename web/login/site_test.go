@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
 	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/store/sqlite"
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -48,6 +49,7 @@ type site struct {
 	t      *testing.T
 	url    string
 	people string // directory of the built-in provider
+	file   string // of the database
 	idp    *idp.Provider
 	db     *sqlite.DB
 	clock  *clock
@@ -85,7 +87,8 @@ func newSite(t *testing.T, edit ...func(*oidcauth.Config)) *site {
 	srv := httptest.NewUnstartedServer(mux)
 	s.url = "http://" + srv.Listener.Addr().String()
 	var err error
-	if s.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), sqlite.Options{}); err != nil {
+	s.file = filepath.Join(t.TempDir(), "db")
+	if s.db, err = sqlite.Open(t.Context(), s.file, sqlite.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	client := idp.Client{ID: "sallyport", Secret: "shared", Redirects: []string{s.url + "/callback/builtin"}, AfterLogout: []string{s.url + "/signin"}, BackChannel: s.url + "/backchannel/builtin"}
@@ -146,6 +149,16 @@ func (s *site) closedAtSigner(e signer.Evidence) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Contains(s.closed, signer.TokenHash(e.IDToken))
+}
+
+// reseal changes the tokens in a row of a sign-in that was used.
+func (s *site) reseal(row *store.WebSession, edit func(*tokens)) {
+	s.t.Helper()
+	k, ok := s.keyOf(*row)
+	t, err := k.get(*row)
+	if edit(&t); !ok || err != nil || k.put(row, t) != nil {
+		s.t.Fatalf("a row cannot be sealed again: %v, %v", ok, err)
+	}
 }
 
 func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }

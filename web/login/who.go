@@ -82,9 +82,18 @@ func (s *Service) session(ctx context.Context, secret, kind string, addr netip.A
 		s.end(ctx, row.IDHash, why)
 		return Identity{}, errOver
 	}
+	k, err := unlock(row, secret)
+	if err != nil {
+		return Identity{}, err
+	}
+	s.keepKey(k)
 	s.seen(ctx, row, now)
 	if row, err = s.confirmed(ctx, row, now); err != nil {
 		return Identity{}, missing(err, errOver)
+	}
+	by, err := k.evidence(row, text(addr))
+	if err != nil {
+		return Identity{}, err
 	}
 	who, err := s.cfg.Store.Principal(ctx, row.Principal)
 	if err != nil {
@@ -92,7 +101,7 @@ func (s *Service) session(ctx context.Context, secret, kind string, addr netip.A
 	}
 	return Identity{
 		Person:   authz.Person{ID: row.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: row.SecondFactorAt, Address: addr},
-		Evidence: evidence(row, text(addr)), Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb,
+		Evidence: by, Key: Key(row), Via: row.Kind, Cookie: kind == store.KindWeb,
 		Provider:   row.Provider,
 		SignedInAt: row.AuthTime, Expires: row.Expires, NoRefresh: row.NoRefresh, hash: row.IDHash,
 	}, nil
@@ -160,6 +169,7 @@ func (s *Service) rename(old, row store.WebSession) {
 		keys = append(keys, a.keys...)
 	}
 	delete(s.active, old.IDHash)
+	s.dropKey(old.KeyID)
 	now := s.cfg.Now()
 	s.active[row.IDHash] = &activity{row: row, seen: now, asked: now, keys: keys}
 }

@@ -39,25 +39,28 @@ func (db *DB) Principals(ctx context.Context) ([]store.Principal, error) {
 		"SELECT "+principalColumns+" FROM principals ORDER BY seen_at DESC, issuer, sub")
 }
 
-const webSessionColumns = `id_hash, issuer, sub, provider, sid, id_token, refresh_token, auth_time, second_factor_at,
-	amr, acr, kind, addr, created, last_seen, expires, access_token, no_refresh, confirmed_at, token_hash`
+const webSessionColumns = `id_hash, issuer, sub, provider, sid, key_id, sealed_key, tokens, has_refresh, token_hash,
+	auth_time, second_factor_at, amr, acr, kind, addr, created, last_seen, expires, no_refresh, confirmed_at`
 
 func scanWebSession(r scanner, s *store.WebSession) error {
-	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID, &s.IDToken, &s.RefreshToken,
+	return r.Scan(fixed(s.IDHash[:]), &s.Principal.Issuer, &s.Principal.Subject, &s.Provider, &s.SID,
+		fixed(s.KeyID[:]), &s.SealedKey, &s.Tokens, &s.HasRefresh, fixed(s.TokenHash[:]),
 		at(&s.AuthTime), at(&s.SecondFactorAt), asJSON(&s.AMR), &s.ACR, &s.Kind, &s.Addr, at(&s.Created),
-		at(&s.LastSeen), at(&s.Expires),
-		&s.AccessToken, &s.NoRefresh, at(&s.ConfirmedAt), fixed(s.TokenHash[:]))
+		at(&s.LastSeen), at(&s.Expires), &s.NoRefresh, at(&s.ConfirmedAt))
 }
 
 func addWebSession(ctx context.Context, q querier, s store.WebSession) error {
-	_, err := q.ExecContext(ctx,
-		"INSERT INTO web_sessions ("+webSessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID, s.IDToken, s.RefreshToken,
+	_, err := q.ExecContext(ctx, "INSERT INTO web_sessions ("+webSessionColumns+
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		s.IDHash[:], s.Principal.Issuer, s.Principal.Subject, s.Provider, s.SID,
+		s.KeyID[:], bytesOf(s.SealedKey), bytesOf(s.Tokens), s.HasRefresh, s.TokenHash[:],
 		micros(s.AuthTime), micros(s.SecondFactorAt), asJSON(s.AMR), s.ACR, s.Kind, s.Addr, micros(s.Created),
-		micros(s.LastSeen), micros(s.Expires),
-		s.AccessToken, s.NoRefresh, micros(s.ConfirmedAt), s.TokenHash[:])
+		micros(s.LastSeen), micros(s.Expires), s.NoRefresh, micros(s.ConfirmedAt))
 	return err
 }
+
+// bytesOf keeps an empty value from being stored as NULL.
+func bytesOf(b []byte) []byte { return append([]byte{}, b...) }
 
 // AddWebSession stores a sign-in.
 func (db *DB) AddWebSession(ctx context.Context, s store.WebSession) error {
@@ -118,10 +121,14 @@ func (db *DB) TouchWebSession(ctx context.Context, hash [32]byte, when time.Time
 	return touched(n, err, "web session", short(hash))
 }
 
-// EndWebSession deletes one and gives what it was.
+// EndWebSession deletes one and gives what it was. The bytes of its tokens are erased from the files.
 func (db *DB) EndWebSession(ctx context.Context, hash [32]byte) (store.WebSession, error) {
-	return one(ctx, db.write, "web session", short(hash), scanWebSession,
+	was, err := one(ctx, db.write, "web session", short(hash), scanWebSession,
 		"DELETE FROM web_sessions WHERE id_hash=? RETURNING "+webSessionColumns, hash[:])
+	if err == nil {
+		db.erased(ctx, 1)
+	}
+	return was, err
 }
 
 // EndWebSessionsBySID deletes what a back-channel logout names and gives it, so that live shells end too.
@@ -129,20 +136,24 @@ func (db *DB) EndWebSessionsBySID(ctx context.Context, issuer, sid string) ([]st
 	if sid == "" { // sign-ins without a sid share the empty one
 		return nil, nil
 	}
-	return list(ctx, db.write, "end web sessions", scanWebSession,
-		"DELETE FROM web_sessions WHERE issuer=? AND sid=? RETURNING "+webSessionColumns, issuer, sid)
+	return db.endWebSessions(ctx, "issuer=? AND sid=?", issuer, sid)
 }
 
 // EndWebSessionsOf deletes all of a person's sign-ins and gives them.
 func (db *DB) EndWebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error) {
-	return list(ctx, db.write, "end web sessions", scanWebSession,
-		"DELETE FROM web_sessions WHERE issuer=? AND sub=? RETURNING "+webSessionColumns, p.Issuer, p.Subject)
+	return db.endWebSessions(ctx, "issuer=? AND sub=?", p.Issuer, p.Subject)
 }
 
 // SweepWebSessions deletes what has expired and gives it.
 func (db *DB) SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebSession, error) {
-	return list(ctx, db.write, "sweep web sessions", scanWebSession,
-		"DELETE FROM web_sessions WHERE expires<=? RETURNING "+webSessionColumns, now.UnixMicro())
+	return db.endWebSessions(ctx, "expires<=?", now.UnixMicro())
+}
+
+func (db *DB) endWebSessions(ctx context.Context, which string, args ...any) ([]store.WebSession, error) {
+	gone, err := list(ctx, db.write, "end web sessions", scanWebSession,
+		"DELETE FROM web_sessions WHERE "+which+" RETURNING "+webSessionColumns, args...)
+	db.erased(ctx, len(gone))
+	return gone, err
 }
 
 func short(hash [32]byte) string { return hex.EncodeToString(hash[:4]) }

@@ -14,7 +14,8 @@
 //
 // # Who may read the file
 //
-// It holds id tokens and who visited whom. The file is made 0600 before SQLite opens it; the -wal and
+// It holds who visited whom, and tokens of providers, which are sealed under a key that is not here. What is deleted is
+// overwritten (secure_delete). The file is made 0600 before SQLite opens it; the -wal and
 // -shm files take over its mode.
 package sqlite
 
@@ -29,6 +30,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver registers itself
@@ -49,6 +51,9 @@ const readerCache = "-256"
 type DB struct {
 	write *sql.DB // one connection
 	read  *sql.DB
+	busy  time.Duration // how long to wait for another process's lock
+
+	unerased atomic.Bool // the write-ahead log may have sign-ins that ended
 }
 
 // Options tune Open; zero values are right for serving.
@@ -72,7 +77,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
-	db := &DB{}
+	db := &DB{busy: o.BusyTimeout}
 	if db.write, err = handle(path, o.BusyTimeout, url.Values{"_txlock": {"immediate"}}); err != nil {
 		return nil, err
 	}
@@ -86,6 +91,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	db.erased(ctx, 1) // what a migration or a crash left in the write-ahead log
 	return db, nil
 }
 
@@ -106,6 +112,7 @@ func handle(path string, busy time.Duration, more url.Values) (*sql.DB, error) {
 	more.Set("_journal_mode", "WAL")
 	more.Set("_synchronous", "FULL")
 	more.Set("_foreign_keys", "on")
+	more.Set("_secure_delete", "on")      // tokens of providers are gone from the file when their sign-in ends
 	more.Set("_recursive_triggers", "on") // or REPLACE deletes rows past the triggers that keep evidence append-only
 	more.Set("_stmt_cache_size", "64")    // for each connection: to read a device again costs less than to prepare the statement
 	more.Set("_busy_timeout", strconv.FormatInt(busy.Milliseconds(), 10))

@@ -21,8 +21,8 @@ func principals(s *suite) {
 }
 
 func webSession(n int, p id.Principal, sid string) store.WebSession {
-	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, IDToken: "i", TokenHash: key(100 + n), RefreshToken: "r",
-		AccessToken: "a", NoRefresh: n%2 == 1,
+	return store.WebSession{IDHash: key(n), Principal: p, Provider: "corp", SID: sid, TokenHash: key(100 + n),
+		KeyID: key(200 + n), SealedKey: []byte("k"), Tokens: []byte("t"), HasRefresh: n%2 == 0, NoRefresh: n%2 == 1,
 		ConfirmedAt: at(n), AuthTime: at(n), SecondFactorAt: at(n), AMR: []string{"otp"}, ACR: "2",
 		Kind: store.KindWeb, Addr: "192.0.2.1", Created: at(n), LastSeen: at(n), Expires: at(60 + n)}
 }
