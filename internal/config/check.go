@@ -60,6 +60,7 @@ func (c *Config) defaults() {
 		}
 		if !c.Identity[i].Builtin {
 			set(&c.Identity[i].Prompt, "auto")
+			set(&c.Identity[i].Logout, "hint")
 		}
 	}
 	if u, err := url.Parse(c.Site.URL); err == nil && c.Ledger.Origin == "" {

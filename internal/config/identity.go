@@ -46,12 +46,14 @@ var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,200}$`)
 // checkAsking checks the keys that control requests to a provider.
 func (p Identity) checkAsking() error {
 	switch {
-	case p.Builtin && (p.CAFile != "" || len(p.Scopes) > 0 || p.Prompt != ""):
-		return fmt.Errorf("[[identity]] %s: builtin takes neither ca_file nor scopes nor prompt", p.Name)
+	case p.Builtin && (p.CAFile != "" || len(p.Scopes) > 0 || p.Prompt != "" || p.Logout != ""):
+		return fmt.Errorf("[[identity]] %s: builtin takes neither ca_file nor scopes nor prompt nor logout", p.Name)
 	case len(p.Scopes) > 0 && !slices.Contains(p.Scopes, "openid"):
 		return fmt.Errorf("[[identity]] %s: scopes must contain \"openid\"", p.Name)
 	case !p.Builtin && !slices.Contains([]string{"auto", "always", "never"}, p.Prompt):
 		return fmt.Errorf("[[identity]] %s: prompt = %q: write \"auto\", \"always\" or \"never\"", p.Name, p.Prompt)
+	case !p.Builtin && !slices.Contains([]string{"hint", "post_id_token"}, p.Logout):
+		return fmt.Errorf("[[identity]] %s: logout = %q: write \"hint\" or \"post_id_token\"", p.Name, p.Logout)
 	case time.Duration(p.NoRefresh) < time.Second || time.Duration(p.NoRefresh) > 12*time.Hour:
 		return fmt.Errorf("[[identity]] %s: no_refresh_at_most must be between 1s and 12h", p.Name)
 	}

@@ -24,8 +24,9 @@ func TestProviderRequestSettingsAreChecked(t *testing.T) {
 		"scopes without openid":        {`scopes = ["groups"]`, `scopes must contain "openid"`},
 		"scopes in one text":           {`scopes = ["openid", "email groups"]`, "is not one scope"},
 		"a prompt that does not exist": {`prompt = "login"`, `write "auto", "always" or "never"`},
+		"a logout that does not exist": {`logout = "get"`, `write "hint" or "post_id_token"`},
 		"a lifetime of a day":          {`no_refresh_at_most = "24h"`, "between 1s and 12h"},
-		"builtin with an authority":    {"builtin", `neither ca_file nor scopes nor prompt`},
+		"builtin with an authority":    {"builtin", `neither ca_file nor scopes nor prompt nor logout`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(good, "name = \"guests\"\nbuiltin = true\n", provider+c.add+"\n", 1)

@@ -17,6 +17,7 @@ func (p *Provider) discovery() map[string]any {
 		"end_session_endpoint":                           iss + "/logout",
 		"device_authorization_endpoint":                  iss + "/device/authorize",
 		"sallyport_account_endpoint":                     iss + "/account",
+		"sallyport_end_session_endpoint":                 iss + "/end-session",
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       []string{"query"},
 		"grant_types_supported":                          []string{grantCode, grantRefresh, grantDevice},

@@ -150,6 +150,7 @@ func (p *Provider) routes() http.Handler {
 	api("GET "+p.path+"/userinfo", p.serveUserInfo)
 	api("POST "+p.path+"/userinfo", p.serveUserInfo)
 	api("POST "+p.path+"/account", p.serveAccount)
+	api("POST "+p.path+"/end-session", p.serveEndSession)
 	m.HandleFunc("GET "+p.path+"/logout", p.serveLogout)
 	form("POST "+p.path+"/logout", p.serveLogout)
 	return m

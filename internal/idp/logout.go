@@ -84,6 +84,31 @@ func (p *Provider) readHint(raw string) (client, sid string, ok bool) {
 	return claims.Client, claims.SID, true
 }
 
+// serveEndSession ends a session for a client that shows its secret and has tokens of that session. Unlike RP-initiated
+// logout it needs no browser, so there is neither an id token in an address nor a question to the person.
+func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		wrong(w, http.StatusBadRequest, "invalid_request", "the body is not a form of at most 16 KiB")
+		return
+	}
+	c, ok := p.authenticate(r)
+	if !ok || c.Secret == "" {
+		wrong(w, http.StatusUnauthorized, "invalid_client", "the client id or its secret is wrong")
+		return
+	}
+	s, known := p.state.bySID(r.PostForm.Get("sid"))
+	if !known || !slices.Contains(s.Clients, c.ID) {
+		wrong(w, http.StatusBadRequest, "invalid_request", "this client has no such session")
+		return
+	}
+	if err := p.endSession(s.SID); err != nil {
+		p.cfg.Log.Error("a session could not be ended", slog.String("sid", s.SID), slog.Any("error", err))
+		wrong(w, http.StatusInternalServerError, "server_error", "the provider could not store what it must")
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // endSession ends one sign-in and tells every client that has tokens of it.
 func (p *Provider) endSession(sid string) error {
 	if sid == "" {

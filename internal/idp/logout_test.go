@@ -79,3 +79,50 @@ func TestALogoutIsToldAgainWhenTheClientDidNotAnswer(t *testing.T) {
 		t.Errorf("got %d logouts, want 1", len(heard))
 	}
 }
+
+func TestAClientEndsItsSessionOverTheBackChannel(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	got := s.redeem(s.signIn(b))
+	sid, _ := s.read(got.ID)["sid"].(string)
+	end := func(client, secret, sid string) int {
+		t.Helper()
+		form := url.Values{"client_id": {client}, "client_secret": {secret}, "sid": {sid}}
+		res, err := http.PostForm(s.issuer+"/end-session", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	for what, c := range map[string]struct {
+		client, secret, sid string
+		status              int
+	}{
+		"a wrong secret":               {"web", "guess", sid, 401},
+		"a public client":              {"tool", "", sid, 401},
+		"another session":              {"web", "shared", "s-1", 400},
+		"no session":                   {"web", "shared", "", 400},
+		"a client without its tokens":  {"other", "elsewhere", sid, 400},
+		"a client that does not exist": {"evil", "", sid, 401},
+	} {
+		if got := end(c.client, c.secret, c.sid); got != c.status {
+			t.Errorf("%s: got %d, want %d", what, got, c.status)
+		}
+	}
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("code") == "" {
+		t.Fatalf("a refused request ended the session: %s", b.At)
+	}
+	if got := end("web", "shared", sid); got != http.StatusNoContent {
+		t.Errorf("its own: got %d", got)
+	}
+	if heard := s.heard(); len(heard) != 1 || s.read(heard[0])["sid"] != sid {
+		t.Errorf("the client heard %d logouts, want that of %s", len(heard), sid)
+	}
+	if again := s.renew(got.Refresh); again.Code != "invalid_grant" {
+		t.Errorf("refresh: got %+v", again)
+	}
+	if b.Open(s.ask("prompt", "none")); b.At.Query().Get("error") != "login_required" {
+		t.Errorf("the browser is still signed in: %s", b.At)
+	}
+}

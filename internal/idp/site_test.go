@@ -53,6 +53,7 @@ func newSite(t *testing.T) *site {
 	var err error
 	s.Provider, err = New(Config{Issuer: s.issuer, Dir: t.TempDir(), Now: s.clock.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Clients: []Client{
 		{ID: "web", Secret: "shared", Redirects: []string{s.back}, AfterLogout: []string{base + "/rp/bye"}, BackChannel: base + "/rp/logout"},
+		{ID: "other", Secret: "elsewhere", Redirects: []string{base + "/other"}},
 		{ID: "tool", Redirects: []string{"http://127.0.0.1/done"}, Device: true},
 	}})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 // howAsked sets the keys that control requests to a provider.
 func howAsked(i config.Identity, p *oidcauth.Config) error {
 	p.Scopes, p.Prompt, p.NoRefreshAtMost = i.Scopes, i.Prompt, time.Duration(i.NoRefresh)
+	p.Logout = i.Logout
 	if i.CAFile == "" {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // ErrUnknownPerson is in the chain when a provider that records who has left does not know a person. Its own files may
@@ -22,26 +21,18 @@ func (p *Provider) Left(ctx context.Context, sub string) (bool, error) {
 	if err != nil || m.Account == "" {
 		return false, err
 	}
-	if !allowedURL(m.Account) {
-		return false, p.misconfigured(fmt.Sprintf("its address %q is neither https nor loopback", clip(m.Account)), "Look at the provider's discovery document.")
-	}
-	form := url.Values{"sub": {sub}, "client_id": {p.cfg.ClientID}, "client_secret": {p.cfg.ClientSecret}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Account, strings.NewReader(form.Encode()))
-	if err != nil {
-		return false, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := p.http.Do(req)
-	if err != nil {
-		return false, p.unreachable(err)
-	}
-	defer res.Body.Close()
 	var said struct {
 		Known *bool `json:"known"`
 		Left  bool  `json:"left"`
 	}
-	if res.StatusCode != http.StatusOK || json.NewDecoder(res.Body).Decode(&said) != nil || said.Known == nil {
-		return false, p.unreachable(fmt.Errorf("the account address answered %d", res.StatusCode))
+	_, err = p.postAsClient(ctx, m.Account, url.Values{"sub": {sub}}, func(res *http.Response) error {
+		if res.StatusCode != http.StatusOK || json.NewDecoder(res.Body).Decode(&said) != nil || said.Known == nil {
+			return p.unreachable(fmt.Errorf("the account address answered %d", res.StatusCode))
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
 	}
 	if !*said.Known && !said.Left {
 		return false, ErrUnknownPerson

@@ -121,8 +121,8 @@ func FuzzDiscovery(f *testing.F) {
 				t.Errorf("would take the algorithm %q", a)
 			}
 		}
-		if out := party.LogoutURL(t.Context(), "", "https://gw.example/"); out != "" && !allowedURL(out) {
-			t.Errorf("would send a browser to %q", out)
+		if out := party.Goodbye(t.Context(), "", "sid", "https://gw.example/"); out.To != "" && !allowedURL(out.To) {
+			t.Errorf("would send a browser to %q", out.To)
 		}
 		if _, to, err := party.Start(t.Context(), true); err != nil || !allowedURL(to) {
 			t.Errorf("would send a browser to %q, %v", to, err)

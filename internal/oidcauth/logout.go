@@ -3,7 +3,6 @@ package oidcauth
 import (
 	"context"
 	"encoding/json"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -12,27 +11,6 @@ import (
 
 	"github.com/sallyport/sallyport/internal/errkind"
 )
-
-// LogoutURL is where the browser goes so that the provider's own session ends too; empty when the provider has no such
-// address.
-func (p *Provider) LogoutURL(ctx context.Context, idToken, backTo string) string {
-	m, _, err := p.discover(ctx)
-	if err != nil || !allowedURL(m.EndSession) {
-		return ""
-	}
-	u, err := url.Parse(m.EndSession)
-	if err != nil {
-		return ""
-	}
-	q := u.Query()
-	q.Set("client_id", p.cfg.ClientID)
-	q.Set("post_logout_redirect_uri", backTo)
-	if idToken != "" {
-		q.Set("id_token_hint", idToken)
-	}
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // Logout names what a provider has ended: one session, or all of a person.
 type Logout struct {

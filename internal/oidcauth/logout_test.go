@@ -3,6 +3,7 @@ package oidcauth
 import (
 	"maps"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -87,14 +88,30 @@ func TestLogoutTokensThatMustFail(t *testing.T) {
 	}
 }
 
-func TestTheLogoutAddressNamesTheSignIn(t *testing.T) {
+func TestNoIDTokenIsInTheAddressOfALogout(t *testing.T) {
 	l := newLiar(t)
-	u, err := url.Parse(l.party().LogoutURL(t.Context(), "the-id-token", "https://gw.example/signin"))
+	const back = "https://gw.example/signin"
+	g := l.party().Goodbye(t.Context(), "the-id-token", "the-sid", back)
+	u, err := url.Parse(g.To)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := u.Query()
-	if u.Path != "/end" || q.Get("id_token_hint") != "the-id-token" || q.Get("post_logout_redirect_uri") != "https://gw.example/signin" || q.Get("client_id") != "sallyport" {
-		t.Errorf("got %s", u)
+	want := url.Values{"client_id": {"sallyport"}, "logout_hint": {"the-sid"}, "post_logout_redirect_uri": {back}}
+	if u.Path != "/end" || u.RawQuery != want.Encode() || g.Fields != nil {
+		t.Errorf("got %s and %v", u, g.Fields)
+	}
+	post := l.party(func(c *Config) { c.Logout = LogoutPost })
+	g = post.Goodbye(t.Context(), "the-id-token", "the-sid", back)
+	fields := map[string]string{"client_id": "sallyport", "id_token_hint": "the-id-token",
+		"post_logout_redirect_uri": back}
+	if g.To != l.srv.URL+"/end" || !maps.Equal(g.Fields, fields) {
+		t.Errorf("posted: got %+v", g)
+	}
+	g = post.Goodbye(t.Context(), "", "the-sid", back)
+	if !strings.Contains(g.To, "logout_hint=the-sid") || g.Fields != nil {
+		t.Errorf("without an id token: got %+v", g)
+	}
+	if ended, err := post.EndSession(t.Context(), "the-sid"); ended || err != nil {
+		t.Errorf("a provider that cannot be told: %v, %v", ended, err)
 	}
 }

@@ -13,6 +13,7 @@
 //	what people read            name, user name and email without what cannot be seen, of bounded length  names.go
 //	how fresh it is             an id token is evidence for no_refresh_at_most                            evidence.go
 //	refresh                     same sub, same nonce, auth_time not later                                 refresh.go
+//	the provider's session      ended without an id token in an address                                   goodbye.go
 //	logout tokens               their own kind, events, no nonce, fresh, each once                        logout.go
 //	who has left                asked where the provider can be asked                                     account.go
 //
@@ -55,6 +56,8 @@ type Config struct {
 	AMR, ACR     []string          // which sign-ins count as a second factor
 	Scopes       []string          // sent unchanged; empty: the usual ones that the provider supports, see scopes.go
 	Prompt       string            // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
+
+	Logout string // how the provider's session ends: LogoutHint (default) or LogoutPost
 
 	// NoRefreshAtMost is how long an id token is evidence, counted from its iat; default DefaultNoRefresh. A refresh
 	// brings a newer one.
@@ -116,7 +119,8 @@ type metadata struct {
 	Keys        string   `json:"jwks_uri"`
 	UserInfo    string   `json:"userinfo_endpoint"`
 	EndSession  string   `json:"end_session_endpoint"`
-	Account     string   `json:"sallyport_account_endpoint"` // the built-in provider's alone
+	Account     string   `json:"sallyport_account_endpoint"` // this and the next: the built-in provider's alone
+	End         string   `json:"sallyport_end_session_endpoint"`
 	Algorithms  []string `json:"id_token_signing_alg_values_supported"`
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	Scopes      []string `json:"scopes_supported"`
@@ -148,6 +152,7 @@ func New(cfg Config) (*Provider, error) {
 	}
 	cfg.NoRefreshAtMost = cmp.Or(cfg.NoRefreshAtMost, DefaultNoRefresh)
 	cfg.Prompt = cmp.Or(cfg.Prompt, PromptAuto)
+	cfg.Logout = cmp.Or(cfg.Logout, LogoutHint)
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	return &Provider{cfg: cfg, http: client(cfg.Transport, cfg.Roots), jtis: newReplays(cfg.Now),
 		said: newAnswers(cfg.Now)}, nil

@@ -48,7 +48,8 @@ server.listen(0, '127.0.0.1', () => {
     ...(given.asksConsent ? {} : { loadExistingGrant: agreed, issueRefreshToken: async () => !given.noRefresh }),
     rotateRefreshToken: true,
     pkce: { required: () => true },
-    cookies: { keys: ['a key of this test'], names: { session: given.client + '_session', interaction: given.client + '_it', resume: given.client + '_resume' } },
+    enableHttpPostMethods: !!given.takesPosts, // it demands cookies that come along with a form of another site
+    cookies: { ...(given.takesPosts ? { long: { sameSite: 'none' } } : {}), keys: ['a key of this test'], names: { session: given.client + '_session', interaction: given.client + '_it', resume: given.client + '_resume' } },
     features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true } },
     // Its own fetch refuses loopback addresses for logout tokens; everything here is on one.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ type foreign struct {
 	NoRefresh        bool              `json:"noRefresh"`
 	GroupsInUserInfo bool              `json:"groupsInUserInfo"`
 	AsksConsent      bool              `json:"asksConsent"`
+	TakesPosts       bool              `json:"takesPosts"`
 	People           map[string]person `json:"people"`
 }
 
@@ -200,8 +202,13 @@ func TestAForeignLogoutTokenCountsOnceAndIsNoSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Open(p.LogoutURL(t.Context(), in.IDToken, p.back)).Submit("logout", "yes"); b.At.String() != p.back {
-		t.Errorf("after sign-out: got %s, want %s", b.At, p.back)
+	g := p.Goodbye(t.Context(), in.IDToken, in.SID, p.back)
+	if strings.Contains(g.To, in.IDToken) || !strings.Contains(g.To, "client_id=sallyport") ||
+		!strings.Contains(g.To, "logout_hint=") {
+		t.Errorf("sign-out begins at %s", g.To)
+	}
+	if b.Open(g.To).Submit("logout", "yes"); b.At.String() != p.back {
+		t.Errorf("after sign-out: got %s, want %s\n%s", b.At, p.back, b.Body)
 	}
 	raw := p.told()
 	if _, err := p.VerifyIDToken(t.Context(), raw, ""); err == nil {
@@ -216,5 +223,29 @@ func TestAForeignLogoutTokenCountsOnceAndIsNoSignIn(t *testing.T) {
 	}
 	if _, err := p.Refresh(t.Context(), in); !errors.Is(err, oidcauth.ErrEnded) {
 		t.Errorf("refresh after sign-out: got %v", err)
+	}
+}
+
+// TestAForeignProviderTakesTheIDTokenFromAForm is logout = "post_id_token".
+func TestAForeignProviderTakesTheIDTokenFromAForm(t *testing.T) {
+	p := newParty(t, foreign{Alg: "ES256", TakesPosts: true}, func(c *oidcauth.Config) { c.Logout = oidcauth.LogoutPost })
+	b := testenv.NewBrowser(t)
+	in, err := p.signIn(b, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := p.Goodbye(t.Context(), in.IDToken, in.SID, p.back)
+	if strings.Contains(g.To, "?") || g.Fields["id_token_hint"] != in.IDToken {
+		t.Fatalf("got %+v", g)
+	}
+	form := url.Values{}
+	for name, value := range g.Fields {
+		form.Set(name, value)
+	}
+	if b.Took(b.PostForm(g.To, form)).Submit("logout", "yes"); b.At.String() != p.back {
+		t.Errorf("after sign-out: got %s, want %s\n%s", b.At, p.back, b.Body)
+	}
+	if out, err := p.VerifyLogout(t.Context(), p.told()); err != nil || out.SID != in.SID {
+		t.Errorf("got %+v, %v; want the sid %s", out, err, in.SID)
 	}
 }

@@ -103,16 +103,17 @@ type Config struct {
 
 // Service is sign-in and sign-out.
 type Service struct {
-	cfg     Config
-	secure  bool
-	pages   *page.Pages
-	flows   *pending.Set[flow]
-	codes   *pending.Set[cliCode]
-	devices *pending.Codes[asking, [32]byte]
-	starts  *meter
-	guesses *meter
-	asks    sync.WaitGroup     // one for each request to a provider that Run has begun
-	flight  singleflight.Group // one request at a time for a sign-in: using a refresh token twice ends it
+	cfg      Config
+	secure   bool
+	pages    *page.Pages
+	flows    *pending.Set[flow]
+	codes    *pending.Set[cliCode]
+	goodbyes *pending.Set[goodbye]
+	devices  *pending.Codes[asking, [32]byte]
+	starts   *meter
+	guesses  *meter
+	asks     sync.WaitGroup     // one for each request to a provider that Run has begun
+	flight   singleflight.Group // one request at a time for a sign-in: using a refresh token twice ends it
 
 	mu     sync.Mutex // guards what follows
 	active map[[32]byte]*activity
@@ -146,9 +147,20 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg, secure: u.Scheme == "https", pages: pages, flows: pending.New[flow](cfg.Now, 10_000), codes: pending.New[cliCode](cfg.Now, 1000),
-		devices: pending.NewCodes[asking, [32]byte](cfg.Now), starts: newMeter(cfg.Now, 60, time.Minute), guesses: newMeter(cfg.Now, 10, time.Minute),
-		active: map[[32]byte]*activity{}, keys: map[[32]byte]signInKey{}, tokens: map[string]*tokenUse{}}, nil
+	return &Service{
+		cfg:      cfg,
+		secure:   u.Scheme == "https",
+		pages:    pages,
+		flows:    pending.New[flow](cfg.Now, 10_000),
+		codes:    pending.New[cliCode](cfg.Now, 1000),
+		goodbyes: pending.New[goodbye](cfg.Now, 1000),
+		devices:  pending.NewCodes[asking, [32]byte](cfg.Now),
+		starts:   newMeter(cfg.Now, 60, time.Minute),
+		guesses:  newMeter(cfg.Now, 10, time.Minute),
+		active:   map[[32]byte]*activity{},
+		keys:     map[[32]byte]signInKey{},
+		tokens:   map[string]*tokenUse{},
+	}, nil
 }
 
 func (c *Config) defaults() {
@@ -213,6 +225,7 @@ func (s *Service) Register(m Mux) {
 	get("/login/device", s.serveDevice)
 	post("/login/device", s.serveDeviceAnswer)
 	post("/logout", s.serveLogout)
+	get(goodbyePath, s.serveGoodbye)
 	post("/backchannel/{provider}", s.serveBackChannel)
 	post("/api/v1/login/cli/token", s.serveCLIToken)
 	post("/api/v1/login/device", s.serveDeviceStart)

@@ -16,9 +16,6 @@ import (
 	"github.com/sallyport/sallyport/web/problem"
 )
 
-// afterLogout is where the provider sends the browser back; it must be registered there.
-const afterLogout = "/signin"
-
 // serveLogout ends the session that the request shows, and says where the provider's own ends. It answers the same
 // whether there was a session or not.
 func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
@@ -29,15 +26,13 @@ func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	to := s.cfg.URL + afterLogout
 	if ok {
-		by, _ := EvidenceOf(row, secret, "") // without an id token the provider asks the person
+		by, _ := EvidenceOf(row, secret, "") // without an id token the provider gets a hint
 		if err := s.end(r.Context(), row.IDHash, "signed out"); err != nil {
 			problem.Write(w, s.cfg.Log, err)
 			return
 		}
-		if p, err := s.cfg.Providers.Named(row.Provider); err == nil && row.Kind == store.KindWeb {
-			if at := p.LogoutURL(r.Context(), by.IDToken, to); at != "" {
-				to = at
-			}
+		if row.Kind == store.KindWeb {
+			to = s.leaveProvider(w, r, row, by.IDToken)
 		}
 	}
 	s.setCookie(w, s.cookieName(), "", 0)

@@ -13,9 +13,10 @@ export default function MeMenu({ me, onClose, onKeys }: { me: Me; onClose: () =>
   const out = async () => {
     try {
       const r = await fetch('/logout', { method: 'POST', headers: { Accept: 'application/json' } });
+      if (!r.ok) throw new Error();
       location.assign(((await r.json()) as { redirect: string }).redirect);
     } catch {
-      toast('You are still signed in: the gateway does not answer.');
+      toast('You are still signed in: the gateway did not sign you out.');
       onClose();
     }
   };
