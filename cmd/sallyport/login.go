@@ -68,6 +68,21 @@ func (c *loginCmd) signIn(a *app, cl *client.Client) (apitype.CLIToken, error) {
 	})
 }
 
+// person signs out somebody else.
+func (c *logoutCmd) person(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var out apitype.PersonSignedOut
+	in := apitype.PersonSignOut{User: c.User, Reason: c.Reason}
+	if err := cl.Post(a.context(), "/api/v1/people/sign-out", in, &out); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Ended %d sign-ins of %s (%s).\n", out.Ended, safe(out.Name), safe(out.Subject))
+	return nil
+}
+
 // browse opens the system's browser.
 func browse(address string) error {
 	name, args := "xdg-open", []string{address}
@@ -84,9 +99,15 @@ func browse(address string) error {
 	return cmd.Process.Release()
 }
 
-type logoutCmd struct{}
+type logoutCmd struct {
+	User   string `placeholder:"NAME" help:"Sign out this person everywhere. Administrators only."`
+	Reason string `placeholder:"TEXT" help:"Why, for the log; with --user."`
+}
 
-func (*logoutCmd) Run(a *app) error {
+func (c *logoutCmd) Run(a *app) error {
+	if c.User != "" {
+		return c.person(a)
+	}
 	cfg, err := client.LoadConfig()
 	if err != nil {
 		return err

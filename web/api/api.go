@@ -142,6 +142,7 @@ type Config struct {
 	Records Records
 	Signer  Signer
 	Audit   Auditor
+	SignOut func(ctx context.Context, p, by id.Principal, reason string) (int, error) // all sign-ins of a person
 	Now     func() time.Time
 	Log     *slog.Logger
 

@@ -115,6 +115,7 @@ type world struct {
 	events *fakeAudit
 	reads  *fakeRecords
 	passed time.Duration // since the tests' time
+	out    []string      // who was signed out, by whom and why
 
 	signedOut atomic.Bool // nobody is signed in any more
 }
@@ -128,7 +129,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: w.who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
+		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }
@@ -138,6 +139,11 @@ func (w *world) who(r *http.Request) (Asker, error) {
 		return Asker{}, errkind.New(errkind.Signin, "your sign-in has ended")
 	}
 	return who(r)
+}
+
+func (w *world) signOut(_ context.Context, p, by id.Principal, reason string) (int, error) {
+	w.out = append(w.out, p.Subject+" by "+by.Subject+": "+reason)
+	return 2, nil
 }
 
 // call sends one request and gives the answer.

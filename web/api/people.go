@@ -10,7 +10,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -18,6 +20,10 @@ func (a *API) registerPeople() {
 	huma.Register(a.huma, complete(huma.Operation{OperationID: "get-signin", Method: http.MethodGet, Path: "/api/v1/signin", Tags: []string{"people"},
 		Summary: "What the sign-in page shows"}), a.getSignIn)
 	handle(a, huma.Operation{OperationID: "get-me", Method: http.MethodGet, Path: "/api/v1/me", Tags: []string{"people"}, Summary: "Who calls"}, a.getMe)
+	handle(a, huma.Operation{OperationID: "sign-out-person", Method: http.MethodPost, Path: "/api/v1/people/sign-out",
+		Tags: []string{"people"}, Middlewares: huma.Middlewares{a.asked}, Summary: "Sign a person out everywhere",
+		Description: "Needs the duty administer. All browsers and command lines of the person are signed out, and " +
+			"what they opened ends. API tokens stay. The person may sign in again."}, a.signOutPerson)
 	handle(a, huma.Operation{OperationID: "get-work", Method: http.MethodGet, Path: "/api/v1/work", Tags: []string{"people"},
 		Summary: "My work: what can be opened now, what can be asked for"}, a.getWork)
 }
@@ -42,6 +48,30 @@ func (a *API) getMe(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype
 		}
 	}
 	return body(out)
+}
+
+func (a *API) signOutPerson(ctx context.Context, who *Asker, in *struct{ Body apitype.PersonSignOut }) (
+	*answer[apitype.PersonSignedOut], error) {
+	if err := who.needs(authz.DutyAdminister); err != nil {
+		return nil, err
+	}
+	if in.Body.User == "" || in.Body.Reason == "" || !wire.PlainText(in.Body.Reason, 500) {
+		return nil, errkind.New(errkind.Usage, "a person is signed out by name and with a reason").
+			WithHint("Write the reason as one line of at most 500 bytes, without control characters.")
+	}
+	p, err := a.person(ctx, who, in.Body.User)
+	if err != nil {
+		return nil, err
+	}
+	if p.Machine != "" {
+		return nil, errkind.New(errkind.Usage, in.Body.User+" is a machine, which has no sign-in").
+			WithHint("`sallyport token revoke` revokes its API token.")
+	}
+	n, err := a.cfg.SignOut(ctx, p.ID, who.Person.ID, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return body(apitype.PersonSignedOut{Ended: n, Name: p.Name, Subject: p.ID.Subject})
 }
 
 // recent is how many own sessions My work shows.

@@ -34,3 +34,16 @@ type DeviceWait struct {
 type SignedOut struct {
 	Redirect string `json:"redirect"`
 }
+
+// PersonSignOut asks that a person is signed out everywhere.
+type PersonSignOut struct {
+	User   string `json:"user" maxLength:"320" doc:"Name, user name or subject of somebody who has signed in here"`
+	Reason string `json:"reason" maxLength:"500" doc:"For the log"`
+}
+
+// PersonSignedOut says how many browsers and command lines were signed out.
+type PersonSignedOut struct {
+	Ended   int    `json:"ended"`
+	Name    string `json:"name"`
+	Subject string `json:"subject" doc:"At the person's identity provider"`
+}

@@ -60,6 +60,7 @@ type Store interface {
 	TouchWebSession(ctx context.Context, hash [32]byte, when time.Time) error
 	EndWebSession(ctx context.Context, hash [32]byte) (store.WebSession, error)
 	EndWebSessionsBySID(ctx context.Context, issuer, sid string) ([]store.WebSession, error)
+	EndWebSessionsOf(ctx context.Context, p id.Principal) ([]store.WebSession, error)
 	SweepWebSessions(ctx context.Context, now time.Time) ([]store.WebSession, error)
 	APITokenByHash(ctx context.Context, hash [32]byte) (store.APIToken, error)
 	TouchAPIToken(ctx context.Context, tokenID string, when time.Time) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -154,9 +155,16 @@ func (s *Service) end(ctx context.Context, hash [32]byte, why string) error {
 // ended is called for each session that is no longer in the store. It goes on when evidence cannot be written: ending
 // takes rights away, and waiting would leave them.
 func (s *Service) ended(ctx context.Context, row store.WebSession, why string) {
+	s.endedBy(ctx, row, why, nil)
+}
+
+// endedBy is ended with more fields of the log's entry.
+func (s *Service) endedBy(ctx context.Context, row store.WebSession, why string, more map[string]string) {
 	s.closeAll(row.IDHash, row, why)
 	s.tellNow(ctx)
-	if err := s.record(ctx, audit.SignedOut, row, map[string]string{"why": why}); err != nil {
+	fields := map[string]string{"why": why}
+	maps.Copy(fields, more)
+	if err := s.record(ctx, audit.SignedOut, row, fields); err != nil {
 		s.cfg.Log.Error("the end of a sign-in could not be written to the log", slog.Any("error", err))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -16,6 +17,18 @@ const (
 	// tellTime bounds how long a sign-out waits for the signer.
 	tellTime = 2 * time.Second
 )
+
+// SignOutAll ends all sign-ins of a person, in browsers and command lines, because the administrator by says so. It
+// gives their number. API tokens are not sign-ins and stay. The reason goes into the log. The person may sign in again,
+// as long as the provider lets them.
+func (s *Service) SignOutAll(ctx context.Context, p, by id.Principal, reason string) (int, error) {
+	ctx = context.WithoutCancel(ctx) // begun, it is done
+	gone, err := s.cfg.Store.EndWebSessionsOf(ctx, p)
+	for _, row := range gone {
+		s.endedBy(ctx, row, "an administrator signed you out", map[string]string{"by": by.String(), "reason": reason})
+	}
+	return len(gone), err
+}
 
 // tellSigner closes at the signer the sign-ins that have ended here. A sign-out is not refused because the signer does
 // not answer: what it was not told stays in the store, and Run tries again each second, also after a restart.

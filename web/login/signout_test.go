@@ -1,9 +1,12 @@
 package login
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/idp"
 )
 
@@ -43,6 +46,41 @@ func TestEachEndOfASignInIsToldToTheSigner(t *testing.T) {
 				t.Error("the signer was not told")
 			}
 		})
+	}
+}
+
+func TestAnAdministratorSignsAPersonOutEverywhere(t *testing.T) {
+	s := newSite(t)
+	b, other := s.signIn(s.browser()), s.signIn(s.browser())
+	tok, who := s.cli(b), s.who(b)
+	admin := id.Principal{Issuer: who.Person.ID.Issuer, Subject: "ada"}
+	if n, err := s.SignOutAll(t.Context(), admin, admin, "a mistake"); n != 0 || err != nil {
+		t.Errorf("somebody who is not signed in: got %d, %v", n, err)
+	}
+	s.who(b)
+	if n, err := s.SignOutAll(t.Context(), who.Person.ID, admin, "lost laptop"); n != 3 || err != nil {
+		t.Errorf("got %d, %v; want two browsers and a command line", n, err)
+	}
+	for what, r := range map[string]*http.Request{
+		"a browser":      s.request(b),
+		"another":        s.request(other),
+		"a command line": bearer(tok.Bearer),
+	} {
+		if _, err := s.Who(r); err == nil {
+			t.Errorf("%s is still signed in", what)
+		}
+	}
+	if got := s.why(who.Key); got != "an administrator signed you out" || !s.closedAtSigner(who.Evidence) {
+		t.Errorf("what the browser opened ended %q", got)
+	}
+	logged := 0
+	for _, e := range s.events {
+		if e.Type == audit.SignedOut && e.Fields["by"] == admin.String() && e.Fields["reason"] == "lost laptop" {
+			logged++
+		}
+	}
+	if logged != 3 {
+		t.Errorf("%d entries of the log name the administrator and the reason, want 3", logged)
 	}
 }
 
