@@ -27,7 +27,7 @@ func (s *Service) serveLogout(w http.ResponseWriter, r *http.Request) {
 	to := s.cfg.URL + afterLogout
 	if ok {
 		by, _ := EvidenceOf(row, secret, "") // without an id token the provider gets a hint
-		if err := s.end(r.Context(), row.IDHash, "signed out"); err != nil {
+		if err := s.tryEnd(r.Context(), row.IDHash, "signed out"); err != nil {
 			problem.Write(w, s.cfg.Log, err)
 			return
 		}
@@ -108,7 +108,7 @@ func (s *Service) endAllOf(r *http.Request, p id.Principal, sid string) error {
 	all, err := s.cfg.Store.WebSessionsOf(ctx, p)
 	for _, row := range all {
 		if sid == "" || row.SID == "" {
-			err = errors.Join(err, s.end(ctx, row.IDHash, why))
+			err = errors.Join(err, s.tryEnd(ctx, row.IDHash, why))
 		}
 	}
 	return err

@@ -136,8 +136,11 @@ func (s *Service) record(ctx context.Context, typ string, row store.WebSession, 
 // Key names a session to whoever opens something under it. It tells nothing of the secret.
 func Key(row store.WebSession) string { return row.Kind + ":" + hex.EncodeToString(row.IDHash[:12]) }
 
-// end deletes a session and closes what was opened under it. An error says that the store still has it.
-func (s *Service) end(ctx context.Context, hash [32]byte, why string) error {
+// end is tryEnd for callers who can tell nobody: the log has the error.
+func (s *Service) end(ctx context.Context, hash [32]byte, why string) { _ = s.tryEnd(ctx, hash, why) }
+
+// tryEnd deletes a session and closes what was opened under it. An error says that the store still has it.
+func (s *Service) tryEnd(ctx context.Context, hash [32]byte, why string) error {
 	ctx = context.WithoutCancel(ctx) // begun, it is done
 	row, err := s.cfg.Store.EndWebSession(ctx, hash)
 	switch {
