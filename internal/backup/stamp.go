@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -85,9 +86,25 @@ func (b *maker) head(ctx context.Context) (note []byte, key string, err error) {
 	if key, err = signer.LogKey(dir); err != nil {
 		return nil, "", err
 	}
-	note, err = os.ReadFile(filepath.Join(dir, "log", "checkpoint"))
+	note, err = published(ctx, filepath.Join(dir, "log", "checkpoint"))
 	if err == nil && len(note) == 0 {
 		err = errors.New("the published checkpoint is empty; start the signer once")
 	}
 	return note, key, err
+}
+
+// published reads a log's checkpoint. A log publishes a moment after it has written, so the first checkpoint is waited
+// for, up to stampWait.
+func published(ctx context.Context, path string) (note []byte, err error) {
+	for end := time.Now().Add(stampWait); ; {
+		note, err = os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) || time.Now().After(end) {
+			return note, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

@@ -3,7 +3,7 @@ step_sessions() {
   expect 20 "shell tess press-1" "^works-42"
   expect 20 "shell tess press-2" "^works-42"
   expect 1 "browser tess press-1" "^works-42"
-  expect 10 "verify olga" "ok +log +close leaf" "! BAD|exit status"
+  expect 10 "verify olga" "ok +A +end: closed as entry" "! BAD|exit status"
   expect 5 readyz 200
   expect 5 doctor "nothing to mend"
 }

@@ -20,7 +20,7 @@ step_backup_wipe_restore() {
   expect 60 "listed press-1" online=true
   expect 60 "listed press-2" online=true
   expect 20 "shell tess press-1" "^works-42"
-  expect 20 "verify olga" "ok +log +close leaf" "! BAD|exit status"
+  expect 20 "verify olga" "ok +A +end: closed as entry" "! BAD|exit status"
   expect 10 doctor "nothing to mend"
 }
 
