@@ -12,7 +12,7 @@ import (
 // signalABI is the first version of Landlock that keeps signals inside a domain: Linux 6.12.
 const signalABI = 6
 
-// CanKeepApart returns nil if this machine can keep the processes of sessions apart, and otherwise the reason.
+// CanKeepApart returns nil if this device can keep the processes of sessions apart, and otherwise the reason.
 func CanKeepApart() error {
 	s, err := newStarter()
 	if err == nil {
@@ -22,16 +22,17 @@ func CanKeepApart() error {
 }
 
 // KeepApart puts everything that this tree starts from now on into one Landlock domain of its own (Linux,
-// Documentation/userspace-api/landlock.rst). A process in it sends signals to, traces, and reads memory, environment and
-// descriptors of processes in the domain only. Another session under the same login would otherwise be open to it: what
-// it typed, and what it runs. The terminals of one login, /dev/pts/N, are not covered.
+// Documentation/userspace-api/landlock.rst). A process in the domain can signal and trace only processes of the
+// domain, and read the memory, environment and descriptors only of these. Otherwise it could read the input of
+// another session under the same login, and control its programs. The terminals of one login, /dev/pts/N, are not
+// covered. The error says what the kernel or the agent's rights lack.
 func (t *Tree) KeepApart() (err error) {
 	t.starter, err = newStarter()
 	return err
 }
 
-// starter is a thread in a Landlock domain. What it starts is born into that domain. The other threads of this process
-// stay outside, because they signal and watch what was started.
+// starter is a thread in a Landlock domain. The processes that it starts inherit the domain. The other threads of this
+// process stay outside, because they must signal and examine these processes.
 type starter struct{ jobs chan func() }
 
 func newStarter() (*starter, error) {
@@ -67,7 +68,7 @@ func hasSignalScope() error {
 	return nil
 }
 
-// do runs a function on the thread in the domain; without such a thread, here.
+// do runs a function on the thread in the domain, or on the caller's thread if there is no starter.
 func (s *starter) do(job func()) {
 	if s == nil {
 		job()
@@ -78,7 +79,7 @@ func (s *starter) do(job func()) {
 	<-done
 }
 
-// enterDomain restricts the calling thread. Nothing is restricted but what leaves the domain.
+// enterDomain puts the calling thread into a new domain, which restricts only signals and tracing out of it.
 func enterDomain() error {
 	attr := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
@@ -90,7 +91,7 @@ func enterDomain() error {
 	switch errno {
 	case 0:
 		return nil
-	case unix.EPERM: // no_new_privs would do as well, and sudo would no longer work
+	case unix.EPERM: // no_new_privs would be enough instead of the capability, but then sudo would not work
 		return errors.New("the agent has no CAP_SYS_ADMIN: it does not run as root, or in a container that takes it away")
 	}
 	return fmt.Errorf("landlock_restrict_self: %w", errno)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroup is a fresh cgroup v2 of one session: what is born in it stays in it, unless it has the rights to leave.
+// cgroup is the cgroup v2 of one session. A process that starts in it stays in it, unless it has the rights to leave.
 type cgroup struct {
 	path string
 	lock *os.File // the directory, locked as long as its supervisor lives
@@ -22,18 +22,18 @@ type cgroup struct {
 // cgroupPrefix begins the names of the cgroups of sessions.
 const cgroupPrefix = "sallyport-"
 
-// groupMode lets a session's programs read the files of its cgroup and not open the directory: whoever opens it can lock
-// it, and what is locked is taken for the cgroup of a supervisor that lives.
+// groupMode lets a session's programs read the files of its cgroup and not open the directory: whoever opens it can
+// lock it, and what is locked is taken for the cgroup of a supervisor that lives.
 const groupMode = 0o711
 
-// newCgroup makes one below the supervisor's own. Where that is not possible the tree is followed by parentage alone.
+// newCgroup makes a cgroup below the supervisor's own and locks it.
 func newCgroup(name string) (*cgroup, error) {
 	base, err := CgroupBase()
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(base, cgroupPrefix+name)
-	for range 10 { // a sweep may take it for one that was left behind, until it is locked
+	for range 10 { // until it is locked, a sweep may take it for that of a dead supervisor and remove it
 		if err := os.Mkdir(path, groupMode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("cgroup: %w", err)
 		}
@@ -45,8 +45,8 @@ func newCgroup(name string) (*cgroup, error) {
 	return nil, errors.New("cgroup: it cannot be locked")
 }
 
-// lockCgroup takes the lock of a cgroup that is there; nil if it is not, or if a supervisor that lives has it. The lock
-// ends with its process, and programs do not inherit it.
+// lockCgroup takes the lock of an existing cgroup. It returns nil if the cgroup does not exist, or if a living
+// supervisor holds the lock. The kernel releases the lock when its process ends, and programs do not inherit it.
 func lockCgroup(path string) *cgroup {
 	f, err := os.Open(path)
 	if err != nil {
@@ -65,7 +65,8 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// CgroupBase gives the directory of this process's own cgroup v2, below which those of sessions are made.
+// CgroupBase returns the directory of this process's own cgroup v2. The cgroups of sessions are made below it. The
+// error says that no cgroup v2 is mounted, or that this process is in none.
 func CgroupBase() (string, error) {
 	mount, err := cgroupMount()
 	if err != nil {
@@ -91,7 +92,7 @@ func CanGroup() error {
 	return nil
 }
 
-// cgroupMount finds cgroup v2 in mountinfo: it can be mounted below a v1 tree.
+// cgroupMount finds cgroup v2 in mountinfo, because it can be mounted below a v1 tree.
 func cgroupMount() (string, error) {
 	raw, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -122,10 +123,11 @@ func ownCgroup() (string, error) {
 
 func (c *cgroup) open() (*os.File, error) { return os.Open(c.path) }
 
-// kill ends every process in it at once. Whatever is cloned into it afterwards dies too, so it is used for nothing else.
+// kill ends every process in the cgroup at once, on Linux 5.14 and later. A process that is started in the cgroup
+// afterwards may die too, so a killed cgroup is not used again.
 func (c *cgroup) kill() { os.WriteFile(filepath.Join(c.path, "cgroup.kill"), []byte("1"), 0) }
 
-// populated reports whether anything runs in it. Where the kernel does not tell, it reports false.
+// populated reports whether a process runs in the cgroup or below it, and false if the kernel does not tell.
 func (c *cgroup) populated() bool {
 	raw, err := os.ReadFile(filepath.Join(c.path, "cgroup.events"))
 	return err == nil && strings.Contains(string(raw), "populated 1")
@@ -148,7 +150,7 @@ func (c *cgroup) pids() []int {
 	return out
 }
 
-// remove takes it away, with those that a session made inside.
+// remove removes the cgroup and those that the session's programs made in it, and releases the lock.
 func (c *cgroup) remove() {
 	defer c.lock.Close()
 	var dirs []string

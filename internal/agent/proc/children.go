@@ -13,7 +13,7 @@ var listsChildren = sync.OnceValue(func() bool {
 	return err == nil
 })
 
-// childrenOf gives the direct children of a process: by the kernel's lists where it has them.
+// childrenOf returns the ids of a process's direct children. Without the kernel's lists it has to read all of /proc.
 func childrenOf(pid int) []int {
 	if !listsChildren() {
 		return byParent(allProcesses())[pid]
@@ -29,7 +29,7 @@ func byParent(all map[int]process) map[int][]int {
 	return out
 }
 
-// listedChildren reads the kernel's lists. There is one for each thread.
+// listedChildren reads the kernel's lists of children. There is one for each thread.
 func listedChildren(p process) []int {
 	if p.threads == 1 {
 		return childrenOfThread(p.pid, strconv.Itoa(p.pid), nil)

@@ -35,7 +35,8 @@ type Running struct {
 	cmd  *exec.Cmd
 }
 
-// Start starts a program in the tree.
+// Start starts a program in the tree. The error says why it could not: the account has no shell, the session has ended,
+// or what the kernel said.
 func (t *Tree) Start(s Spec) (*Running, error) {
 	cmd, err := s.command()
 	if err != nil {
@@ -67,7 +68,8 @@ func (s Spec) command() (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// launch starts the command; a home that the login cannot enter is not a reason to fail.
+// launch starts the command. If that fails, it tries again in the directory /, because the login may have no home that
+// it can enter.
 func (r *Running) launch() error {
 	elsewhere := again(r.cmd)
 	elsewhere.Dir = "/"
@@ -127,7 +129,7 @@ func (r *Running) startAtTerminal(s Spec) error {
 	return nil
 }
 
-// PID is the program's.
+// PID returns the process id of the program.
 func (r *Running) PID() int { return r.cmd.Process.Pid }
 
 // Exit is how a program ended: by itself with a status, or by a signal.
@@ -137,7 +139,7 @@ type Exit struct {
 	Core   bool
 }
 
-// Wait waits for the program itself, not for what it left behind.
+// Wait waits for the program itself, not for processes that it left behind. It returns status 255 if the wait failed.
 func (r *Running) Wait() Exit {
 	err := r.cmd.Wait()
 	r.tree.forget(r.PID())
@@ -152,8 +154,10 @@ func (r *Running) Wait() Exit {
 	return Exit{Status: r.cmd.ProcessState.ExitCode()}
 }
 
-// Signal sends a signal as a terminal would: to the group in the foreground, or to the program's own. Only what the session
-// started gets it: a group whose processes have ended leaves its number to anybody, and we may be root.
+// Signal sends a signal as a terminal does, to the foreground group, or without a terminal to the program's own group.
+// It signals only processes that the session started, because the id of a group that has ended may be used again, and
+// the agent may be root. name is the signal's name without SIG. The error says that the name is unknown, or that no
+// process is running that the signal is for.
 func (r *Running) Signal(name string) error {
 	sig, ok := signals[name]
 	if !ok {
@@ -178,12 +182,12 @@ func (r *Running) Signal(name string) error {
 	return nil
 }
 
-// DrainTime is how long output may pause after its program has ended: something that it left behind may hold the other
-// end for ever.
+// DrainTime is how long output may pause after its program has ended. It is bounded because a process that the program
+// left behind may hold the other end for ever.
 const DrainTime = 10 * time.Second
 
-// Drain bounds what a read of the output may wait, once the program has ended. Each read that gives something begins the
-// time anew. After it a read gives os.ErrDeadlineExceeded.
+// Drain lets reads of f wait for DrainTime from now. The caller calls it when the program has ended, and again after
+// each read that returned output. A later read returns os.ErrDeadlineExceeded.
 func Drain(f *os.File) { f.SetReadDeadline(time.Now().Add(DrainTime)) }
 
 // signals are those of RFC 4254 section 6.10.

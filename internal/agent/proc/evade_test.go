@@ -169,8 +169,8 @@ func hangs() bool {
 	})
 }
 
-// TestAStartThatHangsDoesNotHoldUpTheEnd: of a session whose home does not answer, neither the look at what has ended nor
-// the end of everything waits for the program that is being started.
+// TestAStartThatHangsDoesNotHoldUpTheEnd: of a session whose home does not answer, neither the look at what has ended
+// nor the end of everything waits for the program that is being started.
 func TestAStartThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 	home := deafHome(t)
 	if home == "" {

@@ -3,17 +3,19 @@
 //
 // # The tree
 //
-// What a session started ends with it, also what put itself into the background, into a session of its own, or away from its parent. A cgroup
-// holds it where there is one, and parentage everywhere: this process adopts what its descendants abandon. What survives even SIGKILL is
-// named, never passed over. Somebody who becomes root on the device can leave the tree; the record says what it saw.
+// Every process that a session started ends with the session. This includes a process that moved to the background, to
+// a process session of its own, or away from its parent. A cgroup holds the processes where one can be made. Parentage
+// holds them everywhere, because this process adopts its orphaned descendants. A process that survives SIGKILL is
+// reported by name. Whoever becomes root on the device can leave the tree.
 //
 // # Hidden input
 //
-// Whether the terminal hides what is typed is known here and nowhere else. Without echo it hides in line mode. In other
-// modes the programs in the foreground decide (echo.go, shells.go), and the terminals that they opened to pass on what is
-// typed (walk.go). What is typed after a newline waits until the program has taken the line, or the rest of a paste would
-// be typed into a prompt that does not hide yet. A terminal that cannot be asked counts as hiding: a sealed line too many
-// is a nuisance, a password in the record is not.
+// Only this package can tell whether a terminal hides input. Without echo, a terminal in line mode hides it. In other
+// modes it depends on the programs in the foreground (echo.go, shells.go), and on the terminals that they opened to
+// pass input on (walk.go). Input after a newline waits until the program has read the line. Otherwise the rest of a
+// paste could reach a prompt that does not hide its input yet. A terminal whose mode cannot be read counts as hiding,
+// because a line sealed without need does less harm than a recorded password.
 //
-// It is Linux, and knows nothing of passes, rules or lines: package supervise asks for what was allowed.
+// The package needs Linux. It knows nothing of passes, rules or session lines: package supervise calls it for programs
+// that are allowed.
 package proc

@@ -8,23 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one line of /proc.
+// process is what /proc/PID/stat says of a process.
 type process struct {
 	pid, ppid, pgrp int
 	session         int
 	tty             int
 	foreground      int // the process group that reads from its terminal
-	threads         int // the first one counts until the process is waited for, also after its end
+	threads         int // the first thread counts until the status of the process is taken, even after its end
 	state           byte
-	start           string // when it began: with the pid, a name that is not used again
+	start           string // start time; with the pid it identifies a process, because pids are used again
 	comm            string
 }
 
-// maxShort is more than any of the files that readProc is used for holds.
+// maxShort is the size of readProc's buffer, in bytes. The files that it reads are shorter, except a list of children.
 const maxShort = 1 << 10
 
-// readProc reads a short file of /proc at once, without what os.ReadFile does for files that may be large or block: it is
-// done a few times for every line of a paste.
+// readProc reads a short file of /proc at once, without what os.ReadFile does for files that may be large or block:
+// it is done a few times for every line of a paste.
 func readProc(pid int, name string) ([]byte, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -64,11 +64,11 @@ func parseStat(pid int, text string) (process, bool) {
 	return p, true
 }
 
-// ended reports whether nothing of a process runs any more. A process whose first thread has ended while others run is a
-// zombie too, by its state.
+// ended reports whether no thread of a process runs any more. The state alone does not tell: it is Z also if only the
+// first thread has ended.
 func (p process) ended() bool { return p.state == 'X' || p.state == 'Z' && p.threads <= 1 }
 
-// allProcesses reads every process that can be seen.
+// allProcesses reads every process that /proc lists.
 func allProcesses() map[int]process {
 	out := map[int]process{}
 	entries, err := os.ReadDir("/proc")
@@ -85,7 +85,7 @@ func allProcesses() map[int]process {
 	return out
 }
 
-// below gives everything that descends from a process, itself left out.
+// below returns the descendants of a process.
 func below(all map[int]process, root int) []process {
 	children := map[int][]process{}
 	for _, p := range all {
@@ -101,7 +101,7 @@ func below(all map[int]process, root int) []process {
 	return out
 }
 
-// signal sends a signal to exactly this process: through a descriptor, because its number may be another's by now.
+// signal sends a signal to exactly this process. It uses a pidfd, because another process may have the pid by now.
 func (p process) signal(sig unix.Signal) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
@@ -116,7 +116,7 @@ func (p process) signal(sig unix.Signal) {
 	}
 }
 
-// owner is the user of a process, -1 where it is not known.
+// owner returns the user id of a process, or -1 if it is not known.
 func owner(pid int) int64 {
 	var st unix.Stat_t
 	if unix.Stat("/proc/"+strconv.Itoa(pid), &st) != nil {

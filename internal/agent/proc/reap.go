@@ -10,9 +10,9 @@ import (
 // mostNamed bounds the processes that one reaping names.
 const mostNamed = 64
 
-// reap takes the status of the children of this process that have ended, until it meets one to spare, for which somebody
-// else waits. It gives the first of them. There may be thousands, and reading a list of them takes so long that the one
-// that runs has ended meanwhile; so the kernel is asked for one after the other (waitid(2)).
+// reap takes the status of the children of this process that have ended. It stops at the first one to spare, because
+// another goroutine waits for that one. It returns at most mostNamed of them. It asks the kernel for one child at a
+// time (waitid(2)): there may be thousands, and while a list of them is read, the child that runs may end.
 func reap(spare func(pid int) bool) (gone []process) {
 	for {
 		pid := nextEnded()
@@ -30,10 +30,10 @@ func reap(spare func(pid int) bool) (gone []process) {
 	}
 }
 
-// pidAt is where siginfo_t has si_pid: the union begins at the alignment of a pointer.
+// pidAt is the offset of si_pid in siginfo_t: its union is aligned as a pointer.
 const pidAt = 8 + unsafe.Sizeof(uintptr(0))
 
-// nextEnded gives a child that has ended, and leaves its status where it is; 0: there is none.
+// nextEnded returns the id of a child that has ended, or 0 if there is none. It leaves the child's status to be taken.
 func nextEnded() int {
 	var info unix.Siginfo
 	for {
@@ -48,7 +48,8 @@ func nextEnded() int {
 	}
 }
 
-// reapListed is reap that goes on behind those to spare. It reads the list, so it is for when there are few.
+// reapListed does the same as reap, but does not stop at a child to spare. It reads the list of children, so it is slow
+// if there are many.
 func reapListed(spare func(pid int) bool) (gone []process) {
 	for _, pid := range childrenOf(os.Getpid()) {
 		if p, ok := readProcess(pid); ok && p.ended() && !spare(pid) {

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Survivor is a process that runs on when everything of its session should have ended.
+// Survivor is a process that still runs after its session's end, or that a dead supervisor left.
 type Survivor struct {
 	PID  int
-	Name string // as the kernel has it: any bytes that the process chose, at most 15
+	Name string // comm of proc(5): at most 15 bytes, which the process chooses
 }
 
-// String gives the name and the process id, safe to be shown. A name that is more than one plain word is quoted: as
-// "sshd (812), x" it would read as two processes, of which the first is another one.
+// String returns the name and the process id in a form that is safe to show. A name that is more than one plain word is
+// quoted. Otherwise a process named "sshd (812), x" would read as two processes.
 func (s Survivor) String() string {
 	name := s.Name
 	if name == "" || strings.ContainsFunc(name, notOfWord) {
@@ -28,11 +28,11 @@ func notOfWord(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:/@+", r)
 }
 
-// listSize bounds, in bytes, the names that List gives before the last one. A report with two lists and the words around
-// them is within wire.MaxGrantText, or the gateway would not take it.
+// listSize is the number of bytes after which List adds no more names. A report with two lists and the words around
+// them must fit into wire.MaxGrantText, because the gateway refuses a longer one.
 const listSize = 90
 
-// List names processes for people, in the order of their ids. After listSize bytes it only counts the rest.
+// List names survivors for people, in the order of their process ids. After listSize bytes it only counts the rest.
 func List(all []Survivor) string {
 	all = slices.SortedFunc(slices.Values(all), func(a, b Survivor) int { return cmp.Compare(a.PID, b.PID) })
 	var out strings.Builder

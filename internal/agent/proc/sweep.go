@@ -10,18 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Swept is what a supervisor left behind that died before it had ended its session's programs.
+// Swept lists the survivors of a supervisor that died before it had ended its session's programs.
 type Swept struct {
 	Session string     // empty if it is not known
-	Ended   []Survivor // processes
-	Left    []Survivor // those that not even SIGKILL has ended
+	Ended   []Survivor // survivors that the sweep ended
+	Left    []Survivor // survivors that SIGKILL did not end within sweepTime
 }
 
-// sweepTime bounds how long what a supervisor left is killed, again and again.
+// sweepTime bounds how long a sweep kills survivors again and again.
 const sweepTime = 5 * time.Second
 
-// SweepCgroups ends what is in the cgroups below base whose supervisor is gone, and removes them. They are those of
-// trees whose names begin with prefix. Those of supervisors that live are locked and left alone.
+// SweepCgroups ends every process in the session cgroups below base whose supervisor has died, and removes these
+// cgroups. prefix is the beginning of the tree names to look for (NewTree). A living supervisor holds the lock of its
+// cgroup, so that cgroup is left alone. It returns one Swept for each cgroup that had survivors.
 func SweepCgroups(base, prefix string) (out []Swept) {
 	prefix = cgroupPrefix + prefix
 	paths, _ := filepath.Glob(filepath.Join(base, prefix+"*"))
@@ -40,8 +41,9 @@ func SweepCgroups(base, prefix string) (out []Swept) {
 	return out
 }
 
-// WatchCgroups calls freed each time that a supervisor ends, regularly or not, whose cgroup is below base now. So an agent
-// hears of the death of supervisors that an earlier agent started, and that are no children of its own. It does not wait.
+// WatchCgroups calls freed each time that a supervisor ends whose cgroup is below base now, whether it ended by
+// itself or died. An agent needs this for supervisors that an earlier agent started, because they are not its
+// children. WatchCgroups returns at once, and calls freed from goroutines of its own.
 func WatchCgroups(base, prefix string, freed func()) {
 	paths, _ := filepath.Glob(filepath.Join(base, cgroupPrefix+prefix+"*"))
 	for _, path := range paths {
@@ -52,17 +54,17 @@ func WatchCgroups(base, prefix string, freed func()) {
 		go func() {
 			for unix.Flock(int(f.Fd()), unix.LOCK_EX) == unix.EINTR {
 			}
-			f.Close() // and the lock with it: a sweep takes it anew
+			f.Close() // this releases the lock, which the sweep must be able to take
 			freed()
 		}()
 	}
 }
 
-// EndTree kills a supervisor and everything that descends from it, and gives the latter.
+// EndTree kills a supervisor and all its descendants with SIGKILL. It returns the descendants that were running.
 func EndTree(supervisor int) (ended []Survivor) {
 	all := allProcesses()
 	below := below(all, supervisor)
-	for _, p := range append([]process{all[supervisor]}, below...) { // it first, so that it starts nothing more
+	for _, p := range append([]process{all[supervisor]}, below...) { // supervisor first: it must start nothing more
 		if p.pid > 1 {
 			p.signal(unix.SIGKILL)
 		}
@@ -75,8 +77,7 @@ func EndTree(supervisor int) (ended []Survivor) {
 	return ended
 }
 
-// end kills everything in the group until nothing is left or the time is up. It begins with the kill: what it finds may
-// be gone before its name is read, and have started the next one.
+// end kills every process in the group until none is left or the time is up.
 func (c *cgroup) end(within time.Duration) Swept {
 	seen := map[int]Survivor{}
 	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
@@ -93,7 +94,7 @@ func (c *cgroup) end(within time.Duration) Swept {
 	}
 }
 
-// running gives the processes in the group that have not ended.
+// running returns the processes in the group that have not ended.
 func (c *cgroup) running() map[int]process {
 	out := map[int]process{}
 	for _, pid := range c.pids() {
@@ -115,9 +116,10 @@ func swept[P any](seen map[int]Survivor, left map[int]P) (s Swept) {
 	return s
 }
 
-// Adopt makes this process the parent of what its supervisors leave behind when they die. It is called before the first
-// of them starts. It returns false, and adopts nothing, if processes of others could not be told from those: if this is
-// the first process of its PID namespace, or if it has children already, from a script that became the agent by exec.
+// Adopt makes this process the subreaper of its supervisors (prctl(2)): what they leave behind when they die becomes
+// its child. It must be called before the first supervisor starts. It returns false and changes nothing if children
+// of other origin could be taken for survivors. This is so if this process is the first one of its PID namespace, or
+// if it already has children, because a script started them and then became the agent by exec. The error is prctl's.
 func Adopt() (bool, error) {
 	if os.Getpid() == 1 || len(childrenOf(os.Getpid())) > 0 {
 		return false, nil
@@ -125,16 +127,17 @@ func Adopt() (bool, error) {
 	return true, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
-// emptyScans in a row must find nothing: between two looks a process can start another one and end.
+// emptyScans is how many scans in a row must find nothing: between two scans a process can start another one and end.
 const emptyScans = 3
 
-// SweepAdopted ends the children of this process that are no supervisors, and everything that descends from them. It may
-// be called only after Adopt has returned true. The caller must not start a supervisor meanwhile.
+// SweepAdopted ends the children of this process that are not supervisors, and all their descendants. It returns the
+// survivors without a session, which is not known. It may be called only after Adopt has returned true, and the caller
+// must not start a supervisor meanwhile.
 func SweepAdopted(supervisor func(pid int) bool) Swept {
 	seen, left := map[int]Survivor{}, map[int]Survivor{}
 	deadline := time.Now().Add(sweepTime)
 	for empty, gone := 0, false; empty < emptyScans && time.Now().Before(deadline); {
-		if gone { // they may start each other: names do not matter then
+		if gone { // processes may start each other faster than they can be named, so kill them unnamed
 			reap(supervisor)
 			killChildren(supervisor)
 		}
@@ -142,7 +145,7 @@ func SweepAdopted(supervisor func(pid int) bool) Swept {
 		for pid, s := range left {
 			seen[pid] = s
 		}
-		if empty++; len(left) > 0 || gone { // what has ended may have started another one, as in Tree.endOnce
+		if empty++; len(left) > 0 || gone { // a process that has ended may have started another one, as in Tree.endOnce
 			empty = 0
 		}
 		if !gone {
@@ -152,7 +155,7 @@ func SweepAdopted(supervisor func(pid int) bool) Swept {
 	return swept(seen, left)
 }
 
-// killAdopted kills what it finds, and reports whether something had ended before.
+// killAdopted kills the adopted processes that it finds. gone reports whether one had ended before.
 func killAdopted(supervisor func(pid int) bool) (left map[int]Survivor, gone bool) {
 	left = map[int]Survivor{}
 	kill := func(p process) {
@@ -171,7 +174,7 @@ func killAdopted(supervisor func(pid int) bool) (left map[int]Survivor, gone boo
 			continue
 		}
 		p, _ := readProcess(pid)
-		kill(p) // at once: it may be gone before all of /proc is read
+		kill(p) // at once, because it may have ended before all of /proc is read
 		tops = append(tops, pid)
 	}
 	if len(tops) == 0 {
@@ -187,9 +190,9 @@ func killAdopted(supervisor func(pid int) bool) (left map[int]Survivor, gone boo
 }
 
 // killChildren kills the children of this process, the newest first, except those to spare. A process that starts the
-// next one and ends is gone before anything can be read about it: only a signal right after the list reaches it. The
-// list may have thousands that have ended. They keep their numbers until this process takes their status, so the signal
-// reaches no other process.
+// next one and ends has ended before anything can be read about it. Only a signal right after the list was read reaches
+// it. The list may name thousands of ended processes. Their ids are not used again until this process takes their
+// status, so the signal reaches no other process.
 func killChildren(spare func(pid int) bool) {
 	for _, pid := range slices.Backward(childrenOf(os.Getpid())) {
 		if !spare(pid) {
@@ -198,7 +201,7 @@ func killChildren(spare func(pid int) bool) {
 	}
 }
 
-// reapZombie takes the status of a child that has ended.
+// reapZombie takes the status of a child if it has ended, and reports whether it did.
 func reapZombie(pid int) bool {
 	p, ok := readProcess(pid)
 	if !ok || !p.ended() || p.ppid != os.Getpid() {

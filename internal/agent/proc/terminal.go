@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxRead is how much output is gathered before it goes out as one piece.
+// maxRead is how many bytes of output Read gathers at most.
 const maxRead = 32 << 10
 
 // Terminal is a PTY, seen from the master's side. One goroutine may write, another read.
@@ -22,8 +22,8 @@ type Terminal struct {
 	fd     syscall.RawConn
 
 	lastLine time.Time // when a newline was last written
-	stale    bool      // it hid the last line and has not been seen to stop: no sign that it hides the next
-	gaveUp   []int     // the foreground groups that did not come to read in time
+	stale    bool      // it still hides for the last line, which does not mean that it hides the next one
+	gaveUp   []int     // the foreground groups that did not read in time
 }
 
 // openTerminal makes a PTY that belongs to the account, as grantpt would.
@@ -56,7 +56,7 @@ func openTerminal(a Account) (*Terminal, error) {
 	return t, nil
 }
 
-// Resize sets the size; the kernel tells the foreground.
+// Resize sets the size of the terminal in characters. The kernel signals its foreground group.
 func (t *Terminal) Resize(cols, rows uint16) error {
 	var err error
 	t.fd.Control(func(fd uintptr) {
@@ -65,7 +65,8 @@ func (t *Terminal) Resize(cols, rows uint16) error {
 	return err
 }
 
-// Read gathers output: a program that writes in small pieces should not make as many packets.
+// Read reads output. It gathers at most maxRead bytes, because a program that writes small pieces should not cause as
+// many packets. It returns io.EOF at the end of the output.
 func (t *Terminal) Read(p []byte) (int, error) {
 	n, err := t.master.Read(p)
 	for err == nil && n < min(len(p), maxRead) && t.waiting() > 0 {
@@ -88,20 +89,21 @@ func (t *Terminal) waiting() int {
 	return n
 }
 
-// Ended closes our own hold of the slave, without which the output would have no end, and bounds what is still waited for.
+// Ended closes this process's descriptor of the slave, because the output has no end while it is open. Then it
+// limits, as Drain does, how long reads wait for the rest of the output.
 func (t *Terminal) Ended() {
 	t.slave.Close()
 	t.Drain()
 }
 
-// hangTime is how long output at a terminal may pause after its program has ended. What is left there is hung up then, as
-// with ssh, so it is short.
+// hangTime is how long output at a terminal may pause after its program has ended. It is short because the processes
+// that are left at the terminal are hung up then, as with ssh.
 const hangTime = time.Second
 
-// Drain begins the time anew that output after the end may take.
+// Drain lets reads wait for hangTime from now.
 func (t *Terminal) Drain() { t.master.SetReadDeadline(time.Now().Add(hangTime)) }
 
-// Close lets go of the terminal: what still runs at it is hung up.
+// Close closes the terminal. The kernel hangs up the processes that are left at it.
 func (t *Terminal) Close() error {
 	t.slave.Close()
 	return t.master.Close()

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tree is everything that a session started. It holds them by two ropes: a cgroup of its own where there is one, and
-// parentage, since this process adopts what its descendants abandon.
+// Tree holds every process that a session started. It finds them in two ways: by a cgroup of the session's own, where
+// one can be made, and by parentage, because this process adopts the orphans among its descendants.
 type Tree struct {
 	group   *cgroup
-	starter *starter // nil: what is started is not kept apart
+	starter *starter // nil: the session's programs are not kept apart from those of other sessions
 
-	// starting is held while a program is being started. That can last for ever, because a login may have a home that
-	// never answers. Nothing waits for it but the next start.
+	// starting is held while a program is being started. A start may never return, because the login's home may be on a
+	// file system that never answers. So only the next start waits for this lock.
 	starting sync.Mutex
 
 	mu    sync.Mutex // guards what follows
@@ -26,17 +26,18 @@ type Tree struct {
 	ended bool
 }
 
-// NewTree makes this process the reaper of all that descends from it. One process holds one tree.
+// NewTree makes this process the subreaper of its descendants (prctl(2)). A process has one tree. The tree's cgroup
+// gets the given name. The error is prctl's. Without a cgroup there is no error, see HasCgroup.
 func NewTree(name string) (*Tree, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become reaper: %w", err)
 	}
 	t := &Tree{ours: map[int]bool{}}
-	t.group, _ = newCgroup(name) // without one, parentage alone
+	t.group, _ = newCgroup(name)
 	return t, nil
 }
 
-// HasCgroup reports whether the stronger rope is there.
+// HasCgroup reports whether the tree has a cgroup. Without one it finds processes by parentage alone.
 func (t *Tree) HasCgroup() bool { return t.group != nil }
 
 // start starts a command inside the tree.
@@ -49,7 +50,7 @@ func (t *Tree) start(cmd *exec.Cmd) (*exec.Cmd, error) {
 	defer ordinary()()
 	in, ok := t.startInGroup(cmd)
 	if !ok {
-		if t.over() { // which may be why it failed
+		if t.over() { // the end of the session may be why the start failed
 			return nil, errOver
 		}
 		in = cmd
@@ -81,7 +82,8 @@ func (t *Tree) idle() bool {
 	return true
 }
 
-// startInGroup starts a copy of the command in the session's control group, where there is one and the kernel can.
+// startInGroup starts a copy of the command in the session's cgroup. It returns false if there is no cgroup, or if the
+// kernel cannot start a process in it.
 func (t *Tree) startInGroup(cmd *exec.Cmd) (*exec.Cmd, bool) {
 	if t.group == nil {
 		return nil, false
@@ -97,16 +99,25 @@ func (t *Tree) startInGroup(cmd *exec.Cmd) (*exec.Cmd, bool) {
 	return in, err == nil
 }
 
-// again copies a command that was not started: a Cmd can be started once only, whatever came of it.
+// again copies a command, because a Cmd can be started only once, even if the start failed.
 func again(cmd *exec.Cmd) *exec.Cmd {
 	attr := *cmd.SysProcAttr
-	return &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, SysProcAttr: &attr, Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr}
+	return &exec.Cmd{
+		Path:        cmd.Path,
+		Args:        cmd.Args,
+		Env:         cmd.Env,
+		Dir:         cmd.Dir,
+		SysProcAttr: &attr,
+		Stdin:       cmd.Stdin,
+		Stdout:      cmd.Stdout,
+		Stderr:      cmd.Stderr,
+	}
 }
 
-var score = "/proc/self/oom_score_adj" // a test's is another file: not even every root may lower it
+var score = "/proc/self/oom_score_adj" // tests use another file, because not every root may lower its score
 
-// ordinary takes from what is started now the two things that this process has of the agent's service and a login must not
-// inherit: the protection from the kernel's search for memory, and the mask that keeps new files from everybody else.
+// ordinary sets what a login's programs must not inherit from the agent's service to the usual values: protection from
+// the kernel's OOM killer, and the umask. restore sets them back.
 func ordinary() (restore func()) {
 	mask := unix.Umask(0o022)
 	was, err := os.ReadFile(score)
@@ -119,14 +130,14 @@ func ordinary() (restore func()) {
 	}
 }
 
-// forget says that a started process was waited for.
+// forget removes a process from those that the tree started. Its status has been taken.
 func (t *Tree) forget(pid int) {
 	t.mu.Lock()
 	delete(t.ours, pid)
 	t.mu.Unlock()
 }
 
-// members gives what is alive of the tree.
+// members returns the processes of the tree that have not ended, without this one.
 func (t *Tree) members() []process {
 	all := allProcesses()
 	seen := map[int]bool{os.Getpid(): true}
@@ -150,19 +161,19 @@ func (t *Tree) members() []process {
 	return out
 }
 
-// Alive reports whether anything of the tree runs.
+// Alive reports whether a process of the tree still runs.
 func (t *Tree) Alive() bool { return len(t.members()) > 0 }
 
-// Hangup tells everything that its terminal is gone.
+// Hangup sends SIGHUP to every process of the tree.
 func (t *Tree) Hangup() {
 	for _, p := range t.members() {
 		p.signal(unix.SIGHUP)
-		p.signal(unix.SIGCONT) // a stopped process would never hear it
+		p.signal(unix.SIGCONT) // a stopped process does not handle SIGHUP
 	}
 }
 
-// End kills everything, again and again until nothing is left or the time is up, and gives what is left. Nothing starts
-// in this tree afterwards.
+// End kills every process of the tree until none is left or the time is up, and removes the tree's cgroup. It returns
+// the processes that are left. A later start in this tree fails.
 func (t *Tree) End(within time.Duration) []Survivor {
 	t.mu.Lock()
 	t.ended = true
@@ -186,11 +197,13 @@ func (t *Tree) End(within time.Duration) []Survivor {
 	return out
 }
 
-// endOnce kills what it finds, and reports whether there was nothing and can be nothing more. A process that starts the
-// next one and ends is found by no look at /proc. But each of them leaves its end to this process, which adopts it. So
-// nothing runs only if nothing was found, and nothing ended meanwhile. Otherwise it gives what was found, or has ended.
+// endOnce kills the processes that it finds. done reports whether none is left.
+//
+// A scan of /proc cannot find a process that starts the next one and ends at once. But this process adopts each of
+// them, and sees it end. So none is left only if the scan finds none and none has ended meanwhile. Otherwise left has
+// the processes that were found, or else those that have ended.
 func (t *Tree) endOnce() (left []process, done bool) {
-	idle := t.idle() // before the look: what was started until then is found
+	idle := t.idle() // before the scan, so that the scan finds what was started until then
 	if t.group != nil {
 		t.group.kill()
 	}
@@ -206,15 +219,16 @@ func (t *Tree) endOnce() (left []process, done bool) {
 	return left, idle && len(left) == 0 && (t.group == nil || !t.group.populated())
 }
 
-// started reports whether the tree started this process itself, so that somebody else waits for it.
+// started reports whether the tree started this process itself. Then the caller of start waits for it.
 func (t *Tree) started(pid int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.ours[pid]
 }
 
-// Reap takes the status of adopted processes that have ended, and gives these. Those this process started are waited for
-// by whoever did. While one of them is being started, it is not known which they are.
+// Reap takes the status of adopted processes that have ended, and returns them. It leaves out the processes that the
+// tree started, because the caller of start waits for them. While one is being started, Reap does nothing, because it
+// cannot yet tell that one from an adopted process.
 func (t *Tree) Reap() (gone []process) {
 	if !t.starting.TryLock() {
 		return nil

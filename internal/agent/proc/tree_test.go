@@ -49,7 +49,8 @@ func TestASignalReachesOnlyWhatTheSessionStarted(t *testing.T) {
 	}
 }
 
-// What a technician starts has nothing of the shield that the service gave the agent, and this process has it back after.
+// What a technician starts has nothing of the shield that the service gave the agent, and this process has it back
+// after.
 func TestAProgramIsNotShieldedAndItsSupervisorStaysSo(t *testing.T) {
 	for was, want := range map[string]string{"-500\n": "0", "300\n": "300\n"} { // what the system gives up first stays so
 		file := filepath.Join(t.TempDir(), "score")

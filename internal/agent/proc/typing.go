@@ -11,14 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long what follows a newline is held back until the program has taken the line and shown what it makes of the
-// terminal. Without it the rest of a paste would be typed into a prompt that does not hide yet. What follows a key at a
-// hidden prompt for single keys is held back too: in a loop of read -s -n 1 the terminal echoes between two keys.
-const holdPaste = 2 * time.Second // the rest of the same message
+// Input after a newline is held back until the program has read the line and set the mode of the terminal. Otherwise
+// the rest of a paste could reach a prompt that does not hide its input yet. Input after a key at a hidden prompt for
+// single keys is held back too: in a loop of read -s -n 1 the terminal echoes between two keys. These are the longest
+// waits.
+const holdPaste = 2 * time.Second // for the rest of the same message
 
-var holdTyped = 150 * time.Millisecond // a later one; longer in tests, which may run on a slow machine
+var holdTyped = 150 * time.Millisecond // for a later message; longer in tests, which may run on a slow machine
 
-// Type writes what was typed and gives a verdict for every byte of it, in order: how many, and whether they were hidden.
+// Type writes input to the terminal. It calls verdict for each piece that it has written, in order, with the number of
+// bytes and whether they were hidden. It returns the error of the write.
 func (t *Terminal) Type(p []byte, verdict func(n int, hidden bool)) error {
 	limit := t.lastLine.Add(holdTyped)
 	for len(p) > 0 {
@@ -32,7 +34,7 @@ func (t *Terminal) Type(p []byte, verdict func(n int, hidden bool)) error {
 		if _, err := t.master.Write(part); err != nil {
 			return err
 		}
-		// A newline gives the line away, and the program may restore the echo at once: then the mode before counts.
+		// After a newline the program may restore the echo at once, so only the mode before it counts.
 		if !ends {
 			hidden = t.hidden() || hidden
 		}
@@ -48,7 +50,7 @@ func (t *Terminal) Type(p []byte, verdict func(n int, hidden bool)) error {
 	return nil
 }
 
-// line gives what stands before the first newline, with it.
+// line returns the bytes up to and including the first newline, or all if there is none.
 func line(p []byte) []byte {
 	if i := bytes.IndexAny(p, "\r\n"); i >= 0 {
 		return p[:i+1]
@@ -56,13 +58,13 @@ func line(p []byte) []byte {
 	return p
 }
 
-// urgent characters interrupt, suspend or quit: they are for a program that does not read.
+// urgent reports whether a character interrupts, suspends or quits. It must reach a program that does not read.
 func urgent(c byte) bool { return c == 3 || c == 26 || c == 28 }
 
-// hold waits until the last line was taken and the terminal either hides or is read from again, or the time is up. After
-// a hidden line the terminal may only not have stopped hiding yet, and passwd throws away what was typed before its next
-// question: then only a read counts. Programs that did not come back in time are not waited for again, because they may
-// never read.
+// hold waits until the last line has been read and the terminal either hides input or is read from again, or until
+// limit. If the last line was hidden, only a new read counts. The terminal may then still hide for that line, and
+// passwd discards input from before its next question. hold does not wait again for programs that did not read in
+// time, because they may never read.
 func (t *Terminal) hold(limit time.Time) {
 	pause := 50 * time.Microsecond
 	for {
@@ -86,8 +88,8 @@ func (t *Terminal) hold(limit time.Time) {
 	}
 }
 
-// foregrounds are the process groups that may read what is typed: those of the terminal and of its inner terminals.
-// There may be none.
+// foregrounds returns the process groups that may read input: those in the foreground of the terminal and of its inner
+// terminals. It returns nil if no process of the group can be read.
 func foregrounds(group int) []int {
 	w, ok := walkFrom(group)
 	if !ok {
@@ -103,13 +105,13 @@ func foregrounds(group int) []int {
 	return out
 }
 
-// asksKeys reports a mode in which a hidden prompt reads single keys.
+// asksKeys reports whether the terminal's mode is that of a hidden prompt for single keys.
 func (t *Terminal) asksKeys() bool {
 	m := t.mode()
 	return m != nil && m.Lflag&(unix.ECHO|unix.ICANON) == 0 && singleKeys(m)
 }
 
-// taken reports whether everything typed was read.
+// taken reports whether all input has been read.
 func (t *Terminal) taken() bool {
 	c, err := t.slave.SyscallConn()
 	if err != nil {
@@ -120,16 +122,17 @@ func (t *Terminal) taken() bool {
 	return err != nil || n == 0
 }
 
-// untaken counts what was typed at a terminal and not read. What is written to the master reaches the line discipline by
-// a work queue, which a poll of the slave flushes: the count alone may say 0 too early.
+// untaken returns the number of input bytes at a terminal that have not been read. It polls the slave first, because
+// bytes written to the master reach the line discipline by a work queue, which the poll flushes. Without the poll the
+// count may be 0 too early.
 func untaken(slave int) int {
 	unix.Poll([]unix.PollFd{{Fd: int32(slave), Events: unix.POLLIN}}, 0)
 	n, _ := unix.IoctlGetInt(slave, unix.TIOCINQ)
 	return n
 }
 
-// settled reports whether what was typed has come to a program that waits for more. The client of a server does not
-// read its terminal, its server does.
+// settled reports whether a program has read the input and waits for more. The server of a multiplexer reads the
+// terminal of its client, so the client itself need not read.
 func settled(group int) bool {
 	if !reads(group, 4) {
 		if p, ok := readProcess(group); !ok || !servers[p.comm] {
@@ -140,7 +143,8 @@ func settled(group int) bool {
 	return !ok || !w.serverRuns() && w.innerReads()
 }
 
-// innerReads reports whether what was passed on to inner terminals was read, and a program reads again at one of them.
+// innerReads reports whether all input at the inner terminals has been read and a program reads again at one of them.
+// It is true if there is none that this process may open.
 func (w *walk) innerReads() bool {
 	inner, again := false, false
 	for tty, all := range w.at {
@@ -149,7 +153,7 @@ func (w *walk) innerReads() bool {
 		}
 		slave, err := openInner(tty)
 		if err != nil {
-			continue // another user's: what happens there is not known
+			continue // the terminal belongs to another user
 		}
 		n := untaken(slave)
 		unix.Close(slave)
@@ -162,8 +166,8 @@ func (w *walk) innerReads() bool {
 	return again || !inner
 }
 
-// reads reports whether the process group sleeps in a read of a terminal. A leader that waits for its children is not
-// the one that reads.
+// reads reports whether the process group waits in a read of a terminal. If the leader waits for its children, they are
+// examined, down to depth generations.
 func reads(group, depth int) bool {
 	if group <= 0 || depth == 0 {
 		return false
@@ -190,7 +194,8 @@ func reads(group, depth int) bool {
 	return false
 }
 
-// threadReads is for a program that reads in another thread than its first, as Tcl and Go programs do.
+// threadReads reports whether a thread of a process waits in a read of a terminal. Tcl and Go programs read in another
+// thread than their first.
 func threadReads(pid int) bool {
 	threads := threadsOf(pid)
 	for _, thread := range threads[:min(len(threads), maxWalk)] {
@@ -202,13 +207,15 @@ func threadReads(pid int) bool {
 	return false
 }
 
-// unseen reports whether we may not look at what a process waits in: it has other rights, and we are not root.
+// unseen reports whether this process may not see what another one waits in: that one has other rights, and this one is
+// not root.
 func unseen(pid int) bool {
 	_, err := readProc(pid, "syscall")
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// anyReads is for a group whose leader has ended.
+// anyReads reports whether any process of a group waits in a read of a terminal. It is for a group whose leader has
+// ended.
 func anyReads(group int) bool {
 	for _, p := range allProcesses() {
 		if p.pgrp == group && p.state == 'S' && inSyscall(p.pid) == readsTerminal {

@@ -12,8 +12,8 @@ import (
 
 const testUnfilled = "SALLYPORT_TEST_UNFILLED"
 
-// This program as one that waits for its terminal with a list that lies in a page which nobody fills once it is gone. Where the
-// kernel does not let it make such a page, the list stays.
+// This program as one that waits for its terminal with a list that lies in a page which nobody fills once it is gone.
+// Where the kernel does not let it make such a page, the list stays.
 func init() {
 	if os.Getenv(testUnfilled) == "" {
 		return

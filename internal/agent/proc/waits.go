@@ -20,7 +20,8 @@ const (
 	waitsChild
 )
 
-// inSyscall says what a process waits in, if it does not run. Of programs with other rights only root may ask.
+// inSyscall returns the kind of system call that a process waits in, or runs if it is running. It returns otherCall if
+// this process may not know, because it is not root and the other one has other rights.
 func inSyscall(pid int) syscallKind {
 	raw, err := readProc(pid, "syscall")
 	if err != nil {
@@ -43,7 +44,8 @@ func inSyscall(pid int) syscallKind {
 	return otherCall
 }
 
-// parseSyscall reads /proc/PID/syscall: the number and six arguments in hexadecimal; a process that runs has neither (proc(5)).
+// parseSyscall reads /proc/PID/syscall (proc(5)): the number of the system call, and six arguments in hexadecimal.
+// For a process that is running the file has neither.
 func parseSyscall(text string) (nr int64, args [6]uint64, ok bool) {
 	f := strings.Fields(text)
 	if len(f) < 7 {
@@ -66,9 +68,10 @@ func terminalFD(pid int, fd uint64) bool {
 	return strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty")
 }
 
-// A program that waits for several files at once, as readline and full-screen programs do, is only reading the terminal if it is
-// one of them: before its prompt it may have waited for a resolver or a bus. So the list itself is read, from its memory. Where
-// that is not allowed it counts as not reading: what is typed then waits, and does not leak.
+// Readline and full-screen programs wait for several files at once. Such a program reads the terminal only if the
+// terminal is one of these files: before its prompt it may wait for a resolver or a bus. So the list of files is read
+// from the program's memory. If that is not allowed, the program counts as not reading. Input then waits, and does
+// not leak.
 
 const maxWatched = 1024 // files: FD_SETSIZE, and more than a program at a terminal polls
 
@@ -84,8 +87,8 @@ func pollsTerminal(pid int, at, n uint64) bool {
 	return false
 }
 
-// selectsTerminal reads the fd_set of what is read (select(2)): one bit a file, in the order of bytes on machines that are little
-// endian, as all that an agent is built for are.
+// selectsTerminal reads the fd_set of files to read (select(2)): one bit for each file. The order of its bytes holds
+// for little-endian machines, and the agent is built for these only.
 func selectsTerminal(pid int, n, at uint64) bool {
 	n = min(n, maxWatched)
 	for i, b := range memory(pid, at, (n+7)/8) {
@@ -98,13 +101,14 @@ func selectsTerminal(pid int, n, at uint64) bool {
 	return false
 }
 
-// lookTime bounds a look at another's memory, and looking lets one be under way: pages of a program may be its own to fill in
-// (userfaultfd, a file of its own FUSE), and whoever reads one that it never fills waits for ever.
+// lookTime bounds how long a read of another process's memory is waited for. A program may serve its own pages
+// (userfaultfd, or a file of its own FUSE), and a read of a page that it never serves never returns. looking allows one
+// read at a time, so that such reads do not pile up.
 const lookTime = 50 * time.Millisecond
 
 var looking atomic.Bool
 
-// memory reads what a process has at an address; nothing where it may not be read, or not in time.
+// memory returns n bytes of a process's memory. It returns nil if they cannot be read, or not within lookTime.
 func memory(pid int, at, n uint64) []byte {
 	if at == 0 || n == 0 || !looking.CompareAndSwap(false, true) {
 		return nil

@@ -34,8 +34,8 @@ func init() {
 	os.Exit(0)
 }
 
-// Before its prompt a program may wait for a name service or a bus. Were that taken for reading, the rest of a paste would be
-// typed into a prompt that does not hide yet.
+// Before its prompt a program may wait for a name service or a bus. Were that taken for reading, the rest of a paste
+// would be typed into a prompt that does not hide yet.
 func TestOnlyAWaitForTheTerminalIsReadingIt(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

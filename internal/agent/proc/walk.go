@@ -11,14 +11,14 @@ import (
 // maxWalk bounds how many processes a walk reads one by one, because each typed byte needs a walk.
 const maxWalk = 64
 
-// servers hold inner terminals for their clients. They are no children of the clients.
+// servers are the programs whose server process holds the inner terminals. The server is not a child of its client.
 var servers = map[string]bool{"screen": true, "tmux": true, "tmux: client": true, "tmux: server": true}
 
 // A walk finds the programs that get what is typed at a terminal: those in its foreground, and those at inner
 // terminals. An inner terminal is one that a program opened to pass on what is typed at its own, as script and sudo do.
 type walk struct {
 	tty, group int               // the outer terminal and its foreground
-	at         map[int][]process // what was found, by terminal
+	at         map[int][]process // the processes found, by terminal
 	parents    map[int]bool      // the found processes that have a child
 	relayed    map[int]bool      // the terminals with an inner terminal
 	cut        bool              // there are more than maxWalk processes
@@ -36,11 +36,11 @@ type step struct {
 	near int
 }
 
-// walkFrom walks down from a process group. It fails if no process of the group can be read.
+// walkFrom walks down from a process group. It returns false if it can read no process of the group.
 func walkFrom(group int) (*walk, bool) {
 	w := &walk{group: group}
 	if group <= 0 {
-		return w, false // there is none, and 0 is the group of the kernel's threads
+		return w, false // the terminal has no foreground group, and group 0 has the kernel's threads
 	}
 	if !listsChildren() {
 		w.readAll()
@@ -59,7 +59,7 @@ func walkFrom(group int) (*walk, bool) {
 	return w, true
 }
 
-// run walks from processes at the outer terminal, and from others.
+// run walks down from members, which are at the outer terminal, and from others, which may be at any terminal.
 func (w *walk) run(members []process, others ...process) {
 	w.at, w.cut = map[int][]process{}, false
 	w.parents, w.relayed, w.seen = map[int]bool{}, map[int]bool{}, map[int]bool{}
@@ -76,8 +76,9 @@ func (w *walk) run(members []process, others ...process) {
 	}
 }
 
-// members finds the processes of the group, and reads all of /proc only if its leader has ended. The programs of a
-// pipeline are children of one shell, and the newest ones. The leader of a session is in no pipeline.
+// members finds the processes of the group. It reads all of /proc only if the group's leader has ended. Otherwise it
+// reads the newest children of the leader's parent, because the programs of a pipeline are the newest children of one
+// shell. The leader of a session is in no pipeline.
 func (w *walk) members() []process {
 	leader, ok := w.read(w.group)
 	if !ok || leader.ended() {
@@ -87,7 +88,7 @@ func (w *walk) members() []process {
 	if leader.session == leader.pid {
 		return out
 	}
-	list := w.childrenOf(process{pid: leader.ppid, threads: 1}) // a shell's
+	list := w.childrenOf(process{pid: leader.ppid, threads: 1}) // shells have one thread
 	for _, pid := range slices.Backward(list[max(0, len(list)-maxWalk):]) {
 		if pid == leader.pid {
 			continue
@@ -111,11 +112,11 @@ func (w *walk) survivors() []process {
 	return out
 }
 
-// below reads the children of a process. A job in the background of the outer terminal gets nothing of what is typed,
-// so the terminals below it do not count.
+// below reads the children of a process. A background job of the outer terminal gets no input, so the terminals below
+// it do not count.
 func (w *walk) below(s step) {
 	if strings.HasPrefix(s.comm, "emacs") {
-		return // its programs have terminals without echo, because it draws what is typed
+		return // the terminals of its programs have no echo, because Emacs draws what is typed
 	}
 	for _, pid := range w.childrenOf(s.process) {
 		c, ok := w.read(pid)
@@ -150,7 +151,7 @@ func (w *walk) add(p process, near int) {
 	w.queue = append(w.queue, step{p, near})
 }
 
-// client finds a program in a foreground whose inner terminals a server holds.
+// client finds a foreground program whose inner terminals are held by a server.
 func (w *walk) client() (process, bool) {
 	for tty := range w.at {
 		for _, p := range w.programs(tty) {
@@ -162,7 +163,8 @@ func (w *walk) client() (process, bool) {
 	return process{}, false
 }
 
-// roots are this process, below which a server is that the session started, and the servers of the client's user.
+// roots returns the processes to search for the client's server: this process, an ancestor of every server that the
+// session started, and the servers that run as the client's user.
 func (w *walk) roots(client process) []process {
 	out := []process{{pid: os.Getpid()}}
 	for _, p := range w.all {
@@ -173,7 +175,7 @@ func (w *walk) roots(client process) []process {
 	return out
 }
 
-// serverRuns reports a server that may not have passed everything on yet.
+// serverRuns reports whether a server is running or writing. It may then still have input to pass on.
 func (w *walk) serverRuns() bool {
 	for _, p := range w.all {
 		if w.whole && servers[p.comm] && (p.state == 'R' || p.state == 'D') { // D: it writes
@@ -183,7 +185,7 @@ func (w *walk) serverRuns() bool {
 	return false
 }
 
-// programs gives what was found in the foreground of a terminal.
+// programs returns the processes in the foreground of a terminal.
 func (w *walk) programs(tty int) []process {
 	if tty == w.tty {
 		return w.at[tty]
