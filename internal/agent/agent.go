@@ -63,11 +63,11 @@ type Agent struct {
 	why    string        // the last failure, for status
 	hint   string        // what to do about it
 	peer   netip.Addr    // where the last connection went
-	untold []wire.Report // they wait for a line
+	unsent []wire.Report // reports that wait for a control line
 
-	children sync.WaitGroup // goroutines that wait for supervisors and answer them
-	brood    brood
-	adopts   bool // it gets what its supervisors leave behind as children; set before the first one starts
+	children    sync.WaitGroup // goroutines that wait for supervisors and answer them
+	supervisors supervisors
+	adopts      bool // it gets what its supervisors leave behind as children; set before the first one starts
 }
 
 // Version names this build to the gateway.
@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config) error {
 			"what a dead supervisor leaves is found by its cgroup alone")
 	}
 	a.sweep()
-	a.watchEarlier()
+	a.watchEarlierSupervisors()
 	go a.watchStuck(ctx)
 	a.reconnect(ctx)
 	a.children.Wait()

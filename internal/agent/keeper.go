@@ -96,7 +96,7 @@ func (a *Agent) spawn() (net.Conn, error) {
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := a.brood.start(cmd, a.sweep); err != nil {
+	if err := a.supervisors.start(cmd, a.sweep); err != nil {
 		return nil, err
 	}
 	return net.FileConn(ours)

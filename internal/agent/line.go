@@ -276,7 +276,7 @@ func (l *line) hold(ctx context.Context) ended {
 	}()
 	context.AfterFunc(ctx, func() { l.noise.Close() })
 	l.sendPing() // a recorded first message could be sent again by anybody; the first one under the line's own keys could not
-	l.tellRest()
+	l.sendUnsent()
 	var pinging sync.WaitGroup
 	pinging.Go(func() { l.pings(ctx) })
 	l.end(l.read())
@@ -301,10 +301,10 @@ func (l *line) read() error {
 	}
 }
 
-// send writes a message. A line that does not take it is closed.
+// send writes a message. If that fails, it closes the line.
 func (l *line) send(msg any) { _ = l.trySend(msg) }
 
-// trySend is send for what must be kept if it was not sent.
+// trySend does the same as send, and returns the error, so that the caller can keep the message.
 func (l *line) trySend(msg any) error {
 	err := l.noise.SendMsg(msg, sendTime)
 	if err != nil {

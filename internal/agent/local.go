@@ -36,8 +36,9 @@ func (a *Agent) freeze() {
 	}
 }
 
-// Freeze sets or lifts the owner's freeze; sessions that run end at once. It needs no running agent, and reports whether
-// one runs. Without one, programs whose supervisor was killed run on until the agent starts and sweeps.
+// Freeze sets or lifts the owner's freeze in the state directory d. Running sessions end at once. It needs no running
+// agent, and agentRuns reports whether one runs. Without one, programs of a supervisor that was killed run on until the
+// agent starts and sweeps. The error says that the state could not be written.
 func Freeze(d state.Dir, on bool) (agentRuns bool, err error) {
 	if _, err := d.Keys(); err != nil {
 		return false, err

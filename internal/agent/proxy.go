@@ -54,7 +54,7 @@ func (c Config) proxy() (Proxy, error) {
 	return checked(kept, "kept in the state directory", "the state directory")
 }
 
-// checked gives the proxy of a text. setting is where it was set, in the words of an error.
+// checked parses the address of a proxy. from and setting say where it was set, for status and for errors.
 func checked(text, from, setting string) (Proxy, error) {
 	u, err := reach.ParseProxy(text, setting)
 	if err != nil {
@@ -78,8 +78,8 @@ func (c Config) ProxyInForce(host string) (Proxy, error) {
 	return p, err
 }
 
-// checkFixedProxy refuses a proxy that can never work as long as this process runs: one of the command line or of the
-// environment. A file, and the proxy in the state directory, can be corrected meanwhile.
+// checkFixedProxy returns an error if the proxy on the command line or in the environment can never work, because these
+// cannot change while this process runs. A file, and the proxy in the state directory, can be corrected meanwhile.
 func (c Config) checkFixedProxy(host string) error {
 	if kept, err := c.State.Proxy(); c.Proxy == "" && (c.ProxyFile != "" || kept != "" || err != nil) {
 		return nil

@@ -6,11 +6,12 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// mostUntold bounds the reports that wait for a control line.
-const mostUntold = 64
+// maxUnsent bounds the reports that wait for a control line.
+const maxUnsent = 64
 
-// report tells the gateway something: now, or without a control line once there is one. The first sweep comes before the
-// first line, and its report is about what ran unseen. A report is lost if the agent ends before that; its log has it.
+// report sends a report to the gateway. Without a control line it keeps the report until there is one. It must be kept,
+// because the first sweep runs before the agent has a line, and reports programs that ran without a supervisor. If the
+// agent ends first, the report is only in the agent's log.
 func (a *Agent) report(r wire.Report) {
 	a.mu.Lock()
 	l := a.line
@@ -27,19 +28,19 @@ func (a *Agent) report(r wire.Report) {
 
 // keepReport is called with a.mu held.
 func (a *Agent) keepReport(r wire.Report) {
-	if len(a.untold) == mostUntold {
-		a.cfg.Log.Warn("too many reports wait for the gateway; one is in this log only", slog.String("kind", r.Kind),
+	if len(a.unsent) == maxUnsent {
+		a.cfg.Log.Warn("too many reports wait for the gateway, so this one is dropped", slog.String("kind", r.Kind),
 			slog.String("session", r.Session.String()), slog.String("text", r.Text))
 		return
 	}
-	a.untold = append(a.untold, r)
+	a.unsent = append(a.unsent, r)
 }
 
-// tellRest sends the reports that waited for this line.
-func (l *line) tellRest() {
+// sendUnsent sends the reports that waited for a line.
+func (l *line) sendUnsent() {
 	l.a.mu.Lock()
-	rest := l.a.untold
-	l.a.untold = nil
+	rest := l.a.unsent
+	l.a.unsent = nil
 	l.a.mu.Unlock()
 	for _, r := range rest {
 		l.a.report(r)

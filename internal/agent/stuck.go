@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	lookEvery = 5 * time.Second  // at the supervisors, if there are any
-	stuckTime = 25 * time.Second // without an answer, after which a supervisor is ended
+	lookEvery = 5 * time.Second  // how often the supervisors are asked
+	stuckTime = 25 * time.Second // how long a supervisor may not answer before it is killed
 )
 
-// watchStuck ends supervisors that do not answer. A stopped one would end its session for nobody. And a login can bring
-// its supervisor to a standstill: a program is started by a child that shares the supervisor's memory until exec
-// (vfork), so where the login's home or program is on a file system that never answers, its own FUSE say, the thread
-// that starts it does not return, and the next garbage collection waits for that thread with all others.
+// watchStuck ends supervisors that do not answer until ctx ends. A stopped supervisor cannot end its session. A login
+// can block its supervisor: to start a program, the supervisor forks a child that shares its memory until exec
+// (vfork). If the login's home or program is on a file system that never answers, such as the login's own FUSE, the
+// thread that forked does not return. The next garbage collection then stops all other threads and waits for that
+// one.
 func (a *Agent) watchStuck(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -50,14 +51,16 @@ func (a *Agent) watchStuck(ctx context.Context) {
 	}
 }
 
-// endStuck ends a supervisor with all that descends from it, the child too that it cannot start. The sweep after its
-// death finds the rest.
+// endStuck kills a supervisor and all its descendants, including the child that it cannot start. Then it sweeps for
+// processes that were no longer its descendants.
 func (a *Agent) endStuck(sid id.Session) {
 	pid, err := a.cfg.State.HolderOf(sid)
 	if err != nil {
-		a.cfg.Log.Error("a supervisor does not answer and is not found", slog.String("session", sid.String()), slog.Any("error", err))
+		a.cfg.Log.Error("a supervisor does not answer, and its process is not found",
+			slog.String("session", sid.String()), slog.Any("error", err))
 		return
 	}
-	a.tellSwept(proc.Swept{Session: sid.String(), Ended: proc.EndTree(pid)}, "its supervisor did not answer and was ended")
+	ended := proc.EndTree(pid)
+	a.reportSwept(proc.Swept{Session: sid.String(), Ended: ended}, "its supervisor did not answer and was ended")
 	a.sweep()
 }

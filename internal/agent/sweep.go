@@ -11,15 +11,15 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// brood has the supervisors that this agent started and that have not ended. A supervisor that outlived an earlier agent
-// is not in it, because it has another parent.
-type brood struct {
-	mu   sync.Mutex // held while one starts and while a sweep looks for what is none
+// supervisors has the supervisors that this agent started and that have not ended. A supervisor that an earlier agent
+// started is not among them, because it has another parent.
+type supervisors struct {
+	mu   sync.Mutex // held while one starts, and while a sweep looks for children that are not supervisors
 	pids map[int]bool
 }
 
-// start starts a supervisor. If it does not end by itself, died is called then.
-func (b *brood) start(cmd *exec.Cmd, died func()) error {
+// start starts a supervisor. It calls died if the supervisor is killed or fails.
+func (b *supervisors) start(cmd *exec.Cmd, died func()) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := proc.WithOwnKeyring(cmd.Start); err != nil {
@@ -30,7 +30,7 @@ func (b *brood) start(cmd *exec.Cmd, died func()) error {
 	}
 	b.pids[cmd.Process.Pid] = true
 	go func() {
-		cmd.Wait() // it may outlive this agent; while it does not, it is reaped
+		cmd.Wait()
 		b.mu.Lock()
 		delete(b.pids, cmd.Process.Pid)
 		b.mu.Unlock()
@@ -41,8 +41,8 @@ func (b *brood) start(cmd *exec.Cmd, died func()) error {
 	return nil
 }
 
-// sweep ends what supervisors that died have left behind, and says what it was. A supervisor that ends by itself leaves
-// nothing. One that was killed cannot end its programs, and nobody would see them any more.
+// sweep ends the processes that dead supervisors left, and reports them. A supervisor that ends by itself leaves none.
+// One that was killed could not end its programs, and they would run on unwatched.
 func (a *Agent) sweep() {
 	var all []proc.Swept
 	if base, err := proc.CgroupBase(); err == nil {
@@ -52,12 +52,12 @@ func (a *Agent) sweep() {
 		all = append(all, adopted)
 	}
 	for _, s := range all {
-		a.tellSwept(s, "its supervisor died")
+		a.reportSwept(s, "its supervisor died")
 	}
 }
 
-// watchEarlier sweeps when a supervisor ends that an earlier agent started.
-func (a *Agent) watchEarlier() {
+// watchEarlierSupervisors makes the agent sweep each time a supervisor ends that an earlier agent started.
+func (a *Agent) watchEarlierSupervisors() {
 	if base, err := proc.CgroupBase(); err == nil {
 		proc.WatchCgroups(base, supervise.TreePrefix(a.keys.FP()), a.sweep)
 	}
@@ -67,15 +67,16 @@ func (a *Agent) sweepAdopted() proc.Swept {
 	if !a.adopts {
 		return proc.Swept{}
 	}
-	a.brood.mu.Lock()
-	defer a.brood.mu.Unlock()
-	return proc.SweepAdopted(func(pid int) bool { return a.brood.pids[pid] })
+	a.supervisors.mu.Lock()
+	defer a.supervisors.mu.Unlock()
+	return proc.SweepAdopted(func(pid int) bool { return a.supervisors.pids[pid] })
 }
 
-// tellSwept names the processes in this agent's log and to the gateway, which writes them into its own.
-func (a *Agent) tellSwept(s proc.Swept, why string) {
-	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session), slog.String("why", why),
-		slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
+// reportSwept names the processes in this agent's log, and reports them to the gateway, which appends them to the log
+// of evidence.
+func (a *Agent) reportSwept(s proc.Swept, why string) {
+	a.cfg.Log.Error("a supervisor died and left processes, which were killed", slog.String("session", s.Session),
+		slog.String("why", why), slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
 	text := why
 	if len(s.Ended) > 0 {
 		text += "; ended with SIGKILL: " + proc.List(s.Ended)
@@ -83,6 +84,6 @@ func (a *Agent) tellSwept(s proc.Swept, why string) {
 	if len(s.Left) > 0 {
 		text += "; SIGKILL did not end: " + proc.List(s.Left)
 	}
-	sid, _ := id.ParseSession(s.Session) // what was adopted comes without one
+	sid, _ := id.ParseSession(s.Session) // the session of adopted processes is not known
 	a.report(wire.Report{T: wire.TypeReport, Session: sid, Kind: wire.ReportOrphans, Text: text})
 }

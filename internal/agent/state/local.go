@@ -2,6 +2,7 @@ package state
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,8 +18,8 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// Ask is a question over a socket of the run directory: to the agent, or to a supervisor. One question and one answer a
-// connection, so that whoever was restarted has nothing to take up again.
+// Ask is a question to the agent or to a supervisor, over its socket in the run directory. Each connection carries one
+// question and one answer, so that a process that was restarted has no earlier exchange to continue.
 type Ask struct {
 	Op     string        `json:"op"` // info, end, status, renew; of the agent: status, report, changed, network
 	Reason string        `json:"reason,omitempty"`
@@ -28,7 +29,8 @@ type Ask struct {
 	Renew  []byte        `json:"renew,omitempty"` // the gateway's message, as it came
 }
 
-// Talk is an answer that goes on: whoever was asked asks back over the same connection, which is closed after it.
+// Talk is an answer with further exchanges: the process that was asked asks back over the same connection. The
+// connection is closed when Talk returns.
 type Talk func(c net.Conn)
 
 // Live is what a supervisor tells about its session.
@@ -56,8 +58,8 @@ func (d Dir) sockPath(name string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
 }
 
-// Listen makes a socket of the run directory, for this user only. It has its name only once it listens: whoever finds a
-// name that nobody answers takes it for a dead process's and removes it.
+// Listen makes a socket in the run directory, for this user only. The socket gets its name only once it listens,
+// because a caller that finds a name where no process listens removes it as that of a dead process.
 func (d Dir) Listen(name string) (*net.UnixListener, error) {
 	making := name + ".new"
 	path, done, err := d.sockPath(making)
@@ -190,8 +192,9 @@ func (d Dir) CallSession(sid id.Session, ask Ask, answer any) error {
 	return d.alive(sid, d.Call(SessionSocket(sid), ask, answer))
 }
 
-// HolderOf gives the process that listens on a session's socket: its supervisor. The kernel connects and tells it, also
-// if the supervisor does not run.
+// HolderOf returns the id of the process that listens on a session's socket, which is its supervisor. It also works if
+// the supervisor is stopped, because the kernel accepts the connection and tells the listener's id. The error says that
+// no process listens.
 func (d Dir) HolderOf(sid id.Session) (pid int, err error) {
 	path, done, err := d.sockPath(SessionSocket(sid))
 	if err != nil {
@@ -208,16 +211,16 @@ func (d Dir) HolderOf(sid id.Session) (pid int, err error) {
 		return 0, err
 	}
 	var peer *unix.Ucred
-	if err2 := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err2 != nil {
-		return 0, err2
-	}
-	if err != nil {
+	failed := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := cmp.Or(failed, err); err != nil {
 		return 0, err
 	}
 	return int(peer.Pid), nil
 }
 
-// TalkToSession asks a supervisor something that it asks back about, over the connection that is given.
+// TalkToSession asks a supervisor a question to which it answers with a Talk, over the connection that is returned.
 func (d Dir) TalkToSession(sid id.Session, ask Ask) (net.Conn, error) {
 	c, err := d.begin(SessionSocket(sid), ask)
 	return c, d.alive(sid, err)

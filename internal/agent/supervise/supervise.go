@@ -149,10 +149,10 @@ func (s *session) ready() *state.Refusal {
 	if s.tree, err = proc.NewTree(TreePrefix(s.keys.FP()) + s.open.Session.String()); err != nil {
 		return state.Refuse(state.ClauseFault, "this machine cannot hold a session's processes: %v", err)
 	}
-	if s.account.UID == 0 || s.rules.Whole { // root has other ways to every process
+	if s.account.UID == 0 || s.rules.Whole { // root can reach every process in other ways
 		return nil
 	}
-	if err := s.tree.KeepApart(); err != nil { // then, as without a cgroup, `status` says that this is weaker
+	if err := s.tree.KeepApart(); err != nil { // `sallyport-agent status` warns of this, as of a missing cgroup
 		s.log.Info("the session is not kept apart from others under its login", slog.Any("error", err))
 	}
 	return nil
