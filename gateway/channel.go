@@ -84,8 +84,9 @@ func (c *Channel) Done() <-chan struct{} { return c.done }
 // End ends the channel on behalf of its technician, and the session if nothing else is open in it.
 func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)) }
 
-// Bounds of the bytes that one receipt covers. Each piece is one sync of the disk. At a terminal somebody waits for the
-// first line of a paste; a command without a terminal reads a file, and wants few syncs.
+// Bounds of the bytes that one receipt covers. Each piece costs one sync of the disk. At a terminal a person waits
+// for the first line of a paste, so the pieces are small. A command without a terminal gets large pieces and so fewer
+// syncs.
 const (
 	maxTyped = 16 << 10
 	maxPiped = 128 << 10

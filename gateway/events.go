@@ -60,15 +60,16 @@ func (s *Session) take(e wire.Event) error {
 	return nil
 }
 
-// tellSurvivors records the processes that the device could not end, and shows them to the technicians. That anything runs
-// on is the device's word: nobody else can see it.
+// tellSurvivors records the processes that the device could not end, and shows them to the technicians. The text names
+// the device as its source, because the gateway cannot check it.
 func (s *Session) tellSurvivors(e wire.Event) error {
-	text := "on the machine still run, as it says: " + strings.Join(e.Argv, ", ")
+	text := "the device says that these processes still run: " + strings.Join(e.Argv, ", ")
 	if e.Text != "" {
 		text += "; " + e.Text
 	}
 	err := s.rec.Note(format.Note{Kind: "survivors", Text: text})
-	s.notice("survivors", told(text, wire.MaxGrantText, "processes still run on the machine; their names cannot be shown"))
+	const unnamed = "processes still run on the device; their names cannot be shown"
+	s.notice("survivors", told(text, wire.MaxGrantText, unnamed))
 	return err
 }
 

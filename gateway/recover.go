@@ -204,7 +204,8 @@ func (b *Broker) closeRows(ctx context.Context) error {
 	return nil
 }
 
-// endOf gives the edit that ends a session's row. The session ended as its close leaf says, or else by the crash.
+// endOf returns the edit that ends a session's row. Reason and time come from the close leaf. Without one, the session
+// was ended by the crash.
 func (b *Broker) endOf(ctx context.Context, r store.Session) (func(*store.Session) error, error) {
 	reason, record, at, gaps := ByGatewayCrash, r.Record, b.cfg.Now(), r.Gaps
 	if record == store.RecordRunning {

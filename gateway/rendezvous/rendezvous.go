@@ -111,7 +111,7 @@ type Registry struct {
 	sources *sources
 	flips   *flips // of freezing
 	tunnels *flips // of what is between
-	reports *flips // of what sessions left running
+	reports *flips // limits the reports on survivors
 	count   counters
 
 	noise  *wire.Responder // since Run

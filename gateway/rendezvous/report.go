@@ -10,11 +10,11 @@ import (
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
-// recordTime bounds the writing of an event that no request waits for.
+// recordTime bounds how long writing an event may take. No request waits for it.
 const recordTime = 10 * time.Second
 
-// report takes what a device wants known. All of it goes to the program's log. What a session left running on the device
-// also goes into the evidence: the session's own record is closed by then, or was cut.
+// report handles a device's report. Every report goes to the program's log. A report on survivors also goes into the
+// log of evidence, because the session's recording is closed by then, or was cut.
 func (l *line) report(m wire.Report) {
 	if !wire.PlainText(m.Kind, 40) || !wire.PlainText(m.Text, wire.MaxGrantText) {
 		l.r.count.malformed.Add(1)
@@ -25,11 +25,12 @@ func (l *line) report(m wire.Report) {
 	if m.Kind != wire.ReportSurvivors && m.Kind != wire.ReportOrphans || !l.r.reports.allow(l.fp, l.r.cfg.Now()) {
 		return
 	}
-	l.r.lines.Go(func() { l.recordSurvivors(m) }) // the line reads on while disk and signer are busy
+	l.r.lines.Go(func() { l.recordSurvivors(m) }) // disk and signer must not hold up the reading of the line
 }
 
-// recordSurvivors writes what a device tells of processes as an event about their session, or about the device if it
-// names none of its own: a device has no say about another one's sessions.
+// recordSurvivors appends a report on survivors to the log of evidence. The event is about the session that the report
+// names, if that session ran on this device. Otherwise it is about the device, because a device must not add events to
+// the sessions of another one.
 func (l *line) recordSurvivors(m wire.Report) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.r.ctx), recordTime)
 	defer cancel()

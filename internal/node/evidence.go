@@ -14,13 +14,13 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// evidence is what log, passes and recordings say of sessions. It implements records.Evidence.
+// evidence reads log, passes and recordings of sessions. It implements records.Evidence.
 type evidence struct {
 	g       *Gateway
 	reading []age.Identity // of the archive
 }
 
-// Bundle writes the file that an outsider checks.
+// Bundle writes the evidence bundle of a session.
 func (b *evidence) Bundle(ctx context.Context, w io.Writer, s store.Session, parts []store.Part) error {
 	e, err := b.export(ctx, s, parts)
 	if err != nil {
@@ -29,7 +29,7 @@ func (b *evidence) Bundle(ctx context.Context, w io.Writer, s store.Session, par
 	return bundle.Write(ctx, w, logReader{b.g}, e)
 }
 
-// Inspect checks that file without writing it.
+// Inspect checks the same evidence without writing a bundle.
 func (b *evidence) Inspect(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Report, error) {
 	e, opt, err := b.known(ctx, s, parts)
 	if err != nil {
@@ -38,7 +38,7 @@ func (b *evidence) Inspect(ctx context.Context, s store.Session, parts []store.P
 	return bundle.Inspect(ctx, logReader{b.g}, e, opt)
 }
 
-// Outline gives what leaves and passes say.
+// Outline returns what leaves and passes say.
 func (b *evidence) Outline(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Outlined, error) {
 	e, opt, err := b.known(ctx, s, parts)
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *evidence) Outline(ctx context.Context, s store.Session, parts []store.P
 	return bundle.Outline(ctx, logReader{b.g}, e, opt)
 }
 
-// known gives the export with what the gateway's own verifier knows from elsewhere.
+// known returns the export of a session, and what the gateway's verifier knows from other sources than the bundle.
 func (b *evidence) known(ctx context.Context, s store.Session, parts []store.Part) (e bundle.Export, opt bundle.Options, err error) {
 	if e, err = b.export(ctx, s, parts); err != nil {
 		return e, opt, err
@@ -63,7 +63,7 @@ func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Pa
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return e, err
 	}
-	e.HostKey = dev.HostKey // of a changed row it is absent or wrong, which the verifier reports
+	e.HostKey = dev.HostKey // if the row was edited, the key is absent or wrong, and the verifier reports it
 	for _, p := range parts {
 		if err := announced(p); err != nil {
 			return e, err
@@ -72,10 +72,18 @@ func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Pa
 		if err != nil {
 			return e, err
 		}
-		e.Parts = append(e.Parts, bundle.Part{Open: *p.OpenLeaf, End: p.CloseLeaf, Pass: p.Pass, Asker: p.Asker, Passes: passes, Started: p.Started})
+		e.Parts = append(e.Parts, bundle.Part{
+			Open:    *p.OpenLeaf,
+			End:     p.CloseLeaf,
+			Pass:    p.Pass,
+			Asker:   p.Asker,
+			Passes:  passes,
+			Started: p.Started,
+		})
 	}
 	if len(e.Parts) == 0 {
-		return e, errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").WithHint("`sallyport sessions show` says what became of it.")
+		return e, errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").
+			WithHint("`sallyport sessions show` says what became of it.")
 	}
 	if e.Decided, err = b.decided(ctx, s.ID); err != nil {
 		return e, err
@@ -107,7 +115,7 @@ func (b *evidence) decided(ctx context.Context, sid id.Session) (*uint64, error)
 	return &rows[len(rows)-1].Leaf, nil
 }
 
-// passes gives the further passes of a part by the leaf that announces each.
+// passes returns the further passes of a part, by the index of the leaf that announces each.
 func (b *evidence) passes(ctx context.Context, p store.Part) (map[uint64][]byte, error) {
 	all, err := b.g.DB.Passes(ctx, p.Session, p.Part)
 	if err != nil {

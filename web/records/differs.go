@@ -15,23 +15,23 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-// slack is how far a time in the session's row may be from the evidence: both come from the gateway's clock, but not at
-// the same moment, and a slow disk or a step of the clock may lie in between.
+// slack is how far a time in the session's row may be from the time in the evidence. The gateway takes them from its
+// clock at different moments. A slow disk or a step of the clock may lie between them.
 const slack = 2 * time.Minute
 
-// Differences compares what the database says of a session and its parts with the evidence, and gives one text for each
-// value that differs. Its cost does not depend on the length of the session, and it discloses nothing of the recording
-// but the command that the gateway requested first. A part that the log has not announced is not compared.
+// Differences compares the database's rows of a session and of its parts with the evidence. It returns one text for
+// each value that differs. Its cost does not depend on the length of the session. Of the recording it discloses only
+// the first command that the gateway requested. It compares nothing if the log has not announced the first part.
 //
-// It is no difference if leaves or passes do not hold: Verify reports this. The text then says only that nothing was
-// compared.
+// If leaves or passes are invalid, it returns one text, which says that the database is not proven. Verify reports the
+// fault itself. The error says that the evidence could not be read.
 func (r *Records) Differences(ctx context.Context, s store.Session, ps []store.Part) ([]string, error) {
 	if len(ps) == 0 || ps[0].OpenLeaf == nil {
 		return nil, nil
 	}
 	said, err := r.Evidence.Outline(ctx, s, ps)
 	if f, ok := errors.AsType[*format.Fault](err); ok {
-		return []string{"evidence: what the database names does not hold, so nothing that it says is proven: " + f.Detail}, nil
+		return []string{"evidence: it is not valid, so no value in the database is proven: " + f.Detail}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -51,10 +51,11 @@ func (r *Records) Differences(ctx context.Context, s store.Session, ps []store.P
 
 type differences struct{ texts []string }
 
-// same notes that the database says row where the evidence says proven.
+// same adds a text if the value row of the database differs from the value proven, which the evidence where has.
 func (d *differences) same(what, row, where, proven string) {
 	if row != proven {
-		d.texts = append(d.texts, fmt.Sprintf("%s: the database says %s, and %s says %s", what, shown(row), where, shown(proven)))
+		d.texts = append(d.texts,
+			fmt.Sprintf("%s: the database says %s, and %s says %s", what, shown(row), where, shown(proven)))
 	}
 }
 
@@ -73,7 +74,7 @@ const (
 	decided = "the decision in the log"
 )
 
-// session compares who, where and why.
+// session compares person, device, login, reason and the other values that do not change during a session.
 func (d *differences) session(s *store.Session, said *bundle.Outlined) {
 	p := &said.Parts[len(said.Parts)-1]
 	d.same("person", s.PrincipalName, inPass, p.Person)
@@ -91,11 +92,12 @@ func (d *differences) session(s *store.Session, said *bundle.Outlined) {
 		d.same("device", string(s.Device), decided, e.Fields["device"])
 		d.same("action", s.Action, decided, e.Fields["action"])
 		d.same("address", s.ClientAddr, decided, e.Fields["address"])
-		d.same("API token", s.ViaToken, decided, strings.TrimPrefix(strings.TrimPrefix(e.Fields["via"], "sign-in"), "token "))
+		via := strings.TrimPrefix(strings.TrimPrefix(e.Fields["via"], "sign-in"), "token ")
+		d.same("API token", s.ViaToken, decided, via)
 	}
 }
 
-// begun compares the first program with the one that the gateway recorded before it requested it.
+// begun compares the first program with the request for it, which the gateway recorded before it sent it.
 func (d *differences) begun(s *store.Session, p *store.Part, b *archive.Begun) {
 	const recorded = "the recording"
 	d.same("login", s.Login, recorded, b.Login)
@@ -123,7 +125,7 @@ func (d *differences) part(p *store.Part, said *bundle.Said) {
 		return
 	}
 	if p.CloseLeaf == nil {
-		return // the log gets the end before the row
+		return // the gateway writes the end into the log first and into the row after that
 	}
 	d.same(name+"last hash", hex(p.HFinal), inEnd, hex(said.End.HFinal))
 	d.same(name+"chunks", fmt.Sprint(p.Seq), inEnd, fmt.Sprint(said.End.Seq))
@@ -131,7 +133,8 @@ func (d *differences) part(p *store.Part, said *bundle.Said) {
 	d.same(name+"end", moment(p.Ended), inEnd, moment(said.End.At))
 }
 
-// times compares times, gaps and reason of the session, whose row is written a moment before or after the log.
+// times compares times, gaps and the reason of the end. The times may differ by slack, because the row is written a
+// moment before or after the log.
 func (d *differences) times(s *store.Session, said *bundle.Outlined) {
 	d.near("asked", s.Asked, inPass, said.Parts[0].Issued)
 	d.near("started", s.Started, inPass, said.Parts[0].Issued)

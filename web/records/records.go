@@ -1,16 +1,16 @@
-// Package records reads a session's record for the API. It keeps nothing, and holds no key: the archive has the reading
-// key, and nobody here has the unsealing one.
+// Package records reads a session's record for the API. It stores nothing and has no key. The archive has the reading
+// key, and the gateway does not have the unsealing key.
 //
-// # Its word and an outsider's
+// # The gateway's answer and an outsider's
 //
-// Verify answers the officer's question whether a record is whole. It runs the outsider's verifier on the evidence that
-// an export would contain. It is still this gateway that gives the answer; whoever does not want to believe it exports
-// the bundle and runs sallyport-verify. A fault is an answer, with file, offset and rule, and never an error that hides
-// behind another.
+// Verify tells the compliance officer whether a record is complete and unaltered. It runs the outsider's verifier on
+// the evidence that an export would contain. The answer is still the gateway's. An officer who does not trust the
+// gateway exports the bundle and runs sallyport-verify. A fault is part of the answer, with file, offset and rule.
 //
-// Lists and pages show the database's rows, which are not evidence. Differences compares them with it.
+// Lists and pages show the database's rows, which are not evidence. Differences compares them with the evidence.
 //
-// Package api has decided who may ask, and has logged the look, before it calls this package, which only reads.
+// This package only reads. Before it is called, package api has decided who may see the record, and has logged the
+// access.
 package records
 
 import (
@@ -28,18 +28,18 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// Evidence is what log, passes and recordings say of a session. Its methods return a *format.Fault if the evidence does
-// not hold.
+// Evidence gives access to the evidence of a session: log, passes and recordings. Its methods return a *format.Fault if
+// the evidence is not valid.
 type Evidence interface {
-	// Bundle writes the file that an outsider checks.
+	// Bundle writes the evidence bundle, which an outsider checks.
 	Bundle(ctx context.Context, w io.Writer, s store.Session, parts []store.Part) error
-	// Inspect checks that file without writing it.
+	// Inspect checks the same evidence without writing a bundle.
 	Inspect(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Report, error)
-	// Outline gives what leaves and passes say. It reads no recording.
+	// Outline returns what leaves and passes say. It reads no recording.
 	Outline(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Outlined, error)
 }
 
-// Records answers what the API asks of records.
+// Records reads the records of sessions for the API. Its methods return the errors of Archive and Evidence.
 type Records struct {
 	Archive  *archive.Archive
 	Evidence Evidence
@@ -54,7 +54,7 @@ func parts(in []store.Part) []archive.Part {
 	return out
 }
 
-// Timeline says what happened when.
+// Timeline returns the input, commands, notes and gaps of a session with their times.
 func (r *Records) Timeline(ctx context.Context, _ store.Session, ps []store.Part) (apitype.Timeline, error) {
 	t, err := r.Archive.Timeline(ctx, parts(ps))
 	if err != nil {
@@ -89,8 +89,9 @@ func marks(in []archive.Mark) (out []apitype.Mark) {
 	return out
 }
 
-// ReplayIndex writes the player's index for one channel; 0 is the first. A segment's address carries the channel and
-// what bends its time, relative to the index.
+// ReplayIndex writes the player's index for channel ch as JSON. Channel 0 is the first. idle is the longest pause
+// that the replay shows. The index has the address of each segment, relative to its own, with channel and idle as
+// parameters.
 func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, idle time.Duration, w io.Writer) error {
 	index, _, err := r.Archive.ReplayIndex(ctx, parts(ps), archive.ReplayOptions{Channel: ch, Idle: idle}, func(n int, opt archive.ReplayOptions) string {
 		q := url.Values{"until": {fmt.Sprint(opt.Until)}}
@@ -108,18 +109,18 @@ func (r *Records) ReplayIndex(ctx context.Context, _ store.Session, ps []store.P
 	return json.NewEncoder(w).Encode(index)
 }
 
-// ReplaySegment writes one of its segments.
+// ReplaySegment writes segment n of a replay. ch, idle and until are the parameters in its address.
 func (r *Records) ReplaySegment(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, n int, idle time.Duration, until uint64, w io.Writer) error {
 	return r.Archive.ReplaySegment(ctx, w, parts(ps), n, archive.ReplayOptions{Channel: ch, Idle: idle, Until: until})
 }
 
-// Transcript writes what was shown on one channel, as plain text.
+// Transcript writes the output of channel ch as plain text.
 func (r *Records) Transcript(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
 	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch})
 	return err
 }
 
-// Output writes what was shown on one channel, byte for byte, as stretches of apitype.Written.
+// Output writes the output of channel ch byte for byte, as a sequence of apitype.Written.
 func (r *Records) Output(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
 	_, err := r.Archive.Output(ctx, parts(ps), ch, func(at uint64, s format.Stream, p []byte) error {
 		return apitype.WriteWritten(w, apitype.Written{At: at, Stream: uint8(s), Data: p})
@@ -137,19 +138,19 @@ func (r *Records) Watch(ctx context.Context, ps []store.Part, opt archive.Follow
 	})
 }
 
-// Input writes what was typed on one channel; sealed stretches read [hidden].
+// Input writes the input of channel ch. Sealed input appears as [hidden].
 func (r *Records) Input(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, w io.Writer) error {
 	_, err := r.Archive.Transcript(ctx, w, parts(ps), archive.TranscriptOptions{Channel: ch, Input: true})
 	return err
 }
 
-// Cast writes an asciicast of one channel.
+// Cast writes an asciicast, in the given version, of channel ch.
 func (r *Records) Cast(ctx context.Context, _ store.Session, ps []store.Part, ch uint32, version int, w io.Writer) error {
 	_, err := r.Archive.Asciicast(ctx, w, parts(ps), archive.CastOptions{Channel: ch, Version: version})
 	return err
 }
 
-// Export writes the evidence as one file.
+// Export writes the evidence bundle of a session.
 func (r *Records) Export(ctx context.Context, s store.Session, ps []store.Part, w io.Writer) error {
 	return r.Evidence.Bundle(ctx, w, s, ps)
 }

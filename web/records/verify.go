@@ -14,14 +14,15 @@ import (
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
-// verdict gathers what was checked, up to the first thing that is wrong.
+// verdict gathers the checks up to the first fault.
 type verdict struct{ apitype.Verdict }
 
 func (v *verdict) bad(level, name, text string) {
 	v.Checks = append(v.Checks, apitype.Check{Level: level, Name: name, Text: text})
 }
 
-// Levels and names of checks that are not the verifier's: of the database's row, and of the open leaf that it names.
+// Levels and names of the checks that sallyport-verify does not make: of the database's row, and of the open leaf that
+// the row names.
 const (
 	levelRow  = "row"
 	ruleRow   = "row"
@@ -29,17 +30,17 @@ const (
 	ruleBegun = "open leaf"
 )
 
-// openingTime is how long a recording may exist before the log announces it: an opening ends within 30 s, and its end
-// is written within 20 s more. After that a missing announcement is a fault. It is also a fault if the recording claims
-// to begin in the future: otherwise a changed time in the row would hide the fault for good.
+// openingTime is how long a recording may exist before the log announces it. An opening ends within 30 s, and its end
+// is written within 20 s more. After that a missing announcement is a fault. It is also a fault if the recording
+// begins in the future. Otherwise a changed time in the row would hide the fault for good.
 const openingTime = 2 * time.Minute
 
-// Verify checks whether the record of session s is complete and unaltered, and whether what the database says of it is
-// what its evidence says. ps are all its parts, in order. The evidence is checked as sallyport-verify checks the bundle
-// that would be exported now, with the log's key and the gateway's reading key. Verify stops at the first fault. What
-// the database says differently comes first in the list, because pages show the database.
+// Verify checks whether the record of session s is complete and unaltered, and whether the database agrees with it.
+// ps are all its parts, in order. Verify checks the evidence as sallyport-verify checks the bundle that would be
+// exported now, with the log's key and the gateway's reading key. It stops at the first fault. Differences from the
+// database come first in the list, because pages show the database.
 //
-// The error is for a check that could not be made; a check that failed is in the verdict. This is the gateway's own
+// A check that failed is in the verdict. The error says that a check could not be made. This is the gateway's own
 // answer: an outsider runs sallyport-verify on the bundle.
 func (r *Records) Verify(ctx context.Context, s store.Session, ps []store.Part) (apitype.Verdict, error) {
 	v := &verdict{}
@@ -62,14 +63,15 @@ func (r *Records) Verify(ctx context.Context, s store.Session, ps []store.Part) 
 	return v.Verdict, nil
 }
 
-// announced looks for parts that the log has not announced. It returns true if the verdict is complete with them.
+// announced checks that the log has announced every part. It returns true if one is not announced, because the verdict
+// is then complete.
 func (v *verdict) announced(ps []store.Part) (done bool) {
 	for _, p := range ps {
 		if p.OpenLeaf != nil {
 			continue
 		}
 		if p.State == store.RecordRunning && time.Since(p.Started).Abs() < openingTime {
-			// A recording is durable before it is announced, and its row learns of the announcement last.
+			// A recording is durable before it is announced, and the announcement is written into its row last.
 			text := "the session is being opened, and the log has not announced its recording"
 			v.Checks = append(v.Checks, apitype.Check{Level: levelLog, Name: ruleBegun, NotYet: true, Text: text})
 			v.NotYet, v.Summary = true, "Not yet: "+text+"."
@@ -82,7 +84,7 @@ func (v *verdict) announced(ps []store.Part) (done bool) {
 	return false
 }
 
-// took adds what the verifier has proven, and the fault that it stopped at. Another error stays one.
+// took adds the checks that the verifier has made, and the fault at which it stopped. It returns any other error.
 func (v *verdict) took(rep *bundle.Report, err error) error {
 	for _, l := range proven(rep) {
 		v.Checks = append(v.Checks, apitype.Check{Level: l.Level, Name: l.Rule, OK: true, Text: l.Text})
@@ -99,8 +101,8 @@ func (v *verdict) took(rep *bundle.Report, err error) error {
 	return nil
 }
 
-// proven gives the lines of a report, without those about the form of a bundle and about a witness, who gives the
-// outsider a checkpoint. The name of the file tells parts apart, so a session of one part does without it.
+// proven returns the lines of a report. It leaves out those about the form of a bundle and about a witness, because
+// these concern only an outsider. In a session of one part it also leaves out the name of the file.
 func proven(rep *bundle.Report) (out []reader.Line) {
 	if rep == nil {
 		return nil
@@ -117,7 +119,7 @@ func proven(rep *bundle.Report) (out []reader.Line) {
 	return out
 }
 
-// sum says in words what came of it. The first check that failed is the reason.
+// sum sets the summary. The reason that it names is the first check that failed.
 func (v *verdict) sum(rep *bundle.Report) {
 	for _, c := range v.Checks {
 		if !c.OK {
