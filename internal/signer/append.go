@@ -158,7 +158,7 @@ func (s *Service) openAt(index uint64) (ledger.OpenBody, error) {
 		return ledger.OpenBody{}, err
 	}
 	if leaf.Type != "open" {
-		return ledger.OpenBody{}, fmt.Errorf("entry %d is no open leaf but %s", index, leaf.Type)
+		return ledger.OpenBody{}, fmt.Errorf("entry %d is of type %s, not an open leaf", index, leaf.Type)
 	}
 	return ledger.ParseOpenBody(body)
 }

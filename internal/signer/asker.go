@@ -10,7 +10,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// askerOf gives what an id token shows of a sign-in.
+// askerOf returns what an id token says about the sign-in, without session and device. It cuts texts and lists to the
+// limits of the statement.
 func askerOf(who Identity) ledger.Asker {
 	a := ledger.Asker{Issuer: who.Principal.Issuer, Subject: who.Principal.Subject, SignedInMS: millis(who.SignedInAt),
 		SecondFactorMS: millis(who.SecondFactorAt)}
@@ -20,7 +21,7 @@ func askerOf(who Identity) ledger.Asker {
 	return a
 }
 
-// millis gives Unix milliseconds; 0 for the zero time.
+// millis returns Unix milliseconds, and 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -28,7 +29,7 @@ func millis(t time.Time) int64 {
 	return max(t.UnixMilli(), 0)
 }
 
-// stated makes the statement of who asked for a session on a device.
+// stated completes a statement with session, device and a random nonce, and returns its encoding.
 func stated(a ledger.Asker, sid id.Session, device id.Device) ([]byte, error) {
 	a.V, a.Session, a.Device = ledger.AskerVersion, sid, string(device)
 	rand.Read(a.Nonce[:])
@@ -40,7 +41,8 @@ func stated(a ledger.Asker, sid id.Session, device id.Device) ([]byte, error) {
 	return raw, nil
 }
 
-// fitting makes a text of the provider fit for the statement: a sign-in must not fail there.
+// fitting cuts a text of the provider to most bytes of UTF-8. A session must not fail because a text is too long for
+// the statement.
 func fitting(t string, most int) string {
 	t = strings.ToValidUTF8(t, "\uFFFD")
 	return strings.ToValidUTF8(t[:min(len(t), most)], "")

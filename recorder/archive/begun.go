@@ -13,11 +13,11 @@ type Begun struct {
 	At int64 // when the part began, by the gateway's clock, in Unix nanoseconds
 }
 
-// mostBefore bounds the frames that are read in search of the first start. A gateway writes one or two before it.
+// mostBefore is how many frames Begun reads in search of the first start. A gateway writes one or two frames before it.
 const mostBefore = 16
 
-// Begun reads the beginning of a part. It returns false if the part has no start there, as a recording of version 1 or
-// one that was cut, and an error if the part cannot be read.
+// Begun reads the beginning of a part. ok is false if it has no start there. This is so in a recording of version 1,
+// and in one that was cut before its start. The error says that the part cannot be read.
 func (a *Archive) Begun(ctx context.Context, p Part) (b Begun, ok bool, err error) {
 	frames := 0
 	end, err := a.Frames(ctx, []Part{p}, func(m Moment) error {

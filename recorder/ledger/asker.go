@@ -10,19 +10,20 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Asker says who asked the signer for a session, and what showed the signer who that is
-// (docs/recording-format.md, section 12, "Who asked"). An open leaf has its commitment, which discloses none of it.
+// Asker is the statement of who asked the signer for a session, and by which sign-in or API token the signer knew
+// (docs/recording-format.md, section 12, "Who asked"). The open leaf has a commitment to it, which discloses none of
+// it.
 type Asker struct {
 	V              uint       `cbor:"v"`
-	Nonce          [32]byte   `cbor:"nonce"` // random, so that nobody can guess what a commitment stands for
+	Nonce          [32]byte   `cbor:"nonce"` // random, so that the statement cannot be guessed from its commitment
 	Session        id.Session `cbor:"session"`
-	Device         string     `cbor:"device"`  // the signer's name for the device
-	Issuer         string     `cbor:"issuer"`  // the provider
-	Subject        string     `cbor:"subject"` // its name for the person; for a token, who made it
-	Token          string     `cbor:"token"`   // id of an API token; empty: an id token
-	Machine        string     `cbor:"machine"` // the service identity that the API token is for; empty: its maker
-	SignedInMS     int64      `cbor:"signed_in_ms"`
-	SecondFactorMS int64      `cbor:"second_factor_ms"` // 0: none
+	Device         string     `cbor:"device"`           // the signer's name for the device
+	Issuer         string     `cbor:"issuer"`           // the identity provider
+	Subject        string     `cbor:"subject"`          // the provider's name for the person, or for the maker of the API token
+	Token          string     `cbor:"token"`            // id of the API token; empty: the person signed in
+	Machine        string     `cbor:"machine"`          // the service identity that the API token is for; empty: its maker
+	SignedInMS     int64      `cbor:"signed_in_ms"`     // Unix milliseconds; 0: none
+	SecondFactorMS int64      `cbor:"second_factor_ms"` // Unix milliseconds; 0: none
 	Methods        []string   `cbor:"methods"`          // of the sign-in: claim amr of the id token (RFC 8176)
 }
 
@@ -31,7 +32,7 @@ const AskerVersion = 1
 
 // Limits of a statement.
 const (
-	maxAsker       = 8 << 10 // bytes; more than all texts together
+	maxAsker       = 8 << 10 // bytes of a statement; more than all its texts together
 	MaxMethods     = 16
 	MaxAskerMethod = 64  // bytes of each
 	MaxAskerText   = 500 // bytes of each other text
@@ -39,7 +40,8 @@ const (
 
 var errAsker = errors.New("asker: a text or list is too long, not UTF-8, or null")
 
-// Marshal gives the one encoding.
+// Marshal returns the one encoding of a statement: deterministic CBOR. Nil methods become an empty list. The error says
+// that the version or a limit is wrong.
 func (a Asker) Marshal() ([]byte, error) {
 	if a.Methods == nil {
 		a.Methods = []string{}
@@ -50,7 +52,7 @@ func (a Asker) Marshal() ([]byte, error) {
 	return marshal(a)
 }
 
-// ParseAsker reads it.
+// ParseAsker reads a statement in its one encoding. The error says that the encoding, the version or a limit is wrong.
 func ParseAsker(raw []byte) (Asker, error) {
 	var a Asker
 	if len(raw) > maxAsker {
@@ -79,7 +81,7 @@ func short(most int, texts ...string) bool {
 	return !slices.ContainsFunc(texts, func(t string) bool { return len(t) > most || !utf8.ValidString(t) })
 }
 
-// CommitAsker is what an open leaf has of a statement.
+// CommitAsker returns the commitment to an encoded statement, which the open leaf has: a SHA-256 hash.
 func CommitAsker(statement []byte) [32]byte {
 	return sha256.Sum256(append([]byte("sallyport/asker/v1\x00"), statement...))
 }
