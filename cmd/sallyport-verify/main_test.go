@@ -80,7 +80,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	b := file(t, "s.slyb", raw)
 	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
 	verify(t, b).want(t, "without a key", partly, "log not checked", "Nothing is wrong",
-		"so the exit status is 3", "no --root was given, so who that is was not proven")
+		"so the exit status is 3", "no --root was given, so it is not proven whose key that is")
 	root := bundle.Fingerprint(must(h.Signer.Keys(t.Context()))(t).Root)
 	verify(t, b, "--root", root).want(t, "with the root", partly, "signed by the root key given, "+root)
 	verify(t, b, "--root", file(t, "root", []byte(root+"\n"))).want(t, "with the root in a file", partly)

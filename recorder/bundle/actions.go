@@ -10,11 +10,12 @@ import (
 	"strings"
 )
 
-// Each action and each template of a pass has one spelling (docs/protocol.md, section 9). This is the verifier's own
-// reader of it, beside that of signer, gateway and device: see docs/decisions/0012.
+// Each action and each template of a pass has one spelling (docs/protocol.md, section 9). The verifier has this
+// reader of its own, so that it does not repeat a mistake of the one that signer, gateway and device use
+// (docs/decisions/0012).
 
-// words lists what the pass permits: its exact actions, and its templates as action words with {word} and {number} for
-// placeholders. In both, a literal with braces is in quotes.
+// words returns the actions of the pass, and its templates as action words with {word} and {number} for placeholders.
+// In both, a literal with braces is in quotes.
 func (g *grant) words() ([]string, error) {
 	out := slices.Clone(g.Actions)
 	for _, t := range g.Templates {
@@ -83,7 +84,7 @@ func (g *grant) checkAction(word string) error {
 	case "desktop.view", "desktop.control":
 		ok = word == kind
 	default:
-		return fmt.Errorf("%.60q is of no known kind", word)
+		return fmt.Errorf("%.60q is of an unknown kind", word)
 	}
 	if !ok {
 		return fmt.Errorf("%.60q is not the one spelling of an action as %s", word, g.Login)

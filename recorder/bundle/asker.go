@@ -8,11 +8,11 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// RuleAsker is the rule that a statement of who asked is the one that the open leaf commits to.
+// RuleAsker is the rule that the open leaf commits to the statement of who asked.
 const RuleAsker = "asker"
 
-// asker checks the statement of who asked for a part, who is the person of the part before. It gives nil if the bundle
-// has none.
+// asker checks the statement of who asked for a part. The person must be the same as in the part before. It returns
+// nil if the bundle has no statement.
 func (c *chain) asker(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.Asker, error) {
 	v := c.v
 	switch {
@@ -20,7 +20,7 @@ func (c *chain) asker(n uint32, name string, p *part, open ledger.OpenBody) (*le
 		v.r.say("A", RuleAsker, "%s: the open leaf does not commit to who asked, as in earlier releases", name)
 		return nil, nil
 	case len(p.Asker) == 0:
-		v.r.say("A", RuleAsker, "%s: the open leaf commits to who asked, and the bundle does not have the statement", name)
+		v.r.say("A", RuleAsker, "%s: the open leaf commits to who asked, but the bundle lacks the statement", name)
 		return nil, nil
 	case open.Asker == nil || ledger.CommitAsker(p.Asker) != *open.Asker:
 		return nil, v.fault(partPath(n, "asker"), RuleAsker,
@@ -38,7 +38,7 @@ func (c *chain) asker(n uint32, name string, p *part, open ledger.OpenBody) (*le
 	return &a, nil
 }
 
-// askerWords says who asked, and how the signer knew.
+// askerWords says who asked, and by which sign-in or token the signer knew.
 func askerWords(a ledger.Asker) string {
 	who := fmt.Sprintf("%q of %s", a.Subject, a.Issuer)
 	if a.Machine != "" {

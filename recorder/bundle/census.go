@@ -15,7 +15,7 @@ import (
 type census struct {
 	r   *Report
 	c   *ledger.Copy
-	dir string // of recordings; empty: not looked at
+	dir string // of recordings; empty: recordings are not checked
 	log string
 
 	places   map[string]string // of the files in dir, by name; relative to dir
@@ -50,7 +50,8 @@ func (s *census) run(ctx context.Context) error {
 		return nil
 	}
 	if !s.c.Bodies {
-		return fmt.Errorf("%w: the copy of the log has leaves only, and what they commit to is needed to find recordings; give the log's own directory", ErrAsked)
+		return fmt.Errorf("%w: the copy of the log has leaves without bodies, which are needed to find recordings; "+
+			"give the log's own directory", ErrAsked)
 	}
 	return s.recordings(ctx)
 }
@@ -76,7 +77,7 @@ func (s *census) unended() error {
 	return nil
 }
 
-// name says which session an open leaf is of, where that is known.
+// name names the session of an open leaf. It is empty if the copy of the log has no bodies.
 func (s *census) name(open uint64) string {
 	if b := s.opened[open]; s.c.Bodies {
 		return fmt.Sprintf(": session %s part %d", b.Session, b.Part)
@@ -111,7 +112,7 @@ func (s *census) entry(i uint64) error {
 	case "shredded":
 		for _, r := range l.Ref {
 			if _, ok := s.opened[r]; !ok {
-				return s.fault(RuleLeaf, "entry %d, of type shredded, refers to entry %d, which is no open leaf", i, r)
+				return s.fault(RuleLeaf, "entry %d, of type shredded, refers to entry %d, which is not an open leaf", i, r)
 			}
 		}
 		if at, ok := shreddingDone(body); ok {
@@ -125,7 +126,7 @@ func (s *census) entry(i uint64) error {
 
 // begin checks a leaf that announces a part.
 func (s *census) begin(i uint64, l ledger.Leaf) error {
-	for _, r := range l.Ref { // at most one, or they are not those of the body
+	for _, r := range l.Ref { // the body can name at most one
 		if _, ok := s.opened[r]; !ok || len(l.Ref) > 1 {
 			return s.fault(RuleLeaf, "entry %d, of type open, refers to %v, which is not one open leaf", i, l.Ref)
 		}
@@ -176,7 +177,8 @@ func (s *census) passed(i uint64, l ledger.Leaf) error {
 	return nil
 }
 
-// running gives the open leaf that a leaf about a running part refers to.
+// running returns the open leaf that a leaf about a running part refers to. It returns a fault if the leaf does not
+// refer to one open leaf alone, or if that part has ended.
 func (s *census) running(i uint64, l ledger.Leaf, rule, what string) (open uint64, err error) {
 	if len(l.Ref) == 1 {
 		open = l.Ref[0]
@@ -190,7 +192,7 @@ func (s *census) running(i uint64, l ledger.Leaf, rule, what string) (open uint6
 	return open, nil
 }
 
-// came keeps the state of a recording that a progress leaf names.
+// came stores the chain state of a recording that a progress leaf names.
 func (s *census) came(i uint64, l ledger.Leaf) error {
 	at, err := s.running(i, l, RuleLeaf, "progress")
 	if err != nil {
@@ -214,7 +216,7 @@ func (s *census) end(i uint64, l ledger.Leaf) error {
 	}
 	at := l.Ref[0]
 	if _, ok := s.opened[at]; !ok {
-		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is no beginning before it", i, at)
+		return s.fault(RuleEnd, "the end in entry %d names entry %d, which is not a beginning before it", i, at)
 	}
 	if other, ok := s.ends[at]; ok {
 		return s.fault(RuleEnd, "the session part that entry %d announced ends twice, in entries %d and %d%s", at, other, i, s.name(at))

@@ -35,29 +35,29 @@ func (s *census) find() error {
 	})
 }
 
-// both reports whether a file is in two places, and a running gateway did not move it meanwhile.
+// both reports whether a file is in both places now. A running gateway may have moved it during the walk.
 func (s *census) both(a, b string) bool {
 	_, errA := os.Lstat(filepath.Join(s.dir, a))
 	_, errB := os.Lstat(filepath.Join(s.dir, b))
 	return errA == nil && errB == nil
 }
 
-// open opens a file where it was found.
+// open opens a file where find has seen it. If the gateway has moved the file since, open looks for it once more.
 func (s *census) open(name string) (path string, f *os.File, size int64, err error) {
 	for range 2 {
 		path = filepath.Join(s.dir, cmp.Or(s.places[name], name))
 		if f, size, err = openRegular(path); !errors.Is(err, fs.ErrNotExist) || s.places[name] == "" {
 			break
 		}
-		if err := s.find(); err != nil { // it was moved meanwhile
+		if err := s.find(); err != nil {
 			return path, nil, 0, err
 		}
 	}
 	return path, f, size, err
 }
 
-// recordings looks for the files of every part. It checks the slot files and the container's chain. No key is needed
-// for that.
+// recordings checks the files of every part: that they exist, the slot files' hashes and the container's chain. It
+// needs no key.
 func (s *census) recordings(ctx context.Context) error {
 	if err := s.find(); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *census) recordings(ctx context.Context) error {
 	s.r.say("A", RuleRecordings, "%d recordings are there and end where the log says; %d were shredded, as the log says",
 		whole, gone)
 	if open > 0 {
-		s.r.say("A", RuleRecordings, "%d recordings of what is still open are there and whole, as far as they go", open)
+		s.r.say("A", RuleRecordings, "%d recordings of parts that are still open are there and unaltered so far", open)
 	}
 	s.r.say("A", RuleSlot, "every slot file is the one that its open leaf names, or was shredded, as the log says")
 	return s.strangers(known)
@@ -137,7 +137,7 @@ func (s *census) slots(at uint64) error {
 	return nil
 }
 
-// part gives what the log says of a session part: its beginning and its end; nil: it is still open.
+// part returns the body of a part's open leaf, and the body and type of its end. end is nil if the part is still open.
 func (s *census) part(at uint64) (open ledger.OpenBody, end *ledger.CloseBody, typ string) {
 	index, ok := s.ends[at]
 	if !ok {
@@ -159,7 +159,7 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 			return &format.Fault{File: path, Offset: min(size, max(end.Bytes, 0)), Rule: RuleEnd,
 				Detail: fmt.Sprintf("the recording has %d bytes, its end in entry %d says %d", size, s.ends[at], end.Bytes)}
 		}
-		size = end.Bytes // bytes after an interruption belong to nothing
+		size = end.Bytes // bytes after an interruption are not part of the recording
 		opt.HFinal = &end.HFinal
 	}
 	rep, err := reader.Verify(ctx, f, size, opt)
@@ -177,7 +177,8 @@ func (s *census) compare(ctx context.Context, path string, f io.ReaderAt, size i
 	return nil
 }
 
-// prevHead gives the last chain state of the part before; nil if it is not known.
+// prevHead returns the last chain state of the part before, which is zero for the first part. It returns nil if that
+// state is not known.
 func (s *census) prevHead(open ledger.OpenBody) *[32]byte {
 	if open.PrevOpen == nil {
 		return &[32]byte{}
@@ -188,8 +189,8 @@ func (s *census) prevHead(open ledger.OpenBody) *[32]byte {
 	return nil
 }
 
-// strangers counts recordings that were never announced. No session ran under them, because devices demand the open
-// leaf.
+// strangers counts recordings that the log never announced. They are not a fault: no session ran under them, because
+// devices demand the open leaf.
 func (s *census) strangers(known map[string]bool) error {
 	n := 0
 	for name := range s.places {

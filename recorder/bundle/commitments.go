@@ -12,10 +12,10 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// A bundle, a copy of the log and a single recording are held to the same checks of what a leaf commits to
+// These checks of what a leaf commits to apply alike to a bundle, a copy of the log and a single recording
 // (docs/recording-format.md, section 14, "What the log commits to").
 
-// strict reads the leaf at an index. It may refer to earlier leaves only, or the log would name what is not written yet.
+// strict reads the leaf at an index. It returns an error if the leaf refers to a leaf that is not before it.
 func strict(at uint64, raw []byte) (ledger.Leaf, error) {
 	l, err := ledger.ParseLeaf(raw)
 	if err != nil {
@@ -40,7 +40,7 @@ func oneRef(l ledger.Leaf) error {
 	return nil
 }
 
-// ownBody are the leaf types that have a body of their own. Every other type has an event.
+// ownBody has the leaf types with a form of body of their own. The body of every other type is an event.
 var ownBody = []string{"open", "pass", "progress", "close", "interrupted"}
 
 // eventBody checks the body of an event.
@@ -61,7 +61,7 @@ func announces(l ledger.Leaf, open ledger.OpenBody) error {
 	case (open.Part == 0) != (open.PrevOpen == nil):
 		return fmt.Errorf("the open leaf of part %d must name the part before exactly if there is one", open.Part)
 	case len(open.GatewayPub) != 32 || format.KeyID(open.GatewayPub) != open.GatewayKey:
-		return errors.New("the record key is not the one whose fingerprint stands beside it")
+		return errors.New("the record key does not have the fingerprint that the leaf names")
 	}
 	return nil
 }
@@ -82,7 +82,8 @@ func endsPart(b ledger.CloseBody, at uint64, open ledger.OpenBody) error {
 	return nil
 }
 
-// agrees compares a recording of size bytes with its end in the log, a leaf of type typ. It says what differs.
+// agrees compares a recording of size bytes with its end in the log, a leaf of type typ. It returns what differs, or an
+// empty text.
 func agrees(typ string, size int64, end *ledger.CloseBody, rep *reader.Report) string {
 	switch {
 	case rep.Seq != end.Seq:
@@ -94,7 +95,7 @@ func agrees(typ string, size int64, end *ledger.CloseBody, rep *reader.Report) s
 	case rep.Closed && rep.Said.Gaps != end.Gaps:
 		return fmt.Sprintf("the recording says that it has %d gaps, the end in the log says %d", rep.Said.Gaps, end.Gaps)
 	case typ == "close" && !rep.Closed:
-		return "the log says that it was closed, and it is cut"
+		return "the log says that the recording was closed, but it is cut off"
 	}
 	return ""
 }

@@ -23,11 +23,15 @@ import (
 
 // Log has the operations on the log that an export needs. The signer implements it.
 type Log interface {
+	// Head returns the newest checkpoint.
 	Head(ctx context.Context) (checkpoint []byte, err error)
 	Entry(ctx context.Context, index uint64) (leaf, nonce, body []byte, err error)
-	Entries(ctx context.Context, from uint64) ([]ledger.Stored, error) // at least the one at from, and some that follow it
+	// Entries returns the entry at from, and some that follow it.
+	Entries(ctx context.Context, from uint64) ([]ledger.Stored, error)
+	// Prove returns the inclusion proof of an entry in the log of size entries.
 	Prove(ctx context.Context, index, size uint64) ([][32]byte, error)
-	Trust(ctx context.Context) (body, sig []byte, err error) // trust bundle
+	// Trust returns the newest trust bundle and its signature.
+	Trust(ctx context.Context) (body, sig []byte, err error)
 }
 
 // Part is one container of an export.
@@ -47,10 +51,11 @@ type Export struct {
 	Parts   []Part
 	HostKey []byte   // of the device, in SSH wire form
 	Policy  [][]byte // texts of the policy's files; left out of the bundle if no pass names this policy
-	Decided *uint64  // index of the leaf of the decision; nil: not known. It stands before the open leaf, which the search begins with
+	Decided *uint64  // index of the decision's leaf, which is before the first open leaf; nil: not known
 }
 
-// Write writes the bundle of a session. It is streamed: only the manifest is built in memory.
+// Write writes the bundle of a session. It streams the recordings and builds only the manifest in memory. The error
+// is a *format.Fault in its chain if the log lacks what the export names.
 func Write(ctx context.Context, w io.Writer, log Log, e Export) error {
 	x, err := collect(ctx, log, e)
 	if err != nil {
@@ -78,7 +83,8 @@ type exporter struct {
 	passes  map[uint64][]uint64  // pass leaves, by the open leaf that each refers to
 }
 
-// collect builds the manifest of a bundle. The log's head is read before the files, so they have all that it names.
+// collect builds the manifest of a bundle. It reads the log's head before the files, so that the files have everything
+// that the log names.
 func collect(ctx context.Context, log Log, e Export) (*exporter, error) {
 	x := &exporter{ctx: ctx, log: log, e: e, started: map[string]time.Time{}}
 	if err := x.begin(); err != nil {
@@ -165,7 +171,7 @@ func (x *exporter) scan() (ends map[uint64]uint64, err error) {
 		return ends, nil
 	}
 	x.m.History, x.m.HistoryLen = x.size-first, int64(len(x.history))
-	x.m.Peaks, err = x.log.Prove(x.ctx, first, first+1) // of the newest leaf: exactly the peaks before it
+	x.m.Peaks, err = x.log.Prove(x.ctx, first, first+1) // the proof of a newest leaf has exactly the peaks before it
 	return ends, err
 }
 
@@ -189,7 +195,7 @@ func (x *exporter) each(from, to uint64, do func(i uint64, e ledger.Stored) erro
 	return nil
 }
 
-// bad is a fault of the log itself, or of what the database says about it, so that there is no evidence to export.
+// bad returns a fault of the log itself, or of what the database says about it. There is then no evidence to export.
 func (x *exporter) bad(rule, text string, args ...any) error {
 	return &format.Fault{File: "log", Rule: rule, Detail: fmt.Sprintf(text, args...)}
 }
@@ -261,7 +267,7 @@ func (x *exporter) part(n uint32, p Part) error {
 	for name, size := range map[string]*int64{rk: &out.SlotRK, sk: &out.SlotSK, format.FileName(x.e.Session, n): &out.Recording} {
 		f, err := files.Open(x.e.Dir, name, p.Started)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // a missing file is missing in the bundle too, and the verifier reports it
+			continue // the bundle lacks the file too, and the verifier reports it
 		}
 		if err != nil {
 			return err
@@ -272,7 +278,7 @@ func (x *exporter) part(n uint32, p Part) error {
 			return err
 		}
 	}
-	if out.End != nil { // bytes after an interruption belong to nothing
+	if out.End != nil { // bytes after an interruption are not part of the recording
 		body, err := ledger.ParseCloseBody(out.End.Body)
 		if err == nil && body.Bytes >= 0 { // the verifier reports every other body
 			out.Recording = min(out.Recording, body.Bytes)
@@ -282,7 +288,7 @@ func (x *exporter) part(n uint32, p Part) error {
 	return nil
 }
 
-// leaves gives the leaves and passes of a part.
+// leaves returns the leaves and passes of a part.
 func (x *exporter) leaves(p Part) (out part, err error) {
 	out = part{Pass: p.Pass, Asker: p.Asker, HostKey: x.e.HostKey}
 	if out.Open, err = x.at(p.Open); err != nil {
@@ -296,8 +302,7 @@ func (x *exporter) leaves(p Part) (out part, err error) {
 	return out, err
 }
 
-// nextPasses gives the passes of a part after its first: all that the log announced, each with the pass itself if it is
-// known.
+// nextPasses returns the leaves of all passes of a part after its first one, each with the pass itself if it is known.
 func (x *exporter) nextPasses(p Part) ([]nextPass, error) {
 	indices := append(slices.Collect(maps.Keys(p.Passes)), x.passes[p.Open]...)
 	slices.Sort(indices)
@@ -312,7 +317,7 @@ func (x *exporter) nextPasses(p Part) ([]nextPass, error) {
 	return out, nil
 }
 
-// sizeOfPiece gives the number of bytes of a file that go into the bundle. A container is closed a moment before the
+// sizeOfPiece returns the number of bytes of a file that go into the bundle. A container is closed a moment before the
 // log gets its end. An export in between leaves out the close, because a verifier would report a closed recording
 // without an end in the log as a fault.
 func sizeOfPiece(f *os.File, open bool) (int64, error) {

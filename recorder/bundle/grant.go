@@ -30,7 +30,7 @@ type grant struct {
 	IssuedMS    int64      `cbor:"12,keyasint"`
 	Emergency   bool       `cbor:"13,keyasint"`
 	Attended    bool       `cbor:"14,keyasint"`
-	Idle        uint64     `cbor:"15,keyasint"` // of this and the next two, 0 is no limit
+	Idle        uint64     `cbor:"15,keyasint"` // in this field and the next two, 0 means no limit
 	RecordBytes uint64     `cbor:"16,keyasint"`
 	AtOnce      uint64     `cbor:"17,keyasint"`
 	Templates   [][]any    `cbor:"18,keyasint,omitempty"`
@@ -65,8 +65,8 @@ func grantOf(raw []byte) (g grant, err error) {
 	return g, nil
 }
 
-// check checks the values of a grant. A device refuses every other grant, so no session can have run under one. Each
-// error names the element by its number in docs/protocol.md.
+// check checks the values of a grant. A device refuses a grant with other values, so no session can have run under one.
+// Each error names the element by its number in docs/protocol.md.
 func (g *grant) check() error {
 	for _, t := range g.texts() {
 		if !plainText(t.text) {
@@ -80,7 +80,7 @@ func (g *grant) check() error {
 		return errors.New("the session (key 2) is zero")
 	case g.Device == [32]byte{}:
 		return errors.New("the device (key 3) is zero")
-	case g.Subject.Pseudonym == nil: // null is a second form of no bytes, as of an empty list below
+	case g.Subject.Pseudonym == nil: // null would be a second form of zero bytes, and of an empty list below
 		return errors.New("the pseudonym (key 4) is null")
 	case g.Approvers == nil || len(g.Approvers) > maxApprovers:
 		return fmt.Errorf("the approvers (key 9) are %d, want a list of at most %d", len(g.Approvers), maxApprovers)
@@ -92,7 +92,7 @@ func (g *grant) check() error {
 
 type named struct{ name, text string }
 
-// texts gives all texts that are for people.
+// texts returns the texts that are for people.
 func (g *grant) texts() []named {
 	out := []named{{"the name (key 4)", g.Subject.Display}, {"the reason (key 7)", g.Reason},
 		{"the ticket (key 8)", g.Ticket}}
@@ -145,7 +145,7 @@ func (g *grant) checkEntries() error {
 	return nil
 }
 
-// entryBytes gives the bytes of all entries in the grant.
+// entryBytes returns the encoded size of all actions and templates, in bytes.
 func (g *grant) entryBytes() (n int) {
 	for _, a := range g.Actions {
 		n += encodedLen(a)
@@ -159,12 +159,12 @@ func (g *grant) entryBytes() (n int) {
 func encodedLen(v any) int {
 	raw, err := encMode.Marshal(v)
 	if err != nil {
-		return maxEntryBytes + 1 // what cannot be encoded is never within the limit
+		return maxEntryBytes + 1 // a value that cannot be encoded must exceed the limit
 	}
 	return len(raw)
 }
 
-// plainText reports whether a text of a pass shows as itself and is short enough.
+// plainText reports whether a text of a pass is short enough and has no characters that change how it is shown.
 func plainText(s string) bool {
 	return len(s) <= maxGrantText && utf8.ValidString(s) && !strings.ContainsFunc(s, plain.Steers)
 }

@@ -37,7 +37,7 @@ func TestAPassWithAGrantThatNoDeviceTakesIsFound(t *testing.T) {
 		"actions of too many bytes":  {func(g *wire.Grant) { g.Actions = longActions() }, "at most 1968"},
 		"actions out of order":       {func(g *wire.Grant) { g.Actions = []string{"web:b", "web:a"} }, "ascending"},
 		"an action twice":            {func(g *wire.Grant) { g.Actions = []string{"web:a", "web:a"} }, "ascending"},
-		"an unknown kind":            {func(g *wire.Grant) { g.Actions = []string{"fly:svc"} }, "no known kind"},
+		"an unknown kind":            {func(g *wire.Grant) { g.Actions = []string{"fly:svc"} }, "an unknown kind"},
 		"another login":              {func(g *wire.Grant) { g.Actions = []string{"shell:root"} }, "action 0"},
 		"another login for a run":    {func(g *wire.Grant) { g.Actions = []string{"run:root /bin/x"} }, "action 0"},
 		"a run without a login":      {func(g *wire.Grant) { g.Actions = []string{"run:/bin/x"} }, "action 0"},

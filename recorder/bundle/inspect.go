@@ -11,9 +11,9 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Inspect checks the bundle that Write would write now, without writing it: a gateway so gives the answer that an
-// outsider would get. As Verify, it stops at the first fault and returns it as a *format.Fault; the report lists what
-// was proven until then. It is also a fault if an export names entries that the log does not have.
+// Inspect checks the bundle that Write would write now, without writing it. It gives a gateway the answer that an
+// outsider would get. Like Verify, it stops at the first fault and returns it as a *format.Fault. The report lists
+// what was proven until then. It is also a fault if the export names entries that the log does not have.
 func Inspect(ctx context.Context, log Log, e Export, opt Options) (*Report, error) {
 	x, err := collect(ctx, log, e)
 	if err != nil {
@@ -53,10 +53,10 @@ func (x *exporter) source() (*Source, error) {
 	return s, nil
 }
 
-// Evidence is the name of a bundle that was not written, in faults: alone or with ": " and the name of a file.
+// Evidence is the name in faults of a bundle that was not written. It stands alone, or before ": " and a file's name.
 const Evidence = "evidence"
 
-// source gives a bundle that has this manifest and no pieces yet.
+// source returns a bundle with this manifest and without pieces.
 func (m *manifest) source() (*Source, error) {
 	var head bytes.Buffer
 	m.plain()
@@ -102,8 +102,9 @@ type SaidEnd struct {
 	At     time.Time
 }
 
-// Outline checks the leaves and passes of an export as Verify does, and gives what they say. It reads no recording, so
-// its cost does not depend on the length of the session.
+// Outline checks the leaves and passes of an export as Verify does, and returns what they say. It reads no recording,
+// so its cost does not depend on the length of the session. The error is a *format.Fault if a leaf or pass is
+// invalid.
 func Outline(ctx context.Context, log Log, e Export, opt Options) (*Outlined, error) {
 	x := &exporter{ctx: ctx, log: log, e: e}
 	if err := x.begin(); err != nil {
@@ -151,7 +152,7 @@ func (v *verifier) outline() (*Outlined, error) {
 	l, _ := ledger.ParseLeaf(e.Leaf) // the events were read before
 	b, err := ledger.ParseEventBody(e.Body)
 	if err != nil || l.Type != "decided" || b.Fields["subject"] != v.s.m.Session.String() {
-		return nil, v.fault(eventPath(0), RuleLeaf, "entry %d is no decision on this session", e.Index)
+		return nil, v.fault(eventPath(0), RuleLeaf, "entry %d is not a decision on this session", e.Index)
 	}
 	out.Decided = &b
 	return out, nil

@@ -236,7 +236,7 @@ func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 		t.Helper()
 		rep, err := h.census(opt)
 		if err != nil || !strings.Contains(text(rep), "2 session parts in the log, 1 still open") ||
-			!strings.Contains(text(rep), "1 recordings of what is still open are there") {
+			!strings.Contains(text(rep), "1 recordings of parts that are still open are there") {
 			t.Errorf("%s: got %v\n%s", what, err, text(rep))
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hostKey checks that a device's host key is a key that a device can have, in its one form. No bytes at all have a hash
-// too, which an open leaf can name.
+// hostKey checks that a device's host key is of a type that a device can have, and in its one encoding. Its hash
+// alone is not enough, because an open leaf can name the hash of any bytes, even of none.
 func hostKey(raw []byte) error {
 	k, err := ssh.ParsePublicKey(raw)
 	switch {
@@ -95,7 +95,7 @@ func shape(c *ssh.Certificate) error {
 	case !granted || len(c.CriticalOptions) != 1 || len(c.Extensions) != 0:
 		return errors.New("it has options beside its grant, or no grant")
 	case c.ValidBefore <= c.ValidAfter || c.ValidBefore-c.ValidAfter > longest || c.ValidBefore > math.MaxInt64:
-		return errors.New("it is good for no time, for more than 12 hours, or without an end")
+		return errors.New("its window is empty, longer than 12 hours, or without an end")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type nextPass struct {
 // window is the time in which a session may run under a pass. It begins when the pass was announced, at the earliest.
 type window struct{ from, until time.Time }
 
-// passChain is the passes of a part, in the order of their leaves.
+// passChain has the passes of a part, in the order of their leaves.
 type passChain struct {
 	v       *verifier
 	n       uint32 // of the part
@@ -37,7 +37,7 @@ type passChain struct {
 	newest  *pass
 }
 
-// passes checks a part's further passes. It gives the newest pass that the bundle has, and the windows of all of them.
+// passes checks a part's further passes. It returns the newest pass that the bundle has, and the windows of all passes.
 func (v *verifier) passes(n uint32, name string, p *part, open ledger.OpenBody, first *pass) (*pass, []window, error) {
 	c := &passChain{v: v, n: n, name: name, open: open, part: p, hashes: [][32]byte{open.Pass},
 		known:   map[[32]byte]*pass{open.Pass: first},
@@ -47,7 +47,7 @@ func (v *verifier) passes(n uint32, name string, p *part, open ledger.OpenBody, 
 	for i := range p.Passes {
 		e := &p.Passes[i]
 		if e.Leaf.Index <= last || p.End != nil && e.Leaf.Index >= p.End.Index {
-			return nil, nil, v.fault(c.path(i, "leaf.index"), RulePass, "%s: pass leaf %d does not stand between the leaves before and after it", name, e.Leaf.Index)
+			return nil, nil, v.fault(c.path(i, "leaf.index"), RulePass, "%s: pass leaf %d is not between the leaves before and after it", name, e.Leaf.Index)
 		}
 		last = e.Leaf.Index
 		if err := c.next(i, e); err != nil {
@@ -125,8 +125,8 @@ func PassOf(l ledger.Leaf, body []byte, at uint64, open ledger.OpenBody, before 
 	return b, nil
 }
 
-// lastKnown gives the pass of a hash. If the bundle does not have it, it gives the nearest one before it. A bundle
-// always has the first one.
+// lastKnown returns the pass with a hash, or the nearest pass before it that the bundle has. A bundle always has the
+// first pass.
 func (c *passChain) lastKnown(hash [32]byte) *pass {
 	for range c.hashes {
 		if p := c.known[hash]; p != nil {
@@ -151,7 +151,7 @@ func (c *passChain) follows(next, before *pass) error {
 	return next.grant.within(&before.grant)
 }
 
-// sameSession checks what all passes of a session have in common, also those of different parts.
+// sameSession checks the values that all passes of a session share, across its parts too.
 func (p *pass) sameSession(before *pass) error {
 	a, b := &p.grant, &before.grant
 	switch {

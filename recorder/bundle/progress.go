@@ -9,8 +9,9 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// ProgressOf reads a progress leaf about the part that the entry open announced, and gives the chain state that it
-// names. The gateway uses it for its own log, and the verifier for a bundle and for a copy of the log.
+// ProgressOf reads a progress leaf about the part that the entry open announced, and returns the chain state that it
+// names. ok is false if the leaf is not a progress leaf about this part. The gateway uses ProgressOf for its own log,
+// and the verifier uses it for a bundle and for a copy of the log.
 //
 // A leaf is about the part if its references or its body name the open leaf. Such a leaf must have the one form that
 // the signer writes. Otherwise a leaf that contradicts the recording would be ignored for one reference too many.
@@ -33,8 +34,8 @@ func ProgressOf(l ledger.Leaf, body []byte, open uint64, session id.Session, par
 	return reader.Head{Seq: b.Seq, H: b.H}, true, nil
 }
 
-// progress gives the chain states of a part that the log's progress leaves name. The check of the other events also
-// checks that the log has these leaves.
+// progress returns the chain states of a part that progress leaves name. The check of the events also checks that the
+// log has these leaves.
 func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
 	if v.came == nil {
 		v.came = v.progressLeaves()
@@ -57,8 +58,8 @@ func (v *verifier) progress(open uint64, part uint32) ([]reader.Head, error) {
 	return out, nil
 }
 
-// progressLeaves gives the indices of the events that are progress leaves, by each open leaf that they name. There may
-// be many parts and many events, so all are read only once.
+// progressLeaves returns the indices of the events that are progress leaves, by each open leaf that they name. It reads
+// all events once for all parts, because there may be many of both.
 func (v *verifier) progressLeaves() map[uint64][]int {
 	out := map[uint64][]int{}
 	for i := range v.s.m.Events {
@@ -95,7 +96,7 @@ func (v *verifier) progressEvent(i int, l ledger.Leaf) error {
 		return bad("%v", err)
 	}
 	if e.Index <= p.Open.Index || p.End != nil && e.Index >= p.End.Index {
-		return bad("it does not stand between the beginning and the end of part %d", n)
+		return bad("it is not between the beginning and the end of part %d", n)
 	}
 	return nil
 }

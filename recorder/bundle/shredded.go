@@ -6,17 +6,18 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// shreddingDone reads the body of a shredded leaf: when the recordings were shredded, in Unix milliseconds. ok is false
-// if they were not, or not yet: an act that has begun or that failed excuses no missing file, and neither does a time
-// that is still to come for the verifier. With such a time, a date that a beginning promised would be over early.
+// shreddingDone reads the body of a shredded leaf. It returns when the recordings were shredded, in Unix
+// milliseconds. ok is false if the shredding has only begun or has failed, because it then excuses no missing file.
+// ok is also false if the time is in the verifier's future. Such a time could lie after the retention date before
+// that date has come.
 func shreddingDone(body []byte) (atMS int64, ok bool) {
 	b, err := ledger.ParseEventBody(body)
 	return b.AtMS, err == nil && b.AtMS > 0 && b.AtMS <= time.Now().Add(time.Minute).UnixMilli() &&
 		b.Fields["phase"] == "done"
 }
 
-// mayShred reports whether a recording may have been shredded at atMS, in Unix milliseconds: not before the retention
-// date that its open leaf promised. 0 means that no leaf says that it was shredded.
+// mayShred reports whether a recording was allowed to be shredded at atMS, in Unix milliseconds, which is so from the
+// retention date in its open leaf on. 0 means that no leaf says that it was shredded.
 func mayShred(open ledger.OpenBody, atMS int64) bool {
 	return atMS > 0 && atMS/1000 >= open.RetainUntil
 }
@@ -36,8 +37,8 @@ func (v *verifier) shredded(p *part, open ledger.OpenBody) (uint64, bool) {
 	return 0, false
 }
 
-// shreddings gives the events of type shredded by the leaves that they refer to. There may be many parts and many
-// events, so all are read only once.
+// shreddings returns the indices of the events of type shredded, by the leaves that they refer to. It reads all events
+// once for all parts, because there may be many of both.
 func (v *verifier) shreddings() map[uint64][]int {
 	out := map[uint64][]int{}
 	for i := range v.s.m.Events {

@@ -90,7 +90,7 @@ func (v *verifier) announced(ctx context.Context, f io.ReaderAt, size int64, rep
 	return &format.Fault{File: rep.File, Rule: RuleLog, Detail: "no entry of the log announced it; a copy made before the session has none either"}
 }
 
-// slotsBeside compares the slot files beside a single recording with its open leaf. A recording may be without them.
+// slotsBeside compares the slot files beside a single recording with its open leaf. They may be absent.
 func (v *verifier) slotsBeside(path string, open ledger.OpenBody) error {
 	rk, sk := slotPaths(path)
 	for _, s := range []struct {
@@ -142,7 +142,7 @@ func slotPaths(path string) (rk, sk string) {
 	return stem + ".rk.age", stem + ".sk.age"
 }
 
-// beside opens a slot file. It gives nil if there is none, or if none of the identities opens it.
+// beside decrypts a slot file. It returns nil if there is none, or if none of the identities opens it.
 func (v *verifier) beside(path string) (*[32]byte, error) {
 	f, _, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {

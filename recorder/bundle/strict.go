@@ -13,13 +13,13 @@ import (
 // maxDepth bounds nesting in a trust bundle.
 const maxDepth = 16
 
-// strictJSON reads one JSON value into v and refuses everything that another reader could read differently: unknown
-// names, names in another case, names that occur twice or differ only in case, bytes that are not UTF-8, and anything
-// after the value. It is deliberately not the reader of the code that makes trust bundles, so that both do not share a
-// mistake (docs/decisions/0012). A fuzz target compares the two.
+// strictJSON reads one JSON value into v. It refuses input that another reader could read differently: unknown names,
+// names in another case, names that occur twice or differ only in case, bytes that are not UTF-8, and anything after the value. The code that
+// makes trust bundles has another reader, so that the two do not share a mistake (docs/decisions/0012). A fuzz target
+// compares them.
 func strictJSON(raw []byte, v any) error {
 	if !utf8.Valid(raw) {
-		return errors.New("it is not UTF-8") // encoding/json would replace it by something else
+		return errors.New("it is not UTF-8") // encoding/json would replace these bytes
 	}
 	if err := onceEach(json.NewDecoder(bytes.NewReader(raw)), 0); err != nil {
 		return err
@@ -65,9 +65,9 @@ func onceEach(d *json.Decoder, depth int) error {
 			return err
 		}
 	}
-	_, err = d.Token() // what closes it
+	_, err = d.Token() // the closing delimiter
 	return err
 }
 
-// folded gives the same form to all names that encoding/json takes for the same name. It takes a long s for an s.
+// folded returns the same form for all names that encoding/json treats as one name. It treats a long s as an s.
 func folded(name string) string { return strings.ReplaceAll(strings.ToLower(name), "ſ", "s") }

@@ -56,7 +56,7 @@ type trustText struct {
 	Hosts []string `json:"hosts"`
 }
 
-// parseTrust checks that a trust bundle is signed by the root it names, and is one that a device takes.
+// parseTrust checks that a trust bundle is signed by the root that it names, and that a device would accept it.
 func parseTrust(body, sig []byte) (*trust, error) {
 	if len(body) > maxTrust {
 		return nil, fmt.Errorf("%d bytes, at most %d", len(body), maxTrust)
@@ -138,4 +138,4 @@ func isPort(s string) bool {
 	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
 
-var errSignature = errors.New("the signature of its root does not hold")
+var errSignature = errors.New("the signature of its root is not valid")

@@ -16,32 +16,34 @@ import (
 	"github.com/sallyport/sallyport/recorder/reader"
 )
 
-// Options has what the verifier knows from other sources. All of it may be absent. The report names what was not
-// checked.
+// Options has what the verifier knows from other sources than the bundle. Each field may be empty. The report names
+// what was not checked for that reason.
 type Options struct {
 	LogKey        string         // verifier key of the log
-	Root          string         // fingerprint of the root that the trust bundle must be signed by, as Fingerprint gives it
+	Root          string         // fingerprint of the root that must have signed the trust bundle, as of Fingerprint
 	Identities    []age.Identity // of readers, and of unsealing officers
-	Checkpoints   [][]byte       // that other parties kept
+	Checkpoints   [][]byte       // checkpoints that other parties kept
 	LogDir        string         // a copy of the log
 	RecordingsDir string         // the recordings that the log's ends name
 }
 
 // Report lists what was proven, in the order of the checks.
 type Report struct {
-	Session    id.Session       `json:"session"`
-	Lines      []reader.Line    `json:"lines"`
-	Parts      []*reader.Report `json:"-"`
-	Unended    int              `json:"-"`           // parts without an end in the log
-	LogChecked bool             `json:"log_checked"` // a checkpoint of it holds under a key that came from elsewhere; a fault that is found later does not undo that
+	Session id.Session       `json:"session"`
+	Lines   []reader.Line    `json:"lines"`
+	Parts   []*reader.Report `json:"-"`
+	Unended int              `json:"-"` // parts without an end in the log
+	// LogChecked says that a checkpoint of the log is valid under a key from elsewhere. A later fault does not change
+	// it.
+	LogChecked bool `json:"log_checked"`
 }
 
 func (r *Report) say(level, rule, text string, args ...any) {
 	r.Lines = append(r.Lines, reader.Line{Level: level, Rule: rule, Text: fmt.Sprintf(text, args...)})
 }
 
-// Verify checks a bundle and stops at the first fault, which it returns as a *recorder.Fault. The report lists what was
-// proven until then. If src is nil, only the copy of the log and the recordings are checked.
+// Verify checks a bundle and stops at the first fault, which it returns as a *format.Fault. The report lists what was
+// proven until then. If src is nil, Verify checks only the copy of the log and the recordings.
 func Verify(ctx context.Context, src *Source, opt Options) (*Report, error) {
 	r := &Report{}
 	v := &verifier{opt: opt, r: r, s: src}
@@ -57,7 +59,7 @@ func Verify(ctx context.Context, src *Source, opt Options) (*Report, error) {
 		v.witnessed()
 	}
 	if opt.LogKey == "" {
-		r.say("A", RuleLog, "log not checked: no --log-key was given, so everything above holds only against the bundle's own word")
+		r.say("A", RuleLog, "log not checked: no --log-key was given, so everything above relies on the key that the bundle itself names")
 	}
 	return r, nil
 }
@@ -72,9 +74,9 @@ type verifier struct {
 	ends  map[uint64]bool  // leaves of the bundle that open or end a part, or announce a pass of one
 	came  map[uint64][]int // events that are progress of a part, by its open leaf; nil: not looked for yet
 
-	gone map[uint64][]int // events that say that a recording was shredded, by each leaf that they refer to; nil: not looked for yet
+	gone map[uint64][]int // events of type shredded, by each leaf that they refer to; nil: not looked for yet
 
-	covered uint64 // entries of the largest checkpoint kept by somebody else that this log extends
+	covered uint64 // entries of the largest checkpoint that another party kept and that this log extends
 
 	decidedBy [][32]byte // hash of the policy, from each part's pass
 }
@@ -90,7 +92,7 @@ func (v *verifier) bundle(ctx context.Context) error {
 	return nil
 }
 
-// fault is a fault in the manifest, in the elements that paths name.
+// fault returns a fault in the elements of the manifest that paths name.
 func (v *verifier) fault(paths, rule, text string, args ...any) error {
 	return v.s.faultIn(paths, rule, text, args...)
 }
@@ -112,7 +114,7 @@ func (v *verifier) root(context.Context) error {
 		return v.fault("trust", RuleTrust, "the trust bundle names another log key than the one given")
 	}
 	if v.opt.Root == "" {
-		v.r.say("A", RuleTrust, "trust bundle signed by its root key %s: no --root was given, so who that is was not proven",
+		v.r.say("A", RuleTrust, "trust bundle signed by its root key %s: no --root was given, so it is not proven whose key that is",
 			root)
 		return nil
 	}
@@ -158,7 +160,7 @@ func (v *verifier) file(piece string) string { return v.s.name + ": " + piece }
 
 func day(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02") }
 
-// Fingerprint gives the fingerprint of a key in the form of `ssh-keygen -l`.
+// Fingerprint returns the SHA-256 fingerprint of a key in the form of `ssh-keygen -l`.
 func Fingerprint(key ssh.PublicKey) string { return fingerprint(key.Marshal()) }
 
 func fingerprint(key []byte) string {

@@ -61,7 +61,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 	return nil
 }
 
-// partLeaves is what the leaves and passes of a part say.
+// partLeaves has the contents of the leaves and passes of a part.
 type partLeaves struct {
 	open    ledger.OpenBody
 	end     *ledger.CloseBody // nil: the bundle has none
@@ -102,7 +102,7 @@ func (c *chain) open(n uint32, name string, p *part) (ledger.OpenBody, error) {
 	case err != nil:
 		return open, v.fault(at+".body", RuleLeaf, "%s: %v", name, err)
 	case l.Type != "open":
-		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is no open leaf but %s", name, p.Open.Index, l.Type)
+		return open, v.fault(at+".leaf", RuleLeaf, "%s: entry %d is of type %s, not an open leaf", name, p.Open.Index, l.Type)
 	case open.Session != v.s.m.Session: // the leaf is proven, so the manifest is wrong
 		return open, v.fault("session", RuleLeaf, "%s: the open leaf is of session %s", name, open.Session)
 	case open.Part != n:
@@ -145,7 +145,7 @@ func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pas
 	return got, nil
 }
 
-// end checks the close or interrupted leaf. It gives nil if the bundle has none.
+// end checks the close or interrupted leaf. It returns nil if the bundle has none.
 func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
 	if p.End == nil {
 		v.r.Unended++
@@ -162,7 +162,7 @@ func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*l
 	case err != nil:
 		return nil, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
 	case l.Type != "close" && l.Type != "interrupted":
-		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is no end but %s", name, p.End.Index, l.Type)
+		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is of type %s, not an end", name, p.End.Index, l.Type)
 	case !slices.Equal(l.Ref, []uint64{p.Open.Index}) || p.End.Index <= p.Open.Index:
 		return nil, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
 	}

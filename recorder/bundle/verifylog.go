@@ -171,7 +171,7 @@ func (v *verifier) replay(first uint64, roots map[uint64][32]byte) error {
 			return bad(n, "entry %d is another leaf than the one that is proven to stand there", f.size)
 		}
 		if what := v.leftOut(f.size, l, proven[f.size] != nil); what != "" {
-			return bad(n, "entry %d %s, and the bundle has not got it", f.size, what)
+			return bad(n, "entry %d %s, and the bundle lacks it", f.size, what)
 		}
 		f.add(ledger.LeafHash(raw[2:n]))
 		raw = raw[n:]
