@@ -28,7 +28,7 @@ func bundled(t *testing.T, each func(t *testing.T, dir, name string)) {
 func TestBundlesOfEveryVersionVerify(t *testing.T) {
 	bundled(t, func(t *testing.T, dir, name string) {
 		got := verify(t, allKeys(dir, filepath.Join(dir, name+".slyb"))...)
-		got.want(t, name, proven, "every sealed input opens", "Nothing is wrong")
+		got.want(t, name, proven, "every sealed input opens", "No fault was found")
 		said := filepath.Join(dir, name+".txt")
 		if *update {
 			if err := os.WriteFile(said, []byte(got.out), 0o644); err != nil {

@@ -1,9 +1,9 @@
 // Command sallyport-verify checks a session's evidence without the gateway that made it: a bundle, and with --log and
 // --recordings a copy of the log and the recordings it names.
 //
-// It exits with 0 and says line by line what was proven; with 1 and the first thing that is wrong, by file, offset and
-// rule; with 2 when it was asked wrongly, or with a copy of the log that is behind the bundle; with 3 when nothing is
-// wrong with what was checked, but the log was not checked under a key from elsewhere.
+// It prints what it has proven, one line for each check. Its exit status is 0 if all checks pass. It is 1 if there is
+// a fault, which is printed with file, offset and rule. It is 2 for a usage error, or if the copy of the log is older
+// than the bundle. It is 3 if there is no fault, but the log was not checked under a key from elsewhere.
 package main
 
 import (
@@ -28,37 +28,42 @@ import (
 	"github.com/sallyport/sallyport/recorder/format"
 )
 
-const usage = `sallyport-verify [--log-key KEY] [--root FINGERPRINT] [--identity AGE_KEY]… [--checkpoint FILE]… [--log DIR [--recordings DIR]] [--json] [BUNDLE]
+const usage = `sallyport-verify [--log-key KEY] [--root FINGERPRINT] [--identity AGE_KEY]… [--checkpoint FILE]…
+                 [--log DIR [--recordings DIR]] [--unpack DIR] [--json] [BUNDLE]
 
 BUNDLE is what "sallyport sessions export" saved, the directory it was unpacked to, or a single recording (.srec).
 
-  --log-key KEY       verifier key of the log, from somebody you trust, or a file with it
-  --root FINGERPRINT  of the root key that BUNDLE's trust bundle must be signed by (SHA256:…, as ssh-keygen -l shows it), or a
-                      file with it: else whoever has another root can put session CAs of their own in its place
+  --log-key KEY       verifier key of the log, from a source that you trust, or a file with it
+  --root FINGERPRINT  fingerprint (SHA256:…, as ssh-keygen -l shows it) of the root key that must have signed
+                      BUNDLE's trust bundle, or a file with it. Without it, an attacker can use a root key and
+                      session CAs of their own
   --identity AGE_KEY  age identity of a reader or an unsealing officer, or a file with it; may repeat
-  --checkpoint FILE   a checkpoint of the log that somebody else kept; may repeat
+  --checkpoint FILE   a checkpoint of the log that another party kept; may repeat
   --log DIR           a copy of the log: checks that every session in it has its end, or could still run
   --recordings DIR    the recordings: checks that every end has its file, or was shredded after its time
   --unpack DIR        also unpack BUNDLE into DIR
-  --json              one JSON object instead of lines: ok, session, lines of level, rule and text, and if something is wrong fault: file,
-                      offset, rule, detail, and length where it is known among how many bytes from offset on the wrong ones are.
-                      log_checked: a checkpoint of the log holds under the key given, whatever was found wrong after that.
-                      ok with log_checked false is exit status 3
+  --json              one JSON object instead of lines: ok, session, lines (level, rule, text), log_checked, and fault
+                      (file, offset, rule, detail, and length if the range of the wrong bytes is known).
+                      log_checked: a checkpoint of the log is valid under the given key, even if a fault was
+                      found later. ok with log_checked false is exit status 3
   --version           print the version
 
-Exit status: 0 what was asked holds; 1 something is wrong; 2 asked wrongly, or with a copy of the log that is behind; 3 holds as far as
-checked, but the log was not: no --log-key was given, or of a recording alone no copy of the log that has bodies. Whoever made the
-evidence could have signed all of it with keys of their own.
+Exit status:
+  0  every check passed
+  1  a fault was found
+  2  usage error, or the copy of the log is older than the bundle
+  3  no fault was found, but the log was not checked: no --log-key was given, or a single recording was checked
+     without a copy of the log that has bodies. An attacker could have signed the evidence with keys of their own
 `
 
-// seeHelp ends what is said to whoever asked wrongly.
-const seeHelp = "Run `sallyport-verify --help` for what it takes."
+// seeHelp ends the text of a usage error.
+const seeHelp = "Run `sallyport-verify --help` for the options."
 
 const (
 	proven = 0
 	wrong  = 1
 	asked  = 2
-	partly = 3 // nothing is wrong, and the log was not checked
+	partly = 3 // no fault was found, but the log was not checked
 )
 
 func main() {
@@ -190,7 +195,7 @@ func (q *request) read(key, root string, identities, checkpoints list) error {
 	return nil
 }
 
-// textOf gives a file's content, or the text itself where there is no such file.
+// textOf returns the content of the file s, or s itself if there is no such file.
 func textOf(s string) string {
 	if raw, err := os.ReadFile(s); err == nil {
 		return string(raw)
@@ -289,9 +294,9 @@ func (v *verdict) print(out, errs io.Writer, code int) int {
 			fmt.Fprintln(errs, seeHelp)
 		}
 	case code == partly:
-		fmt.Fprintln(out, "Nothing is wrong with what was checked. The log was not checked, so the exit status is 3.")
+		fmt.Fprintln(out, "No fault was found, but the log was not checked, so the exit status is 3.")
 	default:
-		fmt.Fprintln(out, "Nothing is wrong with what was checked.")
+		fmt.Fprintln(out, "No fault was found in what was checked.")
 	}
 	return code
 }

@@ -79,7 +79,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	raw := export(t, h, sid)
 	b := file(t, "s.slyb", raw)
 	reader, officer := file(t, "reader", []byte("# a reader\n"+h.Reader.String()+"\n")), h.Officer.String()
-	verify(t, b).want(t, "without a key", partly, "log not checked", "Nothing is wrong",
+	verify(t, b).want(t, "without a key", partly, "log not checked", "No fault was found",
 		"so the exit status is 3", "no --root was given, so it is not proven whose key that is")
 	root := bundle.Fingerprint(must(h.Signer.Keys(t.Context()))(t).Root)
 	verify(t, b, "--root", root).want(t, "with the root", partly, "signed by the root key given, "+root)
@@ -89,7 +89,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	verify(t, "--log-key", h.LogKey, "--identity", reader, "--identity", officer, b).want(t, "with both identities", proven, "7 bytes of input hidden", "every sealed input opens")
 	stranger := must(age.GenerateX25519Identity())(t).String()
 	verify(t, "--log-key", h.LogKey, "--identity", stranger, b).want(t, "with an identity of somebody else", proven,
-		"not read: none of the identities given opens it", "Nothing is wrong")
+		"not read: none of the identities given opens it", "No fault was found")
 	verify(t, "--log-key", file(t, "key", []byte(h.LogKey+"\n")), "--checkpoint", before, "--checkpoint", file(t, "now", h.Head()), b).
 		want(t, "with checkpoints", proven, "extends checkpoint 1", "extends checkpoint 2")
 	verify(t, "--log-key", h.LogKey, "--log", h.LogDir(), "--recordings", h.Recordings(), "--checkpoint", before).want(t, "without a bundle", proven, "2 recordings are there")
@@ -108,7 +108,7 @@ func TestAnOutsiderChecksABundle(t *testing.T) {
 	raw[len(raw)/2] ^= 1
 	bad := verify(t, "--log-key", h.LogKey, file(t, "bad.slyb", raw))
 	bad.want(t, "a changed byte", wrong, "WRONG: ", "offset ")
-	if strings.Contains(bad.out, "Nothing is wrong") {
+	if strings.Contains(bad.out, "No fault was found") {
 		t.Error("it says that nothing is wrong")
 	}
 	os.Remove(h.Find(sid.SID.String() + ".1.srec"))

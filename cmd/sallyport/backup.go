@@ -45,7 +45,7 @@ func (c *backupCmd) Run(a *app) error {
 	}
 	if c.Config == "" || c.To == "" {
 		return usageError("backup needs --config FILE and --to DIR, or --check DIR",
-			"Run `sallyport backup --help` for what it takes.")
+			"Run `sallyport backup --help` for the options.")
 	}
 	if c.Keep < 1 {
 		return usageError("--keep must be at least 1", "The new set is one of those that are kept.")

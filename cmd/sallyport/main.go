@@ -123,6 +123,6 @@ func commandPath(k *kong.Context) string {
 }
 
 func (a *app) usage(err error, command string) int {
-	fmt.Fprintf(a.stderr, "sallyport: %s\nRun `%s --help` for what it takes.\n", safe(err.Error()), command)
+	fmt.Fprintf(a.stderr, "sallyport: %s\nRun `%s --help` for the options.\n", safe(err.Error()), command)
 	return 2
 }

@@ -45,7 +45,7 @@ func inOptions(err error, k *kong.Context) error {
 		words = append(words, option(k.Selected(), d)+" "+d.Message)
 	}
 	return errkind.New(errkind.KindOf(err), strings.Join(words, "; ")).
-		WithHint("Run `sallyport " + commandPath(k) + " --help` for what it takes.").Because(err)
+		WithHint("Run `sallyport " + commandPath(k) + " --help` for the options.").Because(err)
 }
 
 // option gives the flag or the argument for a field of the request, or the gateway's name of the field if it has none.

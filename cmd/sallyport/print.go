@@ -18,14 +18,15 @@ type listing struct {
 	JSON bool `name:"json" help:"Print a JSON array, newest first, for programs."`
 }
 
-// personColumns have names of people, which an identity provider lets be long. No command takes a name that was cut.
+// personColumns are the columns with names of people, which may be long. They may be cut, because no command takes
+// such a name as an argument.
 var personColumns = []string{"USER", "BY", "SHOWN-AS"}
 
-// nameWidth is how much of such a name a terminal shows, in characters.
+// nameWidth is how many characters of such a name a terminal shows.
 const nameWidth = 32
 
 // show prints rows as JSON or as a table with the columns of head. Without rows it prints the sentence none to standard
-// error instead of a table. On a terminal, names of people are cut to nameWidth, so that a row stays a line.
+// error instead of a table. On a terminal, names of people are cut to nameWidth, so that a row fits on one line.
 func show[T any](a *app, l listing, rows []T, none, head string, line func(T) []string) error {
 	if l.JSON {
 		if rows == nil {
@@ -90,7 +91,7 @@ func at(t *time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// safe makes text of other people's fit for a terminal: no control characters, and none that change the direction of writing.
+// safe removes control characters, and characters that change the direction of writing, from text of other people.
 func safe(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
@@ -100,18 +101,19 @@ func safe(s string) string {
 	}, s)
 }
 
-// cell is text of other people's on one line and in one column: a command with a line break must not pass for a second row.
+// cell makes text of other people fit into one line and one column. A command with a line break must not look like a
+// second row.
 func cell(s string) string {
 	s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(s)
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) {
-			return -1 // unseen, it makes two names look alike
+			return -1 // an invisible character can make two names look alike
 		}
 		return safeRune(r)
 	}, s)
 }
 
-// clipped cuts a name to nameWidth, where a letter goes with its marks.
+// clipped cuts a name to nameWidth characters. It does not separate a letter from its combining marks.
 func clipped(name string) string {
 	r := []rune(name)
 	if len(r) <= nameWidth {

@@ -47,7 +47,7 @@ func (c *restoreCmd) Run(a *app) error {
 	}
 	if c.Config == "" || c.From == "" && !c.Log {
 		return usageError("restore needs --config FILE and --from DIR, or --log",
-			"Run `sallyport restore --help` for what it takes.")
+			"Run `sallyport restore --help` for the options.")
 	}
 	cfg, err := loadConfig(c.Config, func(*config.Config) error { return nil })
 	if err != nil {

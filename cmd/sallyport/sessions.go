@@ -82,7 +82,8 @@ func (c *sessionsShowCmd) Run(a *app) error {
 	}...))
 }
 
-// differing gives first what must be read before all that follows.
+// differing returns the differences from the signed evidence. They come first, because the other fields show the
+// database.
 func differing(s apitype.SessionDetail) (out []field) {
 	for _, d := range s.Differs {
 		out = append(out, field{"DIFFERS", d})
@@ -103,7 +104,7 @@ func exitText(s apitype.Session) string {
 	return ""
 }
 
-// survivorsText says whose word it is: nobody but the device sees what runs there.
+// survivorsText names the device as the source, because the gateway cannot check which processes run there.
 func survivorsText(s apitype.SessionDetail) string {
 	if len(s.Survivors) == 0 {
 		return ""
