@@ -8,25 +8,25 @@ import (
 	"sync"
 )
 
-// proxyVariables hold the proxy for https, the first one that is set. curl reads them in the same order.
+// proxyVariables are the variables for the proxy of https, in the order of curl. The first one that is set counts.
 var proxyVariables = []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}
 
-// FromEnvironment gives the proxy that the environment names for a request, as http.ProxyFromEnvironment does. It
-// differs in two ways. ALL_PROXY counts where HTTPS_PROXY is not set. An address that cannot be used is an error of
-// kind errkind.Usage; net/http would connect without the proxy. Only https goes through a proxy: programs speak plain
-// http to loopback addresses alone.
+// FromEnvironment returns the proxy that the environment names for a request, or nil, as http.ProxyFromEnvironment
+// does. It differs in two ways. ALL_PROXY counts if HTTPS_PROXY is not set. An address that cannot be used is an
+// error of kind errkind.Usage, while net/http would connect without the proxy. Only https goes through a proxy,
+// because programs use plain http only for loopback addresses.
 func FromEnvironment(r *http.Request) (*url.URL, error) {
 	u, _, err := Environment(r)
 	return u, err
 }
 
-// Environment is FromEnvironment, and names the variable.
+// Environment does the same as FromEnvironment, and also returns the name of the variable.
 func Environment(r *http.Request) (u *url.URL, variable string, err error) {
 	variable, text := environment()
 	if text == "" || r.URL.Scheme != "https" {
 		return nil, "", nil
 	}
-	// net/http knows what NO_PROXY means.
+	// net/http applies NO_PROXY.
 	if through, err := http.ProxyFromEnvironment(r); err == nil && through == nil {
 		return nil, "", nil
 	}
@@ -34,9 +34,9 @@ func Environment(r *http.Request) (u *url.URL, variable string, err error) {
 	return u, variable, err
 }
 
-// environment reads the variables once, as net/http does, and makes net/http read them now. While it does, HTTPS_PROXY
-// holds an address in any case: net/http ignores one that it cannot parse, does not know ALL_PROXY, and then would not
-// say whether NO_PROXY excepts a host.
+// environment reads the variables once, as net/http does, and makes net/http read them at the same time. Meanwhile it
+// sets HTTPS_PROXY to a valid address. Otherwise net/http would not apply NO_PROXY if HTTPS_PROXY cannot be parsed,
+// or if only ALL_PROXY is set, which net/http does not read.
 var environment = sync.OnceValues(func() (variable, text string) {
 	for _, variable = range proxyVariables {
 		if text = strings.TrimSpace(os.Getenv(variable)); text != "" {
@@ -59,7 +59,7 @@ var environment = sync.OnceValues(func() (variable, text string) {
 	return variable, text
 })
 
-// parseVariable reads a variable, which may lack http:// as with curl and net/http.
+// parseVariable parses the value of a variable. It may lack http://, as with curl and net/http.
 func parseVariable(text, variable string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text

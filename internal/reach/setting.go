@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/internal/errkind"
 )
 
-// What hints say about the address of a proxy.
+// Parts of hints about the address of a proxy.
 const (
 	proxyForm   = "http://[user:password@]host:port or socks5://[user:password@]host:port"
 	percentForm = "In user name and password, write characters such as @ : / % # ? as %40 %3A %2F %25 %23 %3F."
@@ -21,9 +21,10 @@ const (
 
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// ParseProxy reads the address of a proxy. setting is where it was set, for errors: --proxy, HTTPS_PROXY, the name of a
-// file, or empty. An error is of kind errkind.Usage, because such a setting can never work. It names the proxy's host
-// and port and repeats nothing else of the text, which may hold a password. The errors of net/url repeat all of it.
+// ParseProxy parses the address of a proxy. setting says in errors where it was set: --proxy, HTTPS_PROXY, the name
+// of a file, or empty. An error is of kind errkind.Usage, because such a setting can never work. The error names the
+// proxy's host and port and repeats no other part of the text, which may hold a password. Errors of net/url repeat
+// all of it.
 func ParseProxy(text, setting string) (*url.URL, error) {
 	scheme, rest, found := strings.Cut(strings.TrimSpace(text), "://")
 	if !found {
@@ -49,7 +50,7 @@ func ParseProxy(text, setting string) (*url.URL, error) {
 	return u, nil
 }
 
-// unusable is the error for an address that can never work.
+// unusable returns the error for an address that can never work.
 func unusable(setting, proxy, why string) error {
 	text := "the proxy"
 	if proxy != "" {
@@ -65,7 +66,7 @@ func unusable(setting, proxy, why string) error {
 
 var errSetting = errors.New("wrong setting") // the text says what is wrong; the cause must not hold a password
 
-// wrongAddress says what is wrong with the scheme or with host:port; empty: nothing.
+// wrongAddress returns what is wrong with the scheme or with host:port, or an empty text.
 func wrongAddress(scheme, host string) string {
 	name, port, err := net.SplitHostPort(host)
 	switch {
@@ -98,7 +99,8 @@ func validPort(text string) bool {
 	return err == nil && n > 0
 }
 
-// credentials reads user:password, where each may be percent-encoded, or says why no proxy can be sent them.
+// credentials parses user:password, each of which may be percent-encoded. Otherwise it returns the reason why they
+// cannot be sent to a proxy.
 func credentials(text string, socks bool) (*url.Userinfo, string) {
 	if strings.ContainsAny(text, "/?#") {
 		return nil, "its user name or password has / ? or #, which must be percent-encoded"
@@ -121,8 +123,8 @@ func credentials(text string, socks bool) (*url.Userinfo, string) {
 	return url.UserPassword(user, password), ""
 }
 
-// shownProxy gives host:port for an error, or the host alone if the port is none: in user:password without an @, the
-// password is where the port belongs.
+// shownProxy returns host:port for an error, or only the host if the port is not a port. It may be a password: in
+// user:password without an @, the password is in the place of the port.
 func shownProxy(host string) string {
 	if i := strings.IndexAny(host, "/?#\\ \t"); i >= 0 {
 		host = host[:i]
