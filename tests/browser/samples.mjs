@@ -74,6 +74,6 @@ export function samples() {
       providers: [{ name: 'demo', shown_as: 'Demo account', start: '/login/demo' }],
       demo: true,
     },
-    verdict: { ok: true, summary: 'Yes.', levels: 'A, B, log', checks: [{ level: 'A', name: 'Every byte in its place, close signed', ok: true, text: '12 chunks' }, { level: 'B', name: 'Reads and agrees with its totals', ok: true, text: '1,904 keys' }, { level: 'log', name: 'Announced before it began, in the log', ok: true, text: '48,209' }] },
+    verdict: { ok: true, summary: 'Yes.', levels: 'A, B, log', checks: [{ level: 'A', name: 'No byte is missing or changed, close signed', ok: true, text: '12 chunks' }, { level: 'B', name: 'Reads and agrees with its totals', ok: true, text: '1,904 keys' }, { level: 'log', name: 'Announced before it began, in the log', ok: true, text: '48,209' }] },
   };
 }

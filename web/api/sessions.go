@@ -289,10 +289,10 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	return body(out)
 }
 
-// mostSurvivors bounds the reports that a session page shows. A device sends one or two of a session.
+// mostSurvivors is how many reports on survivors a session's page shows. A device sends one or two for each session.
 const mostSurvivors = 20
 
-// survivorsOf gives what the device told of processes that outlived the session, oldest first.
+// survivorsOf returns the device's reports on processes that outlived the session, oldest first.
 func (a *API) survivorsOf(ctx context.Context, s store.Session) ([]string, error) {
 	rows, err := a.cfg.Store.AuditEvents(ctx, store.AuditFilter{Type: "survivors", Subject: s.ID.String(), Limit: mostSurvivors})
 	if err != nil {

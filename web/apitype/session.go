@@ -109,10 +109,10 @@ type SessionDetail struct {
 	Rights    PageRights `json:"rights"`
 	// MoreChannels leaves out those that were refused. One that was allowed need not have been opened.
 	MoreChannels int `json:"more_channels,omitempty" doc:"channels beyond the first that were allowed"`
-	// Survivors come from the log: the device tells of them when the record is closed or was cut.
-	Survivors []string `json:"survivors,omitempty" doc:"what the device says of processes that outlived the session"`
-	// Everything else here is what the database says.
-	Differs     []string `json:"differs,omitempty" doc:"what the signed evidence says otherwise than the database"`
+	// Survivors come from the log, because the device reports them when the record is closed or was cut.
+	Survivors []string `json:"survivors,omitempty" doc:"the device's reports on processes that outlived the session"`
+	// Every other field comes from the database.
+	Differs     []string `json:"differs,omitempty" doc:"differences between the database and the signed evidence"`
 	NotCompared string   `json:"not_compared,omitempty" doc:"why the database was not compared with the signed evidence"`
 }
 
@@ -192,7 +192,7 @@ type Span struct {
 
 // Check is one line of a verification.
 type Check struct {
-	Level  string `json:"level" doc:"A no key, B reading key, C unsealing key; log: what the log must say first; row: what the database says"`
+	Level  string `json:"level" doc:"A no key, B reading key, C unsealing key; log: the entry that must be in the log first; row: the database"`
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	NotYet bool   `json:"not_yet,omitempty" doc:"the record is not written yet, so it is neither proven nor broken"`

@@ -14,7 +14,8 @@ const (
 	maxSignals = 16
 	// maxSignalName is longer than any signal's name.
 	maxSignalName = 32
-	// keepInput is the buffer that is kept for the next keystrokes. A larger one is given back once no input waits.
+	// keepInput is the size in bytes of the buffer that is kept for the next keystrokes. A larger one is freed once no
+	// input waits.
 	keepInput = 4 << 10
 )
 

@@ -105,8 +105,8 @@ func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
 // silence says how long the client has not been heard.
 func (s *socket) silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
-// read waits for a message and gives it to use, which must not keep it: the buffer is for the next message of any
-// client, so that a long input leaves no garbage, and an idle client holds none.
+// read waits for a message and calls use with it. use must not keep the message, because the buffer is used again for
+// the next message of any client. So a long input leaves no garbage, and an idle client has no buffer.
 func (s *socket) read(use func(text bool, msg []byte)) error {
 	kind, r, err := s.conn.NextReader()
 	s.alive()

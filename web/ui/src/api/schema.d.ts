@@ -885,7 +885,7 @@ export interface components {
         };
         Check: {
             file?: string;
-            /** @description A no key, B reading key, C unsealing key; log: what the log must say first; row: what the database says */
+            /** @description A no key, B reading key, C unsealing key; log: the entry that must be in the log first; row: the database */
             level: string;
             name: string;
             /** @description the record is not written yet, so it is neither proven nor broken */
@@ -1310,7 +1310,7 @@ export interface components {
             /** @description why it was allowed or refused */
             decision?: string;
             device: string;
-            /** @description what the signed evidence says otherwise than the database */
+            /** @description differences between the database and the signed evidence */
             differs?: string[];
             /** Format: date-time */
             ended: string | null;
@@ -1353,7 +1353,7 @@ export interface components {
             /** @description asked, decided, announced, dialled, live, held, ended, closed, archived, refused */
             state: string;
             subject?: string;
-            /** @description what the device says of processes that outlived the session */
+            /** @description the device's reports on processes that outlived the session */
             survivors?: string[];
             ticket?: string;
             /**

@@ -131,14 +131,14 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
   );
 }
 
-/** What must be read before the rest of the page, which shows what the database says. */
+/** Differences from the signed evidence. They come first, because the rest of the page shows the database. */
 function Differs({ s }: { s: SessionDetail }) {
   if (s.not_compared) return <p class="wide small muted">This page was not compared with the signed evidence: {s.not_compared}</p>;
   if (!s.differs?.length) return null;
   return (
     <section class="wide banner bad" role="alert" id="differs">
       <div class="stackd gap-s">
-        <h2>This page does not say what the signed evidence says.</h2>
+        <h2>This page differs from the signed evidence.</h2>
         <ul>
           {s.differs.map((d) => (
             <li key={d}>{d}</li>
@@ -193,7 +193,7 @@ function Facts({ s, me }: { s: SessionDetail; me: Me }) {
       {fact('Took', took ? lengthText(took) : '')}
       {fact('Typed, shown', s.started && !isRunning(s) && `${bytes(s.bytes_in)}, ${bytes(s.bytes_out)}`)}
       {fact('In the log as', part?.open_leaf !== undefined && (last?.close_leaf !== undefined ? `${count(part.open_leaf)} to ${count(last.close_leaf)}` : count(part.open_leaf)))}
-      {fact('Survivors, says the device', s.survivors?.join('; '))}
+      {fact('Survivors, as the device reports', s.survivors?.join('; '))}
       {me.duties.length > 0 && fact('Policy', s.policy_sha256 && <code title={s.policy_sha256}>{s.policy_sha256.slice(0, 12)}</code>)}
     </dl>
   );
