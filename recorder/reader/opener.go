@@ -35,7 +35,7 @@ type opener struct {
 	seq0   uint32 // of the chunk in which buf[used:] begins
 	at0    int64
 	ct0    uint64
-	seq1   uint32 // of the sealed chunk after that one; seq0 until the frame goes on in it
+	seq1   uint32 // of the sealed chunk after that one; seq0 until the frame continues in it
 	ct1    uint64 // its time
 	last   uint64 // time of the frame before
 	wall   int64  // of the anchor before, ns
@@ -96,7 +96,7 @@ func (o *opener) chunk(c *format.Chunk, j uint32) error {
 	switch {
 	case o.used == len(o.buf):
 		o.begun()
-	case o.seq0 == o.seq1: // a frame goes on in this chunk, the first after the one in which it began
+	case o.seq0 == o.seq1: // this is the first chunk after the one in which the frame began
 		o.ct1, o.seq1 = o.ct, o.seq
 	}
 	return nil
@@ -166,7 +166,7 @@ func (o *opener) take(f format.Frame, dt uint64, size int) (*format.Frame, error
 		return nil, o.frameFault("a frame is earlier than its chunk")
 	}
 	if o.seq1 != o.seq0 && f.T > o.ct1 {
-		return nil, o.frameFault("a frame is later than the chunk in which it goes on")
+		return nil, o.frameFault("a frame is later than the chunk in which it continues")
 	}
 	o.last = f.T
 	f.Seq, f.Offset, f.Segment = o.seq0, o.at0, o.read.At

@@ -68,7 +68,7 @@ func (t *tally) add(f *format.Frame) (rule string, err error) {
 	return "", nil
 }
 
-// gap counts a gap. The bytes of all gaps must fit into the total, or gaps could make it small again.
+// gap counts a gap. The sum of all gaps must fit into 64 bits. Otherwise it could overflow to a small total.
 func (t *tally) gap(f *format.Frame) error {
 	g, _ := f.Gap() // ParseFrame has read it once
 	if g.Bytes > math.MaxUint64-t.totals.GapBytes {

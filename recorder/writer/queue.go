@@ -16,8 +16,8 @@ type pending struct {
 	done int // of es
 }
 
-// How much of a buffer is kept for the next entries. A flood of output comes in full chunks with the heads of their
-// frames; one of input comes sealed, with what is revealed of the input before it. Rest gives the buffers back.
+// How many bytes of a buffer are kept for the next entries. Output at full speed needs full chunks with the heads of
+// their frames. Input needs sealed bytes, together with revealed bytes of earlier input. Rest frees the buffers.
 const (
 	keepBuffer  = 2 * (seal.ChunkPlain + piece)
 	keepEntries = 1 << 10
