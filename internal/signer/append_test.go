@@ -94,7 +94,8 @@ func TestEntriesGivesTheWholeLogInAnswersThatFit(t *testing.T) {
 	}
 }
 
-// TestNothingThatAVerifierRefusesIsAppended: a data plane that was taken over must not spoil the log for everybody.
+// TestNothingThatAVerifierRefusesIsAppended: a gateway under an attacker's control must not be able to add a leaf for
+// which verifiers refuse the whole log.
 func TestNothingThatAVerifierRefusesIsAppended(t *testing.T) {
 	h := newHouse(t)
 	r := h.request(tess, "press-1")

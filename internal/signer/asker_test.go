@@ -9,7 +9,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// TestTheOpenLeafCommitsToWhoAsked by id token and by API token, and never twice with one commitment.
+// TestTheOpenLeafCommitsToWhoAsked checks sessions by id token and by API token, and that two sessions of one person
+// have different commitments.
 func TestTheOpenLeafCommitsToWhoAsked(t *testing.T) {
 	h := newHouse(t)
 	tess := person("tess", "technicians")
@@ -29,7 +30,7 @@ func TestTheOpenLeafCommitsToWhoAsked(t *testing.T) {
 	}
 }
 
-// asker opens a session, and gives the statement and its commitment.
+// asker opens a session, and returns the statement of who asked and its commitment.
 func (h *house) asker(t *testing.T, e Evidence) (ledger.Asker, [32]byte) {
 	t.Helper()
 	r := h.request(e, "press-1")

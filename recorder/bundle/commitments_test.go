@@ -44,7 +44,7 @@ func commitments(t *testing.T) (out []commitment) {
 	return out
 }
 
-// bodies are the bodies of the leaf types that have one of their own. All others have an event.
+// bodies are the bodies of the leaf types with a form of body of their own. The body of every other type is an event.
 var bodies = map[string]reflect.Type{
 	"open": reflect.TypeFor[ledger.OpenBody](), "close": reflect.TypeFor[ledger.CloseBody](),
 	"interrupted": reflect.TypeFor[ledger.CloseBody](), "pass": reflect.TypeFor[ledger.PassBody](),
@@ -110,7 +110,7 @@ func closes(change func(b *ledger.CloseBody)) func(*forged) {
 	return func(f *forged) { f.end = change }
 }
 
-// announcesPass adds a further pass, and announces it as change says. The bundle has not got the pass.
+// announcesPass announces a further pass with the given change. The bundle lacks the pass.
 func announcesPass(change func(b *ledger.PassBody)) func(*forged) {
 	return func(f *forged) {
 		f.events = append(f.events, forgedEvent{"pass", []int{0}, func(at uint64, open ledger.OpenBody) any {
@@ -122,7 +122,7 @@ func announcesPass(change func(b *ledger.PassBody)) func(*forged) {
 	}
 }
 
-// tellsProgress adds a progress leaf about the beginning of the recording, as change says.
+// tellsProgress adds a progress leaf about the beginning of the recording, with the given change.
 func tellsProgress(change func(b *ledger.ProgressBody)) func(*forged) {
 	return func(f *forged) {
 		f.events = append(f.events, forgedEvent{"progress", []int{0}, func(at uint64, open ledger.OpenBody) any {
@@ -204,7 +204,7 @@ func TestEveryCommitmentIsCheckedInEveryModeThatSeesItsObject(t *testing.T) {
 	}
 }
 
-// heldTo forges a session and expects in each mode what the table says. The last part has the lie.
+// heldTo forges a session whose last part has the false value, and expects in each mode the result in the table.
 func heldTo(t *testing.T, c commitment, parts ...func(*forged)) {
 	t.Helper()
 	h := newHouse(t)

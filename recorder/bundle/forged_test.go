@@ -20,8 +20,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal/sealtest"
 )
 
-// forged is a part of a session as somebody can make it who has every key of the signer and of the gateway. All hashes
-// and signatures hold, whatever a test changes.
+// forged is a part of a session that an attacker with every key of the signer and of the gateway can make. All hashes
+// and signatures are valid, whatever a test changes.
 type forged struct {
 	hdr     format.Header
 	rk, sk  []byte // slot files
@@ -55,7 +55,7 @@ func encoded(t testing.TB, v any) []byte {
 	return must(encMode.Marshal(v))(t)
 }
 
-// honest is a part in which nothing is wrong.
+// honest returns a part without a fault.
 func honest(t testing.TB, h *house, sid id.Session) *forged {
 	hdr := sealtest.Header()
 	hdr.Session, hdr.LogOrigin, hdr.DeviceFP = sid, "test/log", wire.Fingerprint(h.Host)
@@ -72,7 +72,7 @@ func honest(t testing.TB, h *house, sid id.Session) *forged {
 		fill: func(p *sealtest.Part) { p.Out(1, "hello") }}
 }
 
-// forge makes a session whose parts are honest but for what each change does, and gives its bundle.
+// forge makes a session of honest parts with the given changes, one for each part, and returns its bundle.
 func (h *house) forge(changes ...func(f *forged)) ([]byte, bundletest.Ran) {
 	h.t.Helper()
 	ran := bundletest.Ran{SID: id.NewSession()}
@@ -97,7 +97,7 @@ func (h *house) forge(changes ...func(f *forged)) ([]byte, bundletest.Ran) {
 	return h.export(ran), ran
 }
 
-// write writes the files and the leaves of a part, and gives its last chain state.
+// write writes the files and the leaves of a part, and returns its last chain state.
 func (f *forged) write(h *house, ca ssh.Signer, add func(string, []byte, ...uint64) uint64) (bundletest.Part, [32]byte) {
 	h.t.Helper()
 	p := sealtest.New(h.t, f.hdr)

@@ -21,8 +21,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal/sealtest"
 )
 
-// forgedVectors are bundles in which every hash and signature holds, as somebody can make them who has all keys. All
-// but the first break a rule of the specification.
+// forgedVectors are bundles with valid hashes and signatures, which an attacker with all keys can make. All but the
+// first break a rule of the specification.
 type forgedVectors struct {
 	LogKey   string         `json:"log_key"`
 	Reader   string         `json:"reader"`
@@ -157,8 +157,8 @@ func lateFrame(p *sealtest.Part) {
 	p.Pass(1000)
 }
 
-// TestForgedVectorsAreRefusedAsTheSpecificationSays reads bundles that were written once, so that another verifier can
-// be held to them.
+// TestForgedVectorsAreRefusedAsTheSpecificationSays reads stored bundles, so that the tests of another verifier can
+// use the same ones.
 func TestForgedVectorsAreRefusedAsTheSpecificationSays(t *testing.T) {
 	dir := filepath.Join(vectors, "forged")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && *update {
@@ -190,7 +190,7 @@ func TestForgedVectorsAreRefusedAsTheSpecificationSays(t *testing.T) {
 	}
 }
 
-// placeOf gives the element of the manifest that a fault names, or its piece with the offset.
+// placeOf returns the element of the manifest that a fault names, or its piece with the offset.
 func placeOf(err error) string {
 	var f *format.Fault
 	if !errors.As(err, &f) {

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/seal/sealtest"
 )
 
-// TestSlotFilesAreHeldToTheirOpenLeafInACensus: a recording whose keys were taken away, or put in the place of others,
-// can no longer be read.
+// TestSlotFilesAreHeldToTheirOpenLeafInACensus, because a recording cannot be read if its slot files were removed or
+// replaced.
 func TestSlotFilesAreHeldToTheirOpenLeafInACensus(t *testing.T) {
 	h := newHouse(t)
 	_, ran := h.forge(nil)

@@ -14,9 +14,9 @@ import (
 const maxDepth = 16
 
 // strictJSON reads one JSON value into v. It refuses input that another reader could read differently: unknown names,
-// names in another case, names that occur twice or differ only in case, bytes that are not UTF-8, and anything after the value. The code that
-// makes trust bundles has another reader, so that the two do not share a mistake (docs/decisions/0012). A fuzz target
-// compares them.
+// names in another case, names that occur twice or differ only in case, bytes that are not UTF-8, and anything after
+// the value. The code that makes trust bundles has another reader, so that the two do not share a mistake
+// (docs/decisions/0012). A fuzz target compares them.
 func strictJSON(raw []byte, v any) error {
 	if !utf8.Valid(raw) {
 		return errors.New("it is not UTF-8") // encoding/json would replace these bytes

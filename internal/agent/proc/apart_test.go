@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// apartTree gives a session's tree that is kept apart.
+// apartTree returns the tree of a session that is kept apart.
 func apartTree(t *testing.T, name string) *Tree {
 	t.Helper()
 	tree, err := NewTree(name)
@@ -24,7 +24,7 @@ func apartTree(t *testing.T, name string) *Tree {
 	return tree
 }
 
-// output runs a script as a login and gives what it wrote to both streams.
+// output runs a script as a login and returns what it wrote to stdout and stderr.
 func output(t *testing.T, tree *Tree, login Account, script string) string {
 	t.Helper()
 	r, err := tree.Start(Spec{Account: login, Argv: []string{"/bin/sh", "-c", script + " 2>&1"}})
@@ -42,8 +42,8 @@ func output(t *testing.T, tree *Tree, login Account, script string) string {
 	return string(out)
 }
 
-// reaching is what one process of a login may do to another one: signal it, and read its environment, descriptors and
-// memory. It prints a word for each that succeeds.
+// reaching is a script that tries to signal and trace another process of the login, and to read its environment,
+// descriptors and memory. It prints a word for each try that succeeds.
 const reaching = `(kill -0 $P && echo signal; cat /proc/$P/environ >/dev/null && echo environment
 readlink /proc/$P/fd/0 >/dev/null && echo descriptors; (: </proc/$P/mem) && echo memory
 timeout 10 strace -o /dev/null -p $P -e trace=none & sleep 0.5; grep -q "^TracerPid:[^0-9]*[1-9]" /proc/$P/status && echo trace; kill $!)`
@@ -71,7 +71,7 @@ func TestSessionsOfOneLoginDoNotReachEachOther(t *testing.T) {
 	if got := reached(t, other, login, pid); len(got) > 0 {
 		t.Errorf("another session reaches it: %v", got)
 	}
-	// A machine whose kernel limits ptrace to children (Yama) refuses memory and trace here too.
+	// A kernel that limits ptrace to children (Yama) refuses memory and trace here too.
 	if got := reached(t, mine, login, pid); len(got) < 3 || !slices.Equal(got[:3], []string{"signal", "environment", "descriptors"}) {
 		t.Errorf("its own session reaches it only so: %v", got)
 	}

@@ -118,7 +118,8 @@ func TestASweepEndsAProcessWithoutItsFirstThread(t *testing.T) {
 	}
 }
 
-// TestALoginCannotTakeTheLockOfItsCgroup: whoever has it when the supervisor dies is taken for a supervisor that lives.
+// TestALoginCannotTakeTheLockOfItsCgroup, because a sweep takes the cgroup for that of a living supervisor if it is
+// locked.
 func TestALoginCannotTakeTheLockOfItsCgroup(t *testing.T) {
 	tree, err := NewTree("test-lock")
 	if err != nil {
@@ -161,7 +162,7 @@ func deafHome(t *testing.T) string {
 	return dir
 }
 
-// hangs reports whether a child of this process is between fork and exec, and waits there.
+// hangs reports whether a child of this process is blocked between fork and exec.
 func hangs() bool {
 	own, _ := readProcess(os.Getpid())
 	return slices.ContainsFunc(below(allProcesses(), os.Getpid()), func(p process) bool {
@@ -169,8 +170,8 @@ func hangs() bool {
 	})
 }
 
-// TestAStartThatHangsDoesNotHoldUpTheEnd: of a session whose home does not answer, neither the look at what has ended
-// nor the end of everything waits for the program that is being started.
+// TestAStartThatHangsDoesNotHoldUpTheEnd: if the login's home never answers, neither Reap nor End waits for the program
+// that is being started.
 func TestAStartThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 	home := deafHome(t)
 	if home == "" {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkHidden is the look at the terminal that every typed byte needs, twice.
+// BenchmarkHidden measures the check of the terminal, which every typed byte needs twice.
 func BenchmarkHidden(b *testing.B) {
 	for name, argv := range map[string][]string{
 		"bash": {"bash", "--norc", "--noprofile", "-i"},

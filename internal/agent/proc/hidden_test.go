@@ -68,7 +68,7 @@ func copiedAs(t *testing.T, program, name string) string {
 	return written(t, name, string(raw))
 }
 
-// answers runs a command, types a secret when it asks, and goes on in the open.
+// answers runs a command, types a secret at its prompt, and then types in the open.
 func (x *typist) answers(command, end string) {
 	x.t.Helper()
 	x.expects(command+"\r", 'c')

@@ -20,7 +20,7 @@ func each(t *testing.T, commands [][]string, test func(*typist)) {
 	}
 }
 
-// What an editor or a pager draws must stay readable in the record, although the terminal does not echo it.
+// Input to an editor or a pager must stay readable in the record, although the terminal does not echo it.
 func TestWhatAProgramDrawsIsNotHidden(t *testing.T) {
 	each(t, [][]string{
 		{"bash", "--norc", "--noprofile", "-i"},

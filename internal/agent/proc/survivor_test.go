@@ -22,7 +22,7 @@ func TestANameCannotBeTakenForAnotherProcess(t *testing.T) {
 	}
 }
 
-// TestTwoListsFitIntoAReport: names of 15 bytes that are no text, of which the kernel doubles some.
+// TestTwoListsFitIntoAReport uses names of 15 bytes that are not text. The kernel escapes some of them with two bytes.
 func TestTwoListsFitIntoAReport(t *testing.T) {
 	var all []Survivor
 	for pid := range 5000 {

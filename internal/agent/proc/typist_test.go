@@ -94,7 +94,7 @@ func (x *typist) mute(want bool) {
 	x.until(fmt.Sprintf("echo is off: %t", want), func() bool { return x.term.mode().Lflag&unix.ECHO == 0 == want })
 }
 
-// types gives the verdicts on keys typed one after the other: h for hidden, c for clear.
+// types types keys one after the other and returns their verdicts: h for hidden, c for clear.
 func (x *typist) types(keys string) string {
 	x.t.Helper()
 	var out strings.Builder
