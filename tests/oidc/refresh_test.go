@@ -27,13 +27,14 @@ func (nowhere) Record(context.Context, audit.Event) error { return nil }
 // front is the gateway's sign-in alone, which asks the provider far more often than a gateway does.
 type front struct {
 	*login.Service
-	t     *testing.T
-	url   string
-	run   *program
-	ended chan string
+	t      *testing.T
+	url    string
+	issuer string
+	run    *program
+	ended  chan string
 }
 
-func newFront(t *testing.T) *front {
+func newFront(t *testing.T, edit ...func(*foreign, *oidcauth.Config)) *front {
 	t.Helper()
 	s := &front{t: t, ended: make(chan string, 8)}
 	mux := http.NewServeMux()
@@ -42,10 +43,14 @@ func newFront(t *testing.T) *front {
 	s.url = srv.URL
 	f := foreign{Client: "sallyport", Secret: clientSecret, Redirect: s.url + "/callback/acme", AfterLogout: s.url + "/signin", BackChannel: s.url + "/backchannel/acme",
 		Alg: "ES256", People: map[string]person{"tess": {"Tess T.", []string{"service", "night"}}}}
-	run, issuer := f.start(t)
-	s.run = run
-	p, err := oidcauth.New(oidcauth.Config{Name: "acme", Issuer: issuer, ClientID: "sallyport", ClientSecret: clientSecret, RedirectURL: f.Redirect,
-		Groups: map[string]string{"service": "technicians", "night": "night-shift"}})
+	c := oidcauth.Config{Name: "acme", ClientID: "sallyport", ClientSecret: clientSecret, RedirectURL: f.Redirect,
+		Groups: map[string]string{"service": "technicians", "night": "night-shift"}}
+	for _, e := range edit {
+		e(&f, &c)
+	}
+	s.run, s.issuer = f.start(t)
+	c.Issuer = s.issuer
+	p, err := oidcauth.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
