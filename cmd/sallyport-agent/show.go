@@ -111,7 +111,7 @@ func freeze(d state.Dir, on bool, out io.Writer) error {
 func consent(args []string, out io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "list":
-		fmt.Fprintln(out, "Nobody waits: this version refuses what the owner's rules set to ask.")
+		fmt.Fprintln(out, "No request waits: this version refuses every action that the owner's rules set to ask.")
 		return nil
 	case len(args) == 2 && (args[0] == "allow" || args[0] == "deny"):
 		return errkind.New(errkind.NotFound, fmt.Sprintf("no request %.40q waits for an answer", args[1])).

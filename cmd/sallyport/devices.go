@@ -170,7 +170,7 @@ func (c *devicesAdmitCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.stdout, "%s is admitted: %s\n", safe(string(d.Name)), safe(d.Fingerprint))
 	for _, p := range d.Problems {
-		fmt.Fprintf(a.stderr, "nobody can reach it yet: %s\n", safe(p))
+		fmt.Fprintf(a.stderr, "no session can open on it yet: %s\n", safe(p))
 	}
 	return nil
 }

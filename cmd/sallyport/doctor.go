@@ -115,7 +115,7 @@ func configFile() (string, error) {
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return "", errkind.New(errkind.Usage, fmt.Sprintf("%s can be read by others (mode %o)", path, info.Mode().Perm())).
-			WithHint("chmod 600 " + path + ", then sign in again: whoever read it can act as you.")
+			WithHint("chmod 600 " + path + ", then sign in again: a person who has read it can act as you.")
 	}
 	_, err = client.LoadConfig()
 	return path, err

@@ -20,7 +20,7 @@ type policyCmd struct {
 	Status   policyStatusCmd   `cmd:"" help:"Show which policy is in force."`
 	History  policyHistoryCmd  `cmd:"" help:"List the versions there were."`
 	Rollback policyRollbackCmd `cmd:"" help:"Apply an earlier version again, as a new one."`
-	Explain  policyExplainCmd  `cmd:"" help:"May somebody do this, and if not, what is the nearest way in?"`
+	Explain  policyExplainCmd  `cmd:"" help:"Say whether a person may do this, and if not, what the nearest way to get access is."`
 	WhoCan   policyWhoCanCmd   `cmd:"" help:"Who can do what on a device."`
 }
 

@@ -138,11 +138,11 @@ func unsealed(a *app, path string, ids []age.Identity) ([]hiddenLine, error) {
 	})
 	switch {
 	case errors.Is(err, bundle.ErrNotReader):
-		return nil, errkind.New(errkind.Denied, "none of your identities reads this record, and what is sealed lies inside it").
-			WithHint("Name your reading identity as well: --identity may repeat.")
+		return nil, errkind.New(errkind.Denied, "none of your identities can read this record").
+			WithHint("The sealed input is inside it. Name your reading identity as well: --identity may repeat.")
 	case errors.Is(err, bundle.ErrNotUnsealer):
-		return nil, errkind.New(errkind.Denied, "none of your identities is an unsealing officer's of this record").
-			WithHint("Whoever was listed among the gateway's unsealers when it was recorded can open it.")
+		return nil, errkind.New(errkind.Denied, "none of your identities can unseal this record").
+			WithHint("The unsealing officers whom the gateway's configuration named when it was recorded can open it.")
 	case err != nil:
 		return nil, err
 	}

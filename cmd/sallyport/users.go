@@ -25,21 +25,21 @@ import (
 )
 
 type usersCmd struct {
-	Add    usersAddCmd    `cmd:"" help:"Make somebody known, with a password and groups."`
-	List   usersListCmd   `cmd:"" aliases:"ls" help:"List everybody."`
-	Remove usersRemoveCmd `cmd:"" aliases:"rm" help:"Forget somebody. What they have open ends within seconds."`
-	Passwd usersPasswdCmd `cmd:"" help:"Give somebody a new password. Sign-ins made with the old one end."`
-	TOTP   usersTOTPCmd   `cmd:"" name:"totp" help:"Give somebody a second factor, and print its address for an authenticator."`
+	Add    usersAddCmd    `cmd:"" help:"Add a user with a password and groups."`
+	List   usersListCmd   `cmd:"" aliases:"ls" help:"List all users."`
+	Remove usersRemoveCmd `cmd:"" aliases:"rm" help:"Remove a user. Everything that they have open ends within seconds."`
+	Passwd usersPasswdCmd `cmd:"" help:"Set a new password for a user. Sign-ins made with the old one end."`
+	TOTP   usersTOTPCmd   `cmd:"" name:"totp" help:"Set a second factor for a user, and print its address for an authenticator."`
 }
 
 func (*usersCmd) Help() string {
-	return `People of the built-in provider ([[identity]] builtin = true). The command works on the gateway's own machine, as root or as the user
-whose files they are, whether or not the gateway runs. The first administrator of a new gateway is made so:
+	return `Users of the built-in provider ([[identity]] builtin = true). Run the command on the gateway's machine, as
+root or as the user who owns the files. The gateway need not run. To add the first administrator of a new gateway:
 
   sallyport users add ada --group administrators --config /etc/sallyport/gateway.toml`
 }
 
-// userFile says whose people a command is about.
+// userFile is the option that names the configuration with the built-in provider.
 type userFile struct {
 	Config string `required:"" type:"path" placeholder:"FILE" help:"The gateway's configuration."`
 }
@@ -51,8 +51,8 @@ type people struct {
 	groups map[string]string // that the configuration maps
 }
 
-// open finds the people. As root it first becomes the user who owns the
-// files: what root made there, the provider could not read.
+// open opens the users of the provider. As root it first becomes the user who owns the files, because the provider
+// could not read files that root makes. The error says that configuration or files cannot be read.
 func (f userFile) open() (*people, error) {
 	cfg, err := loadConfig(f.Config, func(*config.Config) error { return nil })
 	if err != nil {
@@ -94,8 +94,8 @@ type usersAddCmd struct {
 	userFile
 	Name    string   `arg:"" help:"What they type at sign-in."`
 	Group   []string `required:"" placeholder:"G" help:"A group, as the left side of [identity.groups] has it. May repeat."`
-	ShownAs string   `placeholder:"TEXT" help:"How others see them. Default: the name."`
-	Email   string   `placeholder:"ADDRESS" help:"For notices."`
+	ShownAs string   `placeholder:"TEXT" help:"The name that others see. Default: the name at sign-in."`
+	Email   string   `placeholder:"ADDRESS" help:"For notifications."`
 	passwordFlag
 }
 
@@ -157,7 +157,7 @@ type shownUser struct {
 
 type usersRemoveCmd struct {
 	userFile
-	Name string `arg:"" help:"Who."`
+	Name string `arg:"" help:"The name of the user."`
 }
 
 func (c *usersRemoveCmd) Run(a *app) error {
@@ -170,7 +170,7 @@ func (c *usersRemoveCmd) Run(a *app) error {
 
 type usersPasswdCmd struct {
 	userFile
-	Name string `arg:"" help:"Who."`
+	Name string `arg:"" help:"The name of the user."`
 	passwordFlag
 }
 
@@ -191,8 +191,8 @@ func (c *usersPasswdCmd) Run(a *app) error {
 
 type usersTOTPCmd struct {
 	userFile
-	Name   string `arg:"" help:"Who."`
-	Remove bool   `help:"Take it away instead."`
+	Name   string `arg:"" help:"The name of the user."`
+	Remove bool   `help:"Remove the second factor instead."`
 }
 
 func (c *usersTOTPCmd) Run(a *app) error {

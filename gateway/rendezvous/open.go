@@ -268,7 +268,7 @@ func (r *Registry) Ack(fp wire.Hash) uint64 {
 
 func gaveUp(ctx context.Context, name string) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return unavailable(fmt.Sprintf("%s did not answer in time.", name), "Try again; if it stays so, somebody at the machine looks at `sallyport-agent status`.").Because(ctx.Err())
+		return unavailable(fmt.Sprintf("%s did not answer in time.", name), "Try again. If it still does not answer, run `sallyport-agent status` on the device.").Because(ctx.Err())
 	}
 	return context.Cause(ctx)
 }

@@ -254,7 +254,7 @@ func (e *examination) people() (string, error) {
 		return "", err
 	}
 	if len(all) == 0 {
-		return "", odd("built in, and nobody is known", "sallyport users add NAME --group GROUP --config FILE")
+		return "", odd("built in, and has no users", "sallyport users add NAME --group GROUP --config FILE")
 	}
 	second := 0
 	for _, p := range all {

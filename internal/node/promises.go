@@ -25,7 +25,7 @@ func promises(c *config.Config) []Finding {
 		durable(c),
 		{"promise 2: nothing goes unnoticed", OK, "sessions are announced in the log before they start, and devices demand the proof" + copyText(c), ""},
 		{"promise 3: two parties hold the record", Weak, "devices hold checkpoints of the log; they do not sign statements of what they saw yet", ""},
-		{"promise 4: recordings are sealed", Weak, "the archive's reading key is in the gateway's process: whoever takes that can read recordings", "Readers' keys elsewhere stay sealed against backups and storage."},
+		{"promise 4: recordings are sealed", Weak, "the archive's reading key is in the gateway's process, so control of that process is enough to read recordings", "Readers' keys elsewhere stay sealed against backups and storage."},
 		unsealed(c),
 		twice(c),
 		{"promise 7: a refusal says why", OK, "in terms of the asker's own rights", ""},
@@ -97,7 +97,7 @@ func identityRecipients(path string) ([]string, error) {
 func twice(c *config.Config) Finding {
 	f := Finding{What: "promise 6: decided twice"}
 	if c.Signer.Socket == "" {
-		f.State, f.Text = Weak, "the signer is in the gateway's process: whoever takes that has its keys and can sign passes and the log"
+		f.State, f.Text = Weak, "the signer is in the gateway's process, so control of that process is enough to sign passes and the log"
 		f.Hint = "[signer] socket, and sallyport-signer.service as a user of its own."
 		return f
 	}

@@ -41,7 +41,7 @@ func ask[Out any](ctx context.Context, c *Client, name string, in any) (Out, err
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return out, errkind.New(errkind.Unavailable, "the signer does not answer, so nothing new can start").
-			WithHint("Try again in a minute. Whoever runs the gateway looks whether sallyport-signer runs.").Because(err)
+			WithHint("Try again in a minute. The gateway's operator can check whether sallyport-signer runs.").Because(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCall))

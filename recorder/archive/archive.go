@@ -103,7 +103,7 @@ var errNoKey = errkind.New(errkind.NotFound, "the key of this recording is not i
 	WithHint("A recording whose key was shredded stays closed for good; the log says who shredded it and when.")
 
 var errNotReader = errkind.New(errkind.Denied, "this recording is not readable with the archive's key").
-	WithHint("Somebody who holds a key of the reader group can re-wrap it for the archive.")
+	WithHint("A person with a key of the reader group can re-wrap it for the archive.")
 
 var errNoSegment = errkind.New(errkind.NotFound, "the replay has no such segment")
 

@@ -149,7 +149,7 @@ func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pas
 func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
 	if p.End == nil {
 		v.r.Unended++
-		v.r.say("A", RuleEnd, "%s: no end in the log: when this was exported it still ran, or a crash cut it off and nobody had found it yet", name)
+		v.r.say("A", RuleEnd, "%s: no end in the log: at the export it still ran, or a crash had cut it off and the gateway had not recovered it yet", name)
 		return nil, nil
 	}
 	at := partPath(n, "end")

@@ -28,7 +28,7 @@ func (a *API) registerPolicy() {
 	handle(a, huma.Operation{OperationID: "apply-policy", Method: http.MethodPost, Path: "/api/v1/policy/apply", Tags: []string{"policy"}, MaxBodyBytes: 4 << 20,
 		Summary: "Store a new version", Description: "Needs the duty administer. It holds from now on; live sessions are decided again."}, a.applyPolicy)
 	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/policy/explain", Tags: []string{"policy"},
-		Summary: "May somebody do this, and if not, what is the nearest way in?", Description: "For oneself; for others with the duty administer or review."}, a.explain)
+		Summary: "Whether a person may do this, and if not, the nearest way to get access", Description: "For oneself; for others with the duty administer or review."}, a.explain)
 	handle(a, huma.Operation{OperationID: "who-can", Method: http.MethodGet, Path: "/api/v1/policy/who-can", Tags: []string{"policy"},
 		Summary: "Who can do what on a device", Description: "With the duty administer or review, and for owners of the device."}, a.whoCan)
 }

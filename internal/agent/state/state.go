@@ -69,7 +69,7 @@ func (d Dir) Prepare(ephemeral bool) error {
 				WithHint("Run the agent as root, or name a directory of your own with --state.").Because(err)
 		}
 		if err := os.Chmod(dir, 0o700); err != nil {
-			return errkind.New(errkind.Unavailable, fmt.Sprintf("the state directory %s belongs to somebody else", dir)).
+			return errkind.New(errkind.Unavailable, fmt.Sprintf("the state directory %s belongs to another user", dir)).
 				WithHint("Run the agent as its owner, or name another directory with --state.").Because(err)
 		}
 	}

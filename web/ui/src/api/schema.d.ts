@@ -287,7 +287,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * May somebody do this, and if not, what is the nearest way in?
+         * Whether a person may do this, and if not, the nearest way to get access
          * @description For oneself; for others with the duty administer or review.
          */
         get: operations["explain"];
