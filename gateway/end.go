@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -162,6 +163,9 @@ const revalidateEvery = 15 * time.Second
 // It returns when ctx ends.
 func (b *Broker) Run(ctx context.Context) error {
 	go b.watchStore(ctx)
+	var retries sync.WaitGroup
+	defer retries.Wait()
+	retries.Go(func() { b.retryWrites(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	next := b.cfg.Now().Add(revalidateEvery)
@@ -172,10 +176,24 @@ func (b *Broker) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		b.sweep(ctx)
-		b.settleRest(ctx)
 		if now := b.cfg.Now(); !now.Before(next) {
 			b.Revalidate(ctx)
 			next = now.Add(revalidateEvery)
+		}
+	}
+}
+
+// retryWrites retries failed writes about ended sessions until ctx ends. It runs apart from Revalidate, because each of
+// them may wait for a signer that does not answer, and rights end meanwhile.
+func (b *Broker) retryWrites(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			b.settleRest(ctx)
 		}
 	}
 }

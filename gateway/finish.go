@@ -26,7 +26,10 @@ func (s *Session) finish(reason string) {
 		}
 		return s.b.reconcile(ctx, p)
 	})
-	s.b.settle(ctx, s.id, "its outcome", func(ctx context.Context) error {
+	// The outcome has a time of its own: it needs the database only, and the signer may have used up the first one.
+	own, done := context.WithTimeout(context.Background(), s.b.cfg.CloseTime)
+	defer done()
+	s.b.settle(own, s.id, "its outcome", func(ctx context.Context) error {
 		p, err := closed()
 		if err != nil {
 			return err
