@@ -92,7 +92,8 @@ func (g *greeting) known(peer wire.Hash, h *wire.Hello, reply *wire.HelloReply) 
 	now := g.r.cfg.Now()
 	l := &line{r: g.r, ws: g.ws, fp: h.Device, name: d.Name, addr: g.addr.String(), boot: h.Boot, agent: h.Agent, version: protocolOf(h), gen: h.Gen, since: now.UTC(), skew: skewOf(h.Wall, now),
 		tunnel: tunnelOf(g.r.cfg.NoTLS, reply.TLS, h.TLS), seen: g.seen, rate: rate.NewLimiter(messageRate, messageRate), gone: make(chan struct{}), turn: make(chan struct{}, 1), moved: make(chan struct{}, 1),
-		nonce: h.Nonce, nonceAt: now, epoch: h.Epoch, frozen: d.Frozen, witnessed: now}
+		nonce: h.Nonce, nonceAt: now, epoch: h.Epoch, frozen: d.Frozen,
+		inLog: d.Frozen, witnessed: now}
 	if h.Log.Origin == b.parsed.Log.Origin {
 		l.size = h.Log.Size
 	}

@@ -39,7 +39,8 @@ type line struct {
 	nonceAt   time.Time
 	size      uint64 // of the log, as the device last accepted it; 0: not known
 	epoch     uint64
-	frozen    bool
+	frozen    bool          // as the device said last
+	inLog     bool          // frozen, as the last event in the log says
 	witnessed time.Time     // when it was last given a head of the log
 	heard     chan struct{} // closed at the next message; nil: nobody waits
 }
@@ -155,43 +156,52 @@ func (l *line) ping(m wire.Ping) {
 	l.r.count.pings.Add(1)
 	ctx, cancel := context.WithTimeout(l.r.ctx, sendTime)
 	defer cancel()
+	l.take(m) // first: an owner freezes also while the signer is away
 	st, err := l.r.cfg.Signer.Status(ctx, l.fp, m.Nonce)
 	if err != nil {
 		l.r.cfg.Log.Warn("a status could not be signed", slog.String("device", string(l.name)), slog.Any("error", err))
 		l.send(wire.Pong{T: wire.TypePong})
 		return
 	}
-	thawed := l.take(m)
 	if l.send(wire.Pong{T: wire.TypePong, Status: st}) != nil {
 		return
 	}
-	if thawed {
-		l.tellFrozen(ctx, m.Frozen)
+	if l.flipped() {
+		l.logFrozen(ctx, m.Frozen)
 	}
 	l.r.witness(ctx, l)
 }
 
-// take keeps what a ping tells and reports whether the owner froze or thawed the device.
-func (l *line) take(m wire.Ping) (changed bool) {
+// take keeps what a ping tells, and notes for the device's row if the owner froze or thawed it.
+func (l *line) take(m wire.Ping) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.r.cfg.Now()
-	l.nonce, l.nonceAt, l.size = m.Nonce, now, max(l.size, m.Size) // a head never shrinks; a session line may have told sooner
+	changed := l.frozen != m.Frozen
+	l.nonce, l.nonceAt, l.frozen = m.Nonce, l.r.cfg.Now(), m.Frozen
+	l.size = max(l.size, m.Size) // a head never shrinks; a session line may have told sooner
+	l.mu.Unlock()
 	select {
 	case l.moved <- struct{}{}:
 	default:
 	}
-	if l.frozen == m.Frozen || !l.r.flips.allow(l.fp, now) {
+	if changed {
+		l.r.mu.Lock()
+		l.r.note(l, true)
+		l.r.mu.Unlock()
+	}
+}
+
+// flipped reports whether a freeze or thaw is to be written to the log.
+func (l *line) flipped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inLog == l.frozen || !l.r.flips.allow(l.fp, l.r.cfg.Now()) {
 		return false
 	}
-	l.frozen = m.Frozen
+	l.inLog = l.frozen
 	return true
 }
 
-func (l *line) tellFrozen(ctx context.Context, frozen bool) {
-	l.r.mu.Lock()
-	l.r.note(l, true)
-	l.r.mu.Unlock()
+func (l *line) logFrozen(ctx context.Context, frozen bool) {
 	what := "thawed"
 	if frozen {
 		what = "frozen"

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -145,6 +146,28 @@ func TestPingIsAnsweredWithoutAStatusWhileTheSignerIsAway(t *testing.T) {
 	if st := h.state(next[wire.Pong](t, c, wire.TypePong).Status); st.State != wire.StateOK {
 		t.Errorf("got %+v, want a status on the same line", st)
 	}
+}
+
+// An owner freezes a device when something is wrong, which may be the signer too. The log hears of it later.
+func TestAFreezeIsSeenWhileTheSignerIsAway(t *testing.T) {
+	var s *noStatus
+	h := newHouse(t, func(c *Config) { s = &noStatus{Signer: c.Signer}; c.Signer = s })
+	m := h.admitted("press-1")
+	c := h.up(m)
+	events := func() int {
+		return len(must(h.db.AuditEvents(t.Context(), store.AuditFilter{Type: "freeze"}))(t))
+	}
+	frozen := wire.Ping{T: wire.TypePing, Nonce: make([]byte, 16), Frozen: true}
+	s.away.Store(true)
+	c.line.SendMsg(frozen, time.Second)
+	next[wire.Pong](t, c, wire.TypePong)
+	within(t, "frozen in the database", func() bool { return m.row().Frozen })
+	if n := events(); n != 0 {
+		t.Errorf("got %d events in the log, and the signer is away", n)
+	}
+	s.away.Store(false)
+	c.line.SendMsg(frozen, time.Second)
+	within(t, "one event in the log", func() bool { return events() == 1 })
 }
 
 // A gateway that is starting or stopping does not know its fleet: devices reconnect within a few seconds.
