@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent"
+	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/state"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/plain"
@@ -77,6 +78,10 @@ func sessions(d state.Dir, asJSON bool, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SESSION\tWHO\tLOGIN\tFOR\tUNTIL\tREASON\tMAY DO")
 	for _, s := range all {
+		if s.State == agent.Silent {
+			fmt.Fprintf(w, "%s\t-\t-\t-\t-\tits supervisor (%d) does not answer\t-\n", s.Session, s.PID)
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Session, s.Who, s.Login, time.Duration(s.Seconds)*time.Second,
 			s.Until.Format(time.TimeOnly), s.Reason, mayDo(s.Actions))
 	}
@@ -92,7 +97,7 @@ func mayDo(actions []string) string {
 }
 
 func freeze(d state.Dir, on bool, out io.Writer) error {
-	agentRuns, err := agent.Freeze(d, on)
+	did, err := agent.Freeze(d, on)
 	if err != nil {
 		return err
 	}
@@ -101,8 +106,14 @@ func freeze(d state.Dir, on bool, out io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(out, "Frozen: every session ends, and nothing new opens until `sallyport-agent thaw`.")
-	if !agentRuns {
-		fmt.Fprintln(out, "The agent does not run. If a session's supervisor was killed, its programs end when the agent starts.")
+	for _, s := range did.Ended {
+		fmt.Fprintf(out, "Session %s did not end by itself. Ended with SIGKILL: %s.\n", s.Session, or(proc.List(s.Ended), "nothing"))
+		if len(s.Left) > 0 {
+			fmt.Fprintf(out, "SIGKILL did not end: %s.\n", proc.List(s.Left))
+		}
+	}
+	if !did.AgentRuns {
+		fmt.Fprintln(out, "The agent does not run. The gateway learns of the freeze when it starts.")
 	}
 	return nil
 }

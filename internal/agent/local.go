@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/state"
@@ -34,27 +35,6 @@ func (a *Agent) freeze() {
 	if _, err := Freeze(a.cfg.State, true); err != nil {
 		a.cfg.Log.Error("freeze", slog.Any("error", err))
 	}
-}
-
-// Freeze sets or lifts the owner's freeze in the state directory d. Running sessions end at once. It needs no running
-// agent, and agentRuns reports whether one runs. Without one, programs of a supervisor that was killed run on until the
-// agent starts and sweeps. The error says that the state could not be written.
-func Freeze(d state.Dir, on bool) (agentRuns bool, err error) {
-	if _, err := d.Keys(); err != nil {
-		return false, err
-	}
-	if err := d.Freeze(on); err != nil {
-		return false, err
-	}
-	if on {
-		for _, sid := range d.Sessions() {
-			var ok bool
-			d.CallSession(sid, state.Ask{Op: "freeze"}, &ok)
-		}
-	}
-	var ok bool
-	err = d.Call(state.AgentSocket, state.Ask{Op: "changed"}, &ok)
-	return err == nil && ok, nil
 }
 
 // answer serves the agent's own socket.
@@ -157,12 +137,20 @@ func Look(d state.Dir) (Status, error) {
 	return st, nil
 }
 
-// Sessions asks every supervisor.
+// Silent is the state of a session whose supervisor does not answer: its programs may run.
+const Silent = "silent"
+
+// Sessions asks every supervisor. One that does not answer gives its id, process and the state Silent.
 func Sessions(d state.Dir) []state.Live {
 	out := []state.Live{}
 	for _, sid := range d.Sessions() {
 		var l state.Live
-		if d.CallSession(sid, state.Ask{Op: "info"}, &l) == nil {
+		err := d.CallSession(sid, state.Ask{Op: "info"}, &l)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			l = state.Live{Session: sid, Actions: []string{}, State: Silent}
+			l.PID, err = d.HolderOf(sid)
+		}
+		if err == nil {
 			out = append(out, l)
 		}
 	}

@@ -7,8 +7,6 @@ import (
 
 	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/supervise"
-	"github.com/sallyport/sallyport/internal/id"
-	"github.com/sallyport/sallyport/internal/wire"
 )
 
 // supervisors has the supervisors that this agent started and that have not ended. A supervisor that an earlier agent
@@ -44,10 +42,7 @@ func (b *supervisors) start(cmd *exec.Cmd, died func()) error {
 // sweep ends the processes that dead supervisors left, and reports them. A supervisor that ends by itself leaves none.
 // One that was killed could not end its programs, and they would run on unwatched.
 func (a *Agent) sweep() {
-	var all []proc.Swept
-	if base, err := proc.CgroupBase(); err == nil {
-		all = proc.SweepCgroups(base, supervise.TreePrefix(a.keys.FP()))
-	}
+	all := proc.SweepCgroups(supervise.TreePrefix(a.keys.FP()))
 	if adopted := a.sweepAdopted(); len(adopted.Ended)+len(adopted.Left) > 0 {
 		all = append(all, adopted)
 	}
@@ -56,11 +51,9 @@ func (a *Agent) sweep() {
 	}
 }
 
-// watchEarlierSupervisors makes the agent sweep each time a supervisor ends that an earlier agent started.
+// watchEarlierSupervisors sweeps when a supervisor ends that an earlier agent started.
 func (a *Agent) watchEarlierSupervisors() {
-	if base, err := proc.CgroupBase(); err == nil {
-		proc.WatchCgroups(base, supervise.TreePrefix(a.keys.FP()), a.sweep)
-	}
+	proc.WatchCgroups(supervise.TreePrefix(a.keys.FP()), a.sweep)
 }
 
 func (a *Agent) sweepAdopted() proc.Swept {
@@ -72,18 +65,9 @@ func (a *Agent) sweepAdopted() proc.Swept {
 	return proc.SweepAdopted(func(pid int) bool { return a.supervisors.pids[pid] })
 }
 
-// reportSwept names the processes in this agent's log, and reports them to the gateway, which appends them to the log
-// of evidence.
+// reportSwept names the processes in this agent's log and to the gateway, which writes them into its own.
 func (a *Agent) reportSwept(s proc.Swept, why string) {
-	a.cfg.Log.Error("a supervisor died and left processes, which were killed", slog.String("session", s.Session),
-		slog.String("why", why), slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
-	text := why
-	if len(s.Ended) > 0 {
-		text += "; ended with SIGKILL: " + proc.List(s.Ended)
-	}
-	if len(s.Left) > 0 {
-		text += "; SIGKILL did not end: " + proc.List(s.Left)
-	}
-	sid, _ := id.ParseSession(s.Session) // the session of adopted processes is not known
-	a.report(wire.Report{T: wire.TypeReport, Session: sid, Kind: wire.ReportOrphans, Text: text})
+	a.cfg.Log.Error("a supervisor died; what it left was ended", slog.String("session", s.Session), slog.String("why", why),
+		slog.String("ended", proc.List(s.Ended)), slog.String("left", proc.List(s.Left)))
+	a.report(*report(s, why))
 }

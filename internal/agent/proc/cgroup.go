@@ -28,7 +28,7 @@ const groupMode = 0o711
 
 // newCgroup makes a cgroup below the supervisor's own and locks it.
 func newCgroup(name string) (*cgroup, error) {
-	base, err := CgroupBase()
+	base, err := cgroupBase()
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +65,25 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// CgroupBase returns the directory of this process's own cgroup v2. The cgroups of sessions are made below it. The
-// error says that no cgroup v2 is mounted, or that this process is in none.
-func CgroupBase() (string, error) {
+// cgroupsOf gives the cgroups on this machine that belong to trees whose names begin with prefix. It looks everywhere: an
+// agent may have been started in another cgroup before, by hand in the one of a login and then as a service.
+func cgroupsOf(prefix string) (out []string) {
+	mount, err := cgroupMount()
+	if err != nil {
+		return nil
+	}
+	filepath.WalkDir(mount, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || !strings.HasPrefix(d.Name(), cgroupPrefix+prefix) {
+			return nil // what cannot be read is none of the agent's
+		}
+		out = append(out, path)
+		return fs.SkipDir
+	})
+	return out
+}
+
+// cgroupBase gives the directory of this process's own cgroup v2, below which those of sessions are made.
+func cgroupBase() (string, error) {
 	mount, err := cgroupMount()
 	if err != nil {
 		return "", err
@@ -82,7 +98,7 @@ func CgroupBase() (string, error) {
 // CanGroup returns nil if cgroups can be made for sessions on this machine, and otherwise the reason. In a container
 // cgroup v2 is often there and cannot be written to.
 func CanGroup() error {
-	base, err := CgroupBase()
+	base, err := cgroupBase()
 	if err != nil {
 		return errors.New("there is no cgroup v2")
 	}

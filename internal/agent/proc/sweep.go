@@ -20,19 +20,16 @@ type Swept struct {
 // sweepTime bounds how long a sweep kills survivors again and again.
 const sweepTime = 5 * time.Second
 
-// SweepCgroups ends every process in the session cgroups below base whose supervisor has died, and removes these
-// cgroups. prefix is the beginning of the tree names to look for (NewTree). A living supervisor holds the lock of its
-// cgroup, so that cgroup is left alone. It returns one Swept for each cgroup that had survivors.
-func SweepCgroups(base, prefix string) (out []Swept) {
-	prefix = cgroupPrefix + prefix
-	paths, _ := filepath.Glob(filepath.Join(base, prefix+"*"))
-	for _, path := range paths {
+// SweepCgroups ends what is in the cgroups on this machine whose supervisor is gone, and removes them. They are those of
+// trees whose names begin with prefix. Those of supervisors that live are locked and left alone.
+func SweepCgroups(prefix string) (out []Swept) {
+	for _, path := range cgroupsOf(prefix) {
 		c := lockCgroup(path)
 		if c == nil {
 			continue
 		}
 		s := c.end(sweepTime)
-		s.Session = strings.TrimPrefix(filepath.Base(path), prefix)
+		s.Session = strings.TrimPrefix(filepath.Base(path), cgroupPrefix+prefix)
 		c.remove()
 		if len(s.Ended)+len(s.Left) > 0 {
 			out = append(out, s)
@@ -41,12 +38,10 @@ func SweepCgroups(base, prefix string) (out []Swept) {
 	return out
 }
 
-// WatchCgroups calls freed each time that a supervisor ends whose cgroup is below base now, whether it ended by
-// itself or died. An agent needs this for supervisors that an earlier agent started, because they are not its
-// children. WatchCgroups returns at once, and calls freed from goroutines of its own.
-func WatchCgroups(base, prefix string, freed func()) {
-	paths, _ := filepath.Glob(filepath.Join(base, cgroupPrefix+prefix+"*"))
-	for _, path := range paths {
+// WatchCgroups calls freed each time that a supervisor ends, regularly or not, whose cgroup is there now. So an agent
+// hears of the death of supervisors that an earlier agent started, and that are no children of its own. It does not wait.
+func WatchCgroups(prefix string, freed func()) {
+	for _, path := range cgroupsOf(prefix) {
 		f, err := os.Open(path)
 		if err != nil {
 			continue
