@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/term"
 
@@ -42,7 +41,8 @@ When a session ends, everything that it started on the device is killed, also in
 something running, start it as a service of the device. While it runs, its programs can signal and debug only each other,
 also with sudo, unless the device's owner allows more. Restart services with "sudo systemctl restart".
 
-In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~.`
+In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~. Without one, interrupt twice within a second.
+If the gateway does not answer then, the command ends after 5 s with status 255.`
 }
 
 // ownFailure is the exit status of a shell that failed itself, as with ssh.
@@ -97,8 +97,8 @@ func (c *shellCmd) open(a *app, cl *client.Client) error {
 
 // carry moves bytes until the session ends.
 func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, signals []os.Signal) error {
-	raw := pty && local != nil
-	defer forward(t, raw, signals)()
+	raw, leave := pty && local != nil, newLeaving(t)
+	defer forward(t, leave, raw, signals)()
 	if raw {
 		restore, err := local.raw()
 		if err != nil {
@@ -107,7 +107,12 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 		defer restore()
 		defer local.follow(t)()
 	}
-	go c.typed(a.stdin, t, raw)
+	go c.typed(a.stdin, t, leave, raw)
+	return leave.wait(a, func() error { return c.show(a, t, raw) })
+}
+
+// show shows the session until it ends.
+func (c *shellCmd) show(a *app, t *client.Terminal, raw bool) error {
 	var why string // the session ended, in the gateway's words
 	end, err := t.Run(a.stdout, a.stderr, func(kind, text string) {
 		if kind == "ended" {
@@ -129,7 +134,7 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 }
 
 // typed sends what is typed. With a terminal of our own it watches for the escape.
-func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, raw bool) {
+func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, leave *leaving, raw bool) {
 	if !raw {
 		io.Copy(t, onlyReader{stdin})
 		t.CloseInput()
@@ -140,7 +145,7 @@ func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, raw bool) {
 		ahead.pass()
 		t.CloseInput()
 	}()
-	io.Copy(&escape{to: ahead, end: func() { t.End() }}, onlyReader{polled(stdin)})
+	io.Copy(&escape{to: ahead, end: leave.end}, onlyReader{polled(stdin)})
 	ahead.close()
 }
 
@@ -199,30 +204,4 @@ var forwarded = map[os.Signal]string{os.Interrupt: "INT", syscall.SIGTERM: "TERM
 // heard gives those that whoever started us has not turned off, as nohup does. It is asked before anything else listens.
 func heard() []os.Signal {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(forwarded)), signal.Ignored)
-}
-
-// forward passes our own signals on to the program; a second one within a second ends the session. A terminal of our own sends
-// its keys, not signals: then a signal is meant for us, and the session ends, so that the terminal is put right on the way out.
-func forward(t *client.Terminal, raw bool, signals []os.Signal) (stop func()) {
-	ch := make(chan os.Signal, 4)
-	if len(signals) > 0 { // none would mean all
-		signal.Notify(ch, signals...)
-	}
-	done := make(chan struct{})
-	go func() {
-		var last time.Time
-		for {
-			select {
-			case <-done:
-				return
-			case s := <-ch:
-				if raw || time.Since(last) < time.Second {
-					t.End()
-				}
-				last = time.Now()
-				t.Signal(forwarded[s])
-			}
-		}
-	}()
-	return func() { signal.Stop(ch); close(done) }
 }

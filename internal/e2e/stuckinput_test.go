@@ -151,6 +151,48 @@ func TestControlPassesInputThatTheDeviceDoesNotTake(t *testing.T) {
 	})
 }
 
+// TestTheTechnicianLeavesWhateverDoesNotTakeBytes: a second interrupt ends the command line, if the gateway takes nothing
+// any more, and if nothing reads the output.
+func TestTheTechnicianLeavesWhateverDoesNotTakeBytes(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t, "--devices", "1")
+	left := func(t *testing.T, s *stuffed) {
+		t.Helper()
+		s.interrupt()
+		s.within(t, "the command line ends")
+		if got := s.ProcessState; got == nil || got.ExitCode() != 255 {
+			t.Errorf("got %v, want the status 255", got)
+		}
+	}
+	t.Run("a gateway that is stopped", func(t *testing.T) {
+		s := stuff(t, d, `trap "" INT`)
+		syscall.Kill(d.GatewayPID, syscall.SIGSTOP)
+		defer syscall.Kill(d.GatewayPID, syscall.SIGCONT)
+		left(t, s)
+	})
+	t.Run("output that nothing reads", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		cmd := d.Command(t.Context(), "technician", "shell", "press-1", "-T", "--", "yes")
+		cmd.Stdout, cmd.Stderr = w, w
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		s := &stuffed{Cmd: cmd, done: make(chan struct{})}
+		t.Cleanup(func() { cmd.Process.Kill(); <-s.done })
+		go func() { cmd.Wait(); close(s.done) }()
+		eventually(t, time.Minute, "the pipe is full", func() bool {
+			n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+			return err == nil && n > 60<<10
+		})
+		left(t, s)
+	})
+}
+
 // supervisorOf is the supervisor of a session: the nearest process above its program that is the agent.
 func supervisorOf(t *testing.T, pid int) int {
 	t.Helper()
