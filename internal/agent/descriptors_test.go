@@ -30,3 +30,19 @@ func TestAProgramInheritsNoDescriptorOfTheAgent(t *testing.T) {
 		}
 	}
 }
+
+// TestAProgramInheritsNoSignalSettingsOfTheAgent: with them Ctrl-C or Ctrl-Z would not reach it.
+func TestAProgramInheritsNoSignalSettingsOfTheAgent(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	d := newDevice(t)
+	d.wrap = []string{"env", "--ignore-signal=HUP,INT,QUIT,PIPE,CONT,TSTP,TTIN,TTOU", "--block-signal=INT,TERM,ALRM,TSTP"}
+	d.enrol(g, "open")
+	p := g.start(wish{}).channel()
+	p.exec("exec grep -E 'Sig(Blk|Ign)' /proc/self/status")
+	out, _ := p.finish(t)
+	const none = "0000000000000000"
+	if got := strings.Fields(out); len(got) != 4 || got[1] != none || got[3] != none {
+		t.Errorf("got %q, want no signal blocked or ignored", got)
+	}
+}

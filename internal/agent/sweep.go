@@ -20,7 +20,7 @@ type supervisors struct {
 func (b *supervisors) start(cmd *exec.Cmd, died func()) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := proc.WithOwnKeyring(cmd.Start); err != nil {
+	if err := proc.Afresh(cmd.Start); err != nil {
 		return err
 	}
 	if b.pids == nil {

@@ -78,8 +78,10 @@ func (e ownEnd) Error() string { return string(e) }
 
 // Main is the whole life of a supervisor process.
 func Main(log *slog.Logger) error {
-	// Caught and discarded, not ignored, because every program of the session would inherit an ignored signal.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	// Caught and discarded, not ignored, because every program of the session would inherit an ignored signal. The last
+	// line has those that are ignored because the agent was started so, and that the Go runtime leaves as they are.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 	if err := proc.KeepDescriptors(); err != nil {
 		return fmt.Errorf("keep inherited descriptors from programs: %w", err)
 	}
