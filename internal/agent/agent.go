@@ -112,6 +112,9 @@ func Run(ctx context.Context, cfg Config) error {
 	a.sweep()
 	a.watchEarlierSupervisors()
 	go a.watchStuck(ctx)
+	if os.Getpid() == 1 {
+		go a.reapOrphans(ctx)
+	}
 	a.reconnect(ctx)
 	a.children.Wait()
 	return nil

@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"context"
 	"log/slog"
 	"os/exec"
 	"sync"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/agent/proc"
 	"github.com/sallyport/sallyport/internal/agent/supervise"
@@ -63,6 +65,24 @@ func (a *Agent) sweepAdopted() proc.Swept {
 	a.supervisors.mu.Lock()
 	defer a.supervisors.mu.Unlock()
 	return proc.SweepAdopted(func(pid int) bool { return a.supervisors.pids[pid] })
+}
+
+// reapOrphans takes the status of what has ended and has this agent as its parent because it is process 1: of a dead
+// supervisor's programs, and of processes that something else in the container started. Nothing else does, and each of
+// them would hold a process id for ever.
+func (a *Agent) reapOrphans(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		a.supervisors.mu.Lock()
+		proc.ReapOrphans(func(pid int) bool { return a.supervisors.pids[pid] })
+		a.supervisors.mu.Unlock()
+	}
 }
 
 // reportSwept names the processes in this agent's log and to the gateway, which writes them into its own.

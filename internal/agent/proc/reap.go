@@ -30,6 +30,13 @@ func reap(spare func(pid int) bool) (gone []process) {
 	}
 }
 
+// ReapOrphans takes the status of the children of this process that have ended, except those to spare. It is for an agent
+// that is the first process of its PID namespace, and so gets the children of processes that no session started.
+func ReapOrphans(spare func(pid int) bool) {
+	reap(spare)
+	reapListed(spare)
+}
+
 // pidAt is the offset of si_pid in siginfo_t: its union is aligned as a pointer.
 const pidAt = 8 + unsafe.Sizeof(uintptr(0))
 
