@@ -32,6 +32,7 @@ func TestARowEditedByHandIsShownFirst(t *testing.T) {
 	for set, want := range map[string]string{
 		"principal_name = 'Ada Lovelace'":                             "Ada Lovelace",
 		"login = 'root'":                                              "root",
+		"state = 'refused'":                                           "refused",
 		"device = 'press-2'":                                          "press-2",
 		`argv = '["rm","-rf","/"]'`:                                   "rm -rf /",
 		"started = started - 3600000000":                              "started",

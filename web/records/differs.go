@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/argv"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -145,6 +146,9 @@ func (d *differences) times(s *store.Session, said *bundle.Outlined) {
 	}
 	d.near("ended", s.Ended, inEnd, last.End.At)
 	d.same("end", s.EndReason, inEnd, last.End.Reason)
+	if s.State == store.Refused && last.End.Reason == gateway.ByExit { // only a program that ran can exit
+		d.same("state", s.State, inEnd, last.End.Reason)
+	}
 	gaps := int64(0)
 	for _, p := range said.Parts {
 		if p.End != nil {

@@ -56,11 +56,28 @@ func (r *Records) Verify(ctx context.Context, s store.Session, ps []store.Part) 
 		v.bad(levelRow, ruleRow, d)
 	}
 	rep, err := r.Evidence.Inspect(ctx, s, ps)
+	v.refused(&s, rep)
 	if err := v.took(rep, err); err != nil {
 		return apitype.Verdict{}, err
 	}
 	v.sum(rep)
 	return v.Verdict, nil
+}
+
+// refused adds a difference if the row says that nothing ran and a recording has bytes of a program. Pages show no
+// replay of a refused session, so this edit would hide one. rep may be nil.
+func (v *verdict) refused(s *store.Session, rep *bundle.Report) {
+	if rep == nil || s.State != store.Refused {
+		return
+	}
+	bytes := uint64(0)
+	for _, p := range rep.Parts {
+		bytes += p.Totals.In + p.Totals.Out
+	}
+	if bytes > 0 {
+		v.bad(levelRow, ruleRow, fmt.Sprintf("state: the database says %q, and the recording has %d bytes of input and output",
+			s.State, bytes))
+	}
 }
 
 // announced checks that the log has announced every part. It returns true if one is not announced, because the verdict

@@ -111,6 +111,7 @@ func TestWhatTheDatabaseSaysDifferentlyComesFirst(t *testing.T) {
 		"ended":         func(s *store.Session, _ *store.Part) { s.Ended = s.Ended.Add(2 * slack) },
 		"end":           func(s *store.Session, _ *store.Part) { s.EndReason = "idle" },
 		"permitted":     func(s *store.Session, _ *store.Part) { s.Until = s.Until.Add(slack) },
+		"state":         func(s *store.Session, _ *store.Part) { s.State = store.Refused },
 		"gaps":          func(s *store.Session, _ *store.Part) { s.Gaps = 3 },
 		"first hash":    func(_ *store.Session, p *store.Part) { p.H0[0] ^= 1 },
 		"last hash":     func(_ *store.Session, p *store.Part) { p.HFinal[0] ^= 1 },
@@ -132,6 +133,23 @@ func TestWhatTheDatabaseSaysDifferentlyComesFirst(t *testing.T) {
 				t.Errorf("without reading the recording: got %q %v", d, err)
 			}
 		})
+	}
+}
+
+// TestASessionWithBytesIsNotRefused checks the way that holds for each reason of an end, also one that a session has
+// before a program runs.
+func TestASessionWithBytesIsNotRefused(t *testing.T) {
+	r := record(t)
+	s := r.session
+	s.State = store.Refused
+	v, err := r.Verify(t.Context(), s, r.parts)
+	if err != nil || v.OK {
+		t.Fatalf("got %+v %v, want no", v, err)
+	}
+	if !slices.ContainsFunc(v.Checks, func(c apitype.Check) bool {
+		return !c.OK && c.Level == levelRow && strings.Contains(c.Text, `says "refused", and the recording has 58 bytes`)
+	}) {
+		t.Errorf("got %+v, want that the recording has bytes", v.Checks)
 	}
 }
 
