@@ -75,7 +75,7 @@ func (c *logoutCmd) person(a *app) error {
 		return err
 	}
 	var out apitype.PersonSignedOut
-	in := apitype.PersonSignOut{User: c.User, Reason: c.Reason}
+	in := apitype.PersonSignOut{User: *c.User, Reason: *c.Reason}
 	if err := cl.Post(a.context(), "/api/v1/people/sign-out", in, &out); err != nil {
 		return err
 	}
@@ -100,12 +100,12 @@ func browse(address string) error {
 }
 
 type logoutCmd struct {
-	User   string `placeholder:"NAME" help:"Sign out this person everywhere. Administrators only."`
-	Reason string `placeholder:"TEXT" help:"Why, for the log; with --user."`
+	User   *string `and:"person" placeholder:"NAME" help:"Sign out this person everywhere. Administrators only, and with --reason."`
+	Reason *string `and:"person" placeholder:"TEXT" help:"Why the person is signed out, for the log."`
 }
 
 func (c *logoutCmd) Run(a *app) error {
-	if c.User != "" {
+	if c.User != nil { // an empty name is refused: it must not end the administrator's own sign-in
 		return c.person(a)
 	}
 	cfg, err := client.LoadConfig()

@@ -56,7 +56,7 @@ func (a *API) signOutPerson(ctx context.Context, who *Asker, in *struct{ Body ap
 		return nil, err
 	}
 	if in.Body.User == "" || in.Body.Reason == "" || !wire.PlainText(in.Body.Reason, 500) {
-		return nil, errkind.New(errkind.Usage, "a person is signed out by name and with a reason").
+		return nil, errkind.New(errkind.Usage, "signing a person out needs a name and a reason").
 			WithHint("Write the reason as one line of at most 500 bytes, without control characters.")
 	}
 	p, err := a.person(ctx, who, in.Body.User)
