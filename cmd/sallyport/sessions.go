@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (c *sessionsShowCmd) Run(a *app) error {
 		{"session", s.ID.String()}, {"device", string(s.Device)}, {"site", s.Site}, {"user", s.User}, {"login", s.Login}, {"action", s.Action},
 		{"command", argv.Line(s.Argv)}, {"purpose", s.Purpose}, {"ticket", s.Ticket}, {"state", s.State}, {"reason", s.Reason}, {"asked", at(&s.Asked)},
 		{"started", at(s.Started)}, {"ended", at(s.Ended)}, {"until", at(s.Until)}, {"exit", exitText(s.Session)}, {"rule", s.Rule}, {"decision", s.Decision},
-		{"from", s.Address}, {"channels", channelsText(s)}, {"record", recordText(s)}, {"survivors", survivorsText(s)},
+		{"from", fromText(s.Session)}, {"channels", channelsText(s)}, {"record", recordText(s)}, {"survivors", survivorsText(s)},
 	}...))
 }
 
@@ -92,6 +93,19 @@ func differing(s apitype.SessionDetail) (out []field) {
 		out = append(out, field{"not compared", "with the signed evidence: " + s.NotCompared})
 	}
 	return out
+}
+
+// fromText says from where and by which frontend the session was requested, and if with an API token.
+func fromText(s apitype.Session) string {
+	by := s.Front
+	if by == "cli" {
+		by = "command line"
+	}
+	words := []string{s.Address, by}
+	if s.Via == "token" {
+		words = append(words, "API token")
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", ")
 }
 
 func exitText(s apitype.Session) string {
