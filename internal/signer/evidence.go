@@ -100,7 +100,7 @@ func (s *Service) allowed(ctx context.Context, e Evidence, duty authz.Duty) (aut
 	s.mu.RLock()
 	p := s.snapshot.Policy
 	s.mu.RUnlock()
-	no := errkind.New(errkind.Denied, fmt.Sprintf("this needs the duty %q", duty)).WithHint("[duties] of the policy says which groups have it.")
+	no := errkind.New(errkind.Denied, fmt.Sprintf("this needs the duty %q", duty)).WithHint("Ask a member of a group that has it. [duties] of the policy names these groups.")
 	if p == nil || who.Machine != "" || !slices.Contains(p.Duties(who.Groups), duty) {
 		return who, no
 	}
@@ -113,7 +113,7 @@ func (s *Service) allowed(ctx context.Context, e Evidence, duty authz.Duty) (aut
 			return who, errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", duty)).WithHint("Sign in yourself with `sallyport login`.")
 		}
 		if !slices.Contains(t.Scopes, string(duty)) {
-			return who, errkind.New(errkind.Denied, fmt.Sprintf("this API token has not the scope %q", duty)).
+			return who, errkind.New(errkind.Denied, fmt.Sprintf("this API token lacks the scope %q", duty)).
 				WithHint("Make one that has it: `sallyport token create --scope`.")
 		}
 	}

@@ -183,7 +183,7 @@ func (s *Service) mayOpen(e Evidence, who authz.Person) error {
 	}
 	t, err := s.token(e.APIToken, who.Address)
 	if err == nil && !slices.Contains(t.Scopes, ScopeSession) {
-		err = errkind.New(errkind.Denied, "this API token has not the scope \"session\"").WithHint("`sallyport token create --scope session` makes one that has.")
+		err = errkind.New(errkind.Denied, "this API token lacks the scope \"session\"").WithHint("`sallyport token create --scope session` makes one that has.")
 	}
 	return err
 }

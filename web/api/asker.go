@@ -70,15 +70,15 @@ func (who *Asker) needs(d authz.Duty) error {
 		if !who.policy.ByToken(d) {
 			return errkind.New(errkind.Denied, fmt.Sprintf("the policy lets no API token use the duty %q", d)).WithHint("Sign in yourself, or see by_token in the policy.")
 		}
-		return errkind.New(errkind.Denied, fmt.Sprintf("this API token has not the scope %q", d)).WithHint("`sallyport token create --scope " + string(d) + "` makes one that has.")
+		return errkind.New(errkind.Denied, fmt.Sprintf("this API token lacks the scope %q", d)).WithHint("`sallyport token create --scope " + string(d) + "` makes one that has.")
 	}
-	return errkind.New(errkind.Denied, fmt.Sprintf("this needs the duty %q", of)).WithHint("[duties] of the policy says which groups have it.")
+	return errkind.New(errkind.Denied, fmt.Sprintf("this needs the duty %q", of)).WithHint("Ask a member of a group that has it. [duties] of the policy names these groups.")
 }
 
 // mayOpen refuses a token that was not made to open sessions.
 func (who *Asker) mayOpen() error {
 	if who.Via == ViaToken && !slices.Contains(who.Scopes, ScopeSession) {
-		return errkind.New(errkind.Denied, "this API token has not the scope \"session\"").WithHint("`sallyport token create --scope session` makes one that has.")
+		return errkind.New(errkind.Denied, "this API token lacks the scope \"session\"").WithHint("`sallyport token create --scope session` makes one that has.")
 	}
 	return nil
 }

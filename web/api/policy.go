@@ -147,7 +147,7 @@ func (a *API) person(ctx context.Context, who *Asker, name string) (authz.Person
 	}
 	if !who.any(authz.DutyAdminister, authz.DutyReview) {
 		return authz.Person{}, errkind.New(errkind.Denied, `asking about somebody else needs the duty "administer" or "review"`).
-			WithHint("[duties] of the policy says which groups have it. Name no person to ask about yourself.")
+			WithHint("[duties] of the policy names the groups that have it. Name no person to ask about yourself.")
 	}
 	if machine, ok := strings.CutPrefix(name, "machine:"); ok {
 		return authz.Person{Name: name, Machine: machine, ViaToken: true}, nil
