@@ -41,7 +41,7 @@ export function Install({ tokens, onNew }: { tokens: Data<EnrollToken[]>; onNew:
         </>
       ) : (
         <Empty title="A join code gives you the line to paste.">
-          <p>It names the customer and the labels of the machine, and is good for as many machines and hours as you say.</p>
+          <p>It names the customer and the labels of the machine. You choose how many machines may use it and for how long.</p>
           <button class="btn" type="button" onClick={onNew}>
             New join code…
           </button>

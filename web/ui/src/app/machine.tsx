@@ -121,13 +121,13 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
   return (
     <section class="part" aria-labelledby="may">
       <header>
-        <h2 id="may">You may, here</h2>
+        <h2 id="may">What you can do here</h2>
         {mine?.refused && (d.online ? <St shape="bad">{mine.refused}</St> : <span class="small muted">{whyNot(mine)}</span>)}
       </header>
       {work.failure && <Failed failure={work.failure} what="Your rights could not be read." retry={work.reload} />}
       {!work.data && !work.failure && <Loading />}
       {work.data && !mine?.can_open.length && !mine?.can_ask.length && (
-        <p class="muted">{me.groups.length ? `Nothing: no rule of the policy gives ${me.groups.join(', ')} anything on it.` : 'Nothing: you are in no group, and rights come from groups.'}</p>
+        <p class="muted">{me.groups.length ? `You cannot open a session: no rule of the policy gives ${me.groups.join(', ')} one on this machine.` : 'You cannot open a session: you are in no group, and rights come from groups.'}</p>
       )}
       {mine && (
         <ul class="lines">
@@ -263,7 +263,7 @@ function Facts({ d }: { d: Device }) {
           ),
         )}
         {row('Agrees to the log', d.log_size ? `to ${count(d.log_size)}` : '')}
-        {row('On it now', d.live ? plural(d.live, 'session') : 'nobody')}
+        {row('On it now', d.live ? plural(d.live, 'session') : 'no session')}
       </dl>
     </section>
   );

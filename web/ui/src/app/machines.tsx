@@ -93,7 +93,7 @@ function Queue({ list, onAdmit, onRefuse }: { list: Device[]; onAdmit: (d: Devic
       </header>
       {!list.length ? (
         <Empty title="No machine waits.">
-          <p>A machine stands here once somebody has run the enroll line on it. Nobody reaches it until it is admitted.</p>
+          <p>Run the enroll line on a machine and it appears here. No one can open a session on it until you admit it.</p>
         </Empty>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Machines waiting">
@@ -162,7 +162,7 @@ function Fleet({ list, admin }: { list: Device[]; admin: boolean }) {
   if (!list.length) {
     return (
       <Empty title="No machine is visible to you.">
-        <p>{admin ? 'Make a join code, and run the line it gives on a machine.' : 'Machines stand here once a rule of the policy gives you one, or you own one.'}</p>
+        <p>{admin ? 'Make a join code, and run the line it gives on a machine.' : 'The machines that a rule of the policy lets you use, and those that you own, are listed here.'}</p>
       </Empty>
     );
   }
@@ -266,7 +266,7 @@ function FleetRow({ d }: { d: Device }) {
         <Labels labels={d.labels} />
       </td>
       <td data-l="agent" class="c1">{d.agent ? agentVersion(d.agent) : <span class="muted">unknown</span>}</td>
-      <td data-l="on it" class="c2">{d.live ? <St shape="rec">{plural(d.live, 'session')}</St> : <span class="muted">nobody</span>}</td>
+      <td data-l="on it" class="c2">{d.live ? <St shape="rec">{plural(d.live, 'session')}</St> : <span class="muted">no session</span>}</td>
     </tr>
   );
 }

@@ -88,6 +88,11 @@ function Machines({ list, me, filtered, all }: { list: Work[]; me: Me; filtered:
     ) : (
       <Empty title="No machine is open to you.">
         <p>{me.groups.length ? `Your rights come from ${me.groups.length === 1 ? 'the group' : 'the groups'} ${me.groups.join(', ')}. No rule of the policy gives them a machine now.` : 'You are in no group, and rights come from groups. Your administrator can add you to one.'}</p>
+        {me.duties.length > 0 && (
+          <p>
+            <a href="/sessions">Sessions</a> lists the sessions of other people that you can see.
+          </p>
+        )}
       </Empty>
     );
   }

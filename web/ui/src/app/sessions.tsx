@@ -221,7 +221,7 @@ function None({ filtered, wide }: { filtered: boolean; wide: boolean }) {
   }
   return (
     <Empty title={wide ? 'No session yet.' : 'You have not been on a machine yet.'}>
-      <p>{wide ? 'Each session, also a refused one, stands here from the moment it is asked for.' : 'What you may open stands in My work.'}</p>
+      <p>{wide ? 'Every session appears here as soon as it is requested, including refused ones.' : 'My work lists the machines that you can open.'}</p>
       {!wide && (
         <a class="btn" href="/">
           My work

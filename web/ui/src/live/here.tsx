@@ -14,7 +14,7 @@ export function Here({ live }: { live: Live }) {
   return (
     <section class="part gap-s">
       <header>
-        <h2>You may, here</h2>
+        <h2>What you can do here</h2>
       </header>
       <ul class="lines tight small">
         <li class="row nw">

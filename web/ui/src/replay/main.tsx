@@ -121,7 +121,7 @@ function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void 
         </section>
       ) : !s.rights.replay ? (
         <section class="wide">
-          <Refusal title="You may not look into this record." why="Records are for whose they are, reviewers, and the owner of the machine." hint="Ask somebody with the duty review." />
+          <Refusal title="You cannot open this recording." why="Only the person recorded, reviewers and the owner of the machine can open it." hint="Ask a compliance officer." />
         </section>
       ) : (
         <Record s={s} t={t} asked={asked} />
