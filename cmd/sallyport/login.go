@@ -79,7 +79,7 @@ func (c *logoutCmd) person(a *app) error {
 	if err := cl.Post(a.context(), "/api/v1/people/sign-out", in, &out); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "Ended %d sign-ins of %s (%s).\n", out.Ended, safe(out.Name), safe(out.Subject))
+	fmt.Fprintf(a.stderr, "Ended %s of %s (%s).\n", count(out.Ended, "sign-in"), safe(out.Name), safe(out.Subject))
 	return nil
 }
 

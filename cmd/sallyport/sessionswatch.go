@@ -43,7 +43,11 @@ func (c *sessionsWatchCmd) Run(a *app) error {
 		return err
 	}
 	defer in.Close()
-	return watch(in, out, errs)
+	if err := watch(in, out, errs); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "sallyport: the channel has ended; `sallyport sessions show %s` says why\n", cell(c.Session))
+	return nil
 }
 
 // watch copies what comes to out and errs. The gateway's own text says why the watching ended.
