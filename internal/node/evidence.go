@@ -106,13 +106,21 @@ func announced(p store.Part) error {
 		WithHint("`sallyport sessions show` says what became of it.")
 }
 
-// decided finds the leaf of the decision on a session's first channel, which is the oldest of its decisions.
-func (b *evidence) decided(ctx context.Context, sid id.Session) (*uint64, error) {
-	rows, err := b.g.DB.AuditEvents(ctx, store.AuditFilter{Type: "decided", Subject: sid.String(), Limit: store.MaxPage})
-	if err != nil || len(rows) == 0 {
-		return nil, err
+// decided finds the leaf of the decision on a session's first channel, which is the oldest of its decisions. A session
+// may have more of them than one page has, because each further channel that is asked for has one.
+func (b *evidence) decided(ctx context.Context, sid id.Session) (leaf *uint64, err error) {
+	f := store.AuditFilter{Type: "decided", Subject: sid.String(), Limit: store.MaxPage}
+	for {
+		rows, err := b.g.DB.AuditEvents(ctx, f) // newest first
+		if err != nil || len(rows) == 0 {
+			return leaf, err
+		}
+		oldest := rows[len(rows)-1]
+		leaf, f.Before = &oldest.Leaf, oldest.ID
+		if len(rows) < store.MaxPage {
+			return leaf, nil
+		}
 	}
-	return &rows[len(rows)-1].Leaf, nil
 }
 
 // passes returns the further passes of a part, by the index of the leaf that announces each.
