@@ -89,11 +89,13 @@ type Said struct {
 	H0          [32]byte
 	RetainUntil time.Time
 	Asker       *ledger.Asker // nil: not known
-	End         *SaidEnd      // nil: the log has none
+	AskerLost   bool          // the open leaf commits to a statement of who asked, which the export does not have
+	End         *SaidEnd      // nil: the export names none
 }
 
 // SaidEnd is what an end in the log says.
 type SaidEnd struct {
+	Cut    bool // an interrupted leaf: the recording has no close
 	HFinal [32]byte
 	Seq    uint32
 	Bytes  int64
@@ -162,9 +164,10 @@ func (l *partLeaves) said(n uint32) Said {
 	g := &l.newest.grant
 	s := Said{Part: n, DeviceFP: l.open.DeviceFP, Person: g.Subject.Display, Login: g.Login, Reason: g.Reason,
 		Ticket: g.Ticket, Issued: time.UnixMilli(l.first.grant.IssuedMS).UTC(), Until: l.newest.until,
-		H0: l.open.H0, Asker: l.asker, RetainUntil: time.Unix(l.open.RetainUntil, 0).UTC()}
+		H0: l.open.H0, Asker: l.asker, AskerLost: l.asker == nil && l.open.Asker != nil,
+		RetainUntil: time.Unix(l.open.RetainUntil, 0).UTC()}
 	if e := l.end; e != nil {
-		s.End = &SaidEnd{HFinal: e.HFinal, Seq: e.Seq, Bytes: e.Bytes, Gaps: e.Gaps, Reason: e.Reason,
+		s.End = &SaidEnd{Cut: l.cut, HFinal: e.HFinal, Seq: e.Seq, Bytes: e.Bytes, Gaps: e.Gaps, Reason: e.Reason,
 			At: time.UnixMilli(e.AtMS).UTC()}
 	}
 	return s

@@ -65,6 +65,7 @@ func (c *chain) part(ctx context.Context, n uint32, p *part) error {
 type partLeaves struct {
 	open    ledger.OpenBody
 	end     *ledger.CloseBody // nil: the bundle has none
+	cut     bool              // the end is an interrupted leaf
 	first   *pass
 	newest  *pass         // of those that the bundle has
 	asker   *ledger.Asker // nil: the bundle has no statement
@@ -83,7 +84,7 @@ func (c *chain) leaves(n uint32, name string, p *part) (l partLeaves, err error)
 		return l, err
 	}
 	c.prevAsker = cmp.Or(l.asker, c.prevAsker)
-	if l.end, err = c.v.end(n, name, p, l.open); err != nil {
+	if l.end, l.cut, err = c.v.end(n, name, p, l.open); err != nil {
 		return l, err
 	}
 	l.newest, l.windows, err = c.v.passes(n, name, p, l.open, l.first)
@@ -145,37 +146,37 @@ func (c *chain) pass(n uint32, name string, p *part, open ledger.OpenBody) (*pas
 	return got, nil
 }
 
-// end checks the close or interrupted leaf. It returns nil if the bundle has none.
-func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (*ledger.CloseBody, error) {
+// end checks the close or interrupted leaf. It returns nil if the bundle has none. cut reports an interrupted leaf.
+func (v *verifier) end(n uint32, name string, p *part, open ledger.OpenBody) (end *ledger.CloseBody, cut bool, err error) {
 	if p.End == nil {
 		v.r.Unended++
 		v.r.say("A", RuleEnd, "%s: no end in the log: at the export it still ran, or a crash had cut it off and the gateway had not recovered it yet", name)
-		return nil, nil
+		return nil, false, nil
 	}
 	at := partPath(n, "end")
 	l, err := v.leaf(at, name+": end", p.End)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	b, err := ledger.ParseCloseBody(p.End.Body)
 	switch {
 	case err != nil:
-		return nil, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
+		return nil, false, v.fault(at+".body", RuleEnd, "%s: %v", name, err)
 	case l.Type != "close" && l.Type != "interrupted":
-		return nil, v.fault(at+".leaf", RuleEnd, "%s: entry %d is of type %s, not an end", name, p.End.Index, l.Type)
+		return nil, false, v.fault(at+".leaf", RuleEnd, "%s: entry %d is of type %s, not an end", name, p.End.Index, l.Type)
 	case !slices.Equal(l.Ref, []uint64{p.Open.Index}) || p.End.Index <= p.Open.Index:
-		return nil, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
+		return nil, false, v.fault(at, RuleEnd, "%s: the end in entry %d belongs to another beginning", name, p.End.Index)
 	}
 	if err := endsPart(b, p.Open.Index, open); err != nil {
-		return nil, v.fault(at+".body", RuleEnd, "%s: the end in entry %d: %v", name, p.End.Index, err)
+		return nil, false, v.fault(at+".body", RuleEnd, "%s: the end in entry %d: %v", name, p.End.Index, err)
 	}
 	if b.Bytes != p.Recording && p.Recording != 0 {
-		return nil, v.fault(partPath(n, "recording"), RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
+		return nil, false, v.fault(partPath(n, "recording"), RuleEnd, "%s: the recording has %d bytes, its end in the log says %d", name, p.Recording, b.Bytes)
 	}
 	v.ends[p.End.Index] = true
 	v.r.say("A", RuleEnd, "%s: %s as entry %d (%s); %d chunks, %d bytes, %d gaps", name, map[string]string{"close": "closed", "interrupted": "interrupted"}[l.Type],
 		p.End.Index, b.Reason, b.Seq, b.Bytes, b.Gaps)
-	return &b, nil
+	return &b, l.Type == "interrupted", nil
 }
 
 // recording checks the container against both leaves and, with identities, its content. It gives the last chain state.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder/format"
@@ -96,28 +97,34 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 func TestWhatTheDatabaseSaysDifferentlyComesFirst(t *testing.T) {
 	r := record(t)
 	for name, edit := range map[string]func(s *store.Session, p *store.Part){
-		"person":        func(s *store.Session, _ *store.Part) { s.PrincipalName = "ada" },
-		"login":         func(s *store.Session, _ *store.Part) { s.Login = "root" },
-		"device":        func(s *store.Session, _ *store.Part) { s.Device = "press-2" },
-		"action":        func(s *store.Session, _ *store.Part) { s.Action = "shell:root" },
-		"command":       func(s *store.Session, _ *store.Part) { s.Argv = []string{"ls"} },
-		"terminal":      func(s *store.Session, _ *store.Part) { s.PTY = false },
-		"reason":        func(s *store.Session, _ *store.Part) { s.Purpose = "repair" },
-		"ticket":        func(s *store.Session, _ *store.Part) { s.Ticket = "T-1" },
-		"address":       func(s *store.Session, _ *store.Part) { s.ClientAddr = "192.0.2.8" },
-		"API token":     func(s *store.Session, _ *store.Part) { s.ViaToken = "" },
-		"asked":         func(s *store.Session, _ *store.Part) { s.Asked = s.Asked.Add(-2 * slack) },
-		"started":       func(s *store.Session, _ *store.Part) { s.Started = s.Started.Add(2 * slack) },
-		"ended":         func(s *store.Session, _ *store.Part) { s.Ended = s.Ended.Add(2 * slack) },
-		"end":           func(s *store.Session, _ *store.Part) { s.EndReason = "idle" },
-		"permitted":     func(s *store.Session, _ *store.Part) { s.Until = s.Until.Add(slack) },
-		"state":         func(s *store.Session, _ *store.Part) { s.State = store.Refused },
-		"gaps":          func(s *store.Session, _ *store.Part) { s.Gaps = 3 },
-		"first hash":    func(_ *store.Session, p *store.Part) { p.H0[0] ^= 1 },
-		"last hash":     func(_ *store.Session, p *store.Part) { p.HFinal[0] ^= 1 },
-		"bytes":         func(_ *store.Session, p *store.Part) { p.Bytes++ },
-		"kept until":    func(_ *store.Session, p *store.Part) { p.Retain = p.Retain.AddDate(0, 0, -2) },
-		"recorded from": func(_ *store.Session, p *store.Part) { p.Started = p.Started.Add(1e6) },
+		"person":         func(s *store.Session, _ *store.Part) { s.PrincipalName = "ada" },
+		"login":          func(s *store.Session, _ *store.Part) { s.Login = "root" },
+		"device":         func(s *store.Session, _ *store.Part) { s.Device = "press-2" },
+		"action":         func(s *store.Session, _ *store.Part) { s.Action = "shell:root" },
+		"command":        func(s *store.Session, _ *store.Part) { s.Argv = []string{"ls"} },
+		"terminal":       func(s *store.Session, _ *store.Part) { s.PTY = false },
+		"reason":         func(s *store.Session, _ *store.Part) { s.Purpose = "repair" },
+		"ticket":         func(s *store.Session, _ *store.Part) { s.Ticket = "T-1" },
+		"address":        func(s *store.Session, _ *store.Part) { s.ClientAddr = "192.0.2.8" },
+		"API token":      func(s *store.Session, _ *store.Part) { s.ViaToken = "" },
+		"asked":          func(s *store.Session, _ *store.Part) { s.Asked = s.Asked.Add(-2 * slack) },
+		"started":        func(s *store.Session, _ *store.Part) { s.Started = s.Started.Add(2 * slack) },
+		"ended":          func(s *store.Session, _ *store.Part) { s.Ended = s.Ended.Add(2 * slack) },
+		"end":            func(s *store.Session, _ *store.Part) { s.EndReason = "idle" },
+		"permitted":      func(s *store.Session, _ *store.Part) { s.Until = s.Until.Add(slack) },
+		"gaps":           func(s *store.Session, _ *store.Part) { s.Gaps = 3 },
+		"first hash":     func(_ *store.Session, p *store.Part) { p.H0[0] ^= 1 },
+		"last hash":      func(_ *store.Session, p *store.Part) { p.HFinal[0] ^= 1 },
+		"bytes":          func(_ *store.Session, p *store.Part) { p.Bytes++ },
+		"kept until":     func(_ *store.Session, p *store.Part) { p.Retain = p.Retain.AddDate(0, 0, -2) },
+		"who asked":      func(_ *store.Session, p *store.Part) { p.Asker = nil },
+		"state":          func(s *store.Session, _ *store.Part) { s.State = store.Live },
+		"state: ":        func(s *store.Session, _ *store.Part) { s.State = store.Refused },
+		"says nothing":   func(s *store.Session, _ *store.Part) { s.State, s.Ended, s.EndReason = store.Live, time.Time{}, "" },
+		"names no end":   func(_ *store.Session, p *store.Part) { p.CloseLeaf, p.State = nil, store.RecordRunning },
+		"record":         func(s *store.Session, _ *store.Part) { s.Record = store.RecordCut },
+		"part 0, record": func(_ *store.Session, p *store.Part) { p.State = store.RecordGap },
+		"recorded from":  func(_ *store.Session, p *store.Part) { p.Started = p.Started.Add(1e6) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, ps := r.session, slices.Clone(r.parts)
@@ -155,7 +162,41 @@ func TestASessionWithBytesIsNotRefused(t *testing.T) {
 
 func TestARowThatAgreesHasNoDifference(t *testing.T) {
 	r := record(t)
-	if d, err := r.Differences(t.Context(), r.session, r.parts); err != nil || len(d) > 0 {
-		t.Errorf("got %q %v, want none", d, err)
+	for name, edit := range map[string]func(s *store.Session, p *store.Part){
+		"as written":                  func(*store.Session, *store.Part) {},
+		"spaces around the reason":    func(s *store.Session, _ *store.Part) { s.Purpose = " noise " },
+		"a recording that is missing": func(s *store.Session, p *store.Part) { s.Record, p.State = store.RecordMissing, store.RecordMissing },
+	} {
+		s, ps := r.session, slices.Clone(r.parts)
+		edit(&s, &ps[0])
+		if d, err := r.Differences(t.Context(), s, ps); err != nil || len(d) > 0 {
+			t.Errorf("%s: got %q %v, want none", name, d, err)
+		}
+	}
+}
+
+func TestADecisionThatTheDatabaseDoesNotNameIsADifference(t *testing.T) {
+	r := record(t)
+	later := *r.parts[0].OpenLeaf + 1 // a decision on a further channel follows the opening
+	for _, leaf := range []*uint64{nil, &later} {
+		r.house.decided = leaf
+		d, err := r.Differences(t.Context(), r.session, r.parts)
+		if err != nil || len(d) != 1 || !strings.HasPrefix(d[0], "decision: ") {
+			t.Errorf("got %q %v, want one about the decision", d, err)
+		}
+	}
+}
+
+func TestASessionThatStartedIsAnnounced(t *testing.T) {
+	r := record(t)
+	for name, ps := range map[string][]store.Part{"no part": nil, "no open leaf": {{State: store.RecordComplete}}} {
+		s := r.session
+		if d, err := r.Differences(t.Context(), s, ps); err != nil || len(d) != 1 || !strings.HasPrefix(d[0], "started: ") {
+			t.Errorf("%s: got %q %v, want one about the start", name, d, err)
+		}
+		s.State, s.Started = store.Refused, time.Time{}
+		if d, err := r.Differences(t.Context(), s, ps); err != nil || len(d) != 0 {
+			t.Errorf("%s of a refused session: got %q %v, want none", name, d, err)
+		}
 	}
 }
