@@ -14,8 +14,8 @@ import (
 // leaveTime is how long the end of a session may take after its technician has ended it here.
 const leaveTime = 5 * time.Second
 
-// leaving ends a session at the technician's wish. A gateway or a network that takes nothing does not keep the technician
-// then, and neither does a program that does not read our output.
+// leaving ends a session at the technician's wish. A gateway or a network that takes nothing does not keep the
+// technician then, and neither does a program that does not read our output.
 type leaving struct {
 	t    *client.Terminal
 	once sync.Once
@@ -55,9 +55,9 @@ func (l *leaving) wait(a *app, show func() error) error {
 	return exitStatus(ownFailure)
 }
 
-// forward passes our own signals on to the program; a second one within a second ends the session. A terminal of our own
-// sends its keys, not signals: then a signal is meant for us, and the session ends, so that the terminal is put right on
-// the way out.
+// forward passes our own signals on to the program; a second one within a second ends the session. A terminal of our
+// own sends its keys, not signals: then a signal is meant for us, and the session ends, so that the terminal is put
+// right on the way out.
 func forward(t *client.Terminal, leave *leaving, raw bool, signals []os.Signal) (stop func()) {
 	ch, names := make(chan os.Signal, 4), make(chan string, 4)
 	if len(signals) > 0 { // none would mean all

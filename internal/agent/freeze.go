@@ -21,9 +21,9 @@ type Frozen struct {
 // silentWhy is why a freeze ended programs itself.
 const silentWhy = "its supervisor did not answer the owner's freeze and was ended"
 
-// Freeze sets or lifts the owner's freeze; sessions that run end at once. It needs no running agent. It ends a supervisor
-// that does not answer within 5 s, with its programs, and without an agent also what killed supervisors left, as far as
-// there are cgroups.
+// Freeze sets or lifts the owner's freeze; sessions that run end at once. It needs no running agent. It ends a
+// supervisor that does not answer within 5 s, with its programs, and without an agent also what killed supervisors left,
+// as far as there are cgroups.
 func Freeze(d state.Dir, on bool) (f Frozen, err error) {
 	keys, err := d.Keys()
 	if err != nil {

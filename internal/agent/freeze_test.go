@@ -24,7 +24,8 @@ func TestAFreezeEndsASessionWhoseSupervisorDoesNotAnswer(t *testing.T) {
 				d.kill(syscall.SIGKILL)
 			}
 			syscall.Kill(supervisor, syscall.SIGSTOP)
-			if out, _ := d.run("sessions"); !strings.Contains(out, "its supervisor ("+strconv.Itoa(supervisor)+") does not answer") {
+			silent := "its supervisor (" + strconv.Itoa(supervisor) + ") does not answer"
+			if out, _ := d.run("sessions"); !strings.Contains(out, silent) {
 				t.Errorf("sessions says\n%s", out)
 			}
 			out, code := d.run("freeze")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/sallyport/sallyport/internal/agent/state"
 )
 
 // TestAnAgentThatIsProcessOneLeavesNoZombies: in a container it is the parent of all that lose theirs.
@@ -36,6 +38,9 @@ func TestAnAgentThatIsProcessOneLeavesNoZombies(t *testing.T) {
 	p := g.start(wish{}).channel()
 	p.exec("exit 7")
 	p.finish(t)
+	dir, ok := state.At(d.dir), false
+	dir.CallSession(dir.Sessions()[0], state.Ask{Op: "end", Reason: "test over"}, &ok)
+	eventually(t, "the session is over", func() bool { return len(dir.Sessions()) == 0 })
 }
 
 // firstChild waits for the first child of a process.
