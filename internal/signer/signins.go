@@ -25,6 +25,9 @@ const (
 	// mostSignIns bounds the records. A browser in use adds 13 in an hour. If there are more, new id tokens are refused:
 	// a record that is removed too early would let a closed sign-in count again.
 	mostSignIns = 100_000
+	// mostUnseen bounds those of them that were closed before they were shown. Anybody who has the data plane can close
+	// hashes of nothing, and must not take the room of people who sign in later.
+	mostUnseen = 20_000
 	// keptLonger is how long a record outlives its token, because a clock may be set back.
 	keptLonger = time.Hour
 	// pruneEvery is the pause between two searches for records that may be removed.
@@ -60,6 +63,8 @@ func (s *Service) SignOut(_ context.Context, token wire.Hash) error {
 	switch {
 	case r.Closed:
 		return nil
+	case !known && s.state.unseen() >= mostUnseen:
+		return errTooMany(mostUnseen, "sign-ins that were closed before they were used")
 	case !known:
 		// No token that exists now is accepted for longer.
 		r = signIn{Token: token, Until: s.cfg.Now().Add(s.cfg.SignInAge + 2*clockSkew)}
@@ -135,10 +140,27 @@ func (s *Service) putSignIn(r signIn, known bool) error {
 		s.state.pruneSignIns(now.Add(-keptLonger))
 	}
 	if !known && len(s.state.signIns) >= mostSignIns {
-		return errkind.New(errkind.TooMany, fmt.Sprintf("the signer remembers %d sign-ins, which is the most", mostSignIns)).
-			WithHint("Try again later: sign-ins are removed once their id tokens are too old to count.")
+		return errTooMany(mostSignIns, "sign-ins")
 	}
 	return s.state.putSignIn(r)
+}
+
+func errTooMany(n int, what string) error {
+	return errkind.New(errkind.TooMany, fmt.Sprintf("the signer remembers %d %s, which is the most", n, what)).
+		WithHint("Try again later: sign-ins are removed once their id tokens are too old to count.")
+}
+
+// unseen returns the number of sign-ins that were closed before they were shown; 0 while it cannot be near its limit.
+func (s *state) unseen() (n int) {
+	if len(s.signIns) < mostUnseen {
+		return 0
+	}
+	for _, r := range s.signIns {
+		if r.Session.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *state) putSignIn(r signIn) error {

@@ -284,6 +284,33 @@ func TestASignOutReachesASignerThatWasAway(t *testing.T) {
 	}
 }
 
+// TestASignOutThatTheSignerRefusesDelaysNoOther: the signer has no room for one that it has never seen.
+func TestASignOutThatTheSignerRefusesDelaysNoOther(t *testing.T) {
+	a := newApart(t)
+	tell := a.Service.cfg.SignOut
+	refused := wire.Hash{}
+	a.Service.cfg.SignOut = func(ctx context.Context, token wire.Hash) error {
+		if refused.IsZero() {
+			refused = token
+		}
+		if token == refused {
+			return errkind.New(errkind.TooMany, "the signer remembers the most")
+		}
+		return tell(ctx, token)
+	}
+	first, _ := a.officer()
+	second, who := a.officer()
+	if err := a.Identify(t.Context(), who.Evidence); err != nil {
+		t.Fatal(err)
+	}
+	a.signOut(first)
+	a.signOut(second)
+	a.Service.tellSigner(t.Context())
+	if err := a.Identify(t.Context(), who.Evidence); errkind.KindOf(err) != errkind.Signin {
+		t.Errorf("the second sign-out waits behind the first: got %v", err)
+	}
+}
+
 // TestStolenTokensAreNoEvidenceAtARealSigner brings an id token without its web session, and with another one.
 func TestStolenTokensAreNoEvidenceAtARealSigner(t *testing.T) {
 	a := newApart(t)

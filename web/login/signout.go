@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -37,11 +38,12 @@ func (s *Service) tellSigner(ctx context.Context) {
 	defer cancel()
 	tokens, err := s.cfg.Store.SignOuts(ctx, s.cfg.Now())
 	for _, t := range tokens {
-		if err = s.cfg.SignOut(ctx, wire.Hash(t)); err != nil {
-			break
+		one := s.cfg.SignOut(ctx, wire.Hash(t))
+		if one == nil {
+			one = s.cfg.Store.SignedOut(ctx, t)
 		}
-		if err = s.cfg.Store.SignedOut(ctx, t); err != nil {
-			break
+		if err = errors.Join(err, one); one != nil && errkind.KindOf(one) != errkind.TooMany {
+			break // neither signer nor database will take the next one
 		}
 	}
 	s.untold(err)
