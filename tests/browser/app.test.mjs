@@ -486,6 +486,20 @@ describe('the Session page', () => {
     await shot(page, 'verified');
   }));
 
+  test('shows the recording of a session whose row is refused against the evidence', as('officer', async (page) => {
+    if (gw.mock) return;
+    const path = `/api/v1${new URL(recorded).pathname}`;
+    await page.route((url) => url.pathname === path, async (route) => {
+      const response = await route.fetch();
+      const json = { ...(await response.json()), state: 'refused', differs: ['state: the database says "refused"'] };
+      await route.fulfill({ response, json });
+    });
+    await page.goto(recorded);
+    await page.waitForSelector('#differs');
+    await page.waitForSelector('#check');
+    assert.doesNotMatch(await page.textContent('main'), /Nothing reached the machine/);
+  }));
+
   test('exports a bundle to a reviewer', as('officer', async (page) => {
     await page.goto(recorded);
     await page.waitForSelector('h1');

@@ -76,7 +76,7 @@ function NoPage({ s }: { s: ReturnType<typeof useData<SessionDetail>> }) {
 function Page({ s, me, reload }: { s: SessionDetail; me: Me; reload: () => void }) {
   const [ending, ask] = useState(false);
   const online = useOnline();
-  const refused = s.state === 'refused';
+  const refused = s.state === 'refused' && !s.differs?.length; // an edited row must not hide a recording
   const recorded = s.parts.length > 0;
   const readable = s.rights.replay && recorded && !refused;
   const t = useData(() => (readable ? body(client.GET('/api/v1/sessions/{id}/timeline', { params: { path: { id: s.id } } })) : new Promise<never>(() => {})), [s.id, s.state, readable]);
