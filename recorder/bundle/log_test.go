@@ -410,3 +410,17 @@ func TestWhatCannotBeComparedIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestADirectoryWithoutALogIsNoEvidence and so no fault: it was named by mistake.
+func TestADirectoryWithoutALogIsNoEvidence(t *testing.T) {
+	h := newHouse(t)
+	if _, err := h.census(Options{LogDir: t.TempDir()}); !errors.Is(err, ErrAsked) {
+		t.Errorf("got %v, want that the wrong directory was named", err)
+	}
+	copied := h.CopyOf(true)
+	if err := os.Remove(filepath.Join(copied, "checkpoint")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.census(Options{LogDir: copied})
+	wantRule(t, "tiles without their checkpoint", err, RuleLog)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/sallyport/sallyport/recorder/format"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -87,6 +88,20 @@ func (v *verifier) behind(c *ledger.Copy) error {
 		v.opt.LogDir, c.Head.Size, v.cp.Size)
 }
 
+// hasLog returns an error if a directory cannot be read, or has no file of a log: then somebody named another one, and
+// it does not contradict the evidence.
+func hasLog(dir string) error {
+	if _, err := os.ReadDir(dir); err != nil {
+		return err
+	}
+	for _, name := range []string{"checkpoint", "log.data", "tile"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s is no copy of a log: it has no checkpoint, no log.data and no tile", ErrAsked, dir)
+}
+
 // others checks the copy of the log and the recordings.
 func (v *verifier) others(ctx context.Context) error {
 	if v.opt.LogDir == "" {
@@ -98,7 +113,7 @@ func (v *verifier) others(ctx context.Context) error {
 	if v.opt.LogKey == "" {
 		return fmt.Errorf("%w: a copy of the log is checked under the log's key, which must be given", ErrAsked)
 	}
-	if _, err := os.Stat(v.opt.LogDir); err != nil {
+	if err := hasLog(v.opt.LogDir); err != nil {
 		return err
 	}
 	c, err := ledger.OpenCopy(v.opt.LogDir, v.opt.LogKey)

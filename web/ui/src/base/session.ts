@@ -58,7 +58,7 @@ export function endedText(reason: string): string {
     case 'gateway crashed':
       return 'Ended: the gateway crashed';
     case 'signed out':
-      return 'Ended by signing out';
+      return 'Ended: the sign-in ended';
   }
   return reason.charAt(0).toUpperCase() + reason.slice(1);
 }
