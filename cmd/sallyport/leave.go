@@ -28,7 +28,7 @@ func newLeaving(t *client.Terminal) *leaving { return &leaving{t: t, late: make(
 func (l *leaving) end() {
 	l.once.Do(func() {
 		time.AfterFunc(leaveTime, func() { close(l.late) })
-		go l.t.End() // waits for a network that takes nothing
+		go func() { _ = l.t.End() }() // waits for a network that takes nothing
 	})
 }
 
@@ -90,6 +90,6 @@ func forward(t *client.Terminal, leave *leaving, raw bool, signals []os.Signal) 
 // sendSignals sends signals apart from where they are heard, because the gateway may take nothing.
 func sendSignals(t *client.Terminal, names <-chan string) {
 	for name := range names {
-		t.Signal(name)
+		_ = t.Signal(name) // a line that is lost is reported by whoever waits for the session
 	}
 }

@@ -145,7 +145,7 @@ func (l *Limits) warn(why, peer string) {
 // reset closes with a RST, so that a flood leaves no sockets in TIME_WAIT here.
 func reset(c net.Conn) {
 	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0) // without it the socket lingers, and nothing else
 	}
 	c.Close()
 }

@@ -43,7 +43,7 @@ func TestDoctorSaysWhatHoldsHere(t *testing.T) {
 	before.want(t, "log", "look", "the log cannot be read")
 	before.want(t, "identity guests", "look", "its people cannot be read")
 	gateway := s.Serve()
-	doctor().want(t, "identity guests", "look", "nobody is known")
+	doctor().want(t, "identity guests", "look", "has no users")
 	s.AddUser("tess", "technicians")
 	one := doctor()
 	one.want(t, "gateway", "ok", "runs and is ready")

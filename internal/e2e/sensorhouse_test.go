@@ -47,7 +47,7 @@ func newSensorHouse(t *testing.T) *sensorHouse {
 	h.startProvider(t)
 	pair := fmt.Sprintf("mode = \"files\"\ncert = %q\nkey = %q", h.Path("etc/tls/cert.pem"), h.Path("etc/tls/key.pem"))
 	h.Write(`mode = "self"`, pair,
-		"[listen]", fmt.Sprintf("[listen]\nmetrics = %q", h.metrics))
+		"[listen]", fmt.Sprintf("[listen]\nmetrics = %q\nunauthenticated_per_peer = 40", h.metrics))
 	h.Text += fmt.Sprintf("[ledger]\nsecond_copy = %q\n", h.Path("copy"))
 	h.Text += fmt.Sprintf("[[identity]]\nname = \"acme\"\nissuer = %q\nclient_id = \"sallyport\"\n", h.acme.URL)
 	site := fmt.Sprintf("url = %q\n", h.URL)

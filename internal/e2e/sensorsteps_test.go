@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -40,6 +42,7 @@ func (h *sensorHouse) steps() []step {
 	usersAway, usersBack := move(h.Path("signer/idp"))
 	keyAway, keyBack := move(h.Path("etc/backup.age"))
 	var held *shell
+	var silent []net.Conn
 	var slow *testenv.Trace
 	var free func()
 	return []step{
@@ -65,6 +68,25 @@ func (h *sensorHouse) steps() []step {
 				"record_commit_seconds": grows, "record_pending_bytes": grows,
 				"decisions_total": grows, "ledger_size": grows},
 			mend: func(t *testing.T) { slow.Stop(); held.cmd.Process.Kill(); held.end(t) }},
+		{
+			what: "somebody holds connections and sends nothing",
+			breaks: func(t *testing.T) {
+				from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}} // not where the others are
+				for range 60 {
+					c, err := from.Dial("tcp4", strings.TrimPrefix(h.URL, "https://"))
+					if err == nil {
+						silent = append(silent, c)
+					} else if !errors.Is(err, syscall.ECONNRESET) { // one too many
+						t.Fatal(err)
+					}
+				}
+			},
+			metrics: map[string]reading{"unauthenticated_connections": grows, "unauthenticated_closed_total": grows},
+			mend: func(*testing.T) {
+				for _, c := range silent {
+					c.Close()
+				}
+			}},
 		renewal("its key cannot be read", func(*testing.T) { os.Chown(h.Path("etc/tls/key.pem"), 0, 0) },
 			"the key's file cannot be read (permission denied)"),
 		renewal("its key is another's", func(t *testing.T) {

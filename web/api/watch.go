@@ -96,7 +96,7 @@ func (a *API) watch(w *watcher, r *http.Request, s store.Session, parts []store.
 		panic(http.ErrAbortHandler)
 	case errors.As(err, &why):
 		text, _, _ := errkind.ForPeople(why)
-		w.write(apitype.Written{Stream: apitype.GatewayStream, Data: []byte(text)})
+		_ = w.write(apitype.Written{Stream: apitype.GatewayStream, Data: []byte(text)})
 	default:
 		a.cfg.Log.Error("a watched session was cut off", slog.Any("error", err))
 		panic(http.ErrAbortHandler)
