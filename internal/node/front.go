@@ -30,7 +30,7 @@ func Open(l net.Listener, log *slog.Logger) *Front {
 	f := &Front{failed: make(chan error, 8), addr: l.Addr()}
 	f.Waiting("")
 	f.srv = &http.Server{Handler: bounded(f), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ConnContext: connlimit.Context, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		ConnContext: connlimit.Context, ErrorLog: serverLog(log)}
 	go func() { f.failed <- f.srv.Serve(l) }()
 	return f
 }
