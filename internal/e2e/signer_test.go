@@ -127,6 +127,18 @@ func TestTheSignerApart(t *testing.T) {
 		a.WaitReady(a.gateway)
 		works(t)
 	})
+	t.Run("a session's page does not wait for a signer that does not answer", func(t *testing.T) {
+		syscall.Kill(a.signer.Process.Pid, syscall.SIGSTOP)
+		defer syscall.Kill(a.signer.Process.Pid, syscall.SIGCONT)
+		began := time.Now()
+		got := tess.Run("sessions", "show", "last")
+		if got.Status != 0 || !strings.HasPrefix(got.Out, "not compared") || !strings.Contains(got.Out, "did not answer") {
+			t.Errorf("got %+v, want the session, and that it was not compared\n%s", got, a.gateway.Output())
+		}
+		if took := time.Since(began); took > 20*time.Second { // ten times what is promised
+			t.Errorf("the page took %s", took)
+		}
+	})
 	t.Run("a gateway that was killed meets it again", func(t *testing.T) {
 		a.gateway.End(syscall.SIGKILL)
 		a.gateway = a.Serve(a.as(gatewayUID))

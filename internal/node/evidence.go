@@ -26,6 +26,9 @@ func (b *evidence) Bundle(ctx context.Context, w io.Writer, s store.Session, par
 	if err != nil {
 		return err
 	}
+	if e.Policy, err = b.policy(ctx, s.PolicySHA); err != nil {
+		return err
+	}
 	return bundle.Write(ctx, w, logReader{b.g}, e)
 }
 
@@ -35,10 +38,14 @@ func (b *evidence) Inspect(ctx context.Context, s store.Session, parts []store.P
 	if err != nil {
 		return nil, err
 	}
+	if e.Policy, err = b.policy(ctx, s.PolicySHA); err != nil {
+		return nil, err
+	}
 	return bundle.Inspect(ctx, logReader{b.g}, e, opt)
 }
 
-// Outline returns what leaves and passes say.
+// Outline returns what leaves and passes say. It does without the policy's texts, because each view of a session's page
+// calls it.
 func (b *evidence) Outline(ctx context.Context, s store.Session, parts []store.Part) (*bundle.Outlined, error) {
 	e, opt, err := b.known(ctx, s, parts)
 	if err != nil {
@@ -53,10 +60,13 @@ func (b *evidence) known(ctx context.Context, s store.Session, parts []store.Par
 		return e, opt, err
 	}
 	keys, err := b.g.Signer.Keys(ctx)
-	return e, bundle.Options{LogKey: keys.LogKey, Root: bundle.Fingerprint(keys.Root), Identities: b.reading}, err
+	if err != nil {
+		return e, opt, err
+	}
+	return e, bundle.Options{LogKey: keys.LogKey, Root: bundle.Fingerprint(keys.Root), Identities: b.reading}, nil
 }
 
-// export gathers what goes into the bundle of a session.
+// export gathers what goes into the bundle of a session, except the policy's texts.
 func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Part) (bundle.Export, error) {
 	e := bundle.Export{Session: s.ID, Dir: b.g.path("recordings")}
 	dev, err := b.g.DB.DeviceByFP(ctx, s.DeviceFP)
@@ -85,10 +95,7 @@ func (b *evidence) export(ctx context.Context, s store.Session, parts []store.Pa
 		return e, errkind.New(errkind.Conflict, "nothing was recorded in this session, so there is nothing to export").
 			WithHint("`sallyport sessions show` says what became of it.")
 	}
-	if e.Decided, err = b.decided(ctx, s.ID); err != nil {
-		return e, err
-	}
-	e.Policy, err = b.policy(ctx, s.PolicySHA)
+	e.Decided, err = b.decided(ctx, s.ID)
 	return e, err
 }
 

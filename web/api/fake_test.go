@@ -229,6 +229,7 @@ func (a *fakeAudit) count(typ string) int {
 type fakeRecords struct {
 	differs []string
 	unread  error // why nothing was compared
+	silent  bool  // the log does not answer
 	of      []uint32
 	events  *fakeAudit
 	before  []int
@@ -285,7 +286,11 @@ func (f *fakeRecords) Cast(_ context.Context, _ store.Session, _ []store.Part, c
 func (f *fakeRecords) Verify(context.Context, store.Session, []store.Part) (apitype.Verdict, error) {
 	return apitype.Verdict{OK: true, Summary: "Yes."}, f.say(io.Discard, "")
 }
-func (f *fakeRecords) Differences(context.Context, store.Session, []store.Part) ([]string, error) {
+func (f *fakeRecords) Differences(ctx context.Context, _ store.Session, _ []store.Part) ([]string, error) {
+	if f.silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	return f.differs, f.unread
 }
 func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/internal/errkind"
@@ -29,6 +30,11 @@ func TestASessionsPageSaysWhatItsEvidenceSaysOtherwise(t *testing.T) {
 	if s := read(); !slices.Equal(s.Differs, w.reads.differs) {
 		t.Errorf("got %q, want %q", s.Differs, w.reads.differs)
 	}
+	w.reads.silent = true
+	if s := read(); !strings.Contains(s.NotCompared, "did not answer") || len(s.Differs) > 0 {
+		t.Errorf("a silent log: got %q %q, want a page that says so", s.NotCompared, s.Differs)
+	}
+	w.reads.silent = false
 	w.reads.differs, w.reads.unread = nil, errkind.New(errkind.Unavailable, "the signer does not answer").Because(errors.New("dial"))
 	if s := read(); s.NotCompared != "the signer does not answer" {
 		t.Errorf("got %q, want why nothing was compared", s.NotCompared)

@@ -278,15 +278,32 @@ func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answe
 	if out.Survivors, err = a.survivorsOf(ctx, s); err != nil {
 		return nil, err
 	}
-	if out.Differs, err = a.cfg.Records.Differences(ctx, s, parts); err != nil { // the page is of use all the same
-		out.NotCompared, _, _ = errkind.ForPeople(err)
-	}
+	out.Differs, out.NotCompared = a.compared(ctx, s, parts)
 	replay, err := a.mayReplay(ctx, who, s)
 	if err != nil {
 		return nil, err
 	}
 	out.Rights = apitype.PageRights{End: slices.Contains(running, s.State) && mayEnd(who, s), Replay: replay, Export: who.has(authz.DutyExport)}
 	return body(out)
+}
+
+// compareTime bounds how long a session's page waits for the log. While the signer is silent, the page is shown without
+// the comparison.
+const compareTime = 2 * time.Second
+
+// compared returns where the database differs from the evidence, or why it was not compared.
+func (a *API) compared(ctx context.Context, s store.Session, parts []store.Part) (differs []string, not string) {
+	ctx, cancel := context.WithTimeout(ctx, compareTime)
+	defer cancel()
+	differs, err := a.cfg.Records.Differences(ctx, s, parts)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		not = "the log did not answer within 2 s"
+	default:
+		not, _, _ = errkind.ForPeople(err)
+	}
+	return differs, not
 }
 
 // mostSurvivors is how many reports on survivors a session's page shows. A device sends one or two for each session.
