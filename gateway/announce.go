@@ -48,16 +48,20 @@ func (s *Session) announce(ctx context.Context, key ssh.PublicKey) (signer.Opene
 	s.until = opened.Until
 	s.b.mu.Unlock()
 	noted := beside(func() error { return s.rec.Notice(noticeBody(opened)) })
+	pass, unreadable := wire.ReadPass(opened.Pass)
 	err = s.b.cfg.Store.ChangeRecorded(ctx, s.id, 0, func(row *store.Session, p *store.Part) error {
 		row.State, row.Until, row.Rule = store.Announced, opened.Until, opened.Rule
-		if pass, err := wire.ReadPass(opened.Pass); err == nil { // takePass reports a pass that cannot be read
+		if unreadable == nil {
 			row.PrincipalName = pass.Grant.Subject.Display
 		}
 		s.begun(p)
 		return nil
 	})
-	if err = errors.Join(noted(), err); err == nil {
-		err = s.takePass(opened.Pass, request.Live)
+	if unreadable != nil {
+		unreadable = fmt.Errorf("the signer's answer: %w", unreadable)
+	}
+	if err = errors.Join(noted(), err, unreadable); err == nil {
+		err = s.takePass(pass, opened.Pass, request.Live)
 	}
 	return opened, err
 }

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"fmt"
-
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
@@ -11,17 +9,13 @@ import (
 // takePass sets the session's pass, if it permits exactly the scope that this gateway's own copy of the policy gives,
 // and covers the action that was decided and stored. Otherwise it returns an error. live is the number of other
 // sessions on the device that the signer was told.
-func (s *Session) takePass(pass []byte, live int) error {
-	p, err := wire.ReadPass(pass)
-	if err != nil {
-		return fmt.Errorf("the signer's answer: %w", err)
-	}
+func (s *Session) takePass(p *wire.Pass, raw []byte, live int) error {
 	scope := s.decideScope(live)
 	if !scope.Equal(p.Scope) || !scope.Covers(s.first.action) {
 		return errkind.New(errkind.Conflict, "your rights on the device changed while this session was being opened").
 			WithHint("Open the session again.")
 	}
-	s.pass, s.rawPass = p, pass
+	s.pass, s.rawPass = p, raw
 	return nil
 }
 

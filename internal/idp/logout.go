@@ -87,13 +87,8 @@ func (p *Provider) readHint(raw string) (client, sid string, ok bool) {
 // serveEndSession ends a session for a client that shows its secret and has tokens of that session. Unlike RP-initiated
 // logout it needs no browser, so there is neither an id token in an address nor a question to the person.
 func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		wrong(w, http.StatusBadRequest, "invalid_request", "the body is not a form of at most 16 KiB")
-		return
-	}
-	c, ok := p.authenticate(r)
-	if !ok || c.Secret == "" {
-		wrong(w, http.StatusUnauthorized, "invalid_client", "the client id or its secret is wrong")
+	c, ok := p.clientWithSecret(w, r)
+	if !ok {
 		return
 	}
 	s, known := p.state.bySID(r.PostForm.Get("sid"))
