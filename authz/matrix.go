@@ -45,7 +45,8 @@ func Matrix(p *Policy) []MatrixRow {
 	return append(out, p.dutyRows()...)
 }
 
-// dutyRows says what groups may do in the product. A duty opens no device, so it is no role.
+// dutyRows returns one row for each duty: which groups have it, and where. Duties are listed apart from roles, because
+// a duty gives no access to a device.
 func (p *Policy) dutyRows() (out []MatrixRow) {
 	for _, d := range duties {
 		where := "all"

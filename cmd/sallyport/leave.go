@@ -90,6 +90,6 @@ func forward(t *client.Terminal, leave *leaving, raw bool, signals []os.Signal) 
 // sendSignals sends signals apart from where they are heard, because the gateway may take nothing.
 func sendSignals(t *client.Terminal, names <-chan string) {
 	for name := range names {
-		_ = t.Signal(name) // a line that is lost is reported by whoever waits for the session
+		_ = t.Signal(name) // the goroutine that waits for the session reports a lost line
 	}
 }

@@ -21,7 +21,8 @@ func (*sessionsWatchCmd) Help() string {
 that is shown is in the record. You cannot type. It is for your own sessions, for the owner of the device, and for approvers
 and reviewers. The log says who watches.
 
-Output holds escape sequences, and whoever is on the machine chooses them. So it is plain text here, unless --raw is given.
+Programs on the device choose the escape sequences in their output. Without --raw the output is
+shown as plain text.
 
 Exit status: 77 if you may no longer watch, 1 if the connection broke.`
 }
