@@ -283,20 +283,24 @@ func TestALockedDeviceLosesItsSessionsAndAWithheldStatusEndsThem(t *testing.T) {
 // TestAStatusOnAnOldNonceIsRefused: who kept a status from before a revocation cannot use it later.
 func TestAStatusOnAnOldNonceIsRefused(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
-	d := newDevice(t)
-	d.env = []string{"SALLYPORT_TEST_SPEED=450"} // a quarter of an hour in two seconds
-	d.enrol(g, "open")
-	g.online()
-	g.mu.Lock()
-	kept := g.status(g.nonce, nil)
-	g.mu.Unlock()
-	early := wish{open: func(o *wire.Open) { o.Status = kept }}
-	if m, ok := g.send(g.order(early)).(wire.Accepted); !ok {
+	kept := func(speed string) (*gate, *device, wish) {
+		g := newGate(t)
+		d := newDevice(t)
+		d.env = []string{"SALLYPORT_TEST_SPEED=" + speed}
+		d.enrol(g, "open")
+		g.online()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		status := g.status(g.nonce, nil)
+		return g, d, wish{open: func(o *wire.Open) { o.Status = status }}
+	}
+	g, _, young := kept("1")
+	if m, ok := g.send(g.order(young)).(wire.Accepted); !ok {
 		t.Fatalf("its own nonce, still young: got %+v", m)
 	}
+	g, d, old := kept("450") // a quarter of an hour in two seconds
 	time.Sleep(2500 * time.Millisecond)
-	g.refuses(d, "the same status a quarter of an hour later", g.order(early), "status")
+	g.refuses(d, "the same status a quarter of an hour later", g.order(old), "status")
 }
 
 func TestAPassEndsExactlyWhenItSays(t *testing.T) {

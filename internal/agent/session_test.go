@@ -56,15 +56,13 @@ func TestATerminalHasItsSizeAndASignalReachesIt(t *testing.T) {
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
 	p := l.channel().terminal(t, 90, 33)
-	p.exec("stty size; trap 'echo got-usr1' USR1; echo ready; while ! stty size | grep -q '40 120'; do sleep 0.05; done; stty size; echo size-ok; read x; exit 3")
+	p.exec("stty size; trap 'echo got-usr1; exit 3' USR1; echo ready; while ! stty size | grep -q '40 120'; do sleep 0.05; done; stty size; echo size-ok; while :; do sleep 0.05; done")
 	p.expect(t, "ready")
 	p.ch.SendRequest("window-change", false, ssh.Marshal(struct{ C, R, W, H uint32 }{120, 40, 0, 0}))
 	if got := p.expect(t, "size-ok"); !strings.Contains(got, "40 120") {
 		t.Errorf("got %q, want 40 120", got)
 	}
 	p.ch.SendRequest("signal", false, ssh.Marshal(struct{ N string }{"USR1"}))
-	time.Sleep(100 * time.Millisecond)
-	p.typ("x\n")
 	out, _ := p.finish(t)
 	if !strings.Contains(out, "got-usr1") || p.status == nil || *p.status != 3 {
 		t.Errorf("got %q, status %v", out, p.status)
@@ -106,11 +104,10 @@ func TestWhatIsTypedAtAHiddenPromptIsHiddenAndTheRestIsClear(t *testing.T) {
 	newDevice(t).enrol(g, "open")
 	l := g.start(wish{})
 	p := l.channel().terminal(t, 80, 24)
-	p.exec(`exec bash --norc --noprofile -c 'read -p "name: " n; read -s -p "password: " x; echo; echo "len=${#x}"; read -p "again: " y; echo done'`)
+	p.exec(`exec bash --norc --noprofile -c 'read -p "name: " n; stty -echo; read -p "password: " x; stty echo; echo; echo "len=${#x}"; read -p "again: " y; echo done'`)
 	p.expect(t, "name: ")
 	p.typ("jana\r")
 	p.expect(t, "password: ")
-	time.Sleep(50 * time.Millisecond)
 	p.typ("sec")
 	p.typ("ret\r")
 	p.expect(t, "len=6")
@@ -179,12 +176,12 @@ func TestALostLineHangsUpAndThenKills(t *testing.T) {
 	p = l.channel()
 	p.exec(`trap '' HUP; echo $$; exec sleep 1000`) // does not listen: killed after the grace
 	pid = p.expect(t, "\n")
+	began := time.Now()
 	l.conn.Close()
-	time.Sleep(300 * time.Millisecond)
-	if _, err := os.Stat("/proc/" + strings.TrimSpace(pid)); err != nil {
-		t.Error("killed without grace")
-	}
 	waitGone(t, pid)
+	if d := time.Since(began); d < 4*time.Second { // the grace is five
+		t.Errorf("killed after %s, without its grace", d)
+	}
 }
 
 func TestEachChannelIsTestedAgainstThePass(t *testing.T) {

@@ -34,7 +34,7 @@ func sitDown(t testing.TB, argv ...string) *typist {
 	}
 	term.Resize(80, 24)
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "PS1=ready> ", "TERM=xterm", "HISTFILE=")
+	cmd.Env = append(os.Environ(), "PS1=ready> ", "TERM=xterm", "HISTFILE=", "SHELL=/bin/bash")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
