@@ -89,29 +89,19 @@ func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)
 // syncs.
 const (
 	maxTyped = 16 << 10
-	maxPiped = 128 << 10
+	maxPiped = 64 << 10
 )
 
 // Write records typed bytes and sends them to the device. Each piece is durable before it is sent. It returns the bytes
-// that were sent, and the reason why the rest was not.
+// that were sent, and the reason why the rest was not. Without a terminal the last piece may still be on its way.
 func (c *Channel) Write(p []byte) (int, error) {
-	n, most := 0, maxTyped
+	size := maxTyped
 	if c.start.PTY == nil {
-		most = maxPiped
+		size = maxPiped
 	}
-	for len(p) > 0 {
-		part := p[:min(len(p), most)]
-		if err := c.s.thawed(); err != nil {
-			return n, err
-		}
-		if err := c.recorded(c.line.Send(c.ctx, part)); err != nil {
-			return n, err
-		}
-		c.s.bytesIn.Add(int64(len(part)))
-		n += len(part)
-		p = p[len(part):]
-	}
-	return n, nil
+	n, err := c.line.Send(c.ctx, p, size, c.s.thawed)
+	c.s.bytesIn.Add(int64(n))
+	return n, c.recorded(err)
 }
 
 // CloseInput ends the input, so the program reads an end of file.

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/wire"
 )
 
@@ -20,8 +19,10 @@ type Channel struct {
 	ch   ssh.Channel
 	pty  bool
 
-	in    sync.Mutex // guards ended and the order of input: recorded and sent in the same order
-	ended bool       // the end of input was sent
+	in     sync.Mutex // guards the next three and the order of input: recorded and sent in the same order
+	ended  bool       // the end of input was sent
+	last   byte       // of the input
+	before *sending   // the last piece of input
 
 	taken  taken
 	exit   Exit   // set before closed is closed, like the next three
@@ -118,54 +119,6 @@ type ptyReq struct {
 
 // windowChange is the message of RFC 4254 section 6.7.
 type windowChange struct{ Cols, Rows, Width, Height uint32 }
-
-// Send records input and then sends it. If the device accepts no more input, the error is an errkind.Unavailable. After
-// End it is an errkind.Conflict.
-func (c *Channel) Send(ctx context.Context, p []byte) error {
-	c.in.Lock()
-	defer c.in.Unlock()
-	return c.sendLocked(ctx, p)
-}
-
-// sendLocked is Send. The caller holds c.in.
-func (c *Channel) sendLocked(ctx context.Context, p []byte) error {
-	if c.ended {
-		return errkind.New(errkind.Conflict, "the end of input was sent, so nothing more can be typed")
-	}
-	r, err := c.recordInput(ctx, p)
-	if err != nil {
-		return err
-	}
-	if err := c.send(r, p); err != nil {
-		return errkind.New(errkind.Unavailable, "the machine no longer takes input").Because(err)
-	}
-	return nil
-}
-
-// endOfFile is the character that ends a terminal's input (termios VEOF).
-const endOfFile = 4
-
-// End records the end of input and then sends it, so the program reads an end of file. At a terminal, the end is a
-// character, which is recorded and sent as input. If the device typed it, the program would receive a byte that is not
-// in the record. The end is recorded in either case. Only the first call has an effect.
-func (c *Channel) End(ctx context.Context) error {
-	c.in.Lock()
-	defer c.in.Unlock()
-	if c.ended {
-		return nil
-	}
-	if c.pty {
-		if err := c.sendLocked(ctx, []byte{endOfFile}); err != nil {
-			return err
-		}
-	}
-	r, err := c.recordInputEnd(ctx)
-	if err != nil {
-		return err
-	}
-	c.ended = true
-	return c.sendEnd(r)
-}
 
 // Resize records a new size of the terminal and then sends it.
 func (c *Channel) Resize(ctx context.Context, cols, rows int) error {

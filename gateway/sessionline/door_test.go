@@ -24,8 +24,10 @@ import (
 
 // seen is what happened, in order: "record X" when the recording was asked, "device X" when the device got it.
 type seen struct {
-	mu  sync.Mutex
-	all []string
+	reads chan struct{} // if not nil, the device reads no input before it is closed, and counts its bytes
+	mu    sync.Mutex
+	all   []string
+	count [256]int
 }
 
 func (s *seen) add(what string, args ...any) {
@@ -43,6 +45,7 @@ func (s *seen) list() []string {
 // book is a recording that answers what the test wants.
 type book struct {
 	*seen
+	pieces bool // notes the first byte of input only
 	mu     sync.Mutex
 	refuse error
 	then   func() // before it answers
@@ -70,6 +73,9 @@ func (b *book) Resize(_ uint32, cols, rows uint16) error {
 }
 func (b *book) Note(n format.Note) error { return b.answer("%s", n.Kind) }
 func (b *book) Input(_ context.Context, _ uint32, _ uint64, p []byte) error {
+	if b.pieces {
+		return b.answer("piece of %s", p[:1])
+	}
 	return b.answer("input %q", p)
 }
 
@@ -134,10 +140,16 @@ func serve(c net.Conn, host ssh.Signer, s *seen) {
 			s.add("device close")
 		}()
 		go func() {
+			if s.reads != nil {
+				<-s.reads
+			}
 			buf := make([]byte, 100)
 			for {
 				n, err := ch.Read(buf)
-				if n > 0 {
+				switch {
+				case n > 0 && s.reads != nil:
+					s.counted(buf[:n])
+				case n > 0:
 					s.add("device input %q", buf[:n])
 				}
 				if errors.Is(err, io.EOF) {
@@ -154,7 +166,7 @@ var acts = map[string]struct {
 	do     func(context.Context, *Channel) error
 	device string
 }{
-	"input":  {func(ctx context.Context, c *Channel) error { return c.Send(ctx, []byte("ls")) }, `device input "ls"`},
+	"input":  {func(ctx context.Context, c *Channel) error { _, err := c.Send(ctx, []byte("ls"), 100, nil); return err }, `device input "ls"`},
 	"end":    {func(ctx context.Context, c *Channel) error { return c.End(ctx) }, "device eof"},
 	"size":   {func(ctx context.Context, c *Channel) error { return c.Resize(ctx, 90, 30) }, "device window-change"},
 	"signal": {func(ctx context.Context, c *Channel) error { return c.Signal(ctx, "INT") }, "device signal"},
@@ -242,7 +254,7 @@ func TestNothingIsTypedAfterTheEndOfInput(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := c.Send(t.Context(), []byte("x")); errkind.KindOf(err) != errkind.Conflict {
+	if _, err := c.Send(t.Context(), []byte("x"), 100, nil); errkind.KindOf(err) != errkind.Conflict {
 		t.Errorf("got %v, want that the input has ended", err)
 	}
 	want := []string{"record start", `record input "\x04"`, "record input-end"}

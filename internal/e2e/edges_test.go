@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 )
@@ -38,6 +39,21 @@ func TestCommandsEndAsWithSSH(t *testing.T) {
 		}
 	})
 	t.Run("a program that reads to the end of its input, then writes", func(t *testing.T) { halfClosed(t, d) })
+	t.Run("a terminal whose input ends in the middle of a line", func(t *testing.T) {
+		cmd := d.Command(t.Context(), "technician", "shell", "-t", "press-1", "--", "cat")
+		cmd.Stdin = strings.NewReader("abc")
+		got := make(chan string, 1)
+		go func() { out, err := cmd.Output(); got <- fmt.Sprintf("%q, %v", out, err) }()
+		select {
+		case out := <-got:
+			if out != `"abcabc", <nil>` {
+				t.Errorf("got %s, want the echo and the line", out)
+			}
+		case <-time.After(time.Minute):
+			cmd.Process.Kill()
+			t.Error("cat waits for more")
+		}
+	})
 	t.Run("a character that is cut across two writes", func(t *testing.T) { cutCharacters(t, d) })
 	t.Run("words that are not UTF-8", func(t *testing.T) {
 		for _, argv := range [][]string{{"rm", "report\xff"}, {"rm", "report\uFFFD"}} {
