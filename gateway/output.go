@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/sallyport/sallyport/recorder/format"
 )
@@ -17,23 +18,34 @@ const (
 	calm        = 32       // small reads in a row, after which a large buffer is given back
 )
 
-// pump carries one output stream: durable first, shown after. It returns at the stream's end.
+// pump carries one output stream: durable first, shown after. It returns at the stream's end, when all of it was shown.
 func (c *Channel) pump(r io.Reader, stream format.Stream) error {
-	buf, small := make([]byte, leastOutput), 0
+	o := output{c: c, stream: stream, size: leastOutput, buf: make([]byte, leastOutput)}
+	err := o.carry(r)
+	if shown := o.wait(); err == nil {
+		err = shown
+	}
+	return err
+}
+
+// output is one output stream on its way. While a large piece is shown, the next one is read and recorded.
+type output struct {
+	c      *Channel
+	stream format.Stream
+	size   int        // of the next read
+	buf    []byte     // for the next read
+	spare  []byte     // of the piece that is being shown
+	shown  chan error // of that piece; nil: none
+	small  int        // small reads in a row
+}
+
+func (o *output) carry(r io.Reader) error {
 	for {
-		n, err := r.Read(buf)
+		n, err := r.Read(o.buf)
 		if n > 0 {
-			if werr := c.show(stream, buf[:n]); werr != nil {
+			if werr := o.take(n); werr != nil {
 				return werr
 			}
-		}
-		switch small++; {
-		case n == len(buf) && n < mostOutput:
-			buf, small = make([]byte, 2*n), 0
-		case n > leastOutput:
-			small = 0
-		case small >= calm && len(buf) > leastOutput:
-			buf = make([]byte, leastOutput)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -44,21 +56,65 @@ func (c *Channel) pump(r io.Reader, stream format.Stream) error {
 	}
 }
 
-func (c *Channel) show(stream format.Stream, p []byte) error {
-	if err := c.s.rec.Output(c.ctx, c.n, stream, p); err != nil {
+// take has the n bytes in the buffer recorded, and shows them after the piece before.
+func (o *output) take(n int) error {
+	p := o.buf[:n]
+	if err := o.c.s.rec.Output(o.c.ctx, o.c.n, o.stream, p); err != nil {
 		return err
 	}
+	if err := o.wait(); err != nil {
+		return err
+	}
+	if n > maxShown {
+		o.shown = make(chan error, 1)
+		go func(shown chan<- error) { shown <- o.c.show(o.stream, p) }(o.shown)
+		o.buf, o.spare = o.spare, o.buf
+	} else if err := o.c.show(o.stream, p); err != nil {
+		return err
+	}
+	o.fit(n)
+	return nil
+}
+
+// wait returns once the piece before was shown.
+func (o *output) wait() error {
+	if o.shown == nil {
+		return nil
+	}
+	err := <-o.shown
+	o.shown = nil
+	return err
+}
+
+// fit prepares the buffer for the read after one of n bytes.
+func (o *output) fit(n int) {
+	switch o.small++; {
+	case n == o.size && n < mostOutput:
+		o.size, o.small = 2*n, 0
+	case n > leastOutput:
+		o.small = 0
+	case o.small >= calm:
+		o.size, o.spare = leastOutput, nil
+	}
+	if len(o.buf) != o.size {
+		o.buf = make([]byte, o.size)
+	}
+}
+
+// show gives recorded output to the sink.
+func (c *Channel) show(stream format.Stream, p []byte) error {
 	if err := context.Cause(c.ctx); err != nil {
 		return err
 	}
 	c.s.bytesOut.Add(int64(len(p)))
 	c.confirmed.Add(int64(len(p)))
-	for len(p) > 0 {
-		part := p[:min(len(p), maxShown)]
+	for part := range slices.Chunk(p, maxShown) {
+		if err := context.Cause(c.ctx); err != nil { // the sink may have taken long
+			return err
+		}
 		if err := c.sink.Output(stream, part); err != nil {
 			return err
 		}
-		p = p[len(part):]
 		c.line.Taken(len(part))
 	}
 	return nil
