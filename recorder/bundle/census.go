@@ -21,6 +21,7 @@ type census struct {
 	places   map[string]string // of the files in dir, by name; relative to dir
 	opens    []uint64
 	opened   map[uint64]ledger.OpenBody // without bodies they are empty
+	parts    map[format.PartID]uint64   // open leaf of each part, where bodies are there
 	ends     map[uint64]uint64          // by open leaf
 	shredded map[uint64]int64           // time in Unix milliseconds, by the leaf that it refers to
 	progress map[uint64][]reader.Head
@@ -37,7 +38,7 @@ func (s *census) fault(rule, text string, args ...any) error {
 func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]ledger.OpenBody{}, map[uint64]uint64{}, map[uint64]int64{}
 	s.progress, s.passes, s.times = map[uint64][]reader.Head{}, map[uint64][][32]byte{}, newTimes()
-	s.heads = map[uint64][32]byte{}
+	s.heads, s.parts = map[uint64][32]byte{}, map[format.PartID]uint64{}
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -144,6 +145,11 @@ func (s *census) begin(i uint64, l ledger.Leaf) error {
 		return s.fault(RuleLeaf, "entry %d: %v", i, err)
 	}
 	s.opened[i] = b
+	part := format.PartID{Session: b.Session, Part: b.Part}
+	if other, ok := s.parts[part]; ok {
+		return s.fault(RuleLeaf, "entry %d announces a session part that entry %d announced already%s", i, other, s.name(i))
+	}
+	s.parts[part] = i
 	if b.PrevOpen == nil {
 		return nil
 	}

@@ -223,6 +223,16 @@ func TestABeginningWithoutAnEndAndOneWithTwoAreFound(t *testing.T) {
 	}
 }
 
+func TestAPartThatIsAnnouncedTwiceIsFound(t *testing.T) {
+	h := newHouse(t)
+	r := h.Run([]byte("x"), 1)
+	rec := must(h.Node.Create(t.Context(), recorder.PartConfig{Session: [16]byte{1},
+		DeviceFP: [32]byte(sha(h.Host.Marshal()))}))(t)
+	h.Open(bundletest.Ran{SID: r.SID}, rec, 0)
+	_, err := h.census(Options{LogDir: h.LogDir()})
+	wantRule(t, "two beginnings", err, RuleLeaf)
+}
+
 func TestASessionThatCanStillRunIsSaidToBeOpen(t *testing.T) {
 	h := newHouse(t)
 	h.Run([]byte("x"), 1)
