@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sallyport/sallyport/authz"
@@ -10,9 +11,10 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
-// Rules is the gateway's copy of the policy in force. The signer's copy is authoritative.
+// Rules is the gateway's copy of the policy and of the grants in force. The signer's copy is authoritative.
 type Rules struct {
-	now atomic.Pointer[rulesNow]
+	load sync.Mutex // what was read later is stored later
+	now  atomic.Pointer[rulesNow]
 }
 
 type rulesNow struct {
@@ -20,14 +22,21 @@ type rulesNow struct {
 	version signer.Policy
 }
 
-// Policies is the part of the signer that knows the policy.
+// Policies is the part of the signer that knows the policy and the grants.
 type Policies interface {
 	CurrentPolicy(ctx context.Context) (signer.Policy, error)
+	Grants(ctx context.Context) ([]signer.Consent, error)
 }
 
-// Load takes over the policy in force.
+// Load takes over the policy and the grants in force.
 func (r *Rules) Load(ctx context.Context, from Policies) error {
+	r.load.Lock()
+	defer r.load.Unlock()
 	p, err := from.CurrentPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	consents, err := from.Grants(ctx)
 	if err != nil {
 		return err
 	}
@@ -35,7 +44,13 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 	if err != nil {
 		return err
 	}
-	r.now.Store(&rulesNow{snap: authz.NewSnapshot(loaded, nil), version: p})
+	var grants []authz.Grant
+	for _, c := range consents {
+		if g, ok := c.AsGrant(); ok {
+			grants = append(grants, g)
+		}
+	}
+	r.now.Store(&rulesNow{snap: authz.NewSnapshot(loaded, grants), version: p})
 	return nil
 }
 

@@ -62,6 +62,7 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	if err != nil {
 		return out, err
 	}
+	defer s.resnap()
 	return out, s.state.putDevice(d)
 }
 
@@ -84,6 +85,7 @@ func (s *Service) Restrict(ctx context.Context, device wire.Hash, state, why str
 		return out, err
 	}
 	d.State, d.Epoch, d.Revision = state, nextEpoch(d.Epoch, s.cfg.Now()), d.Revision+1
+	defer s.resnap()
 	return out, s.state.putDevice(d)
 }
 
@@ -121,6 +123,7 @@ func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFil
 		return Policy{}, err
 	}
 	s.snapshot = &authz.Snapshot{Policy: p}
+	s.resnap()
 	return next, nil
 }
 

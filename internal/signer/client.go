@@ -146,6 +146,21 @@ func (c *Client) RevokeToken(ctx context.Context, tokenID, why string) (Appended
 	return ask[Appended](ctx, c, "revoke-token", revokeCall{tokenID, why})
 }
 
+// Approve implements Signer.
+func (c *Client) Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error) {
+	return ask[Approved](ctx, c, "approve", approveCall{by, terms})
+}
+
+// WithdrawGrant implements Signer.
+func (c *Client) WithdrawGrant(ctx context.Context, request, why string) (Appended, error) {
+	return ask[Appended](ctx, c, "withdraw", revokeCall{request, why})
+}
+
+// Grants implements Signer.
+func (c *Client) Grants(ctx context.Context) ([]Consent, error) {
+	return ask[[]Consent](ctx, c, "grants", none{})
+}
+
 // SignOut implements Signer.
 func (c *Client) SignOut(ctx context.Context, token wire.Hash) error {
 	_, err := ask[none](ctx, c, "sign-out", token)

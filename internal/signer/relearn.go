@@ -22,11 +22,13 @@ type relearned struct {
 	placed  map[string]map[string]string // fingerprint: fields of the newest admission or labels
 	tokens  map[string]bool              // ids of revoked API tokens
 	policy  uint64                       // newest version
+
+	withdrawn map[string]bool // requests
 }
 
 // saw records one leaf. It skips bodies that cannot be read: they belong to types that are not restrictions.
 func (r *relearned) saw(typ string, body []byte) {
-	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy"}, typ) {
+	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn"}, typ) {
 		return
 	}
 	b, err := ledger.ParseEventBody(body)
@@ -50,6 +52,8 @@ func (r *relearned) saw(typ string, body []byte) {
 		if b.Fields["revoked"] == "yes" {
 			r.tokens[b.Fields["id"]] = true
 		}
+	case "withdrawn":
+		r.withdrawn[b.Fields["request"]] = true
 	case "policy":
 		if n, err := strconv.ParseUint(b.Fields["version"], 10, 32); err == nil {
 			r.policy = max(r.policy, n)
@@ -61,7 +65,8 @@ func (r *relearned) saw(typ string, body []byte) {
 func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]*beginning{}}
 	further := map[uint64][]uint64{} // pass leaves, by their open leaf
-	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{}}
+	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{},
+		withdrawn: map[string]bool{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
 		if err != nil {
@@ -120,6 +125,16 @@ func (s *Service) relearn(r *relearned) error {
 		}
 		log.Warn("an API token was revoked after this state was saved, and is revoked again",
 			slog.String("token", t.ID))
+	}
+	for request, c := range s.state.consents {
+		if c.Withdrawn || !r.withdrawn[request] {
+			continue
+		}
+		c.Withdrawn = true
+		if err := s.state.putConsent(request, c); err != nil {
+			return err
+		}
+		log.Warn("a grant was withdrawn after this state was saved, and is withdrawn again", slog.String("request", request))
 	}
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
 		log.Error("the log names a newer policy than the one that is stored: "+

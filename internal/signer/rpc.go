@@ -57,6 +57,10 @@ type (
 		ID  string `json:"id"`
 		Why string `json:"why"`
 	}
+	approveCall struct {
+		By    Evidence `json:"by"`
+		Terms []byte   `json:"terms"`
+	}
 	none struct{}
 )
 
@@ -90,6 +94,11 @@ func calls(s Signer) map[string]call {
 		"current-policy": method(func(ctx context.Context, _ none) (Policy, error) { return s.CurrentPolicy(ctx) }),
 		"token":          method(func(ctx context.Context, c tokenCall) (Appended, error) { return s.PutToken(ctx, c.By, c.Token) }),
 		"revoke-token":   method(func(ctx context.Context, c revokeCall) (Appended, error) { return s.RevokeToken(ctx, c.ID, c.Why) }),
+		"approve":        method(func(ctx context.Context, c approveCall) (Approved, error) { return s.Approve(ctx, c.By, c.Terms) }),
+		"withdraw": method(func(ctx context.Context, c revokeCall) (Appended, error) {
+			return s.WithdrawGrant(ctx, c.ID, c.Why)
+		}),
+		"grants": method(func(ctx context.Context, _ none) ([]Consent, error) { return s.Grants(ctx) }),
 		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
 			return none{}, s.SignOut(ctx, token)
 		}),

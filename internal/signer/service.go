@@ -108,6 +108,7 @@ func (s *Service) load() error {
 		s.snapshot = &authz.Snapshot{Policy: p}
 		s.warnIgnored(p)
 	}
+	s.resnap()
 	if err := s.makeBundle(); err != nil {
 		return err
 	}
@@ -239,10 +240,12 @@ func (s *Service) buildPass(r OpenRequest, who authz.Person, dev Device, pol Pol
 			"has more than %d bytes", authz.MaxActionWord)).WithHint("Use shorter arguments.")
 	}
 	from, until := s.window(now, limits)
+	approvers := s.approvers(d.Grant)
 	g := wire.Grant{V: wire.GrantVersion, Session: r.Session, Device: dev.FP,
 		MaxConcurrent: uint64(max(limits.SessionsAtOnce, 0)), Attended: limits.Attended, Emergency: d.Emergency,
 		Subject: wire.Subject{Pseudonym: s.pseudonym([]byte(who.ID.String())), Display: showable(who.Name)},
-		Reason:  showable(r.Reason), Ticket: showable(r.Ticket), Approvers: []string{}, PolicySHA256: pol.SHA256, Epoch: dev.Epoch, IssuedMS: now.UnixMilli()}
+		Reason:  showable(r.Reason), Ticket: ticket(showable(r.Ticket), approvers), Approvers: approvers,
+		PolicySHA256: pol.SHA256, Epoch: dev.Epoch, IssuedMS: now.UnixMilli()}
 	g.SetScope(scope)
 	p, err := wire.NewPass(g, key, s.keys.sessionCA.PublicKey(), from, until)
 	if err != nil {

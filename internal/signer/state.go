@@ -22,7 +22,9 @@ type state struct {
 	names   map[id.Device]wire.Hash
 	tokens  map[wire.Hash]Token  // by hash
 	signIns map[wire.Hash]signIn // by the hash of the id token
-	policy  Policy
+
+	consents map[string]Consent // by request
+	policy   Policy
 }
 
 func openState(dir string) (*state, error) {
@@ -32,8 +34,10 @@ func openState(dir string) (*state, error) {
 		names:   map[id.Device]wire.Hash{},
 		tokens:  map[wire.Hash]Token{},
 		signIns: map[wire.Hash]signIn{},
+
+		consents: map[string]Consent{},
 	}
-	for _, sub := range []string{"devices", "tokens", "signins"} {
+	for _, sub := range []string{"devices", "tokens", "signins", "requests"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("signer state: %w", err)
 		}
@@ -41,6 +45,7 @@ func openState(dir string) (*state, error) {
 	err := eachFile(filepath.Join(dir, "devices"), func(d Device) { s.holdDevice(d) })
 	err = errors.Join(err, eachFile(filepath.Join(dir, "tokens"), func(t Token) { s.tokens[t.Hash] = t }))
 	err = errors.Join(err, eachFile(filepath.Join(dir, "signins"), func(r signIn) { s.signIns[r.Token] = r }))
+	err = errors.Join(err, eachNamed(filepath.Join(dir, "requests"), func(name string, c Consent) { s.consents[name] = c }))
 	raw, perr := os.ReadFile(filepath.Join(dir, "policy.json"))
 	if perr == nil {
 		perr = json.Unmarshal(raw, &s.policy)
@@ -51,12 +56,18 @@ func openState(dir string) (*state, error) {
 }
 
 func eachFile[T any](dir string, use func(T)) error {
+	return eachNamed(dir, func(_ string, v T) { use(v) })
+}
+
+// eachNamed reads the objects of a directory with their names.
+func eachNamed[T any](dir string, use func(string, T)) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok {
 			continue // a half-written file of a crash
 		}
 		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
@@ -67,7 +78,7 @@ func eachFile[T any](dir string, use func(T)) error {
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Join(dir, e.Name()), err)
 		}
-		use(v)
+		use(name, v)
 	}
 	return nil
 }
@@ -102,6 +113,19 @@ func (s *state) putToken(t Token) error {
 	}
 	s.tokens[t.Hash] = t
 	return nil
+}
+
+func (s *state) putConsent(request string, c Consent) error {
+	if err := s.write("requests/"+request, c); err != nil {
+		return err
+	}
+	s.consents[request] = c
+	return nil
+}
+
+func (s *state) dropConsent(request string) error {
+	delete(s.consents, request)
+	return os.Remove(filepath.Join(s.dir, "requests", request+".json"))
 }
 
 func (s *state) putPolicy(p Policy) error {

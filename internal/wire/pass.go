@@ -23,6 +23,7 @@ const (
 	MaxPass      = 4 << 10
 	MaxPassTime  = 12 * time.Hour
 	MaxGrantText = 500
+	MaxApprovers = 16
 	keyIDPrefix  = "sp1:"
 )
 
@@ -67,8 +68,8 @@ func (g *Grant) check() (authz.Scope, error) {
 			"update the older one of gateway and agent", g.V, GrantVersion)
 	case g.Approvers == nil || g.Subject.Pseudonym == nil: // null would be a second form of the empty one
 		return authz.Scope{}, errors.New("pass: approvers or pseudonym are null")
-	case len(g.Approvers) > 16:
-		return authz.Scope{}, errors.New("pass: more than 16 approvers")
+	case len(g.Approvers) > MaxApprovers:
+		return authz.Scope{}, fmt.Errorf("pass: more than %d approvers", MaxApprovers)
 	case g.Session.IsZero() || g.Device.IsZero():
 		return authz.Scope{}, errors.New("pass: grant without session or device")
 	}
