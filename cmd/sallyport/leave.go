@@ -57,7 +57,8 @@ func (l *leaving) wait(a *app, show func() error) error {
 
 // forward passes our own signals on to the program; a second one within a second ends the session. A terminal of our
 // own sends its keys, not signals: then a signal is meant for us, and the session ends, so that the terminal is put
-// right on the way out.
+// right on the way out. After stop nobody hears the signals, and they still do not end this process: its status would be
+// that of a signal if one came just before its exit.
 func forward(t *client.Terminal, leave *leaving, raw bool, signals []os.Signal) (stop func()) {
 	ch, names := make(chan os.Signal, 4), make(chan string, 4)
 	if len(signals) > 0 { // none would mean all
@@ -84,7 +85,7 @@ func forward(t *client.Terminal, leave *leaving, raw bool, signals []os.Signal) 
 			}
 		}
 	}()
-	return func() { signal.Stop(ch); close(done) }
+	return func() { close(done) }
 }
 
 // sendSignals sends signals apart from where they are heard, because the gateway may take nothing.
