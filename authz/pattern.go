@@ -86,6 +86,9 @@ func (p *Pattern) covers(a *Action) bool {
 	return p.arg == a.Arg
 }
 
+// Contains reports whether every action of q is one of p. Whoever may control a screen may also see it.
+func (p Pattern) Contains(q Pattern) bool { p = p.gives(); return p.coversAll(&q) }
+
 // coversAll reports whether every action of q is one of p.
 func (p *Pattern) coversAll(q *Pattern) bool {
 	if q.kinds&^p.kinds != 0 {

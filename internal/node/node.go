@@ -31,6 +31,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/rendezvous"
+	"github.com/sallyport/sallyport/gateway/requests"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/connlimit"
@@ -89,6 +90,7 @@ type Gateway struct {
 	record    *writer.Node
 	key       ed25519.PrivateKey
 	rules     *gateway.Rules
+	desk      *requests.Desk
 	broker    *gateway.Broker
 	lines     *rendezvous.Registry
 	login     *login.Service
@@ -239,6 +241,7 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
 		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
 	office.Lines = revoking{g.lines, g.broker}
+	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Now: time.Now, Log: g.opt.Log})
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
 }
 

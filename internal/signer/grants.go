@@ -2,7 +2,6 @@ package signer
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ func (c *Consent) Granted() bool { return !c.From.IsZero() }
 
 // Approved says what an approval has come to.
 type Approved struct {
-	Leaf    uint64        `json:"leaf"`
+	Leaf    uint64        `json:"leaf"`    // of type approved; 0: nobody had to agree
 	Missing []authz.Agree `json:"missing"` // who must agree as well; empty: this is a grant now
 	Consent Consent       `json:"consent"`
 }
@@ -53,7 +52,7 @@ const (
 )
 
 // Approve implements Signer. The person of the evidence agrees to the terms. The approvals of other terms of the same
-// request count no more.
+// request count no more. Under a rule to which nobody has to agree, whoever asks makes their own grant.
 func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error) {
 	t, err := ledger.ParseTerms(terms)
 	if err != nil {
@@ -75,6 +74,9 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	c, err := s.consent(t.Request, terms, who)
 	if err != nil {
 		return Approved{}, err
+	}
+	if len(voice.For) == 0 { // nobody has to agree, and the person is the one whom the grant is for
+		return s.counted(ctx, t, c, 0)
 	}
 	leaf, err := s.event(ctx, "approved", who.ID.String(), map[string]string{"request": t.Request, "terms": hashText(terms),
 		"for": strings.Join(voice.For, " ")})
@@ -110,6 +112,13 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 	if text := asked.Check(p, authz.Device{Name: dev.Name, Site: dev.Site, Labels: dev.Labels}); text != "" {
 		return Voice{}, errkind.New(errkind.Conflict, text).WithHint("Whoever asked can ask again, as the policy is now.")
 	}
+	agree, _, emergency, _ := p.Needs(t.Rule)
+	if emergency {
+		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("rule %s is for emergencies, which cannot be asked for", t.Rule))
+	}
+	if len(agree) == 0 {
+		return Voice{}, asks(who, asked)
+	}
 	if who.ID == asked.Who {
 		return Voice{}, errkind.New(errkind.Denied, "nobody approves what they would use themselves").
 			WithHint("Somebody else whom rule " + t.Rule + " names can.")
@@ -120,6 +129,14 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 			WithHint("The request says who can.")
 	}
 	return Voice{Who: who.ID, Name: showable(who.Name), For: may, At: s.cfg.Now().UTC()}, nil
+}
+
+// asks refuses to make a grant, to which nobody has to agree, for somebody else.
+func asks(who authz.Person, t authz.Terms) error {
+	if who.ID == t.Who {
+		return nil
+	}
+	return errkind.New(errkind.Denied, "only whoever asked can use a rule under which nobody has to agree")
 }
 
 // AskedTerms reads the actions of terms. An unknown one is an errkind.Usage.
@@ -208,7 +225,7 @@ func (s *Service) grant(ctx context.Context, t ledger.Terms, c Consent, now time
 	for _, v := range c.Voices {
 		by = append(by, v.Who.String())
 	}
-	leaf, err := s.event(ctx, "granted", "", map[string]string{"request": t.Request, "terms": base64.StdEncoding.EncodeToString(c.Terms),
+	leaf, err := s.event(ctx, "granted", "", map[string]string{"request": t.Request, "terms": wire.B64.EncodeToString(c.Terms),
 		"approvers": strings.Join(by, "\n"), "from": c.From.Format(time.RFC3339), "until": c.Until.Format(time.RFC3339)})
 	c.Leaf = leaf.Index
 	return c, err

@@ -18,15 +18,16 @@ type census struct {
 	dir string // of recordings; empty: recordings are not checked
 	log string
 
-	places   map[string]string // of the files in dir, by name; relative to dir
-	opens    []uint64
-	opened   map[uint64]ledger.OpenBody // without bodies they are empty
-	parts    map[format.PartID]uint64   // open leaf of each part, where bodies are there
-	ends     map[uint64]uint64          // by open leaf
-	shredded map[uint64]int64           // time in Unix milliseconds, by the leaf that it refers to
-	progress map[uint64][]reader.Head
-	passes   map[uint64][][32]byte // announced, by open leaf
-	heads    map[uint64][32]byte   // last chain state of a part, by open leaf, where it is known
+	places    map[string]string // of the files in dir, by name; relative to dir
+	opens     []uint64
+	opened    map[uint64]ledger.OpenBody // without bodies they are empty
+	parts     map[format.PartID]uint64   // open leaf of each part, where bodies are there
+	ends      map[uint64]uint64          // by open leaf
+	shredded  map[uint64]int64           // time in Unix milliseconds, by the leaf that it refers to
+	progress  map[uint64][]reader.Head
+	passes    map[uint64][][32]byte // announced, by open leaf
+	approvals map[approval]bool
+	heads     map[uint64][32]byte // last chain state of a part, by open leaf, where it is known
 
 	times
 }
@@ -39,6 +40,7 @@ func (s *census) run(ctx context.Context) error {
 	s.opened, s.ends, s.shredded = map[uint64]ledger.OpenBody{}, map[uint64]uint64{}, map[uint64]int64{}
 	s.progress, s.passes, s.times = map[uint64][]reader.Head{}, map[uint64][][32]byte{}, newTimes()
 	s.heads, s.parts = map[uint64][32]byte{}, map[format.PartID]uint64{}
+	s.approvals = map[approval]bool{}
 	for i := range s.c.Head.Size {
 		if err := s.entry(i); err != nil {
 			return err
@@ -110,6 +112,12 @@ func (s *census) entry(i uint64) error {
 		return s.passed(i, l)
 	case "progress":
 		return s.came(i, l)
+	case "approved":
+		s.agreed(body)
+	case "granted":
+		if there {
+			return s.granted(i, body)
+		}
 	case "shredded":
 		for _, r := range l.Ref {
 			if _, ok := s.opened[r]; !ok {

@@ -177,6 +177,12 @@ var lies = map[string]func(f *forged){
 		f.passes = map[int][]byte{0: []byte("another pass")}
 	},
 
+	"granted fields": func(f *forged) {
+		f.events = append(f.events, forgedEvent{"granted", nil, func(uint64, ledger.OpenBody) any {
+			return ledger.EventBody{Fields: map[string]string{"terms": "x"}}
+		}})
+	},
+
 	"progress session": tellsProgress(func(b *ledger.ProgressBody) { b.Session[0] ^= 1 }),
 	"progress part":    tellsProgress(func(b *ledger.ProgressBody) { b.Part++ }),
 	"progress open":    tellsProgress(func(b *ledger.ProgressBody) { b.Open-- }),

@@ -37,6 +37,7 @@ const (
 	RuleHistory    = "history"    // leaf hashes give the checkpoint
 	RuleLog        = "log"        // rewritten, shrunken or forked, compared with checkpoints that others hold
 	RuleRecordings = "recordings" // every end has its file
+	RuleGrant      = "grant"      // each approver of a grant has agreed to its terms
 	RuleWitness    = "witness"    // another party holds a checkpoint that covers the end
 )
 

@@ -94,6 +94,7 @@ type Store interface {
 	Policies(ctx context.Context) ([]store.PolicyVersion, error)
 	Retained(ctx context.Context, now time.Time) ([]store.Retained, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
+	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
 }
 
 // Signer is the part of the signer that the API calls.
@@ -139,6 +140,7 @@ type Config struct {
 	Tickets Tickets
 	Store   Store
 	Office  Office
+	Desk    Desk
 	Records Records
 	Signer  Signer
 	Audit   Auditor
@@ -182,7 +184,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
-		a.registerTokens, a.registerPolicy, a.registerLog, a.registerRetention} {
+		a.registerTokens, a.registerRequests, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

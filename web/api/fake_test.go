@@ -129,7 +129,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: w.who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
+		Office: w.office, Desk: fakeDesk{}, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }
@@ -296,6 +296,13 @@ func (f *fakeRecords) Differences(ctx context.Context, _ store.Session, _ []stor
 func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part, w io.Writer) error {
 	return f.say(w, "bundle")
 }
+
+// fakeDesk is for what asks for nothing.
+type fakeDesk struct{ Desk }
+
+func (fakeDesk) Used(context.Context, store.Session) {}
+
+func (s *fakeStore) Requests(context.Context, store.RequestFilter) ([]store.Request, int, error) { return nil, 0, nil }
 
 type fakeOffice struct{ did []string }
 

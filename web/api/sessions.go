@@ -178,6 +178,7 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 	if err != nil {
 		return nil, a.refused(ctx, who, in.Body, err)
 	}
+	a.cfg.Desk.Used(ctx, s)
 	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID, 1)
 	if err != nil {
 		return nil, err

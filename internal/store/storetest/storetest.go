@@ -92,6 +92,12 @@ type DB interface {
 	AddAudit(ctx context.Context, e store.AuditEvent) (int64, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
 
+	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error) error
+	Request(ctx context.Context, request string) (store.Request, error)
+	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (store.Request, error)
+	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
+	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
+
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -124,6 +130,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"the signer is told of sign-ins that have ended", signOuts},
 		{"API tokens are found by hash and revoked once", apiTokens},
 		{"sites have owners", sites},
+		{"requests are bounded, changed and listed", requests},
 		{"policy versions only grow", policies},
 		{"decisions are listed by key", decisions},
 		{"audit events are found by every field", auditEvents},

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+type grantsCmd struct {
+	List     grantsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List grants: rights that were asked for and agreed to."`
+	Show     grantsShowCmd     `cmd:"" help:"Show one grant."`
+	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions under it end at once."`
+}
+
+type grantsListCmd struct {
+	listing
+	Mine   bool   `help:"Only your own."`
+	Device string `placeholder:"D" help:"For this device."`
+	Page   int    `placeholder:"N" help:"Only this page. Default: the newest 500."`
+	Size   int    `placeholder:"N" default:"50" help:"Grants on a page."`
+}
+
+func (c *grantsListCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	q := pageQuery(c.Page, c.Size)
+	if c.Mine {
+		q.Set("mine", "true")
+	}
+	if c.Device != "" {
+		q.Set("device", c.Device)
+	}
+	var p apitype.GrantPage
+	if err := cl.Get(a.context(), "/api/v1/grants", q, &p); err != nil {
+		return err
+	}
+	return show(a, c.listing, p.Grants, "There is no grant that you may see. `sallyport request DEVICE …` asks for one.",
+		"ID DEVICE USER ACTIONS STATE STARTS ENDS APPROVERS", func(g apitype.Grant) []string {
+			return []string{g.ID, string(g.Device), g.Who, strings.Join(g.Actions, ", "), g.State, at(&g.Starts), at(&g.Ends), strings.Join(g.Approvers, ", ")}
+		})
+}
+
+type grantsShowCmd struct {
+	Grant string `arg:"" help:"The grant's id, a unique beginning of it, or last."`
+	JSON  bool   `name:"json" help:"Print JSON, for programs."`
+}
+
+func (c *grantsShowCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var g apitype.Grant
+	if err := cl.Get(a.context(), "/api/v1/grants/"+url.PathEscape(c.Grant), nil, &g); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.json(g)
+	}
+	withdrawn := ""
+	if g.Withdrawn != nil {
+		withdrawn = at(g.Withdrawn) + " by " + g.By + ": " + g.Why
+	}
+	return page(a.stdout, []field{{"Grant", g.ID}, {"State", g.State}, {"Device", string(g.Device)}, {"For", g.Who}, {"Actions", strings.Join(g.Actions, ", ")},
+		{"Starts", at(&g.Starts)}, {"Ends", at(&g.Ends)}, {"Rule", g.Rule}, {"Approved by", strings.Join(g.Approvers, ", ")}, {"Reason", g.Reason},
+		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}})
+}
+
+type grantsWithdrawCmd struct {
+	Grant  string `arg:"" help:"The grant's id, a unique beginning of it, or last."`
+	Reason string `placeholder:"TEXT" help:"Why. Its holder reads it."`
+	JSON   bool   `name:"json" help:"Print JSON, for programs."`
+}
+
+func (*grantsWithdrawCmd) Help() string {
+	return `Its holder can withdraw a grant, whoever could agree to it, and whoever has the duty approve or administer. What was opened under
+it ends within a second, and its record says why.`
+}
+
+func (c *grantsWithdrawCmd) Run(a *app) error {
+	return answerRequest(a, c.Grant, "withdraw", apitype.RequestEnd{Reason: c.Reason}, c.JSON)
+}

@@ -1,0 +1,215 @@
+package requests
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// Less is what an approver agrees to, where it is less than what was asked for. Zero fields mean all of it.
+type Less struct {
+	For     time.Duration
+	Actions []string
+}
+
+// Approve agrees to a request on the evidence of whoever approves. To agree to less changes the request for everybody,
+// and the approvals before count no more.
+func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less Less) (store.Request, error) {
+	d.answers.Lock()
+	defer d.answers.Unlock()
+	q, err := d.cfg.Rows.Request(ctx, request)
+	if err != nil {
+		return q, err
+	}
+	if q = d.Late(q); q.State != store.RequestPending {
+		return q, move(&q, complete)
+	}
+	if err := narrow(&q, less); err != nil {
+		return q, err
+	}
+	raw, err := terms(&q)
+	if err != nil {
+		return q, err
+	}
+	out, err := d.cfg.Signer.Approve(ctx, by, raw)
+	if err != nil {
+		return q, err
+	}
+	ctx = context.WithoutCancel(ctx) // the signer has it, so the rest follows whoever hangs up
+	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) })
+	if err != nil {
+		return q, fmt.Errorf("the approval is in the log; storing it: %w", err)
+	}
+	if out.Leaf > 0 {
+		if err := d.cfg.Audit.Index(ctx, out.Leaf, "approved", who.ID.String(), string(q.Device)); err != nil {
+			return changed, err
+		}
+	}
+	if !out.Consent.Granted() {
+		return changed, nil
+	}
+	if err := d.cfg.Audit.Index(ctx, out.Consent.Leaf, "granted", q.Who.String(), string(q.Device)); err != nil {
+		return changed, err
+	}
+	return changed, d.changed(ctx)
+}
+
+// approved takes over what the signer says of a request.
+func (d *Desk) approved(r *store.Request, as store.Request, out signer.Approved) error {
+	e := agree
+	if out.Consent.Granted() {
+		e = complete
+		r.From, r.Until, r.Decided = out.Consent.From, out.Consent.Until, out.Consent.From
+	}
+	if err := move(r, e); err != nil {
+		return err
+	}
+	r.For, r.Actions, r.Approvals = as.For, as.Actions, nil
+	for _, v := range out.Consent.Voices {
+		r.Approvals = append(r.Approvals, store.Approval{Who: v.Who, Name: v.Name, For: v.For, At: v.At})
+	}
+	return nil
+}
+
+// narrow changes a request to less, and refuses more.
+func narrow(q *store.Request, less Less) error {
+	if less.For != 0 {
+		if less.For > q.For {
+			return errkind.New(errkind.Usage, fmt.Sprintf("%s was asked for, and nobody can approve more", q.For)).
+				WithHint("Approve as much or less.")
+		}
+		if less.For < authz.MinAskFor {
+			return errkind.New(errkind.Usage, "a right is given for at least one minute")
+		}
+		q.For = less.For.Truncate(time.Second)
+	}
+	if less.Actions == nil {
+		return nil
+	}
+	for _, word := range less.Actions {
+		part, err := authz.ParsePattern(word)
+		if err != nil {
+			return errkind.New(errkind.Usage, err.Error())
+		}
+		if !slices.ContainsFunc(q.Actions, func(a string) bool { p, err := authz.ParsePattern(a); return err == nil && p.Contains(part) }) {
+			return errkind.New(errkind.Usage, fmt.Sprintf("%s was not asked for", word)).WithHint("Approve some of the actions of the request.")
+		}
+	}
+	q.Actions = less.Actions
+	return nil
+}
+
+// Speaks reports whether a person can answer a request: the rule names them, and it is not their own. owner says whether
+// they own the device's site.
+func (d *Desk) Speaks(who authz.Person, q *store.Request, owner bool) bool {
+	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, owner)) > 0
+}
+
+// Deny answers no, with a reason. One person who could agree is enough.
+func (d *Desk) Deny(ctx context.Context, who authz.Person, request, why string, owner bool) (store.Request, error) {
+	return d.end(ctx, who, request, why, deny, func(q *store.Request) error {
+		if !d.Speaks(who, q, owner) {
+			return errkind.New(errkind.Denied, "the rule of this request does not name you among those who agree").
+				WithHint("The request says who can answer it.")
+		}
+		return nil
+	})
+}
+
+// Withdraw takes back a request, or takes away a grant. Everybody can withdraw their own. Another's grant can be
+// withdrawn by whoever could agree to it, and by those whom may says so of; another's pending request is denied
+// instead.
+func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why string, may, owner bool) (store.Request, error) {
+	return d.end(ctx, who, request, why, withdraw, func(q *store.Request) error {
+		granted := !q.From.IsZero()
+		switch {
+		case who.ID == q.Who, granted && (may || d.Speaks(who, q, owner)):
+			if granted && !d.cfg.Now().Before(q.Until) {
+				return errkind.New(errkind.Conflict, "this grant has ended already")
+			}
+			return nil
+		case granted:
+			return errkind.New(errkind.Denied, "you may not withdraw this grant").
+				WithHint("Its holder can, whoever could agree to it, and whoever has the duty approve or administer.")
+		}
+		return errkind.New(errkind.Denied, "only its asker can withdraw a request").WithHint("Deny it instead: `sallyport request deny R --reason TEXT`.")
+	})
+}
+
+// end ends a request or grant: first at the signer, then in the log and the row.
+func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e event, may func(*store.Request) error) (store.Request, error) {
+	d.answers.Lock()
+	defer d.answers.Unlock()
+	q, err := d.cfg.Rows.Request(ctx, request)
+	if err != nil {
+		return q, err
+	}
+	if err := may(&q); err != nil {
+		return q, err
+	}
+	if q = d.Late(q); next[q.State][e] == "" {
+		return q, move(&q, e)
+	}
+	granted := !q.From.IsZero()
+	ctx = context.WithoutCancel(ctx)
+	if len(q.Approvals) > 0 {
+		if err := d.atSigner(ctx, who, &q, why); err != nil {
+			return q, err
+		}
+	}
+	if e == deny {
+		event := audit.Event{Type: "denied", Actor: who.ID.String(), Subject: string(q.Device), Fields: map[string]string{"request": q.ID, "why": why}}
+		if err := d.cfg.Audit.Record(ctx, event); err != nil {
+			return q, err
+		}
+	}
+	now := d.cfg.Now()
+	q, err = d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error {
+		r.By, r.Answer = who.Name, why
+		if granted {
+			r.Ended = now
+		} else {
+			r.Decided = now
+		}
+		return move(r, e)
+	})
+	if err == nil && granted {
+		err = d.changed(ctx)
+	}
+	return q, err
+}
+
+// atSigner has the signer forget what was approved. It may have ended the request before, and its row was not stored.
+func (d *Desk) atSigner(ctx context.Context, who authz.Person, q *store.Request, why string) error {
+	out, err := d.cfg.Signer.WithdrawGrant(ctx, q.ID, fmt.Sprintf("%s: %s", who.Name, why))
+	switch errkind.KindOf(err) {
+	case errkind.Conflict, errkind.NotFound:
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.cfg.Audit.Index(ctx, out.Index, "withdrawn", who.ID.String(), string(q.Device))
+}
+
+// Used notes that a session was opened under a grant, if it was.
+func (d *Desk) Used(ctx context.Context, s store.Session) {
+	rows, _, err := d.cfg.Rows.Requests(ctx, store.RequestFilter{Who: s.Principal, Device: s.Device, States: []string{store.RequestApproved}})
+	now := d.cfg.Now()
+	for _, q := range rows {
+		if q.Rule == s.Rule && now.Before(q.Until) && err == nil {
+			_, err = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(q *store.Request) error { return move(q, use) })
+		}
+	}
+	if err != nil {
+		d.cfg.Log.Error("a grant was used, and its row does not say so", slog.String("session", s.ID.String()), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,204 @@
+package requests
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// Question is what somebody asks for: a role, or single actions.
+type Question struct {
+	Person   authz.Person
+	Device   store.Device
+	Rule     string   // empty: the one under which least is to be given
+	Role     string   // or Actions
+	Actions  []string // action words; shell alone means the shell of Login, or the only one there is
+	Login    string   // of a role: only what is as this login, or as none
+	For      time.Duration
+	Reason   string
+	Ticket   string
+	ViaToken string // id of the API token
+	Evidence signer.Evidence
+}
+
+// Ask stores a request. What may not be asked for is refused as Explain refuses it: with the reason and the nearest way
+// in.
+func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
+	now, snap := d.cfg.Now(), d.cfg.Rules.Snapshot()
+	dev := authz.Device{Name: a.Device.Name, Site: a.Device.Site, Labels: a.Device.Labels}
+	offer, actions, err := chosen(snap, a, dev, now)
+	if err != nil {
+		return store.Request{}, err
+	}
+	_, within, _, _ := snap.Policy.Needs(offer.Rule)
+	q := store.Request{ID: newID(), Who: a.Person.ID, Name: a.Person.Name, Device: dev.Name, DeviceFP: a.Device.FP, Site: dev.Site, Rule: offer.Rule,
+		Actions: actions, For: a.For, Reason: strings.TrimSpace(a.Reason), Ticket: strings.TrimSpace(a.Ticket),
+		Address: a.Person.Address.String(), ViaToken: a.ViaToken, State: store.RequestPending, Asked: now, Expires: now.Add(min(within, MostWait))}
+	if err := check(snap, &q, dev); err != nil {
+		return q, err
+	}
+	fields := map[string]string{"request": q.ID, "rule": q.Rule, "actions": strings.Join(q.Actions, "\n"), "for": q.For.String(),
+		"reason": q.Reason, "ticket": q.Ticket}
+	e := audit.Event{Type: "asked", Actor: q.Who.String(), Subject: string(q.Device), Addr: q.Address, Fields: fields}
+	err = d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) })
+	if err == nil {
+		err = d.cfg.Audit.Record(ctx, e)
+	}
+	if err != nil || len(offer.Agree) > 0 {
+		return q, err
+	}
+	return d.Approve(ctx, a.Person, a.Evidence, q.ID, Less{}) // nobody has to agree
+}
+
+func fits(ofPerson, forDevice int, q store.Request) error {
+	switch {
+	case ofPerson >= MostOfPerson:
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%d of your requests wait for an answer, and more are not taken", ofPerson)).
+			WithHint("Withdraw one: `sallyport request list --mine`, `sallyport request withdraw R`.")
+	case forDevice >= MostForDevice:
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%d requests for %s wait for an answer, and more are not taken", forDevice, q.Device)).
+			WithHint("Ask again when some of them are answered.")
+	}
+	return nil
+}
+
+// check refuses a request that the signer would not let anybody approve.
+func check(snap *authz.Snapshot, q *store.Request, dev authz.Device) error {
+	t := authz.Terms{Who: q.Who, Device: q.Device, Rule: q.Rule, For: q.For, Reason: q.Reason, Ticket: q.Ticket}
+	for _, word := range q.Actions {
+		p, err := authz.ParsePattern(word)
+		if err != nil {
+			return errkind.New(errkind.Usage, err.Error())
+		}
+		t.Actions = append(t.Actions, p)
+	}
+	if text := t.Check(snap.Policy, dev); text != "" {
+		return errkind.New(errkind.Usage, text)
+	}
+	_, err := terms(q)
+	return err
+}
+
+// chosen finds the offer that a question is about, and the actions of it.
+func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (authz.Offer, []string, error) {
+	reach := snap.Reach(a.Person, dev, now)
+	if !reach.Visible {
+		e := authz.Invisible(dev.Name)
+		return authz.Offer{}, nil, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+	}
+	offers := slices.DeleteFunc(slices.Clone(reach.Ask), func(o authz.Offer) bool {
+		return o.Via == "emergency" || a.Rule != "" && o.Rule != a.Rule || a.Role != "" && o.Role != a.Role
+	})
+	slices.SortStableFunc(offers, func(x, y authz.Offer) int { return cmp.Compare(heads(x), heads(y)) })
+	for _, o := range offers {
+		if actions := wanted(o, a); actions != nil {
+			return o, actions, nil
+		}
+	}
+	return authz.Offer{}, nil, nothing(snap, a, dev, reach, now)
+}
+
+func heads(o authz.Offer) (n int) {
+	for _, a := range o.Agree {
+		n += a.Count
+	}
+	return n
+}
+
+// wanted gives the actions of an offer that are asked for; nil if it lacks one.
+func wanted(o authz.Offer, a Question) []string {
+	var out []string
+	if a.Role != "" {
+		for _, r := range o.Rights {
+			if a.Login == "" || r.Login == "" || r.Login == a.Login {
+				out = append(out, r.Action)
+			}
+		}
+		return out
+	}
+	for _, word := range a.Actions {
+		if word == "shell" {
+			if word = shellOf(o, a.Login); word == "" {
+				return nil
+			}
+		}
+		if !slices.ContainsFunc(o.Rights, func(r authz.Right) bool { return gives(r, word) }) {
+			return nil
+		}
+		out = append(out, word)
+	}
+	return out
+}
+
+// shellOf gives the shell of a login, or the only one that an offer has.
+func shellOf(o authz.Offer, login string) string {
+	switch {
+	case login != "" && slices.Contains(o.Logins, login):
+		return "shell:" + login
+	case login == "" && len(o.Logins) == 1:
+		return "shell:" + o.Logins[0]
+	}
+	return ""
+}
+
+// gives reports whether a right is an action or one that contains it, such as a directory.
+func gives(r authz.Right, word string) bool {
+	whole, err := authz.ParsePattern(r.Action)
+	part, perr := authz.ParsePattern(word)
+	return err == nil && perr == nil && whole.Contains(part)
+}
+
+// nothing says why there is no such offer: the person has the right already, or the nearest way in.
+func nothing(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
+	if a.Role != "" {
+		if slices.ContainsFunc(reach.Open, func(o authz.Offer) bool { return o.Role == a.Role }) {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("you have the role %s on %s now, so there is nothing to ask for", a.Role, dev.Name))
+		}
+		return errkind.New(errkind.Denied, fmt.Sprintf("no rule lets you ask for the role %s on %s", a.Role, dev.Name)).WithHint(askable(reach))
+	}
+	for _, word := range a.Actions {
+		if word == "shell" {
+			login := a.Login
+			if logins := reach.Logins(authz.Program{Terminal: true}); login == "" && len(logins) > 0 {
+				login = logins[0]
+			}
+			word = "shell:" + login
+		}
+		action, err := authz.ParseAction(word)
+		if err != nil {
+			return errkind.New(errkind.Usage, fmt.Sprintf("%q is not one action: %v", word, err)).WithHint(askable(reach))
+		}
+		d := authz.Decide(snap, authz.Request{Person: a.Person, Device: dev, Action: action, Ticket: a.Ticket}, now)
+		if d.Allowed {
+			return errkind.New(errkind.Conflict, fmt.Sprintf("you may %s now, so there is nothing to ask for", word)).
+				WithHint(fmt.Sprintf("`sallyport shell %s` opens a terminal.", dev.Name))
+		}
+		if e := d.Explain(); len(e.CanAsk) == 0 {
+			return errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
+		}
+	}
+	return errkind.New(errkind.Denied, "no one rule lets you ask for all of this").WithHint(askable(reach))
+}
+
+// askable lists what can be asked for.
+func askable(r authz.Reach) string {
+	var all []string
+	for _, o := range r.Ask {
+		if o.Via != "emergency" {
+			all = append(all, fmt.Sprintf("%s (%s)", o.Role, o.Text))
+		}
+	}
+	if len(all) == 0 {
+		return "There is nothing that you can ask for there."
+	}
+	return "You can ask for " + strings.Join(all, "; ") + "."
+}

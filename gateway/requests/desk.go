@@ -1,0 +1,145 @@
+package requests
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/internal/audit"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Bounds against flooding (docs/policy.md, "Asking").
+const (
+	MostOfPerson  = 5
+	MostForDevice = 20
+	MostWait      = 24 * time.Hour // of a pending request
+	expireEvery   = 15 * time.Second
+)
+
+// Rows keeps the requests. *sqlite.DB does.
+type Rows interface {
+	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error) error
+	Request(ctx context.Context, request string) (store.Request, error)
+	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (store.Request, error)
+	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
+	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
+}
+
+// Signer is the part of the signer that makes and ends grants.
+type Signer interface {
+	gateway.Policies
+	Approve(ctx context.Context, by signer.Evidence, terms []byte) (signer.Approved, error)
+	WithdrawGrant(ctx context.Context, request, why string) (signer.Appended, error)
+}
+
+// Rules is the gateway's copy of policy and grants. *gateway.Rules is one.
+type Rules interface {
+	Snapshot() *authz.Snapshot
+	Load(ctx context.Context, from gateway.Policies) error
+}
+
+// Config is what a desk works with.
+type Config struct {
+	Rows   Rows
+	Signer Signer
+	Rules  Rules
+	Broker interface{ Revalidate(ctx context.Context) } // decides again on live sessions
+	Audit  interface {
+		Record(ctx context.Context, e audit.Event) error
+		Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
+	}
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Desk takes requests and answers.
+type Desk struct {
+	cfg Config
+	// answers is held from the signer's answer until its row is stored, so that a later answer is stored later.
+	answers sync.Mutex
+}
+
+// New makes a desk.
+func New(c Config) *Desk { return &Desk{cfg: c} }
+
+// Run lets requests expire, until ctx ends.
+func (d *Desk) Run(ctx context.Context) {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		d.expire(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (d *Desk) expire(ctx context.Context) {
+	due, err := d.cfg.Rows.DueRequests(ctx, d.cfg.Now())
+	for _, q := range due {
+		if _, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired); e != nil && errkind.KindOf(e) != errkind.Conflict {
+			err = e
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error("requests could not expire", slog.Any("error", err))
+	}
+}
+
+// expired moves a request whose time is up. For others it is an error.
+func (d *Desk) expired(q *store.Request) error {
+	now := d.cfg.Now()
+	if now.Before(q.Expires) {
+		return errkind.New(errkind.Conflict, "its time is not up")
+	}
+	if err := move(q, expire); err != nil {
+		return err
+	}
+	q.Decided = now
+	return nil
+}
+
+// Late gives a request as it is now, if its time was up before Run has seen it.
+func (d *Desk) Late(q store.Request) store.Request {
+	_ = d.expired(&q) // most are not
+	return q
+}
+
+func newID() string {
+	var raw [16]byte
+	rand.Read(raw[:])
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
+}
+
+// terms encodes what whoever approves agrees to.
+func terms(q *store.Request) ([]byte, error) {
+	raw, err := ledger.Terms{V: ledger.TermsVersion, Request: q.ID, Issuer: q.Who.Issuer, Subject: q.Who.Subject, Name: q.Name,
+		Device: string(q.Device), DeviceFP: q.DeviceFP, Rule: q.Rule, Actions: q.Actions, Seconds: uint32(q.For / time.Second),
+		Reason: q.Reason, Ticket: q.Ticket}.Marshal()
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, err.Error())
+	}
+	return raw, nil
+}
+
+// changed has the gateway decide by the grants as they are now, also on live sessions. The signer's copy counts already.
+func (d *Desk) changed(ctx context.Context) error {
+	if err := d.cfg.Rules.Load(ctx, d.cfg.Signer); err != nil {
+		return fmt.Errorf("the change is stored; loading the grants: %w", err)
+	}
+	d.cfg.Broker.Revalidate(ctx)
+	return nil
+}

@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+const requestColumns = "issuer, sub, name, device, device_fp, site, rule, actions, seconds, reason, ticket, addr, via_token, state, " +
+	"asked, expires, approvals, decided, decided_by, answer, granted_from, granted_until, ended, id"
+
+func scanRequest(r scanner, q *store.Request) error {
+	var seconds int64
+	err := r.Scan(&q.Who.Issuer, &q.Who.Subject, &q.Name, &q.Device, fixed(q.DeviceFP[:]), &q.Site, &q.Rule, asJSON(&q.Actions), &seconds,
+		&q.Reason, &q.Ticket, &q.Address, &q.ViaToken, &q.State, at(&q.Asked), at(&q.Expires), asJSON(&q.Approvals), at(&q.Decided), &q.By,
+		&q.Answer, at(&q.From), at(&q.Until), at(&q.Ended), &q.ID)
+	q.For = time.Duration(seconds) * time.Second
+	return err
+}
+
+func requestArgs(q *store.Request) []any {
+	return []any{q.Who.Issuer, q.Who.Subject, q.Name, string(q.Device), q.DeviceFP[:], q.Site, q.Rule, asJSON(q.Actions), int64(q.For / time.Second),
+		q.Reason, q.Ticket, q.Address, q.ViaToken, q.State, micros(q.Asked), micros(q.Expires), asJSON(q.Approvals), micros(q.Decided), q.By,
+		q.Answer, micros(q.From), micros(q.Until), micros(q.Ended), q.ID}
+}
+
+// AddRequest stores a new one. fits is called in the same transaction with how many are pending of the person and for
+// the device, and its error leaves everything untouched.
+func (db *DB) AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error) error {
+	return db.tx(ctx, "store request", func(tx *sql.Tx) error {
+		var person, device int
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE issuer=? AND sub=?), count(*) FILTER (WHERE device=?)
+			FROM requests WHERE state='pending'`, q.Who.Issuer, q.Who.Subject, string(q.Device)).Scan(&person, &device)
+		if err != nil {
+			return err
+		}
+		if err := fits(person, device); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, insert("requests", requestColumns), requestArgs(&q)...)
+		return err
+	})
+}
+
+// Request reads one.
+func (db *DB) Request(ctx context.Context, request string) (store.Request, error) {
+	return one(ctx, db.read, "request", request, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id=?", request)
+}
+
+// ChangeRequest changes one in a transaction.
+func (db *DB) ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (out store.Request, err error) {
+	err = db.tx(ctx, "change request", func(tx *sql.Tx) error {
+		out, err = one(ctx, tx, "request", request, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id=?", request)
+		if err != nil {
+			return err
+		}
+		if err := change(&out); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, update("requests", requestColumns, "id=?"), append(requestArgs(&out), request)...)
+		return err
+	})
+	return out, err
+}
+
+// Requests lists, and counts what the filter admits.
+func (db *DB) Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error) {
+	w := requestsWhere(f)
+	n, err := count(ctx, db.read, "requests", w)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, from := f.Page.Window()
+	out, err := list(ctx, db.read, "list requests", scanRequest,
+		"SELECT "+requestColumns+" FROM requests"+w.String()+" ORDER BY asked DESC, id LIMIT ? OFFSET ?", append(w.args, size, from)...)
+	return out, n, err
+}
+
+func requestsWhere(f store.RequestFilter) *where {
+	w := &where{}
+	if f.Who != (id.Principal{}) {
+		w.add("issuer=? AND sub=?", f.Who.Issuer, f.Who.Subject)
+	}
+	if f.Device != "" {
+		w.add("device=?", string(f.Device))
+	}
+	if f.States != nil {
+		in(w, "state", f.States)
+	}
+	if f.Granted {
+		w.add("granted_from IS NOT NULL")
+	}
+	if f.ID != "" {
+		w.add(`id LIKE ? ESCAPE '\'`, literal(f.ID)+"%")
+	}
+	return w
+}
+
+// DueRequests lists those that are pending and have expired by now, oldest first.
+func (db *DB) DueRequests(ctx context.Context, now time.Time) ([]store.Request, error) {
+	return list(ctx, db.read, "list expired requests", scanRequest,
+		"SELECT "+requestColumns+" FROM requests WHERE state='pending' AND expires<=? ORDER BY asked LIMIT 1000", now.UnixMicro())
+}

@@ -1,0 +1,63 @@
+package bundle
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// approval is one person's agreement to the terms of a request, as an approved leaf has it.
+type approval struct{ request, terms, by string }
+
+// agreed takes in an approved leaf.
+func (s *census) agreed(body []byte) {
+	if b, err := ledger.ParseEventBody(body); err == nil {
+		s.approvals[approval{b.Fields["request"], b.Fields["terms"], b.By}] = true
+	}
+}
+
+// granted checks a grant against the approvals before it.
+func (s *census) granted(i uint64, body []byte) error {
+	b, err := ledger.ParseEventBody(body)
+	if err == nil {
+		err = s.holds(b)
+	}
+	if err != nil {
+		return s.fault(RuleGrant, "the grant in entry %d: %v", i, err)
+	}
+	return nil
+}
+
+// holds reports what is wrong with a grant: each of its approvers must have agreed to exactly its terms, once, and none
+// is the person whom it is for.
+func (s *census) holds(b ledger.EventBody) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(b.Fields["terms"])
+	if err != nil || base64.RawURLEncoding.EncodeToString(raw) != b.Fields["terms"] { // the decoder skips line breaks
+		return errors.New("its terms are not in base64url")
+	}
+	t, err := ledger.ParseTerms(raw)
+	if err != nil {
+		return err
+	}
+	if t.Request != b.Fields["request"] {
+		return errors.New("its terms are of another request")
+	}
+	holder := id.Principal{Issuer: t.Issuer, Subject: t.Subject}.String()
+	sum, seen := ledger.HashTerms(raw), map[string]bool{}
+	hash := base64.RawURLEncoding.EncodeToString(sum[:])
+	for by := range strings.SplitSeq(b.Fields["approvers"], "\n") {
+		switch {
+		case by == "" && b.Fields["approvers"] == "": // nobody had to agree
+		case by == holder:
+			return fmt.Errorf("%s approved what they would use themselves", by)
+		case seen[by] || !s.approvals[approval{t.Request, hash, by}]:
+			return fmt.Errorf("no leaf before it says that %.200q agreed to these terms", by)
+		}
+		seen[by] = true
+	}
+	return nil
+}

@@ -1,0 +1,347 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/requests"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// Desk takes requests and answers. *requests.Desk is one.
+type Desk interface {
+	Ask(ctx context.Context, a requests.Question) (store.Request, error)
+	Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less requests.Less) (store.Request, error)
+	Deny(ctx context.Context, who authz.Person, request, why string, owner bool) (store.Request, error)
+	Withdraw(ctx context.Context, who authz.Person, request, why string, may, owner bool) (store.Request, error)
+	Speaks(who authz.Person, q *store.Request, owner bool) bool
+	Late(q store.Request) store.Request
+	Used(ctx context.Context, s store.Session)
+}
+
+func (a *API) registerRequests() {
+	op := func(name, method, path, summary, text string) huma.Operation {
+		return huma.Operation{OperationID: name, Method: method, Path: path, Tags: []string{"requests"}, Summary: summary, Description: text}
+	}
+	const sees = "Everybody sees their own, and those that they can answer; owners those for their devices; the duties review, approve and administer see all."
+	handle(a, op("list-requests", http.MethodGet, "/api/v1/requests", "Requests, newest first", sees), a.listRequests)
+	ask := op("ask", http.MethodPost, "/api/v1/requests", "Ask for a right", "For a role or for single actions on a device, as a request rule of the policy lets the caller.")
+	ask.Middlewares = huma.Middlewares{a.asked}
+	handle(a, ask, a.askFor)
+	handle(a, op("get-request", http.MethodGet, "/api/v1/requests/{id}", "One request", sees), a.getRequest)
+	handle(a, op("approve-request", http.MethodPost, "/api/v1/requests/{id}/approve", "Agree to a request, or to less",
+		"For those whom the request's rule names; never one's own."), a.approveRequest)
+	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can agree to it."), a.denyRequest)
+	handle(a, op("withdraw-request", http.MethodPost, "/api/v1/requests/{id}/withdraw", "Take back one's own request, or a grant",
+		"A grant can be withdrawn by its holder, by those who can agree to it, and with the duty approve or administer."), a.withdrawRequest)
+	handle(a, op("list-grants", http.MethodGet, "/api/v1/grants", "Grants, newest first", sees), a.listGrants)
+	handle(a, op("get-grant", http.MethodGet, "/api/v1/grants/{id}", "One grant", sees), a.getGrant)
+}
+
+// RequestID is the part of an address that names a request. It is exported for huma, which fills embedded fields only then.
+type RequestID struct {
+	ID string `path:"id" minLength:"1" maxLength:"26" doc:"an id, a unique beginning of one, or last"`
+}
+
+type listRequests struct {
+	Mine   bool   `query:"mine" doc:"only one's own"`
+	Answer bool   `query:"answer" doc:"only those that the caller can answer now"`
+	Device string `query:"device" maxLength:"63"`
+	State  string `query:"state" maxLength:"100" doc:"one or more states, with commas between"`
+	Page   int    `query:"page" minimum:"1" maximum:"100000" default:"1"`
+	Size   int    `query:"size" minimum:"1" maximum:"500" default:"50"`
+}
+
+var requestStates = []string{store.RequestPending, store.RequestApproved, store.RequestUsed, store.RequestDenied, store.RequestWithdrawn, store.RequestExpired}
+
+func (in *listRequests) filter() (store.RequestFilter, error) {
+	f := store.RequestFilter{Device: id.Device(in.Device), Page: store.Page{Number: in.Page, Size: in.Size}}
+	for _, s := range strings.Split(in.State, ",") {
+		switch {
+		case s == "":
+		case slices.Contains(requestStates, s):
+			f.States = append(f.States, s)
+		default:
+			return f, errkind.New(errkind.Usage, fmt.Sprintf("%q is not a state of a request", s)).WithHint("The states are " + strings.Join(requestStates, ", ") + ".")
+		}
+	}
+	return f, nil
+}
+
+func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*answer[apitype.RequestPage], error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	if in.Mine {
+		f.Who = who.Person.ID
+	}
+	if in.Answer {
+		f.States = []string{store.RequestPending}
+	}
+	rows, total, v, err := a.requestsFor(ctx, who, f, func(v *view, q *store.Request) bool { return !in.Answer || a.speaks(v, q) })
+	if err != nil {
+		return nil, err
+	}
+	out := apitype.RequestPage{Requests: make([]apitype.Request, len(rows)), Total: total, Page: in.Page, Size: in.Size}
+	for i := range rows {
+		out.Requests[i] = a.shownRequest(&v, rows[i])
+	}
+	return body(out)
+}
+
+// requestsFor lists what somebody may see and wants. Whoever sees all has the database page; for others the pending
+// requests are few, and their own are found by the index.
+func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter, wants func(*view, *store.Request) bool) ([]store.Request, int, view, error) {
+	v, err := a.view(ctx, who)
+	if err != nil {
+		return nil, 0, v, err
+	}
+	all := who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) || f.Who == who.Person.ID
+	if all && len(f.States) != 1 {
+		rows, total, err := a.cfg.Store.Requests(ctx, f)
+		return rows, total, v, err
+	}
+	page := f.Page
+	var out []store.Request
+	for f.Page = (store.Page{Number: 1, Size: store.MaxPage}); ; f.Page.Number++ {
+		rows, _, err := a.cfg.Store.Requests(ctx, f)
+		if err != nil {
+			return nil, 0, v, err
+		}
+		for i := range rows {
+			if (all || a.seesRequest(&v, &rows[i])) && wants(&v, &rows[i]) {
+				out = append(out, rows[i])
+			}
+		}
+		if len(rows) < store.MaxPage {
+			break
+		}
+	}
+	size, from := page.Window()
+	from = min(from, len(out))
+	return out[from:min(from+size, len(out))], len(out), v, nil
+}
+
+// speaks reports whether the caller can answer a pending request.
+func (a *API) speaks(v *view, q *store.Request) bool {
+	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.cfg.Desk.Speaks(v.who.Person, q, v.owns(q.Site))
+}
+
+func (v *view) owns(site string) bool { return site != "" && slices.Contains(v.sites, site) }
+
+func (a *API) seesRequest(v *view, q *store.Request) bool {
+	return q.Who == v.who.Person.ID || v.owns(q.Site) || v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) ||
+		a.cfg.Desk.Speaks(v.who.Person, q, v.owns(q.Site))
+}
+
+// request finds one by its id, a unique beginning of it, or as the newest.
+func (a *API) request(ctx context.Context, who *Asker, name string, f store.RequestFilter) (store.Request, view, error) {
+	if name != "last" {
+		f.ID = name
+	}
+	rows, _, v, err := a.requestsFor(ctx, who, f, func(*view, *store.Request) bool { return true })
+	switch {
+	case err != nil:
+		return store.Request{}, v, err
+	case len(rows) == 0:
+		return store.Request{}, v, errkind.New(errkind.NotFound, "no request of this id is visible to you").WithHint("`sallyport request list` shows them.")
+	case len(rows) > 1 && name != "last":
+		return store.Request{}, v, errkind.New(errkind.Usage, fmt.Sprintf("more than one request begins with %s", name)).WithHint("Give more of its id.")
+	}
+	return rows[0], v, nil
+}
+
+func (a *API) shownRequest(v *view, q store.Request) apitype.Request {
+	q = a.cfg.Desk.Late(q)
+	out := apitype.Request{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Rule: q.Rule, Actions: q.Actions, Minutes: int(q.For / time.Minute),
+		Reason: q.Reason, Ticket: q.Ticket, State: q.State, Needs: []apitype.Need{}, By: or(q.Name, q.Who.Subject), Subject: q.Who.Subject, Via: "web", Address: q.Address,
+		Approvers: approverNames(q), Created: q.Asked, Expires: q.Expires, Decided: when(q.Decided), Answered: q.By, Answer: q.Answer,
+		Mine: q.Who == v.who.Person.ID, MayAnswer: a.speaks(v, &q)}
+	if q.ViaToken != "" {
+		out.Via = "token"
+	}
+	if !q.From.IsZero() {
+		out.Grant = &q.ID
+	}
+	var voices [][]string
+	for _, x := range q.Approvals {
+		voices = append(voices, x.For)
+	}
+	agree, _, _, _ := v.snap.Policy.Needs(q.Rule)
+	missing := authz.Missing(agree, voices)
+	for _, n := range agree {
+		left := 0
+		for _, m := range missing {
+			if m.From == n.From {
+				left = m.Count
+			}
+		}
+		out.Needs = append(out.Needs, apitype.Need{From: n.From, Count: n.Count, Have: n.Count - left})
+	}
+	return out
+}
+
+func approverNames(q store.Request) []string {
+	out := []string{}
+	for _, x := range q.Approvals {
+		out = append(out, or(x.Name, x.Who.Subject))
+	}
+	return out
+}
+
+// loginOf gives the login of the first terminal or command.
+func loginOf(actions []string) string {
+	for _, word := range actions {
+		kind, rest, _ := strings.Cut(word, ":")
+		if kind == authz.Shell.Word() || kind == authz.Run.Word() {
+			login, _, _ := strings.Cut(rest, " ")
+			return login
+		}
+	}
+	return ""
+}
+
+func (a *API) getRequest(ctx context.Context, who *Asker, in *RequestID) (*answer[apitype.Request], error) {
+	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
+	if err != nil {
+		return nil, err
+	}
+	return body(a.shownRequest(&v, q))
+}
+
+func (a *API) askFor(ctx context.Context, who *Asker, in *struct{ Body apitype.RequestNew }) (*answer[apitype.Request], error) {
+	if err := who.mayOpen(); err != nil {
+		return nil, err
+	}
+	b := in.Body
+	if (b.Role == "") == (len(b.Actions) == 0) {
+		return nil, errkind.New(errkind.Usage, "a request is for a role or for actions, and not for both")
+	}
+	v, dev, err := a.device(ctx, who, b.Device)
+	if err != nil {
+		return nil, err
+	}
+	for what, text := range map[string]string{"reason": b.Reason, "ticket": b.Ticket} {
+		if err := oneLine(what, text); err != nil {
+			return nil, err
+		}
+	}
+	q, err := a.cfg.Desk.Ask(ctx, requests.Question{Person: who.Person, Device: dev, Rule: b.Rule, Role: b.Role, Actions: b.Actions, Login: b.Login,
+		For: time.Duration(b.Minutes) * time.Minute, Reason: b.Reason, Ticket: b.Ticket, ViaToken: who.Token, Evidence: who.Evidence})
+	if err != nil {
+		return nil, err
+	}
+	return body(a.shownRequest(&v, q))
+}
+
+func (a *API) approveRequest(ctx context.Context, who *Asker, in *struct {
+	RequestID
+	Body apitype.RequestApprove
+}) (*answer[apitype.Request], error) {
+	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
+	if err != nil {
+		return nil, err
+	}
+	less := requests.Less{For: time.Duration(in.Body.Minutes) * time.Minute, Actions: in.Body.Actions}
+	if q, err = a.cfg.Desk.Approve(ctx, who.Person, who.Evidence, q.ID, less); err != nil {
+		return nil, err
+	}
+	return body(a.shownRequest(&v, q))
+}
+
+type endRequest struct {
+	RequestID
+	Body apitype.RequestEnd
+}
+
+func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
+	if strings.TrimSpace(in.Body.Reason) == "" {
+		return nil, errkind.New(errkind.Usage, "a request is denied with a reason").WithHint("Whoever asked reads it.")
+	}
+	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
+		return a.cfg.Desk.Deny(ctx, who.Person, q.ID, in.Body.Reason, v.owns(q.Site))
+	})
+}
+
+func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
+	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
+		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, who.any(authz.DutyApprove, authz.DutyAdminister), v.owns(q.Site))
+	})
+}
+
+func (a *API) endRequest(ctx context.Context, who *Asker, in *endRequest, end func(*view, store.Request) (store.Request, error)) (*answer[apitype.Request], error) {
+	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
+	if err == nil {
+		err = oneLine("reason", in.Body.Reason)
+	}
+	if err == nil {
+		q, err = end(&v, q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return body(a.shownRequest(&v, q))
+}
+
+func (a *API) listGrants(ctx context.Context, who *Asker, in *struct {
+	Mine   bool   `query:"mine" doc:"only one's own"`
+	Device string `query:"device" maxLength:"63"`
+	Page   int    `query:"page" minimum:"1" maximum:"100000" default:"1"`
+	Size   int    `query:"size" minimum:"1" maximum:"500" default:"50"`
+}) (*answer[apitype.GrantPage], error) {
+	f := store.RequestFilter{Device: id.Device(in.Device), Granted: true, Page: store.Page{Number: in.Page, Size: in.Size}}
+	if in.Mine {
+		f.Who = who.Person.ID
+	}
+	rows, total, v, err := a.requestsFor(ctx, who, f, func(*view, *store.Request) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	out := apitype.GrantPage{Grants: make([]apitype.Grant, len(rows)), Total: total, Page: in.Page, Size: in.Size}
+	for i := range rows {
+		out.Grants[i] = shownGrant(&v, rows[i])
+	}
+	return body(out)
+}
+
+func (a *API) getGrant(ctx context.Context, who *Asker, in *RequestID) (*answer[apitype.Grant], error) {
+	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{Granted: true})
+	if err != nil {
+		return nil, err
+	}
+	return body(shownGrant(&v, q))
+}
+
+func shownGrant(v *view, q store.Request) apitype.Grant {
+	out := apitype.Grant{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Actions: q.Actions, Who: or(q.Name, q.Who.Subject), Subject: q.Who.Subject,
+		Rule: q.Rule, Approvers: approverNames(q), Starts: q.From, Ends: q.Until, State: "active", Reason: q.Reason, Ticket: q.Ticket, Mine: q.Who == v.who.Person.ID}
+	switch {
+	case !q.Ended.IsZero():
+		out.State, out.Withdrawn, out.By, out.Why = "withdrawn", when(q.Ended), q.By, q.Answer
+	case !v.now.Before(q.Until):
+		out.State = "ended"
+	}
+	return out
+}
+
+// oneLine refuses control characters, line breaks and characters that change the direction of writing: others read these
+// texts, also on a device.
+func oneLine(what, text string) error {
+	if wire.PlainText(text, 4*authz.MaxReason) {
+		return nil
+	}
+	return errkind.New(errkind.Usage, fmt.Sprintf("the %s has control characters or is too long", what)).WithHint("Write it as one line of plain text.")
+}

@@ -1,0 +1,103 @@
+package apitype
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Request is one question for a right.
+type Request struct {
+	ID        string     `json:"id"`
+	Device    id.Device  `json:"device"`
+	Site      string     `json:"site,omitempty"`
+	Login     string     `json:"login" doc:"of the terminal or command that was asked for; empty: none"`
+	Rule      string     `json:"rule"`
+	Actions   []string   `json:"actions" doc:"action words, as the policy writes them"`
+	Minutes   int        `json:"minutes" doc:"how long, from the last approval on"`
+	Reason    string     `json:"reason"`
+	Ticket    string     `json:"ticket,omitempty"`
+	State     string     `json:"state" doc:"pending, approved, used, denied, withdrawn or expired"`
+	Needs     []Need     `json:"needs" doc:"who must agree; empty under a rule that the policy has no more"`
+	By        string     `json:"by" doc:"who asked"`
+	Subject   string     `json:"subject"`
+	Via       string     `json:"via" doc:"web or token"`
+	Address   string     `json:"address,omitempty"`
+	Approvers []string   `json:"approvers"`
+	Grant     *string    `json:"grant" doc:"id of the grant that came of it"`
+	Created   time.Time  `json:"created"`
+	Expires   time.Time  `json:"expires" doc:"while it is pending"`
+	Decided   *time.Time `json:"decided"`
+	Answered  string     `json:"answered_by,omitempty" doc:"who denied or withdrew it"`
+	Answer    string     `json:"answer,omitempty" doc:"in their words"`
+	Mine      bool       `json:"mine"`
+	MayAnswer bool       `json:"may_answer" doc:"whether the caller can approve or deny it now"`
+}
+
+// Need is one entry of a rule's agree.
+type Need struct {
+	From  string `json:"from" doc:"a group, or @owner"`
+	Count int    `json:"count"`
+	Have  int    `json:"have"`
+}
+
+// RequestPage is one page of requests, newest first. Total counts all that match.
+type RequestPage struct {
+	Requests []Request `json:"requests"`
+	Total    int       `json:"total"`
+	Page     int       `json:"page"`
+	Size     int       `json:"size"`
+}
+
+// RequestNew asks for a right: for a role or for actions.
+type RequestNew struct {
+	Device  string   `json:"device" maxLength:"63"`
+	Rule    string   `json:"rule,omitempty" maxLength:"63" doc:"empty: the one to which fewest must agree"`
+	Role    string   `json:"role,omitempty" maxLength:"63"`
+	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"action words; shell alone is the terminal of login"`
+	Login   string   `json:"login,omitempty" maxLength:"32"`
+	Minutes int      `json:"minutes" minimum:"1" maximum:"44640"`
+	Reason  string   `json:"reason,omitempty" maxLength:"500"`
+	Ticket  string   `json:"ticket,omitempty" maxLength:"64"`
+}
+
+// RequestApprove agrees. Less than was asked for changes the request, and earlier approvals count no more.
+type RequestApprove struct {
+	Minutes int      `json:"minutes,omitempty" minimum:"1" maximum:"44640" doc:"0: as asked for"`
+	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"empty: as asked for"`
+}
+
+// RequestEnd denies or withdraws.
+type RequestEnd struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// Grant is a right that was agreed to.
+type Grant struct {
+	ID        string     `json:"id" doc:"of the request that it came of"`
+	Device    id.Device  `json:"device"`
+	Site      string     `json:"site,omitempty"`
+	Login     string     `json:"login"`
+	Actions   []string   `json:"actions"`
+	Who       string     `json:"who"`
+	Subject   string     `json:"subject"`
+	Rule      string     `json:"rule"`
+	Approvers []string   `json:"approvers"`
+	Starts    time.Time  `json:"starts"`
+	Ends      time.Time  `json:"ends"`
+	State     string     `json:"state" doc:"active, ended or withdrawn"`
+	Reason    string     `json:"reason"`
+	Ticket    string     `json:"ticket,omitempty"`
+	Withdrawn *time.Time `json:"withdrawn"`
+	By        string     `json:"withdrawn_by,omitempty"`
+	Why       string     `json:"withdrawn_why,omitempty"`
+	Mine      bool       `json:"mine"`
+}
+
+// GrantPage is one page of grants, newest first.
+type GrantPage struct {
+	Grants []Grant `json:"grants"`
+	Total  int     `json:"total"`
+	Page   int     `json:"page"`
+	Size   int     `json:"size"`
+}
