@@ -800,6 +800,82 @@ describe('Machines', () => {
   }));
 });
 
+describe('requests', () => {
+  test('are asked for, narrowed by the approver, used and taken away', as('technician', async (page) => {
+    if (gw.mock) return;
+    const approver = await b.open('approver');
+    try {
+      await approver.goto(gw.url + '/');
+      await approver.waitForURL('**/requests'); // what an approver comes for
+      await approver.waitForSelector('.empty');
+      assert.deepEqual(await bothThemes(approver), []);
+
+      await page.goto(gw.url + '/');
+      await page.getByRole('link', { name: 'Ask for press-2' }).click();
+      await page.getByRole('button', { name: 'Ask for it…' }).click();
+      await page.getByRole('dialog').waitFor();
+      assert.deepEqual(await bothThemes(page), []);
+      await shot(page, 'ask');
+      await page.fill('#ask-reason', 'replace the sensor of the pump');
+      await page.getByRole('button', { name: 'Send request' }).click();
+      await page.waitForURL('**/requests/*');
+      await page.waitForSelector('text=waits for an answer');
+      assert.equal(await page.getByRole('button', { name: 'Approve…' }).count(), 0, 'one can approve one\'s own');
+      await shot(page, 'request-own');
+
+      await approver.locator('#waiting a[data-row]').click(); // without a reload
+      await approver.waitForURL('**/requests/*');
+      assert.match(await approver.textContent('main'), /Tess Technician asks for press-2[^]*replace the sensor of the pump/);
+      assert.deepEqual(await bothThemes(approver), []);
+      await shot(approver, 'request');
+      await approver.getByRole('button', { name: 'Approve…' }).click();
+      await approver.getByText('15 min', { exact: true }).click();
+      await shot(approver, 'approve');
+      assert.deepEqual(await bothThemes(approver), []);
+      await approver.getByRole('button', { name: 'Approve for 15 min' }).click();
+      await approver.waitForSelector('text=approved');
+
+      await page.getByRole('link', { name: 'Open terminal' }).click(); // again without a reload
+      await page.waitForSelector('#notice li');
+      await page.press('#purpose', 'Enter');
+      await shows(page, '$');
+      await approver.waitForSelector('text=approved and used');
+      await approver.getByRole('button', { name: 'Withdraw…' }).click();
+      await approver.fill('#end-reason', 'the line runs again');
+      await approver.getByRole('button', { name: 'Withdraw', exact: true }).click();
+      await page.waitForSelector('#ended');
+      assert.match(await page.textContent('main'), /changed while you worked/);
+      await page.goto(gw.url + '/requests');
+      await page.waitForSelector('#all [data-row]');
+      await shot(page, 'requests');
+      assert.deepEqual(await bothThemes(page), []);
+    } finally {
+      await approver.context().close();
+    }
+  }));
+
+  test('are denied with a reason that the asker reads, at 390', as('technician', async (page) => {
+    if (gw.mock) return;
+    const answer = await asRole('technician', 'POST', '/api/v1/requests', { device: 'press-2', actions: ['shell'], minutes: 10, reason: 'look' });
+    const q = await answer.json();
+    assert.ok(answer.ok, JSON.stringify(q));
+    const denied = await asRole('approver', 'POST', `/api/v1/requests/${q.id}/deny`, { reason: 'production runs until six' });
+    assert.ok(denied.ok, await denied.text());
+    await page.goto(`${gw.url}/requests/${q.id}`);
+    await page.waitForSelector('text=production runs until six');
+    await shot(page, 'request-denied-390');
+    assert.deepEqual(await bothThemes(page), []);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `the page is ${over} px wider than the window`);
+  }, { viewport: narrow }));
+
+  test('of others read as ones that do not exist', as('technician', async (page) => {
+    if (gw.mock) return;
+    await page.goto(`${gw.url}/requests/aaaaaaaaaaaaaaaaaaaaaaaaaa`);
+    await page.waitForSelector('text=No request of this address is visible to you');
+  }));
+});
+
 describe('accessibility: axe finds nothing', () => {
   const pages = [
     ['signin', null, () => '/signin', 'main a.btn'],

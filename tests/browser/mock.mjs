@@ -89,6 +89,8 @@ function api(state, who, method, path, q, body, send, problem) {
       state.tokens.unshift(t);
       return send(200, { ...t, code: 'sp1-example', command: 'sudo sallyport-agent enroll sp1-nb2hi4dthixs653xo4xgkylonzzxkylf' });
     }
+    case 'GET requests':
+      return send(200, { requests: [], total: 0, page: 1, size: 25 });
     case 'GET sessions':
       return send(200, { sessions: state.sessions.slice(0, 25), total: state.sessions.length, page: 1, size: 25 });
     case 'POST sessions': {

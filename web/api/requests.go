@@ -174,7 +174,10 @@ func (a *API) shownRequest(v *view, q store.Request) apitype.Request {
 		out.Via = "token"
 	}
 	if !q.From.IsZero() {
-		out.Grant = &q.ID
+		out.Grant, out.Ends = &q.ID, when(q.Until)
+		if !q.Ended.IsZero() {
+			out.Ends = when(q.Ended)
+		}
 	}
 	var voices [][]string
 	for _, x := range q.Approvals {

@@ -86,6 +86,11 @@ type Right struct {
 	Until      *time.Time `json:"until,omitempty"`
 	MaxSeconds int64      `json:"max_seconds,omitempty" doc:"how long a session lasts at most, also where the right has no end"`
 	Open       []string   `json:"open,omitempty" doc:"what is still wanted before it helps"`
+
+	// Of what can be asked for with a request.
+	AskMinutes int      `json:"ask_minutes,omitempty" doc:"for how long at most it can be asked for; 0: it cannot be asked for"`
+	AskFor     []string `json:"ask_for,omitempty" doc:"what must be given: reason, ticket"`
+	Agree      []Need   `json:"agree,omitempty" doc:"who must agree"`
 }
 
 // Work is one device on My work.

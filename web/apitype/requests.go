@@ -28,6 +28,7 @@ type Request struct {
 	Created   time.Time  `json:"created"`
 	Expires   time.Time  `json:"expires" doc:"while it is pending"`
 	Decided   *time.Time `json:"decided"`
+	Ends      *time.Time `json:"ends" doc:"end of the grant: its time is up, or it was withdrawn"`
 	Answered  string     `json:"answered_by,omitempty" doc:"who denied or withdrew it"`
 	Answer    string     `json:"answer,omitempty" doc:"in their words"`
 	Mine      bool       `json:"mine"`

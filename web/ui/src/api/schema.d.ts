@@ -1391,6 +1391,11 @@ export interface components {
             device: string;
             /**
              * Format: date-time
+             * @description end of the grant: its time is up, or it was withdrawn
+             */
+            ends: string | null;
+            /**
+             * Format: date-time
              * @description while it is pending
              */
             expires: string;
@@ -1495,6 +1500,15 @@ export interface components {
         Right: {
             /** @description action word: shell:svc */
             action: string;
+            /** @description who must agree */
+            agree?: components["schemas"]["Need"][];
+            /** @description what must be given: reason, ticket */
+            ask_for?: string[];
+            /**
+             * Format: int64
+             * @description for how long at most it can be asked for; 0: it cannot be asked for
+             */
+            ask_minutes?: number;
             login?: string;
             /**
              * Format: int64

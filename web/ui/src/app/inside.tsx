@@ -14,22 +14,25 @@ import { go } from './router';
 export interface PageProps {
   me: Me;
   at: URL;
-  /** Reads again how many machines wait, once one of them does so no more. */
+  /** Reads again how many machines and requests wait, once one of them does so no more. */
   recount: () => void;
 }
 
 const pages: Record<string, ComponentType<PageProps>> = {
   '/': lazy(() => import('./mywork')),
   '/sessions': lazy(() => import('./sessions')),
+  '/requests': lazy(() => import('./requests')),
   '/machines': lazy(() => import('./machines')),
   '/find': lazy(() => import('./find')),
   machine: lazy(() => import('./machine')),
+  request: lazy(() => import('./request')),
   none: lazy(() => import('./notfound')),
 };
 
 export function Inside({ at, known }: { at: URL; known: boolean }) {
   const me = useData(() => body(client.GET('/api/v1/me')), [], 60_000);
   const waiting = useWaiting(me.data);
+  const asked = useAsked(me.data);
   const home = me.data && places(me.data)[0]!.href;
   useEffect(() => {
     if (home && at.pathname === '/' && home !== '/') go(home, true);
@@ -44,10 +47,17 @@ export function Inside({ at, known }: { at: URL; known: boolean }) {
     );
   }
   const path = at.pathname;
-  const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : pages[path])!;
+  const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : path.startsWith('/requests/') ? pages.request : pages[path])!;
   return (
-    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting.count }}>
-      <Page me={me.data} at={at} recount={waiting.reload} />
+    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting.count, '/requests': asked.count }}>
+      <Page
+        me={me.data}
+        at={at}
+        recount={() => {
+          waiting.reload();
+          asked.reload();
+        }}
+      />
     </Shell>
   );
 }
@@ -57,4 +67,10 @@ function useWaiting(me: Me | undefined) {
   const can = !!me?.duties.includes('administer');
   const list = useData(() => (can ? body(client.GET('/api/v1/devices')) : Promise.resolve([])), [can], can ? 15_000 : 0);
   return { count: (list.data ?? []).filter((d) => d.state === 'waiting').length, reload: list.reload };
+}
+
+/** How many requests wait for somebody's answer. */
+function useAsked(me: Me | undefined) {
+  const list = useData(() => (me ? body(client.GET('/api/v1/requests', { params: { query: { answer: true, page: 1, size: 1 } } })) : Promise.resolve(undefined)), [!me], 10_000);
+  return { count: list.data?.total ?? 0, reload: list.reload };
 }

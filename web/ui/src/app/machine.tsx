@@ -20,6 +20,7 @@ import { Reason } from './reason';
 const Admit = lazy(() => import('./admit'));
 const Revoke = lazy(() => import('./revoke'));
 const Relabel = lazy(() => import('./relabel'));
+const Ask = lazy(() => import('./ask'));
 
 export default function Machine({ me, at, recount }: PageProps) {
   const name = decodeURIComponent(at.pathname.split('/')[2] ?? '');
@@ -118,6 +119,9 @@ function Troubles({ d }: { d: Device }) {
 function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
   const work = useData(() => body(client.GET('/api/v1/work')), [name], 10_000);
   const mine = work.data?.devices.find((w) => w.device.name === name);
+  const online = useOnline();
+  const [rule, ask] = useState<string | undefined>();
+  const rules = [...new Set((mine?.can_ask ?? []).filter((r) => r.ask_minutes).map((r) => r.rule))];
   return (
     <section class="part" aria-labelledby="may">
       <header>
@@ -144,6 +148,16 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
           ))}
         </ul>
       )}
+      {rules.length > 0 && (
+        <div class="btns">
+          {rules.map((r) => (
+            <button class="btn" type="button" disabled={!online} onClick={() => ask(r)} key={r}>
+              {rules.length > 1 ? `Ask under rule ${r}…` : 'Ask for it…'}
+            </button>
+          ))}
+        </div>
+      )}
+      {rule && <Ask name={name} rights={mine!.can_ask.filter((r) => r.rule === rule && r.ask_minutes)} onClose={() => ask(undefined)} />}
     </section>
   );
 }

@@ -224,7 +224,11 @@ function AskRow({ w }: { w: Work }) {
         {most}
         <span class="sub">{roleText(w.can_ask)}</span>
       </td>
-      <td class="act small muted">by request</td>
+      <td class="act">
+        <a class="btn" href={`/machines/${encodeURIComponent(w.device.name)}`} aria-label={`Ask for ${w.device.name}`}>
+          Ask…
+        </a>
+      </td>
     </tr>
   );
 }

@@ -10,7 +10,7 @@ test('the first place is the one a role comes for', () => {
   expect(first(me('officer'))).toBe('Review');
   expect(first(me('admin'))).toBe('Machines');
   expect(first(me('owner'))).toBe('My machines');
-  expect(first(me('approver'))).toBe('My work');
+  expect(first(me('approver'))).toBe('Inbox');
   expect(first(me())).toBe('My work');
 });
 

@@ -113,11 +113,13 @@ export function places(me: Me): Place[] {
   const all = { href: '/sessions', text: 'Sessions', key: 'r' };
   const mine = { href: '/sessions', text: 'My sessions', key: 'r' };
   const work = { href: '/', text: 'My work', key: 'w' };
-  if (has(me, 'officer')) return [review, machines];
-  if (has(me, 'admin')) return [machines, all];
-  if (has(me, 'owner')) return [machines, all];
-  if (has(me, 'approver')) return [work, all, machines];
-  return [work, mine, machines];
+  const inbox = { href: '/requests', text: 'Inbox', key: 'i' };
+  const requests = { href: '/requests', text: 'Requests', key: 'i' };
+  if (has(me, 'officer')) return [review, requests, machines];
+  if (has(me, 'admin')) return [machines, requests, all];
+  if (has(me, 'owner')) return [machines, requests, all];
+  if (has(me, 'approver')) return [inbox, work, all, machines];
+  return [work, requests, mine, machines];
 }
 
 export const roleWord = (me: Me) => (has(me, 'admin') ? 'administrator' : me.roles[0]) ?? 'no role';

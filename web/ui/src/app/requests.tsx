@@ -1,0 +1,142 @@
+// Requests: what waits for an answer first, then all that one may see.
+import { body, client } from '../api/client';
+import type { Request } from '../api/types';
+import { pageCount, pageOf } from '../base/pages';
+import { minutesText, missing, requestShown } from '../base/requests';
+import { places } from '../base/session';
+import { sinceText, untilText } from '../base/time';
+import { plural } from '../base/words';
+import { useData } from '../ui/data';
+import { useListKeys } from '../ui/keyboard';
+import { OfflineBanner } from '../ui/online';
+import { Empty, Failed, Loading, Shows, StackTable, Time } from '../ui/parts';
+import { useTitle } from '../ui/title';
+import type { PageProps } from './inside';
+
+const size = 25;
+
+export default function Requests({ me, at }: PageProps) {
+  const title = places(me).find((p) => p.href === '/requests')?.text ?? 'Requests';
+  useTitle(title);
+  useListKeys();
+  const page = pageOf(at.searchParams.get('page'));
+  const waiting = useData(() => body(client.GET('/api/v1/requests', { params: { query: { answer: true, page: 1, size: 100 } } })), [], 5000);
+  const all = useData(() => body(client.GET('/api/v1/requests', { params: { query: { page, size } } })), [page], 5000);
+  const failure = waiting.failure ?? all.failure;
+  return (
+    <main id="main" class="page">
+      <OfflineBanner />
+      <header class="head">
+        <h1 tabIndex={-1}>{title}</h1>
+      </header>
+      {failure && <Failed failure={failure} what="Requests could not be read." retry={all.reload} />}
+      {!all.data && !failure && <Loading lines={6} />}
+      {!!waiting.data?.requests?.length && <List id="waiting" title="Wait for your answer" list={waiting.data.requests} />}
+      {all.data && !all.data.total && <None />}
+      {!!all.data?.requests?.length && <List id="all" title={waiting.data?.requests?.length ? 'All requests' : undefined} list={all.data.requests} />}
+      {!!all.data?.total && <Pager total={all.data.total} page={page} />}
+    </main>
+  );
+}
+
+const None = () => (
+  <Empty title="Nobody has asked for anything.">
+    <p>A machine's page offers what can be asked for there. Requests that you can answer appear here at once.</p>
+    <a class="btn" href="/machines">
+      Machines
+    </a>
+  </Empty>
+);
+
+function Pager({ total, page }: { total: number; page: number }) {
+  const last = pageCount(total, size);
+  return (
+    <div class="pager">
+      <span>{plural(total, 'request')}</span>
+      {last > 1 && (
+        <span class="btns">
+          {page > 1 && (
+            <a class="btn" href={`/requests?page=${page - 1}`}>
+              Newer
+            </a>
+          )}
+          {page < last && (
+            <a class="btn" href={`/requests?page=${page + 1}`}>
+              Older
+            </a>
+          )}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function List({ id, title, list }: { id: string; title?: string; list: Request[] }) {
+  return (
+    <section class="part" aria-label={title ?? 'Requests'}>
+      {title && (
+        <header class="bare">
+          <h2>{title}</h2>
+        </header>
+      )}
+      <div class="scroll" tabIndex={0} role="region" aria-label={title ?? 'Requests found'}>
+        <StackTable kind="s" id={id} caption="Requests, newest first">
+          <thead>
+            <tr>
+              <th scope="col">Machine</th>
+              <th scope="col">Who asked</th>
+              <th scope="col">Asked</th>
+              <th scope="col">For</th>
+              <th scope="col">Reason given</th>
+              <th scope="col">State</th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.map((q) => (
+              <Row q={q} key={q.id} />
+            ))}
+          </tbody>
+        </StackTable>
+      </div>
+    </section>
+  );
+}
+
+function Row({ q }: { q: Request }) {
+  return (
+    <tr>
+      <th scope="row" class="c1 r1">
+        <a class="t" href={`/requests/${q.id}`} data-row>
+          {q.device}
+        </a>
+        <span class="sub">{q.site || 'no site'}</span>
+      </th>
+      <td class="c1 r2">
+        {q.mine ? 'you' : q.by}
+        {q.login && (
+          <span class="sub">
+            as <code>{q.login}</code>
+          </span>
+        )}
+      </td>
+      <td class="c2 r1">
+        <Time at={q.created} as={sinceText} />
+      </td>
+      <td class="c2 r2">{minutesText(q.minutes)}</td>
+      <td class="why">
+        <span class="line" title={q.reason}>
+          {q.reason || <span class="muted">none given</span>}
+        </span>
+        {q.ticket && <span class="sub">{q.ticket}</span>}
+      </td>
+      <td class="c1">
+        <Shows of={requestShown(q)} />
+        {q.state === 'pending' && (
+          <span class="sub">
+            {missing(q.needs ?? [])}, until <Time at={q.expires} as={untilText} />
+          </span>
+        )}
+      </td>
+    </tr>
+  );
+}
