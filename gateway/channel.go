@@ -89,7 +89,7 @@ func (c *Channel) End(text string) { c.s.endChannel(c, ended(ByTechnician, text)
 // syncs.
 const (
 	maxTyped = 16 << 10
-	maxPiped = 64 << 10
+	maxPiped = 128 << 10
 )
 
 // Write records typed bytes and sends them to the device. Each piece is durable before it is sent. It returns the bytes

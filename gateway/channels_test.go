@@ -354,7 +354,7 @@ func TestInputThatWaitsAsItsChannelEndsDoesNotEndTheSession(t *testing.T) {
 			h := newHouse(t)
 			first, _ := h.open(h.ask("press-1"))
 			second, _ := h.more(first.ID(), "wait")
-			const judged = 256 << 10
+			const judged = 512 << 10
 			wrote := make(chan error, 1)
 			go func() {
 				_, err := second.Write(make([]byte, judged+1))

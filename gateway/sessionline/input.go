@@ -1,7 +1,6 @@
 package sessionline
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -49,8 +48,9 @@ func (c *Channel) sendLocked(ctx context.Context, p []byte, size int, may func()
 
 // sending is a piece of input on its way to the device.
 type sending struct {
-	done chan struct{}
-	err  error // set before done is closed
+	piece []byte // a copy; empty at a terminal. The next piece uses its memory again
+	done  chan struct{}
+	err   error // set before done is closed
 }
 
 // sendPiece sends a piece after the one before it. It returns at once if there is no terminal.
@@ -59,21 +59,23 @@ func (c *Channel) sendPiece(ctx context.Context, r receipt, piece []byte) error 
 		return err
 	}
 	now := &sending{done: make(chan struct{})}
+	before := c.before
 	c.before = now
 	if c.pty {
 		now.send(c, r, piece)
 		return c.sent(ctx)
 	}
-	piece = bytes.Clone(piece) // the caller erases its own
-	go func() {
-		now.send(c, r, piece)
-		clear(piece)
-	}()
+	if before != nil {
+		now.piece = before.piece[:0]
+	}
+	now.piece = append(now.piece, piece...) // the caller erases its own
+	go now.send(c, r, now.piece)
 	return nil
 }
 
 func (s *sending) send(c *Channel, r receipt, piece []byte) {
 	defer close(s.done)
+	defer clear(s.piece)
 	if err := c.send(r, piece); err != nil {
 		s.err = errkind.New(errkind.Unavailable, "the machine no longer takes input").Because(err)
 	}

@@ -15,7 +15,7 @@ const (
 	flushWait = 100 * time.Millisecond
 	// Limits on input that waits for its verdict. A device needs a round trip for a verdict, so these limits delay
 	// input only if the device sends none.
-	judgeBytes = 256 << 10
+	judgeBytes = 512 << 10
 	judgeItems = 4096
 )
 
@@ -28,6 +28,7 @@ type unjudged struct {
 	data     []byte
 	deadline time.Time // zero: its Input has not returned
 	frame    *shown
+	whole    bool // data is all of its memory
 }
 
 // shown says which ranges of one s frame were revealed.
@@ -51,11 +52,35 @@ type judge struct {
 	moved  chan struct{}     // closed when something was judged; nil: nobody waits
 	timed  bool              // the timer runs
 	flush  bool              // the lazy flush is due
+	free   [][]byte          // erased memory of whole frames, for the next ones
 }
 
+// mostFree bounds the memory that is kept for next frames: a flood of input uses it again, and keys need none.
+const mostFree = 8
+
 func (j *judge) add(it item) {
-	j.items = append(j.items, unjudged{ch: it.ch, actor: it.actor, at: it.at, data: append([]byte(nil), it.body...), frame: &shown{end: it.at}})
+	j.items = append(j.items, unjudged{ch: it.ch, actor: it.actor, at: it.at, data: append(j.memory(len(it.body)), it.body...),
+		frame: &shown{end: it.at}, whole: true})
 	j.bytes += len(it.body)
+}
+
+// memory gives empty memory for n bytes.
+func (j *judge) memory(n int) []byte {
+	last := len(j.free) - 1
+	if n < piece || last < 0 {
+		return nil
+	}
+	m := j.free[last]
+	j.free = j.free[:last]
+	return m
+}
+
+// done erases a piece that was judged.
+func (j *judge) done(u unjudged) {
+	clear(u.data)
+	if u.whole && len(u.data) == piece && len(j.free) < mostFree {
+		j.free = append(j.free, u.data[:0])
+	}
 }
 
 // cut removes a range from the unjudged input and gives its pieces, one for each s frame.
@@ -82,6 +107,7 @@ func (j *judge) cut(ch uint32, from, to uint64) (out []unjudged) {
 }
 
 func (u unjudged) part(from, to uint64) unjudged {
+	u.whole = u.whole && to-from == uint64(len(u.data))
 	u.data = u.data[from-u.at : to-u.at]
 	u.at = from
 	return u
@@ -145,7 +171,7 @@ func (j *judge) erase() {
 	for _, u := range j.items {
 		clear(u.data)
 	}
-	j.items, j.bytes = nil, 0
+	j.items, j.bytes, j.free = nil, 0, nil
 	j.signal()
 }
 
@@ -184,7 +210,7 @@ func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
 			r.add(item{kind: format.KindReveal, ch: ch, stream: format.StreamIn, actor: u.actor, at: u.at, body: u.data})
 			r.flushSoon()
 		}
-		clear(u.data)
+		r.judge.done(u)
 	}
 	r.judge.signal()
 }
