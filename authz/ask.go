@@ -102,16 +102,18 @@ func (p *Policy) Needs(ruleID string) (agree []Agree, within time.Duration, emer
 	return r.way().Agree, r.ask.answerWithin, r.emergency(), true
 }
 
-// Voices lists the entries of a rule's agree that a person can speak for: groups of theirs, and @owner for an owner of
-// the device's site. It is empty for whoever cannot approve.
+// Voices lists the entries of a rule's agree that a person can speak for: groups of theirs if they have the duty approve,
+// and @owner for an owner of the device's site who has the duty own. It is empty for whoever cannot approve.
 func (p *Policy) Voices(ruleID string, who Person, owner bool) []string {
 	agree, _, _, ok := p.Needs(ruleID)
 	if !ok || who.Machine != "" || p.conflict(who.Groups) {
 		return nil
 	}
+	duties := p.Duties(who.Groups)
+	approves, owns := slices.Contains(duties, DutyApprove), owner && slices.Contains(duties, DutyOwn)
 	var out []string
 	for _, a := range agree {
-		if a.From == ownerOfSite && owner || a.From != ownerOfSite && slices.Contains(who.Groups, a.From) {
+		if a.From == ownerOfSite && owns || a.From != ownerOfSite && approves && slices.Contains(who.Groups, a.From) {
 			out = append(out, a.From)
 		}
 	}

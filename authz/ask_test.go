@@ -10,7 +10,10 @@ import (
 
 const askable = `format = 1
 name = "asking"
-groups = ["technicians", "leads", "security"]
+groups = ["technicians", "leads", "security", "guests", "owners"]
+[duties]
+approve = ["leads", "security"]
+own = ["owners"]
 [role.work]
 why = "made"
 shell = { as = ["svc"] }
@@ -26,7 +29,7 @@ role = "work"
 devices = { hall = "1" }
 at_most = "4h"
 ask_for = ["reason", "ticket"]
-agree = [{ from = "leads", count = 1 }, { from = "security", count = 2 }, { from = "@owner", count = 1 }]
+agree = [{ from = "leads", count = 1 }, { from = "security", count = 2 }, { from = "guests", count = 1 }, { from = "@owner", count = 1 }]
 [[allow]]
 id = "A1"
 why = "made"
@@ -134,8 +137,12 @@ func TestWhoCanSpeakForARule(t *testing.T) {
 		want  []string
 	}{
 		"a lead":               {person("leads"), false, []string{"leads"}},
-		"an owner":             {person("technicians"), true, []string{"@owner"}},
-		"a lead who is owner":  {person("leads", "security"), true, []string{"leads", "security", "@owner"}},
+		"an owner":             {person("owners"), true, []string{"@owner"}},
+		"a lead who is owner":  {person("leads", "security", "owners"), true, []string{"leads", "security", "@owner"}},
+		"an owner elsewhere":   {person("owners"), false, nil},
+		"without the duty own": {person("technicians"), true, nil},
+		"without approve":      {person("guests"), false, nil},
+		"with another's duty":  {person("guests", "leads"), false, []string{"leads", "guests"}},
 		"nobody of them":       {person("technicians"), false, nil},
 		"a machine of a lead":  {machine, true, nil},
 		"a group named @owner": {person("@owner"), false, nil},

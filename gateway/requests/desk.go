@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -73,12 +75,18 @@ type Desk struct {
 // New makes a desk.
 func New(c Config) *Desk { return &Desk{cfg: c} }
 
-// Run lets requests expire, until ctx ends.
+// Run keeps the rows as the signer has the grants, and lets requests expire, until ctx ends.
 func (d *Desk) Run(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		d.expire(ctx)
+		err := d.settle(ctx)
+		if err == nil { // or a request could expire that the signer has granted
+			err = d.expire(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			d.cfg.Log.Error("the rows of requests may be behind the signer", slog.Any("error", err))
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -87,16 +95,76 @@ func (d *Desk) Run(ctx context.Context) {
 	}
 }
 
-func (d *Desk) expire(ctx context.Context) {
+func (d *Desk) expire(ctx context.Context) error {
+	d.answers.Lock()
+	defer d.answers.Unlock()
 	due, err := d.cfg.Rows.DueRequests(ctx, d.cfg.Now())
 	for _, q := range due {
 		if _, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired); e != nil && errkind.KindOf(e) != errkind.Conflict {
 			err = e
 		}
 	}
-	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error("requests could not expire", slog.Any("error", err))
+	return err
+}
+
+// settle stores each grant in force that has no row, and ends rows of grants that the signer does not have: a crash came
+// between the signer's answer and the row, or the database is of before. Nobody may have a right that no list shows.
+func (d *Desk) settle(ctx context.Context) error {
+	d.answers.Lock()
+	defer d.answers.Unlock()
+	grants, err := d.cfg.Signer.Grants(ctx)
+	if err != nil {
+		return err
 	}
+	inForce, changed := map[string]bool{}, 0
+	for _, c := range grants {
+		t, e := ledger.ParseTerms(c.Terms)
+		if e == nil {
+			inForce[t.Request] = true
+			e = d.settleOne(ctx, t, c, &changed)
+		}
+		err = errors.Join(err, e)
+	}
+	err = errors.Join(err, d.endOthers(ctx, inForce, &changed))
+	if changed > 0 {
+		err = errors.Join(err, d.changed(ctx))
+	}
+	return err
+}
+
+// endOthers ends the rows of grants that are not in force at the signer.
+func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool, changed *int) error {
+	f := store.RequestFilter{Granted: true, States: []string{store.RequestApproved, store.RequestUsed}, Page: store.Page{Number: 1, Size: store.MaxPage}}
+	rows, _, err := d.cfg.Rows.Requests(ctx, f) // the newest; older ones have ended, or are found when these have
+	now := d.cfg.Now()
+	for _, q := range rows {
+		if inForce[q.ID] || !now.Before(q.Until) {
+			continue
+		}
+		_, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error {
+			r.Ended, r.By, r.Answer = now, "the signer", "it does not have this grant"
+			return move(r, withdraw)
+		})
+		err = errors.Join(err, e)
+		*changed++
+	}
+	return err
+}
+
+func (d *Desk) settleOne(ctx context.Context, t ledger.Terms, c signer.Consent, changed *int) error {
+	as := store.Request{ID: t.Request, Who: id.Principal{Issuer: t.Issuer, Subject: t.Subject}, Name: t.Name, Device: id.Device(t.Device),
+		DeviceFP: t.DeviceFP, Rule: t.Rule, Actions: t.Actions, For: time.Duration(t.Seconds) * time.Second, Reason: t.Reason, Ticket: t.Ticket,
+		State: store.RequestPending, Asked: c.From, Expires: c.From}
+	row, err := d.cfg.Rows.Request(ctx, t.Request)
+	if errkind.KindOf(err) == errkind.NotFound {
+		row, err = as, d.cfg.Rows.AddRequest(ctx, as, func(int, int) error { return nil })
+	}
+	if err != nil || !row.From.IsZero() {
+		return err
+	}
+	*changed++
+	_, err = d.cfg.Rows.ChangeRequest(ctx, t.Request, func(r *store.Request) error { return d.approved(r, as, signer.Approved{Consent: c}) })
+	return err
 }
 
 // expired moves a request whose time is up. For others it is an error.

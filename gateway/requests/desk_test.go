@@ -255,7 +255,9 @@ func TestRequestsAreBoundedAndExpire(t *testing.T) {
 	h.pass(30 * time.Minute)
 	_, err = h.agrees("lea", q.ID, Less{})
 	h.wants("after its time, before the desk has seen it", err, errkind.Conflict, "expired")
-	h.expire(t.Context())
+	if err := h.expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestExpired {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -329,6 +331,76 @@ func TestWhereNobodyHasToAgreeWhoAsksHasItAtOnce(t *testing.T) {
 		For: 10 * time.Minute, Reason: "why"})
 	_, err = h.cfg.Signer.Approve(t.Context(), evidence("lea"), raw)
 	h.wants("for somebody else", err, errkind.Denied, "only whoever asked")
+}
+
+// The gateway dies after the signer has made the grant, and comes back after the request would have expired.
+func TestAGrantWithoutItsRowGetsOne(t *testing.T) {
+	h := newHouse(t)
+	q, err := h.asks(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := terms(&q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := q
+	lost.ID = newID()
+	other, err := terms(&lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pass(29 * time.Minute)
+	for _, terms := range [][]byte{raw, other} {
+		for _, who := range []string{"lea", "lou"} {
+			if _, err := h.cfg.Signer.Approve(t.Context(), evidence(who), terms); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.pass(2 * time.Minute)
+	h.settles()
+	for _, request := range []string{q.ID, lost.ID} {
+		got, err := h.db.Request(t.Context(), request)
+		if err != nil || got.State != store.RequestApproved || len(got.Approvals) != 2 || got.From.IsZero() || got.Reason != "why" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+}
+
+func TestARowOfAGrantThatTheSignerDoesNotHaveEnds(t *testing.T) {
+	h := newHouse(t)
+	q, err := h.asks(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"lea", "lou"} {
+		if _, err := h.agrees(who, q.ID, Less{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.settles()
+	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestApproved {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := h.cfg.Signer.WithdrawGrant(t.Context(), q.ID, "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	h.settles()
+	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// settles is a round of Run.
+func (h *house) settles() {
+	h.t.Helper()
+	if err := h.settle(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.expire(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func keyOf(seed [32]byte) ed25519.PublicKey {

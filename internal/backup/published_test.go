@@ -19,7 +19,7 @@ func TestTheFirstCheckpointIsWaitedFor(t *testing.T) {
 			t.Errorf("got %v after %s, want that it is missing, after %s", err, time.Since(began), stampWait)
 		}
 		time.AfterFunc(stampWait/2, func() {
-			if err := os.WriteFile(path, []byte("note"), 0o600); err != nil {
+			if err := errors.Join(os.WriteFile(path+".new", []byte("note"), 0o600), os.Rename(path+".new", path)); err != nil { // as a log does
 				t.Error(err)
 			}
 		})

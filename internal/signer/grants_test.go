@@ -32,7 +32,8 @@ func asked(t *testing.T) (*house, ledger.Terms) {
 	p := h.cfg.Identities.(provider)
 	p["lea"], p["lou"], p["sam"], p["all"] = person("lea", "leads"), person("lou", "leads"), person("sam", "security"), person("all", "leads", "security")
 	p["tess-leads"] = person("tess", "technicians", "leads")
-	text := strings.Replace(agreed, `groups = ["technicians", `, `groups = ["leads", "security", "technicians", `, 1)
+	text := strings.Replace(agreed, `groups = ["technicians", `, `groups = ["leads", "security", "guests", "technicians", `, 1)
+	text = strings.Replace(text, "[duties]", "[duties]\napprove = [\"leads\", \"security\"]", 1)
 	if _, err := h.ApplyPolicy(t.Context(), ada, []PolicyFile{{Name: "p.toml", Text: text}}, "requests"); err != nil {
 		t.Fatal(err)
 	}
@@ -276,5 +277,38 @@ func must[T any](v T, err error) func(*testing.T) T {
 			t.Fatal(err)
 		}
 		return v
+	}
+}
+
+// A gateway that was taken over has the socket, and not the evidence of whoever must agree.
+func TestOverTheSocketNoApprovalCountsWithoutItsEvidence(t *testing.T) {
+	h, terms := asked(t)
+	c := NewClient(serve(t, h.Service, 0o600))
+	raw := must(terms.Marshal())(t)
+	stolen := evidence("lea")
+	stolen.Session = wire.Sum([]byte("another web session"))
+	if _, err := c.Approve(t.Context(), evidence("lea"), raw); err != nil { // binds her id token to her web session
+		t.Fatal(err)
+	}
+	for name, e := range map[string]Evidence{"none": {}, "an id token that it made up": evidence("forged"), "the asker's": tess,
+		"an id token without its web session": {IDToken: "sam"}, "one from another web session": stolen, "an API token": robot} {
+		if _, err := c.Approve(t.Context(), e, raw); err == nil {
+			t.Errorf("%s: the approval counts", name)
+		}
+	}
+	if grants, err := c.Grants(t.Context()); err != nil || len(grants) != 0 {
+		t.Fatalf("got %+v, %v", grants, err)
+	}
+	_, err := c.Append(t.Context(), AppendRequest{Type: "approved", Body: must(ledger.EventBody{Fields: map[string]string{}}.Marshal())(t)})
+	wantKind(t, "a leaf of its own", err, errkind.Denied)
+	got, err := c.Approve(t.Context(), evidence("sam"), raw)
+	if err != nil || !got.Consent.Granted() || len(got.Consent.Voices) != 2 {
+		t.Errorf("with the evidence: got %+v, %v", got, err)
+	}
+	if _, err := c.WithdrawGrant(t.Context(), terms.Request, "enough"); err != nil {
+		t.Error(err)
+	}
+	if grants, err := c.Grants(t.Context()); err != nil || len(grants) != 0 {
+		t.Errorf("after the withdrawal: got %+v, %v", grants, err)
 	}
 }

@@ -302,7 +302,9 @@ type fakeDesk struct{ Desk }
 
 func (fakeDesk) Used(context.Context, store.Session) {}
 
-func (s *fakeStore) Requests(context.Context, store.RequestFilter) ([]store.Request, int, error) { return nil, 0, nil }
+func (s *fakeStore) Requests(context.Context, store.RequestFilter) ([]store.Request, int, error) {
+	return nil, 0, nil
+}
 
 type fakeOffice struct{ did []string }
 
