@@ -8,9 +8,9 @@ import (
 )
 
 type grantsCmd struct {
-	List     grantsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List grants: rights that were asked for and agreed to."`
+	List     grantsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List grants, which are approved requests."`
 	Show     grantsShowCmd     `cmd:"" help:"Show one grant."`
-	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions under it end at once."`
+	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions under it end within a second."`
 }
 
 type grantsListCmd struct {
@@ -64,7 +64,7 @@ func (c *grantsShowCmd) Run(a *app) error {
 	if g.Withdrawn != nil {
 		withdrawn = at(g.Withdrawn) + " by " + g.By + ": " + g.Why
 	}
-	return page(a.stdout, []field{{"Grant", g.ID}, {"State", g.State}, {"Device", string(g.Device)}, {"For", g.Who}, {"Actions", strings.Join(g.Actions, ", ")},
+	return page(a.stdout, []field{{"Grant", g.ID}, {"State", g.State}, {"Device", string(g.Device)}, {"Granted to", g.Who}, {"Actions", strings.Join(g.Actions, ", ")},
 		{"Starts", at(&g.Starts)}, {"Ends", at(&g.Ends)}, {"Rule", g.Rule}, {"Approved by", strings.Join(g.Approvers, ", ")}, {"Reason", g.Reason},
 		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}})
 }
@@ -76,10 +76,18 @@ type grantsWithdrawCmd struct {
 }
 
 func (*grantsWithdrawCmd) Help() string {
-	return `Its holder can withdraw a grant, whoever could agree to it, and whoever has the duty approve or administer. What was opened under
-it ends within a second, and its record says why.`
+	return `A grant can be withdrawn by its holder, by those who can approve it, and by anyone with the duty approve or administer. Sessions
+under it end within a second, and their records say why.`
 }
 
 func (c *grantsWithdrawCmd) Run(a *app) error {
-	return answerRequest(a, c.Grant, "withdraw", apitype.RequestEnd{Reason: c.Reason}, c.JSON)
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var g apitype.Grant // last means the newest grant, and not the newest request
+	if err := cl.Get(a.context(), "/api/v1/grants/"+url.PathEscape(c.Grant), nil, &g); err != nil {
+		return err
+	}
+	return answerRequest(a, g.ID, "withdraw", apitype.RequestEnd{Reason: c.Reason}, c.JSON)
 }

@@ -15,8 +15,8 @@ import (
 type requestCmd struct {
 	Ask      requestAskCmd      `cmd:"" default:"withargs" help:"Ask for a right on a device. This is the default: sallyport request DEVICE …"`
 	List     requestListCmd     `cmd:"" aliases:"ls" help:"List requests: your own, and those that you can see."`
-	Show     requestShowCmd     `cmd:"" help:"Show one request: what it is for, who must agree, who has."`
-	Approve  requestApproveCmd  `cmd:"" help:"Agree to a request, or to less than was asked for."`
+	Show     requestShowCmd     `cmd:"" help:"Show one request: what it is for, who must approve it, and who has."`
+	Approve  requestApproveCmd  `cmd:"" help:"Approve a request, in full or in part."`
 	Deny     requestDenyCmd     `cmd:"" help:"Deny a request, with a reason."`
 	Withdraw requestWithdrawCmd `cmd:"" help:"Take back your own request."`
 }
@@ -26,17 +26,17 @@ type requestAskCmd struct {
 	Action []string `placeholder:"A" help:"What to ask for, as the policy writes it: shell, shell:root, files.read:/var/log. May repeat."`
 	Role   string   `placeholder:"R" help:"Ask for everything that this role gives, instead of actions."`
 	Login  string   `short:"l" placeholder:"L" help:"The login of the terminal, or of the role's rights."`
-	For    span     `placeholder:"30m" default:"30m" help:"How long, from the last approval on: 15m, 2h. Whole minutes."`
+	For    span     `placeholder:"30m" default:"30m" help:"How long, starting with the last approval: 15m, 2h. Whole minutes."`
 	Reason string   `placeholder:"TEXT" help:"What it is for. Whoever approves reads it, and it is in the record."`
 	Ticket string   `placeholder:"T" help:"The ticket's number."`
-	Rule   string   `placeholder:"ID" help:"Ask under this rule. Default: the one to which fewest must agree."`
+	Rule   string   `placeholder:"ID" help:"Ask under this rule. Default: the one that needs the fewest approvals."`
 	Wait   bool     `help:"Return when the request is decided: status 0 if it was approved, 77 if not."`
 	JSON   bool     `name:"json" help:"Print JSON, for programs."`
 }
 
 func (*requestAskCmd) Help() string {
-	return `A request rule of the policy says what you can ask for, who must agree and for how long at most. When all have agreed,
-you have the right for that long, and "sallyport shell" opens what was agreed. A request that nobody answers expires.
+	return `A request rule of the policy says what you can request, who must approve it, and for how long at most. After the last
+approval you have the right for that long, and "sallyport shell" opens what was approved. A request that is not approved in time expires.
 
   sallyport request press-2 --action shell --for 15m --reason "replace the pump's sensor"
   sallyport request press-2 --role maintain --login svc --for 1h --reason TEXT --ticket T-17 --wait
@@ -49,7 +49,7 @@ func (c *requestAskCmd) Run(a *app) error {
 		return err
 	}
 	if (c.Role == "") == (len(c.Action) == 0) {
-		return usageError("a request is for a role or for actions", "Give --action shell, or --role R. `sallyport devices show "+c.Device+"` shows what you can ask for.")
+		return usageError("exactly one of --action and --role is required", "Give --action shell, or --role R. `sallyport devices show "+c.Device+"` shows what you can ask for.")
 	}
 	cl, err := a.client()
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *requestAskCmd) Run(a *app) error {
 	if err := cl.Post(a.context(), "/api/v1/requests", in, &q); err != nil {
 		return err
 	}
-	if c.Wait {
+	if c.Wait && q.State == "pending" {
 		fmt.Fprintf(a.stderr, "%s waits for %s until %s. Ctrl-C leaves it waiting.\n", q.ID, needed(q), at(&q.Expires))
 		if q, err = decided(a, cl, q); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (c *requestAskCmd) verdict(q apitype.Request) error {
 	}
 	text := fmt.Sprintf("the request was %s", q.State)
 	if q.State == "expired" {
-		text = "nobody answered in time, so the request has expired"
+		text = "the request has expired: it was not approved in time"
 	}
 	if q.Answer != "" {
 		text += fmt.Sprintf(" by %s: %s", q.Answered, q.Answer)
@@ -91,7 +91,7 @@ func (c *requestAskCmd) verdict(q apitype.Request) error {
 func wholeMinutes(s span) (int, error) {
 	d := time.Duration(s)
 	if d < time.Minute || d%time.Minute != 0 {
-		return 0, usageError(fmt.Sprintf("%s is not a whole number of minutes", d), "Write 15m or 2h.")
+		return 0, usageError("the time must be a whole number of minutes", "Write 15m or 2h.")
 	}
 	return int(d / time.Minute), nil
 }
@@ -138,9 +138,9 @@ func showRequest(a *app, asJSON bool, q apitype.Request) error {
 	if q.Answered != "" {
 		answer = q.Answered + ": " + q.Answer
 	}
-	return page(a.stdout, []field{{"Request", q.ID}, {"State", q.State}, {"Device", string(q.Device)}, {"For", q.By}, {"Actions", strings.Join(q.Actions, ", ")},
+	return page(a.stdout, []field{{"Request", q.ID}, {"State", q.State}, {"Device", string(q.Device)}, {"Requested by", q.By}, {"Actions", strings.Join(q.Actions, ", ")},
 		{"Minutes", strconv.Itoa(q.Minutes)}, {"Reason", q.Reason}, {"Ticket", q.Ticket}, {"Rule", q.Rule}, {"Waits for", waits},
-		{"Approved by", strings.Join(q.Approvers, ", ")}, {"Answer", answer}, {"Asked", at(&q.Created)}, {"Asked from", q.Address}})
+		{"Approved by", strings.Join(q.Approvers, ", ")}, {"Answer", answer}, {"Requested", at(&q.Created)}, {"Requested from", q.Address}})
 }
 
 type requestListCmd struct {
@@ -207,14 +207,14 @@ func (c *requestShowCmd) Run(a *app) error {
 
 type requestApproveCmd struct {
 	Request string   `arg:"" help:"The request's id, a unique beginning of it, or last."`
-	For     span     `placeholder:"15m" help:"Agree to this long, at most what was asked for."`
-	Action  []string `placeholder:"A" help:"Agree to these actions alone. May repeat."`
+	For     span     `placeholder:"15m" help:"Approve for this long, at most as requested."`
+	Action  []string `placeholder:"A" help:"Approve these actions alone. May repeat."`
 	JSON    bool     `name:"json" help:"Print JSON, for programs."`
 }
 
 func (*requestApproveCmd) Help() string {
-	return `To agree to less changes the request for everybody: who agreed before has to agree again. Nobody approves their own request,
-and each person counts once. Your approval is checked by the signer on your own sign-in, and is in the log.
+	return `Approving less changes the request for everybody, so earlier approvers must approve again. Nobody can approve their own request,
+and each person counts once. The signer checks your approval on your own sign-in, and the log has it.
 
   sallyport request list --answer
   sallyport request approve 7xq --for 15m`
@@ -233,7 +233,7 @@ func (c *requestApproveCmd) Run(a *app) error {
 
 type requestDenyCmd struct {
 	Request string `arg:"" help:"The request's id, a unique beginning of it, or last."`
-	Reason  string `required:"" placeholder:"TEXT" help:"Why. Whoever asked reads it."`
+	Reason  string `required:"" placeholder:"TEXT" help:"Why. The requester reads it."`
 	JSON    bool   `name:"json" help:"Print JSON, for programs."`
 }
 

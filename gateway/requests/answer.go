@@ -14,14 +14,14 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// Less is what an approver agrees to, where it is less than what was asked for. Zero fields mean all of it.
+// Less is what an approver approves, if it is less than what was requested. Zero fields mean all of it.
 type Less struct {
 	For     time.Duration
 	Actions []string
 }
 
-// Approve agrees to a request on the evidence of whoever approves. To agree to less changes the request for everybody,
-// and the approvals before count no more.
+// Approve approves a request on the approver's evidence. Approving less changes the request for everybody, and earlier
+// approvals become void.
 func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less Less) (store.Request, error) {
 	d.answers.Lock()
 	defer d.answers.Unlock()
@@ -43,7 +43,7 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	if err != nil {
 		return q, err
 	}
-	ctx = context.WithoutCancel(ctx) // the signer has it, so the rest follows whoever hangs up
+	ctx = context.WithoutCancel(ctx) // the signer has counted it: finish even if the caller disconnects
 	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) })
 	if err != nil {
 		return q, fmt.Errorf("the approval is in the log; storing it: %w", err)
@@ -83,11 +83,10 @@ func (d *Desk) approved(r *store.Request, as store.Request, out signer.Approved)
 func narrow(q *store.Request, less Less) error {
 	if less.For != 0 {
 		if less.For > q.For {
-			return errkind.New(errkind.Usage, fmt.Sprintf("%s was asked for, and nobody can approve more", q.For)).
-				WithHint("Approve as much or less.")
+			return errkind.New(errkind.Usage, fmt.Sprintf("the time must be at most %d min, as requested", int(q.For/time.Minute)))
 		}
 		if less.For < authz.MinAskFor {
-			return errkind.New(errkind.Usage, "a right is given for at least one minute")
+			return errkind.New(errkind.Usage, "the time must be at least one minute")
 		}
 		q.For = less.For.Truncate(time.Second)
 	}
@@ -100,51 +99,51 @@ func narrow(q *store.Request, less Less) error {
 			return errkind.New(errkind.Usage, err.Error())
 		}
 		if !slices.ContainsFunc(q.Actions, func(a string) bool { p, err := authz.ParsePattern(a); return err == nil && p.Contains(part) }) {
-			return errkind.New(errkind.Usage, fmt.Sprintf("%s was not asked for", word)).WithHint("Approve some of the actions of the request.")
+			return errkind.New(errkind.Usage, fmt.Sprintf("%s is not in the request", word)).WithHint("Approve some of the actions of the request.")
 		}
 	}
 	q.Actions = less.Actions
 	return nil
 }
 
-// Speaks reports whether a person can answer a request: the rule names them, and it is not their own. owner says whether
-// they own the device's site.
-func (d *Desk) Speaks(who authz.Person, q *store.Request, owner bool) bool {
-	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, owner)) > 0
+// Speaks reports whether a person can approve or deny requests like this one: the rule names them, and it is not their own.
+// Owners are not among them, because the signer does not know the owners of a site.
+func (d *Desk) Speaks(who authz.Person, q *store.Request) bool {
+	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, false)) > 0
 }
 
-// Deny answers no, with a reason. One person who could agree is enough.
-func (d *Desk) Deny(ctx context.Context, who authz.Person, request, why string, owner bool) (store.Request, error) {
+// Deny denies a request, with a reason. One person who could approve it is enough.
+func (d *Desk) Deny(ctx context.Context, who authz.Person, request, why string) (store.Request, error) {
 	return d.end(ctx, who, request, why, deny, func(q *store.Request) error {
-		if !d.Speaks(who, q, owner) {
-			return errkind.New(errkind.Denied, "the rule of this request does not name you among those who agree").
-				WithHint("The request says who can answer it.")
+		if !d.Speaks(who, q) {
+			return errkind.New(errkind.Denied, "you cannot answer this request").
+				WithHint("This needs the duty approve, and a group that the request's rule names.")
 		}
 		return nil
 	})
 }
 
-// Withdraw takes back a request, or takes away a grant. Everybody can withdraw their own. Another's grant can be
-// withdrawn by whoever could agree to it, and by those whom may says so of; another's pending request is denied
-// instead.
-func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why string, may, owner bool) (store.Request, error) {
+// Withdraw takes back a request, or takes away a grant. Everybody can withdraw their own. Another person's grant can be
+// withdrawn by those who can approve it; may: the caller's duties allow withdrawing any grant. Another person's pending
+// request is denied instead.
+func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why string, may bool) (store.Request, error) {
 	return d.end(ctx, who, request, why, withdraw, func(q *store.Request) error {
 		granted := !q.From.IsZero()
 		switch {
-		case who.ID == q.Who, granted && (may || d.Speaks(who, q, owner)):
+		case who.ID == q.Who, granted && (may || d.Speaks(who, q)):
 			if granted && !d.cfg.Now().Before(q.Until) {
 				return errkind.New(errkind.Conflict, "this grant has ended already")
 			}
 			return nil
 		case granted:
-			return errkind.New(errkind.Denied, "you may not withdraw this grant").
-				WithHint("Its holder can, whoever could agree to it, and whoever has the duty approve or administer.")
+			return errkind.New(errkind.Denied, "you cannot withdraw this grant").
+				WithHint("Its holder can, and anyone with the duty approve or administer.")
 		}
-		return errkind.New(errkind.Denied, "only its asker can withdraw a request").WithHint("Deny it instead: `sallyport request deny R --reason TEXT`.")
+		return errkind.New(errkind.Denied, "only the requester can withdraw a request").WithHint("Deny it instead: `sallyport request deny R --reason TEXT`.")
 	})
 }
 
-// end ends a request or grant: first at the signer, then in the log and the row.
+// end ends a request or grant. One with approvals is ended at the signer first. A denial is an event of its own in the log.
 func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e event, may func(*store.Request) error) (store.Request, error) {
 	d.answers.Lock()
 	defer d.answers.Unlock()
@@ -187,7 +186,7 @@ func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e
 	return q, err
 }
 
-// atSigner has the signer forget what was approved. It may have ended the request before, and its row was not stored.
+// atSigner ends the request at the signer. A conflict means that an earlier attempt ended it and its row was not stored.
 func (d *Desk) atSigner(ctx context.Context, who authz.Person, q *store.Request, why string) error {
 	out, err := d.cfg.Signer.WithdrawGrant(ctx, q.ID, fmt.Sprintf("%s: %s", who.Name, why))
 	switch errkind.KindOf(err) {

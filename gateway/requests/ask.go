@@ -19,10 +19,10 @@ import (
 type Question struct {
 	Person   authz.Person
 	Device   store.Device
-	Rule     string   // empty: the one under which least is to be given
+	Rule     string   // empty: the rule that needs the fewest approvals
 	Role     string   // or Actions
 	Actions  []string // action words; shell alone means the shell of Login, or the only one there is
-	Login    string   // of a role: only what is as this login, or as none
+	Login    string   // with Role: only rights with this login or without a login
 	For      time.Duration
 	Reason   string
 	Ticket   string
@@ -62,10 +62,10 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 func fits(ofPerson, forDevice int, q store.Request) error {
 	switch {
 	case ofPerson >= MostOfPerson:
-		return errkind.New(errkind.TooMany, fmt.Sprintf("%d of your requests wait for an answer, and more are not taken", ofPerson)).
+		return errkind.New(errkind.TooMany, fmt.Sprintf("you have %d pending requests, which is the limit", ofPerson)).
 			WithHint("Withdraw one: `sallyport request list --mine`, `sallyport request withdraw R`.")
 	case forDevice >= MostForDevice:
-		return errkind.New(errkind.TooMany, fmt.Sprintf("%d requests for %s wait for an answer, and more are not taken", forDevice, q.Device)).
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%s has %d pending requests, which is the limit", q.Device, forDevice)).
 			WithHint("Ask again when some of them are answered.")
 	}
 	return nil
@@ -88,7 +88,7 @@ func check(snap *authz.Snapshot, q *store.Request, dev authz.Device) error {
 	return err
 }
 
-// chosen finds the offer that a question is about, and the actions of it.
+// chosen finds the rule and the actions for a request.
 func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (authz.Offer, []string, error) {
 	reach := snap.Reach(a.Person, dev, now)
 	if !reach.Visible {
@@ -161,7 +161,7 @@ func gives(r authz.Right, word string) bool {
 func nothing(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
 	if a.Role != "" {
 		if slices.ContainsFunc(reach.Open, func(o authz.Offer) bool { return o.Role == a.Role }) {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("you have the role %s on %s now, so there is nothing to ask for", a.Role, dev.Name))
+			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have the role %s on %s, so you need no request", a.Role, dev.Name))
 		}
 		return errkind.New(errkind.Denied, fmt.Sprintf("no rule lets you ask for the role %s on %s", a.Role, dev.Name)).WithHint(askable(reach))
 	}
@@ -179,8 +179,7 @@ func nothing(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Rea
 		}
 		d := authz.Decide(snap, authz.Request{Person: a.Person, Device: dev, Action: action, Ticket: a.Ticket}, now)
 		if d.Allowed {
-			return errkind.New(errkind.Conflict, fmt.Sprintf("you may %s now, so there is nothing to ask for", word)).
-				WithHint(fmt.Sprintf("`sallyport shell %s` opens a terminal.", dev.Name))
+			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have %s on %s, so you need no request", word, dev.Name))
 		}
 		if e := d.Explain(); len(e.CanAsk) == 0 {
 			return errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)

@@ -21,7 +21,7 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
-// Bounds against flooding (docs/policy.md, "Asking").
+// Bounds against flooding (docs/policy.md, "Asking, step by step").
 const (
 	MostOfPerson  = 5
 	MostForDevice = 20
@@ -75,13 +75,13 @@ type Desk struct {
 // New makes a desk.
 func New(c Config) *Desk { return &Desk{cfg: c} }
 
-// Run keeps the rows as the signer has the grants, and lets requests expire, until ctx ends.
+// Run syncs rows with the signer's grants and expires requests, until ctx ends.
 func (d *Desk) Run(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		err := d.settle(ctx)
-		if err == nil { // or a request could expire that the signer has granted
+		err := d.syncGrants(ctx)
+		if err == nil { // otherwise a request could expire that the signer has granted
 			err = d.expire(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -107,9 +107,9 @@ func (d *Desk) expire(ctx context.Context) error {
 	return err
 }
 
-// settle stores each grant in force that has no row, and ends rows of grants that the signer does not have: a crash came
-// between the signer's answer and the row, or the database is of before. Nobody may have a right that no list shows.
-func (d *Desk) settle(ctx context.Context) error {
+// syncGrants stores each grant in force that has no row, and ends rows of grants that the signer does not have. Rows can
+// differ after a crash or a restore. Every right must be listed.
+func (d *Desk) syncGrants(ctx context.Context) error {
 	d.answers.Lock()
 	defer d.answers.Unlock()
 	grants, err := d.cfg.Signer.Grants(ctx)
@@ -121,7 +121,7 @@ func (d *Desk) settle(ctx context.Context) error {
 		t, e := ledger.ParseTerms(c.Terms)
 		if e == nil {
 			inForce[t.Request] = true
-			e = d.settleOne(ctx, t, c, &changed)
+			e = d.syncGrant(ctx, t, c, &changed)
 		}
 		err = errors.Join(err, e)
 	}
@@ -134,15 +134,15 @@ func (d *Desk) settle(ctx context.Context) error {
 
 // endOthers ends the rows of grants that are not in force at the signer.
 func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool, changed *int) error {
-	f := store.RequestFilter{Granted: true, States: []string{store.RequestApproved, store.RequestUsed}, Page: store.Page{Number: 1, Size: store.MaxPage}}
-	rows, _, err := d.cfg.Rows.Requests(ctx, f) // the newest; older ones have ended, or are found when these have
 	now := d.cfg.Now()
+	f := store.RequestFilter{EndsAfter: now, States: []string{store.RequestApproved, store.RequestUsed}, Page: store.Page{Number: 1, Size: store.MaxPage}}
+	rows, _, err := d.cfg.Rows.Requests(ctx, f) // if there are more, a later round reaches them
 	for _, q := range rows {
-		if inForce[q.ID] || !now.Before(q.Until) {
+		if inForce[q.ID] {
 			continue
 		}
 		_, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error {
-			r.Ended, r.By, r.Answer = now, "the signer", "it does not have this grant"
+			r.Ended, r.By, r.Answer = now, "the gateway", "the signer has no such grant"
 			return move(r, withdraw)
 		})
 		err = errors.Join(err, e)
@@ -151,7 +151,7 @@ func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool, changed *
 	return err
 }
 
-func (d *Desk) settleOne(ctx context.Context, t ledger.Terms, c signer.Consent, changed *int) error {
+func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent, changed *int) error {
 	as := store.Request{ID: t.Request, Who: id.Principal{Issuer: t.Issuer, Subject: t.Subject}, Name: t.Name, Device: id.Device(t.Device),
 		DeviceFP: t.DeviceFP, Rule: t.Rule, Actions: t.Actions, For: time.Duration(t.Seconds) * time.Second, Reason: t.Reason, Ticket: t.Ticket,
 		State: store.RequestPending, Asked: c.From, Expires: c.From}
@@ -180,7 +180,7 @@ func (d *Desk) expired(q *store.Request) error {
 	return nil
 }
 
-// Late gives a request as it is now, if its time was up before Run has seen it.
+// Late marks a request as expired if Run has not done so yet.
 func (d *Desk) Late(q store.Request) store.Request {
 	_ = d.expired(&q) // most are not
 	return q
@@ -203,7 +203,7 @@ func terms(q *store.Request) ([]byte, error) {
 	return raw, nil
 }
 
-// changed has the gateway decide by the grants as they are now, also on live sessions. The signer's copy counts already.
+// changed reloads the grants and decides again on live sessions.
 func (d *Desk) changed(ctx context.Context) error {
 	if err := d.cfg.Rules.Load(ctx, d.cfg.Signer); err != nil {
 		return fmt.Errorf("the change is stored; loading the grants: %w", err)

@@ -242,7 +242,7 @@ func TestRequestsAreBoundedAndExpire(t *testing.T) {
 		}
 	}
 	_, err := h.asks(nil)
-	h.wants("the sixth", err, errkind.TooMany, "5 of your requests")
+	h.wants("the sixth", err, errkind.TooMany, "5 pending requests")
 	for i := range MostForDevice - MostOfPerson {
 		who := person(string(rune('a'+i)), "technicians")
 		if _, err := h.asks(func(q *Question) { q.Person = who }); err != nil {
@@ -250,7 +250,7 @@ func TestRequestsAreBoundedAndExpire(t *testing.T) {
 		}
 	}
 	_, err = h.asks(func(q *Question) { q.Person = person("another", "technicians") })
-	h.wants("the twenty-first for a device", err, errkind.TooMany, "20 requests")
+	h.wants("the twenty-first for a device", err, errkind.TooMany, "20 pending requests")
 
 	h.pass(30 * time.Minute)
 	_, err = h.agrees("lea", q.ID, Less{})
@@ -277,16 +277,16 @@ func TestWhoMayDenyAndWithdraw(t *testing.T) {
 	}
 	tess, lea, nobody, ctx := person("tess", "technicians", "leads"), person("lea", "leads"), person("nobody"), t.Context()
 	q := ask()
-	_, err := h.Deny(ctx, tess, q, "no", false)
+	_, err := h.Deny(ctx, tess, q, "no")
 	h.wants("one's own", err, errkind.Denied, "")
-	_, err = h.Deny(ctx, nobody, q, "no", true)
+	_, err = h.Deny(ctx, nobody, q, "no")
 	h.wants("by somebody who could not agree", err, errkind.Denied, "")
-	_, err = h.Withdraw(ctx, lea, q, "no", true, true)
-	h.wants("withdrawn by an approver", err, errkind.Denied, "only its asker")
+	_, err = h.Withdraw(ctx, lea, q, "no", true)
+	h.wants("withdrawn by an approver", err, errkind.Denied, "only the requester")
 	if _, err := h.agrees("lea", q, Less{}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := h.Deny(ctx, person("lou", "leads"), q, "no", false); err != nil || got.State != store.RequestDenied || got.By != "lou" || got.Answer != "no" {
+	if got, err := h.Deny(ctx, person("lou", "leads"), q, "no"); err != nil || got.State != store.RequestDenied || got.By != "lou" || got.Answer != "no" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	_, err = h.agrees("lou", q, Less{})
@@ -297,7 +297,7 @@ func TestWhoMayDenyAndWithdraw(t *testing.T) {
 	h.wants("approved at the signer after it was denied", err, errkind.Conflict, "withdrawn")
 
 	q = ask()
-	if got, err := h.Withdraw(ctx, tess, q, "done", false, false); err != nil || got.State != store.RequestWithdrawn {
+	if got, err := h.Withdraw(ctx, tess, q, "done", false); err != nil || got.State != store.RequestWithdrawn {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	q = ask()
@@ -306,16 +306,16 @@ func TestWhoMayDenyAndWithdraw(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = h.Withdraw(ctx, nobody, q, "no", false, false)
-	h.wants("a grant by somebody else", err, errkind.Denied, "may not withdraw")
+	_, err = h.Withdraw(ctx, nobody, q, "no", false)
+	h.wants("a grant by somebody else", err, errkind.Denied, "cannot withdraw")
 	was := h.decided.Load()
-	if got, err := h.Withdraw(ctx, lea, q, "enough", false, false); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
+	if got, err := h.Withdraw(ctx, lea, q, "enough", false); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if grants, err := h.cfg.Signer.Grants(ctx); err != nil || len(grants) != 0 || h.decided.Load() == was {
 		t.Errorf("the signer has %d grants, %v, and live sessions were decided %d times", len(grants), err, h.decided.Load()-was)
 	}
-	_, err = h.Withdraw(ctx, lea, q, "enough", false, false)
+	_, err = h.Withdraw(ctx, lea, q, "enough", false)
 	h.wants("twice", err, errkind.Conflict, "withdrawn")
 }
 
@@ -330,7 +330,7 @@ func TestWhereNobodyHasToAgreeWhoAsksHasItAtOnce(t *testing.T) {
 	raw, _ := terms(&store.Request{ID: newID(), Who: principal("ada"), Name: "ada", Device: "press-1", DeviceFP: h.dev.FP, Rule: "R2", Actions: []string{"shell:svc"},
 		For: 10 * time.Minute, Reason: "why"})
 	_, err = h.cfg.Signer.Approve(t.Context(), evidence("lea"), raw)
-	h.wants("for somebody else", err, errkind.Denied, "only whoever asked")
+	h.wants("for somebody else", err, errkind.Denied, "only the requester")
 }
 
 // The gateway dies after the signer has made the grant, and comes back after the request would have expired.
@@ -359,7 +359,7 @@ func TestAGrantWithoutItsRowGetsOne(t *testing.T) {
 		}
 	}
 	h.pass(2 * time.Minute)
-	h.settles()
+	h.round()
 	for _, request := range []string{q.ID, lost.ID} {
 		got, err := h.db.Request(t.Context(), request)
 		if err != nil || got.State != store.RequestApproved || len(got.Approvals) != 2 || got.From.IsZero() || got.Reason != "why" {
@@ -379,23 +379,23 @@ func TestARowOfAGrantThatTheSignerDoesNotHaveEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.settles()
+	h.round()
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestApproved {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if _, err := h.cfg.Signer.WithdrawGrant(t.Context(), q.ID, "elsewhere"); err != nil {
 		t.Fatal(err)
 	}
-	h.settles()
+	h.round()
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-// settles is a round of Run.
-func (h *house) settles() {
+// round is a round of Run.
+func (h *house) round() {
 	h.t.Helper()
-	if err := h.settle(h.t.Context()); err != nil {
+	if err := h.syncGrants(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
 	if err := h.expire(h.t.Context()); err != nil {

@@ -1,8 +1,8 @@
-// Package requests is where rights are asked for, agreed to and taken back. It keeps the rows that people see. What counts
-// is at the signer, which checks each approval by itself: a row here gives nobody anything.
+// Package requests stores requests for rights and passes answers to the signer. Only the signer's grants give rights. A row
+// here gives none.
 //
-// A request is pending until enough people have agreed, which makes it a grant, or until somebody denies it, its asker
-// withdraws it, or its time is up. states.go has all changes in one table.
+// A request is pending until all necessary approvals are given, which makes it a grant, or until it is denied, withdrawn
+// or expired. states.go has all changes in one table.
 package requests
 
 import (
@@ -16,15 +16,15 @@ import (
 type event string
 
 const (
-	agree    event = "approved"  // one more agrees, and somebody is missing still
-	complete event = "granted"   // the last one agrees
-	deny     event = "denied"    // somebody who could agree says no
-	withdraw event = "withdrawn" // by its asker, or the grant by whoever may
-	expire   event = "expired"   // nobody answered in time
+	agree    event = "approved"  // one more approval, and others are missing
+	complete event = "granted"   // the last approval
+	deny     event = "denied"    // by somebody who could approve
+	withdraw event = "withdrawn" // by the requester; a grant also by others
+	expire   event = "expired"   // not all approvals came in time
 	use      event = "used"      // a session is opened under the grant
 )
 
-// next has every change of state. What is not here must not happen.
+// next has every change of state. All others are refused.
 var next = map[string]map[event]string{
 	store.RequestPending: {agree: store.RequestPending, complete: store.RequestApproved, deny: store.RequestDenied,
 		withdraw: store.RequestWithdrawn, expire: store.RequestExpired},
@@ -36,9 +36,13 @@ var next = map[string]map[event]string{
 func move(q *store.Request, e event) error {
 	to, ok := next[q.State][e]
 	if !ok {
-		return errkind.New(errkind.Conflict, fmt.Sprintf("this request is %s, so it cannot be %s", q.State, e)).
-			WithHint("`sallyport request list` shows what is pending.")
+		return errkind.New(errkind.Conflict, fmt.Sprintf("this request is %s, so it cannot be %s", stateWords[q.State], e)).
+			WithHint("`sallyport request list --state pending` lists pending requests.")
 	}
 	q.State = to
 	return nil
 }
+
+// stateWords says a state in a sentence.
+var stateWords = map[string]string{store.RequestPending: "pending", store.RequestApproved: "already granted", store.RequestUsed: "already granted",
+	store.RequestDenied: "denied", store.RequestWithdrawn: "withdrawn", store.RequestExpired: "expired"}

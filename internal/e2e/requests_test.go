@@ -39,7 +39,7 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	refusesRun(t, d, 1, "No machine of the name", "technician", "request", "press-99", "--action", "shell", "--reason", "x")
 	refusesRun(t, d, 2, "at most 4 h", "technician", "request", "press-2", "--action", "shell", "--for", "5h", "--reason", "x")
 	refusesRun(t, d, 77, "", "technician", "request", "press-2", "--action", "shell:root", "--reason", "x")
-	refusesRun(t, d, 1, "nothing to ask for", "technician", "request", "press-1", "--action", "shell", "--reason", "x")
+	refusesRun(t, d, 1, "you need no request", "technician", "request", "press-1", "--action", "shell", "--reason", "x")
 	refusesRun(t, d, 2, "control characters", "technician", "request", "press-2", "--action", "shell", "--reason", "a\x1b[2Jb")
 	refusesRun(t, d, 2, "control characters", "technician", "request", "press-2", "--action", "shell", "--reason", "a\u202eb")
 
@@ -51,8 +51,8 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	refusesRun(t, d, 77, "", "technician", "request", "approve", q.ID)
 	refusesRun(t, d, 77, "", "officer", "request", "approve", q.ID)
 	refusesRun(t, d, 77, "", "admin", "request", "approve", q.ID)
-	refusesRun(t, d, 2, "30m0s was asked for", "approver", "request", "approve", q.ID, "--for", "1h")
-	refusesRun(t, d, 2, "was not asked for", "approver", "request", "approve", q.ID, "--action", "shell:root")
+	refusesRun(t, d, 2, "at most 30 min", "approver", "request", "approve", q.ID, "--for", "1h")
+	refusesRun(t, d, 2, "is not in the request", "approver", "request", "approve", q.ID, "--action", "shell:root")
 	if list := answers[[]apitype.Request](t, d, "approver", "request", "list", "--answer"); len(list) != 1 || list[0].ID != q.ID || !list[0].MayAnswer {
 		t.Errorf("the approver has %+v to answer", list)
 	}
@@ -64,7 +64,7 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	if got.State != "approved" || got.Minutes != 15 || len(got.Approvers) != 1 || got.Grant == nil {
 		t.Errorf("got %+v", got)
 	}
-	refusesRun(t, d, 1, "approved", "approver", "request", "approve", q.ID)
+	refusesRun(t, d, 1, "already granted", "approver", "request", "approve", q.ID)
 	if out := d.Run(t, "technician", "shell", "press-2", "--", "echo", "granted"); out.Status != 0 || out.Out != "granted\n" {
 		t.Errorf("under the grant: got %+v", out)
 	}
@@ -79,7 +79,7 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 
 	w := atWork(t, d, "press-2")
 	began := time.Now()
-	if got := d.Run(t, "approver", "grants", "withdraw", q.ID, "--reason", "the line runs again"); got.Status != 0 {
+	if got := d.Run(t, "approver", "grants", "withdraw", "last", "--reason", "the line runs again"); got.Status != 0 {
 		t.Fatalf("got %+v", got)
 	}
 	w.gone(t, began, "the withdrawal", "changed while you worked")
@@ -114,7 +114,7 @@ func TestARequestIsDeniedWithdrawnAndWaitedFor(t *testing.T) {
 	refusesRun(t, d, 1, "denied", "approver", "request", "approve", q.ID)
 
 	q = answers[apitype.Request](t, d, "technician", ask...)
-	refusesRun(t, d, 77, "only its asker", "approver", "request", "withdraw", q.ID)
+	refusesRun(t, d, 77, "only the requester", "approver", "request", "withdraw", q.ID)
 	if got := answers[apitype.Request](t, d, "technician", "request", "withdraw", q.ID); got.State != "withdrawn" {
 		t.Errorf("got %+v", got)
 	}
@@ -122,5 +122,5 @@ func TestARequestIsDeniedWithdrawnAndWaitedFor(t *testing.T) {
 	for range 5 {
 		answers[apitype.Request](t, d, "technician", ask...)
 	}
-	refusesRun(t, d, 1, "wait for an answer", "technician", ask...)
+	refusesRun(t, d, 1, "5 pending requests", "technician", ask...)
 }

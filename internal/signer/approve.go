@@ -14,6 +14,8 @@ import (
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
 
+// Approve implements Signer. The person of the evidence approves the terms. Approvals of other terms of the same request
+// become void. Under a rule that needs no approval, the requester makes their own grant.
 func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error) {
 	t, err := ledger.ParseTerms(terms)
 	if err != nil {
@@ -49,6 +51,8 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	return s.counted(ctx, t, c, leaf.Index)
 }
 
+// mayApprove checks what holds for every rule: an API token approves only where the policy permits it, and never for a
+// machine.
 func (s *Service) mayApprove(ctx context.Context, by Evidence) (authz.Person, error) {
 	who, err := s.person(ctx, by)
 	if err != nil || by.APIToken == "" {
@@ -57,11 +61,12 @@ func (s *Service) mayApprove(ctx context.Context, by Evidence) (authz.Person, er
 	return s.allowed(ctx, by, authz.DutyApprove)
 }
 
+// voice checks terms against the policy and the device, and gives the entries of the rule that the person counts for.
 func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 	dev, known := s.state.byName(id.Device(t.Device))
 	if !known || dev.FP != t.DeviceFP || dev.State != wire.StateOK {
-		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("%s is not the device that was asked for any more", t.Device)).
-			WithHint("Whoever asked can ask again.")
+		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("%s was replaced or is not in service", t.Device)).
+			WithHint("The requester can ask again later.")
 	}
 	asked, err := AskedTerms(t)
 	if err != nil {
@@ -69,34 +74,36 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 	}
 	p := s.snapshot.Policy
 	if text := asked.Check(p, authz.Device{Name: dev.Name, Site: dev.Site, Labels: dev.Labels}); text != "" {
-		return Voice{}, errkind.New(errkind.Conflict, text).WithHint("Whoever asked can ask again, as the policy is now.")
+		return Voice{}, errkind.New(errkind.Conflict, text).WithHint("The requester can ask again under the current policy.")
 	}
 	agree, _, emergency, _ := p.Needs(t.Rule)
 	if emergency {
-		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("rule %s is for emergencies, which cannot be asked for", t.Rule))
+		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("rule %s is for emergencies, which are not supported yet", t.Rule))
 	}
 	if len(agree) == 0 {
 		return Voice{}, asks(who, asked)
 	}
 	if who.ID == asked.Who {
-		return Voice{}, errkind.New(errkind.Denied, "nobody approves what they would use themselves").
-			WithHint("Somebody else whom rule " + t.Rule + " names can.")
+		return Voice{}, errkind.New(errkind.Denied, "you cannot approve your own request").
+			WithHint("Another person in a group of rule " + t.Rule + " can.")
 	}
 	may := p.Voices(t.Rule, who, false)
 	if len(may) == 0 {
-		return Voice{}, errkind.New(errkind.Denied, fmt.Sprintf("rule %s does not name you among those who agree", t.Rule)).
-			WithHint("The request says who can.")
+		return Voice{}, errkind.New(errkind.Denied, fmt.Sprintf("you cannot approve requests under rule %s", t.Rule)).
+			WithHint("This needs the duty approve, and a group that the rule names.")
 	}
 	return Voice{Who: who.ID, Name: showable(who.Name), For: may, At: s.cfg.Now().UTC()}, nil
 }
 
+// asks refuses to make a grant that needs no approval for anybody but the requester.
 func asks(who authz.Person, t authz.Terms) error {
 	if who.ID == t.Who {
 		return nil
 	}
-	return errkind.New(errkind.Denied, "only whoever asked can use a rule under which nobody has to agree")
+	return errkind.New(errkind.Denied, "this rule needs no approval, so only the requester can use it")
 }
 
+// AskedTerms reads the actions of terms. An unknown one is an errkind.Usage.
 func AskedTerms(t ledger.Terms) (authz.Terms, error) {
 	out := authz.Terms{Who: id.Principal{Issuer: t.Issuer, Subject: t.Subject}, Device: id.Device(t.Device), Rule: t.Rule,
 		For: time.Duration(t.Seconds) * time.Second, Reason: t.Reason, Ticket: t.Ticket}
@@ -110,25 +117,27 @@ func AskedTerms(t ledger.Terms) (authz.Terms, error) {
 	return out, nil
 }
 
+// consent gives what is known of a request, for one more approval of these terms.
 func (s *Service) consent(request string, terms []byte, who authz.Person) (Consent, error) {
 	c, known := s.state.consents[request]
 	switch {
 	case c.Withdrawn:
-		return c, errkind.New(errkind.Conflict, "this request was withdrawn")
+		return c, errkind.New(errkind.Conflict, "this request was withdrawn or denied")
 	case c.Granted():
-		return c, errkind.New(errkind.Conflict, "this request is granted already")
+		return c, errkind.New(errkind.Conflict, "this request has already been granted")
 	case !known && len(s.state.consents) >= mostConsents:
 		return c, errTooMany(mostConsents, "requests")
 	case string(c.Terms) != string(terms):
 		return Consent{Terms: terms}, nil
 	}
 	if slices.ContainsFunc(c.Voices, func(v Voice) bool { return v.Who == who.ID }) {
-		return c, errkind.New(errkind.Conflict, "you have approved this already").WithHint("The request says who else must agree.")
+		return c, errkind.New(errkind.Conflict, "you have already approved this request").WithHint("The request shows who else must approve it.")
 	}
 	c.Voices = slices.Clone(c.Voices)
 	return c, nil
 }
 
+// prune forgets requests that can give nothing any more. The caller holds s.mu.
 func (s *Service) prune(now time.Time) error {
 	for request, c := range s.state.consents {
 		last := c.Until
@@ -144,6 +153,7 @@ func (s *Service) prune(now time.Time) error {
 	return nil
 }
 
+// counted stores an approval, and makes the grant after the last one.
 func (s *Service) counted(ctx context.Context, t ledger.Terms, c Consent, leaf uint64) (Approved, error) {
 	now := s.cfg.Now()
 	agree, within, _, _ := s.snapshot.Policy.Needs(t.Rule)
@@ -172,6 +182,7 @@ func spoken(voices []Voice) (out [][]string) {
 	return out
 }
 
+// grant puts the grant into the log, with its terms, so that the log alone shows what was approved.
 func (s *Service) grant(ctx context.Context, t ledger.Terms, c Consent, now time.Time) (Consent, error) {
 	c.From, c.Until = now.UTC(), now.Add(time.Duration(t.Seconds)*time.Second).UTC()
 	var by []string

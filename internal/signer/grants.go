@@ -29,13 +29,13 @@ type Consent struct {
 	From      time.Time `json:"from,omitzero"` // zero: not all have agreed
 	Until     time.Time `json:"until,omitzero"`
 	Leaf      uint64    `json:"leaf,omitempty"`      // of type granted
-	Withdrawn bool      `json:"withdrawn,omitempty"` // for good
+	Withdrawn bool      `json:"withdrawn,omitempty"` // or denied; nobody can approve it again
 }
 
 // Granted reports whether all have agreed.
 func (c *Consent) Granted() bool { return !c.From.IsZero() }
 
-// Approved says what an approval has come to.
+// Approved is the result of one approval.
 type Approved struct {
 	Leaf    uint64        `json:"leaf"`    // of type approved; 0: nobody had to agree
 	Missing []authz.Agree `json:"missing"` // who must agree as well; empty: this is a grant now
@@ -43,22 +43,12 @@ type Approved struct {
 }
 
 const (
-	// mostConsents bounds the requests that the signer remembers. Without a bound whoever may approve could fill the disk.
+	// mostConsents bounds the requests that the signer remembers. Without a bound, an approver could fill the disk.
 	mostConsents = 50_000
-	// keptAfter is how long a grant is remembered after its end: a request is not granted twice.
+	// keptAfter is how long after its end the signer remembers a request, and refuses to approve it again.
 	keptAfter = 24 * time.Hour
 )
 
-// Approve implements Signer. The person of the evidence agrees to the terms. The approvals of other terms of the same
-// request count no more. Under a rule to which nobody has to agree, whoever asks makes their own grant.
-// mayApprove checks what holds for every rule: an API token approves only where the policy lets it, and never a machine.
-// voice checks terms against the policy and the device, and gives what the person can speak for.
-// asks refuses to make a grant, to which nobody has to agree, for somebody else.
-// AskedTerms reads the actions of terms. An unknown one is an errkind.Usage.
-// consent gives what is known of a request, for one more approval of these terms.
-// prune forgets requests that can give nothing any more. The caller holds s.mu.
-// counted stores an approval, and makes the grant if nobody is missing.
-// grant puts the grant into the log, with its terms, so that the log alone shows what was agreed.
 // WithdrawGrant implements Signer. It needs no evidence, because it only takes away.
 func (s *Service) WithdrawGrant(ctx context.Context, request, why string) (Appended, error) {
 	s.mu.Lock()
@@ -96,8 +86,8 @@ func (s *Service) Grants(context.Context) ([]Consent, error) {
 	return out, nil
 }
 
-// AsGrant gives what decisions need of a consent. ok is false if it gives nothing: not all have agreed, or it was
-// withdrawn.
+// AsGrant converts a consent to the form that decisions use. ok is false if it gives nothing: not all have approved, or it
+// was withdrawn.
 func (c *Consent) AsGrant() (g authz.Grant, ok bool) {
 	t, err := ledger.ParseTerms(c.Terms)
 	if err != nil || !c.Granted() || c.Withdrawn {
@@ -128,8 +118,8 @@ func (s *Service) resnap() {
 	s.snapshot = authz.NewSnapshot(s.snapshot.Policy, grants)
 }
 
-// A pass with the largest scope has no room left beside the longest texts (authz.MaxScopeSize). So the names of approvers
-// take theirs from the ticket.
+// A pass with the largest scope has no room left beside the longest texts (authz.MaxScopeSize). To make room for the names
+// of approvers, the ticket is cut.
 const (
 	approverBytes  = 60  // of one name
 	approversBytes = 280 // of all, with their CBOR heads

@@ -55,10 +55,11 @@ type Approval struct {
 
 // RequestFilter narrows a listing; zero fields mean any.
 type RequestFilter struct {
-	Who     id.Principal
-	Device  id.Device
-	States  []string
-	Granted bool // only those that became a grant
-	ID      string
-	Page    Page
+	Who       id.Principal
+	Device    id.Device
+	States    []string
+	Granted   bool      // only those that became a grant
+	EndsAfter time.Time // only grants that end after this
+	ID        string
+	Page      Page
 }

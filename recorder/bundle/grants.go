@@ -32,8 +32,8 @@ func (s *census) granted(i uint64, body []byte) error {
 	return nil
 }
 
-// holds reports what is wrong with a grant: each of its approvers must have agreed to exactly its terms, once, and none
-// is the person whom it is for.
+// holds reports what is wrong with a grant: each of its approvers must have approved exactly its terms, once, and none is
+// the person whom it is for.
 func (s *census) holds(b ledger.EventBody) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(b.Fields["terms"])
 	if err != nil || base64.RawURLEncoding.EncodeToString(raw) != b.Fields["terms"] { // the decoder skips line breaks
@@ -53,9 +53,11 @@ func (s *census) holds(b ledger.EventBody) error {
 		switch {
 		case by == "" && b.Fields["approvers"] == "": // nobody had to agree
 		case by == holder:
-			return fmt.Errorf("%s approved what they would use themselves", by)
-		case seen[by] || !s.approvals[approval{t.Request, hash, by}]:
-			return fmt.Errorf("no leaf before it says that %.200q agreed to these terms", by)
+			return fmt.Errorf("%s approved their own request", by)
+		case seen[by]:
+			return fmt.Errorf("%.200q is listed twice as an approver", by)
+		case !s.approvals[approval{t.Request, hash, by}]:
+			return fmt.Errorf("no approved leaf of %.200q before it has this request and these terms", by)
 		}
 		seen[by] = true
 	}

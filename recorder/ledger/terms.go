@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Terms are the exact right that a request asks for, as whoever approves agrees to it (docs/protocol.md, section 11).
-// An approval binds their hash, so a change of any field is another right, which nobody has agreed to.
+// Terms are the exact right that a request asks for (docs/recording-format.md, section 12, "Grants"). An approval binds
+// their hash, so a change of any field makes other terms, which nobody has approved.
 type Terms struct {
 	V        uint     `cbor:"v"`
 	Request  string   `cbor:"request"` // 26 characters of lower-case base32

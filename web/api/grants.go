@@ -52,6 +52,7 @@ func approverNames(q store.Request) []string {
 	return out
 }
 
+// loginOf gives the login of the first terminal or command.
 func loginOf(actions []string) string {
 	for _, word := range actions {
 		kind, rest, _ := strings.Cut(word, ":")

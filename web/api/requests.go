@@ -24,9 +24,9 @@ import (
 type Desk interface {
 	Ask(ctx context.Context, a requests.Question) (store.Request, error)
 	Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less requests.Less) (store.Request, error)
-	Deny(ctx context.Context, who authz.Person, request, why string, owner bool) (store.Request, error)
-	Withdraw(ctx context.Context, who authz.Person, request, why string, may, owner bool) (store.Request, error)
-	Speaks(who authz.Person, q *store.Request, owner bool) bool
+	Deny(ctx context.Context, who authz.Person, request, why string) (store.Request, error)
+	Withdraw(ctx context.Context, who authz.Person, request, why string, may bool) (store.Request, error)
+	Speaks(who authz.Person, q *store.Request) bool
 	Late(q store.Request) store.Request
 	Used(ctx context.Context, s store.Session)
 }
@@ -41,11 +41,11 @@ func (a *API) registerRequests() {
 	ask.Middlewares = huma.Middlewares{a.asked}
 	handle(a, ask, a.askFor)
 	handle(a, op("get-request", http.MethodGet, "/api/v1/requests/{id}", "One request", sees), a.getRequest)
-	handle(a, op("approve-request", http.MethodPost, "/api/v1/requests/{id}/approve", "Agree to a request, or to less",
-		"For those whom the request's rule names; never one's own."), a.approveRequest)
-	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can agree to it."), a.denyRequest)
+	handle(a, op("approve-request", http.MethodPost, "/api/v1/requests/{id}/approve", "Approve a request in full or in part",
+		"For those whom the request's rule names and who have the duty approve; never one's own."), a.approveRequest)
+	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can approve it."), a.denyRequest)
 	handle(a, op("withdraw-request", http.MethodPost, "/api/v1/requests/{id}/withdraw", "Take back one's own request, or a grant",
-		"A grant can be withdrawn by its holder, by those who can agree to it, and with the duty approve or administer."), a.withdrawRequest)
+		"A grant can be withdrawn by its holder, by those who can approve it, and with the duty approve or administer."), a.withdrawRequest)
 	handle(a, op("list-grants", http.MethodGet, "/api/v1/grants", "Grants, newest first", sees), a.listGrants)
 	handle(a, op("get-grant", http.MethodGet, "/api/v1/grants/{id}", "One grant", sees), a.getGrant)
 }
@@ -102,8 +102,8 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 	return body(out)
 }
 
-// requestsFor lists what somebody may see and wants. Whoever sees all has the database page; for others the pending
-// requests are few, and their own are found by the index.
+// requestsFor lists the requests that a caller can see and wants. For callers who see all, the database makes the pages.
+// For others, requests are read and filtered here.
 func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter, wants func(*view, *store.Request) bool) ([]store.Request, int, view, error) {
 	v, err := a.view(ctx, who)
 	if err != nil {
@@ -137,14 +137,15 @@ func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter
 
 // speaks reports whether the caller can answer a pending request.
 func (a *API) speaks(v *view, q *store.Request) bool {
-	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.cfg.Desk.Speaks(v.who.Person, q, v.owns(q.Site))
+	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.cfg.Desk.Speaks(v.who.Person, q) &&
+		!slices.ContainsFunc(q.Approvals, func(x store.Approval) bool { return x.Who == v.who.Person.ID })
 }
 
 func (v *view) owns(site string) bool { return site != "" && slices.Contains(v.sites, site) }
 
 func (a *API) seesRequest(v *view, q *store.Request) bool {
 	return q.Who == v.who.Person.ID || v.owns(q.Site) || v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) ||
-		a.cfg.Desk.Speaks(v.who.Person, q, v.owns(q.Site))
+		a.cfg.Desk.Speaks(v.who.Person, q)
 }
 
 // request finds one by its id, a unique beginning of it, or as the newest.
@@ -156,15 +157,16 @@ func (a *API) request(ctx context.Context, who *Asker, name string, f store.Requ
 	switch {
 	case err != nil:
 		return store.Request{}, v, err
+	case len(rows) == 0 && f.Granted:
+		return store.Request{}, v, errkind.New(errkind.NotFound, "no grant of this id is visible to you").WithHint("`sallyport grants list` shows them.")
 	case len(rows) == 0:
 		return store.Request{}, v, errkind.New(errkind.NotFound, "no request of this id is visible to you").WithHint("`sallyport request list` shows them.")
 	case len(rows) > 1 && name != "last":
-		return store.Request{}, v, errkind.New(errkind.Usage, fmt.Sprintf("more than one request begins with %s", name)).WithHint("Give more of its id.")
+		return store.Request{}, v, errkind.New(errkind.Usage, fmt.Sprintf("more than one id begins with %s", name)).WithHint("Give more of it.")
 	}
 	return rows[0], v, nil
 }
 
-// loginOf gives the login of the first terminal or command.
 func (a *API) getRequest(ctx context.Context, who *Asker, in *RequestID) (*answer[apitype.Request], error) {
 	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
 	if err != nil {
@@ -179,7 +181,7 @@ func (a *API) askFor(ctx context.Context, who *Asker, in *struct{ Body apitype.R
 	}
 	b := in.Body
 	if (b.Role == "") == (len(b.Actions) == 0) {
-		return nil, errkind.New(errkind.Usage, "a request is for a role or for actions, and not for both")
+		return nil, errkind.New(errkind.Usage, "exactly one of role and actions is required")
 	}
 	v, dev, err := a.device(ctx, who, b.Device)
 	if err != nil {
@@ -220,26 +222,26 @@ type endRequest struct {
 
 func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
 	if strings.TrimSpace(in.Body.Reason) == "" {
-		return nil, errkind.New(errkind.Usage, "a request is denied with a reason").WithHint("Whoever asked reads it.")
+		return nil, errkind.New(errkind.Usage, "a reason is required to deny a request").WithHint("The requester reads it.")
 	}
-	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
-		return a.cfg.Desk.Deny(ctx, who.Person, q.ID, in.Body.Reason, v.owns(q.Site))
+	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
+		return a.cfg.Desk.Deny(ctx, who.Person, q.ID, in.Body.Reason)
 	})
 }
 
 func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
-	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
-		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, who.any(authz.DutyApprove, authz.DutyAdminister), v.owns(q.Site))
+	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
+		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, who.any(authz.DutyApprove, authz.DutyAdminister))
 	})
 }
 
-func (a *API) endRequest(ctx context.Context, who *Asker, in *endRequest, end func(*view, store.Request) (store.Request, error)) (*answer[apitype.Request], error) {
+func (a *API) endRequest(ctx context.Context, who *Asker, in *endRequest, end func(store.Request) (store.Request, error)) (*answer[apitype.Request], error) {
 	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
 	if err == nil {
 		err = oneLine("reason", in.Body.Reason)
 	}
 	if err == nil {
-		q, err = end(&v, q)
+		q, err = end(q)
 	}
 	if err != nil {
 		return nil, err

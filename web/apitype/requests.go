@@ -6,7 +6,7 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Request is one question for a right.
+// Request is a request for a right on a device.
 type Request struct {
 	ID        string     `json:"id"`
 	Device    id.Device  `json:"device"`
@@ -14,11 +14,11 @@ type Request struct {
 	Login     string     `json:"login" doc:"of the terminal or command that was asked for; empty: none"`
 	Rule      string     `json:"rule"`
 	Actions   []string   `json:"actions" doc:"action words, as the policy writes them"`
-	Minutes   int        `json:"minutes" doc:"how long, from the last approval on"`
+	Minutes   int        `json:"minutes" doc:"how long, starting with the last approval"`
 	Reason    string     `json:"reason"`
 	Ticket    string     `json:"ticket,omitempty"`
-	State     string     `json:"state" doc:"pending, approved, used, denied, withdrawn or expired"`
-	Needs     []Need     `json:"needs" doc:"who must agree; empty under a rule that the policy has no more"`
+	State     string     `json:"state" doc:"pending; approved: all approvals were given, it is a grant; used: a session was opened under it; denied; withdrawn; expired"`
+	Needs     []Need     `json:"needs" doc:"who must approve; empty if the rule needs no approval or was removed"`
 	By        string     `json:"by" doc:"who asked"`
 	Subject   string     `json:"subject"`
 	Via       string     `json:"via" doc:"web or token"`
@@ -53,7 +53,7 @@ type RequestPage struct {
 // RequestNew asks for a right: for a role or for actions.
 type RequestNew struct {
 	Device  string   `json:"device" maxLength:"63"`
-	Rule    string   `json:"rule,omitempty" maxLength:"63" doc:"empty: the one to which fewest must agree"`
+	Rule    string   `json:"rule,omitempty" maxLength:"63" doc:"empty: the rule that needs the fewest approvals"`
 	Role    string   `json:"role,omitempty" maxLength:"63"`
 	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"action words; shell alone is the terminal of login"`
 	Login   string   `json:"login,omitempty" maxLength:"32"`
@@ -62,7 +62,7 @@ type RequestNew struct {
 	Ticket  string   `json:"ticket,omitempty" maxLength:"64"`
 }
 
-// RequestApprove agrees. Less than was asked for changes the request, and earlier approvals count no more.
+// RequestApprove approves in full or in part. Less than was requested changes the request, and earlier approvals become void.
 type RequestApprove struct {
 	Minutes int      `json:"minutes,omitempty" minimum:"1" maximum:"44640" doc:"0: as asked for"`
 	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"empty: as asked for"`
@@ -73,7 +73,7 @@ type RequestEnd struct {
 	Reason string `json:"reason,omitempty" maxLength:"500"`
 }
 
-// Grant is a right that was agreed to.
+// Grant is an approved request.
 type Grant struct {
 	ID        string     `json:"id" doc:"of the request that it came of"`
 	Device    id.Device  `json:"device"`

@@ -93,6 +93,9 @@ func requestsWhere(f store.RequestFilter) *where {
 	if f.Granted {
 		w.add("granted_from IS NOT NULL")
 	}
+	if !f.EndsAfter.IsZero() {
+		w.add("granted_until>?", f.EndsAfter.UnixMicro())
+	}
 	if f.ID != "" {
 		w.add(`id LIKE ? ESCAPE '\'`, literal(f.ID)+"%")
 	}

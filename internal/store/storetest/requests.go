@@ -57,6 +57,8 @@ func requests(s *suite) {
 		"of a state":        {store.RequestFilter{States: []string{store.RequestPending}}, "ca"},
 		"of no state":       {store.RequestFilter{States: []string{}}, ""},
 		"grants":            {store.RequestFilter{Granted: true}, "b"},
+		"that end later":    {store.RequestFilter{EndsAfter: at(19)}, "b"},
+		"that have ended":   {store.RequestFilter{EndsAfter: at(20)}, ""},
 		"by prefix":         {store.RequestFilter{ID: "cc"}, "c"},
 		"a page":            {store.RequestFilter{Page: store.Page{Number: 2, Size: 2}}, "a"},
 	} {
