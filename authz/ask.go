@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sallyport/sallyport/internal/id"
 )
@@ -58,14 +59,25 @@ func (t *Terms) Check(p *Policy, d Device) string {
 
 // given reports an action that the rule's role does not give.
 func (t *Terms) given(r *rule) string {
+	seen := map[string]bool{}
 	for i := range t.Actions {
 		a := t.Actions[i]
+		if word := a.String(); seen[word] || !showable(word) {
+			return "each action is named once, without control characters and characters that nobody sees"
+		}
+		seen[a.String()] = true
 		covered := func(p Pattern) bool { p = p.gives(); return p.coversAll(&a) }
 		if !slices.ContainsFunc(r.role.gives, covered) {
 			return fmt.Sprintf("rule %s does not give %s", r.id, a)
 		}
 	}
 	return ""
+}
+
+// showable reports whether people read a text as it is: without control characters, and without those that are invisible
+// or change the direction of writing.
+func showable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) })
 }
 
 // told reports what the rule wants to be told and is missing, and texts that are too long.
@@ -100,6 +112,12 @@ func (p *Policy) Needs(ruleID string) (agree []Agree, within time.Duration, emer
 	}
 	r := p.byID[ruleID]
 	return r.way().Agree, r.ask.answerWithin, r.emergency(), true
+}
+
+// MayAsk reports whether a request rule is for this person.
+func (p *Policy) MayAsk(ruleID string, who Person) bool {
+	_, _, _, ok := p.Needs(ruleID)
+	return ok && !p.conflict(who.Groups) && p.byID[ruleID].names(&who)
 }
 
 // Voices lists the entries of a rule's agree that a person can speak for: groups of theirs if they have the duty approve,

@@ -25,7 +25,7 @@ type rulesNow struct {
 // Policies is the part of the signer that knows the policy and the grants.
 type Policies interface {
 	CurrentPolicy(ctx context.Context) (signer.Policy, error)
-	Grants(ctx context.Context) ([]signer.Consent, error)
+	Grants(ctx context.Context, after string) ([]signer.Consent, error)
 }
 
 // Load takes over the policy and the grants in force.
@@ -36,7 +36,7 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 	if err != nil {
 		return err
 	}
-	consents, err := from.Grants(ctx)
+	consents, err := signer.AllGrants(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ type grantsWithdrawCmd struct {
 }
 
 func (*grantsWithdrawCmd) Help() string {
-	return `A grant can be withdrawn by its holder, by those who can approve it, and by anyone with the duty approve or administer. Sessions
+	return `A grant can be withdrawn by its holder, and by anyone with the duty approve or administer. Sessions
 under it end within a second, and their records say why.`
 }
 

@@ -206,7 +206,7 @@ func (c *requestShowCmd) Run(a *app) error {
 }
 
 type requestApproveCmd struct {
-	Request string   `arg:"" help:"The request's id, a unique beginning of it, or last."`
+	Request string   `arg:"" help:"The request's id, or a unique beginning of it."`
 	For     span     `placeholder:"15m" help:"Approve for this long, at most as requested."`
 	Action  []string `placeholder:"A" help:"Approve these actions alone. May repeat."`
 	JSON    bool     `name:"json" help:"Print JSON, for programs."`
@@ -232,7 +232,7 @@ func (c *requestApproveCmd) Run(a *app) error {
 }
 
 type requestDenyCmd struct {
-	Request string `arg:"" help:"The request's id, a unique beginning of it, or last."`
+	Request string `arg:"" help:"The request's id, or a unique beginning of it."`
 	Reason  string `required:"" placeholder:"TEXT" help:"Why. The requester reads it."`
 	JSON    bool   `name:"json" help:"Print JSON, for programs."`
 }

@@ -23,8 +23,14 @@ type Less struct {
 // Approve approves a request on the approver's evidence. Approving less changes the request for everybody, and earlier
 // approvals become void.
 func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less Less) (store.Request, error) {
-	d.answers.Lock()
-	defer d.answers.Unlock()
+	if err := d.mayApprove(ctx, who, request); err != nil {
+		return store.Request{}, err
+	}
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		return store.Request{}, err
+	}
+	defer unlock()
 	q, err := d.cfg.Rows.Request(ctx, request)
 	if err != nil {
 		return q, err
@@ -39,11 +45,11 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	if err != nil {
 		return q, err
 	}
+	ctx = context.WithoutCancel(ctx) // once the signer counts it, finish even if the caller disconnects
 	out, err := d.cfg.Signer.Approve(ctx, by, raw)
 	if err != nil {
 		return q, err
 	}
-	ctx = context.WithoutCancel(ctx) // the signer has counted it: finish even if the caller disconnects
 	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) })
 	if err != nil {
 		return q, fmt.Errorf("the approval is in the log; storing it: %w", err)
@@ -60,6 +66,23 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 		return changed, err
 	}
 	return changed, d.changed(ctx)
+}
+
+// mayApprove refuses who cannot approve a request before anything waits for the signer. The signer judges by itself.
+func (d *Desk) mayApprove(ctx context.Context, who authz.Person, request string) error {
+	q, err := d.cfg.Rows.Request(ctx, request)
+	if err != nil {
+		return err
+	}
+	agree, _, _, ok := d.cfg.Rules.Snapshot().Policy.Needs(q.Rule)
+	if d.Speaks(who, &q) || ok && len(agree) == 0 && who.ID == q.Who {
+		return nil
+	}
+	if who.ID == q.Who {
+		return errkind.New(errkind.Denied, "you cannot approve your own request").WithHint("Another person whom its rule names can.")
+	}
+	return errkind.New(errkind.Denied, "you cannot answer this request").
+		WithHint("This needs the duty approve, and a group that the request's rule names.")
 }
 
 // approved takes over what the signer says of a request.
@@ -123,14 +146,13 @@ func (d *Desk) Deny(ctx context.Context, who authz.Person, request, why string) 
 	})
 }
 
-// Withdraw takes back a request, or takes away a grant. Everybody can withdraw their own. Another person's grant can be
-// withdrawn by those who can approve it; may: the caller's duties allow withdrawing any grant. Another person's pending
-// request is denied instead.
+// Withdraw takes back a request, or takes away a grant. Everybody can withdraw their own. may: the caller's duties allow
+// withdrawing any grant. Another person's pending request is denied instead.
 func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why string, may bool) (store.Request, error) {
 	return d.end(ctx, who, request, why, withdraw, func(q *store.Request) error {
 		granted := !q.From.IsZero()
 		switch {
-		case who.ID == q.Who, granted && (may || d.Speaks(who, q)):
+		case who.ID == q.Who, granted && may:
 			if granted && !d.cfg.Now().Before(q.Until) {
 				return errkind.New(errkind.Conflict, "this grant has ended already")
 			}
@@ -143,15 +165,24 @@ func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why stri
 	})
 }
 
-// end ends a request or grant. One with approvals is ended at the signer first. A denial is an event of its own in the log.
+// end ends a request or grant, first at the signer. A denial is an event of its own in the log.
 func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e event, may func(*store.Request) error) (store.Request, error) {
-	d.answers.Lock()
-	defer d.answers.Unlock()
 	q, err := d.cfg.Rows.Request(ctx, request)
+	if err == nil {
+		err = may(&q)
+	}
 	if err != nil {
 		return q, err
 	}
-	if err := may(&q); err != nil {
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		return q, err
+	}
+	defer unlock()
+	if q, err = d.cfg.Rows.Request(ctx, request); err != nil {
+		return q, err
+	}
+	if err := may(&q); err != nil { // again: it may have changed while this waited
 		return q, err
 	}
 	if q = d.Late(q); next[q.State][e] == "" {
@@ -159,10 +190,8 @@ func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e
 	}
 	granted := !q.From.IsZero()
 	ctx = context.WithoutCancel(ctx)
-	if len(q.Approvals) > 0 {
-		if err := d.atSigner(ctx, who, &q, why); err != nil {
-			return q, err
-		}
+	if err := d.atSigner(ctx, who, &q, why); err != nil {
+		return q, err
 	}
 	if e == deny {
 		event := audit.Event{Type: "denied", Actor: who.ID.String(), Subject: string(q.Device), Fields: map[string]string{"request": q.ID, "why": why}}
@@ -186,9 +215,10 @@ func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e
 	return q, err
 }
 
-// atSigner ends the request at the signer. A conflict means that an earlier attempt ended it and its row was not stored.
-func (d *Desk) atSigner(ctx context.Context, who authz.Person, q *store.Request, why string) error {
-	out, err := d.cfg.Signer.WithdrawGrant(ctx, q.ID, fmt.Sprintf("%s: %s", who.Name, why))
+// atSigner ends the request at the signer, which may not know it. A conflict means that an earlier attempt ended it and its
+// row was not stored.
+func (d *Desk) atSigner(ctx context.Context, by authz.Person, q *store.Request, why string) error {
+	out, err := d.cfg.Signer.WithdrawGrant(ctx, q.ID, fmt.Sprintf("%s: %s", by.Name, why))
 	switch errkind.KindOf(err) {
 	case errkind.Conflict, errkind.NotFound:
 		return nil
@@ -196,19 +226,28 @@ func (d *Desk) atSigner(ctx context.Context, who authz.Person, q *store.Request,
 	if err != nil {
 		return err
 	}
-	return d.cfg.Audit.Index(ctx, out.Index, "withdrawn", who.ID.String(), string(q.Device))
+	actor := "" // the gateway
+	if !by.ID.IsZero() {
+		actor = by.ID.String()
+	}
+	return d.cfg.Audit.Index(ctx, out.Index, "withdrawn", actor, string(q.Device))
 }
 
-// Used notes that a session was opened under a grant, if it was.
+// Used notes that a session was asked for under a grant, if it was.
 func (d *Desk) Used(ctx context.Context, s store.Session) {
-	rows, _, err := d.cfg.Rows.Requests(ctx, store.RequestFilter{Who: s.Principal, Device: s.Device, States: []string{store.RequestApproved}})
-	now := d.cfg.Now()
-	for _, q := range rows {
-		if q.Rule == s.Rule && now.Before(q.Until) && err == nil {
-			_, err = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(q *store.Request) error { return move(q, use) })
-		}
+	f := store.RequestFilter{Who: s.Principal, Device: s.Device, States: []string{store.RequestApproved}, EndsAfter: d.cfg.Now()}
+	rows, _, err := d.cfg.Rows.Requests(ctx, f)
+	i := slices.IndexFunc(rows, func(q store.Request) bool { return q.Rule == s.Rule && covers(q.Actions, s.Action) })
+	if err == nil && i >= 0 {
+		_, err = d.cfg.Rows.ChangeRequest(ctx, rows[i].ID, func(q *store.Request) error { return move(q, use) })
 	}
 	if err != nil {
 		d.cfg.Log.Error("a grant was used, and its row does not say so", slog.String("session", s.ID.String()), slog.Any("error", err))
 	}
+}
+
+// covers reports whether one of the actions of a request contains the action of a session.
+func covers(actions []string, action string) bool {
+	a, err := authz.ParsePattern(action)
+	return err == nil && slices.ContainsFunc(actions, func(word string) bool { p, err := authz.ParsePattern(word); return err == nil && p.Contains(a) })
 }

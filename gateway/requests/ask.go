@@ -3,6 +3,7 @@ package requests
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ type Question struct {
 // Ask stores a request. What may not be asked for is refused as Explain refuses it: with the reason and the nearest way
 // in.
 func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
+	if a.Person.Machine != "" { // its principal is its maker's
+		return store.Request{}, errkind.New(errkind.Denied, "a machine cannot request rights").WithHint("An allow rule can give it some.")
+	}
 	now, snap := d.cfg.Now(), d.cfg.Rules.Snapshot()
 	dev := authz.Device{Name: a.Device.Name, Site: a.Device.Site, Labels: a.Device.Labels}
 	offer, actions, err := chosen(snap, a, dev, now)
@@ -49,14 +53,24 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	fields := map[string]string{"request": q.ID, "rule": q.Rule, "actions": strings.Join(q.Actions, "\n"), "for": q.For.String(),
 		"reason": q.Reason, "ticket": q.Ticket}
 	e := audit.Event{Type: "asked", Actor: q.Who.String(), Subject: string(q.Device), Addr: q.Address, Fields: fields}
-	err = d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) })
-	if err == nil {
-		err = d.cfg.Audit.Record(ctx, e)
-	}
-	if err != nil || len(offer.Agree) > 0 {
+	if err := d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) }); err != nil {
 		return q, err
 	}
-	return d.Approve(ctx, a.Person, a.Evidence, q.ID, Less{}) // nobody has to agree
+	err = d.cfg.Audit.Record(ctx, e)
+	if err == nil && len(offer.Agree) == 0 { // nobody has to approve it
+		var granted store.Request
+		if granted, err = d.Approve(ctx, a.Person, a.Evidence, q.ID, Less{}); err == nil {
+			return granted, nil
+		}
+	}
+	if err != nil { // it must not stay without its event in the log, or waiting for nobody
+		_, end := d.cfg.Rows.ChangeRequest(context.WithoutCancel(ctx), q.ID, func(r *store.Request) error {
+			r.By, r.Answer, r.Decided = "the gateway", "the request failed", d.cfg.Now()
+			return move(r, withdraw)
+		})
+		err = errors.Join(err, end)
+	}
+	return q, err
 }
 
 func fits(ofPerson, forDevice int, q store.Request) error {
@@ -74,12 +88,12 @@ func fits(ofPerson, forDevice int, q store.Request) error {
 // check refuses a request that the signer would not let anybody approve.
 func check(snap *authz.Snapshot, q *store.Request, dev authz.Device) error {
 	t := authz.Terms{Who: q.Who, Device: q.Device, Rule: q.Rule, For: q.For, Reason: q.Reason, Ticket: q.Ticket}
-	for _, word := range q.Actions {
+	for i, word := range q.Actions {
 		p, err := authz.ParsePattern(word)
 		if err != nil {
 			return errkind.New(errkind.Usage, err.Error())
 		}
-		t.Actions = append(t.Actions, p)
+		t.Actions, q.Actions[i] = append(t.Actions, p), p.String()
 	}
 	if text := t.Check(snap.Policy, dev); text != "" {
 		return errkind.New(errkind.Usage, text)
@@ -100,9 +114,15 @@ func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (
 	})
 	slices.SortStableFunc(offers, func(x, y authz.Offer) int { return cmp.Compare(heads(x), heads(y)) })
 	for _, o := range offers {
-		if actions := wanted(o, a); actions != nil {
-			return o, actions, nil
+		actions := wanted(o, a)
+		if actions == nil {
+			continue
 		}
+		if slices.ContainsFunc(o.Agree, func(n authz.Agree) bool { return n.From == "@owner" }) {
+			return o, nil, errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the owner's approval, which cannot be given yet", o.Rule)).
+				WithHint("Ask under another rule, or ask an administrator.")
+		}
+		return o, actions, nil
 	}
 	return authz.Offer{}, nil, nothing(snap, a, dev, reach, now)
 }

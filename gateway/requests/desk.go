@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -68,23 +67,35 @@ type Config struct {
 // Desk takes requests and answers.
 type Desk struct {
 	cfg Config
-	// answers is held from the signer's answer until its row is stored, so that a later answer is stored later.
-	answers sync.Mutex
+	// answers has one item while nobody changes a request. It is taken from before the signer's answer until its row is
+	// stored, so that a later answer is stored later. It also guards stale.
+	answers chan struct{}
+	stale   bool // the gateway's copy of the grants may be behind the signer's
 }
 
 // New makes a desk.
-func New(c Config) *Desk { return &Desk{cfg: c} }
+func New(c Config) *Desk {
+	d := &Desk{cfg: c, answers: make(chan struct{}, 1)}
+	d.answers <- struct{}{}
+	return d
+}
+
+// lock waits for its turn to change a request. It returns the function that ends the turn, or why ctx ended.
+func (d *Desk) lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case <-d.answers:
+		return func() { d.answers <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
 
 // Run syncs rows with the signer's grants and expires requests, until ctx ends.
 func (d *Desk) Run(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		err := d.syncGrants(ctx)
-		if err == nil { // otherwise a request could expire that the signer has granted
-			err = d.expire(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := d.round(ctx); err != nil && ctx.Err() == nil {
 			d.cfg.Log.Error("the rows of requests may be behind the signer", slog.Any("error", err))
 		}
 		select {
@@ -95,9 +106,21 @@ func (d *Desk) Run(ctx context.Context) {
 	}
 }
 
+// round syncs and expires once. Without the signer's grants nothing expires: a request could that the signer has granted.
+func (d *Desk) round(ctx context.Context) error {
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	grants, err := signer.AllGrants(ctx, d.cfg.Signer)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.syncGrants(ctx, grants), d.expire(ctx))
+}
+
 func (d *Desk) expire(ctx context.Context) error {
-	d.answers.Lock()
-	defer d.answers.Unlock()
 	due, err := d.cfg.Rows.DueRequests(ctx, d.cfg.Now())
 	for _, q := range due {
 		if _, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired); e != nil && errkind.KindOf(e) != errkind.Conflict {
@@ -109,31 +132,25 @@ func (d *Desk) expire(ctx context.Context) error {
 
 // syncGrants stores each grant in force that has no row, and ends rows of grants that the signer does not have. Rows can
 // differ after a crash or a restore. Every right must be listed.
-func (d *Desk) syncGrants(ctx context.Context) error {
-	d.answers.Lock()
-	defer d.answers.Unlock()
-	grants, err := d.cfg.Signer.Grants(ctx)
-	if err != nil {
-		return err
-	}
-	inForce, changed := map[string]bool{}, 0
+func (d *Desk) syncGrants(ctx context.Context, grants []signer.Consent) (err error) {
+	inForce := map[string]bool{}
 	for _, c := range grants {
 		t, e := ledger.ParseTerms(c.Terms)
 		if e == nil {
 			inForce[t.Request] = true
-			e = d.syncGrant(ctx, t, c, &changed)
+			e = d.syncGrant(ctx, t, c)
 		}
 		err = errors.Join(err, e)
 	}
-	err = errors.Join(err, d.endOthers(ctx, inForce, &changed))
-	if changed > 0 {
+	err = errors.Join(err, d.endOthers(ctx, inForce))
+	if d.stale {
 		err = errors.Join(err, d.changed(ctx))
 	}
 	return err
 }
 
 // endOthers ends the rows of grants that are not in force at the signer.
-func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool, changed *int) error {
+func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool) error {
 	now := d.cfg.Now()
 	f := store.RequestFilter{EndsAfter: now, States: []string{store.RequestApproved, store.RequestUsed}, Page: store.Page{Number: 1, Size: store.MaxPage}}
 	rows, _, err := d.cfg.Rows.Requests(ctx, f) // if there are more, a later round reaches them
@@ -146,12 +163,14 @@ func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool, changed *
 			return move(r, withdraw)
 		})
 		err = errors.Join(err, e)
-		*changed++
+		d.stale = true
 	}
 	return err
 }
 
-func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent, changed *int) error {
+// syncGrant stores the row of one grant. If the request was denied, withdrawn or expired here before the signer's answer
+// was known, the grant is withdrawn.
+func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent) error {
 	as := store.Request{ID: t.Request, Who: id.Principal{Issuer: t.Issuer, Subject: t.Subject}, Name: t.Name, Device: id.Device(t.Device),
 		DeviceFP: t.DeviceFP, Rule: t.Rule, Actions: t.Actions, For: time.Duration(t.Seconds) * time.Second, Reason: t.Reason, Ticket: t.Ticket,
 		State: store.RequestPending, Asked: c.From, Expires: c.From}
@@ -159,10 +178,16 @@ func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent, 
 	if errkind.KindOf(err) == errkind.NotFound {
 		row, err = as, d.cfg.Rows.AddRequest(ctx, as, func(int, int) error { return nil })
 	}
-	if err != nil || !row.From.IsZero() {
+	switch {
+	case err != nil:
 		return err
+	case row.State == store.RequestApproved || row.State == store.RequestUsed:
+		return nil
+	case row.State != store.RequestPending:
+		d.stale = true
+		return d.atSigner(ctx, authz.Person{Name: "the gateway"}, &row, "the request is "+row.State)
 	}
-	*changed++
+	d.stale = true
 	_, err = d.cfg.Rows.ChangeRequest(ctx, t.Request, func(r *store.Request) error { return d.approved(r, as, signer.Approved{Consent: c}) })
 	return err
 }
@@ -204,10 +229,13 @@ func terms(q *store.Request) ([]byte, error) {
 }
 
 // changed reloads the grants and decides again on live sessions.
+// If that fails, Run tries again.
 func (d *Desk) changed(ctx context.Context) error {
+	d.stale = true
 	if err := d.cfg.Rules.Load(ctx, d.cfg.Signer); err != nil {
 		return fmt.Errorf("the change is stored; loading the grants: %w", err)
 	}
 	d.cfg.Broker.Revalidate(ctx)
+	d.stale = false
 	return nil
 }

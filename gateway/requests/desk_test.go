@@ -255,9 +255,7 @@ func TestRequestsAreBoundedAndExpire(t *testing.T) {
 	h.pass(30 * time.Minute)
 	_, err = h.agrees("lea", q.ID, Less{})
 	h.wants("after its time, before the desk has seen it", err, errkind.Conflict, "expired")
-	if err := h.expire(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h.runs()
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestExpired {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -309,13 +307,13 @@ func TestWhoMayDenyAndWithdraw(t *testing.T) {
 	_, err = h.Withdraw(ctx, nobody, q, "no", false)
 	h.wants("a grant by somebody else", err, errkind.Denied, "cannot withdraw")
 	was := h.decided.Load()
-	if got, err := h.Withdraw(ctx, lea, q, "enough", false); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
+	if got, err := h.Withdraw(ctx, lea, q, "enough", true); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if grants, err := h.cfg.Signer.Grants(ctx); err != nil || len(grants) != 0 || h.decided.Load() == was {
+	if grants, err := signer.AllGrants(ctx, h.cfg.Signer); err != nil || len(grants) != 0 || h.decided.Load() == was {
 		t.Errorf("the signer has %d grants, %v, and live sessions were decided %d times", len(grants), err, h.decided.Load()-was)
 	}
-	_, err = h.Withdraw(ctx, lea, q, "enough", false)
+	_, err = h.Withdraw(ctx, lea, q, "enough", true)
 	h.wants("twice", err, errkind.Conflict, "withdrawn")
 }
 
@@ -359,7 +357,7 @@ func TestAGrantWithoutItsRowGetsOne(t *testing.T) {
 		}
 	}
 	h.pass(2 * time.Minute)
-	h.round()
+	h.runs()
 	for _, request := range []string{q.ID, lost.ID} {
 		got, err := h.db.Request(t.Context(), request)
 		if err != nil || got.State != store.RequestApproved || len(got.Approvals) != 2 || got.From.IsZero() || got.Reason != "why" {
@@ -379,28 +377,84 @@ func TestARowOfAGrantThatTheSignerDoesNotHaveEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.round()
+	h.runs()
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestApproved {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if _, err := h.cfg.Signer.WithdrawGrant(t.Context(), q.ID, "elsewhere"); err != nil {
 		t.Fatal(err)
 	}
-	h.round()
+	h.runs()
 	if got, err := h.db.Request(t.Context(), q.ID); err != nil || got.State != store.RequestWithdrawn || got.Ended.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-// round is a round of Run.
-func (h *house) round() {
+// runs is a round of Run.
+func (h *house) runs() {
 	h.t.Helper()
-	if err := h.syncGrants(h.t.Context()); err != nil {
+	if err := h.round(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
-	if err := h.expire(h.t.Context()); err != nil {
-		h.t.Fatal(err)
+}
+
+// A withdrawal must reach the signer also where nobody had to approve, and a denial also where the signer's answer to an
+// approval was lost.
+func TestAnEndReachesTheSignerWhateverItsRowSays(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	q, err := h.asks(func(q *Question) {
+		q.Person, q.Evidence, q.For = person("ada", "administrators"), evidence("ada"), 10*time.Minute
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	inForce := func(want int) {
+		t.Helper()
+		if grants, err := signer.AllGrants(ctx, h.cfg.Signer); err != nil || len(grants) != want {
+			t.Errorf("the signer has %d grants, %v, want %d", len(grants), err, want)
+		}
+	}
+	inForce(1)
+	if _, err := h.Withdraw(ctx, person("ada", "administrators"), q.ID, "done", false); err != nil {
+		t.Fatal(err)
+	}
+	inForce(0)
+
+	q, err = h.asks(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := terms(&q)
+	for _, who := range []string{"lea", "lou"} { // past the desk, as if its answers were lost
+		if _, err := h.cfg.Signer.Approve(ctx, evidence(who), raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inForce(1)
+	if _, err := h.db.ChangeRequest(ctx, q.ID, func(q *store.Request) error { return move(q, deny) }); err != nil {
+		t.Fatal(err)
+	}
+	stuck, err := h.asks(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pass(30 * time.Minute)
+	h.runs()
+	inForce(0)
+	if got, err := h.db.Request(ctx, stuck.ID); err != nil || got.State != store.RequestExpired {
+		t.Errorf("another request: got %+v, %v, want that it has expired", got, err)
+	}
+}
+
+func TestMachinesRequestNothing(t *testing.T) {
+	h := newHouse(t)
+	_, err := h.asks(func(q *Question) { q.Person.Machine = "robot" })
+	h.wants("a machine", err, errkind.Denied, "a machine cannot")
+	_, err = h.asks(func(q *Question) { q.Actions = []string{"files.read:/var/log/a\u202eb"} })
+	h.wants("a path that reads as another", err, errkind.Usage, "characters that nobody sees")
+	_, err = h.asks(func(q *Question) { q.Actions = []string{"shell:svc", "shell:svc"} })
+	h.wants("an action twice", err, errkind.Usage, "once")
 }
 
 func keyOf(seed [32]byte) ed25519.PublicKey {

@@ -19,10 +19,10 @@ type Channel struct {
 	ch   ssh.Channel
 	pty  bool
 
-	in     sync.Mutex // guards the next three and the order of input: recorded and sent in the same order
-	ended  bool       // the end of input was sent
-	last   byte       // of the input
-	before *sending   // the last piece of input
+	in         sync.Mutex // guards the next three and the order of input: recorded and sent in the same order
+	ended      bool       // the end of input was sent
+	unfinished bool       // the input ends in the middle of a line
+	before     *sending   // the last piece of input
 
 	taken  taken
 	exit   Exit   // set before closed is closed, like the next three

@@ -37,10 +37,10 @@ func (c *Channel) sendLocked(ctx context.Context, p []byte, size int, may func()
 		if err != nil {
 			return sent, err
 		}
-		if err := c.sendPiece(ctx, r, piece); err != nil {
+		if err := c.sendPiece(ctx, r, piece, may); err != nil {
 			return sent, err
 		}
-		c.last = piece[len(piece)-1]
+		c.unfinished = !slices.Contains(lineEnds, piece[len(piece)-1])
 		sent += len(piece)
 	}
 	return sent, nil
@@ -54,9 +54,15 @@ type sending struct {
 }
 
 // sendPiece sends a piece after the one before it. It returns at once if there is no terminal.
-func (c *Channel) sendPiece(ctx context.Context, r receipt, piece []byte) error {
+func (c *Channel) sendPiece(ctx context.Context, r receipt, piece []byte, may func() error) error {
+	waited := c.before.underWay()
 	if err := c.sent(ctx); err != nil {
 		return err
+	}
+	if waited && may != nil { // what may depends on can have changed
+		if err := may(); err != nil {
+			return err
+		}
 	}
 	now := &sending{done: make(chan struct{})}
 	before := c.before
@@ -78,6 +84,19 @@ func (s *sending) send(c *Channel, r receipt, piece []byte) {
 	defer clear(s.piece)
 	if err := c.send(r, piece); err != nil {
 		s.err = errkind.New(errkind.Unavailable, "the machine no longer takes input").Because(err)
+	}
+}
+
+// underWay reports whether the piece is still being sent.
+func (s *sending) underWay() bool {
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -136,12 +155,14 @@ func (c *Channel) End(ctx context.Context) error {
 
 const maxEnd = 2 // bytes
 
-// endOfTerminal is what ends a terminal's input. In a line without its end, the first character only gives the program
-// that line (termios(3), VEOF).
+// lineEnds are the characters that end a line of a terminal's input.
+var lineEnds = []byte{'\n', '\r', endOfFile}
+
+// endOfTerminal is what ends a terminal's input. In an unfinished line the first character only gives the program that
+// line, so a second one is needed (termios(3), VEOF).
 func (c *Channel) endOfTerminal() []byte {
-	switch c.last {
-	case 0, '\n', '\r', endOfFile:
-		return []byte{endOfFile}
+	if c.unfinished {
+		return []byte{endOfFile, endOfFile}
 	}
-	return []byte{endOfFile, endOfFile}
+	return []byte{endOfFile}
 }

@@ -107,9 +107,10 @@ func TestInputAfterOneThatFailedIsNotRecorded(t *testing.T) {
 	}
 }
 
+// At a terminal no piece waits for the one before, so each is asked for once.
 func TestEachPieceIsAskedFor(t *testing.T) {
 	b := &book{seen: &seen{}}
-	c, err := newLine(t, b).Open(t.Context(), 1, Start{})
+	c, err := newLine(t, b).Open(t.Context(), 1, Start{PTY: &PTY{Cols: 80, Rows: 24}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestEachPieceIsAskedFor(t *testing.T) {
 
 // A terminal gives a program the line that it has at the first end of file, and the end at the second.
 func TestAnUnfinishedLineIsEndedToo(t *testing.T) {
-	for typed, want := range map[string]string{"": "\x04", "abc\r": "\x04", "abc\n": "\x04", "abc\x04": "\x04", "abc": "\x04\x04"} {
+	for typed, want := range map[string]string{"": "\x04", "abc\r": "\x04", "abc\n": "\x04", "abc\x04": "\x04", "abc": "\x04\x04", "abc\x00": "\x04\x04"} {
 		b := &book{seen: &seen{}}
 		c, err := newLine(t, b).Open(t.Context(), 1, Start{PTY: &PTY{Cols: 80, Rows: 24}})
 		if err != nil {

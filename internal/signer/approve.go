@@ -1,8 +1,10 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +23,7 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	if err != nil {
 		return Approved{}, errkind.New(errkind.Usage, err.Error())
 	}
-	who, err := s.mayApprove(ctx, by)
+	who, err := s.mayApprove(ctx, by, t.Rule)
 	if err != nil {
 		return Approved{}, err
 	}
@@ -34,11 +36,12 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	if err != nil {
 		return Approved{}, err
 	}
-	c, err := s.consent(t.Request, terms, who)
+	c, err := s.consent(t, terms, who)
 	if err != nil {
 		return Approved{}, err
 	}
-	if len(voice.For) == 0 { // nobody has to agree, and the person is the one whom the grant is for
+	ctx = context.WithoutCancel(ctx) // a caller who leaves now would leave a leaf behind without its effect
+	if len(voice.For) == 0 {         // the rule needs no approval, and this is the requester
 		return s.counted(ctx, t, c, 0)
 	}
 	leaf, err := s.event(ctx, "approved", who.ID.String(), map[string]string{"request": t.Request, "terms": hashText(terms),
@@ -51,12 +54,21 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	return s.counted(ctx, t, c, leaf.Index)
 }
 
-// mayApprove checks what holds for every rule: an API token approves only where the policy permits it, and never for a
-// machine.
-func (s *Service) mayApprove(ctx context.Context, by Evidence) (authz.Person, error) {
+// mayApprove checks what holds for every approval: a machine never approves, and an API token only where the policy
+// permits it. Under a rule that needs no approval, a token needs what it needs to open a session.
+func (s *Service) mayApprove(ctx context.Context, by Evidence, rule string) (authz.Person, error) {
 	who, err := s.person(ctx, by)
 	if err != nil || by.APIToken == "" {
 		return who, err
+	}
+	if who.Machine != "" {
+		return who, errkind.New(errkind.Denied, "a machine can neither request rights nor approve them")
+	}
+	s.mu.RLock()
+	agree, _, _, ok := s.snapshot.Policy.Needs(rule)
+	s.mu.RUnlock()
+	if ok && len(agree) == 0 {
+		return who, s.mayOpen(by, who)
 	}
 	return s.allowed(ctx, by, authz.DutyApprove)
 }
@@ -81,7 +93,7 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("rule %s is for emergencies, which are not supported yet", t.Rule))
 	}
 	if len(agree) == 0 {
-		return Voice{}, asks(who, asked)
+		return Voice{}, s.asks(who, asked)
 	}
 	if who.ID == asked.Who {
 		return Voice{}, errkind.New(errkind.Denied, "you cannot approve your own request").
@@ -95,12 +107,15 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 	return Voice{Who: who.ID, Name: showable(who.Name), For: may, At: s.cfg.Now().UTC()}, nil
 }
 
-// asks refuses to make a grant that needs no approval for anybody but the requester.
-func asks(who authz.Person, t authz.Terms) error {
-	if who.ID == t.Who {
-		return nil
+// asks refuses to make a grant that needs no approval for anybody but a requester whom the rule names.
+func (s *Service) asks(who authz.Person, t authz.Terms) error {
+	if who.ID != t.Who {
+		return errkind.New(errkind.Denied, "this rule needs no approval, so only the requester can use it")
 	}
-	return errkind.New(errkind.Denied, "this rule needs no approval, so only the requester can use it")
+	if !s.snapshot.Policy.MayAsk(t.Rule, who) {
+		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s is not for you", t.Rule))
+	}
+	return nil
 }
 
 // AskedTerms reads the actions of terms. An unknown one is an errkind.Usage.
@@ -118,15 +133,18 @@ func AskedTerms(t ledger.Terms) (authz.Terms, error) {
 }
 
 // consent gives what is known of a request, for one more approval of these terms.
-func (s *Service) consent(request string, terms []byte, who authz.Person) (Consent, error) {
-	c, known := s.state.consents[request]
+func (s *Service) consent(t ledger.Terms, terms []byte, who authz.Person) (Consent, error) {
+	c, known := s.state.consents[t.Request]
+	if !known {
+		if err := s.room(t); err != nil {
+			return c, err
+		}
+	}
 	switch {
 	case c.Withdrawn:
 		return c, errkind.New(errkind.Conflict, "this request was withdrawn or denied")
 	case c.Granted():
 		return c, errkind.New(errkind.Conflict, "this request has already been granted")
-	case !known && len(s.state.consents) >= mostConsents:
-		return c, errTooMany(mostConsents, "requests")
 	case string(c.Terms) != string(terms):
 		return Consent{Terms: terms}, nil
 	}
@@ -137,20 +155,44 @@ func (s *Service) consent(request string, terms []byte, who authz.Person) (Conse
 	return c, nil
 }
 
-// prune forgets requests that can give nothing any more. The caller holds s.mu.
-func (s *Service) prune(now time.Time) error {
-	for request, c := range s.state.consents {
-		last := c.Until
-		if !c.Granted() && len(c.Voices) > 0 {
-			last = c.Voices[len(c.Voices)-1].At
-		}
-		if now.Sub(last) > keptAfter {
-			if err := s.state.dropConsent(request); err != nil {
-				return err
-			}
+// room refuses one more request if there are too many, in all or of one person. Those that can give nothing any more do
+// not count.
+func (s *Service) room(t ledger.Terms) error {
+	s.prune(s.cfg.Now())
+	ofPerson := 0
+	for _, c := range s.state.consents {
+		other, err := ledger.ParseTerms(c.Terms)
+		if err == nil && other.Issuer == t.Issuer && other.Subject == t.Subject && !c.Withdrawn && s.cfg.Now().Before(c.ends()) {
+			ofPerson++
 		}
 	}
+	if len(s.state.consents) >= mostConsents || ofPerson >= mostOfPerson {
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%s has %d requests and grants in force, and the signer remembers %d in all; "+
+			"the limits are %d and %d", t.Subject, ofPerson, len(s.state.consents), mostOfPerson, mostConsents)).
+			WithHint("Withdraw grants that are not needed, or wait until they end.")
+	}
 	return nil
+}
+
+// ends is when a consent can give nothing any more: its grant ends, or an approval is too old for any rule.
+func (c *Consent) ends() time.Time {
+	if c.Granted() || len(c.Voices) == 0 {
+		return c.Until
+	}
+	return c.Voices[len(c.Voices)-1].At.Add(keptAfter)
+}
+
+// prune forgets requests that can give nothing any more. A file that cannot be removed is tried again. The caller holds
+// s.mu.
+func (s *Service) prune(now time.Time) {
+	for request, c := range s.state.consents {
+		if now.Sub(c.ends()) <= keptAfter {
+			continue
+		}
+		if err := s.state.dropConsent(request); err != nil {
+			cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler)).Warn("a request of long ago could not be removed", slog.Any("error", err))
+		}
+	}
 }
 
 // counted stores an approval, and makes the grant after the last one.
@@ -166,9 +208,6 @@ func (s *Service) counted(ctx context.Context, t ledger.Terms, c Consent, leaf u
 		}
 	}
 	if err := s.state.putConsent(t.Request, c); err != nil {
-		return Approved{}, err
-	}
-	if err := s.prune(now); err != nil {
 		return Approved{}, err
 	}
 	s.resnap()

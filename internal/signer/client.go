@@ -157,8 +157,8 @@ func (c *Client) WithdrawGrant(ctx context.Context, request, why string) (Append
 }
 
 // Grants implements Signer.
-func (c *Client) Grants(ctx context.Context) ([]Consent, error) {
-	return ask[[]Consent](ctx, c, "grants", none{})
+func (c *Client) Grants(ctx context.Context, after string) ([]Consent, error) {
+	return ask[[]Consent](ctx, c, "grants", after)
 }
 
 // SignOut implements Signer.

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -45,6 +46,11 @@ type Approved struct {
 const (
 	// mostConsents bounds the requests that the signer remembers. Without a bound, an approver could fill the disk.
 	mostConsents = 50_000
+	// mostOfPerson bounds the requests with approvals and the grants in force of one person. A rule that needs no
+	// approval would give as many as somebody asks for.
+	mostOfPerson = 64
+	// grantsBytes bounds the terms in one answer of Grants.
+	grantsBytes = 1 << 20
 	// keptAfter is how long after its end the signer remembers a request, and refuses to approve it again.
 	keptAfter = 24 * time.Hour
 )
@@ -60,6 +66,7 @@ func (s *Service) WithdrawGrant(ctx context.Context, request, why string) (Appen
 	if c.Withdrawn {
 		return Appended{}, errkind.New(errkind.Conflict, "this request was withdrawn already")
 	}
+	ctx = context.WithoutCancel(ctx) // as in Approve
 	out, err := s.event(ctx, "withdrawn", "", map[string]string{"request": request, "why": why})
 	if err != nil {
 		return out, err
@@ -73,17 +80,39 @@ func (s *Service) WithdrawGrant(ctx context.Context, request, why string) (Appen
 }
 
 // Grants implements Signer.
-func (s *Service) Grants(context.Context) ([]Consent, error) {
+func (s *Service) Grants(_ context.Context, after string) ([]Consent, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	now, out := s.cfg.Now(), []Consent{}
-	for _, c := range s.state.consents {
-		if c.Granted() && !c.Withdrawn && now.Before(c.Until) && s.onItsDevice(&c) {
-			out = append(out, c)
+	now, out, size := s.cfg.Now(), []Consent{}, 0
+	for _, request := range slices.Sorted(maps.Keys(s.state.consents)) {
+		c := s.state.consents[request]
+		if request <= after || !c.Granted() || c.Withdrawn || !now.Before(c.Until) || !s.onItsDevice(&c) {
+			continue
 		}
+		if size += len(c.Terms) + 1024*(1+len(c.Voices)); size > grantsBytes && len(out) > 0 {
+			break
+		}
+		out = append(out, c)
 	}
-	slices.SortFunc(out, func(a, b Consent) int { return a.From.Compare(b.From) })
 	return out, nil
+}
+
+// AllGrants reads the grants in force, one answer after the other.
+func AllGrants(ctx context.Context, from interface {
+	Grants(ctx context.Context, after string) ([]Consent, error)
+}) (out []Consent, err error) {
+	for after := ""; ; {
+		some, err := from.Grants(ctx, after)
+		if err != nil || len(some) == 0 {
+			return out, err
+		}
+		out = append(out, some...)
+		last, err := ledger.ParseTerms(some[len(some)-1].Terms)
+		if err != nil {
+			return nil, err
+		}
+		after = last.Request
+	}
 }
 
 // AsGrant converts a consent to the form that decisions use. ok is false if it gives nothing: not all have approved, or it

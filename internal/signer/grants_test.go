@@ -188,7 +188,7 @@ func TestAnOldApprovalCountsNoMore(t *testing.T) {
 
 func TestAWithdrawnGrantStaysSo(t *testing.T) {
 	h, terms := granted(t)
-	if got, err := h.Grants(t.Context()); err != nil || len(got) != 1 {
+	if got, err := h.Grants(t.Context(), ""); err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	_, err := h.approve("lou", terms)
@@ -206,7 +206,7 @@ func TestAWithdrawnGrantStaysSo(t *testing.T) {
 		wantKind(t, when, err, errkind.Denied)
 		_, err = h.approve("lou", terms)
 		wantKind(t, "an approval "+when, err, errkind.Conflict)
-		if got, err := h.Grants(t.Context()); err != nil || len(got) != 0 {
+		if got, err := h.Grants(t.Context(), ""); err != nil || len(got) != 0 {
 			t.Errorf("%s: got %v, %v", when, got, err)
 		}
 	}
@@ -270,6 +270,37 @@ func TestALogShowsWhatWasAgreedAndByWhom(t *testing.T) {
 	}
 }
 
+func TestOnePersonsGrantsAreBoundedAndReadPieceByPiece(t *testing.T) {
+	h, terms := asked(t)
+	c := NewClient(serve(t, h.Service, 0o600))
+	for i := range mostOfPerson {
+		terms.Request = strings.Repeat("a", 24) + string(rune('a'+i/26)) + string(rune('a'+i%26))
+		for _, who := range []string{"lea", "sam"} {
+			if _, err := h.approve(who, terms); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	terms.Request = strings.Repeat("b", 26)
+	_, err := h.approve("lea", terms)
+	wantKind(t, "one more", err, errkind.TooMany)
+	all, err := AllGrants(t.Context(), c)
+	if err != nil || len(all) != mostOfPerson {
+		t.Errorf("got %d of %d grants, %v", len(all), mostOfPerson, err)
+	}
+	if rest, err := c.Grants(t.Context(), strings.Repeat("a", 26)); err != nil || len(rest) != mostOfPerson-1 {
+		t.Errorf("after the first: got %d, %v", len(rest), err)
+	}
+	h.pass(time.Hour)
+	p := h.cfg.Identities.(provider)
+	late := p["lea"]
+	late.SignedInAt = h.clock()
+	p["lea-later"] = late
+	if _, err := h.approve("lea-later", terms); err != nil {
+		t.Errorf("after they have ended: %v", err)
+	}
+}
+
 func must[T any](v T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
@@ -296,7 +327,7 @@ func TestOverTheSocketNoApprovalCountsWithoutItsEvidence(t *testing.T) {
 			t.Errorf("%s: the approval counts", name)
 		}
 	}
-	if grants, err := c.Grants(t.Context()); err != nil || len(grants) != 0 {
+	if grants, err := c.Grants(t.Context(), ""); err != nil || len(grants) != 0 {
 		t.Fatalf("got %+v, %v", grants, err)
 	}
 	_, err := c.Append(t.Context(), AppendRequest{Type: "approved", Body: must(ledger.EventBody{Fields: map[string]string{}}.Marshal())(t)})
@@ -308,7 +339,7 @@ func TestOverTheSocketNoApprovalCountsWithoutItsEvidence(t *testing.T) {
 	if _, err := c.WithdrawGrant(t.Context(), terms.Request, "enough"); err != nil {
 		t.Error(err)
 	}
-	if grants, err := c.Grants(t.Context()); err != nil || len(grants) != 0 {
+	if grants, err := c.Grants(t.Context(), ""); err != nil || len(grants) != 0 {
 		t.Errorf("after the withdrawal: got %+v, %v", grants, err)
 	}
 }

@@ -98,7 +98,7 @@ func calls(s Signer) map[string]call {
 		"withdraw": method(func(ctx context.Context, c revokeCall) (Appended, error) {
 			return s.WithdrawGrant(ctx, c.ID, c.Why)
 		}),
-		"grants": method(func(ctx context.Context, _ none) ([]Consent, error) { return s.Grants(ctx) }),
+		"grants": method(func(ctx context.Context, after string) ([]Consent, error) { return s.Grants(ctx, after) }),
 		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
 			return none{}, s.SignOut(ctx, token)
 		}),

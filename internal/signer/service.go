@@ -108,6 +108,7 @@ func (s *Service) load() error {
 		s.snapshot = &authz.Snapshot{Policy: p}
 		s.warnIgnored(p)
 	}
+	s.prune(s.cfg.Now())
 	s.resnap()
 	if err := s.makeBundle(); err != nil {
 		return err

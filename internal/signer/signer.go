@@ -206,11 +206,11 @@ type Signer interface {
 	PutToken(ctx context.Context, by Evidence, t Token) (Appended, error)
 	RevokeToken(ctx context.Context, tokenID, why string) (Appended, error)
 	// Approve counts the person of the evidence among those who agree to terms (ledger.Terms, encoded). The last one
-	// who is needed makes the grant. WithdrawGrant ends a request or grant for good; it only takes away. Grants lists
-	// the grants in force.
+	// who is needed makes the grant. WithdrawGrant ends a request or grant; it only takes away. Grants gives grants in
+	// force, in the order of their requests after one, as many as fit into one answer; none if there are no more.
 	Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error)
 	WithdrawGrant(ctx context.Context, request, why string) (Appended, error)
-	Grants(ctx context.Context) ([]Consent, error)
+	Grants(ctx context.Context, after string) ([]Consent, error)
 	// SignOut closes a sign-in: evidence with the id token of this TokenHash is refused from then on, also after a
 	// restart. A hash that is closed already, or was never shown, is no error.
 	SignOut(ctx context.Context, token wire.Hash) error

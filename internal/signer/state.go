@@ -124,8 +124,12 @@ func (s *state) putConsent(request string, c Consent) error {
 }
 
 func (s *state) dropConsent(request string) error {
+	err := os.Remove(filepath.Join(s.dir, "requests", request+".json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	delete(s.consents, request)
-	return os.Remove(filepath.Join(s.dir, "requests", request+".json"))
+	return nil
 }
 
 func (s *state) putPolicy(p Policy) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/recorder/ledger"
@@ -45,6 +46,11 @@ func (s *census) holds(b ledger.EventBody) error {
 	}
 	if t.Request != b.Fields["request"] {
 		return errors.New("its terms are of another request")
+	}
+	from, ferr := time.Parse(time.RFC3339, b.Fields["from"])
+	until, uerr := time.Parse(time.RFC3339, b.Fields["until"])
+	if ferr != nil || uerr != nil || until.Sub(from) != time.Duration(t.Seconds)*time.Second {
+		return fmt.Errorf("its time is from %.40q until %.40q, and its terms give %d s", b.Fields["from"], b.Fields["until"], t.Seconds)
 	}
 	holder := id.Principal{Issuer: t.Issuer, Subject: t.Subject}.String()
 	sum, seen := ledger.HashTerms(raw), map[string]bool{}

@@ -36,8 +36,11 @@ func TestAGrantHasTheApprovalsOfItsTermsBeforeIt(t *testing.T) {
 		return leaf{"approved", who(sub), map[string]string{"request": terms.Request, "terms": hash}}
 	}
 	granted := func(raw string, by ...string) leaf {
-		return leaf{"granted", "", map[string]string{"request": terms.Request, "terms": raw, "approvers": strings.Join(by, "\n")}}
+		return leaf{"granted", "", map[string]string{"request": terms.Request, "terms": raw, "approvers": strings.Join(by, "\n"),
+			"from": "2026-03-02T10:00:00Z", "until": "2026-03-02T10:15:00Z"}}
 	}
+	longer := granted(raw, who("lea"))
+	longer.fields["until"] = "2026-03-02T10:15:01Z"
 	elsewhere := approved("lea", strangeHash)
 	elsewhere.fields = maps.Clone(elsewhere.fields)
 	elsewhere.fields["request"] = stranger.Request
@@ -55,6 +58,7 @@ func TestAGrantHasTheApprovalsOfItsTermsBeforeIt(t *testing.T) {
 		"to another request":         {[]leaf{elsewhere, granted(raw, who("lea"))}, true},
 		"terms of another request":   {[]leaf{elsewhere, granted(strange, who("lea"))}, true},
 		"whom it is for":             {[]leaf{approved("tess", hash), granted(raw, who("tess"))}, true},
+		"longer than the terms":      {[]leaf{approved("lea", hash), longer}, true},
 		"no terms":                   {[]leaf{granted("")}, true},
 		"terms with a line break":    {[]leaf{granted(raw[:4] + "\n" + raw[4:])}, true},
 		"an empty name among others": {[]leaf{approved("lea", hash), granted(raw, who("lea"), "")}, true},

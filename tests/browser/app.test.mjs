@@ -819,13 +819,14 @@ describe('requests', () => {
       await page.fill('#ask-reason', 'replace the sensor of the pump');
       await page.getByRole('button', { name: 'Send request' }).click();
       await page.waitForURL('**/requests/*');
-      await page.waitForSelector('text=waits for an answer');
+      await page.waitForSelector('text=pending');
       assert.equal(await page.getByRole('button', { name: 'Approve…' }).count(), 0, 'one can approve one\'s own');
       await shot(page, 'request-own');
 
       await approver.locator('#waiting a[data-row]').click(); // without a reload
       await approver.waitForURL('**/requests/*');
-      assert.match(await approver.textContent('main'), /Tess Technician asks for press-2[^]*replace the sensor of the pump/);
+      await approver.waitForSelector('h1:text("Tess Technician asks for press-2")');
+      assert.match(await approver.textContent('main'), /replace the sensor of the pump/);
       assert.deepEqual(await bothThemes(approver), []);
       await shot(approver, 'request');
       await approver.getByRole('button', { name: 'Approve…' }).click();

@@ -336,8 +336,8 @@ type fakeSigner struct {
 	revoked []string
 }
 
-func (s *fakeSigner) Grants(context.Context) ([]signer.Consent, error)     { return nil, nil }
-func (s *fakeSigner) CurrentPolicy(context.Context) (signer.Policy, error) { return s.policy, nil }
+func (s *fakeSigner) Grants(context.Context, string) ([]signer.Consent, error) { return nil, nil }
+func (s *fakeSigner) CurrentPolicy(context.Context) (signer.Policy, error)     { return s.policy, nil }
 func (s *fakeSigner) ApplyPolicy(_ context.Context, _ signer.Evidence, files []signer.PolicyFile, reason string) (signer.Policy, error) {
 	if _, err := signer.LoadPolicy(files); err != nil {
 		return signer.Policy{}, err

@@ -16,7 +16,7 @@ func (a *API) shownRequest(v *view, q store.Request) apitype.Request {
 	out := apitype.Request{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Rule: q.Rule, Actions: q.Actions, Minutes: int(q.For / time.Minute),
 		Reason: q.Reason, Ticket: q.Ticket, State: q.State, Needs: []apitype.Need{}, By: or(q.Name, q.Who.Subject), Subject: q.Who.Subject, Via: "web", Address: q.Address,
 		Approvers: approverNames(q), Created: q.Asked, Expires: q.Expires, Decided: when(q.Decided), Answered: q.By, Answer: q.Answer,
-		Mine: q.Who == v.who.Person.ID, MayAnswer: a.speaks(v, &q)}
+		Mine: v.asked(&q), MayAnswer: a.speaks(v, &q), MayWithdraw: a.mayWithdraw(v, &q)}
 	if q.ViaToken != "" {
 		out.Via = "token"
 	}
@@ -74,7 +74,7 @@ func (a *API) listGrants(ctx context.Context, who *Asker, in *struct {
 	if in.Mine {
 		f.Who = who.Person.ID
 	}
-	rows, total, v, err := a.requestsFor(ctx, who, f, func(*view, *store.Request) bool { return true })
+	rows, total, v, err := a.requestsFor(ctx, who, f, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (a *API) getGrant(ctx context.Context, who *Asker, in *RequestID) (*answer[
 
 func shownGrant(v *view, q store.Request) apitype.Grant {
 	out := apitype.Grant{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Actions: q.Actions, Who: or(q.Name, q.Who.Subject), Subject: q.Who.Subject,
-		Rule: q.Rule, Approvers: approverNames(q), Starts: q.From, Ends: q.Until, State: "active", Reason: q.Reason, Ticket: q.Ticket, Mine: q.Who == v.who.Person.ID}
+		Rule: q.Rule, Approvers: approverNames(q), Starts: q.From, Ends: q.Until, State: "active", Reason: q.Reason, Ticket: q.Ticket, Mine: v.asked(&q)}
 	switch {
 	case !q.Ended.IsZero():
 		out.State, out.Withdrawn, out.By, out.Why = "withdrawn", when(q.Ended), q.By, q.Answer

@@ -45,7 +45,7 @@ func (a *API) registerRequests() {
 		"For those whom the request's rule names and who have the duty approve; never one's own."), a.approveRequest)
 	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can approve it."), a.denyRequest)
 	handle(a, op("withdraw-request", http.MethodPost, "/api/v1/requests/{id}/withdraw", "Take back one's own request, or a grant",
-		"A grant can be withdrawn by its holder, by those who can approve it, and with the duty approve or administer."), a.withdrawRequest)
+		"A grant can be withdrawn by its holder, and with the duty approve or administer."), a.withdrawRequest)
 	handle(a, op("list-grants", http.MethodGet, "/api/v1/grants", "Grants, newest first", sees), a.listGrants)
 	handle(a, op("get-grant", http.MethodGet, "/api/v1/grants/{id}", "One grant", sees), a.getGrant)
 }
@@ -88,10 +88,11 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 	if in.Mine {
 		f.Who = who.Person.ID
 	}
+	var wants func(*view, *store.Request) bool
 	if in.Answer {
-		f.States = []string{store.RequestPending}
+		f.States, wants = []string{store.RequestPending}, a.speaks
 	}
-	rows, total, v, err := a.requestsFor(ctx, who, f, func(v *view, q *store.Request) bool { return !in.Answer || a.speaks(v, q) })
+	rows, total, v, err := a.requestsFor(ctx, who, f, wants)
 	if err != nil {
 		return nil, err
 	}
@@ -102,15 +103,21 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 	return body(out)
 }
 
-// requestsFor lists the requests that a caller can see and wants. For callers who see all, the database makes the pages.
-// For others, requests are read and filtered here.
+// requestsFor lists the requests that a caller can see and wants. The database makes the pages, except for owners, who see
+// requests of their sites, and for what waits for an answer.
 func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter, wants func(*view, *store.Request) bool) ([]store.Request, int, view, error) {
 	v, err := a.view(ctx, who)
 	if err != nil {
 		return nil, 0, v, err
 	}
-	all := who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) || f.Who == who.Person.ID
-	if all && len(f.States) != 1 {
+	all := who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister)
+	if !all && len(v.sites) == 0 {
+		f.Who, all = who.Person.ID, true
+		if who.Person.Machine != "" { // its principal is its maker's
+			return nil, 0, v, nil
+		}
+	}
+	if all && wants == nil {
 		rows, total, err := a.cfg.Store.Requests(ctx, f)
 		return rows, total, v, err
 	}
@@ -122,7 +129,7 @@ func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter
 			return nil, 0, v, err
 		}
 		for i := range rows {
-			if (all || a.seesRequest(&v, &rows[i])) && wants(&v, &rows[i]) {
+			if (all || a.seesRequest(&v, &rows[i])) && (wants == nil || wants(&v, &rows[i])) {
 				out = append(out, rows[i])
 			}
 		}
@@ -135,17 +142,37 @@ func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter
 	return out[from:min(from+size, len(out))], len(out), v, nil
 }
 
-// speaks reports whether the caller can answer a pending request.
+// speaks reports whether the caller can answer a pending request. An API token needs its scope.
 func (a *API) speaks(v *view, q *store.Request) bool {
-	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.cfg.Desk.Speaks(v.who.Person, q) &&
+	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.named(v, q) &&
 		!slices.ContainsFunc(q.Approvals, func(x store.Approval) bool { return x.Who == v.who.Person.ID })
+}
+
+// named reports whether the caller can approve requests like this one.
+func (a *API) named(v *view, q *store.Request) bool {
+	return v.who.has(authz.DutyApprove) && a.cfg.Desk.Speaks(v.who.Person, q)
+}
+
+// asked reports whether a request is the caller's own. A machine has none: its principal is its maker's.
+func (v *view) asked(q *store.Request) bool {
+	return q.Who == v.who.Person.ID && v.who.Person.Machine == ""
+}
+
+// mayWithdraw reports whether the caller can take back a pending request or take away a grant in force.
+func (a *API) mayWithdraw(v *view, q *store.Request) bool {
+	switch q.State {
+	case store.RequestPending:
+		return v.asked(q)
+	case store.RequestApproved, store.RequestUsed:
+		return a.cfg.Now().Before(q.Until) && (v.asked(q) || v.who.any(authz.DutyApprove, authz.DutyAdminister))
+	}
+	return false
 }
 
 func (v *view) owns(site string) bool { return site != "" && slices.Contains(v.sites, site) }
 
 func (a *API) seesRequest(v *view, q *store.Request) bool {
-	return q.Who == v.who.Person.ID || v.owns(q.Site) || v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) ||
-		a.cfg.Desk.Speaks(v.who.Person, q)
+	return v.asked(q) || v.owns(q.Site) || v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister)
 }
 
 // request finds one by its id, a unique beginning of it, or as the newest.
@@ -153,7 +180,7 @@ func (a *API) request(ctx context.Context, who *Asker, name string, f store.Requ
 	if name != "last" {
 		f.ID = name
 	}
-	rows, _, v, err := a.requestsFor(ctx, who, f, func(*view, *store.Request) bool { return true })
+	rows, _, v, err := a.requestsFor(ctx, who, f, nil)
 	switch {
 	case err != nil:
 		return store.Request{}, v, err
@@ -204,7 +231,7 @@ func (a *API) approveRequest(ctx context.Context, who *Asker, in *struct {
 	RequestID
 	Body apitype.RequestApprove
 }) (*answer[apitype.Request], error) {
-	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
+	q, v, err := a.answered(ctx, who, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +240,19 @@ func (a *API) approveRequest(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	return body(a.shownRequest(&v, q))
+}
+
+// answered finds a request that the caller answers. It has to be named: last would be whichever came in meanwhile.
+func (a *API) answered(ctx context.Context, who *Asker, name string) (store.Request, view, error) {
+	if name == "last" {
+		return store.Request{}, view{}, errkind.New(errkind.Usage, "a request is approved or denied by its id").
+			WithHint("`sallyport request list --answer` shows the ids.")
+	}
+	q, v, err := a.request(ctx, who, name, store.RequestFilter{})
+	if err == nil && who.Via == ViaToken && !v.asked(&q) {
+		err = who.needs(authz.DutyApprove)
+	}
+	return q, v, err
 }
 
 type endRequest struct {
@@ -224,6 +264,9 @@ func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*ans
 	if strings.TrimSpace(in.Body.Reason) == "" {
 		return nil, errkind.New(errkind.Usage, "a reason is required to deny a request").WithHint("The requester reads it.")
 	}
+	if _, _, err := a.answered(ctx, who, in.ID); err != nil {
+		return nil, err
+	}
 	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
 		return a.cfg.Desk.Deny(ctx, who.Person, q.ID, in.Body.Reason)
 	})
@@ -231,6 +274,9 @@ func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*ans
 
 func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
 	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
+		if who.Person.Machine != "" {
+			return q, errkind.New(errkind.Denied, "a machine withdraws nothing")
+		}
 		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, who.any(authz.DutyApprove, authz.DutyAdminister))
 	})
 }

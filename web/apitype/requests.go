@@ -33,6 +33,8 @@ type Request struct {
 	Answer    string     `json:"answer,omitempty" doc:"in their words"`
 	Mine      bool       `json:"mine"`
 	MayAnswer bool       `json:"may_answer" doc:"whether the caller can approve or deny it now"`
+
+	MayWithdraw bool `json:"may_withdraw" doc:"whether the caller can take it back, or take the grant away, now"`
 }
 
 // Need is one entry of a rule's agree.

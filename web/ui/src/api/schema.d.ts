@@ -473,8 +473,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Agree to a request, or to less
-         * @description For those whom the request's rule names; never one's own.
+         * Approve a request in full or in part
+         * @description For those whom the request's rule names and who have the duty approve; never one's own.
          */
         post: operations["approve-request"];
         delete?: never;
@@ -494,7 +494,7 @@ export interface paths {
         put?: never;
         /**
          * Deny a request
-         * @description For those who can agree to it.
+         * @description For those who can approve it.
          */
         post: operations["deny-request"];
         delete?: never;
@@ -514,7 +514,7 @@ export interface paths {
         put?: never;
         /**
          * Take back one's own request, or a grant
-         * @description A grant can be withdrawn by its holder, by those who can agree to it, and with the duty approve or administer.
+         * @description A grant can be withdrawn by its holder, and with the duty approve or administer.
          */
         post: operations["withdraw-request"];
         delete?: never;
@@ -1406,18 +1406,20 @@ export interface components {
             login: string;
             /** @description whether the caller can approve or deny it now */
             may_answer: boolean;
+            /** @description whether the caller can take it back, or take the grant away, now */
+            may_withdraw: boolean;
             mine: boolean;
             /**
              * Format: int64
-             * @description how long, from the last approval on
+             * @description how long, starting with the last approval
              */
             minutes: number;
-            /** @description who must agree; empty under a rule that the policy has no more */
+            /** @description who must approve; empty if the rule needs no approval or was removed */
             needs: components["schemas"]["Need"][];
             reason: string;
             rule: string;
             site?: string;
-            /** @description pending, approved, used, denied, withdrawn or expired */
+            /** @description pending; approved: all approvals were given, it is a grant; used: a session was opened under it; denied; withdrawn; expired */
             state: string;
             subject: string;
             ticket?: string;
@@ -1445,7 +1447,7 @@ export interface components {
             minutes: number;
             reason?: string;
             role?: string;
-            /** @description empty: the one to which fewest must agree */
+            /** @description empty: the rule that needs the fewest approvals */
             rule?: string;
             ticket?: string;
         };

@@ -27,7 +27,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
     setBusy(true);
     try {
       const q = await body(client.POST('/api/v1/requests', { body: { device: name, rule: first.rule, actions, minutes, reason: get('reason'), ticket: get('ticket') } }));
-      toast(q.state === 'pending' ? `Sent. It waits for ${missing(q.needs ?? [])}.` : 'You have it now.');
+      toast(q.state === 'pending' ? `Sent. It waits for ${missing(q.needs ?? [])}.` : 'Granted.');
       go(`/requests/${q.id}`);
     } catch (err) {
       fail(asFailure(err));
@@ -51,7 +51,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
       <div class="field">
         <label for="ask-reason">What will you do there?</label>
         <span class="hint" id="ask-reason-hint">
-          Whoever approves reads this. It stays in the record.
+          The approver reads this. It stays in the record.
         </span>
         <textarea id="ask-reason" name="reason" rows={2} maxLength={500} required={wants.includes('reason')} aria-describedby="ask-reason-hint" />
       </div>
@@ -61,15 +61,15 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
       </div>
       <Seg legend="For how long?" value={String(minutes)} options={lengths(most).map((n) => [String(n), minutesText(n)])} onPick={(v) => setMinutes(+v)} />
       <fieldset class="field">
-        <legend>This adds</legend>
+        <legend>Rights you request</legend>
         {rights.map((r) => (
           <label class="check" key={r.action}>
             <input type="checkbox" checked={!left.includes(r.action)} onChange={() => toggle(r.action)} /> {upper(r.text)}
           </label>
         ))}
-        <span class="hint">Leave out what you do not need. The time begins when the last one agrees.</span>
+        <span class="hint">Leave out what you do not need. The time starts with the last approval.</span>
       </fieldset>
-      <p class="small muted">{needs.length ? `Must agree: ${missing(needs)} (rule ${first.rule}).` : `Nobody has to agree (rule ${first.rule}).`}</p>
+      <p class="small muted">{needs.length ? `Needs approval by ${missing(needs)} (rule ${first.rule}).` : `Needs no approval (rule ${first.rule}).`}</p>
     </Dialog>
   );
 }

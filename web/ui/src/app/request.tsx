@@ -74,7 +74,7 @@ function Facts({ q }: { q: Request }) {
           </dd>
         ))}
         <dt>How long</dt>
-        <dd>{minutesText(q.minutes)} from the last approval on</dd>
+        <dd>{minutesText(q.minutes)} starting with the last approval</dd>
         <dt>Asked</dt>
         <dd>
           <Time at={q.created} /> by {q.by}
@@ -88,7 +88,7 @@ function Facts({ q }: { q: Request }) {
         <dt>Rule</dt>
         <dd>
           {q.rule}
-          {q.state === 'pending' && `; still to agree: ${missing(q.needs ?? []) || 'nobody'}`}
+          {q.state === 'pending' && `; waits for ${missing(q.needs ?? []) || 'nobody'}`}
         </dd>
         {!!q.approvers?.length && <dt>Approved by</dt>}
         {!!q.approvers?.length && <dd>{q.approvers.join(', ')}</dd>}
@@ -138,7 +138,7 @@ function Answer({ q, onDone }: { q: Request; onDone: () => void }) {
           Open terminal
         </a>
       )}
-      {((q.mine && q.state === 'pending') || grant) && (
+      {q.may_withdraw && (
         <button class="btn" type="button" disabled={!online} onClick={() => open('withdraw')}>
           Withdraw…
         </button>
@@ -194,7 +194,7 @@ function Approve({ q, onClose, onDone }: { q: Request; onClose: () => void; onDo
           ))}
         </fieldset>
       )}
-      {less && !!q.approvers?.length && <p class="small">Less than was asked for: whoever has approved has to approve again.</p>}
+      {less && !!q.approvers?.length && <p class="small">This changes the request. Earlier approvers must approve again.</p>}
     </Dialog>
   );
 }
@@ -227,11 +227,11 @@ function End({ q, verb, onClose, onDone }: { q: Request; verb: 'Deny' | 'Withdra
       }
     >
       {failure && <Failed failure={failure} what="Nothing was changed." />}
-      {verb === 'Withdraw' && q.grant && <p>Sessions under it end at once.</p>}
+      {verb === 'Withdraw' && q.grant && <p>Sessions under it end within a second.</p>}
       <div class="field">
         <label for="end-reason">Reason</label>
         <input id="end-reason" name="reason" maxLength={500} required={verb === 'Deny'} />
-        <span class="hint">{q.mine ? 'Goes into the log.' : `${q.by} reads it. It goes into the log.`}</span>
+        {!q.mine && <span class="hint">{q.by} reads it.</span>}
       </div>
     </Dialog>
   );

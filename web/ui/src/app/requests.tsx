@@ -31,7 +31,7 @@ export default function Requests({ me, at }: PageProps) {
       </header>
       {failure && <Failed failure={failure} what="Requests could not be read." retry={all.reload} />}
       {!all.data && !failure && <Loading lines={6} />}
-      {!!waiting.data?.requests?.length && <List id="waiting" title="Wait for your answer" list={waiting.data.requests} />}
+      {!!waiting.data?.requests?.length && <List id="waiting" title="Waiting for your answer" list={waiting.data.requests} />}
       {all.data && !all.data.total && <None />}
       {!!all.data?.requests?.length && <List id="all" title={waiting.data?.requests?.length ? 'All requests' : undefined} list={all.data.requests} />}
       {!!all.data?.total && <Pager total={all.data.total} page={page} />}
@@ -40,8 +40,8 @@ export default function Requests({ me, at }: PageProps) {
 }
 
 const None = () => (
-  <Empty title="Nobody has asked for anything.">
-    <p>A machine's page offers what can be asked for there. Requests that you can answer appear here at once.</p>
+  <Empty title="There are no requests that you can see.">
+    <p>A machine's page shows what you can request there. Requests that you can answer appear here at once.</p>
     <a class="btn" href="/machines">
       Machines
     </a>

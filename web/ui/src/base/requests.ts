@@ -7,7 +7,7 @@ import type { Shown } from './session';
 export function requestShown(q: Pick<Request, 'state'>): Shown {
   switch (q.state) {
     case 'pending':
-      return { shape: 'wait', text: 'waits for an answer' };
+      return { shape: 'wait', text: 'pending' };
     case 'approved':
       return { shape: 'ok', text: 'approved' };
     case 'used':
@@ -15,7 +15,7 @@ export function requestShown(q: Pick<Request, 'state'>): Shown {
     case 'denied':
       return { shape: 'bad', text: 'denied' };
     case 'expired':
-      return { shape: 'ended', text: 'nobody answered in time' };
+      return { shape: 'ended', text: 'expired' };
   }
   return { shape: 'ended', text: q.state };
 }
