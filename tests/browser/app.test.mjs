@@ -307,9 +307,9 @@ describe('the terminal', () => {
     await shows(page, /^needle/m);
     await page.keyboard.press('Control+Alt+f');
     await page.fill('#tfind', 'needle');
-    await page.keyboard.press('Enter');
+    await page.press('#tfind', 'Enter');
     await page.fill('#tfind', 'haystack');
-    await page.keyboard.press('Enter');
+    await page.press('#tfind', 'Enter');
     await page.getByText('Not found.').waitFor();
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+Alt+x');

@@ -5,9 +5,13 @@ export function FindBar({ find, onClose }: { find: (text: string, back: boolean)
   const box = useRef<HTMLInputElement>(null);
   const [none, setNone] = useState(false);
   useEffect(() => box.current?.focus(), []);
+  const newest = useRef(0); // an answer to an earlier search does not count
   const look = async (back: boolean) => {
     const text = box.current!.value;
-    if (text) setNone(!(await find(text, back)));
+    if (!text) return;
+    const mine = ++newest.current;
+    const found = await find(text, back);
+    if (mine === newest.current) setNone(!found);
   };
   return (
     <form

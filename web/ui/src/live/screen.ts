@@ -23,7 +23,7 @@ export class Screen {
   readonly term: Terminal;
   private fitting = new FitAddon();
   private watch: ResizeObserver;
-  private search?: SearchAddon;
+  private search?: Promise<SearchAddon>;
 
   constructor(at: HTMLElement, o: ScreenOptions) {
     const style = getComputedStyle(document.documentElement);
@@ -80,12 +80,20 @@ export class Screen {
   }
 
   async find(text: string, back: boolean): Promise<boolean> {
-    if (!this.search) {
-      const { SearchAddon } = await import('@xterm/addon-search');
-      this.search = new SearchAddon();
-      this.term.loadAddon(this.search);
+    const search = await (this.search ??= this.loadSearch());
+    return back ? search.findPrevious(text) : search.findNext(text);
+  }
+
+  /** Loads what finds, once: of two searches the later one must be answered last. */
+  private async loadSearch(): Promise<SearchAddon> {
+    try {
+      const search = new (await import('@xterm/addon-search')).SearchAddon();
+      this.term.loadAddon(search);
+      return search;
+    } catch (e) {
+      this.search = undefined; // the next search tries again
+      throw e;
     }
-    return back ? this.search.findPrevious(text) : this.search.findNext(text);
   }
 
   dispose() {
