@@ -21,7 +21,7 @@ type Terms struct {
 	Ticket  string
 }
 
-// ownerOfSite stands in a rule for whoever owns the device's site.
+// ownerOfSite stands in a rule for the owners of the device's site.
 const ownerOfSite = "@owner"
 
 // Limits of terms.
@@ -36,7 +36,7 @@ const (
 // device of the terms. It does not look at who asks: a grant whose holder the rule does not name gives nothing.
 func (t *Terms) Check(p *Policy, d Device) string {
 	if p == nil {
-		return "there is no policy to ask under"
+		return "no policy is in force"
 	}
 	r := p.byID[t.Rule]
 	switch {
@@ -104,8 +104,8 @@ func (t *Terms) Within(o *Terms) bool {
 	return t.Who == o.Who && t.Device == o.Device && t.Rule == o.Rule && t.For <= o.For && t.Reason == o.Reason && t.Ticket == o.Ticket
 }
 
-// Needs lists who must agree to requests under a rule, and how long an answer may take. ok is false if there is no such
-// request rule.
+// Needs lists who must approve requests under a rule, and how long the approvals may take. ok is false if the policy has no
+// request rule of this id.
 func (p *Policy) Needs(ruleID string) (agree []Agree, within time.Duration, emergency, ok bool) {
 	if p == nil || p.byID[ruleID] == nil || p.byID[ruleID].kind != request {
 		return nil, 0, false, false
@@ -121,7 +121,7 @@ func (p *Policy) MayAsk(ruleID string, who Person) bool {
 }
 
 // Voices lists the entries of a rule's agree that a person can speak for: groups of theirs if they have the duty approve,
-// and @owner for an owner of the device's site who has the duty own. It is empty for whoever cannot approve.
+// and @owner for an owner of the device's site who has the duty own. It is empty for people who cannot approve.
 func (p *Policy) Voices(ruleID string, who Person, owner bool) []string {
 	agree, _, _, ok := p.Needs(ruleID)
 	if !ok || who.Machine != "" || p.conflict(who.Groups) {

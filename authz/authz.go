@@ -113,9 +113,13 @@ func NewSnapshot(p *Policy, grants []Grant) *Snapshot {
 	return s
 }
 
-// eachGrant calls use for every grant of the request's person on its device, until use returns false. A snapshot
-// that NewSnapshot did not make has no index, so all its grants are searched.
+// eachGrant calls use for every grant of the request's person on its device, until use returns false. A machine has no
+// grants: its principal is its maker's, whose grants are not for it. A snapshot that NewSnapshot did not make has no
+// index, so all its grants are searched.
 func (s *Snapshot) eachGrant(r *Request, use func(*Grant) bool) {
+	if r.Person.Machine != "" {
+		return
+	}
 	if s.byHolder != nil && s.indexed == len(s.Grants) {
 		for _, i := range s.byHolder[holder{r.Person.ID, r.Device.Name}] {
 			if !use(&s.Grants[i]) {

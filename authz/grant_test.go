@@ -2,6 +2,7 @@ package authz
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -83,5 +84,25 @@ func TestAGrantOfControlGivesTheViewAsWell(t *testing.T) {
 	}
 	if open := s.Reach(who, press, at).Open; len(open) != 1 || open[0].Grant != "g1" || len(open[0].Rights) != 2 {
 		t.Errorf("got %+v, want view and control of g1", open)
+	}
+}
+
+// A machine's principal is its maker's. What its maker was granted is not for it, also where the rule names both.
+func TestAGrantOfItsMakerGivesAMachineNothing(t *testing.T) {
+	p := must(t, strings.Replace(askable, `who = ["technicians"]
+role = "work"
+devices = { hall = "1" }`, `who = ["technicians", "machine:robot"]
+role = "work"
+devices = { hall = "1" }`, 1))
+	maker := person("technicians")
+	g := Grant{ID: "g", Rule: "R1", Who: maker.ID, Device: "press-7", Actions: patterns(t, "shell:svc"), From: office.Add(-time.Minute), Until: office.Add(time.Hour)}
+	q := Request{Person: maker, Device: Device{Name: "press-7", Labels: map[string]string{"hall": "1"}}, Action: ShellAction("svc")}
+	s := NewSnapshot(p, []Grant{g})
+	if d := Decide(s, q, office); !d.Allowed {
+		t.Fatalf("its maker: got %+v", d.Reason)
+	}
+	q.Person.Machine = "robot"
+	if d := Decide(s, q, office); d.Allowed {
+		t.Error("the machine uses the grant of its maker")
 	}
 }

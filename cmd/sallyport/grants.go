@@ -37,7 +37,7 @@ func (c *grantsListCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/grants", q, &p); err != nil {
 		return err
 	}
-	return show(a, c.listing, p.Grants, "There is no grant that you may see. `sallyport request DEVICE …` asks for one.",
+	return show(a, c.listing, p.Grants, "You can see no grants. `sallyport request DEVICE …` asks for one.",
 		"ID DEVICE USER ACTIONS STATE STARTS ENDS APPROVERS", func(g apitype.Grant) []string {
 			return []string{g.ID, string(g.Device), g.Who, strings.Join(g.Actions, ", "), g.State, at(&g.Starts), at(&g.Ends), strings.Join(g.Approvers, ", ")}
 		})

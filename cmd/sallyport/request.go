@@ -72,7 +72,7 @@ func (c *requestAskCmd) Run(a *app) error {
 	return c.verdict(q)
 }
 
-// verdict is the command's end: with --wait, whatever is no grant is a refusal.
+// verdict returns the error of --wait: a refusal unless the request was approved.
 func (c *requestAskCmd) verdict(q apitype.Request) error {
 	if !c.Wait || q.State == "approved" || q.State == "used" {
 		return nil
@@ -87,7 +87,7 @@ func (c *requestAskCmd) verdict(q apitype.Request) error {
 	return errkind.New(errkind.Denied, text)
 }
 
-// wholeMinutes refuses what is no whole number of minutes.
+// wholeMinutes returns a length in minutes. A length that is not a whole number of minutes is an error.
 func wholeMinutes(s span) (int, error) {
 	d := time.Duration(s)
 	if d < time.Minute || d%time.Minute != 0 {

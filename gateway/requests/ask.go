@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// Question is what somebody asks for: a role, or single actions.
+// Question is a new request: for a role, or for single actions.
 type Question struct {
 	Person   authz.Person
 	Device   store.Device
@@ -124,7 +124,7 @@ func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (
 		}
 		return o, actions, nil
 	}
-	return authz.Offer{}, nil, nothing(snap, a, dev, reach, now)
+	return authz.Offer{}, nil, noOffer(snap, a, dev, reach, now)
 }
 
 func heads(o authz.Offer) (n int) {
@@ -177,8 +177,8 @@ func gives(r authz.Right, word string) bool {
 	return err == nil && perr == nil && whole.Contains(part)
 }
 
-// nothing says why there is no such offer: the person has the right already, or the nearest way in.
-func nothing(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
+// noOffer explains why no rule fits: the person has the right already, or there is a nearer way in.
+func noOffer(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
 	if a.Role != "" {
 		if slices.ContainsFunc(reach.Open, func(o authz.Offer) bool { return o.Role == a.Role }) {
 			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have the role %s on %s, so you need no request", a.Role, dev.Name))

@@ -217,7 +217,7 @@ func newID() string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
 }
 
-// terms encodes what whoever approves agrees to.
+// terms encodes what an approver approves.
 func terms(q *store.Request) ([]byte, error) {
 	raw, err := ledger.Terms{V: ledger.TermsVersion, Request: q.ID, Issuer: q.Who.Issuer, Subject: q.Who.Subject, Name: q.Name,
 		Device: string(q.Device), DeviceFP: q.DeviceFP, Rule: q.Rule, Actions: q.Actions, Seconds: uint32(q.For / time.Second),

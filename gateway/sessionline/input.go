@@ -53,7 +53,7 @@ type sending struct {
 	err   error // set before done is closed
 }
 
-// sendPiece sends a piece after the one before it. It returns at once if there is no terminal.
+// sendPiece sends a piece after the previous one. Without a terminal it does not wait until the piece is sent.
 func (c *Channel) sendPiece(ctx context.Context, r receipt, piece []byte, may func() error) error {
 	waited := c.before.underWay()
 	if err := c.sent(ctx); err != nil {

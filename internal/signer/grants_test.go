@@ -270,6 +270,27 @@ func TestALogShowsWhatWasAgreedAndByWhom(t *testing.T) {
 	}
 }
 
+func TestEvidenceOfASignInThatHasEndedApprovesNothing(t *testing.T) {
+	h, terms := asked(t)
+	if _, err := h.approve("lea", terms); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"sam", "lou"} { // one whose token the signer has not seen, and one whose it has
+		if who == "lou" {
+			other := terms
+			other.Request = strings.Repeat("b", 26)
+			if _, err := h.approve(who, other); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.SignOut(t.Context(), TokenHash(who)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.approve(who, terms)
+		wantKind(t, who, err, errkind.Signin)
+	}
+}
+
 func TestOnePersonsGrantsAreBoundedAndReadPieceByPiece(t *testing.T) {
 	h, terms := asked(t)
 	c := NewClient(serve(t, h.Service, 0o600))

@@ -200,7 +200,7 @@ func (n *Node) rest() {
 		r.mu.Lock()
 		idle, failed := now.Sub(r.active) >= after && !r.queued && r.next.empty(), r.hard != nil
 		if idle {
-			r.next = pending{}
+			r.next, r.judge.free = pending{}, nil
 		}
 		r.mu.Unlock()
 		if failed {

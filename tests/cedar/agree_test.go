@@ -128,7 +128,7 @@ type asked struct {
 }
 
 const (
-	worlds   = 800
+	worlds   = 1600
 	together = 25 // questions to a world
 )
 

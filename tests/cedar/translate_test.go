@@ -105,7 +105,7 @@ func (x translation) grant(g grant) {
 	if !there || r.Emergency != g.Emergency {
 		return // void
 	}
-	when := append(devices(r), names(r), x.role(r.Role), granted(g), fmt.Sprintf("context.now >= %s && context.now < %s", moments(g.From), moments(g.Until)))
+	when := append(devices(r), names(r), "!(principal has machine)", x.role(r.Role), granted(g), fmt.Sprintf("context.now >= %s && context.now < %s", moments(g.From), moments(g.Until)))
 	kind := "grant "
 	if g.Emergency {
 		kind = "emergency "
