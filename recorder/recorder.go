@@ -33,8 +33,8 @@
 // container, for the readers. SK opens what was typed where the terminal hid it; it is wrapped for the
 // unsealing officers alone. The writer forgets both at once and keeps the two ladders that are derived
 // from them, which only go forward: whoever takes the host learns the open segment and what comes, not
-// what was. Input is written sealed first (nobody knows yet whether it is a password) and revealed
-// when the device says that the terminal showed it.
+// what was. Input of a terminal is written sealed first (nobody knows yet whether it is a password) and
+// revealed when the device says that the terminal showed it.
 //
 // [format]: https://pkg.go.dev/github.com/sallyport/sallyport/recorder/format
 // [writer]: https://pkg.go.dev/github.com/sallyport/sallyport/recorder/writer
@@ -70,7 +70,7 @@ type Recording interface {
 	// Output records bytes on their way to the technician. The stream is StreamOut or StreamErr.
 	Output(ctx context.Context, ch uint32, stream format.Stream, p []byte) error
 	// Input records bytes on their way to the device. They are sealed until a Verdict says that the terminal showed
-	// them.
+	// them. Without a terminal nothing can hide them, so they are not sealed.
 	Input(ctx context.Context, ch uint32, actor uint64, p []byte) error
 	// Verdict says what the device's terminal did with n bytes of input from offset on: showed them, and they are
 	// revealed to the readers of the record, or hid them. It waits for nothing.

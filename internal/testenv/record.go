@@ -153,6 +153,10 @@ func keep(r *reader.Reader) (Kept, error) {
 			c := k.channel(f.Ch)
 			c.Typed = append(c.Typed, body...)
 			c.Revealed = append(c.Revealed, make([]byte, len(body))...)
+		case format.KindClear:
+			c := k.channel(f.Ch)
+			c.Typed = append(c.Typed, f.Data...)
+			c.Revealed = append(c.Revealed, f.Data...)
 		case format.KindReveal:
 			copy(k.channel(f.Ch).Revealed[f.At:], f.Data)
 		case format.KindNote:

@@ -68,7 +68,7 @@ func (p *player) add(m Moment) error {
 	switch m.Kind {
 	case format.KindOutput:
 		return p.output(m)
-	case format.KindReveal:
+	case format.KindReveal, format.KindClear:
 		id := stream{m.Part, m.Ch, m.Stream}
 		if p.input[id] == nil {
 			p.input[id] = &asciicast.Repair{}

@@ -136,11 +136,11 @@ func (t *timeline) add(m Moment) error {
 		t.census.add(ch, m, t.text)
 	}
 	switch m.Kind {
-	case format.KindOutput, format.KindSealed, format.KindCommand, format.KindResize:
+	case format.KindOutput, format.KindSealed, format.KindClear, format.KindCommand, format.KindResize:
 		t.pause(m.At)
 	}
 	switch m.Kind {
-	case format.KindSealed, format.KindReveal:
+	case format.KindSealed, format.KindReveal, format.KindClear:
 		return t.typing.add(m)
 	case format.KindResize:
 		t.size(m)

@@ -56,10 +56,13 @@ func (t *typing) add(m Moment) error {
 		t.part = m.Part
 	}
 	switch m.Kind {
-	case format.KindSealed:
+	case format.KindSealed, format.KindClear:
 		t.byCh[m.Ch] = append(t.byCh[m.Ch], t.base+len(t.win))
 		t.win = append(t.win, keys{at: m.At, ch: m.Ch, off: m.Frame.At, n: m.Len()})
 		t.size += m.Len()
+		if m.Kind == format.KindClear {
+			t.reveal(m)
+		}
 		for len(t.win) > typingWindow || t.size > typingBytes || t.bits > typingPieces {
 			if err := t.settle(); err != nil {
 				return err

@@ -17,17 +17,17 @@ type Frame struct {
 	T       uint64    // microseconds since the part began
 	Wall    time.Time // by the last anchor before it
 	Kind    Kind
-	Ch      uint32 // o, s, i
-	Stream  Stream // o, s, i
-	At      uint64 // o, s, i: offset in the stream
-	Actor   uint64 // s, i: who typed
-	Data    []byte // o, i: the bytes; s: the bytes once opened, before that the sealed bytes; others: as encoded
+	Ch      uint32 // o, s, i, u
+	Stream  Stream // o, s, i, u
+	At      uint64 // o, s, i, u: offset in the stream
+	Actor   uint64 // s, i, u: who typed
+	Data    []byte // o, i, u: the bytes; s: the bytes once opened, before that the sealed bytes; others: as encoded
 	Opened  bool   // s: Data has the typed bytes
 
 	SealedAt uint32 // s: its number in the segment, which is its nonce
 }
 
-// Len is the number of stream bytes that an o, s or i frame stands for.
+// Len is the number of stream bytes that an o, s, i or u frame stands for.
 func (f *Frame) Len() uint64 {
 	if f.Kind == KindSealed && !f.Opened {
 		return uint64(len(f.Data) - TagLen)
@@ -143,7 +143,7 @@ func (f *Frame) parseHead() error {
 	return nil
 }
 
-// AppendStreamHead writes the fields that o, s and i begin with.
+// AppendStreamHead writes the fields that o, s, i and u begin with.
 func AppendStreamHead(b []byte, k Kind, ch uint32, stream Stream, at, actor uint64) []byte {
 	b = binary.AppendUvarint(b, uint64(ch))
 	b = append(b, byte(stream))
@@ -154,7 +154,7 @@ func AppendStreamHead(b []byte, k Kind, ch uint32, stream Stream, at, actor uint
 	return b
 }
 
-// StreamLen gives the number of stream bytes in the data of an o or i frame.
+// StreamLen gives the number of stream bytes in the data of an o, i or u frame.
 func StreamLen(k Kind, data []byte) uint64 {
 	f := Frame{Kind: k, Data: data}
 	if f.parseHead() != nil {

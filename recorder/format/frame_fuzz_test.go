@@ -19,7 +19,7 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		data := fr.Data
-		if fr.Kind == KindOutput || fr.Kind == KindSealed || fr.Kind == KindReveal {
+		if fr.Kind == KindOutput || fr.Kind == KindSealed || fr.Kind == KindReveal || fr.Kind == KindClear {
 			data = append(AppendStreamHead(nil, fr.Kind, fr.Ch, fr.Stream, fr.At, fr.Actor), fr.Data...)
 		}
 		again := frameBytes(dt, fr.Kind, data)

@@ -8,6 +8,7 @@ const (
 	KindOutput   Kind = 'o' // bytes that went to the technician
 	KindSealed   Kind = 's' // input, under the seal key
 	KindReveal   Kind = 'i' // input that the device said was typed in the open: a range of one earlier s
+	KindClear    Kind = 'u' // input of a channel without a terminal, which nothing can hide
 	KindResize   Kind = 'r'
 	KindKeyframe Kind = 'K' // screen snapshot
 	KindCommand  Kind = 'c'
@@ -48,6 +49,7 @@ var frameKinds = [...]kind{ // kind, most, streams, check, begun
 	{KindOutput, MaxFrame, []Stream{StreamOut, StreamErr}, nil, true},
 	{KindSealed, MaxFrame, []Stream{StreamIn}, nil, true},
 	{KindReveal, MaxFrame, []Stream{StreamIn}, nil, true},
+	{KindClear, MaxFrame, []Stream{StreamIn}, nil, true},
 	{KindResize, MaxFrame, nil, func(f *Frame) error { _, _, _, err := f.Resize(); return err }, true},
 	{KindCommand, MaxFrame, nil, func(f *Frame) error { _, err := f.Command(); return err }, false},
 	{KindNote, MaxFrame, nil, func(f *Frame) error { _, err := f.Note(); return err }, false},

@@ -12,10 +12,11 @@ import (
 // made by a gateway that keeps to its order.
 type channels struct {
 	ended  map[uint32]bool // by each channel that was started: its input has ended
+	sized  map[uint32]bool // channels that have a terminal
 	strays int             // commands on channels that were not started
 }
 
-func newChannels() *channels { return &channels{ended: map[uint32]bool{}} }
+func newChannels() *channels { return &channels{ended: map[uint32]bool{}, sized: map[uint32]bool{}} }
 
 // add takes in the next frame.
 func (c *channels) add(f *format.Frame) error {
@@ -38,8 +39,12 @@ func (c *channels) add(f *format.Frame) error {
 	switch {
 	case !started:
 		return fmt.Errorf("a frame %q of channel %d, which was not started before", byte(f.Kind), ch)
-	case f.Kind == format.KindSealed && ended:
+	case ended && (f.Kind == format.KindSealed || f.Kind == format.KindClear):
 		return fmt.Errorf("input of channel %d after the end of its input", ch)
+	case f.Kind == format.KindClear && c.sized[ch]:
+		return fmt.Errorf("input of channel %d is not sealed, and the channel has a terminal", ch)
+	case f.Kind == format.KindResize:
+		c.sized[ch] = true
 	}
 	return nil
 }

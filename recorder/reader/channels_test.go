@@ -65,6 +65,35 @@ func TestAChannelIsInTheRecordFromItsStartOn(t *testing.T) {
 	}
 }
 
+// TestInputThatIsNotSealed: it goes on where the input before it ended, its channel has no terminal and had no end of
+// input, and it hides nothing.
+func TestInputThatIsNotSealed(t *testing.T) {
+	p := lying(t, format.Version2, func(p part) { p.Start(7); p.Clear(7, 1, "echo 1\n"); p.Clear(7, 1, "exit\n"); inputEnd(p, 7) })
+	r, err := verifyBytes(t, p.File, allKeys(p))
+	if err != nil || r.Totals.In != 12 || r.Totals.Revealed != 12 || r.Hidden.Bytes != 0 {
+		t.Errorf("got %v, %d bytes typed and %d revealed, want 12 of both", err, r.Totals.In, r.Totals.Revealed)
+	}
+	gone := func(p part) { p.Start(7); p.At[sealtest.Place{Ch: 7}] = 5; p.Clear(7, 1, "x") }
+	for _, lie := range []struct {
+		what, rule string
+		version    uint64
+		do         func(part)
+	}{
+		{"before the start", format.RuleChannel, format.Version2, func(p part) { p.Clear(7, 1, "x"); p.Start(7) }},
+		{"after the end of input", format.RuleChannel, format.Version2, func(p part) { p.Start(7); inputEnd(p, 7); p.Clear(7, 1, "x") }},
+		{"at a terminal", format.RuleChannel, format.Version2, func(p part) { p.Start(7); resize(p, 7); p.Clear(7, 1, "x") }},
+		{"behind a hole", format.RuleOffset, format.Version2, gone},
+		{"revealed again", format.RuleReveal, format.Version2, func(p part) { p.Start(7); p.Clear(7, 1, "x"); p.Reveal(7, 1, 0, "x") }},
+		{"in version 1", format.RuleFrame, format.Version1, func(p part) { p.Clear(7, 1, "x") }},
+	} {
+		p := lying(t, lie.version, lie.do)
+		_, err := verifyBytes(t, p.File, allKeys(p))
+		if fault, ok := errors.AsType[*format.Fault](err); !ok || fault.Rule != lie.rule {
+			t.Errorf("%s: got %v, want a fault of rule %s", lie.what, err, lie.rule)
+		}
+	}
+}
+
 // TestAFaultOfAChannelNamesItsChunk: an auditor goes to the place.
 func TestAFaultOfAChannelNamesItsChunk(t *testing.T) {
 	p := sealtest.New(t, sealtest.Header())

@@ -53,6 +53,13 @@ func (t *tally) add(f *format.Frame) (rule string, err error) {
 			return format.RuleOffset, err
 		}
 		t.typed.sealed(f)
+	case format.KindClear:
+		if t.channels == nil {
+			return format.RuleFrame, fmt.Errorf("a frame %q in a recording of version 1", byte(f.Kind))
+		}
+		t.totals.In += f.Len()
+		t.totals.Revealed += f.Len()
+		return format.RuleOffset, t.follow(f)
 	case format.KindReveal:
 		t.totals.Revealed += f.Len()
 		err := t.typed.reveal(f)

@@ -200,7 +200,7 @@ func (v *vector) sealed(t *testing.T, op *opener, c *format.Chunk, vc *vectorChu
 
 func frameVector(f *format.Frame, hdr *format.Header) vectorFrame {
 	out := vectorFrame{Chunk: f.Seq, T: f.T, Kind: string(f.Kind), Data: bytes.Clone(f.Data)}
-	if f.Kind == format.KindOutput || f.Kind == format.KindSealed || f.Kind == format.KindReveal {
+	if stream := f.Kind == format.KindOutput || f.Kind == format.KindSealed || f.Kind == format.KindReveal; stream || f.Kind == format.KindClear {
 		ch, stream, at, actor := f.Ch, f.Stream, f.At, f.Actor
 		out.Ch, out.Stream, out.Offset = &ch, &stream, &at
 		if f.Kind != format.KindOutput {
@@ -265,9 +265,8 @@ func (f vectorFault) outcome(t *testing.T, file []byte, opt VerifyOptions) (rule
 }
 
 // writeVectors makes a recording of version 2, and slots that the keys of the first one open.
-func writeVectors(t *testing.T, name string) {
+func writeVectors(t *testing.T, name string, p *sealtest.Part) {
 	t.Helper()
-	p := sealtest.Small(t)
 	files := map[string][]byte{name + ".srec": p.Close("exit")}
 	for slot, key := range map[string]*[32]byte{"rk": &p.RK, "sk": &p.SK} {
 		ids, err := age.ParseIdentities(bytes.NewReader(readVector(t, slot+".key")))
@@ -309,23 +308,34 @@ func slotKey(t *testing.T, name, slot string) [32]byte {
 	return key
 }
 
-// TestTheVectorsOfTheSpecificationHold: small is of version 1 and is never written again, small2 is of version 2.
+// sample is a recording of the specification.
+type sample struct {
+	name    string
+	version uint64
+	make    func(testing.TB) *sealtest.Part // nil: it is never written again
+}
+
 func TestTheVectorsOfTheSpecificationHold(t *testing.T) {
-	for version, name := range map[uint64]string{format.Version1: "small", format.Version2: "small2"} {
-		t.Run(name, func(t *testing.T) { vectorHolds(t, version, name) })
+	for _, v := range []sample{
+		{"small", format.Version1, nil},
+		{"small2", format.Version2, sealtest.Small},
+		{"command", format.Version2, sealtest.Command},
+	} {
+		t.Run(v.name, v.holds)
 	}
 }
 
-func vectorHolds(t *testing.T, version uint64, name string) {
+func (is sample) holds(t *testing.T) {
+	name := is.name
 	path := filepath.Join(vectors, name+".srec")
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && *update && version == format.Version2 {
-		writeVectors(t, name) // once: what was written must stay readable
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && *update && is.make != nil {
+		writeVectors(t, name, is.make(t)) // once: what was written must stay readable
 	}
 	file, rk, sk := readVector(t, name+".srec"), slotKey(t, name, "rk"), slotKey(t, name, "sk")
 	opt := VerifyOptions{File: name + ".srec", Key: sealtest.Public(sealtest.Key()), RK: &rk, SK: &sk}
 	r, err := verifyBytes(t, file, opt)
-	if err != nil || r.Version != version {
-		t.Fatalf("got %v of %+v, want version %d", err, r, version)
+	if err != nil || r.Version != is.version {
+		t.Fatalf("got %v of %+v, want version %d", err, r, is.version)
 	}
 	v := compute(t, name+".srec", file, rk, sk)
 	v.Hidden = r.Hidden

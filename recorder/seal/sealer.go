@@ -145,13 +145,16 @@ func (s *Sealer) Next(w *Workbench, dst, pending []byte, es []Entry) ([]byte, in
 // compressed length of what another types.
 func (s *Sealer) fits(e Entry, gathered int) bool {
 	const slack = 64 // dt, kind, lengths and the tag of a sealed frame
-	input := e.Kind == format.KindSealed || e.Kind == format.KindReveal
 	return !s.Stepped &&
 		gathered+e.Size <= ChunkPlain &&
 		s.Plain+e.Size+slack <= SegmentPlain &&
 		s.body+gathered+e.Size <= segmentBody &&
 		e.T-s.began < segmentTimeUs &&
-		!(input && s.typed && e.Actor != s.actor)
+		!(isInput(e.Kind) && s.typed && e.Actor != s.actor)
+}
+
+func isInput(k format.Kind) bool {
+	return k == format.KindSealed || k == format.KindReveal || k == format.KindClear
 }
 
 func (s *Sealer) beginSegment(w *Workbench, t uint64) {
@@ -216,7 +219,7 @@ func (s *Sealer) feed(w *Workbench, e Entry, data []byte) {
 	s.enc.Write(ct)
 	s.last = e.T
 	s.Plain += len(w.head) + len(data) + len(ct)
-	if e.Kind == format.KindSealed || e.Kind == format.KindReveal {
+	if isInput(e.Kind) {
 		s.actor, s.typed = e.Actor, true
 	}
 }
@@ -231,6 +234,10 @@ func (s *Sealer) count(e Entry, data []byte) {
 		s.Totals.In += uint64(len(data) - e.Head)
 	case format.KindReveal:
 		s.Totals.Revealed += format.StreamLen(e.Kind, data)
+	case format.KindClear:
+		n := format.StreamLen(e.Kind, data)
+		s.Totals.In += n
+		s.Totals.Revealed += n
 	case format.KindGap:
 		s.Totals.Gaps++
 		var g format.Gap

@@ -189,7 +189,7 @@ func (n *Node) newRecording(cfg recorder.PartConfig, name string, now time.Time)
 		return own
 	}
 	r := &Recording{n: n, name: name, session: cfg.Session, part: cfg.Part, t0: now,
-		offsets: map[streamID]uint64{}, channels: map[uint32]bool{},
+		offsets: map[streamID]uint64{}, channels: map[uint32]channel{},
 		slowed: make(chan string, 1), stopped: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}), active: now,
 		budget: newBudget(limit(cfg.Burst, n.cfg.Burst), limit(cfg.Rate, n.cfg.Rate), limit(cfg.Most, n.cfg.Most), now)}
 	r.flushTimer = stoppedTimer(r.flush)

@@ -109,7 +109,9 @@ const starts = 2
 func started(t testing.TB, r *Recording) *Recording {
 	t.Helper()
 	for ch := range uint32(starts) {
-		must(t, r.Start(ch, 0, 0, "a shell"))
+		note, err := format.Encode(format.Note{Kind: format.NoteStart, Text: "a shell", Ch: &ch})
+		must(t, err)
+		must(t, r.record(item{kind: format.KindNote, ch: ch, begins: true, screen: true, body: note})) // one chunk
 	}
 	return r
 }
@@ -195,6 +197,9 @@ func (c *content) take(t testing.TB, f *format.Frame) {
 		}
 		c.typed[f.Ch] = append(c.typed[f.Ch], f.Data...)
 		c.shown[f.Ch] = append(c.shown[f.Ch], make([]byte, len(f.Data))...)
+	case format.KindClear:
+		c.typed[f.Ch] = append(c.typed[f.Ch], f.Data...)
+		c.shown[f.Ch] = append(c.shown[f.Ch], f.Data...)
 	case format.KindReveal:
 		copy(c.shown[f.Ch][f.At:], f.Data)
 	case format.KindNote:

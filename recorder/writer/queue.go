@@ -81,6 +81,7 @@ type item struct {
 	actor  uint64
 	at     uint64 // reveal: where its range begins
 	begins bool   // the note that starts the channel
+	screen bool   // the channel that begins has a terminal
 	ends   bool   // the note that ends the channel's input
 	fields []byte // clear fields before a body that is sealed
 	body   []byte
@@ -89,7 +90,7 @@ type item struct {
 // late reports whether the item may still be recorded after the session's streams have ended.
 func (it item) late() bool {
 	switch it.kind {
-	case format.KindOutput, format.KindSealed, format.KindResize, format.KindCommand:
+	case format.KindOutput, format.KindSealed, format.KindClear, format.KindResize, format.KindCommand:
 		return false
 	}
 	return true
@@ -140,7 +141,7 @@ func (r *Recording) take(ctx context.Context, it item) (receipt, error) {
 // ordered refuses an item that would break the order of its channel (docs/recording-format.md, section 4, "Channels"),
 // because the recording would not verify. The caller holds r.mu.
 func (r *Recording) ordered(it item) error {
-	ended, started := r.channels[it.ch]
+	ch, started := r.channels[it.ch]
 	switch {
 	case it.begins && started:
 		return fmt.Errorf("channel %d is started already in the record", it.ch)
@@ -150,8 +151,10 @@ func (r *Recording) ordered(it item) error {
 		return nil
 	case !started:
 		return fmt.Errorf("nothing of channel %d is recorded before its start", it.ch)
-	case it.kind == format.KindSealed && ended:
+	case ch.ended && (it.kind == format.KindSealed || it.kind == format.KindClear):
 		return fmt.Errorf("no input of channel %d is recorded after its end", it.ch)
+	case it.kind == format.KindResize && !ch.terminal:
+		return fmt.Errorf("channel %d has no terminal, so no size of it is recorded", it.ch)
 	}
 	return nil
 }
@@ -177,7 +180,7 @@ func (r *Recording) add(it item) {
 	e := seal.Entry{T: r.tick(), Kind: it.kind, Actor: it.actor}
 	head := it.fields
 	switch it.kind {
-	case format.KindOutput, format.KindSealed:
+	case format.KindOutput, format.KindSealed, format.KindClear:
 		s := streamID{it.ch, it.stream}
 		it.at = r.offsets[s]
 		r.offsets[s] += uint64(len(it.body))
@@ -188,8 +191,11 @@ func (r *Recording) add(it item) {
 	if it.kind == format.KindSealed || it.fields != nil {
 		e.Head = len(head)
 	}
-	if it.begins || it.ends {
-		r.channels[it.ch] = it.ends
+	if it.begins {
+		r.channels[it.ch] = channel{terminal: it.screen}
+	}
+	if it.ends {
+		r.channels[it.ch] = channel{r.channels[it.ch].terminal, true}
 	}
 	e.Size = len(head) + len(it.body)
 	r.next.add(e, head, it.body)

@@ -21,10 +21,20 @@ func (r *Recording) Output(ctx context.Context, ch uint32, stream format.Stream,
 }
 
 // Input records bytes of a channel's input. When it returns nil they are durable, and may be sent to the device. They
-// are sealed until a Verdict says that the terminal showed them.
+// are sealed until a Verdict says that the terminal showed them. Input of a channel without a terminal is not sealed,
+// because nothing can hide it.
 func (r *Recording) Input(ctx context.Context, ch uint32, actor uint64, p []byte) error {
-	return r.streams(ctx, item{kind: format.KindSealed, ch: ch, stream: format.StreamIn, actor: actor}, p,
+	return r.streams(ctx, item{kind: r.inputKind(ch), ch: ch, stream: format.StreamIn, actor: actor}, p,
 		len(p) > keystroke)
+}
+
+func (r *Recording) inputKind(ch uint32) format.Kind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, started := r.channels[ch]; started && !c.terminal {
+		return format.KindClear
+	}
+	return format.KindSealed
 }
 
 // streams records p in pieces and waits for the last of them.
@@ -134,7 +144,7 @@ func (r *Recording) Start(ch uint32, cols, rows uint16, text string) error {
 	if err != nil {
 		return fmt.Errorf("encode frame %q: %w", byte(format.KindNote), err)
 	}
-	start := item{kind: format.KindNote, ch: ch, begins: true, body: note}
+	start := item{kind: format.KindNote, ch: ch, begins: true, screen: cols != 0, body: note}
 	if cols == 0 {
 		return r.record(start)
 	}

@@ -49,7 +49,7 @@ type Recording struct {
 	durable  uint64     // of them
 	held     int64      // bytes that wait to be durable, without reveals
 	offsets  map[streamID]uint64
-	channels map[uint32]bool // the channels that were started; true: the channel's input has ended
+	channels map[uint32]channel // that were started
 	judge    judge
 	budget   budget
 	slow     bool   // slowed was told
@@ -64,6 +64,12 @@ type Recording struct {
 
 	flushTimer   *time.Timer
 	verdictTimer *time.Timer
+}
+
+// channel is what the order of a channel's entries depends on.
+type channel struct {
+	terminal bool
+	ended    bool // its input has ended
 }
 
 type streamID struct {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -285,4 +286,33 @@ func TestNothingOfAChannelIsRecordedBeforeItsStart(t *testing.T) {
 	_, err := r.Close(ctx, "exit")
 	must(t, err)
 	readBack(t, dir, s, 0) // verifies it
+}
+
+// TestInputWithoutATerminalIsRecordedOnce: nothing can hide it, so it needs no verdict, and a device that gives one all the
+// same changes nothing. That the device got more than the record has is still noted.
+func TestInputWithoutATerminalIsRecordedOnce(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := openNode(t, nodeConfig(dir))
+	s := id.NewSession()
+	r, ctx := create(t, n, recorder.PartConfig{Session: s}), t.Context()
+	must(t, r.Start(7, 0, 0, "channel 7 as svc; no terminal; no environment; command: cat"))
+	text := noise(3, 3*judgeBytes) // more than may wait for a verdict
+	for piece := range slices.Chunk(text, 100<<10) {
+		must(t, r.Input(ctx, 7, 0, piece))
+	}
+	r.Verdict(7, 0, 10, true)
+	r.Verdict(7, 10, uint64(len(text))-10, false)
+	if err := r.Resize(7, 80, 24); err == nil {
+		t.Error("a size was taken for a channel without a terminal")
+	}
+	r.Verdict(7, uint64(len(text)), 1, false)
+	end, err := r.Close(ctx, "exit")
+	must(t, err)
+	c := readBack(t, dir, s, 0)
+	if !bytes.Equal(c.typed[7], text) || strings.ContainsAny(c.kinds, "si") || c.note(format.NoteNoVerdict) != nil || c.note(format.NoteDiffers) == nil {
+		t.Errorf("got %d of %d bytes in frames %.40s…, and the notes %v", len(c.typed[7]), len(text), c.kinds, c.notes)
+	}
+	if end.Totals.In != uint64(len(text)) || end.Totals.Revealed != end.Totals.In || end.Hidden != 0 {
+		t.Errorf("got totals %+v, %d hidden", end.Totals, end.Hidden)
+	}
 }

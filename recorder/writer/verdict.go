@@ -181,7 +181,7 @@ func (j *judge) erase() {
 // order. If it leaves bytes out, no further verdict is accepted. Otherwise it could split its input into so many pieces
 // that searching them would take all the time here.
 func (r *Recording) Verdict(ch uint32, offset, n uint64, hidden bool) {
-	to := offset + n
+	to := offset + n // without a terminal nothing is sealed, so there is nothing to reveal
 	if to < offset {
 		to = math.MaxUint64
 	}

@@ -125,6 +125,11 @@ func (p *Part) In(ch uint32, actor uint64, text string) uint64 {
 	return p.stream(format.KindSealed, ch, format.StreamIn, actor, []byte(text))
 }
 
+// Clear puts input of a channel without a terminal.
+func (p *Part) Clear(ch uint32, actor uint64, text string) {
+	p.stream(format.KindClear, ch, format.StreamIn, actor, []byte(text))
+}
+
 // Reveal puts input in the open, as from an offset on.
 func (p *Part) Reveal(ch uint32, actor, at uint64, text string) {
 	p.put(seal.Entry{Kind: format.KindReveal, Actor: actor},
@@ -173,7 +178,27 @@ func (p *Part) Close(reason string) []byte {
 	return p.File
 }
 
-// Small is a session with one of everything.
+// Command is a session with a command without a terminal, which reads input and fails.
+func Command(tb testing.TB) *Part {
+	p := Bare(tb, Header())
+	p.Event(format.KindNotice, []byte("proof"))
+	p.Start(1)
+	p.Flush()
+	p.Pass(1000)
+	p.Clear(1, 0, "one line\n")
+	p.Flush()
+	p.Clear(1, 0, "no end of line")
+	ch := uint32(1)
+	p.Encoded(format.KindNote, format.Note{Kind: format.NoteInputEnd, Ch: &ch, Text: "the end of input was sent"})
+	p.Pass(1000)
+	p.Out(1, "read 23 bytes\n")
+	p.Stderr(1, "warning\n")
+	p.Event(format.KindExit, format.AppendExit(nil, format.Exit{Ch: 1, Status: 3}))
+	p.Flush()
+	return p
+}
+
+// Small is a session with one of everything that a terminal has.
 func Small(tb testing.TB) *Part {
 	p := Bare(tb, Header())
 	p.Event(format.KindNotice, []byte("proof"))
