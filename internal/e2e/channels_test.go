@@ -46,6 +46,7 @@ func (p *program) wantStatus(t *testing.T, want int) {
 
 // TestATerminalAndACommandRunSideBySide: on a real device, each authorised by itself, on one record.
 func TestATerminalAndACommandRunSideBySide(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	c, err := client.New(client.Options{Gateway: d.URL, Bearer: d.Token("technician")})
 	if err != nil {
@@ -161,6 +162,7 @@ func readByChannel(t *testing.T, d *testenv.Demo, sid string) {
 
 // TestAThirdChannelOutsideTheGrantIsRefusedAndTheOthersGoOn: the grant names two commands and no shell.
 func TestAThirdChannelOutsideTheGrantIsRefusedAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	login := d.Devices[0].Login
 	file := policyFile(t, d, `shell = { as = ["`+login+`"] }`,

@@ -116,6 +116,7 @@ func parent(pid int) int {
 
 // TestTheEndOfWhatIsTypedIsInTheRecord: to a terminal it is a character.
 func TestTheEndOfWhatIsTypedIsInTheRecord(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	cmd := d.Command(t.Context(), "technician", "shell", "-t", "press-1", "--", "cat")
 	cmd.Stdin = strings.NewReader("a line\n")

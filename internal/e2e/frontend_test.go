@@ -21,6 +21,7 @@ import (
 // TestBehindTheProxiesOfTheExamples runs each example of examples/proxies as shipped in front of a real gateway, with a
 // person and a device that come through it. Both proxies offer HTTP/2.
 func TestBehindTheProxiesOfTheExamples(t *testing.T) {
+	t.Parallel()
 	behindEachFrontend(t, func(t *testing.T, p *plant) {
 		t.Run("it speaks HTTP/2", p.speaksHTTP2)
 		t.Run("a session", p.works)

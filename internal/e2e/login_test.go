@@ -28,6 +28,7 @@ func signInAs(t *testing.T, d *testenv.Demo, role string) func(*testenv.Browser)
 }
 
 func TestSigningInFromTheCommandLine(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	tess := testenv.NewPerson(t, d.URL)
 	if got := tess.Run("whoami"); got.Status != 1 || !strings.Contains(got.Err, "sallyport login") {

@@ -38,6 +38,7 @@ func notesOf(t *testing.T, d *testenv.Demo) []string {
 
 // TestATerminalTypeAndLanguageThatDoNotFitAreReplaced: with a line to the person, and the session runs.
 func TestATerminalTypeAndLanguageThatDoNotFitAreReplaced(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	long := "LANG=" + strings.Repeat("x", 5000)
 	show := []string{"shell", "-t", "press-1", "--", "sh", "-c", `echo "$TERM|$LANG|$LC_ALL|$LC_TIME|$LC_PAPER"`}

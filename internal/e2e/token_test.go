@@ -14,6 +14,7 @@ import (
 )
 
 func TestAPITokensOnTheCommandLine(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	tess := testenv.NewPerson(t, d.URL)
 	if got := tess.Login(signInAs(t, d, "technician"), "allow"); got.Status != 0 {
