@@ -21,8 +21,8 @@ type Terms struct {
 	Ticket  string
 }
 
-// ownerOfSite stands in a rule for the owners of the device's site.
-const ownerOfSite = "@owner"
+// OwnerOfSite stands in a rule for the owners of the device's site.
+const OwnerOfSite = "@owner"
 
 // Limits of terms.
 const (
@@ -131,7 +131,7 @@ func (p *Policy) Voices(ruleID string, who Person, owner bool) []string {
 	approves, owns := slices.Contains(duties, DutyApprove), owner && slices.Contains(duties, DutyOwn)
 	var out []string
 	for _, a := range agree {
-		if a.From == ownerOfSite && owns || a.From != ownerOfSite && approves && slices.Contains(who.Groups, a.From) {
+		if a.From == OwnerOfSite && owns || a.From != OwnerOfSite && approves && slices.Contains(who.Groups, a.From) {
 			out = append(out, a.From)
 		}
 	}

@@ -353,7 +353,9 @@ func TestInputThatWaitsAsItsChannelEndsDoesNotEndTheSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
 			first, _ := h.open(h.ask("press-1"))
-			second, _ := h.more(first.ID(), "wait")
+			at := h.asking(first.ID(), "wait")
+			at.Start.PTY = &sessionline.PTY{Cols: 80, Rows: 24} // without a terminal nothing is judged
+			second := must(h.OpenChannel(t.Context(), first.ID(), must(h.AskChannel(t.Context(), at))(t), &screen{}))(t)
 			const judged = 512 << 10
 			wrote := make(chan error, 1)
 			go func() {

@@ -98,6 +98,7 @@ func (b *Broker) Revalidate(ctx context.Context) {
 				s.endChannel(c, why)
 			}
 		}
+		s.tellMore(s.decideAgain(s.first.action, snap, who, dev, others))
 	}
 }
 
@@ -143,16 +144,19 @@ func (b *Broker) groupsNow(ctx context.Context, who authz.Person) (authz.Person,
 }
 
 func (s *Session) stillAllowed(a authz.Action, snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) *ending {
-	now := s.b.cfg.Now()
-	s.b.mu.Lock()
-	began := s.started
-	s.b.mu.Unlock()
-	d := authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, *dev), Action: a, Ticket: s.ask.Ticket,
-		LiveSessions: others, Opened: began}, now)
+	d := s.decideAgain(a, snap, who, dev, others)
 	if d.Allowed {
 		return nil
 	}
 	return ended(ByWithdrawal, "the policy, your groups or the machine's labels changed while you worked. "+d.Explain().Text)
+}
+
+func (s *Session) decideAgain(a authz.Action, snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) authz.Decision {
+	s.b.mu.Lock()
+	began := s.started
+	s.b.mu.Unlock()
+	return authz.Decide(snap, authz.Request{Person: who, Device: target(s.ask.Device, *dev), Action: a, Ticket: s.ask.Ticket,
+		LiveSessions: others, Opened: began}, s.b.cfg.Now())
 }
 
 // revalidateEvery is how often live sessions are decided again without a change. The end of a rule's hours, for

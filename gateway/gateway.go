@@ -131,6 +131,7 @@ type asked struct {
 	ask    Ask
 	device store.Device
 	action authz.Action
+	grant  string    // that allowed it; empty: a rule did
 	until  time.Time // of the answer, not of the session
 }
 

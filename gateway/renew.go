@@ -189,7 +189,7 @@ func (s *Session) adopt(ctx context.Context, n *nextPass) error {
 	s.until = n.made.Until
 	s.b.mu.Unlock()
 	s.clock.arm(s)
-	s.notice("time", "the session goes on until "+n.made.Until.UTC().Format("15:04 UTC"))
+	s.notice("renewed", "the session goes on until "+n.made.Until.UTC().Format("15:04 UTC"))
 	if err := s.change(ctx, func(row *store.Session) { row.Until = n.made.Until }); err != nil {
 		s.b.cfg.Log.Warn("the list of sessions shows an earlier end than this session has", slog.String("session", s.id.String()),
 			slog.Any("error", err))

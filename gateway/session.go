@@ -55,6 +55,7 @@ type Session struct {
 	// actions by which programs were started, by their words, of channels that have ended too
 	startedBy map[string]authz.Action
 	numbers   uint32   // the last number that was given
+	grant     string   // that allows it, as far as its frontends know; empty: a rule does
 	live      bool     // the first channel has been opened
 	over      bool     // no channel is left, and none may be opened any more
 	last      *Channel // the one that ended last
@@ -65,7 +66,7 @@ type Session struct {
 
 // newSession makes a session with its first channel, which is still to be opened.
 func (b *Broker) newSession(sid id.Session, a asked, sink Sink) *Session {
-	s := &Session{b: b, id: sid, ask: a.ask, device: a.device, started: b.cfg.Now(), numbers: firstChannel,
+	s := &Session{b: b, id: sid, ask: a.ask, device: a.device, started: b.cfg.Now(), numbers: firstChannel, grant: a.grant,
 		waiting: map[uint32]*Channel{}, listened: make(chan struct{}), empty: make(chan struct{}), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.first = s.newChannel(firstChannel, a.ask.Start, a.action)

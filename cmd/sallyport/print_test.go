@@ -149,20 +149,22 @@ func TestTheEscapeEndsTheSessionAtTheBeginningOfALineOnly(t *testing.T) {
 	for in, want := range map[string]struct {
 		out   string
 		ended bool
+		more  int
 	}{
-		"ls\r": {"ls\r", false}, "~.": {"", true}, "ls\r~.rest": {"ls\r", true}, "a~.": {"a~.", false}, "~~.": {"~.", false}, "~x": {"~x", false}, "\r~\r": {"\r~\r", false},
+		"ls\r": {"ls\r", false, 0}, "~.": {"", true, 0}, "ls\r~.rest": {"ls\r", true, 0}, "a~.": {"a~.", false, 0}, "~~.": {"~.", false, 0}, "~x": {"~x", false, 0},
+		"\r~\r": {"\r~\r", false, 0}, "~+": {"", false, 1}, "a~+": {"a~+", false, 0}, "ls\r~+~+x": {"ls\rx", false, 2}, "~+~.": {"", true, 1}, "~~+": {"~+", false, 0},
 	} {
 		for _, size := range []int{1, len(in)} { // also key by key
 			var out bytes.Buffer
-			ended := false
-			e := &escape{to: &out, end: func() { ended = true }}
+			ended, more := false, 0
+			e := &escape{to: &out, end: func() { ended = true }, more: func() { more++ }}
 			for i := 0; i < len(in) && !ended; i += size {
 				if _, err := e.Write([]byte(in[i:min(i+size, len(in))])); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if out.String() != want.out || ended != want.ended {
-				t.Errorf("%q by %d: got %q ended %v, want %q %v", in, size, out.String(), ended, want.out, want.ended)
+			if out.String() != want.out || ended != want.ended || more != want.more {
+				t.Errorf("%q by %d: got %q ended %v, more time %d times, want %+v", in, size, out.String(), ended, more, want)
 			}
 		}
 	}

@@ -41,7 +41,8 @@ When a session ends, everything that it started on the device is killed, also in
 something running, start it as a service of the device. While it runs, its programs can signal and debug only each other,
 also with sudo, unless the device's owner allows more. Restart services with "sudo systemctl restart".
 
-In a terminal of your own, Enter ~ . ends the session, Enter ~ ~ types one ~. Without one, interrupt twice within a second.
+In a terminal of your own, Enter ~ . ends the session, Enter ~ + asks for more time, Enter ~ ~ types one ~. Without one,
+interrupt twice within a second to end it.
 If the gateway does not answer then, the command ends after 5 s with status 255.`
 }
 
@@ -92,11 +93,12 @@ func (c *shellCmd) open(a *app, cl *client.Client) error {
 	}
 	defer t.Close()
 	cancel() // from here on signals are the program's
-	return c.carry(a, t, local, pty, signals)
+	more := &moreTime{cl: cl, session: ticket.Session, tell: func(text string) { c.notice(a, "sallyport: "+text, pty && local != nil) }}
+	return c.carry(a, t, more, local, pty, signals)
 }
 
 // carry moves bytes until the session ends.
-func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, signals []os.Signal) error {
+func (c *shellCmd) carry(a *app, t *client.Terminal, more *moreTime, local *local, pty bool, signals []os.Signal) error {
 	raw, leave := pty && local != nil, newLeaving(t)
 	defer forward(t, leave, raw, signals)()
 	if raw {
@@ -107,18 +109,25 @@ func (c *shellCmd) carry(a *app, t *client.Terminal, local *local, pty bool, sig
 		defer restore()
 		defer local.follow(t)()
 	}
-	go c.typed(a.stdin, t, leave, raw)
-	return leave.wait(a, func() error { return c.show(a, t, raw) })
+	go c.typed(a.stdin, t, leave, more, raw)
+	return leave.wait(a, func() error { return c.show(a, t, more, raw) })
 }
 
 // show shows the session until it ends.
-func (c *shellCmd) show(a *app, t *client.Terminal, raw bool) error {
+func (c *shellCmd) show(a *app, t *client.Terminal, more *moreTime, raw bool) error {
 	var why string // the session ended, in the gateway's words
 	end, err := t.Run(a.stdout, a.stderr, func(kind, text string) {
-		if kind == "ended" {
+		switch kind {
+		case "ended":
 			why = text
+		case "more-time":
+			more.ask()
+		case "time":
+			if raw {
+				text += "; Enter ~ + asks for more time"
+			}
 		}
-		if kind == "ended" || kind == "refused" || kind == "time" || kind == "slow" || kind == "cut" || raw {
+		if raw || slices.Contains(ours, kind) {
 			text = "sallyport: " + text
 		}
 		if kind == "cut" { // a script must not take what it got for all
@@ -133,8 +142,11 @@ func (c *shellCmd) show(a *app, t *client.Terminal, raw bool) error {
 	return outcome(end, why)
 }
 
+// ours are the notices that begin with our name also where there is no terminal of our own.
+var ours = []string{"ended", "refused", "time", "renewed", "more-time", "slow", "cut"}
+
 // typed sends what is typed. With a terminal of our own it watches for the escape.
-func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, leave *leaving, raw bool) {
+func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, leave *leaving, more *moreTime, raw bool) {
 	if !raw {
 		io.Copy(t, onlyReader{stdin})
 		t.CloseInput()
@@ -145,7 +157,7 @@ func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, leave *leaving, ra
 		ahead.pass()
 		t.CloseInput()
 	}()
-	io.Copy(&escape{to: ahead, end: leave.end}, onlyReader{polled(stdin)})
+	io.Copy(&escape{to: ahead, end: leave.end, more: more.ask}, onlyReader{polled(stdin)})
 	ahead.close()
 }
 

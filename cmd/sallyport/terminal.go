@@ -70,10 +70,11 @@ func (l *local) follow(t *client.Terminal) (stop func()) {
 	return func() { quit(); close(done) }
 }
 
-// escape finds "~." at the beginning of a line, as in ssh.
+// escape finds "~." and "~+" at the beginning of a line, as ssh finds its own.
 type escape struct {
 	to    io.Writer
 	end   func()
+	more  func()
 	mid   bool // not at the beginning of a line
 	tilde bool // a ~ is held back
 }
@@ -86,6 +87,10 @@ func (e *escape) Write(p []byte) (int, error) {
 			if b == '.' {
 				e.end()
 				break
+			}
+			if b == '+' { // still at the beginning of a line
+				e.more()
+				continue
 			}
 			out = append(out, '~')
 			if b == '~' {

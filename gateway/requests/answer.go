@@ -74,15 +74,30 @@ func (d *Desk) mayApprove(ctx context.Context, who authz.Person, request string)
 	if err != nil {
 		return err
 	}
+	owner, err := d.owner(ctx, who, &q)
+	if err != nil {
+		return err
+	}
 	agree, _, _, ok := d.cfg.Rules.Snapshot().Policy.Needs(q.Rule)
-	if d.Speaks(who, &q) || ok && len(agree) == 0 && who.ID == q.Who {
+	if d.Speaks(who, &q, owner) || ok && len(agree) == 0 && who.ID == q.Who {
 		return nil
 	}
 	if who.ID == q.Who {
 		return errkind.New(errkind.Denied, "you cannot approve your own request").WithHint("Another person whom its rule names can.")
 	}
 	return errkind.New(errkind.Denied, "you cannot answer this request").
-		WithHint("This needs the duty approve, and a group that the request's rule names.")
+		WithHint(whoAnswers)
+}
+
+const whoAnswers = "This needs the duty approve and a group that the request's rule names, or the duty own if it names the site's owners."
+
+// owner reports whether somebody owns the site of a request.
+func (d *Desk) owner(ctx context.Context, who authz.Person, q *store.Request) (bool, error) {
+	if q.Site == "" {
+		return false, nil
+	}
+	sites, err := d.cfg.Rows.SitesOwnedBy(ctx, who.ID)
+	return slices.Contains(sites, q.Site), err
 }
 
 // approved takes over what the signer says of a request.
@@ -130,19 +145,19 @@ func narrow(q *store.Request, less Less) error {
 }
 
 // Speaks reports whether a person can approve or deny requests like this one: the rule names them, and it is not their own.
-// Owners are not among them, because the signer does not know the owners of a site.
-func (d *Desk) Speaks(who authz.Person, q *store.Request) bool {
-	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, false)) > 0
+// owner: they own the site of the device.
+func (d *Desk) Speaks(who authz.Person, q *store.Request, owner bool) bool {
+	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, owner)) > 0
 }
 
 // Deny denies a request, with a reason. One person who could approve it is enough.
 func (d *Desk) Deny(ctx context.Context, who authz.Person, request, why string) (store.Request, error) {
 	return d.end(ctx, who, request, why, deny, func(q *store.Request) error {
-		if !d.Speaks(who, q) {
-			return errkind.New(errkind.Denied, "you cannot answer this request").
-				WithHint("This needs the duty approve, and a group that the request's rule names.")
+		owner, err := d.owner(ctx, who, q)
+		if err == nil && !d.Speaks(who, q, owner) {
+			err = errkind.New(errkind.Denied, "you cannot answer this request").WithHint(whoAnswers)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -159,7 +174,7 @@ func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why stri
 			return nil
 		case granted:
 			return errkind.New(errkind.Denied, "you cannot withdraw this grant").
-				WithHint("Its holder can, and anyone with the duty approve or administer.")
+				WithHint("Its holder can, the owners of the site, and anyone with the duty approve or administer.")
 		}
 		return errkind.New(errkind.Denied, "only the requester can withdraw a request").WithHint("Deny it instead: `sallyport request deny R --reason TEXT`.")
 	})

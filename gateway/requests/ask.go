@@ -29,6 +29,8 @@ type Question struct {
 	Ticket   string
 	ViaToken string // id of the API token
 	Evidence signer.Evidence
+
+	again bool // a right that is there already, for longer: Rule and Actions are exact
 }
 
 // Ask stores a request. What may not be asked for is refused as Explain refuses it: with the reason and the nearest way
@@ -41,6 +43,9 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	dev := authz.Device{Name: a.Device.Name, Site: a.Device.Site, Labels: a.Device.Labels}
 	offer, actions, err := chosen(snap, a, dev, now)
 	if err != nil {
+		return store.Request{}, err
+	}
+	if err := d.owned(ctx, offer, dev); err != nil {
 		return store.Request{}, err
 	}
 	_, within, _, _ := snap.Policy.Needs(offer.Rule)
@@ -71,6 +76,30 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 		err = errors.Join(err, end)
 	}
 	return q, err
+}
+
+// owned refuses a request that waits for more owners than the site has.
+func (d *Desk) owned(ctx context.Context, o authz.Offer, dev authz.Device) error {
+	i := slices.IndexFunc(o.Agree, func(n authz.Agree) bool { return n.From == authz.OwnerOfSite })
+	if i < 0 {
+		return nil
+	}
+	site, err := d.cfg.Rows.Site(ctx, dev.Site)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if need := o.Agree[i].Count; len(site.Owners) < need {
+		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and the site %q of %s has %d",
+			o.Rule, owners(need), dev.Site, dev.Name, len(site.Owners))).WithHint("An administrator names them: `sallyport sites owners`.")
+	}
+	return nil
+}
+
+func owners(n int) string {
+	if n == 1 {
+		return "an owner"
+	}
+	return fmt.Sprintf("%d owners", n)
 }
 
 func fits(ofPerson, forDevice int, q store.Request) error {
@@ -104,6 +133,9 @@ func check(snap *authz.Snapshot, q *store.Request, dev authz.Device) error {
 
 // chosen finds the rule and the actions for a request.
 func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (authz.Offer, []string, error) {
+	if agree, _, _, _ := snap.Policy.Needs(a.Rule); a.again && snap.Policy.MayAsk(a.Rule, a.Person) {
+		return authz.Offer{Rule: a.Rule, Agree: agree}, a.Actions, nil
+	}
 	reach := snap.Reach(a.Person, dev, now)
 	if !reach.Visible {
 		e := authz.Invisible(dev.Name)
@@ -117,10 +149,6 @@ func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (
 		actions := wanted(o, a)
 		if actions == nil {
 			continue
-		}
-		if slices.ContainsFunc(o.Agree, func(n authz.Agree) bool { return n.From == "@owner" }) {
-			return o, nil, errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the owner's approval, which cannot be given yet", o.Rule)).
-				WithHint("Ask under another rule, or ask an administrator.")
 		}
 		return o, actions, nil
 	}

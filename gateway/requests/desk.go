@@ -35,6 +35,8 @@ type Rows interface {
 	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (store.Request, error)
 	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
 	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
+	Site(ctx context.Context, name string) (store.Site, error)
+	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
 }
 
 // Signer is the part of the signer that makes and ends grants.

@@ -27,10 +27,11 @@ import (
 const policy = `
 format = 1
 name = "test"
-groups = ["technicians", "leads", "administrators"]
+groups = ["technicians", "leads", "administrators", "owners"]
 [duties]
 administer = ["administrators"]
 approve = ["leads"]
+own = ["owners"]
 by_token = ["approve"]
 [role.maintain]
 why = "repair"
@@ -55,6 +56,16 @@ devices = "all"
 at_most = "10m"
 ask_for = ["reason"]
 agree = "nobody"
+[[request]]
+id = "R3"
+why = "the customer agrees"
+who = ["technicians"]
+role = "maintain"
+devices = "all"
+at_most = "10m"
+ask_for = ["reason"]
+agree = [{ from = "leads", count = 1 }, { from = "@owner", count = 1 }]
+answer_within = "30m"
 `
 
 type identities map[string]signer.Identity
@@ -72,6 +83,7 @@ type house struct {
 	*Desk
 	t       *testing.T
 	db      *sqlite.DB
+	signer  *signer.Service
 	rules   *gateway.Rules
 	dev     store.Device
 	now     atomic.Int64
@@ -88,7 +100,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, rules: &gateway.Rules{}}
 	h.now.Store(time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).UnixNano())
 	people := identities{}
-	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "ada": "administrators"} {
+	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "ada": "administrators", "olga": "owners", "otto": "owners"} {
 		people[who] = signer.Identity{Principal: principal(who), Name: who, Groups: []string{group}, SignedInAt: h.clock()}
 	}
 	s, err := signer.New(signer.Config{Dir: filepath.Join(t.TempDir(), "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("noise")), PassTime: time.Hour,
@@ -116,6 +128,7 @@ func newHouse(t *testing.T) *house {
 	if err := h.rules.Load(ctx, s); err != nil {
 		t.Fatal(err)
 	}
+	h.signer = s
 	h.Desk = New(Config{Rows: h.db, Signer: s, Rules: h.rules, Broker: h, Audit: &audit.Log{Signer: s, Rows: h.db, Now: h.clock}, Now: h.clock,
 		Log: slog.New(slog.DiscardHandler)})
 	return h
@@ -150,6 +163,49 @@ func (h *house) wants(what string, err error, kind errkind.Kind, text string) {
 	h.t.Helper()
 	if err == nil || errkind.KindOf(err) != kind || !strings.Contains(err.Error(), text) {
 		h.t.Errorf("%s: got %v (kind %d), want kind %d with %q", what, err, errkind.KindOf(err), kind, text)
+	}
+}
+
+// owner makes somebody an owner of the device's site, at the signer and here.
+func (h *house) owner(who string) {
+	h.t.Helper()
+	_, err := h.signer.PutSite(h.t.Context(), evidence("ada"), signer.Site{Name: "ulm", Owners: []id.Principal{principal(who)}})
+	if err == nil {
+		err = h.db.PutSite(h.t.Context(), store.Site{Name: "ulm", Owners: []id.Principal{principal(who)}, Created: h.clock()})
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func TestTheOwnerOfTheSiteApprovesToo(t *testing.T) {
+	h := newHouse(t)
+	ask := func() (store.Request, error) {
+		return h.asks(func(q *Question) { q.Rule, q.For = "R3", 5*time.Minute })
+	}
+	_, err := ask()
+	h.wants("at a site without an owner", err, errkind.Denied, "needs the approval of an owner")
+	h.owner("olga")
+	q, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	approve := func(who string) (store.Request, error) {
+		return h.Approve(t.Context(), person(who, "owners"), evidence(who), q.ID, Less{})
+	}
+	_, err = approve("otto")
+	h.wants("an owner of nothing", err, errkind.Denied, "cannot answer")
+	if got, err := h.agrees("lea", q.ID, Less{}); err != nil || got.State != store.RequestPending {
+		t.Fatalf("after a lead: got %+v, %v, want that the owner is missing", got, err)
+	}
+	if got, err := approve("olga"); err != nil || got.State != store.RequestApproved {
+		t.Errorf("after the owner: got %+v, %v", got, err)
+	}
+	if q, err = ask(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Deny(t.Context(), person("olga", "owners"), q.ID, "not today"); err != nil || got.State != store.RequestDenied {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -77,6 +77,7 @@ var signerRules = []Rule{
 	{"state/**.new", Never, "half-written"},
 	{"state/devices/*.json", Sealed, "admitted devices"},
 	{"state/tokens/*.json", Sealed, "hashes of API tokens"},
+	{"state/sites/*.json", Sealed, "who owns which site"},
 	{"state/requests/*.json", Sealed, "who agreed to which requests, and the grants"},
 	{"state/signins/*.json", Never, "sign-ins: a restored signer refuses all earlier ones"},
 	{"state/policy*.json", Sealed, "every version of the policy"},

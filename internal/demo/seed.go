@@ -99,6 +99,9 @@ func (s *State) seed(ctx context.Context, g *node.Gateway) error {
 	if err := g.DB.PutSite(ctx, store.Site{Name: Site, ShownAs: "Plant North", Owners: owners, Created: time.Now()}); err != nil {
 		return err
 	}
+	if err := g.SeedOwners(ctx, signer.Site{Name: Site, Owners: owners}); err != nil {
+		return err
+	}
 	return g.Seed(ctx, tokens)
 }
 

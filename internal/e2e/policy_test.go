@@ -28,6 +28,7 @@ type worker struct {
 	cmd *exec.Cmd
 	out *screen
 	pid int // of the shell
+	tty io.Writer
 }
 
 func atWork(t *testing.T, d *testenv.Demo, device string) *worker {
@@ -38,6 +39,7 @@ func atWork(t *testing.T, d *testenv.Demo, device string) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.tty = tty
 	go io.Copy(w.out, tty)
 	t.Cleanup(func() { tty.Close(); w.cmd.Process.Kill() })
 	io.WriteString(tty, "echo shell''=$$=\n")
@@ -186,6 +188,7 @@ func tokenCuts(t *testing.T, d *testenv.Demo) {
 
 // TestWordsAndMatrixOfTheStoredPolicy: what auditors sign is what is in force, to the byte.
 func TestWordsAndMatrixOfTheStoredPolicy(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t, "--devices", "1")
 	stored := done(t, d, "officer", "policy", "words", "stored")
 	var p apitype.Policy

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ func refusesRun(t *testing.T, d *testenv.Demo, status int, want, role string, ar
 
 // TestARightIsAskedForAgreedToUsedAndGone goes the whole way by command line, with a real signer, device and log.
 func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t)
 	refusesRun(t, d, 77, "shift lead", "technician", "shell", "press-2", "--", "id")
 	refusesRun(t, d, 2, "wants a reason", "technician", "request", "press-2", "--action", "shell")
@@ -89,7 +92,54 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	}
 }
 
+// TestMoreTimeComesWithoutABreak: the same shell goes on under the next pass, and under the second grant alone.
+func TestMoreTimeComesWithoutABreak(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t)
+	ask := func() string {
+		q := answers[apitype.Request](t, d, "technician", "request", "press-2", "--action", "shell", "--for", "10m", "--reason", "replace the sensor")
+		answers[apitype.Request](t, d, "approver", "request", "approve", q.ID)
+		return q.ID
+	}
+	first := ask()
+	w := atWork(t, d, "press-2")
+	s := answers[apitype.Session](t, d, "technician", "sessions", "show", "last")
+	refusesRun(t, d, 77, "only the technician", "officer", "sessions", "more-time", s.ID.String())
+	io.WriteString(w.tty, "\n~+")
+	w.out.wait(t, "asks for more time")
+	out := answers[apitype.MoreTime](t, d, "technician", "sessions", "more-time", "last", "--for", "20m") // a second time asks nothing new
+	if out.Extended || out.Request == nil || out.Request.Minutes != 10 || out.Request.Reason != "replace the sensor" || out.Until.Sub(*s.Until).Abs() > time.Second {
+		t.Fatalf("got %+v, want the request that the terminal made", out)
+	}
+	answers[apitype.Request](t, d, "approver", "request", "approve", out.Request.ID)
+	w.out.wait(t, "the session goes on until")
+	now := answers[apitype.Session](t, d, "technician", "sessions", "show", s.ID.String())
+	if !now.Until.After(*s.Until) || now.State != s.State {
+		t.Errorf("it ends at %s, was %s; state %s", now.Until, s.Until, now.State)
+	}
+	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", first, "--reason", "one is enough")
+	io.WriteString(w.tty, "echo still''=$$=\n")
+	w.out.wait(t, fmt.Sprintf("still=%d=", w.pid))
+	began := time.Now()
+	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", out.Request.ID, "--reason", "enough")
+	w.gone(t, began, "the withdrawal of both", "changed while you worked")
+}
+
+func TestAStandingRightGivesMoreTimeAtOnce(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t, "--devices", "1")
+	w := atWork(t, d, "press-1")
+	before := answers[apitype.Session](t, d, "technician", "sessions", "show", "last")
+	time.Sleep(1100 * time.Millisecond) // a pass ends at a whole second
+	out := answers[apitype.MoreTime](t, d, "technician", "sessions", "more-time", "last")
+	if !out.Extended || out.Request != nil || !out.Until.After(*before.Until) {
+		t.Errorf("got %+v, want more than until %s", out, before.Until)
+	}
+	w.out.wait(t, "the session goes on until")
+}
+
 func TestARequestIsDeniedWithdrawnAndWaitedFor(t *testing.T) {
+	t.Parallel()
 	d := testenv.Start(t)
 	ask := []string{"request", "press-2", "--action", "shell", "--for", "10m", "--reason", "look"}
 	waiting := d.Command(t.Context(), "technician", append(ask, "--wait")...)

@@ -112,6 +112,15 @@ type Principal struct {
 // String is for logs and stored rows; the separator cannot occur in a URL.
 func (p Principal) String() string { return p.Issuer + " " + p.Subject }
 
+// ParsePrincipal reads what String gives. An issuer is a URL, so it has no space.
+func ParsePrincipal(text string) (Principal, error) {
+	issuer, subject, _ := strings.Cut(text, " ")
+	if issuer == "" || subject == "" {
+		return Principal{}, fmt.Errorf("%q is no issuer and subject", clip(text))
+	}
+	return Principal{Issuer: issuer, Subject: subject}, nil
+}
+
 // IsZero reports whether p names nobody.
 func (p Principal) IsZero() bool { return p == Principal{} }
 

@@ -267,6 +267,14 @@ func (g *Gateway) Seed(ctx context.Context, tokens []signer.Token) error {
 	return g.own.Seed(ctx, nil, tokens)
 }
 
+// SeedOwners makes the owners of a demo's site known to the signer of this process.
+func (g *Gateway) SeedOwners(ctx context.Context, site signer.Site) error {
+	if g.own == nil {
+		return errors.New("only a signer in this process can be seeded")
+	}
+	return g.own.SeedOwners(ctx, site)
+}
+
 // joinURL is what a join code names: agents dial a loopback literal, or https.
 func (g *Gateway) joinURL() string {
 	return map[string]string{"ws": "http", "wss": "https"}[wire.Scheme(g.host)] + "://" + g.host

@@ -233,6 +233,22 @@ func (s *Service) Seed(ctx context.Context, files []PolicyFile, tokens []Token) 
 	return nil
 }
 
+// SeedOwners names the owners of sites that have none at the signer, for a demo. It is not among the calls of the socket.
+func (s *Service) SeedOwners(ctx context.Context, sites ...Site) error {
+	for _, o := range sites {
+		s.mu.RLock()
+		_, known := s.state.sites[o.Name]
+		s.mu.RUnlock()
+		if known {
+			continue
+		}
+		if _, err := s.storeSite(ctx, Evidence{}, id.Principal{}, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Service) event(ctx context.Context, typ, by string, fields map[string]string) (Appended, error) {
 	body, err := ledger.EventBody{By: by, AtMS: s.cfg.Now().UnixMilli(), Fields: fields}.Marshal()
 	if err != nil {

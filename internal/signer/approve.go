@@ -32,7 +32,7 @@ func (s *Service) Approve(ctx context.Context, by Evidence, terms []byte) (Appro
 	if err := s.withdrawn(by); err != nil {
 		return Approved{}, err
 	}
-	voice, err := s.voice(t, who)
+	voice, err := s.voice(t, who, by.APIToken == "")
 	if err != nil {
 		return Approved{}, err
 	}
@@ -73,8 +73,9 @@ func (s *Service) mayApprove(ctx context.Context, by Evidence, rule string) (aut
 	return s.allowed(ctx, by, authz.DutyApprove)
 }
 
-// voice checks terms against the policy and the device, and gives the entries of the rule that the person counts for.
-func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
+// voice checks terms against the policy and the device, and gives the entries of the rule that the person counts for. An
+// owner of the site counts for @owner only with a sign-in.
+func (s *Service) voice(t ledger.Terms, who authz.Person, signedIn bool) (Voice, error) {
 	dev, known := s.state.byName(id.Device(t.Device))
 	if !known || dev.FP != t.DeviceFP || dev.State != wire.StateOK {
 		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("%s was replaced or is not in service", t.Device)).
@@ -99,10 +100,10 @@ func (s *Service) voice(t ledger.Terms, who authz.Person) (Voice, error) {
 		return Voice{}, errkind.New(errkind.Denied, "you cannot approve your own request").
 			WithHint("Another person in a group of rule " + t.Rule + " can.")
 	}
-	may := p.Voices(t.Rule, who, false)
+	may := p.Voices(t.Rule, who, signedIn && s.state.owns(dev.Site, who.ID))
 	if len(may) == 0 {
 		return Voice{}, errkind.New(errkind.Denied, fmt.Sprintf("you cannot approve requests under rule %s", t.Rule)).
-			WithHint("This needs the duty approve, and a group that the rule names.")
+			WithHint("This needs the duty approve and a group that the rule names, or the duty own if it names the site's owners.")
 	}
 	return Voice{Who: who.ID, Name: showable(who.Name), For: may, At: s.cfg.Now().UTC()}, nil
 }

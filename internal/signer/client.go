@@ -161,6 +161,16 @@ func (c *Client) Grants(ctx context.Context, after string) ([]Consent, error) {
 	return ask[[]Consent](ctx, c, "grants", after)
 }
 
+// PutSite implements Signer.
+func (c *Client) PutSite(ctx context.Context, by Evidence, site Site) (Appended, error) {
+	return ask[Appended](ctx, c, "site", siteCall{by, site})
+}
+
+// Sites implements Signer.
+func (c *Client) Sites(ctx context.Context) ([]Site, error) {
+	return ask[[]Site](ctx, c, "sites", none{})
+}
+
 // SignOut implements Signer.
 func (c *Client) SignOut(ctx context.Context, token wire.Hash) error {
 	_, err := ask[none](ctx, c, "sign-out", token)

@@ -15,8 +15,8 @@ import (
 
 // relearned is what the log says about the objects of the signer's state. The state may come from a backup, and the log
 // never does, so a right that was revoked after the backup must stay revoked. Restrictions are taken from the log, and
-// the site and labels that a device was given last: the signer wrote those leaves on an administrator's evidence, and
-// older labels may grant rights that the newer ones took away. Nothing else that grants rights is taken from the log.
+// the site and labels that a device was given last, and the owners that a site was given last: the signer wrote those
+// leaves on an administrator's evidence, and older labels or owners may grant rights that the newer ones took away. Nothing else that grants rights is taken from the log.
 type relearned struct {
 	devices map[string]string            // fingerprint: the newest restriction; empty after it was lifted
 	placed  map[string]map[string]string // fingerprint: fields of the newest admission or labels
@@ -24,11 +24,12 @@ type relearned struct {
 	policy  uint64                       // newest version
 
 	withdrawn map[string]bool // requests
+	sites     map[string]Site // with the newest owners
 }
 
 // saw records one leaf. It skips bodies that cannot be read: they belong to types that are not restrictions.
 func (r *relearned) saw(typ string, body []byte) {
-	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn"}, typ) {
+	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn", ownersLeaf}, typ) {
 		return
 	}
 	b, err := ledger.ParseEventBody(body)
@@ -52,6 +53,9 @@ func (r *relearned) saw(typ string, body []byte) {
 		if b.Fields["revoked"] == "yes" {
 			r.tokens[b.Fields["id"]] = true
 		}
+	case ownersLeaf:
+		site := Site{Name: b.Fields["subject"], Owners: ownersOf(b)}
+		r.sites[site.Name] = site
 	case "withdrawn":
 		r.withdrawn[b.Fields["request"]] = true
 	case "policy":
@@ -66,7 +70,7 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]*beginning{}}
 	further := map[uint64][]uint64{} // pass leaves, by their open leaf
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{},
-		withdrawn: map[string]bool{}}
+		withdrawn: map[string]bool{}, sites: map[string]Site{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
 		if err != nil {
@@ -136,10 +140,26 @@ func (s *Service) relearn(r *relearned) error {
 		}
 		log.Warn("a grant was withdrawn after this state was saved, and is withdrawn again", slog.String("request", request))
 	}
+	if err := s.relearnSites(r, log); err != nil {
+		return err
+	}
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
 		log.Error("the log names a newer policy than the one that is stored: "+
 			"apply it again with `sallyport policy apply`",
 			slog.Uint64("stored", s.state.policy.Version), slog.Uint64("newest", r.policy))
+	}
+	return nil
+}
+
+func (s *Service) relearnSites(r *relearned, log *slog.Logger) error {
+	for name, newest := range r.sites {
+		if slices.Equal(s.state.sites[name].Owners, newest.Owners) {
+			continue
+		}
+		if err := s.state.putSite(newest); err != nil {
+			return err
+		}
+		log.Warn("the owners of a site were changed after this state was saved, and are changed again as the log says", slog.String("site", name))
 	}
 	return nil
 }

@@ -94,8 +94,8 @@ func (s *Service) decideAgain(who authz.Person, before *wire.Pass, r RenewReques
 	return d, nil
 }
 
-// nextPass builds the next pass. Person, device, login and texts are those of the pass before. The scope is the part of
-// its scope that the new decision d gives too.
+// nextPass builds the next pass. Person, device, login and texts are those of the pass before. The approvers are those of
+// the grant by which it was decided. The scope is the part of its scope that the new decision d gives too.
 func (s *Service) nextPass(before *wire.Pass, r RenewRequest, d authz.Decision, now time.Time) (*wire.Pass, error) {
 	key, err := sshKey(r.SessionKey)
 	if err != nil {
@@ -109,6 +109,8 @@ func (s *Service) nextPass(before *wire.Pass, r RenewRequest, d authz.Decision, 
 	}
 	g := before.Grant
 	g.SetScope(scope)
+	g.Approvers = s.approvers(d.Grant)
+	g.Ticket = ticket(g.Ticket, g.Approvers)
 	g.MaxConcurrent = wire.Stricter(g.MaxConcurrent, uint64(max(limits.SessionsAtOnce, 0)))
 	g.Attended, g.Emergency = g.Attended || limits.Attended, g.Emergency || d.Emergency
 	g.PolicySHA256, g.Epoch, g.IssuedMS = s.state.policy.SHA256, s.state.devices[g.Device].Epoch, now.UnixMilli()

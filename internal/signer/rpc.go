@@ -61,6 +61,10 @@ type (
 		By    Evidence `json:"by"`
 		Terms []byte   `json:"terms"`
 	}
+	siteCall struct {
+		By   Evidence `json:"by"`
+		Site Site     `json:"site"`
+	}
 	none struct{}
 )
 
@@ -102,7 +106,9 @@ func calls(s Signer) map[string]call {
 		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
 			return none{}, s.SignOut(ctx, token)
 		}),
-		"keys": method(func(ctx context.Context, _ none) (PublicKeys, error) { return s.Keys(ctx) }),
+		"site":  method(func(ctx context.Context, c siteCall) (Appended, error) { return s.PutSite(ctx, c.By, c.Site) }),
+		"sites": method(func(ctx context.Context, _ none) ([]Site, error) { return s.Sites(ctx) }),
+		"keys":  method(func(ctx context.Context, _ none) (PublicKeys, error) { return s.Keys(ctx) }),
 	}
 }
 

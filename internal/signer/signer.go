@@ -194,6 +194,11 @@ type Signer interface {
 	// nil if there is none.
 	Unended(ctx context.Context, h0 wire.Hash) (*uint64, error)
 
+	// PutSite replaces the owners of a site, on an administrator's evidence. Sites gives those whose owners the signer
+	// knows.
+	PutSite(ctx context.Context, by Evidence, site Site) (Appended, error)
+	Sites(ctx context.Context) ([]Site, error)
+
 	// Identify checks an id token and asks userinfo while the access token is fresh: access tokens may end within
 	// minutes.
 	Identify(ctx context.Context, by Evidence) error

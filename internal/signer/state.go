@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/internal/id"
@@ -22,6 +23,7 @@ type state struct {
 	names   map[id.Device]wire.Hash
 	tokens  map[wire.Hash]Token  // by hash
 	signIns map[wire.Hash]signIn // by the hash of the id token
+	sites   map[string]Site      // by name
 
 	consents map[string]Consent // by request
 	policy   Policy
@@ -34,10 +36,11 @@ func openState(dir string) (*state, error) {
 		names:   map[id.Device]wire.Hash{},
 		tokens:  map[wire.Hash]Token{},
 		signIns: map[wire.Hash]signIn{},
+		sites:   map[string]Site{},
 
 		consents: map[string]Consent{},
 	}
-	for _, sub := range []string{"devices", "tokens", "signins", "requests"} {
+	for _, sub := range []string{"devices", "tokens", "signins", "requests", "sites"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("signer state: %w", err)
 		}
@@ -46,6 +49,7 @@ func openState(dir string) (*state, error) {
 	err = errors.Join(err, eachFile(filepath.Join(dir, "tokens"), func(t Token) { s.tokens[t.Hash] = t }))
 	err = errors.Join(err, eachFile(filepath.Join(dir, "signins"), func(r signIn) { s.signIns[r.Token] = r }))
 	err = errors.Join(err, eachNamed(filepath.Join(dir, "requests"), func(name string, c Consent) { s.consents[name] = c }))
+	err = errors.Join(err, eachFile(filepath.Join(dir, "sites"), func(o Site) { s.sites[o.Name] = o }))
 	raw, perr := os.ReadFile(filepath.Join(dir, "policy.json"))
 	if perr == nil {
 		perr = json.Unmarshal(raw, &s.policy)
@@ -113,6 +117,20 @@ func (s *state) putToken(t Token) error {
 	}
 	s.tokens[t.Hash] = t
 	return nil
+}
+
+// putSite names its file by the hash, because a site's name can have any character.
+func (s *state) putSite(o Site) error {
+	if err := s.write("sites/"+wire.Sum([]byte(o.Name)).String(), o); err != nil {
+		return err
+	}
+	s.sites[o.Name] = o
+	return nil
+}
+
+// owns reports whether somebody is an owner of a site.
+func (s *state) owns(site string, who id.Principal) bool {
+	return site != "" && slices.Contains(s.sites[site].Owners, who)
 }
 
 func (s *state) putConsent(request string, c Consent) error {

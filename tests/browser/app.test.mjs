@@ -841,6 +841,32 @@ describe('requests', () => {
       await page.press('#purpose', 'Enter');
       await shows(page, '$');
       await approver.waitForSelector('text=approved and used');
+
+      const left = () => page.textContent('#left b');
+      const before = await left();
+      await page.click('#more'); // a grant of 15 min is within the warnings from its beginning
+      await page.waitForSelector('text=It waits for 1 of shift-leads');
+      await shot(page, 'more-time-asked');
+      assert.deepEqual(await bothThemes(page), []);
+      await approver.goto(gw.url + '/requests');
+      await approver.locator('#waiting a[data-row]').click();
+      await approver.waitForURL('**/requests/*');
+      await approver.getByRole('button', { name: 'Approve…' }).click();
+      await approver.getByText('15 min', { exact: true }).click();
+      await approver.getByRole('button', { name: /^Approve/ }).last().click();
+      await approver.waitForSelector('text=approved');
+      await page.waitForSelector('text=the session goes on until'); // by itself, in the same shell
+      assert.equal(await page.getByText('You asked for more time.').count(), 0, 'what was asked for is there');
+      await shot(page, 'more-time');
+      assert.notEqual(await left(), before);
+      await page.keyboard.type('echo on$((1+1))\n');
+      await shows(page, 'on2');
+
+      const first = await asRole('approver', 'GET', '/api/v1/grants?page=1&size=50');
+      const active = (await first.json()).grants.filter((g) => g.state === 'active');
+      assert.equal(active.length, 2, 'the first grant and the further one');
+      const gone = await asRole('approver', 'POST', `/api/v1/requests/${active[1].id}/withdraw`, { reason: 'one is enough' });
+      assert.ok(gone.ok, await gone.text());
       await approver.getByRole('button', { name: 'Withdraw…' }).click();
       await approver.fill('#end-reason', 'the line runs again');
       await approver.getByRole('button', { name: 'Withdraw', exact: true }).click();

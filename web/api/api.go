@@ -60,6 +60,7 @@ type Broker interface {
 	AskChannel(ctx context.Context, a gateway.ChannelAsk) (uint32, error)
 	End(ctx context.Context, sid id.Session, by, why string) error
 	EndAllOf(key, why string)
+	MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (until time.Time, moved bool, err error)
 	Revalidate(ctx context.Context)
 	LiveOn(device id.Device) int
 	Watch(sid id.Session, channel uint32) (*gateway.Watched, error)
@@ -103,6 +104,7 @@ type Signer interface {
 	ApplyPolicy(ctx context.Context, by signer.Evidence, files []signer.PolicyFile, reason string) (signer.Policy, error)
 	PutToken(ctx context.Context, by signer.Evidence, t signer.Token) (signer.Appended, error)
 	RevokeToken(ctx context.Context, tokenID, why string) (signer.Appended, error)
+	PutSite(ctx context.Context, by signer.Evidence, site signer.Site) (signer.Appended, error)
 	Head(ctx context.Context) ([]byte, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Keys(ctx context.Context) (signer.PublicKeys, error)
@@ -184,7 +186,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
-		a.registerTokens, a.registerRequests, a.registerPolicy, a.registerLog, a.registerRetention} {
+		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

@@ -187,7 +187,10 @@ func (b *fakeBroker) End(_ context.Context, s id.Session, by, why string) error 
 	b.ended = append(b.ended, by)
 	return nil
 }
-func (b *fakeBroker) EndAllOf(key, why string)   { b.signedOut = append(b.signedOut, key) }
+func (b *fakeBroker) EndAllOf(key, why string) { b.signedOut = append(b.signedOut, key) }
+func (b *fakeBroker) MoreTime(context.Context, id.Session, signer.Evidence) (time.Time, bool, error) {
+	return testTime, false, b.refuse
+}
 func (b *fakeBroker) Revalidate(context.Context) { b.revalidated++ }
 func (b *fakeBroker) LiveOn(id.Device) int       { return 0 }
 
@@ -334,6 +337,8 @@ type fakeSigner struct {
 	policy  signer.Policy
 	tokens  []signer.Token
 	revoked []string
+	sites   []signer.Site
+	down    bool // it does not answer
 }
 
 func (s *fakeSigner) Grants(context.Context, string) ([]signer.Consent, error) { return nil, nil }
@@ -347,6 +352,13 @@ func (s *fakeSigner) ApplyPolicy(_ context.Context, _ signer.Evidence, files []s
 }
 func (s *fakeSigner) PutToken(_ context.Context, _ signer.Evidence, t signer.Token) (signer.Appended, error) {
 	s.tokens = append(s.tokens, t)
+	return signer.Appended{}, nil
+}
+func (s *fakeSigner) PutSite(_ context.Context, _ signer.Evidence, site signer.Site) (signer.Appended, error) {
+	if s.down {
+		return signer.Appended{}, errkind.New(errkind.Unavailable, "the signer does not answer")
+	}
+	s.sites = append(s.sites, site)
 	return signer.Appended{}, nil
 }
 func (s *fakeSigner) RevokeToken(_ context.Context, tokenID, why string) (signer.Appended, error) {

@@ -26,7 +26,8 @@ type Desk interface {
 	Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less requests.Less) (store.Request, error)
 	Deny(ctx context.Context, who authz.Person, request, why string) (store.Request, error)
 	Withdraw(ctx context.Context, who authz.Person, request, why string, may bool) (store.Request, error)
-	Speaks(who authz.Person, q *store.Request) bool
+	Speaks(who authz.Person, q *store.Request, owner bool) bool
+	More(ctx context.Context, m requests.More) (store.Request, error)
 	Late(q store.Request) store.Request
 	Used(ctx context.Context, s store.Session)
 }
@@ -42,10 +43,10 @@ func (a *API) registerRequests() {
 	handle(a, ask, a.askFor)
 	handle(a, op("get-request", http.MethodGet, "/api/v1/requests/{id}", "One request", sees), a.getRequest)
 	handle(a, op("approve-request", http.MethodPost, "/api/v1/requests/{id}/approve", "Approve a request in full or in part",
-		"For those whom the request's rule names and who have the duty approve; never one's own."), a.approveRequest)
+		"For those whom the request's rule names and who have the duty approve, and for owners of the site where it names @owner; never one's own."), a.approveRequest)
 	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can approve it."), a.denyRequest)
 	handle(a, op("withdraw-request", http.MethodPost, "/api/v1/requests/{id}/withdraw", "Take back one's own request, or a grant",
-		"A grant can be withdrawn by its holder, and with the duty approve or administer."), a.withdrawRequest)
+		"A grant can be withdrawn by its holder, by owners of the site, and with the duty approve or administer."), a.withdrawRequest)
 	handle(a, op("list-grants", http.MethodGet, "/api/v1/grants", "Grants, newest first", sees), a.listGrants)
 	handle(a, op("get-grant", http.MethodGet, "/api/v1/grants/{id}", "One grant", sees), a.getGrant)
 }
@@ -150,7 +151,8 @@ func (a *API) speaks(v *view, q *store.Request) bool {
 
 // named reports whether the caller can approve requests like this one.
 func (a *API) named(v *view, q *store.Request) bool {
-	return v.who.has(authz.DutyApprove) && a.cfg.Desk.Speaks(v.who.Person, q)
+	owner := v.owns(q.Site)
+	return (owner || v.who.has(authz.DutyApprove)) && a.cfg.Desk.Speaks(v.who.Person, q, owner)
 }
 
 // asked reports whether a request is the caller's own. A machine has none: its principal is its maker's.
@@ -164,9 +166,14 @@ func (a *API) mayWithdraw(v *view, q *store.Request) bool {
 	case store.RequestPending:
 		return v.asked(q)
 	case store.RequestApproved, store.RequestUsed:
-		return a.cfg.Now().Before(q.Until) && (v.asked(q) || v.who.any(authz.DutyApprove, authz.DutyAdminister))
+		return a.cfg.Now().Before(q.Until) && (v.asked(q) || v.withdraws(q))
 	}
 	return false
+}
+
+// withdraws reports whether the caller can take away the grants of others on this device.
+func (v *view) withdraws(q *store.Request) bool {
+	return v.owns(q.Site) || v.who.any(authz.DutyApprove, authz.DutyAdminister)
 }
 
 func (v *view) owns(site string) bool { return site != "" && slices.Contains(v.sites, site) }
@@ -267,27 +274,27 @@ func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*ans
 	if _, _, err := a.answered(ctx, who, in.ID); err != nil {
 		return nil, err
 	}
-	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
+	return a.endRequest(ctx, who, in, func(_ *view, q store.Request) (store.Request, error) {
 		return a.cfg.Desk.Deny(ctx, who.Person, q.ID, in.Body.Reason)
 	})
 }
 
 func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
-	return a.endRequest(ctx, who, in, func(q store.Request) (store.Request, error) {
+	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
 		if who.Person.Machine != "" {
 			return q, errkind.New(errkind.Denied, "a machine withdraws nothing")
 		}
-		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, who.any(authz.DutyApprove, authz.DutyAdminister))
+		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, v.withdraws(&q))
 	})
 }
 
-func (a *API) endRequest(ctx context.Context, who *Asker, in *endRequest, end func(store.Request) (store.Request, error)) (*answer[apitype.Request], error) {
+func (a *API) endRequest(ctx context.Context, who *Asker, in *endRequest, end func(*view, store.Request) (store.Request, error)) (*answer[apitype.Request], error) {
 	q, v, err := a.request(ctx, who, in.ID, store.RequestFilter{})
 	if err == nil {
 		err = oneLine("reason", in.Body.Reason)
 	}
 	if err == nil {
-		q, err = end(q)
+		q, err = end(&v, q)
 	}
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -22,7 +23,7 @@ func (a *API) registerSites() {
 		Summary: "Sites and their owners", Description: "All with the duty administer or review; otherwise one's own."}, a.listSites)
 	handle(a, huma.Operation{OperationID: "change-site-owners", Method: http.MethodPost, Path: "/api/v1/sites/owners", Tags: []string{"sites"},
 		Summary: "Add and remove owners of a site", Description: "Needs the duty administer. An owner who has the duty own sees, watches " +
-			"and replays the sessions at the site. Nobody adds themself. The change is an event of the log."}, a.changeOwners)
+			"and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log."}, a.changeOwners)
 }
 
 func (a *API) listSites(ctx context.Context, who *Asker, _ *struct{}) (*answer[[]apitype.Site], error) {
@@ -81,7 +82,8 @@ func shownSite(s store.Site, people []store.Principal) apitype.Site {
 	return out
 }
 
-// changeOwners is logged before it is stored, because it lets people see recordings.
+// changeOwners asks the signer first, which checks it and writes it to the log, because it lets people see recordings and
+// approve requests.
 func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body apitype.SiteOwners }) (*answer[apitype.Site], error) {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
@@ -92,19 +94,20 @@ func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body api
 	if err != nil {
 		return nil, err
 	}
-	before := site.Owners
 	if site.Owners, err = newOwners(who, site, people, in.Body); err != nil {
 		return nil, err
 	}
-	fields := map[string]string{"before": principals(before), "after": principals(site.Owners)}
-	if err := a.record(ctx, who, "site-owners", site.Name, fields); err != nil {
+	ctx = context.WithoutCancel(ctx) // what the log has is stored even if the caller disconnects
+	leaf, err := a.cfg.Signer.PutSite(ctx, who.Evidence, signer.Site{Name: site.Name, Owners: site.Owners})
+	if err != nil {
 		return nil, err
 	}
 	if site.Created.IsZero() {
 		site.Created = a.cfg.Now()
 	}
 	site.ShownAs = or(site.ShownAs, site.Name)
-	if err := a.cfg.Store.PutSite(context.WithoutCancel(ctx), site); err != nil {
+	err = a.cfg.Store.PutSite(ctx, site)
+	if err := errors.Join(err, a.cfg.Audit.Index(ctx, leaf.Index, "owners", who.Person.ID.String(), site.Name)); err != nil {
 		return nil, err
 	}
 	return body(shownSite(site, people))
@@ -131,7 +134,7 @@ func newOwners(who *Asker, site store.Site, people []store.Principal, change api
 		}
 		if who.is(p.ID) {
 			return nil, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
-				WithHint("Owners see recordings, so another administrator has to add you.")
+				WithHint("Owners see recordings and approve requests, so another administrator has to add you.")
 		}
 		if !slices.Contains(out, p.ID) {
 			out = append(out, p.ID)
@@ -152,14 +155,6 @@ func (a *API) siteAndPeople(ctx context.Context, name string) (store.Site, []sto
 	}
 	people, err := a.cfg.Store.Principals(ctx)
 	return all[i], people, err
-}
-
-func principals(all []id.Principal) string {
-	words := make([]string, len(all))
-	for i, p := range all {
-		words[i] = p.String()
-	}
-	return strings.Join(words, "; ")
 }
 
 // ownersWho gives who sees the sessions on a device by the duty own: the owners of its site who have the duty.

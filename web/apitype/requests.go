@@ -104,3 +104,16 @@ type GrantPage struct {
 	Page   int     `json:"page"`
 	Size   int     `json:"size"`
 }
+
+// MoreTimeAsk asks for more time in a running session.
+type MoreTimeAsk struct {
+	Minutes int    `json:"minutes,omitempty" minimum:"0" maximum:"10080" doc:"if it must be asked for; 0: as long as the session's grant"`
+	Reason  string `json:"reason,omitempty" doc:"empty: the reason of the session's grant"`
+}
+
+// MoreTime is when a session ends now.
+type MoreTime struct {
+	Until    time.Time `json:"until" doc:"when the session ends"`
+	Extended bool      `json:"extended" doc:"whether until is later than before"`
+	Request  *Request  `json:"request" doc:"that asks for more time, if it had to be asked for"`
+}

@@ -474,7 +474,7 @@ export interface paths {
         put?: never;
         /**
          * Approve a request in full or in part
-         * @description For those whom the request's rule names and who have the duty approve; never one's own.
+         * @description For those whom the request's rule names and who have the duty approve, and for owners of the site where it names @owner; never one's own.
          */
         post: operations["approve-request"];
         delete?: never;
@@ -514,7 +514,7 @@ export interface paths {
         put?: never;
         /**
          * Take back one's own request, or a grant
-         * @description A grant can be withdrawn by its holder, and with the duty approve or administer.
+         * @description A grant can be withdrawn by its holder, by owners of the site, and with the duty approve or administer.
          */
         post: operations["withdraw-request"];
         delete?: never;
@@ -678,6 +678,26 @@ export interface paths {
         get: operations["get-input"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/more-time": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * More time for a running session
+         * @description One's own. If the policy and the grants of now let the session go on, it gets its next pass and goes on without a break. Otherwise this asks for the same right once more, and the answer has the request. Once that is approved, the session's terminal gets the notice more-time, and the same call gives the session its next pass.
+         */
+        post: operations["more-time"];
         delete?: never;
         options?: never;
         head?: never;
@@ -892,7 +912,7 @@ export interface paths {
         put?: never;
         /**
          * Add and remove owners of a site
-         * @description Needs the duty administer. An owner who has the duty own sees, watches and replays the sessions at the site. Nobody adds themself. The change is an event of the log.
+         * @description Needs the duty administer. An owner who has the duty own sees, watches and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log.
          */
         post: operations["change-site-owners"];
         delete?: never;
@@ -1243,6 +1263,26 @@ export interface components {
             subject: string;
             /** @description web, cli or token */
             via: string;
+        };
+        MoreTime: {
+            /** @description whether until is later than before */
+            extended: boolean;
+            /** @description that asks for more time, if it had to be asked for */
+            request: components["schemas"]["Request"];
+            /**
+             * Format: date-time
+             * @description when the session ends
+             */
+            until: string;
+        };
+        MoreTimeAsk: {
+            /**
+             * Format: int64
+             * @description if it must be asked for; 0: as long as the session's grant
+             */
+            minutes?: number;
+            /** @description empty: the reason of the session's grant */
+            reason?: string;
         };
         MyWork: {
             devices: components["schemas"]["Work"][];
@@ -4948,6 +4988,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "more-time": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description a session id, a unique beginning of one, or last */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoreTimeAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoreTime"];
+                };
             };
             /** @description Bad Request */
             400: {

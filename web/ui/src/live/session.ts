@@ -1,7 +1,8 @@
 // A live session as the page knows it: from the wish to its end. One owner of the screen, the line and what is said.
 import { body, client, Failure } from '../api/client';
+import { missing } from '../base/requests';
 import { endedText, isLive } from '../base/session';
-import { clockTime } from '../base/time';
+import { clockTime, hourMinute } from '../base/time';
 import { sentence } from '../base/words';
 import { now } from '../ui/clock';
 import { asFailure } from '../ui/data';
@@ -16,6 +17,7 @@ export interface Said {
   title: string;
   text: string;
   urgent: boolean;
+  about?: 'end' | 'asked'; // the end comes near, or more time was asked for; it stays until there is more time
 }
 
 export interface Live extends Wish {
@@ -39,6 +41,7 @@ export class Running {
   private told?: string; // why it ends, in the gateway's words
   private saids = 0;
   private clock?: ReturnType<typeof setInterval>;
+  private asking = false; // for more time
 
   constructor(wish: Wish) {
     this.state = store<Live>({ ...wish, phase: 'asking', notice: [], said: [] });
@@ -85,6 +88,8 @@ export class Running {
         return;
       case 'notice':
         if (c.kind === 'ended') this.told = c.text;
+        else if (c.kind === 'more-time') void this.moreTime();
+        else if (c.kind === 'renewed') void this.renewed();
         else if (c.kind !== 'time') this.say(c.kind === 'refused' ? 'Refused:' : '', sentence(c.text ?? ''), false); // time: our own clock says it, in local time
         return;
       case 'exit':
@@ -101,17 +106,45 @@ export class Running {
   }
 
   private ready(c: Control) {
-    const until = known(c.until);
-    this.set({ phase: 'live', began: now(), until });
+    this.set({ phase: 'live', began: now(), until: known(c.until) });
     const { cols, rows } = this.screen!.size;
     this.line!.resize(cols, rows); // the window may have changed while the machine was asked
     this.screen!.focus();
     let last = +now();
     this.clock = setInterval(() => {
+      const { until } = this.state.get(); // more time moves it
       const w = until && warningBetween(last, +now(), +until);
       last = +now();
-      if (w) this.say('', w.text, w.minutes === 1);
+      if (w) this.say('', w.text, w.minutes === 1, 'end');
     }, 1000);
+  }
+
+  /** Asks for more time. If it was granted already, the session gets it. */
+  async moreTime() {
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      const t = await body(client.POST('/api/v1/sessions/{id}/more-time', { params: { path: { id: this.state.get().id! } }, body: {} }));
+      if (t.extended) this.goesOn(known(t.until));
+      else if (t.request) this.say('You asked for more time.', `It waits for ${missing(t.request.needs)}.`, false, 'asked');
+    } catch (e) {
+      const f = asFailure(e);
+      this.say('No more time:', [sentence(f.message), f.problem.hint].filter(Boolean).join(' '), false);
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  /** The session has its next pass, also if another window asked for it. */
+  private async renewed() {
+    const s = await this.session().catch(() => undefined);
+    if (s) this.goesOn(known(s.until ?? undefined));
+  }
+
+  private goesOn(until: Date | undefined) {
+    if (!until || +until === +(this.state.get().until ?? 0)) return;
+    this.set({ until, said: this.state.get().said.filter((s) => !s.about) });
+    this.say('More time:', `the session goes on until ${hourMinute(until)}.`, false);
   }
 
   private endText(c: Control): string {
@@ -162,10 +195,10 @@ export class Running {
     this.set({ phase, why, status, over: now(), said: [] });
   }
 
-  say(title: string, text: string, urgent: boolean) {
+  say(title: string, text: string, urgent: boolean, about?: Said['about']) {
     const id = ++this.saids;
-    this.set({ said: [...this.state.get().said.slice(-2), { id, title, text, urgent }] });
-    if (!urgent) setTimeout(() => this.unsay(id), 20_000);
+    this.set({ said: [...this.state.get().said.slice(-2), { id, title, text, urgent, about }] });
+    if (!urgent && !about) setTimeout(() => this.unsay(id), 20_000);
   }
 
   unsay(id: number) {

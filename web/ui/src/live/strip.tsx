@@ -3,11 +3,12 @@ import { clockTime, countdown, lengthText } from '../base/time';
 import { now, useNow } from '../ui/clock';
 import type { Live } from './session';
 
-export function Strip({ live, onEnd }: { live: Live; onEnd: () => void }) {
+export function Strip({ live, onEnd, onMore }: { live: Live; onEnd: () => void; onMore: () => void }) {
   useNow(1000);
   const left = live.until ? +live.until - +now() : undefined;
   const all = live.until && live.began ? +live.until - +live.began : 0;
   const soon = left !== undefined && left <= 5 * 60_000;
+  const offered = live.phase === 'live' && left !== undefined && left <= 15 * 60_000; // as long as the warnings run
   const over = live.phase === 'ended' || live.phase === 'lost';
   return (
     <section class={`strip${soon && !over ? ' soon' : ''}`} aria-label="This session">
@@ -52,9 +53,16 @@ export function Strip({ live, onEnd }: { live: Live; onEnd: () => void }) {
             </a>
           </>
         ) : (
-          <button class="btn" type="button" id="end" onClick={onEnd}>
-            End session
-          </button>
+          <>
+            {offered && (
+              <button class="btn" type="button" id="more" onClick={onMore}>
+                More time
+              </button>
+            )}
+            <button class="btn" type="button" id="end" onClick={onEnd}>
+              End session
+            </button>
+          </>
         )}
       </span>
       {!over && left !== undefined && all > 0 && (

@@ -29,7 +29,7 @@ export function TerminalPage({ running }: { running: Running }) {
   const back = () => running.screen?.focus();
   return (
     <>
-      <Strip live={live} onEnd={() => ask(true)} />
+      <Strip live={live} onEnd={() => ask(true)} onMore={() => (void running.moreTime(), back())} />
       <main id="main">
         <h1 class="vh">Session on {live.device}</h1>
         <div class={`work ${tab}`}>
@@ -54,6 +54,11 @@ export function TerminalPage({ running }: { running: Running }) {
                   {s.title && <b>{s.title} </b>}
                   {s.text}
                 </span>
+                {s.about === 'end' && (
+                  <button class="btn" type="button" id="more-time" onClick={() => (running.unsay(s.id), void running.moreTime(), back())}>
+                    Ask for more time
+                  </button>
+                )}
                 <button class="btn" type="button" onClick={() => (running.unsay(s.id), back())}>
                   Close
                 </button>

@@ -1,0 +1,91 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+	"github.com/sallyport/sallyport/recorder/ledger"
+)
+
+// Site is the signer's own copy of who owns a site. They approve where a rule names @owner.
+type Site struct {
+	Name   string         `json:"name"`
+	Owners []id.Principal `json:"owners"`
+}
+
+// mostOwners bounds the owners of a site, so that one leaf has room for their names.
+const mostOwners = 64
+
+// PutSite implements Signer: it replaces the owners of a site. Nobody adds themself.
+func (s *Service) PutSite(ctx context.Context, by Evidence, site Site) (Appended, error) {
+	who, err := s.allowed(ctx, by, authz.DutyAdminister)
+	if err != nil {
+		return Appended{}, err
+	}
+	return s.storeSite(ctx, by, who.ID, site)
+}
+
+// storeSite stores the owners of a site on evidence; without evidence they are the configuration's.
+func (s *Service) storeSite(ctx context.Context, e Evidence, by id.Principal, site Site) (Appended, error) {
+	if !wire.PlainText(site.Name, wire.MaxGrantText) || site.Name == "" || len(site.Owners) > mostOwners {
+		return Appended{}, errkind.New(errkind.Usage, fmt.Sprintf("a site has a name of plain text and at most %d owners", mostOwners))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.withdrawn(e); err != nil {
+		return Appended{}, err
+	}
+	if !by.IsZero() && slices.Contains(site.Owners, by) && !s.state.owns(site.Name, by) {
+		return Appended{}, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
+			WithHint("Owners see recordings and approve requests, so another administrator has to add you.")
+	}
+	actor := "configuration"
+	if !by.IsZero() {
+		actor = by.String()
+	}
+	out, err := s.event(ctx, ownersLeaf, actor, map[string]string{"subject": site.Name, "owners": ownersText(site.Owners),
+		"before": ownersText(s.state.sites[site.Name].Owners)})
+	if err != nil {
+		return out, err
+	}
+	return out, s.state.putSite(site)
+}
+
+// ownersLeaf is the type of the leaves that name the owners of a site.
+const ownersLeaf = "owners"
+
+func ownersText(all []id.Principal) string {
+	words := make([]string, len(all))
+	for i, p := range all {
+		words[i] = p.String()
+	}
+	return strings.Join(words, "\n")
+}
+
+// ownersOf reads the owners of a leaf. What is no principal is left out, because fewer owners give less.
+func ownersOf(body ledger.EventBody) (out []id.Principal) {
+	for line := range strings.SplitSeq(body.Fields["owners"], "\n") {
+		if p, err := id.ParsePrincipal(line); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Sites implements Signer: it gives the sites whose owners the signer knows, by name.
+func (s *Service) Sites(context.Context) ([]Site, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := []Site{}
+	for _, name := range slices.Sorted(maps.Keys(s.state.sites)) {
+		out = append(out, s.state.sites[name])
+	}
+	return out, nil
+}
