@@ -87,53 +87,7 @@ type Grant struct {
 	Actions     []Pattern // what was approved: the role or less; control of a screen includes its view
 	From, Until time.Time
 	Emergency   bool
-}
-
-// Snapshot is the policy and the grants that one decision uses.
-type Snapshot struct {
-	Policy *Policy
-	Grants []Grant
-
-	byHolder map[holder][]int32 // index into Grants, when indexed == len(Grants)
-	indexed  int
-}
-
-type holder struct {
-	who    id.Principal
-	device id.Device
-}
-
-// NewSnapshot builds a snapshot with an index over the grants. Neither may change afterwards.
-func NewSnapshot(p *Policy, grants []Grant) *Snapshot {
-	s := &Snapshot{Policy: p, Grants: grants, byHolder: make(map[holder][]int32, len(grants)), indexed: len(grants)}
-	for i := range grants {
-		k := holder{grants[i].Who, grants[i].Device}
-		s.byHolder[k] = append(s.byHolder[k], int32(i))
-	}
-	return s
-}
-
-// eachGrant calls use for every grant of the request's person on its device, until use returns false. A machine has no
-// grants: its principal is its maker's, whose grants are not for it. A snapshot that NewSnapshot did not make has no
-// index, so all its grants are searched.
-func (s *Snapshot) eachGrant(r *Request, use func(*Grant) bool) {
-	if r.Person.Machine != "" {
-		return
-	}
-	if s.byHolder != nil && s.indexed == len(s.Grants) {
-		for _, i := range s.byHolder[holder{r.Person.ID, r.Device.Name}] {
-			if !use(&s.Grants[i]) {
-				return
-			}
-		}
-		return
-	}
-	for i := range s.Grants {
-		g := &s.Grants[i]
-		if g.Who == r.Person.ID && g.Device == r.Device.Name && !use(g) {
-			return
-		}
-	}
+	Approvers   []string // their names; decisions do not depend on them
 }
 
 // Duty is a task that a person has in the product. It is separate from their rights on devices.

@@ -38,8 +38,8 @@ type Decision struct {
 
 // Decide answers whether the request may be done now. It allocates nothing and looks only at the rules that
 // can concern the person and the device.
-func Decide(s *Snapshot, r Request, now time.Time) Decision {
-	d := Decision{snap: s, asked: r, at: now}
+func Decide(s *Snapshot, r Request, now time.Time) (d Decision) {
+	d.snap, d.asked, d.at = s, r, now // in place: a copy of a decision takes as long as a rule
 	d.Reason = d.decide()
 	d.Allowed = d.Reason == Permitted
 	if !d.Allowed {
@@ -75,12 +75,15 @@ func (p *Policy) reachable(d *Device) bool {
 	known := 0
 	for i := range p.labels {
 		l := &p.labels[i]
-		v, ok := d.label(l.name)
+		v, ok := d.Labels[l.name]
+		if ok {
+			known++
+		}
+		if l.name == siteLabel && d.Site != "" { // as label has it
+			v, ok = d.Site, true
+		}
 		if !ok && l.needed || ok && !l.knows(v) {
 			return false
-		}
-		if _, own := d.Labels[l.name]; own {
-			known++
 		}
 	}
 	return known == len(d.Labels)
@@ -126,13 +129,14 @@ func (d *Decision) way(p *Policy, noEmergency *rule) Reason {
 
 func (d *Decision) grants(p *Policy, reason Reason, noEmergency *rule) Reason {
 	d.snap.eachGrant(&d.asked, func(g *Grant) bool {
+		better := reason != Permitted || d.Emergency && !g.Emergency || d.Emergency == g.Emergency && later(g.Until, d.Until)
 		switch {
-		case !g.covers(p, &d.asked, d.at):
+		case !better || !g.covers(p, &d.asked, d.at):
 		case g.Emergency && noEmergency != nil:
 			if reason == NoRule {
 				reason, d.DeniedBy = DeniedByRule, noEmergency.id
 			}
-		case reason != Permitted || d.Emergency && !g.Emergency || d.Emergency == g.Emergency && later(g.Until, d.Until):
+		default:
 			reason, d.DeniedBy = Permitted, ""
 			d.Rule, d.Grant, d.Until, d.Emergency = g.Rule, g.ID, g.Until, g.Emergency
 		}
@@ -154,18 +158,20 @@ func (r *rule) until(now time.Time) (time.Time, bool) {
 // covers reports whether the grant gives the action now. The request rule of the grant must still exist and still be
 // for this person, device and action. So a person who leaves the rule's group loses the grant.
 func (g *Grant) covers(p *Policy, r *Request, now time.Time) bool {
-	if now.Before(g.From) || !now.Before(g.Until) {
+	if now.Before(g.From) || !now.Before(g.Until) || !g.approves(&r.Action) {
 		return false
 	}
 	x := p.byID[g.Rule]
 	if x == nil || x.kind != request || x.emergency() != g.Emergency {
 		return false
 	}
-	if !x.names(&r.Person) || !x.devices.matches(&r.Device) || !x.role.covers(&r.Action) {
-		return false
-	}
+	return x.names(&r.Person) && x.devices.matches(&r.Device) && x.role.covers(&r.Action)
+}
+
+// approves reports whether the action was approved, whatever the rule of the grant says by now.
+func (g *Grant) approves(a *Action) bool {
 	for i := range g.Actions {
-		if approved := g.Actions[i].gives(); approved.covers(&r.Action) {
+		if approved := g.Actions[i].gives(); approved.covers(a) {
 			return true
 		}
 	}

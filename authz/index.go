@@ -5,7 +5,8 @@ import "strings"
 // index finds the rules that can concern a person on a device without looking at all of them: by subject
 // first, then by the one label that most of a subject's rules choose devices by.
 type index struct {
-	groups   [4]map[string]*bucket // by ruleKind, then group; "everyone" for rules without who
+	everyone [4]*bucket            // by ruleKind: rules without who
+	groups   [4]map[string]*bucket // by ruleKind, then group
 	machines [4]map[string]*bucket // by ruleKind, then name
 }
 
@@ -32,6 +33,8 @@ func buildIndex(rules []*rule) index {
 		for who, rs := range sets[k] {
 			if name, ok := strings.CutPrefix(who, machinePrefix); ok {
 				x.machines[k][name] = newBucket(rs)
+			} else if who == everyone {
+				x.everyone[k] = newBucket(rs)
 			} else {
 				x.groups[k][who] = newBucket(rs)
 			}
@@ -101,12 +104,11 @@ func (p *Policy) visit(k ruleKind, who *Person, d *Device, use func(*rule) bool)
 			return
 		}
 	}
-	byWho := p.index.groups[k]
-	if !byWho[everyone].visit(who, d, use) {
+	if !p.index.everyone[k].visit(who, d, use) {
 		return
 	}
 	for _, g := range who.Groups {
-		if g != everyone && !byWho[g].visit(who, d, use) {
+		if !p.index.groups[k][g].visit(who, d, use) {
 			return
 		}
 	}

@@ -29,3 +29,18 @@ func Policy(example string) string {
 func Grant(i int) (name string, who id.Principal, device id.Device) {
 	return fmt.Sprintf("g%d", i), id.Principal{Issuer: "https://login.example", Subject: fmt.Sprintf("u%d", i%500)}, id.Device(fmt.Sprintf("press-%d", i/500))
 }
+
+// Million is the number of grants of a large site.
+const Million = 1_000_000
+
+// Holder says whose grant the i-th of a large site is, for which device: each of the first 1,000 people has 64, for as many
+// devices, and each of the others 8.
+func Holder(i int) (name string, who id.Principal, device id.Device) {
+	const busy, most, some, devices = 1_000, 64, 8, 10_000
+	person, nth := i/most, i%most
+	if i >= busy*most {
+		person, nth = busy+(i-busy*most)/some, (i-busy*most)%some
+	}
+	return fmt.Sprintf("g%d", i), id.Principal{Issuer: "https://login.example", Subject: fmt.Sprintf("u%d", person)},
+		id.Device(fmt.Sprintf("press-%d", (person*7+nth)%devices))
+}
