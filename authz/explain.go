@@ -96,12 +96,32 @@ func (d *Decision) permitted() string {
 	by := "rule " + d.Rule
 	if d.Grant != "" {
 		by = fmt.Sprintf("grant %s of rule %s", d.Grant, d.Rule)
+		if names := d.Approvers(); len(names) > 0 {
+			by += ", approved by " + list(names, "and")
+		}
 	}
 	until := ""
 	if !d.Until.IsZero() {
 		until = " until " + d.moment(d.Until)
 	}
 	return fmt.Sprintf("You may %s%s (%s).", d.doing(), until, by)
+}
+
+// Approvers names those who approved the grant that allows; nil if no grant allows or nobody had to approve.
+func (d *Decision) Approvers() (names []string) {
+	if d.Grant == "" {
+		return nil
+	}
+	d.snap.eachGrant(&d.asked, func(g *Grant) bool {
+		if g.ID != d.Grant {
+			return true
+		}
+		for _, name := range g.Approvers {
+			names = append(names, clip(name))
+		}
+		return false
+	})
+	return names
 }
 
 func (d *Decision) doing() string { return phrase(&d.asked.Action, string(d.asked.Device.Name)) }

@@ -220,6 +220,8 @@ func TestARequestBecomesAGrantWhenEnoughHaveAgreed(t *testing.T) {
 		ask := authz.Request{Person: person("tess", "technicians"), Device: authz.Device{Name: "press-1", Site: "ulm"}, Action: authz.ShellAction("svc")}
 		if got := authz.Decide(h.rules.Snapshot(), ask, h.clock()); got.Allowed != want || want && got.Grant != q.ID {
 			t.Errorf("the gateway decides %+v, want %t", got, want)
+		} else if text := got.Explain().Text; want && !strings.Contains(text, "grant "+q.ID+" of rule R1, approved by lea and lou") {
+			t.Errorf("the decision does not name its rule and approvers: %s", text)
 		}
 	}
 	if got, err := h.agrees("lea", q.ID, Less{}); err != nil || got.State != store.RequestPending || len(got.Approvals) != 1 {

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -123,7 +124,11 @@ func (c *Consent) AsGrant() (g authz.Grant, ok bool) {
 		return g, false
 	}
 	asked, err := AskedTerms(t)
-	return authz.Grant{ID: t.Request, Rule: t.Rule, Who: asked.Who, Device: asked.Device, Actions: asked.Actions, From: c.From, Until: c.Until}, err == nil
+	g = authz.Grant{ID: t.Request, Rule: t.Rule, Who: asked.Who, Device: asked.Device, Actions: asked.Actions, From: c.From, Until: c.Until}
+	for _, v := range c.Voices {
+		g.Approvers = append(g.Approvers, cmp.Or(v.Name, v.Who.Subject))
+	}
+	return g, err == nil
 }
 
 // onItsDevice reports whether the device that was asked for still has its name. The caller holds s.mu.
