@@ -114,6 +114,20 @@ func (p *Policy) Needs(ruleID string) (agree []Agree, within time.Duration, emer
 	return r.way().Agree, r.ask.answerWithin, r.emergency(), true
 }
 
+// RequestRules lists the ids of the request rules, in the order of the policy's files.
+func (p *Policy) RequestRules() []string {
+	var out []string
+	if p == nil {
+		return out
+	}
+	for _, r := range p.rules {
+		if r.kind == request {
+			out = append(out, r.id)
+		}
+	}
+	return out
+}
+
 // MayAsk reports whether a request rule is for this person.
 func (p *Policy) MayAsk(ruleID string, who Person) bool {
 	_, _, _, ok := p.Needs(ruleID)

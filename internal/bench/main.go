@@ -37,7 +37,7 @@ type section struct {
 var sections = []section{
 	{"keystroke", keystrokes}, {"flood", floods}, {"exec", execs}, {"paste", pastes}, {"start", starts}, {"distance", distances}, {"live", liveSessions},
 	{"crowd", crowd}, {"core", core}, {"size", sizes}, {"heap", heap}, {"verify", verifies}, {"ledger", ledgers},
-	{"lines", lines}, {"agent", agents}, {"authz", decisions}, {"front", frontPage},
+	{"lines", lines}, {"agent", agents}, {"authz", decisions}, {"requests", requestLists}, {"front", frontPage},
 }
 
 // bench is one run.

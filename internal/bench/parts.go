@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -56,35 +54,6 @@ func verifies(b *bench) ([]row, error) {
 			fmt.Sprintf("sha256 of the same file %.0f MB/s", sha), ratio(v, sha), ""})
 	}
 	return rows, nil
-}
-
-// decisions measures one question to the policy.
-func decisions(b *bench) ([]row, error) {
-	f, err := b.gobench("authz", "^BenchmarkDecide10000$", b.rounds(5), 1)
-	if err != nil {
-		return nil, err
-	}
-	g := f["Decide10000"]
-	ns, n := slices.Min(g.ns), median(g.allocs) // the clock's, so the least is what a decision takes
-	reference, beside, err := b.cedar(ns)
-	return []row{{"authz decision, 10,000 grants, 300 rules", "<= 2 us, 0 allocations", fmt.Sprintf("%.2f us, %.0f allocations", ns/1000, n), reference, beside, met(ns <= 2000 && n == 0)}}, err
-}
-
-// cedar measures the same question to Cedar, by the policies that tests/cedar makes of the same rules and grants. Its module
-// is not one of the product's, so it may be missing.
-func (b *bench) cedar(ours float64) (reference, beside string, err error) {
-	fetch := exec.Command("go", "mod", "download")
-	fetch.Dir = filepath.Join(b.root, "tests", "cedar")
-	if out, err := fetch.CombinedOutput(); err != nil {
-		b.say("authz: go mod download in tests/cedar: %v: %s", err, out)
-		return "Cedar could not be fetched", "", nil
-	}
-	f, err := b.gobench("tests/cedar", "^BenchmarkCedar$", b.rounds(5), 1)
-	if err != nil {
-		return "Cedar was not measured", "", err
-	}
-	data, policies := slices.Min(f["Cedar/data"].ns), slices.Min(f["Cedar/policies"].ns)
-	return fmt.Sprintf("Cedar %.0f us with the grants as data, %.1f ms with a policy for each", data/1000, policies/1e6), ratio(ours, data), nil
 }
 
 // ledgers measures how long one caller waits for its leaf in a signed checkpoint on disk.

@@ -61,5 +61,21 @@ type RequestFilter struct {
 	Granted   bool      // only those that became a grant
 	EndsAfter time.Time // only grants that end after this
 	ID        string
+	Sight     *Sight  // what the caller may see, by Principal and Sites; nil: everything
+	Answer    *Answer // only what this person can answer
 	Page      Page
+}
+
+// Answer narrows a listing to pending requests that a person can answer and has not approved. Their own are left out.
+type Answer struct {
+	By    id.Principal
+	At    time.Time // requests that have expired by then are left out
+	Rules []AnswerRule
+	Sites []string // those that the person owns
+}
+
+// AnswerRule is a request rule that names the person as an approver.
+type AnswerRule struct {
+	Rule    string
+	OwnSite bool // only for devices at a site that the person owns
 }

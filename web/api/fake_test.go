@@ -120,7 +120,7 @@ type world struct {
 	signedOut atomic.Bool // nobody is signed in any more
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{broker: &fakeBroker{}, rows: newRows(), office: &fakeOffice{}, signer: &fakeSigner{}, events: &fakeAudit{}, reads: &fakeRecords{}}
 	w.signer.policy = signer.Policy{Version: 1, Files: []signer.PolicyFile{{Name: "policy.toml", Text: testPolicy}}, By: "test", At: testTime}

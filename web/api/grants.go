@@ -74,7 +74,7 @@ func (a *API) listGrants(ctx context.Context, who *Asker, in *struct {
 	if in.Mine {
 		f.Who = who.Person.ID
 	}
-	rows, total, v, err := a.requestsFor(ctx, who, f, nil)
+	rows, total, v, err := a.requestsFor(ctx, who, f, false)
 	if err != nil {
 		return nil, err
 	}

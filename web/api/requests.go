@@ -89,11 +89,7 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 	if in.Mine {
 		f.Who = who.Person.ID
 	}
-	var wants func(*view, *store.Request) bool
-	if in.Answer {
-		f.States, wants = []string{store.RequestPending}, a.speaks
-	}
-	rows, total, v, err := a.requestsFor(ctx, who, f, wants)
+	rows, total, v, err := a.requestsFor(ctx, who, f, in.Answer)
 	if err != nil {
 		return nil, err
 	}
@@ -102,45 +98,6 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 		out.Requests[i] = a.shownRequest(&v, rows[i])
 	}
 	return body(out)
-}
-
-// requestsFor lists the requests that a caller can see and wants. The database makes the pages, except for owners, who see
-// requests of their sites, and for what waits for an answer.
-func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter, wants func(*view, *store.Request) bool) ([]store.Request, int, view, error) {
-	v, err := a.view(ctx, who)
-	if err != nil {
-		return nil, 0, v, err
-	}
-	all := who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister)
-	if !all && len(v.sites) == 0 {
-		f.Who, all = who.Person.ID, true
-		if who.Person.Machine != "" { // its principal is its maker's
-			return nil, 0, v, nil
-		}
-	}
-	if all && wants == nil {
-		rows, total, err := a.cfg.Store.Requests(ctx, f)
-		return rows, total, v, err
-	}
-	page := f.Page
-	var out []store.Request
-	for f.Page = (store.Page{Number: 1, Size: store.MaxPage}); ; f.Page.Number++ {
-		rows, _, err := a.cfg.Store.Requests(ctx, f)
-		if err != nil {
-			return nil, 0, v, err
-		}
-		for i := range rows {
-			if (all || a.seesRequest(&v, &rows[i])) && (wants == nil || wants(&v, &rows[i])) {
-				out = append(out, rows[i])
-			}
-		}
-		if len(rows) < store.MaxPage {
-			break
-		}
-	}
-	size, from := page.Window()
-	from = min(from, len(out))
-	return out[from:min(from+size, len(out))], len(out), v, nil
 }
 
 // speaks reports whether the caller can answer a pending request. An API token needs its scope.
@@ -187,7 +144,7 @@ func (a *API) request(ctx context.Context, who *Asker, name string, f store.Requ
 	if name != "last" {
 		f.ID = name
 	}
-	rows, _, v, err := a.requestsFor(ctx, who, f, nil)
+	rows, _, v, err := a.requestsFor(ctx, who, f, false)
 	switch {
 	case err != nil:
 		return store.Request{}, v, err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -68,38 +67,14 @@ func (db *DB) ChangeRequest(ctx context.Context, request string, change func(*st
 
 // Requests lists, and counts what the filter admits.
 func (db *DB) Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error) {
-	w := requestsWhere(f)
-	n, err := count(ctx, db.read, "requests", w)
-	if err != nil {
-		return nil, 0, err
+	ids, args := requestIDs(f)
+	var n int
+	if err := db.read.QueryRowContext(ctx, requestsTotal(ids), args...).Scan(&n); err != nil {
+		return nil, 0, failed("count requests", err)
 	}
 	size, from := f.Page.Window()
-	out, err := list(ctx, db.read, "list requests", scanRequest,
-		"SELECT "+requestColumns+" FROM requests"+w.String()+" ORDER BY asked DESC, id LIMIT ? OFFSET ?", append(w.args, size, from)...)
+	out, err := list(ctx, db.read, "list requests", scanRequest, requestsPage(ids), append(args, size, from)...)
 	return out, n, err
-}
-
-func requestsWhere(f store.RequestFilter) *where {
-	w := &where{}
-	if f.Who != (id.Principal{}) {
-		w.add("issuer=? AND sub=?", f.Who.Issuer, f.Who.Subject)
-	}
-	if f.Device != "" {
-		w.add("device=?", string(f.Device))
-	}
-	if f.States != nil {
-		in(w, "state", f.States)
-	}
-	if f.Granted {
-		w.add("granted_from IS NOT NULL")
-	}
-	if !f.EndsAfter.IsZero() {
-		w.add("granted_until>?", f.EndsAfter.UnixMicro())
-	}
-	if f.ID != "" {
-		w.add(`id LIKE ? ESCAPE '\'`, literal(f.ID)+"%")
-	}
-	return w
 }
 
 // DueRequests lists those that are pending and have expired by now, oldest first.

@@ -131,6 +131,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"API tokens are found by hash and revoked once", apiTokens},
 		{"sites have owners", sites},
 		{"requests are bounded, changed and listed", requests},
+		{"request lists are filtered by what people see and can answer", requestLists},
 		{"policy versions only grow", policies},
 		{"decisions are listed by key", decisions},
 		{"audit events are found by every field", auditEvents},
