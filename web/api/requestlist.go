@@ -21,7 +21,7 @@ func (a *API) requestsFor(ctx context.Context, who *Asker, f store.RequestFilter
 	return rows, total, v, err
 }
 
-// requestSight is seesRequest for the database.
+// requestSight says what requests the caller sees: nil for all.
 func (v *view) requestSight() *store.Sight {
 	if v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister) {
 		return nil

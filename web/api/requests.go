@@ -135,10 +135,6 @@ func (v *view) withdraws(q *store.Request) bool {
 
 func (v *view) owns(site string) bool { return site != "" && slices.Contains(v.sites, site) }
 
-func (a *API) seesRequest(v *view, q *store.Request) bool {
-	return v.asked(q) || v.owns(q.Site) || v.who.any(authz.DutyReview, authz.DutyApprove, authz.DutyAdminister)
-}
-
 // request finds one by its id, a unique beginning of it, or as the newest.
 func (a *API) request(ctx context.Context, who *Asker, name string, f store.RequestFilter) (store.Request, view, error) {
 	if name != "last" {
