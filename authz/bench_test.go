@@ -117,3 +117,20 @@ func BenchmarkDecideMillion(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDecide64 has as many grants of one person for one device as the signer keeps of one person, and each ends later
+// than the one before, so that all are looked at.
+func BenchmarkDecide64(b *testing.B) {
+	q, n := granted(b, 0), time.Duration(0)
+	s := site(b, 64, func(int) (string, id.Principal, id.Device) { return "g", q.Person.ID, q.Device.Name })
+	for i := range s.Grants {
+		s.Grants[i].Until = office.Add(time.Hour + n)
+		n += time.Minute
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := Decide(s, q, office); d.Grant == "" {
+			b.Fatalf("got %s", d.Reason)
+		}
+	}
+}
