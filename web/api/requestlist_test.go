@@ -79,7 +79,7 @@ const kinds = 200 // of requests
 
 func listRequest(i int) store.Request {
 	by := func(name string) id.Principal { return id.Principal{Issuer: "https://idp", Subject: name} }
-	q := store.Request{ID: fmt.Sprintf("%026d", i), Who: by([]string{"technician", "other", "approver", "u1", "owner", "officer", "u2"}[i%7]), Name: "Tess",
+	q := store.Request{ID: fmt.Sprintf("%026d", i), Who: by([]string{"technician", "other", "approver", "admin", "owner", "officer", "u2"}[i%7]), Name: "Tess",
 		Device: "press-1", Site: []string{"hall-south", "hall-north", ""}[i%3], Rule: fmt.Sprintf("R%d", 1+i/3%4), Actions: []string{"shell:svc"},
 		For: time.Hour, Reason: strings.Repeat("a reason ", 20), Asked: testTime.Add(time.Duration(i-1000) * time.Second), Expires: testTime.Add(time.Hour)}
 	q.State = append(requestStates, store.RequestPending, store.RequestPending)[i/2%8]

@@ -53,6 +53,7 @@ func requestLists(s *suite) {
 	}{
 		{"own alone", store.RequestFilter{Sight: sight(tess)}, "da"},
 		{"own and a site's", store.RequestFilter{Sight: sight(tess, "bonn")}, "hfdca"},
+		{"own ones at an own site are listed once", store.RequestFilter{Sight: sight(tess, "ulm")}, "gdba"},
 		{"a site's alone", store.RequestFilter{Sight: sight(id.Principal{}, "ulm", "bonn")}, "hgfcba"},
 		{"nothing is seen", store.RequestFilter{Sight: &store.Sight{}}, ""},
 		{"a filter does not widen what is seen", store.RequestFilter{Sight: sight(tess, "bonn"), States: []string{store.RequestApproved}}, "f"},
