@@ -148,7 +148,11 @@ func (s *Session) stillAllowed(a authz.Action, snap *authz.Snapshot, who authz.P
 	if d.Allowed {
 		return nil
 	}
-	return ended(ByWithdrawal, "the policy, your groups or the machine's labels changed while you worked. "+d.Explain().Text)
+	what := "the policy, your groups or the machine's labels changed while you worked. "
+	if s.underGrant() {
+		what = "your grant was withdrawn, or " + what
+	}
+	return ended(ByWithdrawal, what+d.Explain().Text)
 }
 
 func (s *Session) decideAgain(a authz.Action, snap *authz.Snapshot, who authz.Person, dev *store.Device, others int) authz.Decision {

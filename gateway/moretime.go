@@ -33,6 +33,13 @@ func outlasts(d authz.Decision, until time.Time) bool {
 	return d.Allowed && (d.Until.IsZero() || d.Until.Sub(until) >= time.Second)
 }
 
+// underGrant reports whether a grant allows the session, and no rule by itself.
+func (s *Session) underGrant() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.grant != ""
+}
+
 // tellMore tells the frontends once that another grant lets the session go on for longer. The technician's client then
 // asks for the next pass, because only it has the technician's evidence.
 func (s *Session) tellMore(d authz.Decision) {
