@@ -30,9 +30,10 @@ const (
 
 // Rows keeps the requests. *sqlite.DB does.
 type Rows interface {
-	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error) error
+	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notices ...store.Notice) error
 	Request(ctx context.Context, request string) (store.Request, error)
-	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (store.Request, error)
+	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error,
+		notices ...func(store.Request) []store.Notice) (store.Request, error)
 	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
 	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
 	Site(ctx context.Context, name string) (store.Site, error)

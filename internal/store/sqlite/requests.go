@@ -26,9 +26,9 @@ func requestArgs(q *store.Request) []any {
 		q.Answer, micros(q.From), micros(q.Until), micros(q.Ended), q.ID}
 }
 
-// AddRequest stores a new one. fits is called in the same transaction with how many are pending of the person and for
-// the device, and its error leaves everything untouched.
-func (db *DB) AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error) error {
+// AddRequest stores a new one, with the notices about it. fits is called in the same transaction with how many are
+// pending of the person and for the device, and its error leaves everything untouched.
+func (db *DB) AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notices ...store.Notice) error {
 	return db.tx(ctx, "store request", func(tx *sql.Tx) error {
 		var person, device int
 		err := tx.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE issuer=? AND sub=?), count(*) FILTER (WHERE device=?)
@@ -39,8 +39,10 @@ func (db *DB) AddRequest(ctx context.Context, q store.Request, fits func(ofPerso
 		if err := fits(person, device); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, insert("requests", requestColumns), requestArgs(&q)...)
-		return err
+		if _, err = tx.ExecContext(ctx, insert("requests", requestColumns), requestArgs(&q)...); err != nil {
+			return err
+		}
+		return addNotices(ctx, tx, notices)
 	})
 }
 
@@ -49,8 +51,10 @@ func (db *DB) Request(ctx context.Context, request string) (store.Request, error
 	return one(ctx, db.read, "request", request, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id=?", request)
 }
 
-// ChangeRequest changes one in a transaction.
-func (db *DB) ChangeRequest(ctx context.Context, request string, change func(*store.Request) error) (out store.Request, err error) {
+// ChangeRequest changes one in a transaction. notices makes the notices about the changed request, which are stored in
+// the same transaction.
+func (db *DB) ChangeRequest(ctx context.Context, request string, change func(*store.Request) error,
+	notices ...func(store.Request) []store.Notice) (out store.Request, err error) {
 	err = db.tx(ctx, "change request", func(tx *sql.Tx) error {
 		out, err = one(ctx, tx, "request", request, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id=?", request)
 		if err != nil {
@@ -59,8 +63,15 @@ func (db *DB) ChangeRequest(ctx context.Context, request string, change func(*st
 		if err := change(&out); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, update("requests", requestColumns, "id=?"), append(requestArgs(&out), request)...)
-		return err
+		if _, err := tx.ExecContext(ctx, update("requests", requestColumns, "id=?"), append(requestArgs(&out), request)...); err != nil {
+			return err
+		}
+		for _, about := range notices {
+			if err := addNotices(ctx, tx, about(out)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return out, err
 }
