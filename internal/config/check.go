@@ -52,6 +52,12 @@ func (c *Config) defaults() {
 	if len(c.TLS.Proxies) == 0 && c.TLS.Mode == "behind-proxy" {
 		c.TLS.Proxies = Words{"127.0.0.0/8", "::1/128"}
 	}
+	if c.Mail.Server != "" {
+		set(&c.Mail.Security, "starttls")
+	}
+	for i := range c.Webhook {
+		set(&c.Webhook[i].Format, "json")
+	}
 	for i := range c.Identity {
 		set(&c.Identity[i].GroupsClaim, "groups")
 		set(&c.Identity[i].ShownAs, c.Identity[i].Name)
@@ -69,7 +75,7 @@ func (c *Config) defaults() {
 }
 
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSite, c.checkListen, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkLog} {
+	for _, f := range []func() error{c.checkSite, c.checkListen, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkNotices, c.checkLog} {
 		if err := f(); err != nil {
 			return err
 		}

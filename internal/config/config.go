@@ -35,6 +35,8 @@ type Config struct {
 	Signer    Signer     `toml:"signer"`
 	Ledger    Ledger     `toml:"ledger"`
 	Backup    Backup     `toml:"backup"`
+	Mail      Mail       `toml:"mail"`
+	Webhook   []Webhook  `toml:"webhook"`
 	Log       Log        `toml:"log"`
 }
 

@@ -30,6 +30,22 @@ low_water = "20GiB"
 keep_at_least = "400d"
 `
 
+const hook = `[[webhook]]
+name = "ops"
+url = "https://hooks.example/x"
+secret_file = "/etc/sallyport/secrets/hook"
+`
+
+func TestNoticesGetTheirDefaults(t *testing.T) {
+	c, err := Parse("gateway.toml", []byte(good+"[mail]\nserver = \"smtp.example:587\"\nfrom = \"a@x.example\"\n"+hook))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Mail.Security != "starttls" || len(c.Webhook) != 1 || c.Webhook[0].Format != "json" {
+		t.Errorf("got %+v and %+v, want starttls and json", c.Mail, c.Webhook)
+	}
+}
+
 func TestAGoodFileGetsItsDefaults(t *testing.T) {
 	c, err := Parse("gateway.toml", []byte(good))
 	if err != nil {
@@ -76,7 +92,7 @@ func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"a misspelt key names its line and the nearest": {"low_water", "low_watr", "gateway.toml:17: the key recording.low_watr is not known; did you mean recording.low_water?"},
 		"a table nobody knows":                          {"[policy]", "[polcy]", "the key polcy"},
-		"a key of a part to come":                       {"[policy]", "[mail]\nserver = \"x\"\n[policy]", "the key mail is not known yet: leave it out (there are no mails)"},
+		"a key of a part to come":                       {"[policy]", "[[events]]\nname = \"x\"\n[policy]", "the key events is not known yet: leave it out"},
 		"a door to come":                                {"[policy]", "[listen]\nssh = \":2222\"\n[policy]", "the key listen.ssh is not known yet: leave it out"},
 		"a mode to come":                                {`mode = "self"`, `mode = "acme"`, "takes the certificates of any ACME client"},
 		"an address with a path":                        {"https://access.example", "https://access.example/x", "write scheme and host only"},
@@ -97,6 +113,14 @@ func TestWhatIsWrongIsSaidWithWhatToWrite(t *testing.T) {
 		"a provider without issuer":                     {"builtin = true", ``, "issuer and client_id are missing"},
 		"text where a list belongs":                     {`files = ["/etc/sallyport/policy/*.toml"]`, `files = 3`, "gateway.toml:"},
 		"no policy":                                     {`files = ["/etc/sallyport/policy/*.toml"]`, ``, "without a policy nobody may do anything"},
+		"mail without a sender":                         {`[policy]`, "[mail]\nserver = \"smtp.example:587\"\n[policy]", "[mail] from is missing"},
+		"mail without a server":                         {`[policy]`, "[mail]\nfrom = \"a@x.example\"\n[policy]", "[mail] server is missing"},
+		"a webhook twice":                               {`[policy]`, hook + hook + "[policy]", "\"ops\" occurs twice"},
+		"a webhook without a name":                      {`[policy]`, strings.Replace(hook, "ops", "Ops!", 1) + "[policy]", "write 1 to 31 characters"},
+		"a webhook of an unknown format":                {`[policy]`, hook + "format = \"irc\"\n[policy]", "format = \"irc\": write"},
+		"a webhook that is not signed":                  {`[policy]`, strings.Replace(hook, "secret_file", "#", 1) + "[policy]", "needs secret_file"},
+		"a webhook for an unknown kind":                 {`[policy]`, hook + "send = [\"request.read\"]\n[policy]", "send: \"request.read\" is not a kind"},
+		"a webhook without an address":                  {`[policy]`, strings.Replace(hook, "url", "#", 1) + "[policy]", "write url or url_file"},
 		"a durability that is not kept":                 {`low_water = "20GiB"`, `durability = "bounded"`, `write "strict"`},
 	} {
 		t.Run(name, func(t *testing.T) {

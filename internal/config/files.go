@@ -19,6 +19,10 @@ func (c *Config) CheckFiles() error {
 		all = append(all, named{"[[identity]] " + p.Name + ": client_secret_file", p.SecretFile},
 			named{"[[identity]] " + p.Name + ": ca_file", p.CAFile})
 	}
+	all = append(all, named{"[mail] password_file", c.Mail.PasswordFile}, named{"[mail] ca_file", c.Mail.CAFile})
+	for _, w := range c.Webhook {
+		all = append(all, named{"[[webhook]] " + w.Name + ": url_file", w.URLFile}, named{"[[webhook]] " + w.Name + ": secret_file", w.SecretFile})
+	}
 	for _, f := range c.Recording.ReadersFiles {
 		all = append(all, named{"[recording] readers_files", f})
 	}

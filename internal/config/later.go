@@ -12,7 +12,6 @@ var later = map[string]string{
 	"tls.acme_email":         noACME,
 	"recording.delete_after": "nothing is deleted",
 	"ledger.publish":         "second_copy keeps the log elsewhere, and `sallyport log checkpoint` prints what an outsider may keep",
-	"mail":                   "there are no mails",
 	"events":                 "`sallyport audit export` gives the events",
 }
 
