@@ -1,0 +1,190 @@
+// Package notices tells people and webhooks what happened to requests and grants.
+//
+// # Outbox
+//
+// A notice is a row for one receiver. It is stored in the transaction that changes the request, so a request and its
+// notices exist together or not at all. Requests and approvals never wait for a mail server: Run sends the rows later,
+// on its own.
+//
+// # Attempts
+//
+// Before an attempt, Run counts it and stores when the next one is due. After it, Run stores the outcome. If the gateway
+// is killed between both, the notice is sent again after the pause, with the same id. So it can arrive twice and is
+// never lost. The pause doubles from 30 s to 15 min. A notice that fails for 24 h is a dead letter, which administrators
+// see and can retry.
+//
+// # What a notice says
+//
+// The facts of the request as they were at the event, and one link to its page. The link opens the page and changes
+// nothing. Names, reasons and tickets are other people's words: text.go and package notify make plain text of them.
+//
+// It imports rows and senders, and knows neither the signer nor the web.
+package notices
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/notify"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// Kinds of notices.
+const (
+	Asked     = "request.asked"   // to those who can answer it
+	Granted   = "request.granted" // the last approval was given; to the requester
+	Denied    = "request.denied"  // to the requester
+	Expired   = "request.expired" // to the requester
+	Withdrawn = "grant.withdrawn" // a grant was withdrawn by another person; to its holder
+	Test      = "test"            // by an administrator
+)
+
+// Kinds lists the kinds that a webhook can ask for.
+var Kinds = []string{Asked, Granted, Denied, Expired, Withdrawn}
+
+// Rows keeps the outbox. *sqlite.DB does.
+type Rows interface {
+	AddNotices(ctx context.Context, all ...store.Notice) error
+	DueChannels(ctx context.Context, now time.Time) ([]string, error)
+	DueNotices(ctx context.Context, channel string, now time.Time, most int) ([]store.Notice, error)
+	ChangeNotice(ctx context.Context, notice string, change func(*store.Notice) error) (store.Notice, error)
+	Notices(ctx context.Context, f store.NoticeFilter) ([]store.Notice, int, error)
+	PruneNotices(ctx context.Context, sent, dead time.Time) (int64, error)
+	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
+}
+
+// Mailer sends mails. *notify.Mailer does.
+type Mailer interface {
+	Send(ctx context.Context, m notify.Mail) error
+}
+
+// Poster sends documents to a webhook. *notify.Webhook does.
+type Poster interface {
+	Send(ctx context.Context, noticeID string, body []byte) error
+}
+
+// Webhook is one configured webhook.
+type Webhook struct {
+	Name   string
+	Format string   // one of Formats
+	Kinds  []string // that are sent there; empty: all
+	To     Poster
+}
+
+// Config is what an outbox works with.
+type Config struct {
+	Rows     Rows
+	Site     string // address of the web app, without a slash at its end
+	Name     string // of the installation
+	Mail     Mailer // nil: no mails are sent
+	Webhooks []Webhook
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Outbox makes notices and sends them.
+type Outbox struct {
+	cfg    Config
+	wake   chan struct{}
+	failed atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	rest    map[string]time.Time
+	pruned  time.Time
+	without map[id.Principal]bool
+	asks    map[id.Principal]*rate.Limiter
+}
+
+// New makes an outbox. Run sends what is in it.
+func New(c Config) *Outbox {
+	return &Outbox{cfg: c, wake: make(chan struct{}, 1), rest: map[string]time.Time{}, without: map[id.Principal]bool{},
+		asks: map[id.Principal]*rate.Limiter{}}
+}
+
+// Wake lets Run look at once. Call it after the transaction with new notices.
+func (o *Outbox) Wake() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Failed counts the attempts that failed since the start.
+func (o *Outbox) Failed() uint64 { return o.failed.Load() }
+
+// One person can cause mails for mostAsks requests at once, and for one more each asksEvery.
+const (
+	mostAsks  = 20
+	asksEvery = 3 * time.Minute
+)
+
+// About makes the notices about one event of a request: a mail to each of these people who has an address, and one for
+// each webhook that wants the kind. They are not stored yet.
+func (o *Outbox) About(kind string, q store.Request, to []store.Principal) []store.Notice {
+	e := o.event(kind, q)
+	var out []store.Notice
+	if o.cfg.Mail != nil && len(to) > 0 && (kind != Asked || o.mayAsk(q.Who)) {
+		for _, p := range to {
+			if p.Email == "" {
+				o.noAddress(p.ID)
+				continue
+			}
+			out = append(out, o.notice(e, store.ChannelMail, p.Email))
+		}
+	}
+	for _, w := range o.cfg.Webhooks {
+		if w.wants(kind) {
+			out = append(out, o.notice(e, store.ChannelWebhook+w.Name, ""))
+		}
+	}
+	return out
+}
+
+func (o *Outbox) notice(e Event, channel, to string) store.Notice {
+	return store.Notice{ID: newID(), Kind: e.Kind, Request: e.Request, Device: id.Device(e.Device), Channel: channel, To: to, Event: e.marshal(),
+		State: store.NoticePending, Created: e.At, GiveUp: e.At.Add(GiveUpAfter), NextTry: e.At}
+}
+
+// mayAsk reports whether a person's request may cause mails. Without it, a person could fill approvers' mailboxes.
+func (o *Outbox) mayAsk(who id.Principal) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.asks[who]
+	if l == nil {
+		if len(o.asks) >= 10_000 {
+			clear(o.asks)
+		}
+		l = rate.NewLimiter(rate.Every(asksEvery), mostAsks)
+		o.asks[who] = l
+	}
+	if l.AllowN(o.cfg.Now(), 1) {
+		return true
+	}
+	o.cfg.Log.Warn("approvers get no mail about a request, because its requester has caused too many", slog.String("requester", who.String()))
+	return false
+}
+
+// noAddress logs once that somebody cannot get mails.
+func (o *Outbox) noAddress(who id.Principal) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.without[who] && len(o.without) < 10_000 {
+		o.without[who] = true
+		o.cfg.Log.Warn("a person gets no mails: the provider gives no verified address", slog.String("person", who.String()))
+	}
+}
+
+func newID() string {
+	var raw [16]byte
+	rand.Read(raw[:])
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:]))
+}

@@ -1,0 +1,285 @@
+package notices
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/notify"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/internal/store/sqlite"
+)
+
+func TestAMailServerThatIsAwayForAnHourLosesAndBlocksNothing(t *testing.T) {
+	h := newHouse(t)
+	h.mail.Away()
+	all := h.tells(Asked, principal("lea"), principal("lou"), principal("ada"))
+	for range 240 { // an hour
+		h.round()
+		h.pass(restAfter)
+	}
+	if ids, _ := h.hook.got(); len(ids) != 1 {
+		t.Errorf("got %d webhooks while mail was away, want 1", len(ids))
+	}
+	if h.count(store.NoticePending) != 3 || h.count(store.NoticeDead) != 0 {
+		t.Fatalf("got %d pending and %d dead, want 3 and 0", h.count(store.NoticePending), h.count(store.NoticeDead))
+	}
+	for _, n := range all {
+		if n.Channel != store.ChannelMail {
+			continue
+		}
+		if got := h.find(n.ID); got.Attempts < 3 || got.Attempts > 10 || !strings.Contains(got.Error, "connect") {
+			t.Errorf("after an hour: got %d attempts and %q", got.Attempts, got.Error)
+		}
+	}
+	h.mail.Back(t)
+	for range 61 { // longPause
+		h.round()
+		h.pass(restAfter)
+	}
+	if got := h.mail.Mails(); len(got) != 3 || h.count(store.NoticePending) != 0 {
+		t.Errorf("got %d mails and %d pending, want each once", len(got), h.count(store.NoticePending))
+	}
+	if text := h.log.String(); strings.Count(text, "notices are not delivered") != 1 || strings.Count(text, "delivered again") != 1 {
+		t.Errorf("the log does not say once that mail was away and came back:\n%s", text)
+	}
+}
+
+func TestPausesDoubleUpToABound(t *testing.T) {
+	want := []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute}
+	for i, w := range want {
+		if got := pause(i + 1); got != w {
+			t.Errorf("after attempt %d: got %s, want %s", i+1, got, w)
+		}
+	}
+	if got := pause(1000); got != longPause {
+		t.Errorf("after many: got %s", got)
+	}
+	h := newHouse(t)
+	h.hook.answer(http.StatusServiceUnavailable)
+	h.tells(Asked)
+	for i, w := range want {
+		h.round()
+		h.pass(w - time.Second)
+		h.round()
+		if ids, _ := h.hook.got(); len(ids) != i+1 {
+			t.Fatalf("a second before the pause of %s ends: got %d attempts, want %d", w, len(ids), i+1)
+		}
+		h.pass(time.Second)
+	}
+}
+
+func TestANoticeThatFailsForADayIsADeadLetterUntilItIsRetried(t *testing.T) {
+	h := newHouse(t)
+	h.hook.answer(http.StatusInternalServerError)
+	n := h.tells(Asked)[0]
+	for h.clock().Before(n.GiveUp) {
+		h.round()
+		h.pass(5 * time.Minute)
+	}
+	if got := h.find(n.ID); got.State != store.NoticePending {
+		t.Fatalf("before a day: got %+v", got)
+	}
+	h.pass(longPause)
+	h.round()
+	dead := h.find(n.ID)
+	if dead.State != store.NoticeDead || !strings.Contains(dead.Error, "answered 500") || dead.Done.IsZero() || h.Failed() != uint64(dead.Attempts) {
+		t.Fatalf("after a day: got %+v and %d failed attempts", dead, h.Failed())
+	}
+	if !strings.Contains(h.log.String(), "will not be tried again") {
+		t.Errorf("the log does not name it:\n%s", h.log.String())
+	}
+	ids, _ := h.hook.got()
+	h.pass(time.Hour)
+	h.round()
+	if now, _ := h.hook.got(); len(now) != len(ids) {
+		t.Error("a dead letter was tried again")
+	}
+	h.hook.answer(http.StatusOK)
+	if got, err := h.Retry(t.Context(), n.ID[:6]); err != nil || got.State != store.NoticePending || got.Attempts != 0 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	h.round()
+	if got := h.find(n.ID); got.State != store.NoticeSent || got.Error != "" {
+		t.Errorf("after the retry: got %+v", got)
+	}
+	if now, _ := h.hook.got(); now[len(now)-1] != ids[0] {
+		t.Errorf("the retry has the id %s, want %s as before", now[len(now)-1], ids[0])
+	}
+	if _, err := h.Retry(t.Context(), n.ID); errkind.KindOf(err) != errkind.Conflict {
+		t.Errorf("a notice that was sent: got %v", err)
+	}
+	if _, err := h.Retry(t.Context(), "none"); errkind.KindOf(err) != errkind.NotFound {
+		t.Errorf("none: got %v", err)
+	}
+}
+
+func TestWhatCannotSucceedIsDeadAtOnceAndHoldsUpNothing(t *testing.T) {
+	h := newHouse(t)
+	h.mail.Answer("RCPT", "550 no such person")
+	first := h.tells(Asked, principal("lea"))[0]
+	h.round()
+	h.mail.Answer("RCPT", "")
+	odd := principal("odd")
+	odd.Email = "odd@acme.example\r\nBcc: eve@evil.example"
+	second := h.tells(Denied, odd, principal("lou"))[0]
+	gone := h.notice(h.event(Asked, request()), store.ChannelWebhook+"gone", "")
+	if err := h.db.AddNotices(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	h.round()
+	for _, n := range []store.Notice{first, second, gone} {
+		if got := h.find(n.ID); got.State != store.NoticeDead || got.Attempts != 1 || got.Error == "" {
+			t.Errorf("got %+v, want a dead letter", got)
+		}
+	}
+	if got := h.mail.Mails(); len(got) != 1 || got[0].To != "lou@acme.example" {
+		t.Errorf("got %+v, want the mail after them", got)
+	}
+}
+
+func TestAChannelThatHangsDoesNotHoldUpTheOthers(t *testing.T) {
+	h := newHouse(t)
+	release, hangs := make(chan struct{}), make(chan struct{})
+	h.hook.do(func() { close(hangs); <-release })
+	h.tells(Asked, principal("lea"))
+	done := make(chan error)
+	go func() { done <- h.Round(t.Context()) }()
+	<-hangs
+	for end := time.Now().Add(10 * time.Second); len(h.mail.Mails()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no mail came while the webhook hung")
+		}
+	}
+	close(release)
+	if err := <-done; err != nil || h.count(store.NoticeSent) != 2 {
+		t.Errorf("got %v and %d sent", err, h.count(store.NoticeSent))
+	}
+}
+
+func TestAnOutcomeThatCannotBeStoredIsNoFloodOfRepeats(t *testing.T) {
+	h := newHouse(t)
+	n := h.tells(Asked)[0]
+	other, err := sql.Open("sqlite3", "file:"+h.path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	var tx *sql.Tx
+	h.hook.do(func() {
+		if tx, err = other.Begin(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := h.Round(t.Context()); err == nil {
+		t.Fatal("the outcome could be stored in a locked database")
+	}
+	h.hook.do(nil)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	h.round()
+	if ids, _ := h.hook.got(); len(ids) != 1 {
+		t.Errorf("got %d attempts at once, want 1", len(ids))
+	}
+	h.pass(firstPause)
+	h.round()
+	if ids, _ := h.hook.got(); len(ids) != 2 || ids[0] != ids[1] || h.find(n.ID).State != store.NoticeSent {
+		t.Errorf("after the pause: got %q and %+v, want the same id again, and sent", ids, h.find(n.ID))
+	}
+}
+
+const (
+	toSend = "SALLYPORT_TEST_NOTICES"
+	toHook = "SALLYPORT_TEST_WEBHOOK"
+)
+
+// TestSendInAProcessOfItsOwn is the process that the next test kills.
+func TestSendInAProcessOfItsOwn(t *testing.T) {
+	path := os.Getenv(toSend)
+	if path == "" {
+		return
+	}
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := notify.NewWebhook(notify.WebhookConfig{Name: "ops", URL: os.Getenv(toHook)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := New(Config{Rows: db, Now: func() time.Time { return began }, Webhooks: []Webhook{{Name: "ops", Format: "json", To: w}}})
+	t.Fatal("not killed: ", o.Round(t.Context()))
+}
+
+func TestAKillBetweenSendingAndStoringRepeatsTheNoticeWithItsID(t *testing.T) {
+	h := newHouse(t)
+	n := h.tells(Asked)[0]
+	child := exec.Command(os.Args[0], "-test.run=^TestSendInAProcessOfItsOwn$")
+	child.Env = append(os.Environ(), toSend+"="+h.path, toHook+"="+h.hook.URL)
+	h.hook.do(func() {
+		if err := child.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	out, err := child.CombinedOutput()
+	var status syscall.WaitStatus
+	if child.ProcessState != nil {
+		status = child.ProcessState.Sys().(syscall.WaitStatus)
+	}
+	if status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the process was not killed: %v\n%s", err, out)
+	}
+	h.hook.do(nil)
+	if got := h.find(n.ID); got.State != store.NoticePending || got.Attempts != 1 {
+		t.Fatalf("after the kill: got %+v", got)
+	}
+	h.pass(firstPause)
+	h.round()
+	ids, bodies := h.hook.got()
+	if len(ids) != 2 || ids[0] != n.ID || ids[1] != n.ID || bodies[0] != bodies[1] {
+		t.Errorf("got %q, want the same notice twice", ids)
+	}
+	if got := h.find(n.ID); got.State != store.NoticeSent {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRunSendsWhatIsWokenForAndEndsWithItsContext(t *testing.T) {
+	h := newHouse(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- h.Run(ctx) }()
+	came := make(chan struct{})
+	h.hook.do(func() { close(came) })
+	h.tells(Asked)
+	h.Wake()
+	<-came
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("got no reason")
+	}
+}
+
+func TestOldNoticesAreDeleted(t *testing.T) {
+	h := newHouse(t)
+	h.tells(Asked, principal("lea"))
+	h.round()
+	h.pass(keepSent - time.Hour)
+	h.round()
+	if h.count(store.NoticeSent) != 2 {
+		t.Error("deleted too early")
+	}
+	h.pass(3 * time.Hour)
+	h.round()
+	if h.count(store.NoticeSent) != 0 {
+		t.Error("not deleted")
+	}
+}
