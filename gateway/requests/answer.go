@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/notices"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -45,15 +46,20 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	if err != nil {
 		return q, err
 	}
+	about, err := d.tell(ctx, notices.Granted, &q)
+	if err != nil {
+		return q, err
+	}
 	ctx = context.WithoutCancel(ctx) // once the signer counts it, finish even if the caller disconnects
 	out, err := d.cfg.Signer.Approve(ctx, by, raw)
 	if err != nil {
 		return q, err
 	}
-	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) })
+	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) }, about)
 	if err != nil {
 		return q, fmt.Errorf("the approval is in the log; storing it: %w", err)
 	}
+	d.wake()
 	if out.Leaf > 0 {
 		if err := d.cfg.Audit.Index(ctx, out.Leaf, "approved", who.ID.String(), string(q.Device)); err != nil {
 			return changed, err
@@ -204,6 +210,10 @@ func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e
 		return q, move(&q, e)
 	}
 	granted := !q.From.IsZero()
+	about, err := d.tell(ctx, kindOf(e, granted && who.ID != q.Who), &q)
+	if err != nil {
+		return q, err
+	}
 	ctx = context.WithoutCancel(ctx)
 	if err := d.atSigner(ctx, who, &q, why); err != nil {
 		return q, err
@@ -223,7 +233,8 @@ func (d *Desk) end(ctx context.Context, who authz.Person, request, why string, e
 			r.Decided = now
 		}
 		return move(r, e)
-	})
+	}, about)
+	d.wake()
 	if err == nil && granted {
 		err = d.changed(ctx)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/notices"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -58,9 +59,14 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	fields := map[string]string{"request": q.ID, "rule": q.Rule, "actions": strings.Join(q.Actions, "\n"), "for": q.For.String(),
 		"reason": q.Reason, "ticket": q.Ticket}
 	e := audit.Event{Type: "asked", Actor: q.Who.String(), Subject: string(q.Device), Addr: q.Address, Fields: fields}
-	if err := d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) }); err != nil {
+	about, err := d.tell(ctx, notices.Asked, &q)
+	if err != nil {
 		return q, err
 	}
+	if err := d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) }, about(q)...); err != nil {
+		return q, err
+	}
+	d.wake()
 	err = d.cfg.Audit.Record(ctx, e)
 	if err == nil && len(offer.Agree) == 0 { // nobody has to approve it
 		var granted store.Request

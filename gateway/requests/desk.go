@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/notices"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -38,6 +39,8 @@ type Rows interface {
 	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
 	Site(ctx context.Context, name string) (store.Site, error)
 	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
+	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
+	Principals(ctx context.Context) ([]store.Principal, error)
 }
 
 // Signer is the part of the signer that makes and ends grants.
@@ -63,8 +66,9 @@ type Config struct {
 		Record(ctx context.Context, e audit.Event) error
 		Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 	}
-	Now func() time.Time
-	Log *slog.Logger
+	Notices Notices // nil: nobody is told
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Desk takes requests and answers.
@@ -126,10 +130,15 @@ func (d *Desk) round(ctx context.Context) error {
 func (d *Desk) expire(ctx context.Context) error {
 	due, err := d.cfg.Rows.DueRequests(ctx, d.cfg.Now())
 	for _, q := range due {
-		if _, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired); e != nil && errkind.KindOf(e) != errkind.Conflict {
+		about, e := d.tell(ctx, notices.Expired, &q)
+		if e == nil {
+			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired, about)
+		}
+		if e != nil && errkind.KindOf(e) != errkind.Conflict {
 			err = e
 		}
 	}
+	d.wake()
 	return err
 }
 
@@ -161,10 +170,13 @@ func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool) error {
 		if inForce[q.ID] {
 			continue
 		}
-		_, e := d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error {
-			r.Ended, r.By, r.Answer = now, "the gateway", "the signer has no such grant"
-			return move(r, withdraw)
-		})
+		about, e := d.tell(ctx, notices.Withdrawn, &q)
+		if e == nil {
+			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error {
+				r.Ended, r.By, r.Answer = now, "the gateway", "the signer has no such grant"
+				return move(r, withdraw)
+			}, about)
+		}
 		err = errors.Join(err, e)
 		d.stale = true
 	}
@@ -191,7 +203,10 @@ func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent) 
 		return d.atSigner(ctx, authz.Person{Name: "the gateway"}, &row, "the request is "+row.State)
 	}
 	d.stale = true
-	_, err = d.cfg.Rows.ChangeRequest(ctx, t.Request, func(r *store.Request) error { return d.approved(r, as, signer.Approved{Consent: c}) })
+	about, err := d.tell(ctx, notices.Granted, &row)
+	if err == nil {
+		_, err = d.cfg.Rows.ChangeRequest(ctx, t.Request, func(r *store.Request) error { return d.approved(r, as, signer.Approved{Consent: c}) }, about)
+	}
 	return err
 }
 
