@@ -31,7 +31,7 @@ func (p *Provider) who(c claims, raw string) (SignIn, error) {
 		return SignIn{}, err
 	}
 	s := SignIn{Principal: id.Principal{Issuer: p.cfg.Issuer, Subject: c.text("sub")}, Provider: p.cfg.Name, Groups: groups,
-		Name: nameOf(c), Username: c.shown("preferred_username"), Email: c.shown("email"), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
+		Name: nameOf(c), Username: c.shown("preferred_username"), Email: c.address(), SID: c.text("sid"), ACR: c.text("acr"), IDToken: raw}
 	s.AMR, _ = c.texts("amr")
 	s.IssuedAt, _ = c.time("iat")
 	at, ok := c.time("auth_time")

@@ -1,6 +1,7 @@
 package oidcauth
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,16 @@ func (c claims) shown(name string) string {
 		return displayable(c.text(name), longestAddress)
 	}
 	return displayable(c.text(name), longestName)
+}
+
+// address gives the mail address, to which notices are sent. It is empty if the provider says that it has not verified the
+// address: the person may have typed somebody else's. Some providers send the word instead of the value.
+func (c claims) address() string {
+	var verified any
+	if json.Unmarshal(c["email_verified"], &verified) == nil && (verified == false || verified == "false") {
+		return ""
+	}
+	return c.shown("email")
 }
 
 // lacks reports whether a claim is missing, so that the userinfo endpoint has to be asked for it. A claim for people is

@@ -1,6 +1,7 @@
 package oidcauth
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,6 +98,34 @@ func TestUserNameAndAddressAreCleaned(t *testing.T) {
 	in, err := l.signIn(l.party())
 	if err != nil || in.Username != "tess" || in.Email != address {
 		t.Errorf("got user name %q and address %q, %v", in.Username, in.Email, err)
+	}
+}
+
+func TestAnAddressThatIsNotVerifiedIsNotTaken(t *testing.T) {
+	for what, c := range map[string]struct {
+		token, said map[string]any
+		want        string
+	}{
+		"not said":                  {map[string]any{"email": "t@x.example"}, nil, "t@x.example"},
+		"verified":                  {map[string]any{"email": "t@x.example", "email_verified": true}, nil, "t@x.example"},
+		"not verified":              {map[string]any{"email": "t@x.example", "email_verified": false}, nil, ""},
+		"not verified, in a word":   {map[string]any{"email": "t@x.example", "email_verified": "false"}, nil, ""},
+		"userinfo: not verified":    {map[string]any{"email_verified": true}, map[string]any{"email": "u@x.example", "email_verified": false}, ""},
+		"userinfo: verified":        {map[string]any{"email_verified": false}, map[string]any{"email": "u@x.example", "email_verified": true}, "u@x.example"},
+		"userinfo: not said":        {map[string]any{"email_verified": false}, map[string]any{"email": "u@x.example"}, "u@x.example"},
+		"userinfo about no address": {map[string]any{"email": "t@x.example"}, map[string]any{"email_verified": false}, "t@x.example"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			l := newLiar(t)
+			l.claims = map[string]any{"preferred_username": nil}
+			maps.Copy(l.claims, c.token)
+			said := map[string]any{"sub": "u-1", "preferred_username": "tess"}
+			maps.Copy(said, c.said)
+			l.userinfo = says(said)
+			if in, err := l.signIn(l.party()); err != nil || in.Email != c.want {
+				t.Errorf("got %q, %v, want %q", in.Email, err, c.want)
+			}
+		})
 	}
 }
 

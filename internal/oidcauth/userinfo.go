@@ -42,6 +42,12 @@ func (p *Provider) complete(ctx context.Context, v verified, raw, access string,
 		return completed{}, err
 	}
 	all := maps.Clone(v.claims)
+	if all.lacks("email") { // what is said of an address goes with it
+		delete(all, "email_verified")
+		if said.says("email_verified") {
+			all["email_verified"] = said["email_verified"]
+		}
+	}
 	for _, n := range slices.Concat([]string{groups}, overageClaims, forPeople) {
 		if all.lacks(n) && said.says(n) {
 			all[n] = said[n]
@@ -103,7 +109,7 @@ func (p *Provider) askUserInfo(ctx context.Context, addr, access, sub string) (c
 	case c.text("sub") == "" || c.text("sub") != sub:
 		return nil, p.refusedFor(errOtherSub)
 	}
-	return c.only(slices.Concat([]string{p.cfg.GroupsClaim}, overageClaims, forPeople)...), nil
+	return c.only(slices.Concat([]string{p.cfg.GroupsClaim, "email_verified"}, overageClaims, forPeople)...), nil
 }
 
 // only gives the claims that are used, copied out of the document that they came in: it is kept for as long as the
