@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/notices"
 	"github.com/sallyport/sallyport/gateway/rendezvous"
 	"github.com/sallyport/sallyport/gateway/requests"
 	"github.com/sallyport/sallyport/internal/audit"
@@ -91,6 +92,7 @@ type Gateway struct {
 	key       ed25519.PrivateKey
 	rules     *gateway.Rules
 	desk      *requests.Desk
+	notices   *notices.Outbox
 	broker    *gateway.Broker
 	lines     *rendezvous.Registry
 	login     *login.Service
@@ -118,7 +120,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	if g.host == "" {
 		g.host = hostPort(g.url)
 	}
-	for _, step := range []func(context.Context) error{g.openStore, g.openKeys, g.openIdentity, g.openSigner, g.openRecorder, g.openBroker, g.openSite} {
+	for _, step := range []func(context.Context) error{g.openStore, g.openKeys, g.openIdentity, g.openSigner, g.openRecorder, g.openNotices, g.openBroker, g.openSite} {
 		if err := step(ctx); err != nil {
 			g.close()
 			return nil, err
@@ -241,7 +243,8 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
 		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
 	office.Lines = revoking{g.lines, g.broker}
-	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Now: time.Now, Log: g.opt.Log})
+	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Notices: g.notices, Now: time.Now,
+		Log: g.opt.Log})
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
 }
 

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/notify"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+// openNotices makes the outbox. A mistake in [mail] or [[webhook]] ends the start: a gateway that tells nobody looks as if
+// nothing were asked.
+func (g *Gateway) openNotices(context.Context) error {
+	c := g.opt.Config
+	o := notices.Config{Rows: g.DB, Site: siteBase(c), Name: c.Site.Name, Now: time.Now, Log: g.opt.Log}
+	m, err := mailer(c)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		o.Mail = m
+	}
+	if o.Webhooks, err = webhooks(c); err != nil {
+		return err
+	}
+	g.notices = notices.New(o)
+	return nil
+}
+
+// mailer gives nil if no mails are sent.
+func mailer(c *config.Config) (*notify.Mailer, error) {
+	if c.Mail.Server == "" {
+		return nil, nil
+	}
+	m, err := notify.NewMailer(notify.MailConfig{
+		Server:       c.Mail.Server,
+		From:         c.Mail.From,
+		FromName:     c.Site.Name,
+		Username:     c.Mail.Username,
+		PasswordFile: c.Mail.PasswordFile,
+		Security:     c.Mail.Security,
+		CAFile:       c.Mail.CAFile,
+	})
+	if err != nil {
+		return nil, errkind.New(errkind.Usage, "[mail] "+err.Error())
+	}
+	return m, nil
+}
+
+func webhooks(c *config.Config) (out []notices.Webhook, err error) {
+	for _, w := range c.Webhook {
+		to, err := notify.NewWebhook(notify.WebhookConfig{Name: w.Name, URL: w.URL, URLFile: w.URLFile, SecretFile: w.SecretFile})
+		if err != nil {
+			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[[webhook]] %s: %v", w.Name, err))
+		}
+		out = append(out, notices.Webhook{Name: w.Name, Format: w.Format, Kinds: w.Send, To: to})
+	}
+	return out, nil
+}
+
+// undelivered warns of dead letters: nobody else learns that a person was not told.
+func (g *Gateway) undelivered(ctx context.Context) error {
+	n, err := g.DB.CountNotices(ctx, store.NoticeDead)
+	if err != nil || n == 0 {
+		return nil // a database that fails is reported by its own condition
+	}
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("notices that were not delivered and are not tried again: %d", n)).
+		WithHint("`sallyport notices list --state dead` says why, and `sallyport notices retry ID` tries again.")
+}
