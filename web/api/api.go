@@ -143,6 +143,7 @@ type Config struct {
 	Store   Store
 	Office  Office
 	Desk    Desk
+	Notices Notices
 	Records Records
 	Signer  Signer
 	Audit   Auditor
@@ -186,7 +187,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
-		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerPolicy, a.registerLog, a.registerRetention} {
+		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerNotices, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

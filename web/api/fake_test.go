@@ -105,31 +105,32 @@ func who(r *http.Request) (Asker, error) {
 
 // world is everything the API needs, small and by hand.
 type world struct {
-	API    http.Handler
-	api    *API
-	rules  gateway.Rules
-	broker *fakeBroker
-	rows   *fakeStore
-	office *fakeOffice
-	signer *fakeSigner
-	events *fakeAudit
-	reads  *fakeRecords
-	passed time.Duration // since the tests' time
-	out    []string      // who was signed out, by whom and why
+	API     http.Handler
+	api     *API
+	rules   gateway.Rules
+	broker  *fakeBroker
+	rows    *fakeStore
+	office  *fakeOffice
+	signer  *fakeSigner
+	events  *fakeAudit
+	reads   *fakeRecords
+	notices *fakeNotices
+	passed  time.Duration // since the tests' time
+	out     []string      // who was signed out, by whom and why
 
 	signedOut atomic.Bool // nobody is signed in any more
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{broker: &fakeBroker{}, rows: newRows(), office: &fakeOffice{}, signer: &fakeSigner{}, events: &fakeAudit{}, reads: &fakeRecords{}}
+	w := &world{broker: &fakeBroker{}, rows: newRows(), office: &fakeOffice{}, signer: &fakeSigner{}, events: &fakeAudit{}, reads: &fakeRecords{}, notices: &fakeNotices{}}
 	w.signer.policy = signer.Policy{Version: 1, Files: []signer.PolicyFile{{Name: "policy.toml", Text: testPolicy}}, By: "test", At: testTime}
 	if err := w.rules.Load(t.Context(), w.signer); err != nil {
 		t.Fatal(err)
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: w.who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Desk: fakeDesk{}, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
+		Office: w.office, Desk: fakeDesk{}, Notices: w.notices, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }

@@ -1,0 +1,36 @@
+package apitype
+
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
+
+// Notice is one message of the outbox, for one receiver.
+type Notice struct {
+	ID       string     `json:"id" doc:"also in the Message-ID of a mail and the webhook-id of a webhook"`
+	Kind     string     `json:"kind" doc:"request.asked, request.granted, request.denied, request.expired, grant.withdrawn, or test"`
+	Request  string     `json:"request,omitempty" doc:"id of the request; absent for a test"`
+	Device   id.Device  `json:"device,omitempty"`
+	Channel  string     `json:"channel" doc:"mail, or webhook: with the name of the webhook"`
+	To       string     `json:"to,omitempty" doc:"address of a mail"`
+	State    string     `json:"state" doc:"pending; sent: the receiver has accepted it; dead: not delivered, and not tried again"`
+	Attempts int        `json:"attempts"`
+	Error    string     `json:"error,omitempty" doc:"of the last attempt"`
+	Created  time.Time  `json:"created"`
+	NextTry  *time.Time `json:"next_try" doc:"while pending"`
+	Done     *time.Time `json:"done" doc:"when it was sent or became a dead letter"`
+}
+
+// NoticePage is one page of notices, newest first. Total counts all that match.
+type NoticePage struct {
+	Notices []Notice `json:"notices"`
+	Total   int      `json:"total"`
+	Page    int      `json:"page"`
+	Size    int      `json:"size"`
+}
+
+// NoticeTest asks for a test of notices.
+type NoticeTest struct {
+	Webhook string `json:"webhook,omitempty" maxLength:"31" doc:"name of a webhook; empty: a mail to the caller"`
+}
