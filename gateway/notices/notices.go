@@ -173,7 +173,7 @@ func (o *Outbox) mayAsk(who id.Principal) bool {
 	return false
 }
 
-// noAddress logs once that somebody cannot get mails.
+// noAddress logs once that a person cannot get mails.
 func (o *Outbox) noAddress(who id.Principal) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

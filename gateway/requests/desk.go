@@ -66,7 +66,7 @@ type Config struct {
 		Record(ctx context.Context, e audit.Event) error
 		Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 	}
-	Notices Notices // nil: nobody is told
+	Notices Notices // nil: no notices
 	Now     func() time.Time
 	Log     *slog.Logger
 }

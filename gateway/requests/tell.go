@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// recently is how long ago somebody may have been seen last to get notices. The gateway does not learn that a person has
-// left: their groups stay in its rows.
+// recently is how long ago a person may have been seen last to get notices. The gateway does not learn that a person has
+// left the company: their groups stay in its rows.
 const recently = 90 * 24 * time.Hour
 
 // Notices makes and sends notices. *notices.Outbox does.
@@ -57,7 +57,7 @@ func (d *Desk) answerers(ctx context.Context, q *store.Request) (out []store.Pri
 	return out, err
 }
 
-// kindOf gives the notice about the end of a request or grant; empty: nobody is told. taken: the grant is withdrawn by
+// kindOf gives the kind of notice about the end of a request or grant; empty: none. taken: the grant is withdrawn by
 // another person than its holder.
 func kindOf(e event, taken bool) string {
 	switch {

@@ -32,8 +32,8 @@ var (
 	hookKinds   = []string{"request.asked", "request.granted", "request.denied", "request.expired", "grant.withdrawn"}
 )
 
-// checkNotices checks what needs no other package. What addresses and secrets must look like is checked where they are
-// used, also before the gateway serves.
+// checkNotices checks that the keys fit together. Package notify checks addresses, URLs and secrets when the gateway
+// starts.
 func (c *Config) checkNotices() error {
 	if c.Mail != (Mail{}) && c.Mail.Server == "" {
 		return errors.New("[mail] server is missing: write host:port, such as \"smtp.acme.example:587\"")

@@ -119,9 +119,7 @@ func (m *Mailer) message(in Mail) (*gomail.Msg, error) {
 	}
 	_, domain, _ := strings.Cut(m.cfg.From, "@")
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := msg.FromFormat(Line(m.cfg.FromName, 80), m.cfg.From); err != nil {
-		return nil, err
-	}
+	msg.FromMailAddress(&mail.Address{Name: Line(m.cfg.FromName, 80), Address: m.cfg.From})
 	if err := msg.To(in.To); err != nil {
 		return nil, err
 	}
@@ -139,19 +137,11 @@ func (m *Mailer) message(in Mail) (*gomail.Msg, error) {
 
 // client reads password and authorities anew, since both can be replaced while the gateway runs.
 func (m *Mailer) client() (*gomail.Client, error) {
-	opts := []gomail.Option{gomail.WithPort(m.port), gomail.WithTimeout(mailTime)}
-	conf := &tls.Config{ServerName: m.host, MinVersion: tls.VersionTLS12}
-	if m.cfg.CAFile != "" {
-		pem, err := readfile.Regular(m.cfg.CAFile, readfile.Most)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("ca_file has no certificate in PEM form")
-		}
+	conf, err := m.tls()
+	if err != nil {
+		return nil, err
 	}
-	opts = append(opts, gomail.WithTLSConfig(conf))
+	opts := []gomail.Option{gomail.WithPort(m.port), gomail.WithTimeout(mailTime), gomail.WithTLSConfig(conf)}
 	switch m.cfg.Security {
 	case ImplicitTLS:
 		opts = append(opts, gomail.WithSSL())
@@ -169,4 +159,20 @@ func (m *Mailer) client() (*gomail.Client, error) {
 			gomail.WithPassword(strings.TrimSpace(string(password))))
 	}
 	return gomail.NewClient(m.host, opts...)
+}
+
+func (m *Mailer) tls() (*tls.Config, error) {
+	conf := &tls.Config{ServerName: m.host, MinVersion: tls.VersionTLS12}
+	if m.cfg.CAFile == "" {
+		return conf, nil
+	}
+	pem, err := readfile.Regular(m.cfg.CAFile, readfile.Most)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("ca_file has no certificate in PEM form")
+	}
+	return conf, nil
 }

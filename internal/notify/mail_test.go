@@ -20,7 +20,7 @@ var sentAt = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 // mailer makes one for a test's server, changed as given.
 func mailer(t *testing.T, s *notifytest.Server, security string, change ...func(*MailConfig)) *Mailer {
 	t.Helper()
-	c := MailConfig{Server: s.Addr, From: "access@acme.example", FromName: "ACME remote", Security: security, CAFile: s.CA}
+	c := MailConfig{Server: s.Addr, From: "access@acme.example", FromName: `ACME "remote" \ service`, Security: security, CAFile: s.CA}
 	for _, f := range change {
 		f(&c)
 	}
@@ -67,6 +67,7 @@ func TestMailIsSentWithEachKindOfTLS(t *testing.T) {
 			h, body := read(t, got[0])
 			subject, _ := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
 			if subject != "Grüße" || h.Get("Message-ID") != "<abc@acme.example>" || h.Get("Auto-Submitted") != "auto-generated" ||
+				h.Get("From") != `"ACME \"remote\" \\ service" <access@acme.example>` ||
 				!strings.HasPrefix(h.Get("Content-Type"), "text/plain") || !strings.Contains(h.Get("Date"), "02 Mar 2026 10:00:00") {
 				t.Errorf("got header %v", h)
 			}

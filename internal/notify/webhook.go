@@ -104,29 +104,12 @@ func (h *Webhook) key() ([]byte, error) {
 	return k, nil
 }
 
-// Send posts one JSON document. It returns nil if the receiver answers with a status from 200 to 299. The signature is
-// made anew in each attempt, with the time of the attempt. The error has neither the URL nor the answer, since both can
-// have secrets; 410 Gone is marked by Permanent.
+// Send posts one JSON document. It returns nil if the receiver answers with a status from 200 to 299. The error has
+// neither the URL nor the answer, since both can have secrets. 410 Gone is marked by Permanent.
 func (h *Webhook) Send(ctx context.Context, noticeID string, body []byte) error {
-	to, err := h.address()
+	r, err := h.request(ctx, noticeID, body)
 	if err != nil {
 		return err
-	}
-	key, err := h.key()
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the URL cannot be used")
-	}
-	now := h.now()
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", "sallyport")
-	r.Header.Set(HeaderID, noticeID)
-	r.Header.Set(HeaderTime, strconv.FormatInt(now.Unix(), 10))
-	if key != nil {
-		r.Header.Set(HeaderSignature, Sign(key, noticeID, now, body))
 	}
 	res, err := h.http.Do(r)
 	if err != nil {
@@ -141,6 +124,31 @@ func (h *Webhook) Send(ctx context.Context, noticeID string, body []byte) error 
 		return fmt.Errorf("the receiver answered %d", res.StatusCode)
 	}
 	return nil
+}
+
+// request makes the request of one attempt. The signature has the time of the attempt, since receivers refuse old ones.
+func (h *Webhook) request(ctx context.Context, noticeID string, body []byte) (*http.Request, error) {
+	to, err := h.address()
+	if err != nil {
+		return nil, err
+	}
+	key, err := h.key()
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the URL cannot be used")
+	}
+	now := h.now()
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "sallyport")
+	r.Header.Set(HeaderID, noticeID)
+	r.Header.Set(HeaderTime, strconv.FormatInt(now.Unix(), 10))
+	if key != nil {
+		r.Header.Set(HeaderSignature, Sign(key, noticeID, now, body))
+	}
+	return r, nil
 }
 
 // withoutURL drops the URL that package net/http puts into its errors: the URL of a chat has a secret in its path.

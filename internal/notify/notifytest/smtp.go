@@ -129,60 +129,86 @@ func (s *Server) serve(l net.Listener) {
 	}()
 }
 
-func (s *Server) talk(c net.Conn) {
-	defer func() { c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	secure := s.implicit
-	if secure {
-		c = tls.Server(c, s.tls)
+// conversation is one connection. mail is the one that is being received.
+type conversation struct {
+	*Server
+	conn net.Conn
+	in   *textproto.Reader
+	mail Mail
+}
+
+func (s *Server) talk(raw net.Conn) {
+	c := &conversation{Server: s}
+	defer func() { c.conn.Close() }()
+	_ = raw.SetDeadline(time.Now().Add(30 * time.Second))
+	c.use(raw)
+	if s.implicit {
+		c.secure()
 	}
-	r, m := textproto.NewReader(bufio.NewReader(c)), Mail{TLS: secure}
-	say := func(line string) { fmt.Fprint(c, line+"\r\n") }
-	say("220 test")
+	c.say("220 test")
 	for {
-		line, err := r.ReadLine()
+		line, err := c.in.ReadLine()
 		if err != nil {
 			return
 		}
 		word, rest, _ := strings.Cut(line, " ")
 		word = strings.ToUpper(word)
 		if answer := s.set(word); answer != "" {
-			say(answer)
-			continue
-		}
-		switch word {
-		case "EHLO":
-			say("250-test\r\n250-8BITMIME" + map[bool]string{true: "\r\n250 AUTH PLAIN", false: "\r\n250 STARTTLS"}[secure])
-		case "STARTTLS":
-			say("220 go on")
-			secure, m.TLS = true, true
-			c = tls.Server(c, s.tls)
-			r = textproto.NewReader(bufio.NewReader(c))
-		case "AUTH":
-			m.Login = strings.TrimPrefix(rest, "PLAIN ")
-			say("235 welcome")
-		case "MAIL", "RCPT":
-			to := map[string]*string{"MAIL": &m.From, "RCPT": &m.To}[word]
-			*to += rest[strings.Index(rest, "<")+1 : strings.Index(rest, ">")]
-			say("250 yes")
-		case "DATA":
-			say("354 go on")
-			if raw, err := r.ReadDotBytes(); err == nil {
-				m.Raw = string(raw)
-				if drops := s.keep(m); drops {
-					fmt.Fprint(c, "250 taken\r\n")
-					return
-				}
-				say("250 taken")
-				m = Mail{TLS: secure, Login: m.Login}
-			}
-		case "QUIT":
-			say("221 bye")
+			c.say(answer)
+		} else if !c.answer(word, rest) {
 			return
-		default:
-			say("250 yes")
 		}
 	}
+}
+
+func (c *conversation) use(conn net.Conn) {
+	c.conn, c.in = conn, textproto.NewReader(bufio.NewReader(conn))
+}
+
+func (c *conversation) secure() {
+	c.use(tls.Server(c.conn, c.tls))
+	c.mail.TLS = true
+}
+
+func (c *conversation) say(line string) { fmt.Fprint(c.conn, line+"\r\n") }
+
+// answer answers one command, and reports whether the conversation goes on.
+func (c *conversation) answer(word, rest string) bool {
+	switch word {
+	case "EHLO":
+		c.say("250-test\r\n250-8BITMIME\r\n250 " + map[bool]string{true: "AUTH PLAIN", false: "STARTTLS"}[c.mail.TLS])
+	case "STARTTLS":
+		c.say("220 go on")
+		c.secure()
+	case "AUTH":
+		c.mail.Login = strings.TrimPrefix(rest, "PLAIN ")
+		c.say("235 welcome")
+	case "MAIL", "RCPT":
+		to := map[string]*string{"MAIL": &c.mail.From, "RCPT": &c.mail.To}[word]
+		*to += rest[strings.Index(rest, "<")+1 : strings.Index(rest, ">")]
+		c.say("250 yes")
+	case "DATA":
+		return c.data()
+	case "QUIT":
+		c.say("221 bye")
+		return false
+	default:
+		c.say("250 yes")
+	}
+	return true
+}
+
+func (c *conversation) data() bool {
+	c.say("354 go on")
+	raw, err := c.in.ReadDotBytes()
+	if err != nil {
+		return false
+	}
+	c.mail.Raw = string(raw)
+	drops := c.keep(c.mail)
+	c.say("250 taken")
+	c.mail = Mail{TLS: c.mail.TLS, Login: c.mail.Login}
+	return !drops
 }
 
 func (s *Server) set(command string) string {
