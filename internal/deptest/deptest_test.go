@@ -53,6 +53,10 @@ var rules = []struct {
 	{"internal/store/sqlite", []string{module + "/gateway", module + "/web", module + "/internal/signer", module + "/internal/agent"}, "storage is an adapter: nobody's rules live in it"},
 	{"gateway", []string{module + "/web", module + "/gateway/rendezvous", module + "/internal/agent", "net/http/httptest", module + "/recorder/writer", module + "/recorder/seal", module + "/recorder/reader"}, "doors import the broker, never the other way round"},
 	{"gateway/sessionline", []string{module + "/web", module + "/gateway", module + "/internal/agent", module + "/internal/store", module + "/internal/signer", module + "/recorder/writer", module + "/recorder/reader"}, "the recorded door carries what was decided and recorded, and decides nothing"},
+	{"gateway/notices", []string{module + "/web", module + "/authz", module + "/internal/signer", module + "/internal/agent", module + "/recorder/writer"},
+		"it tells what happened, and decides nothing"},
+	{"internal/notify", []string{module + "/gateway", module + "/web", module + "/authz", module + "/internal/store", module + "/internal/signer",
+		module + "/internal/config", "database/sql"}, "a sender knows addresses and texts, and nothing of requests"},
 	{"gateway/rendezvous", []string{module + "/web", module + "/internal/agent"}, "the device's door knows no browser"},
 	{"cmd/sallyport-agent", []string{module + "/gateway", module + "/web", module + "/internal/store", "github.com/mattn/go-sqlite3", "github.com/alecthomas/kong", "net/http/pprof"}, "under 10 MB, and no server code on a customer's machine"},
 	{"internal/client", []string{"github.com/mattn/go-sqlite3", "database/sql", module + "/gateway", module + "/internal/store"}, "the command line is built without cgo for three systems"},
@@ -100,7 +104,7 @@ func TestFilesOfOthersAreReadBounded(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"internal/node/*.go", "internal/config/files.go", "internal/idp/users.go",
 		"internal/idp/keys.go", "internal/oidcauth/*.go", "internal/signer/keys.go", "internal/backup/recipients.go",
-		"internal/agent/proxy.go", "internal/agent/dial/*.go", "internal/agent/state/ownerfile.go",
+		"internal/notify/*.go", "internal/agent/proxy.go", "internal/agent/dial/*.go", "internal/agent/state/ownerfile.go",
 		"internal/agent/state/proxy.go"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil || len(found) == 0 {
