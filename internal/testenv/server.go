@@ -223,10 +223,11 @@ func (s *Server) Ask(path string) (status int, text string, err error) {
 	return resp.StatusCode, string(raw), err
 }
 
-// AddUser makes somebody known by `sallyport users add`.
-func (s *Server) AddUser(name, group string) {
+// AddUser adds a user by `sallyport users add`, with more arguments as given.
+func (s *Server) AddUser(name, group string, more ...string) {
 	s.t.Helper()
-	cmd := s.Command("users", "add", name, "--group", group, "--password-stdin", "--config", s.Config)
+	args := append([]string{"users", "add", name, "--group", group, "--password-stdin", "--config", s.Config}, more...)
+	cmd := s.Command(args...)
 	cmd.Stdin = strings.NewReader(Password + "\n")
 	if got := Finish(s.t, cmd); got.Status != 0 {
 		s.t.Fatalf("users add: %+v", got)
