@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// openNotices makes the outbox. A mistake in [mail] or [[webhook]] ends the start: a gateway that tells nobody looks as if
-// nothing were asked.
+// openNotices makes the outbox. A mistake in [mail] or [[webhook]] ends the start: without mails, approvers would not notice
+// that something is wrong.
 func (g *Gateway) openNotices(context.Context) error {
 	c := g.opt.Config
 	o := notices.Config{Rows: g.DB, Site: siteBase(c), Name: c.Site.Name, Now: time.Now, Log: g.opt.Log}
@@ -62,7 +62,7 @@ func webhooks(c *config.Config) (out []notices.Webhook, err error) {
 	return out, nil
 }
 
-// undelivered warns of dead letters: nobody else learns that a person was not told.
+// undelivered warns of dead letters. Their receivers do not know what they missed.
 func (g *Gateway) undelivered(ctx context.Context) error {
 	n, err := g.DB.CountNotices(ctx, store.NoticeDead)
 	if err != nil || n == 0 {
