@@ -2,6 +2,8 @@ package requests
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
@@ -46,15 +48,24 @@ func (d *Desk) tell(ctx context.Context, kind string, q *store.Request) (func(st
 	}, err
 }
 
-// answerers lists the people who can answer a request, by their groups as last seen.
+// answerers lists the people who can answer a request, by their groups as last seen. The owners of the site are among them
+// where the rule names them.
 func (d *Desk) answerers(ctx context.Context, q *store.Request) (out []store.Principal, err error) {
 	all, err := d.cfg.Rows.Principals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	site, err := d.cfg.Rows.Site(ctx, q.Site)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
 	for _, p := range all {
-		if d.cfg.Now().Sub(p.SeenAt) < recently && d.Speaks(authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, q) {
+		who, owner := authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, slices.Contains(site.Owners, p.ID)
+		if d.cfg.Now().Sub(p.SeenAt) < recently && d.Speaks(who, q, owner) {
 			out = append(out, p)
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // kindOf gives the kind of notice about the end of a request or grant; empty: none. taken: the grant is withdrawn by

@@ -23,7 +23,7 @@ func newTellingHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.cfg.Notices = notices.New(notices.Config{Rows: h.db, Site: "https://access.example", Mail: m, Now: h.clock, Log: slog.New(slog.DiscardHandler)})
-	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "left": "leads", "ada": "administrators"} {
+	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "left": "leads", "ada": "administrators", "olga": "owners", "otto": "owners"} {
 		p := store.Principal{ID: principal(who), Name: who, Email: who + "@acme.example", Groups: []string{group}, SeenAt: h.clock()}
 		switch who {
 		case "ada":
@@ -107,6 +107,19 @@ func TestWhoIsToldWhat(t *testing.T) {
 	h.wantsTold("expired", "request.expired tess")
 	h.runs()
 	h.wantsTold("the next round")
+}
+
+func TestTheOwnerOfTheSiteIsToldWhereARuleNeedsThem(t *testing.T) {
+	h := newTellingHouse(t)
+	h.owner("olga")
+	if _, err := h.asks(nil); err != nil {
+		t.Fatal(err)
+	}
+	h.wantsTold("under a rule of leads", "request.asked lea", "request.asked lou")
+	if _, err := h.asks(func(q *Question) { q.Rule, q.For = "R3", 5*time.Minute }); err != nil {
+		t.Fatal(err)
+	}
+	h.wantsTold("under a rule of a lead and the owner", "request.asked lea", "request.asked lou", "request.asked olga")
 }
 
 func TestAGrantThatTheDeskFindsOrLosesIsToldOnce(t *testing.T) {
