@@ -11,12 +11,14 @@ import (
 // takes input after the end of its input. Both are the gateway's own notes, so a recording that breaks them was not
 // made by a gateway that keeps to its order.
 type channels struct {
-	ended  map[uint32]bool // by each channel that was started: its input has ended
-	sized  map[uint32]bool // channels that have a terminal
-	strays int             // commands on channels that were not started
+	ended  map[uint32]bool        // by each channel that was started: its input has ended
+	typed  map[uint32]format.Kind // by each channel with input or a terminal: how its input is recorded, sealed or clear
+	strays int                    // commands on channels that were not started
 }
 
-func newChannels() *channels { return &channels{ended: map[uint32]bool{}, sized: map[uint32]bool{}} }
+func newChannels() *channels {
+	return &channels{ended: map[uint32]bool{}, typed: map[uint32]format.Kind{}}
+}
 
 // add takes in the next frame.
 func (c *channels) add(f *format.Frame) error {
@@ -41,11 +43,23 @@ func (c *channels) add(f *format.Frame) error {
 		return fmt.Errorf("a frame %q of channel %d, which was not started before", byte(f.Kind), ch)
 	case ended && (f.Kind == format.KindSealed || f.Kind == format.KindClear):
 		return fmt.Errorf("input of channel %d after the end of its input", ch)
-	case f.Kind == format.KindClear && c.sized[ch]:
-		return fmt.Errorf("input of channel %d is not sealed, and the channel has a terminal", ch)
-	case f.Kind == format.KindResize:
-		c.sized[ch] = true
 	}
+	return c.input(ch, f.Kind)
+}
+
+// input demands that a channel's input is sealed, as at a terminal, or in the clear, and never both. Only a terminal has a
+// size.
+func (c *channels) input(ch uint32, k format.Kind) error {
+	if k == format.KindResize {
+		k = format.KindSealed
+	}
+	if k != format.KindSealed && k != format.KindClear {
+		return nil
+	}
+	if before, known := c.typed[ch]; known && before != k {
+		return fmt.Errorf("channel %d has input in the clear, and a terminal or sealed input", ch)
+	}
+	c.typed[ch] = k
 	return nil
 }
 

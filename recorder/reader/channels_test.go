@@ -82,6 +82,8 @@ func TestInputThatIsNotSealed(t *testing.T) {
 		{"before the start", format.RuleChannel, format.Version2, func(p part) { p.Clear(7, 1, "x"); p.Start(7) }},
 		{"after the end of input", format.RuleChannel, format.Version2, func(p part) { p.Start(7); inputEnd(p, 7); p.Clear(7, 1, "x") }},
 		{"at a terminal", format.RuleChannel, format.Version2, func(p part) { p.Start(7); resize(p, 7); p.Clear(7, 1, "x") }},
+		{"before a terminal", format.RuleChannel, format.Version2, func(p part) { p.Start(7); p.Clear(7, 1, "x"); resize(p, 7) }},
+		{"beside sealed input", format.RuleChannel, format.Version2, func(p part) { p.Start(7); p.Clear(7, 1, "x"); p.In(7, 1, "y") }},
 		{"behind a hole", format.RuleOffset, format.Version2, gone},
 		{"revealed again", format.RuleReveal, format.Version2, func(p part) { p.Start(7); p.Clear(7, 1, "x"); p.Reveal(7, 1, 0, "x") }},
 		{"in version 1", format.RuleFrame, format.Version1, func(p part) { p.Clear(7, 1, "x") }},
