@@ -128,6 +128,23 @@ func (p *Policy) RequestRules() []string {
 	return out
 }
 
+// Emergency says how long after its beginning a grant under an emergency rule must be reviewed. ok is false if the policy
+// has no emergency rule of this id.
+func (p *Policy) Emergency(ruleID string) (review time.Duration, ok bool) {
+	if _, _, emergency, _ := p.Needs(ruleID); !emergency {
+		return 0, false
+	}
+	return p.byID[ruleID].ask.reviewWithin, true
+}
+
+// Tell lists who is told of each grant under a request rule: groups or @owner.
+func (p *Policy) Tell(ruleID string) []string {
+	if _, _, _, ok := p.Needs(ruleID); !ok {
+		return nil
+	}
+	return p.byID[ruleID].ask.tell
+}
+
 // MayAsk reports whether a request rule is for this person.
 func (p *Policy) MayAsk(ruleID string, who Person) bool {
 	_, _, _, ok := p.Needs(ruleID)

@@ -140,7 +140,7 @@ func (d *Decision) grants(p *Policy, reason Reason, noEmergency *rule) Reason {
 			reason, d.DeniedBy = Permitted, ""
 			d.Rule, d.Grant, d.Until, d.Emergency = g.Rule, g.ID, g.Until, g.Emergency
 		}
-		return true
+		return d.Grant == "" || d.Emergency || !d.snap.indexed() // the index has those that end last first
 	})
 	return reason
 }

@@ -152,6 +152,35 @@ func TestGrantsAllowOnlyWithinTheirTimes(t *testing.T) {
 	}
 }
 
+// NewSnapshot makes an index, and a decision stops at the first grant there that no other can beat.
+func TestTheIndexOfGrantsChangesNoDecision(t *testing.T) {
+	p, allowed := must(t, requestable+requirements), 0
+	each(t, func(r random) {
+		grants := make([]Grant, 2+r.IntN(8))
+		for i := range grants {
+			grants[i] = r.grant()
+			grants[i].ID = string(rune('a' + i))
+			if r.IntN(2) == 0 {
+				grants[i].Until = office.Add(time.Hour)
+			}
+			if r.IntN(4) == 0 {
+				grants[i].Who.Subject = "u2"
+			}
+		}
+		q, now := r.question(), r.near(&grants[0])
+		a, b := Decide(NewSnapshot(p, grants), q, now), Decide(&Snapshot{Policy: p, Grants: grants}, q, now)
+		if a.Reason != b.Reason || a.Grant != b.Grant || a.Rule != b.Rule || !a.Until.Equal(b.Until) || a.Emergency != b.Emergency {
+			t.Errorf("with an index: %s by %q until %s, without: %s by %q until %s", a.Reason, a.Grant, a.Until, b.Reason, b.Grant, b.Until)
+		}
+		if a.Allowed {
+			allowed++
+		}
+	})
+	if allowed < 1000 {
+		t.Errorf("got %d answers that allow, want 1000", allowed)
+	}
+}
+
 func TestADenyRuleBeatsEveryGrant(t *testing.T) {
 	open, closed, denied := must(t, requestable), must(t, requestable+denials), 0
 	each(t, func(r random) {

@@ -64,10 +64,10 @@ func (p *Policy) headWords() []Sentence {
 // dutyWhat says what a duty is about in the product.
 var dutyWhat = map[Duty]string{
 	DutyAdminister: "admit, label and revoke devices, and apply the policy",
-	DutyApprove:    "watch and end every session, and agree to requests where a rule names their group",
+	DutyApprove:    "watch and end every session, and approve requests where a rule names their group",
 	DutyReview:     "watch every session, and read, check and export every record",
 	DutyUnseal:     "open what was typed at hidden prompts",
-	DutyOwn:        "watch and replay the sessions at the sites they own, and agree to requests where a rule names @owner",
+	DutyOwn:        "watch and replay the sessions at the sites they own, approve requests where a rule names @owner, and withdraw grants there",
 }
 
 func (p *Policy) dutyWords(d Duty) string {

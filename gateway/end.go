@@ -148,8 +148,8 @@ func (s *Session) stillAllowed(a authz.Action, snap *authz.Snapshot, who authz.P
 	if d.Allowed {
 		return nil
 	}
-	what := "the policy, your groups or the machine's labels changed while you worked. "
-	if s.underGrant() {
+	what := "the policy, your groups or the device's labels changed during the session. "
+	if s.underGrant() != "" {
 		what = "your grant was withdrawn, or " + what
 	}
 	return ended(ByWithdrawal, what+d.Explain().Text)

@@ -9,23 +9,36 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
-// MoreTime gives a running session its next pass if the policy and the grants of now let it go on past its hard stop. It
-// returns the hard stop, and whether it has moved. The errors are those of Renew.
-func (b *Broker) MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (until time.Time, moved bool, err error) {
+// MoreTime is when a running session ends.
+type MoreTime struct {
+	Until time.Time
+	Moved bool   // it is later than before
+	Grant string // that allows the session; empty: a rule does
+}
+
+// MoreTime gives a running session its next pass if the policy and the grants of now let it go on past its hard stop. The
+// errors are those of Renew.
+func (b *Broker) MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (MoreTime, error) {
 	s, err := b.renewable(sid)
 	if err != nil {
-		return time.Time{}, false, err
+		return MoreTime{}, err
 	}
 	dev, err := b.cfg.Store.Device(ctx, s.ask.Device)
 	if err != nil {
-		return time.Time{}, false, err
+		return MoreTime{}, err
 	}
 	d := s.decideAgain(s.first.action, b.cfg.Rules.Snapshot(), b.asOfNow(ctx, s.ask.Person), &dev, b.LiveOn(s.ask.Device)-1)
 	if !outlasts(d, s.Until()) {
-		return s.Until(), false, nil
+		return MoreTime{Until: s.Until(), Grant: s.underGrant()}, nil
 	}
-	until, err = b.Renew(ctx, sid, by)
-	return until, err == nil, err
+	until, err := b.Renew(ctx, sid, by)
+	if err != nil {
+		return MoreTime{}, err
+	}
+	s.mu.Lock()
+	s.grant = d.Grant
+	s.mu.Unlock()
+	return MoreTime{until, true, d.Grant}, nil
 }
 
 // outlasts reports whether a decision lets a session go on for at least a second after its hard stop.
@@ -33,24 +46,30 @@ func outlasts(d authz.Decision, until time.Time) bool {
 	return d.Allowed && (d.Until.IsZero() || d.Until.Sub(until) >= time.Second)
 }
 
-// underGrant reports whether a grant allows the session, and no rule by itself.
-func (s *Session) underGrant() bool {
+// underGrant names the grant that allows the session; empty: a rule does by itself.
+func (s *Session) underGrant() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.grant != ""
+	return s.grant
 }
 
-// tellMore tells the frontends once that another grant lets the session go on for longer. The technician's client then
-// asks for the next pass, because only it has the technician's evidence.
+// tellAgain is how long after one message about more time the next one may come.
+const tellAgain = time.Minute
+
+// tellMore tells the frontends that another grant lets the session go on for longer. The technician's client then asks for
+// the next pass, because only it has the technician's evidence. Until that succeeds, they are told again.
 func (s *Session) tellMore(d authz.Decision) {
 	if d.Grant == "" || !outlasts(d, s.Until()) {
 		return
 	}
+	now := s.b.cfg.Now()
 	s.mu.Lock()
-	known := s.grant == d.Grant
-	s.grant = d.Grant
+	quiet := s.grant == d.Grant || now.Sub(s.toldMore) < tellAgain
+	if !quiet {
+		s.toldMore = now
+	}
 	s.mu.Unlock()
-	if !known {
+	if !quiet {
 		s.notice("more-time", "more time was granted, until "+d.Until.UTC().Format("15:04 UTC"))
 	}
 }

@@ -107,7 +107,7 @@ func TestAChannelThatWasAllowedAndNotOpenedIsInTheRecord(t *testing.T) {
 		want   string
 	}{
 		"its right was withdrawn": {func(h *house) { h.apply(`run = { as = ["svc"], argv = [["/bin/wait", "1"]] }`) },
-			"channel-end: channel 2 was not opened: the policy, your groups or the machine's labels changed while you worked."},
+			"channel-end: channel 2 was not opened: the policy, your groups or the device's labels changed during the session."},
 		"the device does not start it": {func(h *house) {}, "channel-end: channel 2 was not opened: press-1 did not start the command as svc: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -148,8 +148,12 @@ func (s *Session) keepNext(ctx context.Context, n *nextPass) error {
 
 // text gives the text of the record's note about the pass.
 func (n *nextPass) text() string {
-	return fmt.Sprintf("pass %d is given to the device: good until %s, entry %d of the log, permits %s", n.made.N,
-		n.pass.Until().UTC().Format("2006-01-02 15:04:05 UTC"), n.made.Index, strings.Join(n.pass.Scope.Words(), ", "))
+	text := fmt.Sprintf("pass %d is given to the device: good until %s, entry %d of the log, permits %s, by rule %s", n.made.N,
+		n.pass.Until().UTC().Format("2006-01-02 15:04:05 UTC"), n.made.Index, strings.Join(n.pass.Scope.Words(), ", "), n.made.Rule)
+	if by := n.pass.Grant.Approvers; len(by) > 0 {
+		text += ", approved by " + strings.Join(by, ", ")
+	}
+	return text
 }
 
 // offer gives the pass to the device, and adopts it if the device does. refused is the device's refusal. After an error
@@ -189,7 +193,7 @@ func (s *Session) adopt(ctx context.Context, n *nextPass) error {
 	s.until = n.made.Until
 	s.b.mu.Unlock()
 	s.clock.arm(s)
-	s.notice("renewed", "the session goes on until "+n.made.Until.UTC().Format("15:04 UTC"))
+	s.notice("renewed", "the session continues until "+n.made.Until.UTC().Format("15:04 UTC"))
 	if err := s.change(ctx, func(row *store.Session) { row.Until = n.made.Until }); err != nil {
 		s.b.cfg.Log.Warn("the list of sessions shows an earlier end than this session has", slog.String("session", s.id.String()),
 			slog.Any("error", err))

@@ -45,7 +45,7 @@ func TestARenewalMovesTheHardStop(t *testing.T) {
 	}
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	if want := "renewed: the session goes on until " + until.UTC().Format("15:04 UTC"); !slices.Contains(out.notices, want) {
+	if want := "renewed: the session continues until " + until.UTC().Format("15:04 UTC"); !slices.Contains(out.notices, want) {
 		t.Errorf("the technician reads %q, want …%q…", out.notices, want)
 	}
 }

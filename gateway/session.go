@@ -54,11 +54,12 @@ type Session struct {
 	starts   map[uint32]*Channel // the device has not named their programs yet
 	// actions by which programs were started, by their words, of channels that have ended too
 	startedBy map[string]authz.Action
-	numbers   uint32   // the last number that was given
-	grant     string   // that allows it, as far as its frontends know; empty: a rule does
-	live      bool     // the first channel has been opened
-	over      bool     // no channel is left, and none may be opened any more
-	last      *Channel // the one that ended last
+	numbers   uint32    // the last number that was given
+	grant     string    // that allows it; empty: a rule does
+	toldMore  time.Time // when the frontends were told of another grant
+	live      bool      // the first channel has been opened
+	over      bool      // no channel is left, and none may be opened any more
+	last      *Channel  // the one that ended last
 
 	empty chan struct{} // closed when the last channel has ended
 	done  chan struct{} // closed when the record is closed and announced

@@ -10,6 +10,7 @@ import (
 type grantsCmd struct {
 	List     grantsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List grants, which are approved requests."`
 	Show     grantsShowCmd     `cmd:"" help:"Show one grant."`
+	Review   grantsReviewCmd   `cmd:"" help:"Say what you found about an emergency grant."`
 	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions under it end within a second."`
 }
 
@@ -17,6 +18,7 @@ type grantsListCmd struct {
 	listing
 	Mine   bool   `help:"Only your own."`
 	Device string `placeholder:"D" help:"For this device."`
+	Review bool   `name:"to-review" help:"Only emergency grants that nobody has reviewed."`
 	Page   int    `placeholder:"N" help:"Only this page. Default: the newest 500."`
 	Size   int    `placeholder:"N" default:"50" help:"Grants on a page."`
 }
@@ -30,6 +32,9 @@ func (c *grantsListCmd) Run(a *app) error {
 	if c.Mine {
 		q.Set("mine", "true")
 	}
+	if c.Review {
+		q.Set("to_review", "true")
+	}
 	if c.Device != "" {
 		q.Set("device", c.Device)
 	}
@@ -38,8 +43,8 @@ func (c *grantsListCmd) Run(a *app) error {
 		return err
 	}
 	return show(a, c.listing, p.Grants, "You can see no grants. `sallyport request DEVICE …` asks for one.",
-		"ID DEVICE USER ACTIONS STATE STARTS ENDS APPROVERS", func(g apitype.Grant) []string {
-			return []string{g.ID, string(g.Device), g.Who, strings.Join(g.Actions, ", "), g.State, at(&g.Starts), at(&g.Ends), strings.Join(g.Approvers, ", ")}
+		"ID DEVICE USER ACTIONS STATE STARTS ENDS APPROVERS REVIEW", func(g apitype.Grant) []string {
+			return []string{g.ID, string(g.Device), g.Who, strings.Join(g.Actions, ", "), g.State, at(&g.Starts), at(&g.Ends), strings.Join(g.Approvers, ", "), reviewText(g.Review)}
 		})
 }
 
@@ -57,7 +62,11 @@ func (c *grantsShowCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/grants/"+url.PathEscape(c.Grant), nil, &g); err != nil {
 		return err
 	}
-	if c.JSON {
+	return showGrant(a, c.JSON, g)
+}
+
+func showGrant(a *app, asJSON bool, g apitype.Grant) error {
+	if asJSON {
 		return a.json(g)
 	}
 	withdrawn := ""
@@ -66,7 +75,7 @@ func (c *grantsShowCmd) Run(a *app) error {
 	}
 	return page(a.stdout, []field{{"Grant", g.ID}, {"State", g.State}, {"Device", string(g.Device)}, {"Granted to", g.Who}, {"Actions", strings.Join(g.Actions, ", ")},
 		{"Starts", at(&g.Starts)}, {"Ends", at(&g.Ends)}, {"Rule", g.Rule}, {"Approved by", strings.Join(g.Approvers, ", ")}, {"Reason", g.Reason},
-		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}})
+		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}, {"Review", reviewText(g.Review)}})
 }
 
 type grantsWithdrawCmd struct {
@@ -90,4 +99,44 @@ func (c *grantsWithdrawCmd) Run(a *app) error {
 		return err
 	}
 	return answerRequest(a, g.ID, "withdraw", apitype.RequestEnd{Reason: c.Reason}, c.JSON)
+}
+
+// reviewText says how the review of an emergency grant stands; empty for any other grant.
+func reviewText(r *apitype.Review) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.At != nil:
+		return "EMERGENCY, reviewed " + at(r.At) + " by " + r.By + ": " + r.Note
+	case r.Overdue:
+		return "EMERGENCY, review OVERDUE since " + at(&r.Due)
+	}
+	return "EMERGENCY, review due " + at(&r.Due)
+}
+
+type grantsReviewCmd struct {
+	Grant string `arg:"" help:"The grant's id, or a unique beginning of it."`
+	Note  string `placeholder:"TEXT" required:"" help:"What you found."`
+	JSON  bool   `name:"json" help:"Print JSON, for programs."`
+}
+
+func (*grantsReviewCmd) Help() string {
+	return `An emergency grant must be reviewed within the time that its rule names, by somebody with the duty review who neither used
+nor approved it. The review is possible once the grant has ended, and is an entry of the log.
+
+  sallyport grants list --to-review
+  sallyport sessions list --device press-2
+  sallyport grants review 7xqk --note "pump fire, three sessions, as described"`
+}
+
+func (c *grantsReviewCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	var g apitype.Grant
+	if err := cl.Post(a.context(), "/api/v1/grants/"+url.PathEscape(c.Grant)+"/review", apitype.ReviewNew{Note: c.Note}, &g); err != nil {
+		return err
+	}
+	return showGrant(a, c.JSON, g)
 }

@@ -36,14 +36,14 @@ type commands struct {
 	Request  requestCmd  `cmd:"" aliases:"requests" group:"work" help:"Ask for a right, and answer requests."`
 	Grants   grantsCmd   `cmd:"" aliases:"grant" group:"work" help:"Rights that were agreed to: list, show, withdraw."`
 
-	EnrollToken enrollTokenCmd `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
-	Sites       sitesCmd       `cmd:"" aliases:"site" group:"run" help:"Sites and the people who own the devices there."`
-	Policy      policyCmd      `cmd:"" group:"run" help:"The policy: check, explain, apply."`
-	Notices     noticesCmd     `cmd:"" aliases:"notice" group:"run" help:"Mails and webhooks about requests: list, retry, test."`
-	Audit       auditCmd       `cmd:"" group:"run" help:"Events of the log."`
-	Retention   retentionCmd   `cmd:"" group:"run" help:"Report from when recordings may be deleted."`
-	Log         logCmd         `cmd:"" group:"run" help:"The log's checkpoints and proofs."`
-	Doctor      doctorCmd      `cmd:"" group:"run" help:"Find out what is wrong, from here."`
+	EnrollToken   enrollTokenCmd   `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
+	Sites         sitesCmd         `cmd:"" aliases:"site" group:"run" help:"Sites and the people who own the devices there."`
+	Policy        policyCmd        `cmd:"" group:"run" help:"The policy: check, explain, apply."`
+	Notifications notificationsCmd `cmd:"" aliases:"notification" group:"run" help:"Mails and webhooks about requests: list, retry, test."`
+	Audit         auditCmd         `cmd:"" group:"run" help:"Events of the log."`
+	Retention     retentionCmd     `cmd:"" group:"run" help:"Report from when recordings may be deleted."`
+	Log           logCmd           `cmd:"" group:"run" help:"The log's checkpoints and proofs."`
+	Doctor        doctorCmd        `cmd:"" group:"run" help:"Find out what is wrong, from here."`
 
 	serverCommands `embed:"" group:"server"`
 

@@ -14,14 +14,14 @@ import (
 
 type sessionsMoreTimeCmd struct {
 	oneSession
-	For    span    `placeholder:"30m" help:"How long to ask for, if it must be asked for. Default: as long as its grant."`
+	For    span    `placeholder:"30m" help:"How long to request, if a request is needed. Default: as long as the session's grant."`
 	Reason because `short:"r" placeholder:"TEXT" help:"What the time is for. Default: the reason of its grant."`
 	JSON   bool    `name:"json" help:"Print JSON, for programs."`
 }
 
 func (*sessionsMoreTimeCmd) Help() string {
-	return `For your own running session. If the policy and your grants let it go on, it goes on at once, without a break. If not, this
-asks for the same right once more. When that is approved, "sallyport shell" and the browser take the new time by themselves.
+	return `For your own running session. If the policy or a grant allows it for longer, it continues at once, without a break. If not, this
+makes a request for the same right. When that is approved, "sallyport shell" and the browser take the new time by themselves.
 
   sallyport sessions more-time last --for 15m`
 }
@@ -51,9 +51,9 @@ func (c *sessionsMoreTimeCmd) Run(a *app) error {
 
 func moreTimeText(out apitype.MoreTime) string {
 	if out.Extended || out.Request == nil {
-		return "The session goes on until " + at(&out.Until) + "."
+		return "The session continues until " + at(&out.Until) + "."
 	}
-	return fmt.Sprintf("Request %s asks for more time. It waits for %s. The session ends at %s without it.", out.Request.ID, needed(*out.Request), at(&out.Until))
+	return fmt.Sprintf("Request %s for more time waits for %s. Without it the session ends at %s.", out.Request.ID, needed(*out.Request), at(&out.Until))
 }
 
 // moreTime gets more time for the session of a terminal, at the technician's wish or once it was granted.
@@ -67,8 +67,9 @@ type moreTime struct {
 // moreTimeTakes bounds a call. The gateway asks signer and device.
 const moreTimeTakes = time.Minute
 
-// ask does not wait. A call while another one runs does nothing.
-func (m *moreTime) ask() {
+// ask makes a request, if one is needed. With take it only takes what is allowed already. It does not wait. A call while
+// another one runs does nothing.
+func (m *moreTime) ask(take bool) {
 	if m.busy.Swap(true) {
 		return
 	}
@@ -77,10 +78,10 @@ func (m *moreTime) ask() {
 		ctx, cancel := context.WithTimeout(context.Background(), moreTimeTakes)
 		defer cancel()
 		var out apitype.MoreTime
-		if err := m.cl.Post(ctx, "/api/v1/sessions/"+m.session.String()+"/more-time", apitype.MoreTimeAsk{}, &out); err != nil {
+		if err := m.cl.Post(ctx, "/api/v1/sessions/"+m.session.String()+"/more-time", apitype.MoreTimeAsk{Take: take}, &out); err != nil {
 			text, hint, _ := errkind.ForPeople(err)
-			m.tell("no more time: " + text + " " + hint)
-		} else if !out.Extended { // otherwise the gateway says so itself
+			m.tell("more time refused: " + text + ". " + hint)
+		} else if !out.Extended && !take { // otherwise the gateway says so itself
 			m.tell(moreTimeText(out))
 		}
 	}()

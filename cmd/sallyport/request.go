@@ -22,16 +22,17 @@ type requestCmd struct {
 }
 
 type requestAskCmd struct {
-	Device string   `arg:"" help:"The device's name."`
-	Action []string `placeholder:"A" help:"What to ask for, as the policy writes it: shell, shell:root, files.read:/var/log. May repeat."`
-	Role   string   `placeholder:"R" help:"Ask for everything that this role gives, instead of actions."`
-	Login  string   `short:"l" placeholder:"L" help:"The login of the terminal, or of the role's rights."`
-	For    span     `placeholder:"30m" default:"30m" help:"How long, starting with the last approval: 15m, 2h. Whole minutes."`
-	Reason string   `placeholder:"TEXT" help:"What it is for. Whoever approves reads it, and it is in the record."`
-	Ticket string   `placeholder:"T" help:"The ticket's number."`
-	Rule   string   `placeholder:"ID" help:"Ask under this rule. Default: the one that needs the fewest approvals."`
-	Wait   bool     `help:"Return when the request is decided: status 0 if it was approved, 77 if not."`
-	JSON   bool     `name:"json" help:"Print JSON, for programs."`
+	Device    string   `arg:"" help:"The device's name."`
+	Action    []string `placeholder:"A" help:"What to ask for, as the policy writes it: shell, shell:root, files.read:/var/log. May repeat."`
+	Role      string   `placeholder:"R" help:"Ask for everything that this role gives, instead of actions."`
+	Login     string   `short:"l" placeholder:"L" help:"The login of the terminal, or of the role's rights."`
+	For       span     `placeholder:"30m" default:"30m" help:"How long, starting with the last approval: 15m, 2h. Whole minutes."`
+	Emergency bool     `help:"At once, under an emergency rule. Everybody whom the rule names is told, and an officer reviews it."`
+	Reason    string   `placeholder:"TEXT" help:"What it is for. Whoever approves reads it, and it is in the record."`
+	Ticket    string   `placeholder:"T" help:"The ticket's number."`
+	Rule      string   `placeholder:"ID" help:"Ask under this rule. Default: the one that needs the fewest approvals."`
+	Wait      bool     `help:"Return when the request is decided: status 0 if it was approved, 77 if not."`
+	JSON      bool     `name:"json" help:"Print JSON, for programs."`
 }
 
 func (*requestAskCmd) Help() string {
@@ -40,6 +41,7 @@ approval you have the right for that long, and "sallyport shell" opens what was 
 
   sallyport request press-2 --action shell --for 15m --reason "replace the pump's sensor"
   sallyport request press-2 --role maintain --login svc --for 1h --reason TEXT --ticket T-17 --wait
+  sallyport request press-2 --emergency --action shell --for 30m --reason "the line burns"
   sallyport request list --mine`
 }
 
@@ -56,7 +58,7 @@ func (c *requestAskCmd) Run(a *app) error {
 		return err
 	}
 	var q apitype.Request
-	in := apitype.RequestNew{Device: c.Device, Rule: c.Rule, Role: c.Role, Actions: c.Action, Login: c.Login, Minutes: minutes, Reason: c.Reason, Ticket: c.Ticket}
+	in := apitype.RequestNew{Device: c.Device, Rule: c.Rule, Emergency: c.Emergency, Role: c.Role, Actions: c.Action, Login: c.Login, Minutes: minutes, Reason: c.Reason, Ticket: c.Ticket}
 	if err := cl.Post(a.context(), "/api/v1/requests", in, &q); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type sessionsCmd struct {
 	Show     sessionsShowCmd     `cmd:"" help:"Show one session."`
 	Channels sessionsChannelsCmd `cmd:"" help:"List the channels of a session: what ran on each, and how it ended."`
 	End      sessionsEndCmd      `cmd:"" aliases:"kill" help:"End a session now."`
-	MoreTime sessionsMoreTimeCmd `cmd:"" name:"more-time" help:"More time for a running session of yours."`
+	MoreTime sessionsMoreTimeCmd `cmd:"" name:"more-time" help:"Request more time for your running session."`
 	Watch    sessionsWatchCmd    `cmd:"" help:"Show what a channel of a running session shows, as it comes."`
 	Replay   sessionsReplayCmd   `cmd:"" help:"Show what happened on one channel of a session."`
 	Export   sessionsExportCmd   `cmd:"" help:"Save the evidence of a session, to be checked with sallyport-verify."`

@@ -41,7 +41,7 @@ When a session ends, everything that it started on the device is killed, also in
 something running, start it as a service of the device. While it runs, its programs can signal and debug only each other,
 also with sudo, unless the device's owner allows more. Restart services with "sudo systemctl restart".
 
-In a terminal of your own, Enter ~ . ends the session, Enter ~ + asks for more time, Enter ~ ~ types one ~. Without one,
+In a terminal of your own, Enter ~ . ends the session, Enter ~ + requests more time, Enter ~ ~ types one ~. Without one,
 interrupt twice within a second to end it.
 If the gateway does not answer then, the command ends after 5 s with status 255.`
 }
@@ -121,10 +121,10 @@ func (c *shellCmd) show(a *app, t *client.Terminal, more *moreTime, raw bool) er
 		case "ended":
 			why = text
 		case "more-time":
-			more.ask()
+			more.ask(true)
 		case "time":
 			if raw {
-				text += "; Enter ~ + asks for more time"
+				text += "; Enter ~ + requests more time"
 			}
 		}
 		if raw || slices.Contains(ours, kind) {
@@ -157,7 +157,7 @@ func (c *shellCmd) typed(stdin io.Reader, t *client.Terminal, leave *leaving, mo
 		ahead.pass()
 		t.CloseInput()
 	}()
-	io.Copy(&escape{to: ahead, end: leave.end, more: more.ask}, onlyReader{polled(stdin)})
+	io.Copy(&escape{to: ahead, end: leave.end, more: func() { more.ask(false) }}, onlyReader{polled(stdin)})
 	ahead.close()
 }
 

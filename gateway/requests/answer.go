@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/gateway/notices"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
@@ -46,7 +45,7 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	if err != nil {
 		return q, err
 	}
-	about, err := d.tell(ctx, notices.Granted, &q)
+	about, err := d.tellGranted(ctx, &q)
 	if err != nil {
 		return q, err
 	}
@@ -67,6 +66,11 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	}
 	if !out.Consent.Granted() {
 		return changed, nil
+	}
+	if out.Consent.Emergency {
+		if err := d.cfg.Audit.Index(ctx, out.Consent.Alarm, "emergency", q.Who.String(), string(q.Device)); err != nil {
+			return changed, err
+		}
 	}
 	if err := d.cfg.Audit.Index(ctx, out.Consent.Leaf, "granted", q.Who.String(), string(q.Device)); err != nil {
 		return changed, err
@@ -95,7 +99,7 @@ func (d *Desk) mayApprove(ctx context.Context, who authz.Person, request string)
 		WithHint(whoAnswers)
 }
 
-const whoAnswers = "This needs the duty approve and a group that the request's rule names, or the duty own if it names the site's owners."
+const whoAnswers = "You need the duty approve and a group that the request's rule names. If it names @owner: the duty own, ownership of the site, and a sign-in instead of an API token."
 
 // owner reports whether somebody owns the site of a request.
 func (d *Desk) owner(ctx context.Context, who authz.Person, q *store.Request) (bool, error) {
@@ -115,6 +119,9 @@ func (d *Desk) approved(r *store.Request, as store.Request, out signer.Approved)
 	}
 	if err := move(r, e); err != nil {
 		return err
+	}
+	if out.Consent.Emergency {
+		d.loud(r)
 	}
 	r.For, r.Actions, r.Approvals = as.For, as.Actions, nil
 	for _, v := range out.Consent.Voices {

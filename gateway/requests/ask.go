@@ -10,26 +10,29 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
 // Question is a new request: for a role, or for single actions.
 type Question struct {
-	Person   authz.Person
-	Device   store.Device
-	Rule     string   // empty: the rule that needs the fewest approvals
-	Role     string   // or Actions
-	Actions  []string // action words; shell alone means the shell of Login, or the only one there is
-	Login    string   // with Role: only rights with this login or without a login
-	For      time.Duration
-	Reason   string
-	Ticket   string
-	ViaToken string // id of the API token
-	Evidence signer.Evidence
+	Person  authz.Person
+	Device  store.Device
+	Rule    string   // empty: the rule that needs the fewest approvals
+	Role    string   // or Actions
+	Actions []string // action words; shell alone means the shell of Login, or the only one there is
+
+	Emergency bool   // under an emergency rule alone; otherwise never under one
+	Login     string // with Role: only rights with this login or without a login
+	For       time.Duration
+	Reason    string
+	Ticket    string
+	ViaToken  string // id of the API token
+	Evidence  signer.Evidence
 
 	again bool // a right that is there already, for longer: Rule and Actions are exact
 }
@@ -46,7 +49,7 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	if err != nil {
 		return store.Request{}, err
 	}
-	if err := d.owned(ctx, offer, dev); err != nil {
+	if err := d.owned(ctx, offer, dev, a.Person.ID); err != nil {
 		return store.Request{}, err
 	}
 	_, within, _, _ := snap.Policy.Needs(offer.Rule)
@@ -59,14 +62,14 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	fields := map[string]string{"request": q.ID, "rule": q.Rule, "actions": strings.Join(q.Actions, "\n"), "for": q.For.String(),
 		"reason": q.Reason, "ticket": q.Ticket}
 	e := audit.Event{Type: "asked", Actor: q.Who.String(), Subject: string(q.Device), Addr: q.Address, Fields: fields}
-	about, err := d.tell(ctx, notices.Asked, &q)
+	about, err := d.tell(ctx, notifications.Asked, &q)
 	if err != nil {
 		return q, err
 	}
 	if err := d.cfg.Rows.AddRequest(ctx, q, func(ofPerson, forDevice int) error { return fits(ofPerson, forDevice, q) }, about(q)...); err != nil {
 		return q, err
 	}
-	d.wake()
+	defer d.wake()
 	err = d.cfg.Audit.Record(ctx, e)
 	if err == nil && len(offer.Agree) == 0 { // nobody has to approve it
 		var granted store.Request
@@ -84,8 +87,8 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	return q, err
 }
 
-// owned refuses a request that waits for more owners than the site has.
-func (d *Desk) owned(ctx context.Context, o authz.Offer, dev authz.Device) error {
+// owned refuses a request that waits for more owners than the site has. Its requester does not count.
+func (d *Desk) owned(ctx context.Context, o authz.Offer, dev authz.Device, requester id.Principal) error {
 	i := slices.IndexFunc(o.Agree, func(n authz.Agree) bool { return n.From == authz.OwnerOfSite })
 	if i < 0 {
 		return nil
@@ -94,9 +97,14 @@ func (d *Desk) owned(ctx context.Context, o authz.Offer, dev authz.Device) error
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if need := o.Agree[i].Count; len(site.Owners) < need {
-		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and the site %q of %s has %d",
-			o.Rule, owners(need), dev.Site, dev.Name, len(site.Owners))).WithHint("An administrator names them: `sallyport sites owners`.")
+	others := slices.DeleteFunc(site.Owners, func(p id.Principal) bool { return p == requester })
+	switch need := o.Agree[i].Count; {
+	case dev.Site == "":
+		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and %s has no site", o.Rule, owners(need), dev.Name)).
+			WithHint("An administrator sets the site of a device, and names its owners with `sallyport sites owners`.")
+	case len(others) < need:
+		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and the site %q has only %d besides you",
+			o.Rule, owners(need), dev.Site, len(others))).WithHint("An administrator names them: `sallyport sites owners`.")
 	}
 	return nil
 }
@@ -148,7 +156,7 @@ func chosen(snap *authz.Snapshot, a Question, dev authz.Device, now time.Time) (
 		return authz.Offer{}, nil, errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 	}
 	offers := slices.DeleteFunc(slices.Clone(reach.Ask), func(o authz.Offer) bool {
-		return o.Via == "emergency" || a.Rule != "" && o.Rule != a.Rule || a.Role != "" && o.Role != a.Role
+		return (o.Via == "emergency") != a.Emergency || a.Rule != "" && o.Rule != a.Rule || a.Role != "" && o.Role != a.Role
 	})
 	slices.SortStableFunc(offers, func(x, y authz.Offer) int { return cmp.Compare(heads(x), heads(y)) })
 	for _, o := range offers {
@@ -213,6 +221,9 @@ func gives(r authz.Right, word string) bool {
 
 // noOffer explains why no rule fits: the person has the right already, or there is a nearer way in.
 func noOffer(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
+	if a.Emergency {
+		return errkind.New(errkind.Denied, fmt.Sprintf("no emergency rule gives you this on %s", dev.Name)).WithHint(askable(reach))
+	}
 	if a.Role != "" {
 		if slices.ContainsFunc(reach.Open, func(o authz.Offer) bool { return o.Role == a.Role }) {
 			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have the role %s on %s, so you need no request", a.Role, dev.Name))

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/gateway"
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
@@ -31,14 +32,17 @@ const (
 
 // Rows keeps the requests. *sqlite.DB does.
 type Rows interface {
-	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notices ...store.Notice) error
+	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notifications ...store.Notification) error
 	Request(ctx context.Context, request string) (store.Request, error)
 	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error,
-		notices ...func(store.Request) []store.Notice) (store.Request, error)
+		notifications ...func(store.Request) []store.Notification) (store.Request, error)
 	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
 	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
+	LateReviews(ctx context.Context, now time.Time) ([]store.Request, error)
 	Site(ctx context.Context, name string) (store.Site, error)
 	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
+	PutSite(ctx context.Context, s store.Site) error
+	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
 }
@@ -48,6 +52,7 @@ type Signer interface {
 	gateway.Policies
 	Approve(ctx context.Context, by signer.Evidence, terms []byte) (signer.Approved, error)
 	WithdrawGrant(ctx context.Context, request, why string) (signer.Appended, error)
+	Sites(ctx context.Context) ([]signer.Site, error)
 }
 
 // Rules is the gateway's copy of policy and grants. *gateway.Rules is one.
@@ -66,9 +71,9 @@ type Config struct {
 		Record(ctx context.Context, e audit.Event) error
 		Index(ctx context.Context, leaf uint64, typ, actor, subject string) error
 	}
-	Notices Notices // nil: no notices
-	Now     func() time.Time
-	Log     *slog.Logger
+	Notifications Notifications // nil: no notifications
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Desk takes requests and answers.
@@ -124,13 +129,13 @@ func (d *Desk) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.syncGrants(ctx, grants), d.expire(ctx))
+	return errors.Join(d.syncGrants(ctx, grants), d.expire(ctx), d.remind(ctx), d.syncSites(ctx))
 }
 
 func (d *Desk) expire(ctx context.Context) error {
 	due, err := d.cfg.Rows.DueRequests(ctx, d.cfg.Now())
 	for _, q := range due {
-		about, e := d.tell(ctx, notices.Expired, &q)
+		about, e := d.tell(ctx, notifications.Expired, &q)
 		if e == nil {
 			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, d.expired, about)
 		}
@@ -161,6 +166,30 @@ func (d *Desk) syncGrants(ctx context.Context, grants []signer.Consent) (err err
 	return err
 }
 
+// syncSites stores the owners that the signer knows, and no others. Rows can differ after a crash or a restore.
+func (d *Desk) syncSites(ctx context.Context) error {
+	sites, err := d.cfg.Signer.Sites(ctx)
+	for _, s := range sites {
+		row, e := d.cfg.Rows.Site(ctx, s.Name)
+		if errors.Is(e, store.ErrNotFound) {
+			row, e = store.Site{Name: s.Name, ShownAs: s.Name, Created: d.cfg.Now()}, nil
+		}
+		if e == nil && !slices.Equal(slices.Sorted(slices.Values(texts(row.Owners))), slices.Sorted(slices.Values(texts(s.Owners)))) {
+			row.Owners = s.Owners
+			e = d.cfg.Rows.PutSite(ctx, row)
+		}
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+func texts(all []id.Principal) (out []string) {
+	for _, p := range all {
+		out = append(out, p.String())
+	}
+	return out
+}
+
 // endOthers ends the rows of grants that are not in force at the signer.
 func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool) error {
 	now := d.cfg.Now()
@@ -170,7 +199,7 @@ func (d *Desk) endOthers(ctx context.Context, inForce map[string]bool) error {
 		if inForce[q.ID] {
 			continue
 		}
-		about, e := d.tell(ctx, notices.Withdrawn, &q)
+		about, e := d.tell(ctx, notifications.Withdrawn, &q)
 		if e == nil {
 			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error {
 				r.Ended, r.By, r.Answer = now, "the gateway", "the signer has no such grant"
@@ -191,6 +220,9 @@ func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent) 
 		State: store.RequestPending, Asked: c.From, Expires: c.From}
 	row, err := d.cfg.Rows.Request(ctx, t.Request)
 	if errkind.KindOf(err) == errkind.NotFound {
+		if dev, err := d.cfg.Rows.Device(ctx, as.Device); err == nil {
+			as.Site = dev.Site // or its owners would not see the grant
+		}
 		row, err = as, d.cfg.Rows.AddRequest(ctx, as, func(int, int) error { return nil })
 	}
 	switch {
@@ -203,7 +235,7 @@ func (d *Desk) syncGrant(ctx context.Context, t ledger.Terms, c signer.Consent) 
 		return d.atSigner(ctx, authz.Person{Name: "the gateway"}, &row, "the request is "+row.State)
 	}
 	d.stale = true
-	about, err := d.tell(ctx, notices.Granted, &row)
+	about, err := d.tellGranted(ctx, &row)
 	if err == nil {
 		_, err = d.cfg.Rows.ChangeRequest(ctx, t.Request, func(r *store.Request) error { return d.approved(r, as, signer.Approved{Consent: c}) }, about)
 	}

@@ -27,11 +27,12 @@ import (
 const policy = `
 format = 1
 name = "test"
-groups = ["technicians", "leads", "administrators", "owners"]
+groups = ["technicians", "leads", "administrators", "owners", "officers"]
 [duties]
 administer = ["administrators"]
 approve = ["leads"]
 own = ["owners"]
+review = ["officers"]
 by_token = ["approve"]
 [role.maintain]
 why = "repair"
@@ -66,6 +67,17 @@ at_most = "10m"
 ask_for = ["reason"]
 agree = [{ from = "leads", count = 1 }, { from = "@owner", count = 1 }]
 answer_within = "30m"
+[[request]]
+id = "E1"
+why = "the line stands"
+who = ["technicians", "officers"]
+role = "maintain"
+devices = "all"
+at_most = "30m"
+agree = "nobody"
+emergency = true
+tell = ["@owner", "leads"]
+review_within = "24h"
 `
 
 type identities map[string]signer.Identity
@@ -100,7 +112,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, rules: &gateway.Rules{}}
 	h.now.Store(time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).UnixNano())
 	people := identities{}
-	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "ada": "administrators", "olga": "owners", "otto": "owners"} {
+	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "ada": "administrators", "olga": "owners", "otto": "owners", "olaf": "officers"} {
 		people[who] = signer.Identity{Principal: principal(who), Name: who, Groups: []string{group}, SignedInAt: h.clock()}
 	}
 	s, err := signer.New(signer.Config{Dir: filepath.Join(t.TempDir(), "signer"), Origin: "test/log", Hosts: []string{"127.0.0.1:1"}, NoiseKey: wire.Sum([]byte("noise")), PassTime: time.Hour,

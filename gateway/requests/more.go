@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ import (
 type More struct {
 	Person   authz.Person
 	Session  store.Session
+	Grant    string // that allows the session; empty: a rule does
 	Device   store.Device
 	For      time.Duration // zero: as long as its grant
 	Reason   string        // empty: the session's own
@@ -47,29 +49,15 @@ func (d *Desk) More(ctx context.Context, m More) (store.Request, error) {
 // moreQuestion takes actions, time and texts from the grant that the session uses.
 func (d *Desk) moreQuestion(ctx context.Context, m More) (Question, error) {
 	s := m.Session
-	if _, _, _, ok := d.cfg.Rules.Snapshot().Policy.Needs(s.Rule); !ok {
-		return Question{}, errkind.New(errkind.Denied, fmt.Sprintf("rule %s gives no more time", s.Rule)).
-			WithHint("It allows the session without a request, so nobody can approve more. Open another session when it allows one.")
+	if m.Grant == "" {
+		return Question{}, errkind.New(errkind.Denied, fmt.Sprintf("rule %s does not allow this session for longer", s.Rule)).
+			WithHint("The rule allows it without a request, so there is nothing to approve. Open a new session when the rule allows one.")
 	}
-	f := store.RequestFilter{Who: s.Principal, Device: s.Device, Granted: true, EndsAfter: d.cfg.Now()}
-	rows, _, err := d.cfg.Rows.Requests(ctx, f)
+	g, err := d.cfg.Rows.Request(ctx, m.Grant)
 	if err != nil {
 		return Question{}, err
 	}
-	q := Question{Person: m.Person, Device: m.Device, Rule: s.Rule, Actions: []string{s.Action}, For: m.For, Reason: m.Reason, Ticket: s.Ticket,
-		ViaToken: m.ViaToken, Evidence: m.Evidence, again: true}
-	i := slices.IndexFunc(rows, func(r store.Request) bool { return r.Rule == s.Rule && covers(r.Actions, s.Action) })
-	if i < 0 {
-		return q, errkind.New(errkind.Conflict, "the grant of this session has ended").WithHint("Ask for a new one: `sallyport request`.")
-	}
-	if q.Actions = rows[i].Actions; q.For == 0 {
-		q.For = rows[i].For
-	}
-	if strings.TrimSpace(q.Reason) == "" {
-		q.Reason = rows[i].Reason
-	}
-	if q.Ticket == "" {
-		q.Ticket = rows[i].Ticket
-	}
-	return q, nil
+	return Question{Person: m.Person, Device: m.Device, Rule: g.Rule, Actions: g.Actions, For: cmp.Or(m.For, g.For),
+		Reason: cmp.Or(strings.TrimSpace(m.Reason), g.Reason), Ticket: cmp.Or(s.Ticket, g.Ticket), ViaToken: m.ViaToken, Evidence: m.Evidence,
+		Emergency: g.Emergency, again: true}, nil
 }

@@ -7,81 +7,111 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// recently is how long ago a person may have been seen last to get notices. The gateway does not learn that a person has
+// recently is how long ago a person may have been seen last to get notifications. The gateway does not learn that a person has
 // left the company: their groups stay in its rows.
 const recently = 90 * 24 * time.Hour
 
-// Notices makes and sends notices. *notices.Outbox does.
-type Notices interface {
-	About(kind string, q store.Request, to []store.Principal) []store.Notice
+// Notifications makes and sends notifications. *notifications.Outbox does.
+type Notifications interface {
+	About(kind string, q store.Request, to []store.Principal) []store.Notification
 	Wake()
 }
 
-// tell reads who is told of an event, before anything is changed. The function that it returns makes the notices about
+// tell reads who is told of an event, before anything is changed. The function that it returns makes the notifications about
 // the changed request, for the transaction of the change.
-func (d *Desk) tell(ctx context.Context, kind string, q *store.Request) (func(store.Request) []store.Notice, error) {
-	if d.cfg.Notices == nil || kind == "" {
-		return func(store.Request) []store.Notice { return nil }, nil
+func (d *Desk) tell(ctx context.Context, kind string, q *store.Request) (func(store.Request) []store.Notification, error) {
+	if d.cfg.Notifications == nil || kind == "" {
+		return func(store.Request) []store.Notification { return nil }, nil
 	}
 	var to []store.Principal
 	var err error
-	if kind == notices.Asked {
+	switch kind {
+	case notifications.Asked:
 		to, err = d.answerers(ctx, q)
-	} else if p, e := d.cfg.Rows.Principal(ctx, q.Who); e == nil {
-		to = append(to, p)
-	} else if errkind.KindOf(e) != errkind.NotFound {
-		err = e
+	case notifications.Overdue:
+		to, err = d.reviewers(ctx, q)
+	default:
+		to, err = d.requester(ctx, q)
 	}
-	return func(now store.Request) []store.Notice {
-		switch {
-		case kind == notices.Granted && now.State != store.RequestApproved: // other approvals are missing
-			return nil
-		case kind == notices.Granted && len(now.Approvals) == 0: // the requester did it
-			return d.cfg.Notices.About(kind, now, nil)
-		}
-		return d.cfg.Notices.About(kind, now, to)
-	}, err
+	return func(now store.Request) []store.Notification { return d.cfg.Notifications.About(kind, now, to) }, err
 }
 
 // answerers lists the people who can answer a request, by their groups as last seen. The owners of the site are among them
 // where the rule names them.
-func (d *Desk) answerers(ctx context.Context, q *store.Request) (out []store.Principal, err error) {
+func (d *Desk) answerers(ctx context.Context, q *store.Request) ([]store.Principal, error) {
+	return d.people(ctx, q.Site, func(p *store.Principal, owner bool) bool {
+		return d.Speaks(authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, q, owner)
+	})
+}
+
+// people lists the known people whom wants admits, which is told whether they own the site.
+func (d *Desk) people(ctx context.Context, site string, wants func(p *store.Principal, owner bool) bool) (out []store.Principal, err error) {
 	all, err := d.cfg.Rows.Principals(ctx)
 	if err != nil {
 		return nil, err
 	}
-	site, err := d.cfg.Rows.Site(ctx, q.Site)
+	at, err := d.cfg.Rows.Site(ctx, site)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	for _, p := range all {
-		who, owner := authz.Person{ID: p.ID, Name: p.Name, Groups: p.Groups}, slices.Contains(site.Owners, p.ID)
-		if d.cfg.Now().Sub(p.SeenAt) < recently && d.Speaks(who, q, owner) {
+		if d.cfg.Now().Sub(p.SeenAt) < recently && wants(&p, slices.Contains(at.Owners, p.ID)) {
 			out = append(out, p)
 		}
 	}
 	return out, nil
 }
 
-// kindOf gives the kind of notice about the end of a request or grant; empty: none. taken: the grant is withdrawn by
+func (d *Desk) requester(ctx context.Context, q *store.Request) ([]store.Principal, error) {
+	p, err := d.cfg.Rows.Principal(ctx, q.Who)
+	if errkind.KindOf(err) == errkind.NotFound {
+		return nil, nil
+	}
+	return []store.Principal{p}, err
+}
+
+// tellGranted is tell for an approval, which may be the last. The requester is told, and those whom the rule names.
+func (d *Desk) tellGranted(ctx context.Context, q *store.Request) (func(store.Request) []store.Notification, error) {
+	if d.cfg.Notifications == nil {
+		return func(store.Request) []store.Notification { return nil }, nil
+	}
+	requester, err := d.requester(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	named, err := d.named(ctx, q)
+	return func(now store.Request) []store.Notification {
+		switch {
+		case now.State != store.RequestApproved: // other approvals are missing
+			return nil
+		case now.Emergency:
+			return append(d.cfg.Notifications.About(notifications.Granted, now, nil), d.cfg.Notifications.About(notifications.Emergency, now, named)...)
+		case len(now.Approvals) == 0: // the requester did it
+			return d.cfg.Notifications.About(notifications.Granted, now, named)
+		}
+		return d.cfg.Notifications.About(notifications.Granted, now, append(requester, named...))
+	}, err
+}
+
+// kindOf gives the kind of notification about the end of a request or grant; empty: none. taken: the grant is withdrawn by
 // another person than its holder.
 func kindOf(e event, taken bool) string {
 	switch {
 	case e == deny:
-		return notices.Denied
+		return notifications.Denied
 	case e == withdraw && taken:
-		return notices.Withdrawn
+		return notifications.Withdrawn
 	}
 	return ""
 }
 
 func (d *Desk) wake() {
-	if d.cfg.Notices != nil {
-		d.cfg.Notices.Wake()
+	if d.cfg.Notifications != nil {
+		d.cfg.Notifications.Wake()
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/notify"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// newTellingHouse is a desk whose notices are kept and not sent. Everybody has an address but ada, and left was last seen
+// newTellingHouse is a desk whose notifications are kept and not sent. Everybody has an address but ada, and left was last seen
 // long ago.
 func newTellingHouse(t *testing.T) *house {
 	h := newHouse(t)
@@ -22,8 +22,8 @@ func newTellingHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.cfg.Notices = notices.New(notices.Config{Rows: h.db, Site: "https://access.example", Mail: m, Now: h.clock, Log: slog.New(slog.DiscardHandler)})
-	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "left": "leads", "ada": "administrators", "olga": "owners", "otto": "owners"} {
+	h.cfg.Notifications = notifications.New(notifications.Config{Rows: h.db, Site: "https://access.example", Mail: m, Now: h.clock, Log: slog.New(slog.DiscardHandler)})
+	for who, group := range map[string]string{"tess": "technicians", "lea": "leads", "lou": "leads", "left": "leads", "ada": "administrators", "olga": "owners", "otto": "owners", "olaf": "officers"} {
 		p := store.Principal{ID: principal(who), Name: who, Email: who + "@acme.example", Groups: []string{group}, SeenAt: h.clock()}
 		switch who {
 		case "ada":
@@ -38,16 +38,16 @@ func newTellingHouse(t *testing.T) *house {
 	return h
 }
 
-// told gives the notices since the last call, as "kind address".
+// told gives the notifications since the last call, as "kind address".
 func (h *house) told() (out []string) {
 	h.t.Helper()
-	all, _, err := h.db.Notices(h.t.Context(), store.NoticeFilter{States: []string{store.NoticePending}})
+	all, _, err := h.db.Notifications(h.t.Context(), store.NotificationFilter{States: []string{store.NotificationPending}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, n := range all {
 		out = append(out, n.Kind+" "+strings.TrimSuffix(n.To, "@acme.example"))
-		if _, err := h.db.ChangeNotice(h.t.Context(), n.ID, func(n *store.Notice) error { n.State = store.NoticeSent; return nil }); err != nil {
+		if _, err := h.db.ChangeNotification(h.t.Context(), n.ID, func(n *store.Notification) error { n.State = store.NotificationSent; return nil }); err != nil {
 			h.t.Fatal(err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestAnApprovalDoesNotWaitForAMailServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outbox, ok := h.cfg.Notices.(*notices.Outbox)
+	outbox, ok := h.cfg.Notifications.(*notifications.Outbox)
 	if !ok {
 		t.Fatal(errors.New("not the real outbox"))
 	}
@@ -191,5 +191,5 @@ func TestAnApprovalDoesNotWaitForAMailServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.wantsTold("all notices wait", "request.asked lea", "request.asked lou", "request.granted tess")
+	h.wantsTold("all notifications wait", "request.asked lea", "request.asked lou", "request.granted tess")
 }

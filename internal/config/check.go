@@ -75,7 +75,7 @@ func (c *Config) defaults() {
 }
 
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSite, c.checkListen, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkNotices, c.checkLog} {
+	for _, f := range []func() error{c.checkSite, c.checkListen, c.checkTLS, c.checkIdentities, c.checkSessions, c.checkRecording, c.checkSigner, c.checkNotifications, c.checkLog} {
 		if err := f(); err != nil {
 			return err
 		}

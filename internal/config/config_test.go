@@ -36,7 +36,7 @@ url = "https://hooks.example/x"
 secret_file = "/etc/sallyport/secrets/hook"
 `
 
-func TestNoticesGetTheirDefaults(t *testing.T) {
+func TestNotificationsGetTheirDefaults(t *testing.T) {
 	c, err := Parse("gateway.toml", []byte(good+"[mail]\nserver = \"smtp.example:587\"\nfrom = \"a@x.example\"\n"+hook))
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ var rules = []struct {
 	{"internal/store/sqlite", []string{module + "/gateway", module + "/web", module + "/internal/signer", module + "/internal/agent"}, "storage is an adapter: nobody's rules live in it"},
 	{"gateway", []string{module + "/web", module + "/gateway/rendezvous", module + "/internal/agent", "net/http/httptest", module + "/recorder/writer", module + "/recorder/seal", module + "/recorder/reader"}, "doors import the broker, never the other way round"},
 	{"gateway/sessionline", []string{module + "/web", module + "/gateway", module + "/internal/agent", module + "/internal/store", module + "/internal/signer", module + "/recorder/writer", module + "/recorder/reader"}, "the recorded door carries what was decided and recorded, and decides nothing"},
-	{"gateway/notices", []string{module + "/web", module + "/authz", module + "/internal/signer", module + "/internal/agent", module + "/recorder/writer"},
+	{"gateway/notifications", []string{module + "/web", module + "/authz", module + "/internal/signer", module + "/internal/agent", module + "/recorder/writer"},
 		"it tells what happened, and decides nothing"},
 	{"internal/notify", []string{module + "/gateway", module + "/web", module + "/authz", module + "/internal/store", module + "/internal/signer",
 		module + "/internal/config", "database/sql"}, "a sender knows addresses and texts, and nothing of requests"},

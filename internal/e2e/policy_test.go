@@ -125,7 +125,7 @@ func policyCuts(t *testing.T, d *testenv.Demo) {
 	if got := done(t, d, "admin", "policy", "apply", file, "--reason", "hall 2 now"); !strings.HasPrefix(got, want+"Version 2 is in force.") {
 		t.Errorf("apply: got %q", got)
 	}
-	w.gone(t, began, "policy apply", "while you worked. You may not open a shell")
+	w.gone(t, began, "policy apply", "during the session. You may not open a shell")
 	got := d.Run(t, "technician", "policy", "explain", "--device", "press-1", "--action", "shell:"+d.Devices[0].Login)
 	if got.Status != 77 || !strings.Contains(got.Out, "Nearest: R1 lets you ask for it: reason, one shift lead, up to 4 h.") {
 		t.Errorf("explain: got %+v, want 77 and R1", got)
@@ -160,7 +160,7 @@ func otherLabelCuts(t *testing.T, d *testenv.Demo) {
 	w := atWork(t, d, "press-1")
 	began := time.Now()
 	done(t, d, "admin", "devices", "label", "press-1", "hall=2")
-	w.gone(t, began, "devices label", "while you worked. You may not open a shell")
+	w.gone(t, began, "devices label", "during the session. You may not open a shell")
 	done(t, d, "admin", "devices", "label", "press-1", "hall=1")
 }
 

@@ -85,7 +85,7 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	if got := d.Run(t, "approver", "grants", "withdraw", "last", "--reason", "the line runs again"); got.Status != 0 {
 		t.Fatalf("got %+v", got)
 	}
-	w.gone(t, began, "the withdrawal", "changed while you worked")
+	w.gone(t, began, "the withdrawal", "changed during the session")
 	refusesRun(t, d, 77, "", "technician", "shell", "press-2", "--", "id")
 	if g := answers[apitype.Grant](t, d, "officer", "grants", "show", q.ID); g.State != "withdrawn" || g.Why != "the line runs again" {
 		t.Errorf("got %+v", g)
@@ -106,13 +106,13 @@ func TestMoreTimeComesWithoutABreak(t *testing.T) {
 	s := answers[apitype.Session](t, d, "technician", "sessions", "show", "last")
 	refusesRun(t, d, 77, "only the technician", "officer", "sessions", "more-time", s.ID.String())
 	io.WriteString(w.tty, "\n~+")
-	w.out.wait(t, "asks for more time")
+	w.out.wait(t, "for more time waits for")
 	out := answers[apitype.MoreTime](t, d, "technician", "sessions", "more-time", "last", "--for", "20m") // a second time asks nothing new
 	if out.Extended || out.Request == nil || out.Request.Minutes != 10 || out.Request.Reason != "replace the sensor" || out.Until.Sub(*s.Until).Abs() > time.Second {
 		t.Fatalf("got %+v, want the request that the terminal made", out)
 	}
 	answers[apitype.Request](t, d, "approver", "request", "approve", out.Request.ID)
-	w.out.wait(t, "the session goes on until")
+	w.out.wait(t, "the session continues until")
 	now := answers[apitype.Session](t, d, "technician", "sessions", "show", s.ID.String())
 	if !now.Until.After(*s.Until) || now.State != s.State {
 		t.Errorf("it ends at %s, was %s; state %s", now.Until, s.Until, now.State)
@@ -122,7 +122,7 @@ func TestMoreTimeComesWithoutABreak(t *testing.T) {
 	w.out.wait(t, fmt.Sprintf("still=%d=", w.pid))
 	began := time.Now()
 	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", out.Request.ID, "--reason", "enough")
-	w.gone(t, began, "the withdrawal of both", "changed while you worked")
+	w.gone(t, began, "the withdrawal of both", "changed during the session")
 }
 
 func TestAStandingRightGivesMoreTimeAtOnce(t *testing.T) {
@@ -135,7 +135,7 @@ func TestAStandingRightGivesMoreTimeAtOnce(t *testing.T) {
 	if !out.Extended || out.Request != nil || !out.Until.After(*before.Until) {
 		t.Errorf("got %+v, want more than until %s", out, before.Until)
 	}
-	w.out.wait(t, "the session goes on until")
+	w.out.wait(t, "the session continues until")
 }
 
 func TestARequestIsDeniedWithdrawnAndWaitedFor(t *testing.T) {

@@ -32,7 +32,7 @@ func TestTheScriptOfTheRequestsPageRuns(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, d.Output())
 	}
-	for _, want := range []string{"refused, status 77", "replace the pump's sensor", "working on press-2", "It waits for 1 of shift-leads",
+	for _, want := range []string{"refused, status 77", "replace the pump's sensor", "working on press-2", "for more time waits for 1 of shift-leads",
 		"the session has ended, status", "withdrawn", "pass 1, announced as entry"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the script does not print %q:\n%s", want, out)

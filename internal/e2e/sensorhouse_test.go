@@ -50,7 +50,7 @@ func newSensorHouse(t *testing.T) *sensorHouse {
 		"[listen]", fmt.Sprintf("[listen]\nmetrics = %q\nunauthenticated_per_peer = 40", h.metrics))
 	h.Text += fmt.Sprintf("[ledger]\nsecond_copy = %q\n", h.Path("copy"))
 	h.Text += fmt.Sprintf("[[identity]]\nname = \"acme\"\nissuer = %q\nclient_id = \"sallyport\"\n", h.acme.URL)
-	h.refuseNotices(t)
+	h.refuseNotifications(t)
 	site := fmt.Sprintf("url = %q\n", h.URL)
 	h.Write(site, site+fmt.Sprintf("hosts = [%q]\n", strings.TrimPrefix(h.URL, "https://")))
 	h.startSigner()

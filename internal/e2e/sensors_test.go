@@ -25,7 +25,7 @@ var brokenElsewhere = map[string]string{
 	"doctor clock":                     "internal/node/examine_test.go: func TestAClockWithoutSynchronisationIsReported(",
 	"ready policy":                     "internal/e2e/restore_test.go: func (k *rehearsal) olderPolicy(",
 	"ready agents":                     "internal/e2e/oldagent_test.go: func (h *sensorHouse) oldAgent(",
-	"ready notices":                    "internal/e2e/sensornotices_test.go: func (h *sensorHouse) noticesFail(",
+	"ready notifications":              "internal/e2e/sensornotifications_test.go: func (h *sensorHouse) notificationsFail(",
 	"doctor restored":                  "internal/e2e/restore_test.go: func TestAWipedInstallationIsRestoredAndItsLogGoesOn(",
 	"doctor promise 6":                 "internal/e2e/signer_test.go: func TestTheSignerApart(",
 }

@@ -178,9 +178,9 @@ func (h *sensorHouse) steps() []step {
 				"backup of the gateway": "cannot be read", "backup of the signer": "cannot be read"}},
 		{
 			what:    "a mail server is away, and a webhook refuses for good",
-			breaks:  h.noticesFail,
-			warns:   "notices: notices that were not delivered",
-			doctor:  map[string]string{"notices": "not tried again: 1"},
+			breaks:  h.notificationsFail,
+			warns:   "notifications: notifications that were not delivered",
+			doctor:  map[string]string{"notifications": "not tried again: 1"},
 			metrics: map[string]reading{"notify_failed_total": grows, "notify_pending": is(1), "notify_dead": is(1)}},
 		{
 			what:   "the people cannot be read",

@@ -116,7 +116,7 @@ func (p Principal) String() string { return p.Issuer + " " + p.Subject }
 func ParsePrincipal(text string) (Principal, error) {
 	issuer, subject, _ := strings.Cut(text, " ")
 	if issuer == "" || subject == "" {
-		return Principal{}, fmt.Errorf("%q is no issuer and subject", clip(text))
+		return Principal{}, fmt.Errorf("%q must be an issuer, a space and a subject", clip(text))
 	}
 	return Principal{Issuer: issuer, Subject: subject}, nil
 }

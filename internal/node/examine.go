@@ -51,7 +51,7 @@ func Examine(ctx context.Context, c *config.Config) []Finding {
 	e.add("policy", e.policy)
 	e.add("log", e.ledger)
 	e.add("readers", e.readers)
-	e.add("notices", e.notices)
+	e.add("notifications", e.notifications)
 	e.backups()
 	e.restored()
 	e.identities(ctx)

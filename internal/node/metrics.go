@@ -115,12 +115,12 @@ func (c *gauges) Collect(out chan<- prometheus.Metric) {
 	count("two_lines_one_key_total", "Disputes: two lines show one key and both answer, or a generation that nobody gave out.", m.Disputed)
 	count("intercepted_total", "Control lines with something inside TLS.", m.Intercepted)
 
-	count("notify_failed_total", "Attempts to send a notice that failed.", g.notices.Failed())
-	if n, err := g.DB.CountNotices(ctx, store.NoticePending); err == nil {
-		gauge("notify_pending", "Notices that wait for their first attempt or the next one.", float64(n))
+	count("notify_failed_total", "Attempts to send a notification that failed.", g.notifications.Failed())
+	if n, err := g.DB.CountNotifications(ctx, store.NotificationPending); err == nil {
+		gauge("notify_pending", "Notifications that wait for their first attempt or the next one.", float64(n))
 	}
-	if n, err := g.DB.CountNotices(ctx, store.NoticeDead); err == nil {
-		gauge("notify_dead", "Notices that were not delivered and are not tried again.", float64(n))
+	if n, err := g.DB.CountNotifications(ctx, store.NotificationDead); err == nil {
+		gauge("notify_dead", "Notifications that were not delivered and are not tried again.", float64(n))
 	}
 
 	if g.opt.Limits != nil {

@@ -30,7 +30,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/gateway/rendezvous"
 	"github.com/sallyport/sallyport/gateway/requests"
 	"github.com/sallyport/sallyport/internal/audit"
@@ -81,30 +81,30 @@ type Gateway struct {
 	Users  *idp.Users // nil without the built-in provider
 	Issuer string     // of the built-in provider
 
-	opt       Options
-	url       *url.URL
-	host      string
-	own       *signer.Service // nil: the signer is another process
-	apart     *apart          // that process
-	idp       *idp.Provider
-	set       *oidcauth.Set
-	record    *writer.Node
-	key       ed25519.PrivateKey
-	rules     *gateway.Rules
-	desk      *requests.Desk
-	notices   *notices.Outbox
-	broker    *gateway.Broker
-	lines     *rendezvous.Registry
-	login     *login.Service
-	door      *terminal.Door
-	audit     *audit.Log
-	meters    *meters
-	needs     []*condition
-	providers *providers
-	cert      *Certificate // nil: TLS does not end here
-	handler   http.Handler
-	identity  identities
-	draining  atomic.Bool
+	opt           Options
+	url           *url.URL
+	host          string
+	own           *signer.Service // nil: the signer is another process
+	apart         *apart          // that process
+	idp           *idp.Provider
+	set           *oidcauth.Set
+	record        *writer.Node
+	key           ed25519.PrivateKey
+	rules         *gateway.Rules
+	desk          *requests.Desk
+	notifications *notifications.Outbox
+	broker        *gateway.Broker
+	lines         *rendezvous.Registry
+	login         *login.Service
+	door          *terminal.Door
+	audit         *audit.Log
+	meters        *meters
+	needs         []*condition
+	providers     *providers
+	cert          *Certificate // nil: TLS does not end here
+	handler       http.Handler
+	identity      identities
+	draining      atomic.Bool
 }
 
 // New opens everything. What it returns runs nothing yet.
@@ -120,7 +120,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	if g.host == "" {
 		g.host = hostPort(g.url)
 	}
-	for _, step := range []func(context.Context) error{g.openStore, g.openKeys, g.openIdentity, g.openSigner, g.openRecorder, g.openNotices, g.openBroker, g.openSite} {
+	for _, step := range []func(context.Context) error{g.openStore, g.openKeys, g.openIdentity, g.openSigner, g.openRecorder, g.openNotifications, g.openBroker, g.openSite} {
 		if err := step(ctx); err != nil {
 			g.close()
 			return nil, err
@@ -243,7 +243,7 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
 		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
 	office.Lines = revoking{g.lines, g.broker}
-	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Notices: g.notices, Now: time.Now,
+	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Notifications: g.notifications, Now: time.Now,
 		Log: g.opt.Log})
 	return g.broker.Recover(ctx, g.identity.cut, g.record.Settled)
 }
@@ -270,7 +270,7 @@ func (g *Gateway) Seed(ctx context.Context, tokens []signer.Token) error {
 	return g.own.Seed(ctx, nil, tokens)
 }
 
-// SeedOwners makes the owners of a demo's site known to the signer of this process.
+// SeedOwners adds the owners of the demo's site to the signer in this process.
 func (g *Gateway) SeedOwners(ctx context.Context, site signer.Site) error {
 	if g.own == nil {
 		return errors.New("only a signer in this process can be seeded")

@@ -55,7 +55,7 @@ func (g *Gateway) conditions() []*condition {
 		}},
 		{name: "policy", warns: true, look: g.newestPolicy},
 		{name: "stored policy", warns: true, look: func(context.Context) error { return g.rules.Ignored() }},
-		{name: "notices", warns: true, look: g.undelivered},
+		{name: "notifications", warns: true, look: g.undelivered},
 		{name: "agents", warns: true, look: func(context.Context) error { return outdatedAgents(g.lines.Metrics().Outdated) }},
 	}
 }

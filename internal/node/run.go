@@ -31,7 +31,7 @@ func (g *Gateway) Run(ctx context.Context, f *Front) error {
 	begin("memory", func(ctx context.Context) error { return lean(ctx, g.lines.Lines, g.broker.LiveSessions) })
 	begin("sessions", g.broker.Run)
 	begin("requests", func(ctx context.Context) error { g.desk.Run(ctx); return nil })
-	begin("notices", g.notices.Run)
+	begin("notifications", g.notifications.Run)
 	begin("sign-in", g.login.Run)
 	begin("identity providers", g.providers.Run)
 	if g.cert != nil {

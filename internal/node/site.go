@@ -154,7 +154,7 @@ func (g *Gateway) openSite(context.Context) error {
 	hosts := []string{g.host}
 	g.door = terminal.New(terminal.Config{Broker: timedBroker{terminal.Through(g.broker), g.meters}, Tickets: tickets, Who: web.Caller(g.login),
 		Origins: web.Origins(strings.TrimSuffix(g.opt.Config.Site.URL, "/"), nil), Log: g.opt.Log})
-	a := api.New(api.Config{Site: site, Who: web.Asker(g.login), Rules: g.rules, Broker: g.broker, Tickets: tickets, Store: g.DB, Office: g.identity.office, Desk: g.desk, Notices: g.notices,
+	a := api.New(api.Config{Site: site, Who: web.Asker(g.login), Rules: g.rules, Broker: g.broker, Tickets: tickets, Store: g.DB, Office: g.identity.office, Desk: g.desk, Notifications: g.notifications,
 		Records: &records.Records{Archive: arch, Evidence: &evidence{g, g.identity.archive}}, Signer: g.Signer, Audit: g.audit,
 		SignOut: g.login.SignOutAll, SessionTime: sessionTime, AsksPerMinute: g.opt.Config.Site.AsksPerMinute,
 		Log: g.opt.Log})

@@ -107,8 +107,17 @@ func (m *Mailer) Send(ctx context.Context, in Mail) error {
 		return nil
 	}
 	var refused *gomail.SendError
-	if errors.As(err, &refused) && refused.Reason == gomail.ErrSMTPRcptTo && refused.ErrorCode() >= 500 {
-		return Permanent(err) // the server does not know this address
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.Reason {
+	case gomail.ErrSMTPRcptTo:
+		if refused.ErrorCode() >= 500 {
+			return Permanent(err) // the server refuses this address for good
+		}
+		return Own(err)
+	case gomail.ErrSMTPData, gomail.ErrSMTPDataClose, gomail.ErrWriteContent:
+		return Own(err)
 	}
 	return err
 }

@@ -1,5 +1,5 @@
 // Package notify sends one message to one receiver: a mail to a mail server, or a JSON document to a webhook. It knows
-// addresses and texts. Who is told what, and when to try again, is decided by gateway/notices.
+// addresses and texts. Who is told what, and when to try again, is decided by gateway/notifications.
 //
 // # What a message must not become
 //
@@ -33,6 +33,16 @@ func (p permanent) Unwrap() error { return p.error }
 
 // Permanent marks an error as one that another attempt cannot mend, such as an address that is not one.
 func Permanent(err error) error { return permanent{err} }
+
+// Own marks an error as one of this message alone, such as a full mailbox. Others can be sent meanwhile.
+func Own(err error) error { return own{err} }
+
+// IsOwn reports whether an error is marked by Own or Permanent.
+func IsOwn(err error) bool { return errors.As(err, new(own)) || IsPermanent(err) }
+
+type own struct{ error }
+
+func (o own) Unwrap() error { return o.error }
 
 // IsPermanent reports whether an error is marked by Permanent.
 func IsPermanent(err error) bool { return errors.As(err, new(permanent)) }

@@ -23,7 +23,7 @@ const (
 const (
 	secretPrefix = "whsec_"
 	tolerance    = 5 * time.Minute // between the clocks of sender and receiver
-	remembered   = 48 * time.Hour  // longer than a notice is retried
+	remembered   = 48 * time.Hour  // longer than the gateway retries by itself; an administrator can retry a dead letter for 90 days
 )
 
 // Errors of Receiver.Check.
@@ -45,9 +45,9 @@ func ParseSecret(text string) ([]byte, error) {
 }
 
 // Sign gives the value of the signature header: v1 and the HMAC-SHA256 of id, time in seconds and body with dots between.
-func Sign(key []byte, noticeID string, at time.Time, body []byte) string {
+func Sign(key []byte, notificationID string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s.%d.", noticeID, at.Unix())
+	fmt.Fprintf(mac, "%s.%d.", notificationID, at.Unix())
 	mac.Write(body)
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -64,14 +64,14 @@ type Receiver struct {
 
 // Check returns the id of an authentic document that is new. Otherwise the error is ErrUnsigned, ErrOld or ErrRepeated.
 // On ErrRepeated answer with a status of success: the sender repeats a document when it did not see the answer.
-func (r *Receiver) Check(h http.Header, body []byte) (noticeID string, err error) {
-	noticeID = h.Get(HeaderID)
+func (r *Receiver) Check(h http.Header, body []byte) (notificationID string, err error) {
+	notificationID = h.Get(HeaderID)
 	seconds, err := strconv.ParseInt(h.Get(HeaderTime), 10, 64)
-	if err != nil || noticeID == "" {
+	if err != nil || notificationID == "" {
 		return "", ErrUnsigned
 	}
 	at, authentic := time.Unix(seconds, 0), false
-	want := []byte(Sign(r.Key, noticeID, at, body))
+	want := []byte(Sign(r.Key, notificationID, at, body))
 	for one := range strings.FieldsSeq(h.Get(HeaderSignature)) { // several while a secret is replaced
 		authentic = hmac.Equal([]byte(one), want) || authentic
 	}
@@ -82,10 +82,10 @@ func (r *Receiver) Check(h http.Header, body []byte) (noticeID string, err error
 	if off := now.Sub(at); off > tolerance || off < -tolerance {
 		return "", ErrOld
 	}
-	return noticeID, r.remember(noticeID, now)
+	return notificationID, r.remember(notificationID, now)
 }
 
-func (r *Receiver) remember(noticeID string, now time.Time) error {
+func (r *Receiver) remember(notificationID string, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for old, at := range r.seen {
@@ -93,12 +93,12 @@ func (r *Receiver) remember(noticeID string, now time.Time) error {
 			delete(r.seen, old)
 		}
 	}
-	if _, ok := r.seen[noticeID]; ok {
+	if _, ok := r.seen[notificationID]; ok {
 		return ErrRepeated
 	}
 	if r.seen == nil {
 		r.seen = map[string]time.Time{}
 	}
-	r.seen[noticeID] = now
+	r.seen[notificationID] = now
 	return nil
 }

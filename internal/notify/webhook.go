@@ -106,8 +106,8 @@ func (h *Webhook) key() ([]byte, error) {
 
 // Send posts one JSON document. It returns nil if the receiver answers with a status from 200 to 299. The error has
 // neither the URL nor the answer, since both can have secrets. 410 Gone is marked by Permanent.
-func (h *Webhook) Send(ctx context.Context, noticeID string, body []byte) error {
-	r, err := h.request(ctx, noticeID, body)
+func (h *Webhook) Send(ctx context.Context, notificationID string, body []byte) error {
+	r, err := h.request(ctx, notificationID, body)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (h *Webhook) Send(ctx context.Context, noticeID string, body []byte) error 
 }
 
 // request makes the request of one attempt. The signature has the time of the attempt, since receivers refuse old ones.
-func (h *Webhook) request(ctx context.Context, noticeID string, body []byte) (*http.Request, error) {
+func (h *Webhook) request(ctx context.Context, notificationID string, body []byte) (*http.Request, error) {
 	to, err := h.address()
 	if err != nil {
 		return nil, err
@@ -143,10 +143,10 @@ func (h *Webhook) request(ctx context.Context, noticeID string, body []byte) (*h
 	now := h.now()
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "sallyport")
-	r.Header.Set(HeaderID, noticeID)
+	r.Header.Set(HeaderID, notificationID)
 	r.Header.Set(HeaderTime, strconv.FormatInt(now.Unix(), 10))
 	if key != nil {
-		r.Header.Set(HeaderSignature, Sign(key, noticeID, now, body))
+		r.Header.Set(HeaderSignature, Sign(key, notificationID, now, body))
 	}
 	return r, nil
 }

@@ -24,7 +24,7 @@ func (c claims) shown(name string) string {
 	return displayable(c.text(name), longestName)
 }
 
-// address gives the mail address, to which notices are sent. It is empty if the provider says that it has not verified the
+// address gives the mail address, to which notifications are sent. It is empty if the provider says that it has not verified the
 // address: the person may have typed somebody else's. Some providers send the word instead of the value.
 func (c claims) address() string {
 	var verified any

@@ -89,11 +89,7 @@ func (s *Service) voice(t ledger.Terms, who authz.Person, signedIn bool) (Voice,
 	if text := asked.Check(p, authz.Device{Name: dev.Name, Site: dev.Site, Labels: dev.Labels}); text != "" {
 		return Voice{}, errkind.New(errkind.Conflict, text).WithHint("The requester can ask again under the current policy.")
 	}
-	agree, _, emergency, _ := p.Needs(t.Rule)
-	if emergency {
-		return Voice{}, errkind.New(errkind.Conflict, fmt.Sprintf("rule %s is for emergencies, which are not supported yet", t.Rule))
-	}
-	if len(agree) == 0 {
+	if agree, _, _, _ := p.Needs(t.Rule); len(agree) == 0 {
 		return Voice{}, s.asks(who, asked)
 	}
 	if who.ID == asked.Who {
@@ -103,7 +99,7 @@ func (s *Service) voice(t ledger.Terms, who authz.Person, signedIn bool) (Voice,
 	may := p.Voices(t.Rule, who, signedIn && s.state.owns(dev.Site, who.ID))
 	if len(may) == 0 {
 		return Voice{}, errkind.New(errkind.Denied, fmt.Sprintf("you cannot approve requests under rule %s", t.Rule)).
-			WithHint("This needs the duty approve and a group that the rule names, or the duty own if it names the site's owners.")
+			WithHint("This needs the duty approve and a group that the rule names. If it names @owner: the duty own, ownership of the site, and a sign-in instead of an API token.")
 	}
 	return Voice{Who: who.ID, Name: showable(who.Name), For: may, At: s.cfg.Now().UTC()}, nil
 }
@@ -222,9 +218,13 @@ func spoken(voices []Voice) (out [][]string) {
 	return out
 }
 
-// grant puts the grant into the log, with its terms, so that the log alone shows what was approved.
+// grant puts the grant into the log, with its terms, so that the log alone shows what was approved. An emergency has a leaf
+// of its own before it.
 func (s *Service) grant(ctx context.Context, t ledger.Terms, c Consent, now time.Time) (Consent, error) {
 	c.From, c.Until = now.UTC(), now.Add(time.Duration(t.Seconds)*time.Second).UTC()
+	if err := s.alarm(ctx, t, &c); err != nil {
+		return c, err
+	}
 	var by []string
 	for _, v := range c.Voices {
 		by = append(by, v.Who.String())
@@ -233,6 +233,20 @@ func (s *Service) grant(ctx context.Context, t ledger.Terms, c Consent, now time
 		"approvers": strings.Join(by, "\n"), "from": c.From.Format(time.RFC3339), "until": c.Until.Format(time.RFC3339)})
 	c.Leaf = leaf.Index
 	return c, err
+}
+
+// alarm marks the grant of an emergency rule, and writes who uses it, and by when that must be reviewed.
+func (s *Service) alarm(ctx context.Context, t ledger.Terms, c *Consent) error {
+	review, ok := s.snapshot.Policy.Emergency(t.Rule)
+	if !ok {
+		return nil
+	}
+	c.Emergency = true
+	who := id.Principal{Issuer: t.Issuer, Subject: t.Subject}
+	leaf, err := s.event(ctx, "emergency", who.String(), map[string]string{"request": t.Request, "subject": t.Device, "rule": t.Rule, "reason": t.Reason,
+		"until": c.Until.Format(time.RFC3339), "review_by": c.From.Add(review).Format(time.RFC3339), "tell": strings.Join(s.snapshot.Policy.Tell(t.Rule), " ")})
+	c.Alarm = leaf.Index
+	return err
 }
 
 func hashText(terms []byte) string { return wire.Hash(ledger.HashTerms(terms)).String() }

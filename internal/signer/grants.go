@@ -30,7 +30,9 @@ type Consent struct {
 	Voices    []Voice   `json:"voices"`
 	From      time.Time `json:"from,omitzero"` // zero: not all have agreed
 	Until     time.Time `json:"until,omitzero"`
-	Leaf      uint64    `json:"leaf,omitempty"`      // of type granted
+	Leaf      uint64    `json:"leaf,omitempty"` // of type granted
+	Emergency bool      `json:"emergency,omitempty"`
+	Alarm     uint64    `json:"alarm,omitempty"`     // of type emergency
 	Withdrawn bool      `json:"withdrawn,omitempty"` // or denied; nobody can approve it again
 }
 
@@ -124,7 +126,8 @@ func (c *Consent) AsGrant() (g authz.Grant, ok bool) {
 		return g, false
 	}
 	asked, err := AskedTerms(t)
-	g = authz.Grant{ID: t.Request, Rule: t.Rule, Who: asked.Who, Device: asked.Device, Actions: asked.Actions, From: c.From, Until: c.Until}
+	g = authz.Grant{ID: t.Request, Rule: t.Rule, Who: asked.Who, Device: asked.Device, Actions: asked.Actions, From: c.From, Until: c.Until,
+		Emergency: c.Emergency}
 	for _, v := range c.Voices {
 		g.Approvers = append(g.Approvers, cmp.Or(v.Name, v.Who.Subject))
 	}

@@ -69,7 +69,7 @@ func ownersText(all []id.Principal) string {
 	return strings.Join(words, "\n")
 }
 
-// ownersOf reads the owners of a leaf. What is no principal is left out, because fewer owners give less.
+// ownersOf reads the owners of a leaf. It skips lines that are not principals: a missing owner only loses rights.
 func ownersOf(body ledger.EventBody) (out []id.Principal) {
 	for line := range strings.SplitSeq(body.Fields["owners"], "\n") {
 		if p, err := id.ParsePrincipal(line); err == nil {

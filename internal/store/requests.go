@@ -43,6 +43,13 @@ type Request struct {
 	From  time.Time // of the grant; zero: there is none
 	Until time.Time
 	Ended time.Time // the grant was withdrawn
+
+	Emergency bool      // granted under an emergency rule, so it must be reviewed
+	ReviewBy  time.Time // when the review is due
+	Reviewed  time.Time // zero: not yet
+	Reviewer  string    // who reviewed it
+	Review    string    // in their words
+	Reminded  time.Time // the reviewers were told that it is overdue
 }
 
 // Approval is one person's agreement to the terms as they were at that time.
@@ -59,6 +66,7 @@ type RequestFilter struct {
 	Device    id.Device
 	States    []string
 	Granted   bool      // only those that became a grant
+	ToReview  bool      // only emergency grants that nobody has reviewed
 	EndsAfter time.Time // only grants that end after this
 	ID        string
 	Sight     *Sight  // what the caller may see, by Principal and Sites; nil: everything

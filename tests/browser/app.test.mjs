@@ -360,7 +360,7 @@ describe('the terminal', () => {
     try {
       await hall('2');
       await page.waitForSelector('#ended');
-      assert.match(await page.textContent('#ended'), /labels changed while you worked/);
+      assert.match(await page.textContent('#ended'), /labels changed during the session/);
       await shot(page, 'live-cut');
     } finally {
       await hall('1');
@@ -845,7 +845,7 @@ describe('requests', () => {
       const left = () => page.textContent('#left b');
       const before = await left();
       await page.click('#more'); // a grant of 15 min is within the warnings from its beginning
-      await page.waitForSelector('text=It waits for 1 of shift-leads');
+      await page.waitForSelector('text=The request waits for 1 of shift-leads');
       await shot(page, 'more-time-asked');
       assert.deepEqual(await bothThemes(page), []);
       await approver.goto(gw.url + '/requests');
@@ -855,8 +855,8 @@ describe('requests', () => {
       await approver.getByText('15 min', { exact: true }).click();
       await approver.getByRole('button', { name: /^Approve/ }).last().click();
       await approver.waitForSelector('text=approved');
-      await page.waitForSelector('text=the session goes on until'); // by itself, in the same shell
-      assert.equal(await page.getByText('You asked for more time.').count(), 0, 'what was asked for is there');
+      await page.waitForSelector('text=the session continues until'); // by itself, in the same shell
+      assert.equal(await page.getByText('More time requested.').count(), 0, 'what was asked for is there');
       await shot(page, 'more-time');
       assert.notEqual(await left(), before);
       await page.keyboard.type('echo on$((1+1))\n');
@@ -871,7 +871,7 @@ describe('requests', () => {
       await approver.fill('#end-reason', 'the line runs again');
       await approver.getByRole('button', { name: 'Withdraw', exact: true }).click();
       await page.waitForSelector('#ended');
-      assert.match(await page.textContent('main'), /changed while you worked/);
+      assert.match(await page.textContent('main'), /changed during the session/);
       await page.goto(gw.url + '/requests');
       await page.waitForSelector('#all [data-row]');
       await shot(page, 'requests');
@@ -900,6 +900,46 @@ describe('requests', () => {
     if (gw.mock) return;
     await page.goto(`${gw.url}/requests/aaaaaaaaaaaaaaaaaaaaaaaaaa`);
     await page.waitForSelector('text=No request of this address is visible to you');
+  }));
+});
+
+describe('an emergency', () => {
+  test('is loud, used at once and reviewed by an officer', as('technician', async (page) => {
+    if (gw.mock) return;
+    const policy = await (await asRole('officer', 'GET', '/api/v1/policy')).json();
+    const rule = '\n[[request]]\nid = "E1"\nwhy = "Nobody answers at night."\nemergency = true\nwho = ["technicians"]\nrole = "maintain"\ndevices = { kind = "press" }\nat_most = "30m"\nagree = "nobody"\ntell = ["shift-leads"]\nreview_within = "24h"\n';
+    const files = policy.files.map((f) => ({ name: f.name, text: f.text + rule }));
+    const applied = await asRole('admin', 'POST', '/api/v1/policy/apply', { files, reason: 'nights' });
+    assert.ok(applied.ok, await applied.text());
+    await page.goto(`${gw.url}/machines/press-3`);
+    await page.getByRole('button', { name: 'Emergency access under rule E1…' }).click();
+    await page.waitForSelector('#loud');
+    await shot(page, 'emergency-ask');
+    assert.deepEqual(await bothThemes(page), []);
+    await page.fill('#ask-reason', 'the line burns');
+    await page.getByRole('button', { name: 'Use emergency access' }).click();
+    await page.waitForURL('**/requests/*');
+    await page.waitForSelector('h1:text("Your emergency access to press-3")');
+    await page.getByRole('link', { name: 'Open terminal' }).waitFor();
+    await shot(page, 'emergency');
+    assert.deepEqual(await bothThemes(page), []);
+    const id = new URL(page.url()).pathname.split('/')[2];
+    const over = await asRole('technician', 'POST', `/api/v1/requests/${id}/withdraw`, { reason: 'the fire is out' });
+    assert.ok(over.ok, await over.text());
+    const officer = await b.open('officer');
+    try {
+      await officer.goto(gw.url + '/requests');
+      await officer.locator('#review a[data-row]').click();
+      await officer.fill('#note', 'a fire, nothing else was done');
+      await shot(officer, 'emergency-review');
+      assert.deepEqual(await bothThemes(officer), []);
+      await officer.getByRole('button', { name: 'Sign off' }).click();
+      await officer.waitForSelector('text=a fire, nothing else was done');
+      await page.waitForSelector('text=reviewed'); // without a reload
+      await shot(officer, 'emergency-reviewed');
+    } finally {
+      await officer.context().close();
+    }
   }));
 });
 

@@ -60,7 +60,7 @@ type Broker interface {
 	AskChannel(ctx context.Context, a gateway.ChannelAsk) (uint32, error)
 	End(ctx context.Context, sid id.Session, by, why string) error
 	EndAllOf(key, why string)
-	MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (until time.Time, moved bool, err error)
+	MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (gateway.MoreTime, error)
 	Revalidate(ctx context.Context)
 	LiveOn(device id.Device) int
 	Watch(sid id.Session, channel uint32) (*gateway.Watched, error)
@@ -105,6 +105,7 @@ type Signer interface {
 	PutToken(ctx context.Context, by signer.Evidence, t signer.Token) (signer.Appended, error)
 	RevokeToken(ctx context.Context, tokenID, why string) (signer.Appended, error)
 	PutSite(ctx context.Context, by signer.Evidence, site signer.Site) (signer.Appended, error)
+	Sites(ctx context.Context) ([]signer.Site, error)
 	Head(ctx context.Context) ([]byte, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Keys(ctx context.Context) (signer.PublicKeys, error)
@@ -135,21 +136,21 @@ type Records interface {
 
 // Config is what the API is made of.
 type Config struct {
-	Site    Site
-	Who     func(*http.Request) (Asker, error)
-	Rules   Rules
-	Broker  Broker
-	Tickets Tickets
-	Store   Store
-	Office  Office
-	Desk    Desk
-	Notices Notices
-	Records Records
-	Signer  Signer
-	Audit   Auditor
-	SignOut func(ctx context.Context, p, by id.Principal, reason string) (int, error) // all sign-ins of a person
-	Now     func() time.Time
-	Log     *slog.Logger
+	Site          Site
+	Who           func(*http.Request) (Asker, error)
+	Rules         Rules
+	Broker        Broker
+	Tickets       Tickets
+	Store         Store
+	Office        Office
+	Desk          Desk
+	Notifications Notifications
+	Records       Records
+	Signer        Signer
+	Audit         Auditor
+	SignOut       func(ctx context.Context, p, by id.Principal, reason string) (int, error) // all sign-ins of a person
+	Now           func() time.Time
+	Log           *slog.Logger
 
 	SessionTime time.Duration // how long a session lasts at most; 0: not told
 
@@ -187,7 +188,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
-		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerNotices, a.registerPolicy, a.registerLog, a.registerRetention} {
+		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerNotifications, a.registerPolicy, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

@@ -105,32 +105,32 @@ func who(r *http.Request) (Asker, error) {
 
 // world is everything the API needs, small and by hand.
 type world struct {
-	API     http.Handler
-	api     *API
-	rules   gateway.Rules
-	broker  *fakeBroker
-	rows    *fakeStore
-	office  *fakeOffice
-	signer  *fakeSigner
-	events  *fakeAudit
-	reads   *fakeRecords
-	notices *fakeNotices
-	passed  time.Duration // since the tests' time
-	out     []string      // who was signed out, by whom and why
+	API           http.Handler
+	api           *API
+	rules         gateway.Rules
+	broker        *fakeBroker
+	rows          *fakeStore
+	office        *fakeOffice
+	signer        *fakeSigner
+	events        *fakeAudit
+	reads         *fakeRecords
+	notifications *fakeNotifications
+	passed        time.Duration // since the tests' time
+	out           []string      // who was signed out, by whom and why
 
 	signedOut atomic.Bool // nobody is signed in any more
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{broker: &fakeBroker{}, rows: newRows(), office: &fakeOffice{}, signer: &fakeSigner{}, events: &fakeAudit{}, reads: &fakeRecords{}, notices: &fakeNotices{}}
+	w := &world{broker: &fakeBroker{}, rows: newRows(), office: &fakeOffice{}, signer: &fakeSigner{}, events: &fakeAudit{}, reads: &fakeRecords{}, notifications: &fakeNotifications{}}
 	w.signer.policy = signer.Policy{Version: 1, Files: []signer.PolicyFile{{Name: "policy.toml", Text: testPolicy}}, By: "test", At: testTime}
 	if err := w.rules.Load(t.Context(), w.signer); err != nil {
 		t.Fatal(err)
 	}
 	w.reads.events = w.events
 	w.api = New(Config{Site: Site{Name: "Test", Notice: []string{"Sessions are recorded."}}, Who: w.who, Rules: &w.rules, Broker: w.broker, Tickets: fakeTickets{}, Store: w.rows,
-		Office: w.office, Desk: fakeDesk{}, Notices: w.notices, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
+		Office: w.office, Desk: fakeDesk{}, Notifications: w.notifications, Records: w.reads, Signer: w.signer, Audit: w.events, SignOut: w.signOut, SessionTime: 12 * time.Hour, Now: func() time.Time { return testTime.Add(w.passed) }})
 	w.API = w.api
 	return w
 }
@@ -189,8 +189,8 @@ func (b *fakeBroker) End(_ context.Context, s id.Session, by, why string) error 
 	return nil
 }
 func (b *fakeBroker) EndAllOf(key, why string) { b.signedOut = append(b.signedOut, key) }
-func (b *fakeBroker) MoreTime(context.Context, id.Session, signer.Evidence) (time.Time, bool, error) {
-	return testTime, false, b.refuse
+func (b *fakeBroker) MoreTime(context.Context, id.Session, signer.Evidence) (gateway.MoreTime, error) {
+	return gateway.MoreTime{Until: testTime}, b.refuse
 }
 func (b *fakeBroker) Revalidate(context.Context) { b.revalidated++ }
 func (b *fakeBroker) LiveOn(id.Device) int       { return 0 }
@@ -362,6 +362,7 @@ func (s *fakeSigner) PutSite(_ context.Context, _ signer.Evidence, site signer.S
 	s.sites = append(s.sites, site)
 	return signer.Appended{}, nil
 }
+func (s *fakeSigner) Sites(context.Context) ([]signer.Site, error) { return s.sites, nil }
 func (s *fakeSigner) RevokeToken(_ context.Context, tokenID, why string) (signer.Appended, error) {
 	s.revoked = append(s.revoked, tokenID+" "+why)
 	return signer.Appended{}, nil

@@ -16,7 +16,7 @@ func (a *API) shownRequest(v *view, q store.Request) apitype.Request {
 	out := apitype.Request{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Rule: q.Rule, Actions: q.Actions, Minutes: int(q.For / time.Minute),
 		Reason: q.Reason, Ticket: q.Ticket, State: q.State, Needs: []apitype.Need{}, By: or(q.Name, q.Who.Subject), Subject: q.Who.Subject, Via: "web", Address: q.Address,
 		Approvers: approverNames(q), Created: q.Asked, Expires: q.Expires, Decided: when(q.Decided), Answered: q.By, Answer: q.Answer,
-		Mine: v.asked(&q), MayAnswer: a.speaks(v, &q), MayWithdraw: a.mayWithdraw(v, &q)}
+		Mine: v.asked(&q), MayAnswer: a.speaks(v, &q), MayWithdraw: a.mayWithdraw(v, &q), Emergency: q.Emergency, Review: shownReview(v, &q)}
 	if q.ViaToken != "" {
 		out.Via = "token"
 	}
@@ -66,11 +66,12 @@ func loginOf(actions []string) string {
 
 func (a *API) listGrants(ctx context.Context, who *Asker, in *struct {
 	Mine   bool   `query:"mine" doc:"only one's own"`
+	Review bool   `query:"to_review" doc:"only emergency grants that nobody has reviewed"`
 	Device string `query:"device" maxLength:"63"`
 	Page   int    `query:"page" minimum:"1" maximum:"100000" default:"1"`
 	Size   int    `query:"size" minimum:"1" maximum:"500" default:"50"`
 }) (*answer[apitype.GrantPage], error) {
-	f := store.RequestFilter{Device: id.Device(in.Device), Granted: true, Page: store.Page{Number: in.Page, Size: in.Size}}
+	f := store.RequestFilter{Device: id.Device(in.Device), Granted: true, ToReview: in.Review, Page: store.Page{Number: in.Page, Size: in.Size}}
 	if in.Mine {
 		f.Who = who.Person.ID
 	}
@@ -95,7 +96,8 @@ func (a *API) getGrant(ctx context.Context, who *Asker, in *RequestID) (*answer[
 
 func shownGrant(v *view, q store.Request) apitype.Grant {
 	out := apitype.Grant{ID: q.ID, Device: q.Device, Site: q.Site, Login: loginOf(q.Actions), Actions: q.Actions, Who: or(q.Name, q.Who.Subject), Subject: q.Who.Subject,
-		Rule: q.Rule, Approvers: approverNames(q), Starts: q.From, Ends: q.Until, State: "active", Reason: q.Reason, Ticket: q.Ticket, Mine: v.asked(&q)}
+		Rule: q.Rule, Approvers: approverNames(q), Starts: q.From, Ends: q.Until, State: "active", Reason: q.Reason, Ticket: q.Ticket, Mine: v.asked(&q),
+		Emergency: q.Emergency, Review: shownReview(v, &q)}
 	switch {
 	case !q.Ended.IsZero():
 		out.State, out.Withdrawn, out.By, out.Why = "withdrawn", when(q.Ended), q.By, q.Answer

@@ -13,10 +13,12 @@ import (
 )
 
 func (a *API) registerMoreTime() {
-	handle(a, huma.Operation{OperationID: "more-time", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/more-time", Tags: []string{"sessions"},
-		Summary: "More time for a running session", Description: "One's own. If the policy and the grants of now let the session go on, it gets its " +
-			"next pass and goes on without a break. Otherwise this asks for the same right once more, and the answer has the request. " +
-			"Once that is approved, the session's terminal gets the notice more-time, and the same call gives the session its next pass."}, a.moreTime)
+	more := huma.Operation{OperationID: "more-time", Method: http.MethodPost, Path: "/api/v1/sessions/{id}/more-time", Tags: []string{"sessions"},
+		Summary: "Request more time for a running session", Description: "For the caller's own session. If the policy or a grant allows it for longer, the " +
+			"session gets its next pass and continues. Otherwise the gateway makes a request for the same right and returns it. When it is " +
+			"approved, the session's terminal gets the session message more-time. Call again then, with take."}
+	more.Middlewares = huma.Middlewares{a.asked}
+	handle(a, more, a.moreTime)
 }
 
 func (a *API) moreTime(ctx context.Context, who *Asker, in *struct {
@@ -34,29 +36,34 @@ func (a *API) moreTime(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	if !who.opened(s) {
-		return nil, errkind.New(errkind.Denied, "only the technician of a session can have more time for it")
+		return nil, errkind.New(errkind.Denied, "only the technician of a session can request more time for it").
+			WithHint("Ask them to press \"Request more time\", or open your own session.")
 	}
-	until, moved, err := a.cfg.Broker.MoreTime(ctx, s.ID, who.Evidence)
+	more, err := a.cfg.Broker.MoreTime(ctx, s.ID, who.Evidence)
 	if err != nil {
 		return nil, err
 	}
-	out := apitype.MoreTime{Until: until, Extended: moved}
-	if moved {
+	out := apitype.MoreTime{Until: more.Until, Extended: more.Moved}
+	if more.Moved {
+		a.cfg.Desk.Used(ctx, s)
+	}
+	if more.Moved || in.Body.Take {
 		return body(out)
 	}
 	v, dev, err := a.device(ctx, who, string(s.Device))
 	if err != nil {
 		return nil, err
 	}
-	q, err := a.cfg.Desk.More(ctx, requests.More{Person: who.Person, Session: s, Device: dev, For: time.Duration(in.Body.Minutes) * time.Minute,
+	q, err := a.cfg.Desk.More(ctx, requests.More{Person: who.Person, Session: s, Grant: more.Grant, Device: dev, For: time.Duration(in.Body.Minutes) * time.Minute,
 		Reason: in.Body.Reason, ViaToken: who.Token, Evidence: who.Evidence})
 	if err != nil {
 		return nil, err
 	}
 	if !q.From.IsZero() { // nobody had to approve it
-		if out.Until, out.Extended, err = a.cfg.Broker.MoreTime(ctx, s.ID, who.Evidence); err != nil {
+		if more, err = a.cfg.Broker.MoreTime(ctx, s.ID, who.Evidence); err != nil {
 			return nil, err
 		}
+		out.Until, out.Extended = more.Until, more.Moved
 	}
 	shown := a.shownRequest(&v, q)
 	out.Request = &shown

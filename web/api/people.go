@@ -173,7 +173,8 @@ func (a *API) rights(offers []authz.Offer) []apitype.Right {
 			if o.Text != "" {
 				right.Open = []string{o.Text}
 			}
-			if o.Via == "request" {
+			right.Emergency = o.Via == "emergency"
+			if o.Via == "request" || right.Emergency {
 				right.AskMinutes, right.AskFor = int(o.AtMost/time.Minute), o.AskFor
 				for _, n := range o.Agree {
 					right.Agree = append(right.Agree, apitype.Need{From: n.From, Count: n.Count})

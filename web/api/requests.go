@@ -28,6 +28,7 @@ type Desk interface {
 	Withdraw(ctx context.Context, who authz.Person, request, why string, may bool) (store.Request, error)
 	Speaks(who authz.Person, q *store.Request, owner bool) bool
 	More(ctx context.Context, m requests.More) (store.Request, error)
+	Review(ctx context.Context, who authz.Person, request, note string) (store.Request, error)
 	Late(q store.Request) store.Request
 	Used(ctx context.Context, s store.Session)
 }
@@ -43,11 +44,13 @@ func (a *API) registerRequests() {
 	handle(a, ask, a.askFor)
 	handle(a, op("get-request", http.MethodGet, "/api/v1/requests/{id}", "One request", sees), a.getRequest)
 	handle(a, op("approve-request", http.MethodPost, "/api/v1/requests/{id}/approve", "Approve a request in full or in part",
-		"For those whom the request's rule names and who have the duty approve, and for owners of the site where it names @owner; never one's own."), a.approveRequest)
+		"Needs the duty approve and a group that the rule names. For @owner: the duty own at this site, and a sign-in. Nobody can approve their own request."), a.approveRequest)
 	handle(a, op("deny-request", http.MethodPost, "/api/v1/requests/{id}/deny", "Deny a request", "For those who can approve it."), a.denyRequest)
 	handle(a, op("withdraw-request", http.MethodPost, "/api/v1/requests/{id}/withdraw", "Take back one's own request, or a grant",
 		"A grant can be withdrawn by its holder, by owners of the site, and with the duty approve or administer."), a.withdrawRequest)
 	handle(a, op("list-grants", http.MethodGet, "/api/v1/grants", "Grants, newest first", sees), a.listGrants)
+	handle(a, op("review-grant", http.MethodPost, "/api/v1/grants/{id}/review", "Review an emergency grant",
+		"Needs the duty review. Not for one's own, and not while the grant is in force."), a.reviewGrant)
 	handle(a, op("get-grant", http.MethodGet, "/api/v1/grants/{id}", "One grant", sees), a.getGrant)
 }
 
@@ -59,6 +62,7 @@ type RequestID struct {
 type listRequests struct {
 	Mine   bool   `query:"mine" doc:"only one's own"`
 	Answer bool   `query:"answer" doc:"only those that the caller can answer now"`
+	Review bool   `query:"to_review" doc:"only emergency grants that nobody has reviewed"`
 	Device string `query:"device" maxLength:"63"`
 	State  string `query:"state" maxLength:"100" doc:"one or more states, with commas between"`
 	Page   int    `query:"page" minimum:"1" maximum:"100000" default:"1"`
@@ -68,7 +72,7 @@ type listRequests struct {
 var requestStates = []string{store.RequestPending, store.RequestApproved, store.RequestUsed, store.RequestDenied, store.RequestWithdrawn, store.RequestExpired}
 
 func (in *listRequests) filter() (store.RequestFilter, error) {
-	f := store.RequestFilter{Device: id.Device(in.Device), Page: store.Page{Number: in.Page, Size: in.Size}}
+	f := store.RequestFilter{Device: id.Device(in.Device), ToReview: in.Review, Page: store.Page{Number: in.Page, Size: in.Size}}
 	for _, s := range strings.Split(in.State, ",") {
 		switch {
 		case s == "":
@@ -180,7 +184,8 @@ func (a *API) askFor(ctx context.Context, who *Asker, in *struct{ Body apitype.R
 		}
 	}
 	q, err := a.cfg.Desk.Ask(ctx, requests.Question{Person: who.Person, Device: dev, Rule: b.Rule, Role: b.Role, Actions: b.Actions, Login: b.Login,
-		For: time.Duration(b.Minutes) * time.Minute, Reason: b.Reason, Ticket: b.Ticket, ViaToken: who.Token, Evidence: who.Evidence})
+		Emergency: b.Emergency,
+		For:       time.Duration(b.Minutes) * time.Minute, Reason: b.Reason, Ticket: b.Ticket, ViaToken: who.Token, Evidence: who.Evidence})
 	if err != nil {
 		return nil, err
 	}

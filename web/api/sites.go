@@ -82,8 +82,8 @@ func shownSite(s store.Site, people []store.Principal) apitype.Site {
 	return out
 }
 
-// changeOwners asks the signer first, which checks it and writes it to the log, because it lets people see recordings and
-// approve requests.
+// changeOwners stores the change after the signer has checked and logged it, because owners see recordings and approve
+// requests.
 func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body apitype.SiteOwners }) (*answer[apitype.Site], error) {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
@@ -94,10 +94,13 @@ func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body api
 	if err != nil {
 		return nil, err
 	}
+	if site.Owners, err = a.ownersNow(ctx, site.Name); err != nil {
+		return nil, err
+	}
 	if site.Owners, err = newOwners(who, site, people, in.Body); err != nil {
 		return nil, err
 	}
-	ctx = context.WithoutCancel(ctx) // what the log has is stored even if the caller disconnects
+	ctx = context.WithoutCancel(ctx) // store what is in the log, even if the caller disconnects
 	leaf, err := a.cfg.Signer.PutSite(ctx, who.Evidence, signer.Site{Name: site.Name, Owners: site.Owners})
 	if err != nil {
 		return nil, err
@@ -111,6 +114,16 @@ func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body api
 		return nil, err
 	}
 	return body(shownSite(site, people))
+}
+
+// ownersNow gives the owners that the signer knows. A row here may be behind it, and a removed owner must not come back.
+func (a *API) ownersNow(ctx context.Context, site string) ([]id.Principal, error) {
+	all, err := a.cfg.Signer.Sites(ctx)
+	i := slices.IndexFunc(all, func(s signer.Site) bool { return s.Name == site })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	return all[i].Owners, nil
 }
 
 // newOwners gives the owners of a site after a change.

@@ -91,6 +91,7 @@ type Right struct {
 	AskMinutes int      `json:"ask_minutes,omitempty" doc:"for how long at most it can be asked for; 0: it cannot be asked for"`
 	AskFor     []string `json:"ask_for,omitempty" doc:"what must be given: reason, ticket"`
 	Agree      []Need   `json:"agree,omitempty" doc:"who must agree"`
+	Emergency  bool     `json:"emergency,omitempty" doc:"under an emergency rule: people are told, and it is reviewed"`
 }
 
 // Work is one device on My work.

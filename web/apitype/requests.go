@@ -34,7 +34,25 @@ type Request struct {
 	Mine      bool       `json:"mine"`
 	MayAnswer bool       `json:"may_answer" doc:"whether the caller can approve or deny it now"`
 
+	Emergency bool    `json:"emergency" doc:"granted under an emergency rule"`
+	Review    *Review `json:"review" doc:"of an emergency grant"`
+
 	MayWithdraw bool `json:"may_withdraw" doc:"whether the caller can take it back, or take the grant away, now"`
+}
+
+// Review is what an officer says about an emergency grant.
+type Review struct {
+	Due       time.Time  `json:"due"`
+	Overdue   bool       `json:"overdue"`
+	At        *time.Time `json:"at" doc:"when it was reviewed; null: not yet"`
+	By        string     `json:"by,omitempty"`
+	Note      string     `json:"note,omitempty" doc:"in their words"`
+	MayReview bool       `json:"may_review" doc:"whether the caller can review it now"`
+}
+
+// ReviewNew is the review of an emergency grant.
+type ReviewNew struct {
+	Note string `json:"note" minLength:"1" maxLength:"500" doc:"what was found"`
 }
 
 // Need is one entry of a rule's agree.
@@ -54,14 +72,15 @@ type RequestPage struct {
 
 // RequestNew asks for a right: for a role or for actions.
 type RequestNew struct {
-	Device  string   `json:"device" maxLength:"63"`
-	Rule    string   `json:"rule,omitempty" maxLength:"63" doc:"empty: the rule that needs the fewest approvals"`
-	Role    string   `json:"role,omitempty" maxLength:"63"`
-	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"action words; shell alone is the terminal of login"`
-	Login   string   `json:"login,omitempty" maxLength:"32"`
-	Minutes int      `json:"minutes" minimum:"1" maximum:"44640"`
-	Reason  string   `json:"reason,omitempty" maxLength:"500"`
-	Ticket  string   `json:"ticket,omitempty" maxLength:"64"`
+	Device    string   `json:"device" maxLength:"63"`
+	Emergency bool     `json:"emergency,omitempty" doc:"at once, under an emergency rule"`
+	Rule      string   `json:"rule,omitempty" maxLength:"63" doc:"empty: the rule that needs the fewest approvals"`
+	Role      string   `json:"role,omitempty" maxLength:"63"`
+	Actions   []string `json:"actions,omitempty" maxItems:"64" doc:"action words; shell alone is the terminal of login"`
+	Login     string   `json:"login,omitempty" maxLength:"32"`
+	Minutes   int      `json:"minutes" minimum:"1" maximum:"44640"`
+	Reason    string   `json:"reason,omitempty" maxLength:"500"`
+	Ticket    string   `json:"ticket,omitempty" maxLength:"64"`
 }
 
 // RequestApprove approves in full or in part. Less than was requested changes the request, and earlier approvals become void.
@@ -95,6 +114,9 @@ type Grant struct {
 	By        string     `json:"withdrawn_by,omitempty"`
 	Why       string     `json:"withdrawn_why,omitempty"`
 	Mine      bool       `json:"mine"`
+
+	Emergency bool    `json:"emergency" doc:"granted under an emergency rule"`
+	Review    *Review `json:"review" doc:"of an emergency grant"`
 }
 
 // GrantPage is one page of grants, newest first.
@@ -107,13 +129,14 @@ type GrantPage struct {
 
 // MoreTimeAsk asks for more time in a running session.
 type MoreTimeAsk struct {
-	Minutes int    `json:"minutes,omitempty" minimum:"0" maximum:"10080" doc:"if it must be asked for; 0: as long as the session's grant"`
+	Minutes int    `json:"minutes,omitempty" minimum:"0" maximum:"10080" doc:"how long to request, if a request is needed; 0: as long as the session's grant"`
 	Reason  string `json:"reason,omitempty" doc:"empty: the reason of the session's grant"`
+	Take    bool   `json:"take,omitempty" doc:"only take what is allowed already, and never make a request"`
 }
 
 // MoreTime is when a session ends now.
 type MoreTime struct {
 	Until    time.Time `json:"until" doc:"when the session ends"`
-	Extended bool      `json:"extended" doc:"whether until is later than before"`
-	Request  *Request  `json:"request" doc:"that asks for more time, if it had to be asked for"`
+	Extended bool      `json:"extended" doc:"true if the session ends later than before"`
+	Request  *Request  `json:"request" doc:"the request for more time; null if none was needed"`
 }

@@ -1,4 +1,4 @@
-// Package notifytest has the receiving ends of notices for tests: a mail server that speaks SMTP over a real socket, with
+// Package notifytest has the receiving ends of notifications for tests: a mail server that speaks SMTP over a real socket, with
 // STARTTLS or with TLS from the first byte and a certificate that is made for the test.
 //
 // It keeps what it accepts, and can refuse, be away, or drop the connection after it has accepted a mail. It checks

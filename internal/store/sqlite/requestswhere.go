@@ -50,6 +50,9 @@ func requestsWhere(f store.RequestFilter) *where {
 	if f.Granted {
 		w.add("granted_from IS NOT NULL")
 	}
+	if f.ToReview {
+		w.add("review_by IS NOT NULL AND reviewed IS NULL")
+	}
 	if !f.EndsAfter.IsZero() {
 		w.add("granted_until>?", f.EndsAfter.UnixMicro())
 	}

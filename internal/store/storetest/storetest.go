@@ -92,20 +92,20 @@ type DB interface {
 	AddAudit(ctx context.Context, e store.AuditEvent) (int64, error)
 	AuditEvents(ctx context.Context, f store.AuditFilter) ([]store.AuditEvent, error)
 
-	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notices ...store.Notice) error
+	AddRequest(ctx context.Context, q store.Request, fits func(ofPerson, forDevice int) error, notifications ...store.Notification) error
 	Request(ctx context.Context, request string) (store.Request, error)
 	ChangeRequest(ctx context.Context, request string, change func(*store.Request) error,
-		notices ...func(store.Request) []store.Notice) (store.Request, error)
+		notifications ...func(store.Request) []store.Notification) (store.Request, error)
 	Requests(ctx context.Context, f store.RequestFilter) ([]store.Request, int, error)
 	DueRequests(ctx context.Context, now time.Time) ([]store.Request, error)
 
-	AddNotices(ctx context.Context, all ...store.Notice) error
-	DueNotices(ctx context.Context, channel string, now time.Time, most int) ([]store.Notice, error)
+	AddNotifications(ctx context.Context, all ...store.Notification) error
+	DueNotifications(ctx context.Context, channel string, now time.Time, most int) ([]store.Notification, error)
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
-	ChangeNotice(ctx context.Context, notice string, change func(*store.Notice) error) (store.Notice, error)
-	Notices(ctx context.Context, f store.NoticeFilter) ([]store.Notice, int, error)
-	CountNotices(ctx context.Context, state string) (int, error)
-	PruneNotices(ctx context.Context, sent, dead time.Time) (int64, error)
+	ChangeNotification(ctx context.Context, notification string, change func(*store.Notification) error) (store.Notification, error)
+	Notifications(ctx context.Context, f store.NotificationFilter) ([]store.Notification, int, error)
+	CountNotifications(ctx context.Context, state string) (int, error)
+	PruneNotifications(ctx context.Context, sent, dead time.Time) (int64, error)
 
 	Ping(ctx context.Context) error
 	Close() error
@@ -141,7 +141,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"sites have owners", sites},
 		{"requests are bounded, changed and listed", requests},
 		{"request lists are filtered by what people see and can answer", requestLists},
-		{"notices are stored with their request, found when due, and pruned", notices},
+		{"notifications are stored with their request, found when due, and pruned", notifications},
 		{"policy versions only grow", policies},
 		{"decisions are listed by key", decisions},
 		{"audit events are found by every field", auditEvents},

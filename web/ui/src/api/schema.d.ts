@@ -205,6 +205,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/grants/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Review an emergency grant
+         * @description Needs the duty review. Not for one's own, and not while the grant is in force.
+         */
+        post: operations["review-grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/log/checkpoint": {
         parameters: {
             query?: never;
@@ -259,7 +279,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/notices": {
+    "/api/v1/notifications": {
         parameters: {
             query?: never;
             header?: never;
@@ -267,10 +287,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Notices, newest first
+         * Notifications, newest first
          * @description What was sent, waits to be sent, or could not be delivered. With the duty administer.
          */
-        get: operations["list-notices"];
+        get: operations["list-notifications"];
         put?: never;
         post?: never;
         delete?: never;
@@ -279,7 +299,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/notices/test": {
+    "/api/v1/notifications/test": {
         parameters: {
             query?: never;
             header?: never;
@@ -290,16 +310,16 @@ export interface paths {
         put?: never;
         /**
          * Send a test
-         * @description A mail to the caller's own address, or a document to a webhook. The answer is the notice; read it again to see what came of it. With the duty administer.
+         * @description A mail to the caller's own address, or a document to a webhook. The answer is the notification; read it again to see what came of it. With the duty administer.
          */
-        post: operations["test-notices"];
+        post: operations["test-notifications"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/notices/{id}": {
+    "/api/v1/notifications/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -307,10 +327,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One notice
+         * One notification
          * @description By its id or a unique beginning of it. With the duty administer.
          */
-        get: operations["get-notice"];
+        get: operations["get-notification"];
         put?: never;
         post?: never;
         delete?: never;
@@ -319,7 +339,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/notices/{id}/retry": {
+    "/api/v1/notifications/{id}/retry": {
         parameters: {
             query?: never;
             header?: never;
@@ -329,10 +349,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try again to send a notice
-         * @description A dead letter becomes pending for another day. A pending notice is tried at once. With the duty administer.
+         * Try again to send a notification
+         * @description A dead letter becomes pending for another day. A pending notification is tried at once. With the duty administer.
          */
-        post: operations["retry-notice"];
+        post: operations["retry-notification"];
         delete?: never;
         options?: never;
         head?: never;
@@ -554,7 +574,7 @@ export interface paths {
         put?: never;
         /**
          * Approve a request in full or in part
-         * @description For those whom the request's rule names and who have the duty approve, and for owners of the site where it names @owner; never one's own.
+         * @description Needs the duty approve and a group that the rule names. For @owner: the duty own at this site, and a sign-in. Nobody can approve their own request.
          */
         post: operations["approve-request"];
         delete?: never;
@@ -774,8 +794,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * More time for a running session
-         * @description One's own. If the policy and the grants of now let the session go on, it gets its next pass and goes on without a break. Otherwise this asks for the same right once more, and the answer has the request. Once that is approved, the session's terminal gets the notice more-time, and the same call gives the session its next pass.
+         * Request more time for a running session
+         * @description For the caller's own session. If the policy or a grant allows it for longer, the session gets its next pass and continues. Otherwise the gateway makes a request for the same right and returns it. When it is approved, the session's terminal gets the session message more-time. Call again then, with take.
          */
         post: operations["more-time"];
         delete?: never;
@@ -1260,6 +1280,8 @@ export interface components {
             actions: string[];
             approvers: string[];
             device: string;
+            /** @description granted under an emergency rule */
+            emergency: boolean;
             /** Format: date-time */
             ends: string;
             /** @description of the request that it came of */
@@ -1267,6 +1289,8 @@ export interface components {
             login: string;
             mine: boolean;
             reason: string;
+            /** @description of an emergency grant */
+            review: components["schemas"]["Review"];
             rule: string;
             site?: string;
             /** Format: date-time */
@@ -1345,9 +1369,9 @@ export interface components {
             via: string;
         };
         MoreTime: {
-            /** @description whether until is later than before */
+            /** @description true if the session ends later than before */
             extended: boolean;
-            /** @description that asks for more time, if it had to be asked for */
+            /** @description the request for more time; null if none was needed */
             request: components["schemas"]["Request"];
             /**
              * Format: date-time
@@ -1358,11 +1382,13 @@ export interface components {
         MoreTimeAsk: {
             /**
              * Format: int64
-             * @description if it must be asked for; 0: as long as the session's grant
+             * @description how long to request, if a request is needed; 0: as long as the session's grant
              */
             minutes?: number;
             /** @description empty: the reason of the session's grant */
             reason?: string;
+            /** @description only take what is allowed already, and never make a request */
+            take?: boolean;
         };
         MyWork: {
             devices: components["schemas"]["Work"][];
@@ -1376,7 +1402,7 @@ export interface components {
             /** Format: int64 */
             have: number;
         };
-        Notice: {
+        Notification: {
             /** Format: int64 */
             attempts: number;
             /** @description mail, or webhook: with the name of the webhook */
@@ -1393,7 +1419,7 @@ export interface components {
             error?: string;
             /** @description also in the Message-ID of a mail and the webhook-id of a webhook */
             id: string;
-            /** @description request.asked, request.granted, request.denied, request.expired, grant.withdrawn, or test */
+            /** @description request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, or test */
             kind: string;
             /**
              * Format: date-time
@@ -1407,8 +1433,8 @@ export interface components {
             /** @description address of a mail */
             to?: string;
         };
-        NoticePage: {
-            notices: components["schemas"]["Notice"][];
+        NotificationPage: {
+            notifications: components["schemas"]["Notification"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -1416,7 +1442,7 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
-        NoticeTest: {
+        NotificationTest: {
             /** @description name of a webhook; empty: a mail to the caller */
             webhook?: string;
         };
@@ -1553,6 +1579,8 @@ export interface components {
             /** Format: date-time */
             decided: string | null;
             device: string;
+            /** @description granted under an emergency rule */
+            emergency: boolean;
             /**
              * Format: date-time
              * @description end of the grant: its time is up, or it was withdrawn
@@ -1581,6 +1609,8 @@ export interface components {
             /** @description who must approve; empty if the rule needs no approval or was removed */
             needs: components["schemas"]["Need"][];
             reason: string;
+            /** @description of an emergency grant */
+            review: components["schemas"]["Review"];
             rule: string;
             site?: string;
             /** @description pending; approved: all approvals were given, it is a grant; used: a session was opened under it; denied; withdrawn; expired */
@@ -1606,6 +1636,8 @@ export interface components {
             /** @description action words; shell alone is the terminal of login */
             actions?: string[];
             device: string;
+            /** @description at once, under an emergency rule */
+            emergency?: boolean;
             login?: string;
             /** Format: int64 */
             minutes: number;
@@ -1663,6 +1695,25 @@ export interface components {
             /** @description by the month in which the retention time ends, the earliest first */
             groups: components["schemas"]["Retained"][];
         };
+        Review: {
+            /**
+             * Format: date-time
+             * @description when it was reviewed; null: not yet
+             */
+            at: string | null;
+            by?: string;
+            /** Format: date-time */
+            due: string;
+            /** @description whether the caller can review it now */
+            may_review: boolean;
+            /** @description in their words */
+            note?: string;
+            overdue: boolean;
+        };
+        ReviewNew: {
+            /** @description what was found */
+            note: string;
+        };
         Right: {
             /** @description action word: shell:svc */
             action: string;
@@ -1675,6 +1726,8 @@ export interface components {
              * @description for how long at most it can be asked for; 0: it cannot be asked for
              */
             ask_minutes?: number;
+            /** @description under an emergency rule: people are told, and it is reviewed */
+            emergency?: boolean;
             login?: string;
             /**
              * Format: int64
@@ -2795,6 +2848,8 @@ export interface operations {
             query?: {
                 /** @description only one's own */
                 mine?: boolean;
+                /** @description only emergency grants that nobody has reviewed */
+                to_review?: boolean;
                 device?: string;
                 page?: number;
                 size?: number;
@@ -2890,6 +2945,96 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "review-grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description an id, a unique beginning of one, or last */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewNew"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -3199,7 +3344,7 @@ export interface operations {
             };
         };
     };
-    "list-notices": {
+    "list-notifications": {
         parameters: {
             query?: {
                 /** @description one or more of pending, sent, dead, with commas between */
@@ -3219,7 +3364,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NoticePage"];
+                    "application/json": components["schemas"]["NotificationPage"];
                 };
             };
             /** @description Bad Request */
@@ -3287,7 +3432,7 @@ export interface operations {
             };
         };
     };
-    "test-notices": {
+    "test-notifications": {
         parameters: {
             query?: never;
             header?: never;
@@ -3296,7 +3441,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NoticeTest"];
+                "application/json": components["schemas"]["NotificationTest"];
             };
         };
         responses: {
@@ -3306,7 +3451,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Notice"];
+                    "application/json": components["schemas"]["Notification"];
                 };
             };
             /** @description Bad Request */
@@ -3374,7 +3519,7 @@ export interface operations {
             };
         };
     };
-    "get-notice": {
+    "get-notification": {
         parameters: {
             query?: never;
             header?: never;
@@ -3392,7 +3537,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Notice"];
+                    "application/json": components["schemas"]["Notification"];
                 };
             };
             /** @description Bad Request */
@@ -3460,7 +3605,7 @@ export interface operations {
             };
         };
     };
-    "retry-notice": {
+    "retry-notification": {
         parameters: {
             query?: never;
             header?: never;
@@ -3478,7 +3623,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Notice"];
+                    "application/json": components["schemas"]["Notification"];
                 };
             };
             /** @description Bad Request */
@@ -4209,6 +4354,8 @@ export interface operations {
                 mine?: boolean;
                 /** @description only those that the caller can answer now */
                 answer?: boolean;
+                /** @description only emergency grants that nobody has reviewed */
+                to_review?: boolean;
                 device?: string;
                 /** @description one or more states, with commas between */
                 state?: string;

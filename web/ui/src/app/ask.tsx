@@ -26,7 +26,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
     const actions = rights.map((r) => r.action).filter((a) => !left.includes(a));
     setBusy(true);
     try {
-      const q = await body(client.POST('/api/v1/requests', { body: { device: name, rule: first.rule, actions, minutes, reason: get('reason'), ticket: get('ticket') } }));
+      const q = await body(client.POST('/api/v1/requests', { body: { device: name, rule: first.rule, emergency: first.emergency, actions, minutes, reason: get('reason'), ticket: get('ticket') } }));
       toast(q.state === 'pending' ? `Sent. It waits for ${missing(q.needs ?? [])}.` : 'Granted.');
       go(`/requests/${q.id}`);
     } catch (err) {
@@ -38,20 +38,25 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
   return (
     <Dialog
       sheet
-      title={`Ask for ${name}`}
+      title={first.emergency ? `Emergency access to ${name}` : `Ask for ${name}`}
       onClose={onClose}
       onSubmit={submit}
       foot={
         <button class="btn primary" disabled={busy || left.length === rights.length}>
-          Send request
+          {first.emergency ? 'Use emergency access' : 'Send request'}
         </button>
       }
     >
       {failure && <Failed failure={failure} what="Nothing was sent." />}
+      {first.emergency && (
+        <p id="loud">
+          <b>For emergencies alone.</b> You get access at once. The people whom rule {first.rule} names are told now, and an officer reviews what you did.
+        </p>
+      )}
       <div class="field">
         <label for="ask-reason">What will you do there?</label>
         <span class="hint" id="ask-reason-hint">
-          The approver reads this. It stays in the record.
+          {first.emergency ? 'Everybody who is told reads this.' : 'The approver reads this.'} It stays in the record.
         </span>
         <textarea id="ask-reason" name="reason" rows={2} maxLength={500} required={wants.includes('reason')} aria-describedby="ask-reason-hint" />
       </div>
@@ -67,7 +72,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
             <input type="checkbox" checked={!left.includes(r.action)} onChange={() => toggle(r.action)} /> {upper(r.text)}
           </label>
         ))}
-        <span class="hint">Leave out what you do not need. The time starts with the last approval.</span>
+        <span class="hint">Leave out what you do not need. {first.emergency ? 'The time starts at once.' : 'The time starts with the last approval.'}</span>
       </fieldset>
       <p class="small muted">{needs.length ? `Needs approval by ${missing(needs)} (rule ${first.rule}).` : `Needs no approval (rule ${first.rule}).`}</p>
     </Dialog>

@@ -122,6 +122,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
   const online = useOnline();
   const [rule, ask] = useState<string | undefined>();
   const rules = [...new Set((mine?.can_ask ?? []).filter((r) => r.ask_minutes).map((r) => r.rule))];
+  const emergencies = [...new Set((mine?.can_ask ?? []).filter((r) => r.emergency).map((r) => r.rule))];
   return (
     <section class="part" aria-labelledby="may">
       <header>
@@ -142,7 +143,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
             <li class="row" key={'ask' + r.action}>
               <span>
                 {upper(r.text)}
-                <span class="sub">{['by request', ...(r.open ?? []), `rule ${r.rule}`].join('; ')}</span>
+                <span class="sub">{[r.emergency ? 'in an emergency' : 'by request', ...(r.open ?? []), `rule ${r.rule}`].join('; ')}</span>
               </span>
             </li>
           ))}
@@ -152,7 +153,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
         <div class="btns">
           {rules.map((r) => (
             <button class="btn" type="button" disabled={!online} onClick={() => ask(r)} key={r}>
-              {rules.length > 1 ? `Ask under rule ${r}…` : 'Ask for it…'}
+              {emergencies.includes(r) ? `Emergency access under rule ${r}…` : rules.length - emergencies.length > 1 ? `Ask under rule ${r}…` : 'Ask for it…'}
             </button>
           ))}
         </div>

@@ -9,6 +9,7 @@ import { now } from '../ui/clock';
 import { OfflineBanner, useOnline } from '../ui/online';
 import { Dialog, Empty, Failed, Loading, Shows, Time } from '../ui/parts';
 import { Seg } from '../ui/seg';
+import { Review } from './review';
 import { useTitle } from '../ui/title';
 import { toast } from '../ui/toast';
 import type { PageProps } from './inside';
@@ -38,7 +39,7 @@ export default function OneRequest({ at, recount }: PageProps) {
       <header class="head">
         <div>
           <h1 tabIndex={-1}>
-            {q.mine ? 'Your request' : `${q.by} asks`} for {q.device}
+            {q.emergency ? (q.mine ? 'Your emergency access' : `Emergency access of ${q.by}`) : q.mine ? 'Your request' : `${q.by} asks`} {q.emergency ? 'to' : 'for'} {q.device}
           </h1>
           <p>
             <Shows of={requestShown(q)} /> · {q.site || 'no site'}
@@ -46,6 +47,7 @@ export default function OneRequest({ at, recount }: PageProps) {
         </div>
       </header>
       <Facts q={q} />
+      {q.review && <Review q={q} review={q.review} onDone={done} />}
       <Answer q={q} onDone={done} />
     </main>
   );
@@ -74,7 +76,9 @@ function Facts({ q }: { q: Request }) {
           </dd>
         ))}
         <dt>How long</dt>
-        <dd>{minutesText(q.minutes)} starting with the last approval</dd>
+        <dd>
+          {minutesText(q.minutes)}, starting {q.emergency ? 'at once' : 'with the last approval'}
+        </dd>
         <dt>Asked</dt>
         <dd>
           <Time at={q.created} /> by {q.by}

@@ -22,6 +22,7 @@ export default function Requests({ me, at }: PageProps) {
   const page = pageOf(at.searchParams.get('page'));
   const waiting = useData(() => body(client.GET('/api/v1/requests', { params: { query: { answer: true, page: 1, size: 100 } } })), [], 5000);
   const all = useData(() => body(client.GET('/api/v1/requests', { params: { query: { page, size } } })), [page], 5000);
+  const review = useData(() => body(client.GET('/api/v1/requests', { params: { query: { to_review: true, page: 1, size: 100 } } })), [], 5000);
   const failure = waiting.failure ?? all.failure;
   return (
     <main id="main" class="page">
@@ -32,6 +33,7 @@ export default function Requests({ me, at }: PageProps) {
       {failure && <Failed failure={failure} what="Requests could not be read." retry={all.reload} />}
       {!all.data && !failure && <Loading lines={6} />}
       {!!waiting.data?.requests?.length && <List id="waiting" title="Waiting for your answer" list={waiting.data.requests} />}
+      {!!review.data?.requests?.length && <List id="review" title="Emergencies without a review" list={review.data.requests} />}
       {all.data && !all.data.total && <None />}
       {!!all.data?.requests?.length && <List id="all" title={waiting.data?.requests?.length ? 'All requests' : undefined} list={all.data.requests} />}
       {!!all.data?.total && <Pager total={all.data.total} page={page} />}

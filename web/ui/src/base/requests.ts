@@ -4,7 +4,8 @@ import { lengthText } from './time';
 import type { Shown } from './session';
 
 /** The state as a shape and a word. */
-export function requestShown(q: Pick<Request, 'state'>): Shown {
+export function requestShown(q: Pick<Request, 'state'> & Partial<Pick<Request, 'emergency' | 'review'>>): Shown {
+  if (q.emergency && !q.review?.at) return q.review?.overdue ? { shape: 'bad', text: 'emergency, review overdue' } : { shape: 'wait', text: 'emergency, not reviewed' };
   switch (q.state) {
     case 'pending':
       return { shape: 'wait', text: 'pending' };

@@ -88,7 +88,7 @@ export class Running {
         return;
       case 'notice':
         if (c.kind === 'ended') this.told = c.text;
-        else if (c.kind === 'more-time') void this.moreTime();
+        else if (c.kind === 'more-time') void this.moreTime(true);
         else if (c.kind === 'renewed') void this.renewed();
         else if (c.kind !== 'time') this.say(c.kind === 'refused' ? 'Refused:' : '', sentence(c.text ?? ''), false); // time: our own clock says it, in local time
         return;
@@ -119,17 +119,17 @@ export class Running {
     }, 1000);
   }
 
-  /** Asks for more time. If it was granted already, the session gets it. */
-  async moreTime() {
+  /** Requests more time. If it is allowed already, the session gets it. With take nothing is requested. */
+  async moreTime(take = false) {
     if (this.asking) return;
     this.asking = true;
     try {
-      const t = await body(client.POST('/api/v1/sessions/{id}/more-time', { params: { path: { id: this.state.get().id! } }, body: {} }));
+      const t = await body(client.POST('/api/v1/sessions/{id}/more-time', { params: { path: { id: this.state.get().id! } }, body: { take } }));
       if (t.extended) this.goesOn(known(t.until));
-      else if (t.request) this.say('You asked for more time.', `It waits for ${missing(t.request.needs)}.`, false, 'asked');
+      else if (t.request) this.say('More time requested.', `The request waits for ${missing(t.request.needs)}.`, false, 'asked');
     } catch (e) {
       const f = asFailure(e);
-      this.say('No more time:', [sentence(f.message), f.problem.hint].filter(Boolean).join(' '), false);
+      this.say('More time refused:', [sentence(f.message), f.problem.hint].filter(Boolean).join(' '), false);
     } finally {
       this.asking = false;
     }
@@ -144,7 +144,7 @@ export class Running {
   private goesOn(until: Date | undefined) {
     if (!until || +until === +(this.state.get().until ?? 0)) return;
     this.set({ until, said: this.state.get().said.filter((s) => !s.about) });
-    this.say('More time:', `the session goes on until ${hourMinute(until)}.`, false);
+    this.say('More time:', `the session continues until ${hourMinute(until)}.`, false);
   }
 
   private endText(c: Control): string {

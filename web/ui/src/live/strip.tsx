@@ -56,7 +56,7 @@ export function Strip({ live, onEnd, onMore }: { live: Live; onEnd: () => void; 
           <>
             {offered && (
               <button class="btn" type="button" id="more" onClick={onMore}>
-                More time
+                Request more time
               </button>
             )}
             <button class="btn" type="button" id="end" onClick={onEnd}>

@@ -56,7 +56,7 @@ export function TerminalPage({ running }: { running: Running }) {
                 </span>
                 {s.about === 'end' && (
                   <button class="btn" type="button" id="more-time" onClick={() => (running.unsay(s.id), void running.moreTime(), back())}>
-                    Ask for more time
+                    Request more time
                   </button>
                 )}
                 <button class="btn" type="button" onClick={() => (running.unsay(s.id), back())}>

@@ -1,25 +1,25 @@
-// Package notices tells people and webhooks what happened to requests and grants.
+// Package notifications tells people and webhooks what happened to requests and grants.
 //
 // # Outbox
 //
-// A notice is a row for one receiver. It is stored in the transaction that changes the request, so a request and its
-// notices exist together or not at all. Requests and approvals never wait for a mail server: Run sends the rows later,
+// A notification is a row for one receiver. It is stored in the transaction that changes the request, so a request and its
+// notifications exist together or not at all. Requests and approvals never wait for a mail server: Run sends the rows later,
 // on its own.
 //
 // # Attempts
 //
 // Before an attempt, Run counts it and stores when the next one is due. After it, Run stores the outcome. If the gateway
-// is killed between both, the notice is sent again after the pause, with the same id. So it can arrive twice and is
-// never lost. The pause doubles from 30 s to 15 min. A notice that fails for 24 h is a dead letter, which administrators
+// is killed between both, the notification is sent again after the pause, with the same id. So it can arrive twice and is
+// never lost. The pause doubles from 30 s to 15 min. A notification that fails for 24 h is a dead letter, which administrators
 // see and can retry.
 //
-// # What a notice says
+// # What a notification says
 //
 // The facts of the request as they were at the event, and one link to its page. The link opens the page and changes
 // nothing. Names, reasons and tickets are other people's words: text.go and package notify make plain text of them.
 //
 // It imports rows and senders, and knows neither the signer nor the web.
-package notices
+package notifications
 
 import (
 	"context"
@@ -38,27 +38,29 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// Kinds of notices.
+// Kinds of notifications.
 const (
 	Asked     = "request.asked"   // to those who can answer it
 	Granted   = "request.granted" // the last approval was given; to the requester
 	Denied    = "request.denied"  // to the requester
 	Expired   = "request.expired" // to the requester
 	Withdrawn = "grant.withdrawn" // a grant was withdrawn by another person; to its holder
+	Emergency = "emergency"       // an emergency rule was used; to those whom the rule names
+	Overdue   = "review.overdue"  // nobody has reviewed an emergency grant in time; to the reviewers
 	Test      = "test"            // by an administrator
 )
 
 // Kinds lists the kinds that a webhook can ask for.
-var Kinds = []string{Asked, Granted, Denied, Expired, Withdrawn}
+var Kinds = []string{Asked, Granted, Denied, Expired, Withdrawn, Emergency, Overdue}
 
 // Rows keeps the outbox. *sqlite.DB does.
 type Rows interface {
-	AddNotices(ctx context.Context, all ...store.Notice) error
+	AddNotifications(ctx context.Context, all ...store.Notification) error
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
-	DueNotices(ctx context.Context, channel string, now time.Time, most int) ([]store.Notice, error)
-	ChangeNotice(ctx context.Context, notice string, change func(*store.Notice) error) (store.Notice, error)
-	Notices(ctx context.Context, f store.NoticeFilter) ([]store.Notice, int, error)
-	PruneNotices(ctx context.Context, sent, dead time.Time) (int64, error)
+	DueNotifications(ctx context.Context, channel string, now time.Time, most int) ([]store.Notification, error)
+	ChangeNotification(ctx context.Context, notification string, change func(*store.Notification) error) (store.Notification, error)
+	Notifications(ctx context.Context, f store.NotificationFilter) ([]store.Notification, int, error)
+	PruneNotifications(ctx context.Context, sent, dead time.Time) (int64, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 }
 
@@ -69,7 +71,7 @@ type Mailer interface {
 
 // Poster sends documents to a webhook. *notify.Webhook does.
 type Poster interface {
-	Send(ctx context.Context, noticeID string, body []byte) error
+	Send(ctx context.Context, notificationID string, body []byte) error
 }
 
 // Webhook is one configured webhook.
@@ -91,7 +93,7 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Outbox makes notices and sends them.
+// Outbox makes notifications and sends them.
 type Outbox struct {
 	cfg    Config
 	wake   chan struct{}
@@ -110,7 +112,7 @@ func New(c Config) *Outbox {
 		asks: map[id.Principal]*rate.Limiter{}}
 }
 
-// Wake lets Run look at once. Call it after the transaction with new notices.
+// Wake lets Run look at once. Call it after the transaction with new notifications.
 func (o *Outbox) Wake() {
 	select {
 	case o.wake <- struct{}{}:
@@ -121,40 +123,45 @@ func (o *Outbox) Wake() {
 // Failed counts the attempts that failed since the start.
 func (o *Outbox) Failed() uint64 { return o.failed.Load() }
 
-// One person can cause mails for mostAsks requests at once, and for one more each asksEvery.
+// One person can cause notifications for mostAsks requests at once, and for one more each asksEvery. Each goes to at most
+// mostReceivers people.
 const (
-	mostAsks  = 20
-	asksEvery = 3 * time.Minute
+	mostReceivers = 200
+	mostAsks      = 20
+	asksEvery     = 3 * time.Minute
 )
 
-// About makes the notices about one event of a request: a mail to each of these people who has an address, and one for
+// About makes the notifications about one event of a request: a mail to each of these people who has an address, and one for
 // each webhook that wants the kind. They are not stored yet.
-func (o *Outbox) About(kind string, q store.Request, to []store.Principal) []store.Notice {
+func (o *Outbox) About(kind string, q store.Request, to []store.Principal) []store.Notification {
+	if kind == Asked && !o.mayAsk(q.Who) {
+		return nil
+	}
 	e := o.event(kind, q)
-	var out []store.Notice
-	if o.cfg.Mail != nil && len(to) > 0 && (kind != Asked || o.mayAsk(q.Who)) {
-		for _, p := range to {
+	var out []store.Notification
+	if o.cfg.Mail != nil && len(to) > 0 {
+		for _, p := range to[:min(len(to), mostReceivers)] {
 			if p.Email == "" {
 				o.noAddress(p.ID)
 				continue
 			}
-			out = append(out, o.notice(e, store.ChannelMail, p.Email))
+			out = append(out, o.notification(e, store.ChannelMail, p.Email))
 		}
 	}
 	for _, w := range o.cfg.Webhooks {
 		if w.wants(kind) {
-			out = append(out, o.notice(e, store.ChannelWebhook+w.Name, ""))
+			out = append(out, o.notification(e, store.ChannelWebhook+w.Name, ""))
 		}
 	}
 	return out
 }
 
-func (o *Outbox) notice(e Event, channel, to string) store.Notice {
-	return store.Notice{ID: newID(), Kind: e.Kind, Request: e.Request, Device: id.Device(e.Device), Channel: channel, To: to, Event: e.marshal(),
-		State: store.NoticePending, Created: e.At, GiveUp: e.At.Add(GiveUpAfter), NextTry: e.At}
+func (o *Outbox) notification(e Event, channel, to string) store.Notification {
+	return store.Notification{ID: newID(), Kind: e.Kind, Request: e.Request, Device: id.Device(e.Device), Channel: channel, To: to, Event: e.marshal(),
+		State: store.NotificationPending, Created: e.At, GiveUp: e.At.Add(GiveUpAfter), NextTry: e.At}
 }
 
-// mayAsk reports whether a person's request may cause mails. Without it, a person could fill approvers' mailboxes.
+// mayAsk reports whether a person's request may cause notifications. Without it, a person could fill approvers' mailboxes.
 func (o *Outbox) mayAsk(who id.Principal) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -179,7 +186,7 @@ func (o *Outbox) noAddress(who id.Principal) {
 	defer o.mu.Unlock()
 	if !o.without[who] && len(o.without) < 10_000 {
 		o.without[who] = true
-		o.cfg.Log.Warn("a person gets no mails: the provider gives no verified address", slog.String("person", who.String()))
+		o.cfg.Log.Warn("a person gets no mail: the provider sends no email address, or marks it as not verified", slog.String("person", who.String()))
 	}
 }
 

@@ -1,4 +1,4 @@
-package notices
+package notifications
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// Event is what a notice says. It is stored with the notice, so every attempt says the same. A webhook of the format
+// Event is what a notification says. It is stored with the notification, so every attempt says the same. A webhook of the format
 // json gets it as data.
 type Event struct {
 	Kind      string     `json:"-"`
@@ -27,6 +27,7 @@ type Event struct {
 	Until     *time.Time `json:"until,omitempty"`   // of a grant
 	By        []string   `json:"by,omitempty"`      // who approved, denied or withdrew
 	Answer    string     `json:"answer,omitempty"`  // in their words
+	ReviewBy  *time.Time `json:"review_by,omitempty"`
 }
 
 // envelope is the document of the Standard Webhooks specification.
@@ -59,6 +60,8 @@ func (o *Outbox) event(kind string, q store.Request) Event {
 		for _, a := range q.Approvals {
 			e.By = append(e.By, notify.Line(a.Name, longName))
 		}
+	case Emergency, Overdue:
+		e.Until, e.ReviewBy = when(q.Until), when(q.ReviewBy)
 	case Denied, Withdrawn:
 		e.By, e.Answer = lines([]string{q.By}, longName), notify.Line(q.Answer, longText)
 	}

@@ -1,7 +1,8 @@
-package notices
+package notifications
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// hostile is what a requester could try to put into a notice.
+// hostile is what a requester could try to put into a notification.
 const hostile = "x\r\nBcc: eve@evil.example\n\n```<!channel> @all [click](https://evil.example) https://evil.example www.evil.example\u202e\u2066\u200b\x1b[2J\x00\u2028</script>"
 
 func hostileRequest() store.Request {
@@ -32,7 +33,7 @@ func TestTextsOfPeopleStayTextInEveryFormat(t *testing.T) {
 			}
 		}
 		mail := e.mailText("ACME")
-		if n := strings.Count(mail, "://"); n != 1 || !strings.Contains(mail, "\nhttps://access.example/requests/req1\n") || strings.Contains(mail, "www.") {
+		if n := strings.Count(mail, "://"); n != 1 || !strings.Contains(mail, "\nhttps://access.example/requests/req1\n") || regexp.MustCompile(`\pL\.\pL|@\pL`).MatchString(strings.Replace(mail, e.Link, "", 1)) {
 			t.Errorf("%s: a mail has %d links, want the one to the page:\n%s", kind, n, mail)
 		}
 		for _, format := range []string{"slack", "mattermost"} {
@@ -118,13 +119,13 @@ func TestATestGoesToOneselfOrToAWebhook(t *testing.T) {
 	}
 	h.round()
 	got := h.mail.Mails()
-	if _, bodies := h.hook.got(); len(got) != 1 || got[0].To != ada.Email || !strings.Contains(got[0].Raw, "Subject: Test of notices") || len(bodies) != 1 {
+	if _, bodies := h.hook.got(); len(got) != 1 || got[0].To != ada.Email || !strings.Contains(got[0].Raw, "Subject: Test notification") || len(bodies) != 1 {
 		t.Errorf("got %+v and %q", got, bodies)
 	}
-	for what, test := range map[string]func() (store.Notice, error){
-		"no address":      func() (store.Notice, error) { return h.Test(t.Context(), nobody.ID, "") },
-		"no such webhook": func() (store.Notice, error) { return h.Test(t.Context(), ada.ID, "none") },
-		"no mail server": func() (store.Notice, error) {
+	for what, test := range map[string]func() (store.Notification, error){
+		"no address":      func() (store.Notification, error) { return h.Test(t.Context(), nobody.ID, "") },
+		"no such webhook": func() (store.Notification, error) { return h.Test(t.Context(), ada.ID, "none") },
+		"no mail server": func() (store.Notification, error) {
 			h.cfg.Mail = nil
 			return h.Test(t.Context(), ada.ID, "")
 		},

@@ -1,4 +1,4 @@
-package notices
+package notifications
 
 import (
 	"fmt"
@@ -124,11 +124,11 @@ func request() store.Request {
 		For: 30 * time.Minute, Reason: "pump", State: store.RequestPending, Asked: began, Expires: began.Add(time.Hour)}
 }
 
-// tells stores the notices of an event for these people.
-func (h *house) tells(kind string, to ...store.Principal) []store.Notice {
+// tells stores the notifications of an event for these people.
+func (h *house) tells(kind string, to ...store.Principal) []store.Notification {
 	h.t.Helper()
 	all := h.About(kind, request(), to)
-	if err := h.db.AddNotices(h.t.Context(), all...); err != nil {
+	if err := h.db.AddNotifications(h.t.Context(), all...); err != nil {
 		h.t.Fatal(err)
 	}
 	return all
@@ -141,33 +141,33 @@ func (h *house) round() {
 	}
 }
 
-// count gives how many notices are in a state.
+// count gives how many notifications are in a state.
 func (h *house) count(state string) int {
 	h.t.Helper()
-	n, err := h.db.CountNotices(h.t.Context(), state)
+	n, err := h.db.CountNotifications(h.t.Context(), state)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return n
 }
 
-func (h *house) find(notice string) store.Notice {
+func (h *house) find(notification string) store.Notification {
 	h.t.Helper()
-	n, err := h.Find(h.t.Context(), notice)
+	n, err := h.Find(h.t.Context(), notification)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return n
 }
 
-func TestEachReceiverGetsItsOwnNotice(t *testing.T) {
+func TestEachReceiverGetsItsOwnNotification(t *testing.T) {
 	h := newHouse(t)
 	nobody := principal("nobody")
 	nobody.Email = ""
 	all := h.tells(Asked, principal("lea"), nobody, principal("lou"))
 	h.tells(Denied, nobody)
 	if len(all) != 3 {
-		t.Fatalf("got %d notices, want two mails and a webhook: %+v", len(all), all)
+		t.Fatalf("got %d notifications, want two mails and a webhook: %+v", len(all), all)
 	}
 	h.round()
 	var to []string
@@ -180,14 +180,14 @@ func TestEachReceiverGetsItsOwnNotice(t *testing.T) {
 	if ids, bodies := h.hook.got(); len(ids) != 2 || !strings.Contains(bodies[0]+bodies[1], `"type":"request.asked"`) {
 		t.Errorf("got webhooks %q", bodies)
 	}
-	if h.count(store.NoticeSent) != 4 || h.count(store.NoticePending) != 0 {
-		t.Errorf("got %d sent and %d pending, want 4 and 0", h.count(store.NoticeSent), h.count(store.NoticePending))
+	if h.count(store.NotificationSent) != 4 || h.count(store.NotificationPending) != 0 {
+		t.Errorf("got %d sent and %d pending, want 4 and 0", h.count(store.NotificationSent), h.count(store.NotificationPending))
 	}
 	h.round()
 	if len(h.mail.Mails()) != 2 {
-		t.Error("a notice was sent twice")
+		t.Error("a notification was sent twice")
 	}
-	if n := strings.Count(h.log.String(), "gets no mails"); n != 1 {
+	if n := strings.Count(h.log.String(), "gets no mail:"); n != 1 {
 		t.Errorf("the log says %d times that a person has no address, want once", n)
 	}
 }
@@ -199,8 +199,8 @@ func TestAWebhookGetsTheKindsThatItWants(t *testing.T) {
 		h.tells(kind, principal("lea"))
 	}
 	h.round()
-	if ids, _ := h.hook.got(); len(ids) != 2 || h.count(store.NoticeSent) != 2 {
-		t.Errorf("got %d webhooks and %d notices, want 2", len(ids), h.count(store.NoticeSent))
+	if ids, _ := h.hook.got(); len(ids) != 2 || h.count(store.NotificationSent) != 2 {
+		t.Errorf("got %d webhooks and %d notifications, want 2", len(ids), h.count(store.NotificationSent))
 	}
 }
 
@@ -224,7 +224,7 @@ func TestOnePersonCannotFillTheMailboxesOfApprovers(t *testing.T) {
 		t.Errorf("after %s: got %d, want 2", 2*asksEvery, got)
 	}
 	if got := h.About(Granted, request(), []store.Principal{principal("tess")}); len(got) != 2 {
-		t.Errorf("got %d notices about a grant, want the mail and the webhook", len(got))
+		t.Errorf("got %d notifications about a grant, want the mail and the webhook", len(got))
 	}
 }
 

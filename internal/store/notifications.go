@@ -6,11 +6,11 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// States of a notice.
+// States of a notification.
 const (
-	NoticePending = "pending" // not accepted by its receiver yet
-	NoticeSent    = "sent"    // accepted by the mail server or the webhook's receiver
-	NoticeDead    = "dead"    // a dead letter: the gateway does not try again by itself
+	NotificationPending = "pending" // not accepted by its receiver yet
+	NotificationSent    = "sent"    // accepted by the mail server or the webhook's receiver
+	NotificationDead    = "dead"    // a dead letter: the gateway does not try again by itself
 )
 
 // ChannelMail is the channel of mails. Every other channel is the name of a webhook, with this prefix.
@@ -19,8 +19,8 @@ const (
 	ChannelWebhook = "webhook:"
 )
 
-// Notice is one message in the outbox, for one receiver.
-type Notice struct {
+// Notification is one message in the outbox, for one receiver.
+type Notification struct {
 	ID       string // 26 characters of lower-case base32; stays the same in every attempt
 	Kind     string
 	Request  string // id of the request that it is about; empty: a test
@@ -37,8 +37,8 @@ type Notice struct {
 	Error    string // of the last attempt
 }
 
-// NoticeFilter narrows a listing; zero fields mean any.
-type NoticeFilter struct {
+// NotificationFilter narrows a listing; zero fields mean any.
+type NotificationFilter struct {
 	States []string
 	ID     string // a beginning of it
 	Page   Page

@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sallyport/sallyport/gateway/notices"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/notify"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// openNotices makes the outbox. A mistake in [mail] or [[webhook]] ends the start: without mails, approvers would not notice
+// openNotifications makes the outbox. A mistake in [mail] or [[webhook]] ends the start: without mails, approvers would not notification
 // that something is wrong.
-func (g *Gateway) openNotices(context.Context) error {
+func (g *Gateway) openNotifications(context.Context) error {
 	c := g.opt.Config
-	o := notices.Config{Rows: g.DB, Site: siteBase(c), Name: c.Site.Name, Now: time.Now, Log: g.opt.Log}
+	o := notifications.Config{Rows: g.DB, Site: siteBase(c), Name: c.Site.Name, Now: time.Now, Log: g.opt.Log}
 	m, err := mailer(c)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (g *Gateway) openNotices(context.Context) error {
 	if o.Webhooks, err = webhooks(c); err != nil {
 		return err
 	}
-	g.notices = notices.New(o)
+	g.notifications = notifications.New(o)
 	return nil
 }
 
@@ -51,23 +51,23 @@ func mailer(c *config.Config) (*notify.Mailer, error) {
 	return m, nil
 }
 
-func webhooks(c *config.Config) (out []notices.Webhook, err error) {
+func webhooks(c *config.Config) (out []notifications.Webhook, err error) {
 	for _, w := range c.Webhook {
 		to, err := notify.NewWebhook(notify.WebhookConfig{Name: w.Name, URL: w.URL, URLFile: w.URLFile, SecretFile: w.SecretFile})
 		if err != nil {
 			return nil, errkind.New(errkind.Usage, fmt.Sprintf("[[webhook]] %s: %v", w.Name, err))
 		}
-		out = append(out, notices.Webhook{Name: w.Name, Format: w.Format, Kinds: w.Send, To: to})
+		out = append(out, notifications.Webhook{Name: w.Name, Format: w.Format, Kinds: w.Send, To: to})
 	}
 	return out, nil
 }
 
 // undelivered warns of dead letters. Their receivers do not know what they missed.
 func (g *Gateway) undelivered(ctx context.Context) error {
-	n, err := g.DB.CountNotices(ctx, store.NoticeDead)
+	n, err := g.DB.CountNotifications(ctx, store.NotificationDead)
 	if err != nil || n == 0 {
 		return nil // a database that fails is reported by its own condition
 	}
-	return errkind.New(errkind.Unavailable, fmt.Sprintf("notices that were not delivered and are not tried again: %d", n)).
-		WithHint("`sallyport notices list --state dead` says why, and `sallyport notices retry ID` tries again.")
+	return errkind.New(errkind.Unavailable, fmt.Sprintf("notifications that were not delivered and are not tried again: %d", n)).
+		WithHint("`sallyport notifications list --state dead` says why, and `sallyport notifications retry ID` tries again.")
 }

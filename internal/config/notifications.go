@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Mail says how notices leave by mail.
+// Mail says how notifications leave by mail.
 type Mail struct {
 	Server       string `toml:"server" doc:"host:port of the mail server, such as smtp.acme.example:587. Empty: no mails are sent."`
 	From         string `toml:"from" doc:"Address of the sender. Required with server."`
@@ -17,24 +17,24 @@ type Mail struct {
 	CAFile       string `toml:"ca_file" doc:"PEM file of the authorities that sign the mail server's certificate. Only these are then trusted for it. Empty: the system's."`
 }
 
-// Webhook is one receiver of notices.
+// Webhook is one receiver of notifications.
 type Webhook struct {
 	Name       string `toml:"name" doc:"Short name, in lists and logs." required:"yes"`
-	URL        string `toml:"url" doc:"Where notices are posted: https, or http on a loopback address. Redirects are not followed. Write url or url_file."`
+	URL        string `toml:"url" doc:"Where notifications are posted: https, or http on a loopback address. Redirects are not followed. Write url or url_file."`
 	URLFile    string `toml:"url_file" doc:"File with the URL, for chats whose URL is a secret."`
 	SecretFile string `toml:"secret_file" doc:"File with the signing secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64. Required for json."`
 	Format     string `toml:"format" doc:"json, slack, teams or mattermost." default:"json"`
-	Send       Words  `toml:"send" doc:"Kinds of notices: request.asked, request.granted, request.denied, request.expired, grant.withdrawn. Empty: all."`
+	Send       Words  `toml:"send" doc:"Kinds of notifications: request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue. Empty: all."`
 }
 
 var (
 	hookFormats = []string{"json", "slack", "teams", "mattermost"}
-	hookKinds   = []string{"request.asked", "request.granted", "request.denied", "request.expired", "grant.withdrawn"}
+	hookKinds   = []string{"request.asked", "request.granted", "request.denied", "request.expired", "grant.withdrawn", "emergency", "review.overdue"}
 )
 
-// checkNotices checks that the keys fit together. Package notify checks addresses, URLs and secrets when the gateway
+// checkNotifications checks that the keys fit together. Package notify checks addresses, URLs and secrets when the gateway
 // starts.
-func (c *Config) checkNotices() error {
+func (c *Config) checkNotifications() error {
 	if c.Mail != (Mail{}) && c.Mail.Server == "" {
 		return errors.New("[mail] server is missing: write host:port, such as \"smtp.acme.example:587\"")
 	}
@@ -67,7 +67,7 @@ func (w Webhook) check() error {
 	}
 	for _, kind := range w.Send {
 		if !slices.Contains(hookKinds, kind) {
-			return fmt.Errorf("[[webhook]] %s: send: %q is not a kind of notice: the kinds are %s", w.Name, kind, strings.Join(hookKinds, ", "))
+			return fmt.Errorf("[[webhook]] %s: send: %q is not a kind of notification: the kinds are %s", w.Name, kind, strings.Join(hookKinds, ", "))
 		}
 	}
 	return nil

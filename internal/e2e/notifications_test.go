@@ -20,8 +20,8 @@ import (
 
 const hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// noticed is a server with a mail server and a receiver of webhooks, which checks signatures.
-type noticed struct {
+// notificationd is a server with a mail server and a receiver of webhooks, which checks signatures.
+type notificationd struct {
 	*testenv.Server
 	t      *testing.T
 	mail   *notifytest.Server
@@ -29,8 +29,8 @@ type noticed struct {
 	status atomic.Int64
 }
 
-func newNoticed(t *testing.T) *noticed {
-	n := &noticed{Server: testenv.NewServer(t), t: t, mail: notifytest.New(t, false), hooks: make(chan string, 100)}
+func newNotificationd(t *testing.T) *notificationd {
+	n := &notificationd{Server: testenv.NewServer(t), t: t, mail: notifytest.New(t, false), hooks: make(chan string, 100)}
 	n.status.Store(http.StatusOK)
 	key, err := notify.ParseSecret(hookSecret)
 	if err != nil {
@@ -65,7 +65,7 @@ func newNoticed(t *testing.T) *noticed {
 }
 
 // mailTo waits for the mail number i, and checks its receiver and that it says want.
-func (n *noticed) mailTo(i int, to string, want ...string) string {
+func (n *notificationd) mailTo(i int, to string, want ...string) string {
 	n.t.Helper()
 	for end := time.Now().Add(20 * time.Second); len(n.mail.Mails()) < i; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -84,7 +84,7 @@ func (n *noticed) mailTo(i int, to string, want ...string) string {
 	return m.Raw
 }
 
-func (n *noticed) hook(want ...string) {
+func (n *notificationd) hook(want ...string) {
 	n.t.Helper()
 	select {
 	case got := <-n.hooks:
@@ -102,7 +102,7 @@ func (n *noticed) hook(want ...string) {
 // by what an administrator sees.
 func TestPeopleAreToldOfRequests(t *testing.T) {
 	t.Parallel()
-	n := newNoticed(t)
+	n := newNotificationd(t)
 	n.AddUser("ada", "administrators", "--email", "ada@acme.example")
 	n.AddUser("tess", "technicians", "--email", "tess@acme.example")
 	n.AddUser("otto", "compliance", "--email", "otto@acme.example", "--shown-as", "Otto\u202e Officer")
@@ -137,32 +137,32 @@ func TestPeopleAreToldOfRequests(t *testing.T) {
 	t.Run("an administrator tests and retries", func(t *testing.T) { n.t = t; n.administers(ada, tess, gateway) })
 }
 
-func (n *noticed) administers(ada, tess *testenv.Person, gateway *testenv.Process) {
+func (n *notificationd) administers(ada, tess *testenv.Person, gateway *testenv.Process) {
 	t := n.t
-	if out := ada.Must("notices", "test"); !strings.Contains(out, "sent") {
+	if out := ada.Must("notifications", "test"); !strings.Contains(out, "sent") {
 		t.Errorf("got %s", out)
 	}
-	n.mailTo(4, "ada@acme.example", "Subject: Test of notices")
-	if got := tess.Run("notices", "list"); got.Status != 77 {
+	n.mailTo(4, "ada@acme.example", "Subject: Test of notifications")
+	if got := tess.Run("notifications", "list"); got.Status != 77 {
 		t.Errorf("a technician: got %+v", got)
 	}
 	n.status.Store(http.StatusGone)
-	if got := ada.Run("notices", "test", "--webhook", "ops"); got.Status != 1 || !strings.Contains(got.Err, "410 Gone") {
+	if got := ada.Run("notifications", "test", "--webhook", "ops"); got.Status != 1 || !strings.Contains(got.Err, "410 Gone") {
 		t.Errorf("a receiver that is gone: got %+v", got)
 	}
 	n.hook(`"type":"test"`)
-	var dead []apitype.Notice
-	if err := json.Unmarshal([]byte(ada.Must("notices", "list", "--state", "dead", "--json")), &dead); err != nil || len(dead) != 1 || dead[0].Channel != "webhook:ops" {
+	var dead []apitype.Notification
+	if err := json.Unmarshal([]byte(ada.Must("notifications", "list", "--state", "dead", "--json")), &dead); err != nil || len(dead) != 1 || dead[0].Channel != "webhook:ops" {
 		t.Fatalf("got %+v, %v", dead, err)
 	}
-	if _, text, err := n.Ask("/readyz"); err != nil || !hasLine(text, "warning: notices: ", "not delivered and are not tried again: 1") {
+	if _, text, err := n.Ask("/readyz"); err != nil || !hasLine(text, "warning: notifications: ", "not delivered and are not tried again: 1") {
 		t.Errorf("/readyz: got %q, %v", text, err)
 	}
 	n.status.Store(http.StatusOK)
-	ada.Must("notices", "retry", dead[0].ID[:8])
+	ada.Must("notifications", "retry", dead[0].ID[:8])
 	n.hook(notify.ErrRepeated.Error()) // the receiver knows the id
 	n.mail.Away()
-	if got := ada.Run("notices", "test"); got.Status != 1 || !strings.Contains(got.Err, "connection refused") {
+	if got := ada.Run("notifications", "test"); got.Status != 1 || !strings.Contains(got.Err, "connection refused") {
 		t.Errorf("a mail server that is away: got %+v", got)
 	}
 	if strings.Contains(gateway.Output(), hookSecret) {

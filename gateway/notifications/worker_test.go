@@ -1,4 +1,4 @@
-package notices
+package notifications
 
 import (
 	"bytes"
@@ -40,8 +40,8 @@ func TestAMailServerThatIsAwayForAnHourLosesAndBlocksNothing(t *testing.T) {
 	if ids, _ := h.hook.got(); len(ids) != 1 {
 		t.Errorf("got %d webhooks while mail was away, want 1", len(ids))
 	}
-	if h.count(store.NoticePending) != 3 || h.count(store.NoticeDead) != 0 {
-		t.Fatalf("got %d pending and %d dead, want 3 and 0", h.count(store.NoticePending), h.count(store.NoticeDead))
+	if h.count(store.NotificationPending) != 3 || h.count(store.NotificationDead) != 0 {
+		t.Fatalf("got %d pending and %d dead, want 3 and 0", h.count(store.NotificationPending), h.count(store.NotificationDead))
 	}
 	for _, n := range all {
 		if n.Channel != store.ChannelMail {
@@ -56,10 +56,10 @@ func TestAMailServerThatIsAwayForAnHourLosesAndBlocksNothing(t *testing.T) {
 		h.round()
 		h.pass(restAfter)
 	}
-	if got := h.mail.Mails(); len(got) != 3 || h.count(store.NoticePending) != 0 {
-		t.Errorf("got %d mails and %d pending, want each once", len(got), h.count(store.NoticePending))
+	if got := h.mail.Mails(); len(got) != 3 || h.count(store.NotificationPending) != 0 {
+		t.Errorf("got %d mails and %d pending, want each once", len(got), h.count(store.NotificationPending))
 	}
-	if text := h.log.String(); strings.Count(text, "notices are not delivered") != 1 || strings.Count(text, "delivered again") != 1 {
+	if text := h.log.String(); strings.Count(text, "notifications are not delivered") != 1 || strings.Count(text, "delivered again") != 1 {
 		t.Errorf("the log does not say once that mail was away and came back:\n%s", text)
 	}
 }
@@ -88,7 +88,7 @@ func TestPausesDoubleUpToABound(t *testing.T) {
 	}
 }
 
-func TestANoticeThatFailsForADayIsADeadLetterUntilItIsRetried(t *testing.T) {
+func TestANotificationThatFailsForADayIsADeadLetterUntilItIsRetried(t *testing.T) {
 	h := newHouse(t)
 	h.hook.answer(http.StatusInternalServerError)
 	n := h.tells(Asked)[0]
@@ -96,13 +96,13 @@ func TestANoticeThatFailsForADayIsADeadLetterUntilItIsRetried(t *testing.T) {
 		h.round()
 		h.pass(5 * time.Minute)
 	}
-	if got := h.find(n.ID); got.State != store.NoticePending {
+	if got := h.find(n.ID); got.State != store.NotificationPending {
 		t.Fatalf("before a day: got %+v", got)
 	}
 	h.pass(longPause)
 	h.round()
 	dead := h.find(n.ID)
-	if dead.State != store.NoticeDead || !strings.Contains(dead.Error, "answered 500") || dead.Done.IsZero() || h.Failed() != uint64(dead.Attempts) {
+	if dead.State != store.NotificationDead || !strings.Contains(dead.Error, "answered 500") || dead.Done.IsZero() || h.Failed() != uint64(dead.Attempts) {
 		t.Fatalf("after a day: got %+v and %d failed attempts", dead, h.Failed())
 	}
 	if !strings.Contains(h.log.String(), "will not be tried again") {
@@ -115,18 +115,18 @@ func TestANoticeThatFailsForADayIsADeadLetterUntilItIsRetried(t *testing.T) {
 		t.Error("a dead letter was tried again")
 	}
 	h.hook.answer(http.StatusOK)
-	if got, err := h.Retry(t.Context(), n.ID[:6]); err != nil || got.State != store.NoticePending || got.Attempts != 0 {
+	if got, err := h.Retry(t.Context(), n.ID[:6]); err != nil || got.State != store.NotificationPending || got.Attempts != 0 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	h.round()
-	if got := h.find(n.ID); got.State != store.NoticeSent || got.Error != "" {
+	if got := h.find(n.ID); got.State != store.NotificationSent || got.Error != "" {
 		t.Errorf("after the retry: got %+v", got)
 	}
 	if now, _ := h.hook.got(); now[len(now)-1] != ids[0] {
 		t.Errorf("the retry has the id %s, want %s as before", now[len(now)-1], ids[0])
 	}
 	if _, err := h.Retry(t.Context(), n.ID); errkind.KindOf(err) != errkind.Conflict {
-		t.Errorf("a notice that was sent: got %v", err)
+		t.Errorf("a notification that was sent: got %v", err)
 	}
 	if _, err := h.Retry(t.Context(), "none"); errkind.KindOf(err) != errkind.NotFound {
 		t.Errorf("none: got %v", err)
@@ -142,18 +142,37 @@ func TestWhatCannotSucceedIsDeadAtOnceAndHoldsUpNothing(t *testing.T) {
 	odd := principal("odd")
 	odd.Email = "odd@acme.example\r\nBcc: eve@evil.example"
 	second := h.tells(Denied, odd, principal("lou"))[0]
-	gone := h.notice(h.event(Asked, request()), store.ChannelWebhook+"gone", "")
-	if err := h.db.AddNotices(t.Context(), gone); err != nil {
+	gone := h.notification(h.event(Asked, request()), store.ChannelWebhook+"gone", "")
+	if err := h.db.AddNotifications(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
 	h.round()
-	for _, n := range []store.Notice{first, second, gone} {
-		if got := h.find(n.ID); got.State != store.NoticeDead || got.Attempts != 1 || got.Error == "" {
+	for _, n := range []store.Notification{first, second, gone} {
+		if got := h.find(n.ID); got.State != store.NotificationDead || got.Attempts != 1 || got.Error == "" {
 			t.Errorf("got %+v, want a dead letter", got)
 		}
 	}
 	if got := h.mail.Mails(); len(got) != 1 || got[0].To != "lou@acme.example" {
 		t.Errorf("got %+v, want the mail after them", got)
+	}
+}
+
+// TestAFailureOfOneMailHoldsUpNoOther: a full mailbox is no outage of the server.
+func TestAFailureOfOneMailHoldsUpNoOther(t *testing.T) {
+	h := newHouse(t)
+	h.mail.Answer("RCPT", "452 mailbox full")
+	full := h.tells(Asked, principal("lea"), principal("lou"))
+	h.round()
+	for _, n := range full {
+		if got := h.find(n.ID); n.Channel == store.ChannelMail && (got.State != store.NotificationPending || got.Attempts != 1) {
+			t.Errorf("got %+v, want one attempt of each in the round", got)
+		}
+	}
+	h.mail.Answer("RCPT", "")
+	next := h.tells(Denied, principal("tess"))[0]
+	h.round()
+	if got := h.find(next.ID); got.State != store.NotificationSent {
+		t.Errorf("the next mail: got %+v, want that it was sent at once", got)
 	}
 }
 
@@ -177,8 +196,8 @@ func TestAChannelThatHangsDoesNotHoldUpTheOthers(t *testing.T) {
 		t.Error("a webhook waits for one that hangs")
 	}
 	close(release)
-	if err := <-done; err != nil || h.count(store.NoticeSent) != 3 {
-		t.Errorf("got %v and %d sent", err, h.count(store.NoticeSent))
+	if err := <-done; err != nil || h.count(store.NotificationSent) != 3 {
+		t.Errorf("got %v and %d sent", err, h.count(store.NotificationSent))
 	}
 }
 
@@ -209,7 +228,7 @@ func TestAnOutcomeThatCannotBeStoredIsNoFloodOfRepeats(t *testing.T) {
 	}
 	h.pass(firstPause)
 	h.round()
-	if ids, _ := h.hook.got(); len(ids) != 2 || ids[0] != ids[1] || h.find(n.ID).State != store.NoticeSent {
+	if ids, _ := h.hook.got(); len(ids) != 2 || ids[0] != ids[1] || h.find(n.ID).State != store.NotificationSent {
 		t.Errorf("after the pause: got %q and %+v, want the same id again, and sent", ids, h.find(n.ID))
 	}
 }
@@ -237,7 +256,7 @@ func TestSendInAProcessOfItsOwn(t *testing.T) {
 	t.Fatal("not killed: ", o.Round(t.Context()))
 }
 
-func TestAKillBetweenSendingAndStoringRepeatsTheNoticeWithItsID(t *testing.T) {
+func TestAKillBetweenSendingAndStoringRepeatsTheNotificationWithItsID(t *testing.T) {
 	h := newHouse(t)
 	n := h.tells(Asked)[0]
 	child := exec.Command(os.Args[0], "-test.run=^TestSendInAProcessOfItsOwn$")
@@ -260,16 +279,16 @@ func TestAKillBetweenSendingAndStoringRepeatsTheNoticeWithItsID(t *testing.T) {
 		t.Fatalf("the process was not killed: %v\n%s", err, &out)
 	}
 	h.hook.do(nil)
-	if got := h.find(n.ID); got.State != store.NoticePending || got.Attempts != 1 {
+	if got := h.find(n.ID); got.State != store.NotificationPending || got.Attempts != 1 {
 		t.Fatalf("after the kill: got %+v", got)
 	}
 	h.pass(firstPause)
 	h.round()
 	ids, bodies := h.hook.got()
 	if len(ids) != 2 || ids[0] != n.ID || ids[1] != n.ID || bodies[0] != bodies[1] {
-		t.Errorf("got %q, want the same notice twice", ids)
+		t.Errorf("got %q, want the same notification twice", ids)
 	}
-	if got := h.find(n.ID); got.State != store.NoticeSent {
+	if got := h.find(n.ID); got.State != store.NotificationSent {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -290,18 +309,18 @@ func TestRunSendsWhatIsWokenForAndEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestOldNoticesAreDeleted(t *testing.T) {
+func TestOldNotificationsAreDeleted(t *testing.T) {
 	h := newHouse(t)
 	h.tells(Asked, principal("lea"))
 	h.round()
 	h.pass(keepSent - time.Hour)
 	h.round()
-	if h.count(store.NoticeSent) != 2 {
+	if h.count(store.NotificationSent) != 2 {
 		t.Error("deleted too early")
 	}
 	h.pass(3 * time.Hour)
 	h.round()
-	if h.count(store.NoticeSent) != 0 {
+	if h.count(store.NotificationSent) != 0 {
 		t.Error("not deleted")
 	}
 }

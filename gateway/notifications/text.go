@@ -1,8 +1,9 @@
-package notices
+package notifications
 
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -20,8 +21,12 @@ func (e Event) subject() string {
 		return "Request expired: " + e.Device
 	case Withdrawn:
 		return "Grant withdrawn: " + e.Device
+	case Emergency:
+		return fmt.Sprintf("EMERGENCY: %s uses emergency access to %s", e.Requester, e.Device)
+	case Overdue:
+		return "Review overdue: emergency access to " + e.Device
 	}
-	return "Test of notices"
+	return "Test notification"
 }
 
 // says is the sentence that a message begins with.
@@ -40,9 +45,15 @@ func (e Event) says() string {
 	case Expired:
 		return fmt.Sprintf("The request of %s for %s has expired. Not all approvals were given in time.", e.Requester, e.Device)
 	case Withdrawn:
-		return fmt.Sprintf("The grant of %s for %s was withdrawn by %s. Sessions under it have ended.", e.Requester, e.Device, by)
+		return fmt.Sprintf("The grant of %s for %s was withdrawn by %s. Sessions that no rule or other grant allows end within a second.", e.Requester, e.Device, by)
 	}
-	return fmt.Sprintf("%s sent this message to test the notices of this gateway.", e.Requester)
+	if e.Kind == Emergency {
+		return fmt.Sprintf("%s has emergency access to %s until %s. It must be reviewed by %s.", e.Requester, e.Device, clock(e.Until), clock(e.ReviewBy))
+	}
+	if e.Kind == Overdue {
+		return fmt.Sprintf("Nobody has reviewed the emergency access of %s to %s. The review was due by %s.", e.Requester, e.Device, clock(e.ReviewBy))
+	}
+	return fmt.Sprintf("%s sent this message to test the gateway's notifications.", e.Requester)
 }
 
 // facts are the lines after that sentence.
@@ -82,10 +93,13 @@ func (e Event) mailText(site string) string {
 	return b.String()
 }
 
-// unlinked breaks addresses in text, so that a mail program makes no link of them.
+// unlinked breaks addresses in text, so that a mail program makes no link of them: a dot before a letter, an @ and a ://
+// get a space.
 func unlinked(text string) string {
-	return strings.NewReplacer("://", ": //", "www.", "www .", "WWW.", "WWW .").Replace(text)
+	return dotted.ReplaceAllString(strings.NewReplacer("://", ": //", "@", " @ ").Replace(text), ". $1")
 }
+
+var dotted = regexp.MustCompile(`\.(\pL)`)
 
 // Formats of webhooks.
 var Formats = []string{"json", "slack", "teams", "mattermost"}

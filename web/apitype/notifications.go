@@ -6,10 +6,10 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// Notice is one message of the outbox, for one receiver.
-type Notice struct {
+// Notification is one message of the outbox, for one receiver.
+type Notification struct {
 	ID       string     `json:"id" doc:"also in the Message-ID of a mail and the webhook-id of a webhook"`
-	Kind     string     `json:"kind" doc:"request.asked, request.granted, request.denied, request.expired, grant.withdrawn, or test"`
+	Kind     string     `json:"kind" doc:"request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, or test"`
 	Request  string     `json:"request,omitempty" doc:"id of the request; absent for a test"`
 	Device   id.Device  `json:"device,omitempty"`
 	Channel  string     `json:"channel" doc:"mail, or webhook: with the name of the webhook"`
@@ -22,15 +22,15 @@ type Notice struct {
 	Done     *time.Time `json:"done" doc:"when it was sent or became a dead letter"`
 }
 
-// NoticePage is one page of notices, newest first. Total counts all that match.
-type NoticePage struct {
-	Notices []Notice `json:"notices"`
-	Total   int      `json:"total"`
-	Page    int      `json:"page"`
-	Size    int      `json:"size"`
+// NotificationPage is one page of notifications, newest first. Total counts all that match.
+type NotificationPage struct {
+	Notifications []Notification `json:"notifications"`
+	Total         int            `json:"total"`
+	Page          int            `json:"page"`
+	Size          int            `json:"size"`
 }
 
-// NoticeTest asks for a test of notices.
-type NoticeTest struct {
+// NotificationTest asks for a test of notifications.
+type NotificationTest struct {
 	Webhook string `json:"webhook,omitempty" maxLength:"31" doc:"name of a webhook; empty: a mail to the caller"`
 }

@@ -1,4 +1,4 @@
-package notices
+package notifications
 
 import (
 	"context"
@@ -16,19 +16,19 @@ import (
 
 // When attempts are made.
 const (
-	GiveUpAfter = 24 * time.Hour   // a notice that fails for so long is a dead letter
+	GiveUpAfter = 24 * time.Hour   // a notification that fails for so long is a dead letter
 	firstPause  = 30 * time.Second // after the first attempt; doubles with each
 	longPause   = 15 * time.Minute // at most
 	restAfter   = 15 * time.Second // of a channel after a failure, so that one attempt and not all of them waits for it
 
 	lookEvery = 2 * time.Second // at the outbox; Wake is faster
-	atOnce    = 100             // notices of one channel in a round
+	atOnce    = 100             // notifications of one channel in a round
 	keepSent  = 30 * 24 * time.Hour
 	keepDead  = 90 * 24 * time.Hour
 	storeTime = 5 * time.Second // to store an outcome while the gateway stops
 )
 
-// Run sends notices until ctx ends.
+// Run sends notifications until ctx ends.
 func (o *Outbox) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -36,7 +36,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	for {
 		err := o.Round(ctx)
 		if err != nil && !broken && ctx.Err() == nil {
-			o.cfg.Log.Error("notices cannot be read or stored; trying again", slog.Any("error", err))
+			o.cfg.Log.Error("notifications cannot be read or stored; trying again", slog.Any("error", err))
 		}
 		broken = err != nil
 		select {
@@ -48,7 +48,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 	}
 }
 
-// Round sends what is due now, all channels at once: one that hangs does not delay the others longer than its timeout.
+// Round sends what is due now, on all channels at once, and waits for the slowest. A channel that hangs stops at its first
+// timeout; one that is slow can delay the others by up to atOnce sends.
 // The error is of the database.
 func (o *Outbox) Round(ctx context.Context) error {
 	if err := o.prune(ctx); err != nil {
@@ -75,9 +76,9 @@ func (o *Outbox) Round(ctx context.Context) error {
 	return err
 }
 
-// drain sends the due notices of a channel, up to the first failure that is not the notice's own.
+// drain sends the due notifications of a channel, up to the first failure that is not the notification's own.
 func (o *Outbox) drain(ctx context.Context, channel string) error {
-	due, err := o.cfg.Rows.DueNotices(ctx, channel, o.cfg.Now(), atOnce)
+	due, err := o.cfg.Rows.DueNotifications(ctx, channel, o.cfg.Now(), atOnce)
 	if err != nil {
 		return err
 	}
@@ -87,18 +88,18 @@ func (o *Outbox) drain(ctx context.Context, channel string) error {
 			return err
 		}
 		o.setResting(channel, failure)
-		if failure != nil && !notify.IsPermanent(failure) {
+		if failure != nil && !notify.IsOwn(failure) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// attempt sends one notice. failure says why it was not accepted; err is of the database.
-func (o *Outbox) attempt(ctx context.Context, notice string) (failure, err error) {
-	n, err := o.cfg.Rows.ChangeNotice(ctx, notice, func(n *store.Notice) error {
-		if n.State != store.NoticePending {
-			return errkind.New(errkind.Conflict, "the notice is "+n.State)
+// attempt sends one notification. failure says why it was not accepted; err is of the database.
+func (o *Outbox) attempt(ctx context.Context, notification string) (failure, err error) {
+	n, err := o.cfg.Rows.ChangeNotification(ctx, notification, func(n *store.Notification) error {
+		if n.State != store.NotificationPending {
+			return errkind.New(errkind.Conflict, "the notification is "+n.State)
 		}
 		n.Attempts++
 		n.NextTry = o.cfg.Now().Add(pause(n.Attempts))
@@ -113,21 +114,21 @@ func (o *Outbox) attempt(ctx context.Context, notice string) (failure, err error
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	n, err = o.cfg.Rows.ChangeNotice(end, notice, func(n *store.Notice) error { o.outcome(n, failure); return nil })
-	if err == nil && n.State == store.NoticeDead {
-		o.cfg.Log.Error("a notice was not delivered and will not be tried again", slog.String("notice", n.ID), slog.String("kind", n.Kind),
+	n, err = o.cfg.Rows.ChangeNotification(end, notification, func(n *store.Notification) error { o.outcome(n, failure); return nil })
+	if err == nil && n.State == store.NotificationDead {
+		o.cfg.Log.Error("a notification was not delivered and will not be tried again", slog.String("notification", n.ID), slog.String("kind", n.Kind),
 			slog.String("channel", n.Channel), slog.String("error", n.Error))
 	}
 	return failure, err
 }
 
-func (o *Outbox) outcome(n *store.Notice, failure error) {
+func (o *Outbox) outcome(n *store.Notification, failure error) {
 	now := o.cfg.Now()
 	switch {
 	case failure == nil:
-		n.State, n.Done, n.NextTry, n.Error = store.NoticeSent, now, time.Time{}, ""
+		n.State, n.Done, n.NextTry, n.Error = store.NotificationSent, now, time.Time{}, ""
 	case notify.IsPermanent(failure), !now.Before(n.GiveUp):
-		n.State, n.Done, n.NextTry, n.Error = store.NoticeDead, now, time.Time{}, notify.Line(failure.Error(), longText)
+		n.State, n.Done, n.NextTry, n.Error = store.NotificationDead, now, time.Time{}, notify.Line(failure.Error(), longText)
 	default:
 		n.Error = notify.Line(failure.Error(), longText)
 	}
@@ -144,8 +145,8 @@ func pause(attempt int) time.Duration {
 	return min(firstPause<<(attempt-1), longPause)
 }
 
-// send hands a notice to its receiver.
-func (o *Outbox) send(ctx context.Context, n store.Notice) error {
+// send hands a notification to its receiver.
+func (o *Outbox) send(ctx context.Context, n store.Notification) error {
 	e, err := parseEvent(n.Event)
 	if err != nil {
 		return notify.Permanent(fmt.Errorf("the stored event cannot be read: %w", err))
@@ -183,20 +184,20 @@ func (o *Outbox) setResting(channel string, failure error) {
 	switch {
 	case failure == nil:
 		delete(o.rest, channel)
-	case !notify.IsPermanent(failure):
+	case !notify.IsOwn(failure):
 		o.rest[channel] = o.cfg.Now().Add(restAfter)
 	}
 	o.mu.Unlock()
 	switch {
 	case failure == nil && failing:
-		o.cfg.Log.Info("notices are delivered again", slog.String("channel", channel))
-	case failure != nil && !failing && !notify.IsPermanent(failure):
-		o.cfg.Log.Warn("notices are not delivered; trying again", slog.String("channel", channel),
+		o.cfg.Log.Info("notifications are delivered again", slog.String("channel", channel))
+	case failure != nil && !failing && !notify.IsOwn(failure):
+		o.cfg.Log.Warn("notifications are not delivered; trying again", slog.String("channel", channel),
 			slog.String("error", notify.Line(failure.Error(), longText)))
 	}
 }
 
-// prune deletes old notices, once an hour.
+// prune deletes old notifications, once an hour.
 func (o *Outbox) prune(ctx context.Context) error {
 	now := o.cfg.Now()
 	o.mu.Lock()
@@ -205,7 +206,7 @@ func (o *Outbox) prune(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	if _, err := o.cfg.Rows.PruneNotices(ctx, now.Add(-keepSent), now.Add(-keepDead)); err != nil {
+	if _, err := o.cfg.Rows.PruneNotifications(ctx, now.Add(-keepSent), now.Add(-keepDead)); err != nil {
 		return err
 	}
 	o.mu.Lock()
