@@ -48,6 +48,18 @@ func Decide(s *Snapshot, r Request, now time.Time) (d Decision) {
 	return d
 }
 
+// SignInHelps reports whether the person would be allowed if they proved a second factor now. An API token and a machine
+// cannot.
+func (d *Decision) SignInHelps() bool {
+	if d.Allowed || d.asked.Person.ViaToken || d.asked.Person.Machine != "" {
+		return false
+	}
+	again := d.asked
+	again.Person.SecondFactorAt = d.at
+	fresh := Decide(d.snap, again, d.at)
+	return fresh.Allowed
+}
+
 func (d *Decision) decide() Reason {
 	if d.snap == nil || d.snap.Policy == nil {
 		return NoPolicy

@@ -77,6 +77,7 @@ func (b *Broker) Ask(ctx context.Context, a Ask) (store.Session, error) {
 	if refusal != nil {
 		return s, refusal
 	}
+	s.Grant = d.Grant
 	if err := b.remember(s.ID, asked{ask: a, device: dev, action: action, grant: d.Grant, until: now.Add(b.cfg.AskTime)}); err != nil {
 		if errors.Is(err, errDraining) { // the drain began while this was decided
 			b.drained(ctx, s.ID)

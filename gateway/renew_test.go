@@ -70,7 +70,7 @@ func TestAPassIsStoredAndRecordedBeforeTheDeviceHearsOfIt(t *testing.T) {
 	if len(stored) != 1 || stored[0].N != 1 || len(stored[0].Pass) == 0 {
 		t.Errorf("stored by then: %+v", stored)
 	}
-	want := fmt.Sprintf("pass: pass 1 is given to the device: good until %s, entry %d of the log, permits shell:svc",
+	want := fmt.Sprintf("pass: pass 1 is given to the device: good until %s, entry %d of the log, permits shell:svc, by rule A1",
 		c.Until().UTC().Format("2006-01-02 15:04:05 UTC"), stored[0].Leaf)
 	if !slices.Contains(noted, want) {
 		t.Errorf("recorded by then: %q, want %q", noted, want)

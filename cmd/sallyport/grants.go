@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/web/apitype"
 )
@@ -75,7 +77,7 @@ func showGrant(a *app, asJSON bool, g apitype.Grant) error {
 	}
 	return page(a.stdout, []field{{"Grant", g.ID}, {"State", g.State}, {"Device", string(g.Device)}, {"Granted to", g.Who}, {"Actions", strings.Join(g.Actions, ", ")},
 		{"Starts", at(&g.Starts)}, {"Ends", at(&g.Ends)}, {"Rule", g.Rule}, {"Approved by", strings.Join(g.Approvers, ", ")}, {"Reason", g.Reason},
-		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}, {"Review", reviewText(g.Review)}})
+		{"Ticket", g.Ticket}, {"Withdrawn", withdrawn}, {"Used", usedText(g)}, {"Review", reviewText(g.Review)}})
 }
 
 type grantsWithdrawCmd struct {
@@ -139,4 +141,20 @@ func (c *grantsReviewCmd) Run(a *app) error {
 		return err
 	}
 	return showGrant(a, c.JSON, g)
+}
+
+// usedText says what was done under a grant, beside what was granted.
+func usedText(g apitype.Grant) string {
+	if g.Used == nil {
+		return ""
+	}
+	if g.Used.Total == 0 {
+		return "no session"
+	}
+	sessions := "1 session"
+	if g.Used.Total > 1 {
+		sessions = fmt.Sprintf("%d sessions", g.Used.Total)
+	}
+	granted := g.Ends.Sub(g.Starts)
+	return fmt.Sprintf("%s, %s of %s", sessions, time.Duration(g.Used.Seconds)*time.Second, granted.Round(time.Second))
 }

@@ -15,6 +15,7 @@ import (
 type loginCmd struct {
 	Provider  string `placeholder:"NAME" help:"Sign in with this identity provider, where there are several."`
 	Device    bool   `help:"Sign in with a browser on another machine: type a short code there."`
+	Again     bool   `help:"Prove who you are again, with your second factor, also if your browser is still signed in."`
 	NoBrowser bool   `help:"Print the address instead of opening a browser."`
 }
 
@@ -59,7 +60,7 @@ func (c *loginCmd) signIn(a *app, cl *client.Client) (apitype.CLIToken, error) {
 			fmt.Fprintf(a.stderr, "Open  %s\nand type  %s\n(good for %s)\n", safe(d.Verify), safe(d.UserCode), time.Duration(d.ExpiresIn)*time.Second)
 		})
 	}
-	return cl.SignIn(a.context(), c.Provider, func(address string) {
+	return cl.SignIn(a.context(), c.Provider, c.Again, func(address string) {
 		if c.NoBrowser || browse(address) != nil {
 			fmt.Fprintf(a.stderr, "Open this address in a browser on this machine:\n\n  %s\n\n", address)
 			return

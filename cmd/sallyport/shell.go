@@ -81,6 +81,11 @@ func (c *shellCmd) open(a *app, cl *client.Client) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), signals...)
 	defer cancel()
 	ticket, err := cl.Open(ctx, ask)
+	if stepUp(a, err) {
+		if cl, err = signedInAgain(a); err == nil {
+			ticket, err = cl.Open(ctx, ask)
+		}
+	}
 	if err != nil {
 		return err
 	}

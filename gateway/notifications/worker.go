@@ -49,7 +49,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 }
 
 // Round sends what is due now, on all channels at once, and waits for the slowest. A channel that hangs stops at its first
-// timeout; one that is slow can delay the others by up to atOnce sends.
+// timeout, and one that is slow after drainFor.
 // The error is of the database.
 func (o *Outbox) Round(ctx context.Context) error {
 	if err := o.prune(ctx); err != nil {
@@ -76,13 +76,20 @@ func (o *Outbox) Round(ctx context.Context) error {
 	return err
 }
 
+// drainFor is about how long a slow channel may hold up the others.
+const drainFor = 10 * time.Second
+
 // drain sends the due notifications of a channel, up to the first failure that is not the notification's own.
 func (o *Outbox) drain(ctx context.Context, channel string) error {
 	due, err := o.cfg.Rows.DueNotifications(ctx, channel, o.cfg.Now(), atOnce)
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	for _, n := range due {
+		if time.Since(began) > drainFor {
+			return nil // the next round goes on; the other channels are due
+		}
 		failure, err := o.attempt(ctx, n.ID)
 		if err != nil || ctx.Err() != nil {
 			return err

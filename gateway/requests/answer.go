@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -266,16 +267,18 @@ func (d *Desk) atSigner(ctx context.Context, by authz.Person, q *store.Request, 
 	return d.cfg.Audit.Index(ctx, out.Index, "withdrawn", actor, string(q.Device))
 }
 
-// Used notes that a session was asked for under a grant, if it was.
-func (d *Desk) Used(ctx context.Context, s store.Session) {
-	f := store.RequestFilter{Who: s.Principal, Device: s.Device, States: []string{store.RequestApproved}, EndsAfter: d.cfg.Now()}
-	rows, _, err := d.cfg.Rows.Requests(ctx, f)
-	i := slices.IndexFunc(rows, func(q store.Request) bool { return q.Rule == s.Rule && covers(q.Actions, s.Action) })
-	if err == nil && i >= 0 {
-		_, err = d.cfg.Rows.ChangeRequest(ctx, rows[i].ID, func(q *store.Request) error { return move(q, use) })
+// Used notes that a session was opened or goes on under a grant; empty: a rule allows it by itself.
+func (d *Desk) Used(ctx context.Context, session id.Session, grant string) {
+	if grant == "" {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := d.cfg.Rows.UseGrant(ctx, grant, session)
+	if err == nil {
+		_, err = d.cfg.Rows.ChangeRequest(ctx, grant, func(q *store.Request) error { return move(q, use) })
 	}
 	if err != nil {
-		d.cfg.Log.Error("a grant was used, and its row does not say so", slog.String("session", s.ID.String()), slog.Any("error", err))
+		d.cfg.Log.Error("a grant was used, and its row does not say so", slog.String("session", session.String()), slog.Any("error", err))
 	}
 }
 

@@ -42,6 +42,7 @@ type Rows interface {
 	Site(ctx context.Context, name string) (store.Site, error)
 	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
 	PutSite(ctx context.Context, s store.Site) error
+	UseGrant(ctx context.Context, grant string, session id.Session) error
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
@@ -129,7 +130,7 @@ func (d *Desk) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.syncGrants(ctx, grants), d.expire(ctx), d.remind(ctx), d.syncSites(ctx))
+	return errors.Join(d.syncGrants(ctx, grants), d.expire(ctx), d.remind(ctx), d.syncSites(ctx), d.followDevices(ctx))
 }
 
 func (d *Desk) expire(ctx context.Context) error {
@@ -177,6 +178,26 @@ func (d *Desk) syncSites(ctx context.Context) error {
 		if e == nil && !slices.Equal(slices.Sorted(slices.Values(texts(row.Owners))), slices.Sorted(slices.Values(texts(s.Owners)))) {
 			row.Owners = s.Owners
 			e = d.cfg.Rows.PutSite(ctx, row)
+		}
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// followDevices gives requests that are pending or in force the site that their device has now: its owners answer them, and
+// the signer judges by it too.
+func (d *Desk) followDevices(ctx context.Context) error {
+	most := store.Page{Number: 1, Size: store.MaxPage} // if there are more, their owners are those of before
+	pending, _, err := d.cfg.Rows.Requests(ctx, store.RequestFilter{States: []string{store.RequestPending}, Page: most})
+	granted, _, e := d.cfg.Rows.Requests(ctx, store.RequestFilter{Granted: true, EndsAfter: d.cfg.Now(), Page: most})
+	err = errors.Join(err, e)
+	for _, q := range append(pending, granted...) {
+		dev, e := d.cfg.Rows.Device(ctx, q.Device)
+		if errors.Is(e, store.ErrNotFound) || e == nil && (dev.Site == q.Site || dev.FP != q.DeviceFP) {
+			continue
+		}
+		if e == nil {
+			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error { r.Site = dev.Site; return nil })
 		}
 		err = errors.Join(err, e)
 	}

@@ -96,6 +96,7 @@ type house struct {
 	t       *testing.T
 	db      *sqlite.DB
 	signer  *signer.Service
+	hostKey wire.PublicKey
 	rules   *gateway.Rules
 	dev     store.Device
 	now     atomic.Int64
@@ -129,8 +130,9 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.hostKey = wire.PublicKey{PublicKey: pub}
 	h.dev = store.Device{Name: "press-1", Site: "ulm", FP: wire.Fingerprint(pub), State: store.OK}
-	if _, err := s.PutDevice(ctx, evidence("ada"), signer.Device{Name: "press-1", Site: "ulm", FP: h.dev.FP, HostKey: wire.PublicKey{PublicKey: pub}}); err != nil {
+	if _, err := s.PutDevice(ctx, evidence("ada"), signer.Device{Name: "press-1", Site: "ulm", FP: h.dev.FP, HostKey: h.hostKey}); err != nil {
 		t.Fatal(err)
 	}
 	if h.db, err = sqlite.Open(ctx, filepath.Join(t.TempDir(), "db"), sqlite.Options{}); err != nil {

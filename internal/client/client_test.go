@@ -155,7 +155,7 @@ func TestSigningInComesBackThroughTheBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := make(chan string, 1)
-	tok, err := c.SignIn(t.Context(), "", func(address string) {
+	tok, err := c.SignIn(t.Context(), "", false, func(address string) {
 		go func() {
 			u, _ := url.Parse(address)
 			forged := u.Query().Get("redirect") + "?code=evil&state=guess"

@@ -27,7 +27,7 @@ type came struct{ code, problem string }
 
 // SignIn signs in through a browser on this machine: the gateway sends it to a loopback address with a code, which is worth
 // something only together with the verifier kept here (RFC 8252, PKCE). Visit is called with the address to open.
-func (c *Client) SignIn(ctx context.Context, provider string, visit func(address string)) (apitype.CLIToken, error) {
+func (c *Client) SignIn(ctx context.Context, provider string, again bool, visit func(address string)) (apitype.CLIToken, error) {
 	var out apitype.CLIToken
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,6 +38,9 @@ func (c *Client) SignIn(ctx context.Context, provider string, visit func(address
 	q := url.Values{"challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "state": {state}, "redirect": {"http://" + ln.Addr().String() + "/callback"}}
 	if provider != "" {
 		q.Set("provider", provider)
+	}
+	if again {
+		q.Set("again", "1")
 	}
 	got := make(chan came, 1)
 	srv := &http.Server{Handler: callback(state, got), ReadHeaderTimeout: 10 * time.Second}

@@ -142,7 +142,7 @@ func (n *notificationd) administers(ada, tess *testenv.Person, gateway *testenv.
 	if out := ada.Must("notifications", "test"); !strings.Contains(out, "sent") {
 		t.Errorf("got %s", out)
 	}
-	n.mailTo(4, "ada@acme.example", "Subject: Test of notifications")
+	n.mailTo(4, "ada@acme.example", "Subject: Test notification")
 	if got := tess.Run("notifications", "list"); got.Status != 77 {
 		t.Errorf("a technician: got %+v", got)
 	}

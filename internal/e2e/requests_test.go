@@ -76,6 +76,9 @@ func TestARightIsAskedForAgreedToUsedAndGone(t *testing.T) {
 	if len(grants) != 1 || grants[0].State != "active" || grants[0].Ends.Sub(grants[0].Starts) != 15*time.Minute || !slices.Equal(grants[0].Approvers, got.Approvers) {
 		t.Errorf("got %+v", grants)
 	}
+	if g := answers[apitype.Grant](t, d, "approver", "grants", "show", q.ID); g.Used == nil || g.Used.Total != 1 || len(g.Used.Sessions) != 1 || g.Used.Sessions[0].Device != "press-2" {
+		t.Errorf("what was done under it: got %+v", g.Used)
+	}
 	if q := answers[apitype.Request](t, d, "technician", "request", "show", q.ID); q.State != "used" {
 		t.Errorf("after a session: got %s", q.State)
 	}
@@ -114,6 +117,9 @@ func TestMoreTimeComesWithoutABreak(t *testing.T) {
 	answers[apitype.Request](t, d, "approver", "request", "approve", out.Request.ID)
 	w.out.wait(t, "the session continues until")
 	now := answers[apitype.Session](t, d, "technician", "sessions", "show", s.ID.String())
+	if g := answers[apitype.Grant](t, d, "technician", "grants", "show", out.Request.ID); g.Used == nil || g.Used.Total != 1 || g.Used.Sessions[0].ID != s.ID {
+		t.Errorf("under the second grant: got %+v", g.Used)
+	}
 	if !now.Until.After(*s.Until) || now.State != s.State {
 		t.Errorf("it ends at %s, was %s; state %s", now.Until, s.Until, now.State)
 	}

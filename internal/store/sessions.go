@@ -65,6 +65,7 @@ type Session struct {
 	HiddenRanges  int64
 	Gaps          int64
 	Record        string
+	Grant         string // by which it was decided; not in the row, see UseGrant
 }
 
 // SessionFilter narrows a listing; zero fields mean any. With Before the listing goes on from that session
@@ -78,6 +79,7 @@ type SessionFilter struct {
 	Sites     []string       // any of these; nil: any site. Empty but not nil: none
 	Sight     *Sight         // what the asker may see; nil: everything
 	States    []string
+	Grant     string    // only those under this grant
 	Recorded  bool      // only those that have a part
 	From      time.Time // asked at or after
 	To        time.Time // asked before

@@ -943,6 +943,38 @@ describe('an emergency', () => {
   }));
 });
 
+describe('a rule that wants a fresh second factor', () => {
+  test('sends the person to sign in again and back to what they were doing', as(null, async (page) => {
+    if (gw.mock) return;
+    await b.signIn(page, 'technician'); // a sign-in of its own: the one that the other tests share is not replaced
+    const policy = await (await asRole('officer', 'GET', '/api/v1/policy')).json();
+    const apply = async (files, reason) => {
+      const applied = await asRole('admin', 'POST', '/api/v1/policy/apply', { files, reason });
+      assert.ok(applied.ok, await applied.text());
+    };
+    const rule = '\n[[require]]\nid = "G9"\nwhy = "People prove a second factor."\nfor = "people"\nmfa_within = "30m"\n';
+    const before = policy.files.map((f) => ({ name: f.name, text: f.text }));
+    await apply(before.map((f) => ({ name: f.name, text: f.text + rule })), 'a second factor');
+    try {
+      await page.goto(`${gw.url}/live/new?device=${gw.devices[0].name}&login=${gw.devices[0].login}`);
+      await page.fill('#purpose', 'look at the pump');
+      await page.press('#purpose', 'Enter');
+      await page.waitForSelector('#step-up');
+      await shot(page, 'step-up');
+      assert.deepEqual(await bothThemes(page), []);
+      await page.click('#step-up');
+      const user = gw.users.find((u) => u.name === 'technician');
+      await page.fill('[name=username]', user.name); // although the provider still knows them
+      await page.fill('[name=password]', user.password);
+      await page.press('[name=password]', 'Enter');
+      await page.waitForURL('**/live/new?*');
+      assert.equal(await page.inputValue('#purpose'), 'look at the pump');
+    } finally {
+      await apply(before, 'as before');
+    }
+  }));
+});
+
 describe('accessibility: axe finds nothing', () => {
   const pages = [
     ['signin', null, () => '/signin', 'main a.btn'],

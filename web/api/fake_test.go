@@ -304,7 +304,7 @@ func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part,
 // fakeDesk is for what asks for nothing.
 type fakeDesk struct{ Desk }
 
-func (fakeDesk) Used(context.Context, store.Session) {}
+func (fakeDesk) Used(context.Context, id.Session, string) {}
 
 func (s *fakeStore) Requests(context.Context, store.RequestFilter) ([]store.Request, int, error) {
 	return nil, 0, nil

@@ -91,7 +91,53 @@ func (a *API) getGrant(ctx context.Context, who *Asker, in *RequestID) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	return body(shownGrant(&v, q))
+	out := shownGrant(&v, q)
+	if out.Used, err = a.usedUnder(ctx, who, &q); err != nil {
+		return nil, err
+	}
+	return body(out)
+}
+
+// usedUnder gives the sessions under a grant, as far as the caller sees them, and the time in all of them.
+func (a *API) usedUnder(ctx context.Context, who *Asker, q *store.Request) (*apitype.GrantUse, error) {
+	f := store.SessionFilter{Grant: q.ID, Page: store.Page{Number: 1, Size: store.MaxPage}}
+	all, total, err := a.cfg.Store.Sessions(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	sight, err := a.sight(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := &apitype.GrantUse{Sessions: []apitype.Session{}, Total: total}
+	for _, s := range all {
+		out.Seconds += int64(overlap(q, s, a.cfg.Now()) / time.Second)
+		if sees(sight, s) {
+			out.Sessions = append(out.Sessions, shownSession(who, s))
+		}
+	}
+	return out, nil
+}
+
+// overlap is how much of a session lies within the time of a grant.
+func overlap(q *store.Request, s store.Session, now time.Time) time.Duration {
+	if s.Started.IsZero() {
+		return 0
+	}
+	from, to := latest(q.From, s.Started), now
+	for _, end := range []time.Time{s.Ended, q.Ended, q.Until} {
+		if !end.IsZero() && end.Before(to) {
+			to = end
+		}
+	}
+	return max(to.Sub(from), 0)
+}
+
+func latest(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+	return y
 }
 
 func shownGrant(v *view, q store.Request) apitype.Grant {

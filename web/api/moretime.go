@@ -45,7 +45,7 @@ func (a *API) moreTime(ctx context.Context, who *Asker, in *struct {
 	}
 	out := apitype.MoreTime{Until: more.Until, Extended: more.Moved}
 	if more.Moved {
-		a.cfg.Desk.Used(ctx, s)
+		a.cfg.Desk.Used(ctx, s.ID, more.Grant)
 	}
 	if more.Moved || in.Body.Take {
 		return body(out)
@@ -64,6 +64,7 @@ func (a *API) moreTime(ctx context.Context, who *Asker, in *struct {
 			return nil, err
 		}
 		out.Until, out.Extended = more.Until, more.Moved
+		a.cfg.Desk.Used(ctx, s.ID, more.Grant)
 	}
 	shown := a.shownRequest(&v, q)
 	out.Request = &shown

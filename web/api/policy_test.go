@@ -3,11 +3,13 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -161,5 +163,31 @@ func TestPeopleAreFoundByWhatTheyAreCalled(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("a listing of %q: got %v, want %s", name, got, want)
 		}
+	}
+}
+
+// TestARefusalSaysThatASecondFactorHelps: the page and the command line then offer to sign in again. A token cannot.
+func TestARefusalSaysThatASecondFactorHelps(t *testing.T) {
+	w := newWorld(t)
+	w.broker.refuse = errkind.New(errkind.Denied, "not yet")
+	refusal := func(as, login string) (p apitype.Problem) {
+		t.Helper()
+		got := w.call(as, "POST", "/api/v1/sessions", `{"device":"press-1","login":"`+login+`","pty":true}`)
+		if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || got.Code != http.StatusForbidden {
+			t.Fatalf("%s: got %d %s", as, got.Code, got.Body)
+		}
+		return p
+	}
+	if refusal("technician", "svc").StepUp {
+		t.Error("a second factor is offered where no rule wants one")
+	}
+	w.apply(t, "[[allow]]", "[[require]]\nid = \"G1\"\nwhy = \"A second factor.\"\nfor = \"people\"\nmfa_within = \"30m\"\n\n[[allow]]")
+	for _, login := range []string{"svc", ""} {
+		if !refusal("technician", login).StepUp {
+			t.Errorf("login %q: a second factor is not offered", login)
+		}
+	}
+	if refusal("technician", "root").StepUp {
+		t.Error("a second factor is offered where it does not help")
 	}
 }

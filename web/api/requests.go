@@ -30,7 +30,7 @@ type Desk interface {
 	More(ctx context.Context, m requests.More) (store.Request, error)
 	Review(ctx context.Context, who authz.Person, request, note string) (store.Request, error)
 	Late(q store.Request) store.Request
-	Used(ctx context.Context, s store.Session)
+	Used(ctx context.Context, session id.Session, grant string)
 }
 
 func (a *API) registerRequests() {

@@ -178,7 +178,7 @@ func (a *API) openSession(ctx context.Context, who *Asker, in *struct{ Body apit
 	if err != nil {
 		return nil, a.refused(ctx, who, in.Body, err)
 	}
-	a.cfg.Desk.Used(ctx, s)
+	a.cfg.Desk.Used(ctx, s.ID, s.Grant)
 	ticket, err := a.cfg.Tickets.Issue(who.Key, s.ID, 1)
 	if err != nil {
 		return nil, err
@@ -241,21 +241,37 @@ func front(who *Asker, said string) string {
 
 // refused adds the ways in that a refusal of the policy names.
 func (a *API) refused(ctx context.Context, who *Asker, in apitype.SessionNew, err error) error {
-	if errkind.KindOf(err) != errkind.Denied || in.Login == "" {
+	if errkind.KindOf(err) != errkind.Denied {
 		return err
 	}
 	dev, derr := a.cfg.Store.Device(ctx, id.Device(in.Device))
 	if derr != nil {
 		return err
 	}
+	snap, now := a.cfg.Rules.Snapshot(), a.cfg.Now()
 	q := authz.Request{Person: who.Person, Device: asked(dev), Ticket: in.Ticket}
 	program := authz.Program{Login: in.Login, Argv: in.Argv, Terminal: in.PTY}
-	_, d := authz.DecideProgram(a.cfg.Rules.Snapshot(), q, program, a.cfg.Now())
+	if program.Login == "" {
+		if program.Login = onlyLogin(snap, q, program, now); program.Login == "" {
+			return err
+		}
+	}
+	_, d := authz.DecideProgram(snap, q, program, now)
 	p := a.fail(err).(*Problem)
 	if !d.Allowed {
-		p.CanAsk = ways(d.Explain().CanAsk)
+		p.CanAsk, p.StepUp = ways(d.Explain().CanAsk), d.SignInHelps()
 	}
 	return p
+}
+
+// onlyLogin gives the one login that the caller could use with a second factor of now; empty if there is none, or several.
+func onlyLogin(snap *authz.Snapshot, q authz.Request, p authz.Program, now time.Time) string {
+	q.Person.SecondFactorAt = now
+	reach := snap.Reach(q.Person, q.Device, now)
+	if all := reach.Logins(p); len(all) == 1 {
+		return all[0]
+	}
+	return ""
 }
 
 func (a *API) getSession(ctx context.Context, who *Asker, in *SessionID) (*answer[apitype.SessionDetail], error) {

@@ -25,6 +25,7 @@ type Problem struct {
 	Hint      string   `json:"hint,omitempty"`
 	Reference string   `json:"reference,omitempty"`
 	CanAsk    []Way    `json:"can_ask,omitempty"`
+	StepUp    bool     `json:"step_up,omitempty" doc:"signing in again with a second factor would help"`
 	Errors    []Detail `json:"errors,omitempty"`
 
 	RetryAfter int `json:"-"` // seconds, for the header of that name; 0: not known

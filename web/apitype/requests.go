@@ -115,8 +115,16 @@ type Grant struct {
 	Why       string     `json:"withdrawn_why,omitempty"`
 	Mine      bool       `json:"mine"`
 
-	Emergency bool    `json:"emergency" doc:"granted under an emergency rule"`
-	Review    *Review `json:"review" doc:"of an emergency grant"`
+	Emergency bool      `json:"emergency" doc:"granted under an emergency rule"`
+	Review    *Review   `json:"review" doc:"of an emergency grant"`
+	Used      *GrantUse `json:"used,omitempty" doc:"what was done under it; of one grant alone, not in lists"`
+}
+
+// GrantUse is what was done under a grant.
+type GrantUse struct {
+	Sessions []Session `json:"sessions" doc:"the newest that the caller can see"`
+	Total    int       `json:"total" doc:"sessions that were opened or went on under it"`
+	Seconds  int64     `json:"seconds" doc:"in these sessions, within the time of the grant"`
 }
 
 // GrantPage is one page of grants, newest first.

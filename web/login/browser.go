@@ -31,11 +31,15 @@ const (
 
 // serveChoose goes to the one provider, or to the page that offers them.
 func (s *Service) serveChoose(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, s.signInAddress(r.URL.Query().Get("provider"), localPath(r.URL.Query().Get("next"))), http.StatusSeeOther)
+	http.Redirect(w, r, s.signInAddress(r.URL.Query().Get("provider"), localPath(r.URL.Query().Get("next")), r.URL.Query().Has("again")), http.StatusSeeOther)
 }
 
-func (s *Service) signInAddress(provider, next string) string {
+// signInAddress is where a sign-in begins. again: the provider sees the person afresh, also if it still knows them.
+func (s *Service) signInAddress(provider, next string, again bool) string {
 	q := "?" + url.Values{"next": {next}}.Encode()
+	if again {
+		q += "&again"
+	}
 	if all := s.cfg.Providers.All(); len(all) == 1 {
 		return "/login/" + all[0].Name() + q
 	}
@@ -108,6 +112,10 @@ func (s *Service) serveCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	} else if old {
 		s.showError(w, errkind.New(errkind.Signin, "your sign-in at "+p.ShownAs()+" is too old").WithHint("Sign out there, then sign in here again."), back)
+		return
+	}
+	if f.again && s.cfg.Now().Sub(in.SignedInAt) > freshSignIn { // or this would go round in circles
+		s.showError(w, errkind.New(errkind.Signin, p.ShownAs()+" did not check again who you are").WithHint("Sign out there, then sign in here again."), back)
 		return
 	}
 	if err := s.begin(w, r, in); err != nil {

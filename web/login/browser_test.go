@@ -321,3 +321,35 @@ func TestARefusedSignInIsLoggedOnce(t *testing.T) {
 		t.Errorf("want one line with provider and address, got:\n%s", text)
 	}
 }
+
+// TestASignInAgainComesBackToThePage: where a rule wants a fresh second factor, the provider sees the person again, although
+// it still knows them.
+func TestASignInAgainComesBackToThePage(t *testing.T) {
+	s := newSite(t)
+	b := s.signIn(s.browser())
+	before := s.who(b).SignedInAt
+	s.clock.forward(time.Hour)
+	b.Open(s.url + "/login?again&next=/live/new%3Fdevice%3Dpress-1")
+	b.Submit("username", "technician", "password", password)
+	if b.At.RequestURI() != "/live/new?device=press-1" || !s.who(b).SignedInAt.After(before) {
+		t.Errorf("got %s, signed in at %s, before %s", b.At, s.who(b).SignedInAt, before)
+	}
+}
+
+// TestACommandLineCanWantAFreshSignIn: an old one is not enough, and a fresh one is not asked for twice.
+func TestACommandLineCanWantAFreshSignIn(t *testing.T) {
+	s := newSite(t)
+	b := s.signIn(s.browser())
+	s.clock.forward(time.Hour)
+	b.Open(s.cliPage("again", "1"))
+	if !strings.Contains(b.Body, "password") {
+		t.Fatalf("an old sign-in: got %s\n%s", b.At, b.Body)
+	}
+	b.Submit("username", "technician", "password", password)
+	if !strings.Contains(b.Body, "answer") {
+		t.Errorf("after it: got %s\n%s", b.At, b.Body)
+	}
+	if b.Open(s.cliPage("again", "1")); !strings.Contains(b.Body, "answer") {
+		t.Errorf("a fresh one: got %s\n%s", b.At, b.Body)
+	}
+}

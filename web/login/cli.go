@@ -70,6 +70,9 @@ func (s *Service) serveCLI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	who, err := s.browser(r)
+	if err == nil && r.URL.Query().Has("again") && s.cfg.Now().Sub(who.SignedInAt) > freshSignIn {
+		err = errNobody // this sign-in is too old for what the command line wants to do
+	}
 	if err != nil {
 		s.signInFirst(w, r, err)
 		return
@@ -77,6 +80,9 @@ func (s *Service) serveCLI(w http.ResponseWriter, r *http.Request) {
 	s.pages.Write(w, page.Page{Name: "confirm", Title: "Sign in the command line", FormTo: []string{c.Redirect},
 		Data: confirmPage{Action: "/login/cli", Who: who.Person.Name, From: text(s.cfg.Addr(r)), CLI: &c}})
 }
+
+// freshSignIn is how old a sign-in may be that a command line asked for anew.
+const freshSignIn = 5 * time.Minute
 
 // browser gives who is signed in with this browser; a bearer cannot answer for a person.
 func (s *Service) browser(r *http.Request) (Identity, error) {
@@ -93,7 +99,7 @@ func (s *Service) signInFirst(w http.ResponseWriter, r *http.Request, err error)
 		return
 	}
 	page.Guard(w.Header())
-	http.Redirect(w, r, s.signInAddress(r.URL.Query().Get("provider"), r.URL.RequestURI()), http.StatusSeeOther)
+	http.Redirect(w, r, s.signInAddress(r.URL.Query().Get("provider"), r.URL.RequestURI(), r.URL.Query().Has("again")), http.StatusSeeOther)
 }
 
 func (s *Service) serveCLIAnswer(w http.ResponseWriter, r *http.Request) {

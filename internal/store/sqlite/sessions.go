@@ -178,6 +178,9 @@ func sessionWhere(f store.SessionFilter) *where {
 	if f.States != nil {
 		in(w, "state", f.States)
 	}
+	if f.Grant != "" {
+		w.add("id IN (SELECT session FROM session_grants WHERE grant_id=?)", f.Grant)
+	}
 	if f.Recorded {
 		w.add("EXISTS (SELECT 1 FROM parts WHERE parts.session=sessions.id)")
 	}
@@ -222,4 +225,12 @@ func (db *DB) RunningSessions(ctx context.Context) ([]store.Session, error) {
 	var w where
 	in(&w, "state", []string{store.Asked, store.Decided, store.Announced, store.Dialled, store.Live, store.Held, store.Ended})
 	return list(ctx, db.read, "list running sessions", scanSession, selectSession+w.String()+" ORDER BY asked DESC, id DESC", w.args...)
+}
+
+// UseGrant notes that a session runs under a grant. A session can have several, one after the other.
+func (db *DB) UseGrant(ctx context.Context, grant string, session id.Session) error {
+	return db.tx(ctx, "note the grant of a session", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO session_grants (grant_id, session) VALUES (?,?)", grant, session.String())
+		return err
+	})
 }

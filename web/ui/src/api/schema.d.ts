@@ -1299,6 +1299,8 @@ export interface components {
             state: string;
             subject: string;
             ticket?: string;
+            /** @description what was done under it; of one grant alone, not in lists */
+            used?: components["schemas"]["GrantUse"];
             who: string;
             /** Format: date-time */
             withdrawn: string | null;
@@ -1312,6 +1314,20 @@ export interface components {
             /** Format: int64 */
             size: number;
             /** Format: int64 */
+            total: number;
+        };
+        GrantUse: {
+            /**
+             * Format: int64
+             * @description in these sessions, within the time of the grant
+             */
+            seconds: number;
+            /** @description the newest that the caller can see */
+            sessions: components["schemas"]["Session"][];
+            /**
+             * Format: int64
+             * @description sessions that were opened or went on under it
+             */
             total: number;
         };
         Labels: {
@@ -1535,6 +1551,8 @@ export interface components {
             reference?: string;
             /** Format: int64 */
             status: number;
+            /** @description signing in again with a second factor would help */
+            step_up?: boolean;
             title: string;
             type?: string;
         };

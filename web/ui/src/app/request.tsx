@@ -10,6 +10,7 @@ import { OfflineBanner, useOnline } from '../ui/online';
 import { Dialog, Empty, Failed, Loading, Shows, Time } from '../ui/parts';
 import { Seg } from '../ui/seg';
 import { Review } from './review';
+import { Used } from './used';
 import { useTitle } from '../ui/title';
 import { toast } from '../ui/toast';
 import type { PageProps } from './inside';
@@ -47,6 +48,7 @@ export default function OneRequest({ at, recount }: PageProps) {
         </div>
       </header>
       <Facts q={q} />
+      {q.grant && <Used q={q} />}
       {q.review && <Review q={q} review={q.review} onDone={done} />}
       <Answer q={q} onDone={done} />
     </main>

@@ -34,7 +34,8 @@ function useSignIn(): [SignIn | undefined, boolean] {
 
 function Page() {
   const [s, away] = useSignIn();
-  const next = new URLSearchParams(location.search).get('next') ?? '/';
+  const query = new URLSearchParams(location.search);
+  const next = query.get('next') ?? '/';
   const [first, ...more] = s?.notice ?? [];
   const there = place(next);
   return (
@@ -58,7 +59,7 @@ function Page() {
           )}
           <div class="stackd">
             {s?.providers.map((p, i) => (
-              <a class={`btn big${i ? '' : ' primary'}`} href={withNext(p.start, next)} key={p.name}>
+              <a class={`btn big${i ? '' : ' primary'}`} href={withNext(p.start, next, query.has('again'))} key={p.name}>
                 Continue with {p.shown_as}
               </a>
             ))}
@@ -90,8 +91,9 @@ function Page() {
   );
 }
 
-function withNext(start: string, next: string): string {
+function withNext(start: string, next: string, again: boolean): string {
   const u = new URL(start, location.href);
+  if (again) u.searchParams.set('again', '1');
   if (next.startsWith('/') && !next.startsWith('//')) u.searchParams.set('next', next);
   return u.pathname + u.search;
 }

@@ -66,7 +66,7 @@ export const Words = ({ of = '' }: { of?: string }) => <>{pieces(of).map((p, i) 
 /** What went wrong, beside what failed: what, why, what to do, reference. Refusals are signposts. */
 export function Failed({ failure, what, retry }: { failure: Failure; what: string; retry?: () => void }) {
   const p = failure.problem;
-  if (p.reason === 'denied') return <Refusal title={what} why={sentence(p.detail)} hint={p.hint} ways={p.can_ask?.map((w) => w.text)} />;
+  if (p.reason === 'denied') return <Refusal title={what} why={sentence(p.detail)} hint={p.hint} ways={p.can_ask?.map((w) => w.text)} stepUp={p.step_up} />;
   return (
     <div class="banner bad" role="alert">
       <span>
@@ -81,7 +81,7 @@ export function Failed({ failure, what, retry }: { failure: Failure; what: strin
   );
 }
 
-export function Refusal({ title, why, hint, ways = [] }: { title: string; why: string; hint?: string; ways?: string[] }) {
+export function Refusal({ title, why, hint, ways = [], stepUp }: { title: string; why: string; hint?: string; ways?: string[]; stepUp?: boolean }) {
   // The hint is most often the first of the ways, and may continue it.
   const nearest = [hint ?? '', ...ways.filter((w) => !hint?.startsWith(w))].filter((w) => w);
   return (
@@ -99,6 +99,13 @@ export function Refusal({ title, why, hint, ways = [] }: { title: string; why: s
           </dd>
         ))}
       </dl>
+      {stepUp && (
+        <p>
+          <a class="btn" id="step-up" href={`/login?again&next=${encodeURIComponent(location.pathname + location.search)}`}>
+            Sign in again
+          </a>
+        </p>
+      )}
     </div>
   );
 }

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/sallyport/sallyport/internal/client"
+)
+
+// stepUp reports whether a refusal is one that signing in again can mend, and there is somebody to do so.
+func stepUp(a *app, err error) bool {
+	refusal, ok := errors.AsType[*client.Refusal](err)
+	if !ok || !refusal.Problem.StepUp {
+		return false
+	}
+	in, ok := a.stdin.(*os.File)
+	return ok && term.IsTerminal(int(in.Fd()))
+}
+
+// signedInAgain signs the person in anew, with a second factor, and gives a client with that sign-in.
+func signedInAgain(a *app) (*client.Client, error) {
+	fmt.Fprintln(a.stderr, "The policy wants your second factor again. Sign in; then this goes on.")
+	if err := (&loginCmd{Again: true}).Run(a); err != nil {
+		return nil, err
+	}
+	return a.client()
+}
