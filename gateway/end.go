@@ -98,7 +98,9 @@ func (b *Broker) Revalidate(ctx context.Context) {
 				s.endChannel(c, why)
 			}
 		}
-		s.tellMore(s.decideAgain(s.first.action, snap, who, dev, others))
+		d := s.decideAgain(s.first.action, snap, who, dev, others)
+		s.underAnother(ctx, d)
+		s.tellMore(d)
 	}
 }
 

@@ -83,10 +83,12 @@ type Config struct {
 	// FreezeAfter is the silence of the database after which input waits, and EndAfter that after which sessions end.
 	// Defaults: 5 s and 30 s.
 	FreezeAfter, EndAfter time.Duration
-	ProgressEvery         time.Duration // how often the log is told how far a recording is; default 5 min
-	CloseTime             time.Duration // bounds the last writes of a session before they are retried; default 20 s
-	Now                   func() time.Time
-	Log                   *slog.Logger
+	// GrantUsed, if set, is told when a session is first decided by a grant, so that the grant's row shows what was done.
+	GrantUsed     func(ctx context.Context, session id.Session, grant string)
+	ProgressEvery time.Duration // how often the log is told how far a recording is; default 5 min
+	CloseTime     time.Duration // bounds the last writes of a session before they are retried; default 20 s
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Broker is the only way to start a session.

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/recorder/format"
 )
 
 // MoreTime is when a running session ends.
@@ -44,6 +46,32 @@ func (b *Broker) MoreTime(ctx context.Context, sid id.Session, by signer.Evidenc
 // outlasts reports whether a decision lets a session go on for at least a second after its hard stop.
 func outlasts(d authz.Decision, until time.Time) bool {
 	return d.Allowed && (d.Until.IsZero() || d.Until.Sub(until) >= time.Second)
+}
+
+// underAnother notes that another grant allows a running session now, because what allowed it was taken away. A reader of
+// the record and of the grant must not think that nothing was done under it.
+func (s *Session) underAnother(ctx context.Context, d authz.Decision) {
+	if !d.Allowed || d.Grant == "" || d.Grant == s.underGrant() || outlasts(d, s.Until()) {
+		return
+	}
+	s.mu.Lock()
+	s.grant = d.Grant
+	s.mu.Unlock()
+	text := fmt.Sprintf("the session is allowed by grant %s of rule %s from here on", d.Grant, d.Rule)
+	if d.Emergency {
+		text += ", an emergency"
+	}
+	if err := s.rec.Note(format.Note{Kind: format.NotePass, Text: text}); err != nil {
+		s.stop(err)
+		return
+	}
+	s.usedGrant(ctx, d.Grant)
+}
+
+func (s *Session) usedGrant(ctx context.Context, grant string) {
+	if f := s.b.cfg.GrantUsed; f != nil {
+		f(ctx, s.id, grant)
+	}
 }
 
 // underGrant names the grant that allows the session; empty: a rule does by itself.

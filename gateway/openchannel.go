@@ -61,6 +61,9 @@ func (b *Broker) AskChannel(ctx context.Context, a ChannelAsk) (uint32, error) {
 	s.mu.Lock()
 	c.allowed = true
 	s.mu.Unlock()
+	if d.Grant != "" && d.Grant != s.underGrant() {
+		s.usedGrant(ctx, d.Grant)
+	}
 	return c.n, nil
 }
 

@@ -12,8 +12,8 @@ import (
 type grantsCmd struct {
 	List     grantsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List grants, which are approved requests."`
 	Show     grantsShowCmd     `cmd:"" help:"Show one grant."`
-	Review   grantsReviewCmd   `cmd:"" help:"Say what you found about an emergency grant."`
-	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions under it end within a second."`
+	Review   grantsReviewCmd   `cmd:"" help:"Review an emergency grant."`
+	Withdraw grantsWithdrawCmd `cmd:"" aliases:"revoke" help:"Take a grant away. Sessions that nothing else allows end within a second."`
 }
 
 type grantsListCmd struct {
@@ -87,8 +87,8 @@ type grantsWithdrawCmd struct {
 }
 
 func (*grantsWithdrawCmd) Help() string {
-	return `A grant can be withdrawn by its holder, and by anyone with the duty approve or administer. Sessions
-under it end within a second, and their records say why.`
+	return `The holder, the owners of the device's site, and anyone with the duty approve or administer can withdraw a grant. Sessions
+under it end within a second, unless a rule or another grant allows them, and their records say why.`
 }
 
 func (c *grantsWithdrawCmd) Run(a *app) error {
@@ -156,5 +156,5 @@ func usedText(g apitype.Grant) string {
 		sessions = fmt.Sprintf("%d sessions", g.Used.Total)
 	}
 	granted := g.Ends.Sub(g.Starts)
-	return fmt.Sprintf("%s, %s of %s", sessions, time.Duration(g.Used.Seconds)*time.Second, granted.Round(time.Second))
+	return fmt.Sprintf("%s, %s in total; granted for %s", sessions, time.Duration(g.Used.Seconds)*time.Second, granted.Round(time.Second))
 }

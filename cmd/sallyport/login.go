@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -15,7 +16,7 @@ import (
 type loginCmd struct {
 	Provider  string `placeholder:"NAME" help:"Sign in with this identity provider, where there are several."`
 	Device    bool   `help:"Sign in with a browser on another machine: type a short code there."`
-	Again     bool   `help:"Prove who you are again, with your second factor, also if your browser is still signed in."`
+	Again     bool   `help:"Sign in anew at the provider, even if the browser is still signed in. The provider decides whether it asks for your second factor. Not with --device."`
 	NoBrowser bool   `help:"Print the address instead of opening a browser."`
 }
 
@@ -32,9 +33,13 @@ func (c *loginCmd) Run(a *app) error {
 	if a.commands.Gateway == "" {
 		a.commands.Gateway = cfg.Gateway
 	}
-	cl, err := connect(client.Options{Gateway: a.commands.Gateway, CAFile: a.commands.CA})
+	ca := cmp.Or(a.commands.CA, cfg.Logins[a.commands.Gateway].CAFile)
+	cl, err := connect(client.Options{Gateway: a.commands.Gateway, CAFile: ca})
 	if err != nil {
 		return err
+	}
+	if c.Again && c.Device {
+		return usageError("--again and --device exclude each other", "Sign out in the browser, then use `sallyport login --device`.")
 	}
 	if c.Provider != "" {
 		if err := cl.CheckProvider(a.context(), c.Provider); err != nil {
@@ -46,7 +51,7 @@ func (c *loginCmd) Run(a *app) error {
 		return err
 	}
 	cfg.Gateway = cl.Gateway()
-	cfg.Logins[cl.Gateway()] = client.Login{Bearer: token.Bearer, Name: token.Name, Expires: token.Expires, CAFile: a.commands.CA}
+	cfg.Logins[cl.Gateway()] = client.Login{Bearer: token.Bearer, Name: token.Name, Expires: token.Expires, CAFile: ca}
 	if err := cfg.Save(); err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func (c *logoutCmd) Run(a *app) error {
 		return err
 	}
 	if left != nil && errkind.KindOf(left) != errkind.Signin { // signed out there already
-		return errkind.New(errkind.Unavailable, "the sign-in is forgotten here, but the gateway could not be told: "+left.Error()).
+		return errkind.New(errkind.Unavailable, "the sign-in was removed here, but the gateway did not answer: "+left.Error()).
 			WithHint("It ends there by itself; an administrator can end it at once.")
 	}
 	fmt.Fprintln(a.stderr, "Signed out of "+u.String()+".")

@@ -33,7 +33,7 @@ type commands struct {
 	Shell    shellCmd    `cmd:"" group:"work" help:"Open a terminal on a device, or run a command there."`
 	Devices  devicesCmd  `cmd:"" aliases:"device" group:"work" help:"Devices: list, admit, label, revoke."`
 	Sessions sessionsCmd `cmd:"" aliases:"session" group:"work" help:"Sessions: list, watch, end, replay, export."`
-	Request  requestCmd  `cmd:"" aliases:"requests" group:"work" help:"Ask for a right, and answer requests."`
+	Request  requestCmd  `cmd:"" aliases:"requests" group:"work" help:"Request a right, and answer requests."`
 	Grants   grantsCmd   `cmd:"" aliases:"grant" group:"work" help:"Rights that were agreed to: list, show, withdraw."`
 
 	EnrollToken   enrollTokenCmd   `cmd:"" group:"run" help:"Join codes, by which devices enrol."`

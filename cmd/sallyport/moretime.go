@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -80,7 +81,7 @@ func (m *moreTime) ask(take bool) {
 		var out apitype.MoreTime
 		if err := m.cl.Post(ctx, "/api/v1/sessions/"+m.session.String()+"/more-time", apitype.MoreTimeAsk{Take: take}, &out); err != nil {
 			text, hint, _ := errkind.ForPeople(err)
-			m.tell("more time refused: " + text + ". " + hint)
+			m.tell(strings.TrimSpace("more time refused: " + text + ". " + hint))
 		} else if !out.Extended && !take { // otherwise the gateway says so itself
 			m.tell(moreTimeText(out))
 		}

@@ -13,24 +13,24 @@ import (
 )
 
 type requestCmd struct {
-	Ask      requestAskCmd      `cmd:"" default:"withargs" help:"Ask for a right on a device. This is the default: sallyport request DEVICE …"`
+	Ask      requestAskCmd      `cmd:"" default:"withargs" help:"Request a right on a device. This is the default: sallyport request DEVICE …"`
 	List     requestListCmd     `cmd:"" aliases:"ls" help:"List requests: your own, and those that you can see."`
 	Show     requestShowCmd     `cmd:"" help:"Show one request: what it is for, who must approve it, and who has."`
 	Approve  requestApproveCmd  `cmd:"" help:"Approve a request, in full or in part."`
 	Deny     requestDenyCmd     `cmd:"" help:"Deny a request, with a reason."`
-	Withdraw requestWithdrawCmd `cmd:"" help:"Take back your own request."`
+	Withdraw requestWithdrawCmd `cmd:"" help:"Withdraw your own pending request. With a grant's id, withdraw the grant."`
 }
 
 type requestAskCmd struct {
 	Device    string   `arg:"" help:"The device's name."`
 	Action    []string `placeholder:"A" help:"What to ask for, as the policy writes it: shell, shell:root, files.read:/var/log. May repeat."`
-	Role      string   `placeholder:"R" help:"Ask for everything that this role gives, instead of actions."`
+	Role      string   `placeholder:"R" help:"Request everything that this role gives, instead of actions."`
 	Login     string   `short:"l" placeholder:"L" help:"The login of the terminal, or of the role's rights."`
 	For       span     `placeholder:"30m" default:"30m" help:"How long, starting with the last approval: 15m, 2h. Whole minutes."`
-	Emergency bool     `help:"At once, under an emergency rule. Everybody whom the rule names is told, and an officer reviews it."`
+	Emergency bool     `help:"Request under an emergency rule. The gateway notifies the people whom the rule names, and an officer must review it."`
 	Reason    string   `placeholder:"TEXT" help:"What it is for. Whoever approves reads it, and it is in the record."`
 	Ticket    string   `placeholder:"T" help:"The ticket's number."`
-	Rule      string   `placeholder:"ID" help:"Ask under this rule. Default: the one that needs the fewest approvals."`
+	Rule      string   `placeholder:"ID" help:"Request under this rule. Default: the one that needs the fewest approvals."`
 	Wait      bool     `help:"Return when the request is decided: status 0 if it was approved, 77 if not."`
 	JSON      bool     `name:"json" help:"Print JSON, for programs."`
 }
@@ -118,11 +118,14 @@ func needed(q apitype.Request) string {
 	var out []string
 	for _, n := range q.Needs {
 		if left := n.Count - n.Have; left > 0 {
-			from := n.From
-			if from == "@owner" {
-				from = "the owner"
+			switch {
+			case n.From != "@owner":
+				out = append(out, fmt.Sprintf("%d of %s", left, n.From))
+			case left == 1:
+				out = append(out, "the owner")
+			default:
+				out = append(out, fmt.Sprintf("%d owners", left))
 			}
-			out = append(out, fmt.Sprintf("%d of %s", left, from))
 		}
 	}
 	return strings.Join(out, " and ")
@@ -170,7 +173,7 @@ func (c *requestListCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/requests", q, &p); err != nil {
 		return err
 	}
-	return show(a, c.listing, p.Requests, "No request that you may see matches.", "ID DEVICE BY ACTIONS MINUTES STATE ASKED REASON", func(q apitype.Request) []string {
+	return show(a, c.listing, p.Requests, "No request that you may see matches.", "ID DEVICE BY ACTIONS MINUTES STATE REQUESTED REASON", func(q apitype.Request) []string {
 		return []string{q.ID, string(q.Device), q.By, strings.Join(q.Actions, ", "), strconv.Itoa(q.Minutes), q.State, at(&q.Created), q.Reason}
 	})
 }
@@ -216,7 +219,7 @@ type requestApproveCmd struct {
 
 func (*requestApproveCmd) Help() string {
 	return `Approving less changes the request for everybody, so earlier approvers must approve again. Nobody can approve their own request,
-and each person counts once. The signer checks your approval on your own sign-in, and the log has it.
+and each person counts once. The signer checks your approval with your own sign-in or API token. The log records it.
 
   sallyport request list --answer
   sallyport request approve 7xq --for 15m`
@@ -244,7 +247,7 @@ func (c *requestDenyCmd) Run(a *app) error {
 }
 
 type requestWithdrawCmd struct {
-	Request string `arg:"" help:"The request's id, a unique beginning of it, or last."`
+	Request string `arg:"" help:"The request's id, or a unique beginning of it."`
 	Reason  string `placeholder:"TEXT" help:"Why."`
 	JSON    bool   `name:"json" help:"Print JSON, for programs."`
 }

@@ -45,8 +45,8 @@ type sitesOwnersCmd struct {
 }
 
 func (*sitesOwnersCmd) Help() string {
-	return `An owner who also has the duty "own" of the policy sees, watches and replays the sessions on the devices at the site, and
-nothing at other sites. To change owners you need the duty administer, and you cannot add yourself. The change is in the log.
+	return `An owner with the duty "own" of the policy can watch and replay the sessions at the site, approve requests where a rule names
+@owner, and withdraw grants there. An owner has no such rights at other sites. To change owners you need the duty administer, and you cannot add yourself. The change is in the log.
 
   sallyport sites owners plant-north
   sallyport sites owners plant-north --add olga --remove oskar`

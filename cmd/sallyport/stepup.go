@@ -22,7 +22,7 @@ func stepUp(a *app, err error) bool {
 
 // signedInAgain signs the person in anew, with a second factor, and gives a client with that sign-in.
 func signedInAgain(a *app) (*client.Client, error) {
-	fmt.Fprintln(a.stderr, "The policy wants your second factor again. Sign in; then this goes on.")
+	fmt.Fprintln(a.stderr, "The policy requires a recent second factor. Sign in again, and the command continues. Without a browser here, forward the port of the address to your machine.")
 	if err := (&loginCmd{Again: true}).Run(a); err != nil {
 		return nil, err
 	}

@@ -140,10 +140,14 @@ func (o *Outbox) About(kind string, q store.Request, to []store.Principal) []sto
 	e := o.event(kind, q)
 	var out []store.Notification
 	if o.cfg.Mail != nil && len(to) > 0 {
-		for _, p := range to[:min(len(to), mostReceivers)] {
+		for _, p := range to {
 			if p.Email == "" {
 				o.noAddress(p.ID)
 				continue
+			}
+			if len(out) == mostReceivers {
+				o.cfg.Log.Warn("a notification goes to fewer people than it concerns", slog.String("kind", kind), slog.Int("most", mostReceivers))
+				break
 			}
 			out = append(out, o.notification(e, store.ChannelMail, p.Email))
 		}

@@ -89,7 +89,7 @@ func (e Event) mailText(site string) string {
 	} else {
 		b.WriteString(e.Link + "\n")
 	}
-	b.WriteString("\nNames, reason, ticket and answer are as people typed them.\n-- \n" + site + "\n")
+	b.WriteString("\nPeople wrote the names, reason, ticket and answer. The gateway adds spaces to text that looks like an address.\n-- \n" + site + "\n")
 	return b.String()
 }
 

@@ -93,7 +93,7 @@ Rule: R1
 The page of the request:
 https://access.example/requests/req1
 
-Names, reason, ticket and answer are as people typed them.
+People wrote the names, reason, ticket and answer. The gateway adds spaces to text that looks like an address.
 -- 
 ACME
 `

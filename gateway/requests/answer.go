@@ -2,6 +2,7 @@ package requests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -20,6 +21,9 @@ type Less struct {
 	For     time.Duration
 	Actions []string
 }
+
+// errCounted marks an error after the signer has counted an approval. The approval holds, and Run stores what is missing.
+var errCounted = errors.New("the approval is in the log")
 
 // Approve approves a request on the approver's evidence. Approving less changes the request for everybody, and earlier
 // approvals become void.
@@ -57,26 +61,34 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	}
 	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) }, about)
 	if err != nil {
-		return q, fmt.Errorf("the approval is in the log; storing it: %w", err)
+		return q, fmt.Errorf("%w; storing it: %w", errCounted, err)
 	}
 	d.wake()
-	if out.Leaf > 0 {
-		if err := d.cfg.Audit.Index(ctx, out.Leaf, "approved", who.ID.String(), string(q.Device)); err != nil {
-			return changed, err
-		}
+	err = d.index(ctx, who, &q, out)
+	if out.Consent.Granted() {
+		err = errors.Join(err, d.changed(ctx))
 	}
-	if !out.Consent.Granted() {
-		return changed, nil
+	if err != nil {
+		return changed, fmt.Errorf("%w: %w", errCounted, err)
+	}
+	return changed, nil
+}
+
+// index makes the leaves of an approval searchable.
+func (d *Desk) index(ctx context.Context, who authz.Person, q *store.Request, out signer.Approved) (err error) {
+	add := func(leaf uint64, typ string, actor id.Principal) {
+		err = errors.Join(err, d.cfg.Audit.Index(ctx, leaf, typ, actor.String(), string(q.Device)))
+	}
+	if out.Leaf > 0 {
+		add(out.Leaf, "approved", who.ID)
 	}
 	if out.Consent.Emergency {
-		if err := d.cfg.Audit.Index(ctx, out.Consent.Alarm, "emergency", q.Who.String(), string(q.Device)); err != nil {
-			return changed, err
-		}
+		add(out.Consent.Alarm, "emergency", q.Who)
 	}
-	if err := d.cfg.Audit.Index(ctx, out.Consent.Leaf, "granted", q.Who.String(), string(q.Device)); err != nil {
-		return changed, err
+	if out.Consent.Granted() {
+		add(out.Consent.Leaf, "granted", q.Who)
 	}
-	return changed, d.changed(ctx)
+	return err
 }
 
 // mayApprove refuses who cannot approve a request before anything waits for the signer. The signer judges by itself.
@@ -190,7 +202,7 @@ func (d *Desk) Withdraw(ctx context.Context, who authz.Person, request, why stri
 			return errkind.New(errkind.Denied, "you cannot withdraw this grant").
 				WithHint("Its holder can, the owners of the site, and anyone with the duty approve or administer.")
 		}
-		return errkind.New(errkind.Denied, "only the requester can withdraw a request").WithHint("Deny it instead: `sallyport request deny R --reason TEXT`.")
+		return errkind.New(errkind.Denied, "only the requester can withdraw a request").WithHint("Someone who can approve it can deny it: `sallyport request deny R --reason TEXT`.")
 	})
 }
 

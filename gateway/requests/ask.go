@@ -41,7 +41,7 @@ type Question struct {
 // in.
 func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 	if a.Person.Machine != "" { // its principal is its maker's
-		return store.Request{}, errkind.New(errkind.Denied, "a machine cannot request rights").WithHint("An allow rule can give it some.")
+		return store.Request{}, errkind.New(errkind.Denied, "a service account cannot request rights").WithHint("An allow rule can give it rights.")
 	}
 	now, snap := d.cfg.Now(), d.cfg.Rules.Snapshot()
 	dev := authz.Device{Name: a.Device.Name, Site: a.Device.Site, Labels: a.Device.Labels}
@@ -76,6 +76,9 @@ func (d *Desk) Ask(ctx context.Context, a Question) (store.Request, error) {
 		if granted, err = d.Approve(ctx, a.Person, a.Evidence, q.ID, Less{}); err == nil {
 			return granted, nil
 		}
+		if errors.Is(err, errCounted) { // the grant exists: Run stores what is missing
+			return granted, err
+		}
 	}
 	if err != nil { // it must not stay without its event in the log, or waiting for nobody
 		_, end := d.cfg.Rows.ChangeRequest(context.WithoutCancel(ctx), q.ID, func(r *store.Request) error {
@@ -101,10 +104,10 @@ func (d *Desk) owned(ctx context.Context, o authz.Offer, dev authz.Device, reque
 	switch need := o.Agree[i].Count; {
 	case dev.Site == "":
 		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and %s has no site", o.Rule, owners(need), dev.Name)).
-			WithHint("An administrator sets the site of a device, and names its owners with `sallyport sites owners`.")
+			WithHint("A device gets its site from its join code or when it is admitted. Request under another rule: --rule ID.")
 	case len(others) < need:
-		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s, and the site %q has only %d besides you",
-			o.Rule, owners(need), dev.Site, len(others))).WithHint("An administrator names them: `sallyport sites owners`.")
+		return errkind.New(errkind.Denied, fmt.Sprintf("rule %s needs the approval of %s other than you, and the site %q has %d",
+			o.Rule, owners(need), dev.Site, len(others))).WithHint("An administrator adds owners: `sallyport sites owners`.")
 	}
 	return nil
 }
@@ -221,9 +224,6 @@ func gives(r authz.Right, word string) bool {
 
 // noOffer explains why no rule fits: the person has the right already, or there is a nearer way in.
 func noOffer(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Reach, now time.Time) error {
-	if a.Emergency {
-		return errkind.New(errkind.Denied, fmt.Sprintf("no emergency rule gives you this on %s", dev.Name)).WithHint(askable(reach))
-	}
 	if a.Role != "" {
 		if slices.ContainsFunc(reach.Open, func(o authz.Offer) bool { return o.Role == a.Role }) {
 			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have the role %s on %s, so you need no request", a.Role, dev.Name))
@@ -246,11 +246,14 @@ func noOffer(snap *authz.Snapshot, a Question, dev authz.Device, reach authz.Rea
 		if d.Allowed {
 			return errkind.New(errkind.Conflict, fmt.Sprintf("you already have %s on %s, so you need no request", word, dev.Name))
 		}
-		if e := d.Explain(); len(e.CanAsk) == 0 {
+		if e := d.Explain(); !a.Emergency && len(e.CanAsk) == 0 {
 			return errkind.New(errkind.Denied, e.Text).WithHint(e.Nearest)
 		}
 	}
-	return errkind.New(errkind.Denied, "no one rule lets you ask for all of this").WithHint(askable(reach))
+	if a.Emergency {
+		return errkind.New(errkind.Denied, fmt.Sprintf("no emergency rule gives you this on %s", dev.Name)).WithHint(askable(reach))
+	}
+	return errkind.New(errkind.Denied, "no single rule covers everything in this request").WithHint(askable(reach))
 }
 
 // askable lists what can be asked for.
@@ -262,6 +265,9 @@ func askable(r authz.Reach) string {
 		}
 	}
 	if len(all) == 0 {
+		if i := slices.IndexFunc(r.Ask, func(o authz.Offer) bool { return o.Via == "emergency" }); i >= 0 {
+			return fmt.Sprintf("Rule %s gives %s in an emergency: --emergency.", r.Ask[i].Rule, r.Ask[i].Role)
+		}
 		return "There is nothing that you can ask for there."
 	}
 	return "You can ask for " + strings.Join(all, "; ") + "."

@@ -83,7 +83,8 @@ type Desk struct {
 	// answers has one item while nobody changes a request. It is taken from before the signer's answer until its row is
 	// stored, so that a later answer is stored later. It also guards stale.
 	answers chan struct{}
-	stale   bool // the gateway's copy of the grants may be behind the signer's
+	warned  time.Time // when nobodyReviews logged last; guarded as stale
+	stale   bool      // the gateway's copy of the grants may be behind the signer's
 }
 
 // New makes a desk.
@@ -101,6 +102,16 @@ func (d *Desk) lock(ctx context.Context) (unlock func(), err error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// Alone runs change while nobody else changes requests or the owners of sites here.
+func (d *Desk) Alone(ctx context.Context, change func() error) error {
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return change()
 }
 
 // Run syncs rows with the signer's grants and expires requests, until ctx ends.
@@ -167,7 +178,7 @@ func (d *Desk) syncGrants(ctx context.Context, grants []signer.Consent) (err err
 	return err
 }
 
-// syncSites stores the owners that the signer knows, and no others. Rows can differ after a crash or a restore.
+// syncSites stores the owners of the sites that the signer knows. Rows can differ after a crash or a restore.
 func (d *Desk) syncSites(ctx context.Context) error {
 	sites, err := d.cfg.Signer.Sites(ctx)
 	for _, s := range sites {
@@ -189,7 +200,7 @@ func (d *Desk) syncSites(ctx context.Context) error {
 func (d *Desk) followDevices(ctx context.Context) error {
 	most := store.Page{Number: 1, Size: store.MaxPage} // if there are more, their owners are those of before
 	pending, _, err := d.cfg.Rows.Requests(ctx, store.RequestFilter{States: []string{store.RequestPending}, Page: most})
-	granted, _, e := d.cfg.Rows.Requests(ctx, store.RequestFilter{Granted: true, EndsAfter: d.cfg.Now(), Page: most})
+	granted, _, e := d.cfg.Rows.Requests(ctx, store.RequestFilter{States: []string{store.RequestApproved, store.RequestUsed}, EndsAfter: d.cfg.Now(), Page: most})
 	err = errors.Join(err, e)
 	for _, q := range append(pending, granted...) {
 		dev, e := d.cfg.Rows.Device(ctx, q.Device)

@@ -522,7 +522,7 @@ func TestAnEndReachesTheSignerWhateverItsRowSays(t *testing.T) {
 func TestMachinesRequestNothing(t *testing.T) {
 	h := newHouse(t)
 	_, err := h.asks(func(q *Question) { q.Person.Machine = "robot" })
-	h.wants("a machine", err, errkind.Denied, "a machine cannot")
+	h.wants("a machine", err, errkind.Denied, "a service account cannot")
 	_, err = h.asks(func(q *Question) { q.Actions = []string{"files.read:/var/log/a\u202eb"} })
 	h.wants("a path that reads as another", err, errkind.Usage, "characters that nobody sees")
 	_, err = h.asks(func(q *Question) { q.Actions = []string{"shell:svc", "shell:svc"} })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/audit"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
@@ -67,11 +69,10 @@ func (d *Desk) Review(ctx context.Context, who authz.Person, request, note strin
 }
 
 func (d *Desk) reviewable(who authz.Person, q *store.Request) error {
-	took := func(a store.Approval) bool { return a.Who == who.ID }
 	switch {
 	case !q.Emergency:
-		return errkind.New(errkind.Conflict, "only an emergency grant is reviewed")
-	case who.ID == q.Who || slices.ContainsFunc(q.Approvals, took):
+		return errkind.New(errkind.Conflict, "only an emergency grant can be reviewed")
+	case tookPart(who.ID, q):
 		return errkind.New(errkind.Denied, "you cannot review an emergency grant of your own, or one that you approved").
 			WithHint("Another person with the duty review can.")
 	case !q.Reviewed.IsZero():
@@ -83,10 +84,20 @@ func (d *Desk) reviewable(who authz.Person, q *store.Request) error {
 	return nil
 }
 
+// tookPart reports whether somebody uses or approved a grant. They do not review it.
+func tookPart(who id.Principal, q *store.Request) bool {
+	return who == q.Who || slices.ContainsFunc(q.Approvals, func(a store.Approval) bool { return a.Who == who })
+}
+
 // remind tells the reviewers once of each review that is overdue.
 func (d *Desk) remind(ctx context.Context) error {
 	late, err := d.cfg.Rows.LateReviews(ctx, d.cfg.Now())
 	for _, q := range late {
+		if able, e := d.reviewers(ctx, &q); e != nil || len(able) == 0 {
+			err = errors.Join(err, e)
+			d.nobodyReviews(&q)
+			continue
+		}
 		about, e := d.tell(ctx, notifications.Overdue, &q)
 		if e == nil {
 			_, e = d.cfg.Rows.ChangeRequest(ctx, q.ID, func(r *store.Request) error { r.Reminded = d.cfg.Now(); return nil }, about)
@@ -96,10 +107,19 @@ func (d *Desk) remind(ctx context.Context) error {
 	return err
 }
 
+// nobodyReviews logs, at most once an hour, that a review is overdue and nobody known can make it.
+func (d *Desk) nobodyReviews(q *store.Request) {
+	if now := d.cfg.Now(); now.Sub(d.warned) >= time.Hour {
+		d.warned = now
+		d.cfg.Log.Error("an emergency grant must be reviewed, and nobody with the duty review has signed in within 90 days",
+			slog.String("grant", q.ID), slog.Time("due", q.ReviewBy))
+	}
+}
+
 // reviewers lists the people who can review an emergency grant.
 func (d *Desk) reviewers(ctx context.Context, q *store.Request) ([]store.Principal, error) {
 	p := d.cfg.Rules.Snapshot().Policy
 	return d.people(ctx, q.Site, func(who *store.Principal, _ bool) bool {
-		return who.ID != q.Who && slices.Contains(p.Duties(who.Groups), authz.DutyReview)
+		return !tookPart(who.ID, q) && slices.Contains(p.Duties(who.Groups), authz.DutyReview)
 	})
 }

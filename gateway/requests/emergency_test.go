@@ -1,6 +1,8 @@
 package requests
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -96,4 +98,51 @@ func TestAnEmergencyThatTheDeskFindsIsLoudToo(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	h.wantsTold("found", "emergency lea", "emergency lou")
+}
+
+// TestAnEmergencyWhoseRowCannotBeStoredStaysOne: the signer has granted it, so it must not be listed as withdrawn.
+func TestAnEmergencyWhoseRowCannotBeStoredStaysOne(t *testing.T) {
+	h := newTellingHouse(t)
+	real := h.cfg.Rows
+	broken := &failing{Rows: real}
+	h.cfg.Rows = broken
+	q, err := h.emergency()
+	if !errors.Is(err, errCounted) {
+		t.Fatalf("got %+v, %v", q, err)
+	}
+	h.cfg.Rows = real
+	h.runs()
+	got, err := h.db.Request(t.Context(), broken.id)
+	if err != nil || got.State != store.RequestApproved || !got.Emergency || got.ReviewBy.IsZero() {
+		t.Errorf("got %+v, %v, want the grant with its review", got, err)
+	}
+	h.wantsTold("after it", "emergency lea", "emergency lou")
+}
+
+// failing is a database that cannot store the answers to requests.
+type failing struct {
+	Rows
+	id string
+}
+
+func (f *failing) ChangeRequest(_ context.Context, request string, _ func(*store.Request) error, _ ...func(store.Request) []store.Notification) (store.Request, error) {
+	f.id = request
+	return store.Request{}, errors.New("disk I/O error")
+}
+
+func TestAReviewThatNobodyCanMakeIsNotForgotten(t *testing.T) {
+	h := newTellingHouse(t)
+	if _, err := h.emergency(); err != nil {
+		t.Fatal(err)
+	}
+	h.told()
+	h.pass(recently) // nobody was seen since
+	h.runs()
+	h.wantsTold("with nobody there")
+	p := store.Principal{ID: principal("olaf"), Name: "olaf", Email: "olaf@acme.example", Groups: []string{"officers"}, SeenAt: h.clock()}
+	if err := h.db.PutPrincipal(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	h.runs()
+	h.wantsTold("with an officer", "review.overdue olaf")
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -43,6 +44,9 @@ func TestAnEmergencyByCommandLine(t *testing.T) {
 	if log := done(t, d, "officer", "audit", "tail", "--type", "emergency"); !strings.Contains(log, "press-2") {
 		t.Errorf("the log has %q", log)
 	}
+	if g := answers[apitype.Grant](t, d, "officer", "grants", "show", q.ID); g.Used == nil || g.Used.Total != 1 {
+		t.Errorf("used: got %+v", g.Used)
+	}
 	refusesRun(t, d, 1, "still in force", "officer", "grants", "review", q.ID, "--note", "fine")
 	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", q.ID, "--reason", "the fire is out")
 	refusesRun(t, d, 77, "duty", "technician", "grants", "review", q.ID, "--note", "fine")
@@ -60,4 +64,27 @@ func TestAnEmergencyByCommandLine(t *testing.T) {
 	if log := done(t, d, "officer", "audit", "tail", "--type", "reviewed"); !strings.Contains(log, "press-2") {
 		t.Errorf("the log has %q", log)
 	}
+}
+
+// TestASessionThatGoesOnUnderAnEmergencyIsSeen: its own grant is withdrawn, and the emergency alone allows it.
+func TestASessionThatGoesOnUnderAnEmergencyIsSeen(t *testing.T) {
+	t.Parallel()
+	d := testenv.Start(t)
+	file := policyFile(t, d, "answer_within = \"30m\"\n", "answer_within = \"30m\"\n"+emergencyRule)
+	done(t, d, "admin", "policy", "apply", file, "--reason", "nights")
+	q := answers[apitype.Request](t, d, "technician", "request", "press-2", "--action", "shell", "--for", "20m", "--reason", "replace the sensor")
+	e := answers[apitype.Request](t, d, "technician", "request", "press-2", "--emergency", "--action", "shell", "--for", "15m", "--reason", "the line burns")
+	answers[apitype.Request](t, d, "approver", "request", "approve", q.ID)
+	w := atWork(t, d, "press-2") // nothing is marked as an emergency without need
+	refusesRun(t, d, 1, "already have", "technician", "request", "press-2", "--emergency", "--action", "shell", "--reason", "again")
+	if g := answers[apitype.Grant](t, d, "officer", "grants", "show", e.ID); g.Used == nil || g.Used.Total != 0 {
+		t.Errorf("while its own grant allows it: got %+v", g.Used)
+	}
+	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", q.ID, "--reason", "enough")
+	if g := answers[apitype.Grant](t, d, "officer", "grants", "show", e.ID); g.Used == nil || g.Used.Total != 1 {
+		t.Errorf("under the emergency: got %+v", g.Used)
+	}
+	began := time.Now()
+	answers[apitype.Grant](t, d, "approver", "grants", "withdraw", e.ID, "--reason", "the fire is out")
+	w.gone(t, began, "the withdrawal of both", "your grant was withdrawn")
 }

@@ -20,8 +20,8 @@ import (
 
 const hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// notificationd is a server with a mail server and a receiver of webhooks, which checks signatures.
-type notificationd struct {
+// telling is a server with a mail server and a receiver of webhooks, which checks signatures.
+type telling struct {
 	*testenv.Server
 	t      *testing.T
 	mail   *notifytest.Server
@@ -29,8 +29,8 @@ type notificationd struct {
 	status atomic.Int64
 }
 
-func newNotificationd(t *testing.T) *notificationd {
-	n := &notificationd{Server: testenv.NewServer(t), t: t, mail: notifytest.New(t, false), hooks: make(chan string, 100)}
+func newTelling(t *testing.T) *telling {
+	n := &telling{Server: testenv.NewServer(t), t: t, mail: notifytest.New(t, false), hooks: make(chan string, 100)}
 	n.status.Store(http.StatusOK)
 	key, err := notify.ParseSecret(hookSecret)
 	if err != nil {
@@ -65,7 +65,7 @@ func newNotificationd(t *testing.T) *notificationd {
 }
 
 // mailTo waits for the mail number i, and checks its receiver and that it says want.
-func (n *notificationd) mailTo(i int, to string, want ...string) string {
+func (n *telling) mailTo(i int, to string, want ...string) string {
 	n.t.Helper()
 	for end := time.Now().Add(20 * time.Second); len(n.mail.Mails()) < i; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -84,7 +84,7 @@ func (n *notificationd) mailTo(i int, to string, want ...string) string {
 	return m.Raw
 }
 
-func (n *notificationd) hook(want ...string) {
+func (n *telling) hook(want ...string) {
 	n.t.Helper()
 	select {
 	case got := <-n.hooks:
@@ -102,7 +102,7 @@ func (n *notificationd) hook(want ...string) {
 // by what an administrator sees.
 func TestPeopleAreToldOfRequests(t *testing.T) {
 	t.Parallel()
-	n := newNotificationd(t)
+	n := newTelling(t)
 	n.AddUser("ada", "administrators", "--email", "ada@acme.example")
 	n.AddUser("tess", "technicians", "--email", "tess@acme.example")
 	n.AddUser("otto", "compliance", "--email", "otto@acme.example", "--shown-as", "Otto\u202e Officer")
@@ -137,7 +137,7 @@ func TestPeopleAreToldOfRequests(t *testing.T) {
 	t.Run("an administrator tests and retries", func(t *testing.T) { n.t = t; n.administers(ada, tess, gateway) })
 }
 
-func (n *notificationd) administers(ada, tess *testenv.Person, gateway *testenv.Process) {
+func (n *telling) administers(ada, tess *testenv.Person, gateway *testenv.Process) {
 	t := n.t
 	if out := ada.Must("notifications", "test"); !strings.Contains(out, "sent") {
 		t.Errorf("got %s", out)

@@ -241,6 +241,7 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	}
 	g.broker = gateway.New(gateway.Config{Signer: g.Signer, Rules: g.rules, Store: countedStore{g.DB, g.meters}, Lines: g.lines, Recorder: countedRecorder{g.record, g.meters},
 		Key: g.key.Public().(ed25519.PublicKey), Audit: g.audit, Node: nodeName, Log: g.opt.Log,
+		GrantUsed: func(ctx context.Context, session id.Session, grant string) { g.desk.Used(ctx, session, grant) },
 		PerPerson: g.opt.Config.Sessions.PerPerson, PerDevice: g.opt.Config.Sessions.PerDevice})
 	office.Lines = revoking{g.lines, g.broker}
 	g.desk = requests.New(requests.Config{Rows: g.DB, Signer: g.Signer, Rules: g.rules, Broker: g.broker, Audit: g.audit, Notifications: g.notifications, Now: time.Now,

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/internal/store"
 )
 
-// openNotifications makes the outbox. A mistake in [mail] or [[webhook]] ends the start: without mails, approvers would not notification
-// that something is wrong.
+// openNotifications makes the outbox. A mistake in [mail] or [[webhook]] ends the start: without mail, approvers would not see that
+// something is wrong.
 func (g *Gateway) openNotifications(context.Context) error {
 	c := g.opt.Config
 	o := notifications.Config{Rows: g.DB, Site: siteBase(c), Name: c.Site.Name, Now: time.Now, Log: g.opt.Log}

@@ -811,8 +811,8 @@ describe('requests', () => {
       assert.deepEqual(await bothThemes(approver), []);
 
       await page.goto(gw.url + '/');
-      await page.getByRole('link', { name: 'Ask for press-2' }).click();
-      await page.getByRole('button', { name: 'Ask for it…' }).click();
+      await page.getByRole('link', { name: 'Request access to press-2' }).click();
+      await page.getByRole('button', { name: 'Request access…' }).click();
       await page.getByRole('dialog').waitFor();
       assert.deepEqual(await bothThemes(page), []);
       await shot(page, 'ask');
@@ -825,7 +825,7 @@ describe('requests', () => {
 
       await approver.locator('#waiting a[data-row]').click(); // without a reload
       await approver.waitForURL('**/requests/*');
-      await approver.waitForSelector('h1:text("Tess Technician asks for press-2")');
+      await approver.waitForSelector('h1:text("Request of Tess Technician for press-2")');
       assert.match(await approver.textContent('main'), /replace the sensor of the pump/);
       assert.deepEqual(await bothThemes(approver), []);
       await shot(approver, 'request');
@@ -933,7 +933,7 @@ describe('an emergency', () => {
       await officer.fill('#note', 'a fire, nothing else was done');
       await shot(officer, 'emergency-review');
       assert.deepEqual(await bothThemes(officer), []);
-      await officer.getByRole('button', { name: 'Sign off' }).click();
+      await officer.getByRole('button', { name: 'Record review' }).click();
       await officer.waitForSelector('text=a fire, nothing else was done');
       await page.waitForSelector('text=reviewed'); // without a reload
       await shot(officer, 'emergency-reviewed');

@@ -20,7 +20,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -167,7 +166,6 @@ type API struct {
 	looks *limit.Rates // by person: at records
 	views views
 
-	owning    sync.Mutex // held while the owners of a site change
 	verifying verifying
 	underWay  underWay // by person
 }

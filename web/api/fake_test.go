@@ -304,7 +304,8 @@ func (f *fakeRecords) Export(_ context.Context, _ store.Session, _ []store.Part,
 // fakeDesk is for what asks for nothing.
 type fakeDesk struct{ Desk }
 
-func (fakeDesk) Used(context.Context, id.Session, string) {}
+func (fakeDesk) Alone(_ context.Context, change func() error) error { return change() }
+func (fakeDesk) Used(context.Context, id.Session, string)           {}
 
 func (s *fakeStore) Requests(context.Context, store.RequestFilter) ([]store.Request, int, error) {
 	return nil, 0, nil

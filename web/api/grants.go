@@ -109,6 +109,9 @@ func (a *API) usedUnder(ctx context.Context, who *Asker, q *store.Request) (*api
 	if err != nil {
 		return nil, err
 	}
+	if total == 0 && q.State == store.RequestUsed { // from before this was kept
+		return nil, nil
+	}
 	out := &apitype.GrantUse{Sessions: []apitype.Session{}, Total: total}
 	for _, s := range all {
 		out.Seconds += int64(overlap(q, s, a.cfg.Now()) / time.Second)

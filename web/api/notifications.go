@@ -85,7 +85,7 @@ func (a *API) retryNotification(ctx context.Context, who *Asker, in *Notificatio
 func (a *API) testNotifications(ctx context.Context, who *Asker, in *struct{ Body apitype.NotificationTest }) (*answer[apitype.Notification], error) {
 	return a.oneNotification(who, func() (store.Notification, error) {
 		if who.Person.Machine != "" { // its principal is its maker's
-			return store.Notification{}, errkind.New(errkind.Denied, "a machine account cannot send a test").WithHint("Sign in as a person with the duty administer.")
+			return store.Notification{}, errkind.New(errkind.Denied, "a service account cannot send a test").WithHint("Sign in as a person with the duty administer.")
 		}
 		return a.cfg.Notifications.Test(ctx, who.Person.ID, in.Body.Webhook)
 	})

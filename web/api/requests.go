@@ -29,6 +29,7 @@ type Desk interface {
 	Speaks(who authz.Person, q *store.Request, owner bool) bool
 	More(ctx context.Context, m requests.More) (store.Request, error)
 	Review(ctx context.Context, who authz.Person, request, note string) (store.Request, error)
+	Alone(ctx context.Context, change func() error) error
 	Late(q store.Request) store.Request
 	Used(ctx context.Context, session id.Session, grant string)
 }
@@ -210,7 +211,7 @@ func (a *API) approveRequest(ctx context.Context, who *Asker, in *struct {
 // answered finds a request that the caller answers. It has to be named: last would be whichever came in meanwhile.
 func (a *API) answered(ctx context.Context, who *Asker, name string) (store.Request, view, error) {
 	if name == "last" {
-		return store.Request{}, view{}, errkind.New(errkind.Usage, "a request is approved or denied by its id").
+		return store.Request{}, view{}, errkind.New(errkind.Usage, "`last` cannot be approved or denied: give the request's id").
 			WithHint("`sallyport request list --answer` shows the ids.")
 	}
 	q, v, err := a.request(ctx, who, name, store.RequestFilter{})
@@ -239,8 +240,11 @@ func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*ans
 
 func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
 	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
+		if in.ID == "last" { // whatever the caller sees came last
+			return q, errkind.New(errkind.Usage, "a request is withdrawn by its id").WithHint("`sallyport request list --mine` shows the ids.")
+		}
 		if who.Person.Machine != "" {
-			return q, errkind.New(errkind.Denied, "a machine withdraws nothing")
+			return q, errkind.New(errkind.Denied, "a service account cannot withdraw requests or grants")
 		}
 		return a.cfg.Desk.Withdraw(ctx, who.Person, q.ID, in.Body.Reason, v.withdraws(&q))
 	})

@@ -88,32 +88,41 @@ func (a *API) changeOwners(ctx context.Context, who *Asker, in *struct{ Body api
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
 	}
-	a.owning.Lock()
-	defer a.owning.Unlock()
-	site, people, err := a.siteAndPeople(ctx, in.Body.Site)
+	var site store.Site
+	var people []store.Principal
+	err := a.cfg.Desk.Alone(ctx, func() (err error) {
+		site, people, err = a.siteAndPeople(ctx, in.Body.Site)
+		if err == nil {
+			site, err = a.withOwners(ctx, who, site, people, in.Body)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return body(shownSite(site, people))
+}
+
+// withOwners changes the owners of a site at the signer, and then here.
+func (a *API) withOwners(ctx context.Context, who *Asker, site store.Site, people []store.Principal, change apitype.SiteOwners) (store.Site, error) {
+	var err error
 	if site.Owners, err = a.ownersNow(ctx, site.Name); err != nil {
-		return nil, err
+		return site, err
 	}
-	if site.Owners, err = newOwners(who, site, people, in.Body); err != nil {
-		return nil, err
+	if site.Owners, err = newOwners(who, site, people, change); err != nil {
+		return site, err
 	}
 	ctx = context.WithoutCancel(ctx) // store what is in the log, even if the caller disconnects
 	leaf, err := a.cfg.Signer.PutSite(ctx, who.Evidence, signer.Site{Name: site.Name, Owners: site.Owners})
 	if err != nil {
-		return nil, err
+		return site, err
 	}
 	if site.Created.IsZero() {
 		site.Created = a.cfg.Now()
 	}
 	site.ShownAs = or(site.ShownAs, site.Name)
 	err = a.cfg.Store.PutSite(ctx, site)
-	if err := errors.Join(err, a.cfg.Audit.Index(ctx, leaf.Index, "owners", who.Person.ID.String(), site.Name)); err != nil {
-		return nil, err
-	}
-	return body(shownSite(site, people))
+	return site, errors.Join(err, a.cfg.Audit.Index(ctx, leaf.Index, "owners", who.Person.ID.String(), site.Name))
 }
 
 // ownersNow gives the owners that the signer knows. A row here may be behind it, and a removed owner must not come back.

@@ -104,7 +104,7 @@ func (s *Service) serveCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if in.RefreshToken == "" && !f.Consent && p.AsksConsent() { // with the person's consent there may be one
-		s.start(w, r, f.Provider, f.next, false)
+		s.start(w, r, f.Provider, f.next, f.again)
 		return
 	}
 	if old := s.cfg.Now().Sub(in.SignedInAt) >= s.cfg.Life; old && !f.again { // the provider remembers longer than we do

@@ -21,7 +21,7 @@ func notifications(s *suite) {
 	if err := s.AddRequest(s.ctx, q, func(int, int) error { return full }, notification(0)); !errors.Is(err, full) {
 		s.Errorf("got %v", err)
 	}
-	s.same("notifications of a request that was refused", s.notificationd(store.NotificationFilter{}), "")
+	s.same("notifications of a request that was refused", s.listedNotifications(store.NotificationFilter{}), "")
 	s.ok(s.AddRequest(s.ctx, q, fits, notification(0)))
 	about := func(q store.Request) []store.Notification {
 		n := notification(1)
@@ -31,7 +31,7 @@ func notifications(s *suite) {
 	if _, err := s.ChangeRequest(s.ctx, q.ID, func(*store.Request) error { return full }, about); !errors.Is(err, full) {
 		s.Errorf("got %v", err)
 	}
-	s.same("notifications of a change that failed", s.notificationd(store.NotificationFilter{}), "a")
+	s.same("notifications of a change that failed", s.listedNotifications(store.NotificationFilter{}), "a")
 	_, err := s.ChangeRequest(s.ctx, q.ID, func(q *store.Request) error { q.Answer = "x"; return nil }, about)
 	s.ok(err)
 	if _, err := s.ChangeRequest(s.ctx, q.ID, func(q *store.Request) error { q.Answer = "y"; return nil }, about); !errors.Is(err, store.ErrConflict) {
@@ -40,7 +40,7 @@ func notifications(s *suite) {
 	s.same("the request of a notification that could not be stored", get[store.Request](s)(s.Request(s.ctx, q.ID)).Answer, "x")
 	s.taken("an id twice", s.AddNotifications(s.ctx, notification(2), notification(0)))
 	s.ok(s.AddNotifications(s.ctx, notification(2)))
-	s.same("all, newest first", s.notificationd(store.NotificationFilter{}), "cba")
+	s.same("all, newest first", s.listedNotifications(store.NotificationFilter{}), "cba")
 	notificationChanges(s)
 }
 
@@ -79,17 +79,17 @@ func notificationChanges(s *suite) {
 	s.missing("changing none", err)
 	_, err = s.ChangeNotification(s.ctx, notification(1).ID, func(n *store.Notification) error { n.State = store.NotificationDead; return nil })
 	s.ok(err)
-	s.same("of one state", s.notificationd(store.NotificationFilter{States: []string{store.NotificationDead}}), "b")
-	s.same("of no state", s.notificationd(store.NotificationFilter{States: []string{}}), "")
-	s.same("a page", s.notificationd(store.NotificationFilter{Page: store.Page{Number: 2, Size: 2}}), "a")
+	s.same("of one state", s.listedNotifications(store.NotificationFilter{States: []string{store.NotificationDead}}), "b")
+	s.same("of no state", s.listedNotifications(store.NotificationFilter{States: []string{}}), "")
+	s.same("a page", s.listedNotifications(store.NotificationFilter{Page: store.Page{Number: 2, Size: 2}}), "a")
 	s.same("dead letters", get[int](s)(s.CountNotifications(s.ctx, store.NotificationDead)), 1)
 	s.same("pruned before their time", get[int64](s)(s.PruneNotifications(s.ctx, at(2), at(1))), int64(0))
 	s.same("pruned", get[int64](s)(s.PruneNotifications(s.ctx, at(3), at(2))), int64(2))
-	s.same("what is left is pending", s.notificationd(store.NotificationFilter{}), "a")
+	s.same("what is left is pending", s.listedNotifications(store.NotificationFilter{}), "a")
 }
 
-// notificationd gives the first letters of the ids of a listing.
-func (s *suite) notificationd(f store.NotificationFilter) (out string) {
+// listedNotifications gives the first letters of the ids of a listing.
+func (s *suite) listedNotifications(f store.NotificationFilter) (out string) {
 	s.Helper()
 	all, _, err := s.Notifications(s.ctx, f)
 	s.ok(err)

@@ -38,7 +38,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
   return (
     <Dialog
       sheet
-      title={first.emergency ? `Emergency access to ${name}` : `Ask for ${name}`}
+      title={first.emergency ? `Emergency access to ${name}` : `Request access to ${name}`}
       onClose={onClose}
       onSubmit={submit}
       foot={
@@ -50,13 +50,13 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
       {failure && <Failed failure={failure} what="Nothing was sent." />}
       {first.emergency && (
         <p id="loud">
-          <b>For emergencies alone.</b> You get access at once. The people whom rule {first.rule} names are told now, and an officer reviews what you did.
+          <b>Only for emergencies.</b> {needs.length ? 'You get access after the approval.' : 'You get access at once.'} The gateway notifies the people whom rule {first.rule} names, and an officer must review what you did.
         </p>
       )}
       <div class="field">
         <label for="ask-reason">What will you do there?</label>
         <span class="hint" id="ask-reason-hint">
-          {first.emergency ? 'Everybody who is told reads this.' : 'The approver reads this.'} It stays in the record.
+          {first.emergency ? 'The people who are notified read this.' : 'The approver reads this.'} It stays in the record.
         </span>
         <textarea id="ask-reason" name="reason" rows={2} maxLength={500} required={wants.includes('reason')} aria-describedby="ask-reason-hint" />
       </div>
@@ -72,7 +72,7 @@ export default function Ask({ name, rights, onClose }: { name: string; rights: R
             <input type="checkbox" checked={!left.includes(r.action)} onChange={() => toggle(r.action)} /> {upper(r.text)}
           </label>
         ))}
-        <span class="hint">Leave out what you do not need. {first.emergency ? 'The time starts at once.' : 'The time starts with the last approval.'}</span>
+        <span class="hint">Leave out what you do not need. {needs.length ? 'The time starts with the last approval.' : 'The time starts at once.'}</span>
       </fieldset>
       <p class="small muted">{needs.length ? `Needs approval by ${missing(needs)} (rule ${first.rule}).` : `Needs no approval (rule ${first.rule}).`}</p>
     </Dialog>

@@ -153,7 +153,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
         <div class="btns">
           {rules.map((r) => (
             <button class="btn" type="button" disabled={!online} onClick={() => ask(r)} key={r}>
-              {emergencies.includes(r) ? `Emergency access under rule ${r}…` : rules.length - emergencies.length > 1 ? `Ask under rule ${r}…` : 'Ask for it…'}
+              {emergencies.includes(r) ? `Emergency access under rule ${r}…` : rules.length - emergencies.length > 1 ? `Request under rule ${r}…` : 'Request access…'}
             </button>
           ))}
         </div>

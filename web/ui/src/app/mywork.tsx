@@ -98,7 +98,7 @@ function Machines({ list, me, filtered, all }: { list: Work[]; me: Me; filtered:
   }
   return (
     <>
-      <StackTable kind="a" caption="Machines you can open now and machines you can ask for">
+      <StackTable kind="a" caption="Machines you can open now and machines you can request access to">
         <thead>
           <tr>
             <th scope="col">Machine</th>
@@ -115,7 +115,7 @@ function Machines({ list, me, filtered, all }: { list: Work[]; me: Me; filtered:
           {open.map((w) => (
             <OpenRow w={w} key={'o' + w.device.name} />
           ))}
-          {ask.length > 0 && <Group text="You can ask for" sub={plural(ask.length, 'machine')} />}
+          {ask.length > 0 && <Group text="You can request access" sub={plural(ask.length, 'machine')} />}
           {ask.map((w) => (
             <AskRow w={w} key={'a' + w.device.name} />
           ))}
@@ -225,8 +225,8 @@ function AskRow({ w }: { w: Work }) {
         <span class="sub">{roleText(w.can_ask)}</span>
       </td>
       <td class="act">
-        <a class="btn" href={`/machines/${encodeURIComponent(w.device.name)}`} aria-label={`Ask for ${w.device.name}`}>
-          Ask…
+        <a class="btn" href={`/machines/${encodeURIComponent(w.device.name)}`} aria-label={`Request access to ${w.device.name}`}>
+          Request…
         </a>
       </td>
     </tr>

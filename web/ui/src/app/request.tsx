@@ -40,7 +40,7 @@ export default function OneRequest({ at, recount }: PageProps) {
       <header class="head">
         <div>
           <h1 tabIndex={-1}>
-            {q.emergency ? (q.mine ? 'Your emergency access' : `Emergency access of ${q.by}`) : q.mine ? 'Your request' : `${q.by} asks`} {q.emergency ? 'to' : 'for'} {q.device}
+            {q.emergency ? (q.mine ? 'Your emergency access' : `Emergency access of ${q.by}`) : q.mine ? 'Your request' : `Request of ${q.by}`} {q.emergency ? 'to' : 'for'} {q.device}
           </h1>
           <p>
             <Shows of={requestShown(q)} /> · {q.site || 'no site'}
@@ -79,9 +79,9 @@ function Facts({ q }: { q: Request }) {
         ))}
         <dt>How long</dt>
         <dd>
-          {minutesText(q.minutes)}, starting {q.emergency ? 'at once' : 'with the last approval'}
+          {minutesText(q.minutes)}, starting {q.needs?.length ? 'with the last approval' : 'at once'}
         </dd>
-        <dt>Asked</dt>
+        <dt>Requested</dt>
         <dd>
           <Time at={q.created} /> by {q.by}
           {q.via === 'token' ? ', with an API token' : ''}
@@ -233,7 +233,7 @@ function End({ q, verb, onClose, onDone }: { q: Request; verb: 'Deny' | 'Withdra
       }
     >
       {failure && <Failed failure={failure} what="Nothing was changed." />}
-      {verb === 'Withdraw' && q.grant && <p>Sessions under it end within a second.</p>}
+      {verb === 'Withdraw' && q.grant && <p>Sessions under it end within a second, unless a rule or another grant allows them.</p>}
       <div class="field">
         <label for="end-reason">Reason</label>
         <input id="end-reason" name="reason" maxLength={500} required={verb === 'Deny'} />

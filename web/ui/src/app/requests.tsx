@@ -86,8 +86,8 @@ function List({ id, title, list }: { id: string; title?: string; list: Request[]
           <thead>
             <tr>
               <th scope="col">Machine</th>
-              <th scope="col">Who asked</th>
-              <th scope="col">Asked</th>
+              <th scope="col">Requested by</th>
+              <th scope="col">Requested</th>
               <th scope="col">For</th>
               <th scope="col">Reason given</th>
               <th scope="col">State</th>

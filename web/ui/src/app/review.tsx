@@ -22,7 +22,7 @@ export function Review({ q, review, onDone }: { q: Request; review: Found; onDon
           <Time at={review.at} /> by {review.by}: {sentence(review.note ?? '')}
         </p>
       ) : (
-        <p class="muted">An officer looks at what was done and says what they found. {review.may_review ? '' : 'That is possible once the grant has ended, and not for one\'s own.'}</p>
+        <p class="muted">A person with the duty review must review this grant after it has ended. The holder and its approvers cannot.</p>
       )}
       <p>
         <a href={`/sessions?device=${encodeURIComponent(q.device)}`}>Sessions on {q.device}</a>
@@ -51,7 +51,7 @@ function Form({ q, onDone }: { q: Request; onDone: () => void }) {
     setBusy(true);
     try {
       await body(client.POST('/api/v1/grants/{id}/review', { params: { path: { id: q.id } }, body: { note } }));
-      toast('Reviewed.');
+      toast('Review recorded.');
       onDone();
     } catch (err) {
       fail(asFailure(err));
@@ -67,7 +67,7 @@ function Form({ q, onDone }: { q: Request; onDone: () => void }) {
       </div>
       <div class="btns">
         <button class="btn" disabled={busy || !online}>
-          Sign off
+          Record review
         </button>
       </div>
     </form>

@@ -15,7 +15,7 @@ export function Used({ q }: { q: Request }) {
         <h2 id="used-h">Used</h2>
         {used && (
           <span class="small muted">
-            {plural(used.total, 'session')}, {lengthText(used.seconds * 1000)} of {lengthText(q.minutes * 60_000)}
+            {plural(used.total, 'session')}, {lengthText(used.seconds * 1000)} in total; granted for {lengthText(q.minutes * 60_000)}
           </span>
         )}
       </header>

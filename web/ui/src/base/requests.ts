@@ -23,7 +23,7 @@ export function requestShown(q: Pick<Request, 'state'> & Partial<Pick<Request, '
 
 /** Who must still agree: "1 of shift-leads and the owner". */
 export function missing(needs: { from: string; count: number; have: number }[]): string {
-  const left = needs.filter((n) => n.have < n.count).map((n) => (n.from === '@owner' ? 'the owner' : `${n.count - n.have} of ${n.from}`));
+  const left = needs.filter((n) => n.have < n.count).map((n) => (n.from === '@owner' ? (n.count - n.have === 1 ? 'the owner' : `${n.count - n.have} owners`) : `${n.count - n.have} of ${n.from}`));
   return left.length > 1 ? `${left.slice(0, -1).join(', ')} and ${left.at(-1)}` : (left[0] ?? '');
 }
 
