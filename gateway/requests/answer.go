@@ -23,6 +23,11 @@ type Less struct {
 // errCounted marks an error after the signer has counted an approval. The approval holds, and Run stores what is missing.
 var errCounted = errors.New("the approval is in the log")
 
+func counted(err error) error {
+	return errkind.New(errkind.Unavailable, "the approval is in the log, but not all of it could be stored here").
+		WithHint("The gateway tries again within 15 s. `sallyport request show` shows what came of it.").Because(fmt.Errorf("%w: %w", errCounted, err))
+}
+
 // Approve approves a request on the approver's evidence. Approving less changes the request for everybody, and earlier
 // approvals become void.
 func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence, request string, less Less) (store.Request, error) {
@@ -59,7 +64,7 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 	}
 	changed, err := d.cfg.Rows.ChangeRequest(ctx, request, func(r *store.Request) error { return d.approved(r, q, out) }, about)
 	if err != nil {
-		return q, fmt.Errorf("%w; storing it: %w", errCounted, err)
+		return q, counted(err)
 	}
 	d.wake()
 	err = d.index(ctx, who, &q, out)
@@ -67,7 +72,7 @@ func (d *Desk) Approve(ctx context.Context, who authz.Person, by signer.Evidence
 		err = errors.Join(err, d.changed(ctx))
 	}
 	if err != nil {
-		return changed, fmt.Errorf("%w: %w", errCounted, err)
+		return changed, counted(err)
 	}
 	return changed, nil
 }
