@@ -29,7 +29,15 @@ func TestEachKeyOfAnAsteriskPromptWaitsUntilItIsAskedFor(t *testing.T) {
 }
 
 // The rest of a paste must not come to a prompt that does not hide yet, also where another program passes it on.
+// patient lets a paste wait for as long as a busy machine takes.
+func patient(t *testing.T) {
+	was := holdPaste
+	holdPaste = time.Minute
+	t.Cleanup(func() { holdPaste = was })
+}
+
 func TestAPasteWaitsUntilAnInnerTerminalIsReadFrom(t *testing.T) {
+	patient(t)
 	x := sitAtBash(t)
 	x.opened(copiedAs(t, "script", "passage") + " -q -c '" + shell + "' /dev/null")
 	x.pastes()
@@ -40,6 +48,7 @@ func TestAPasteWaitsUntilAnInnerTerminalIsReadFrom(t *testing.T) {
 }
 
 func TestAPasteIntoOtherProgramsWaits(t *testing.T) {
+	patient(t)
 	each(t, slices.Concat(relays, multiplexers), func(x *typist) {
 		x.sees("ready> ")
 		x.pastes()

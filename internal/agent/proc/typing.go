@@ -15,7 +15,7 @@ import (
 // the rest of a paste could reach a prompt that does not hide its input yet. Input after a key at a hidden prompt for
 // single keys is held back too: in a loop of read -s -n 1 the terminal echoes between two keys. These are the longest
 // waits.
-const holdPaste = 2 * time.Second // for the rest of the same message
+var holdPaste = 2 * time.Second // for the rest of the same message; longer in tests of what is read in time
 
 var holdTyped = 150 * time.Millisecond // for a later message; longer in tests, which may run on a slow machine
 
