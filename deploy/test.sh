@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
-trap 'end_beside; rm -rf "$tmp"' EXIT
+trap 'end_rehearsal; rm -rf "$tmp"' EXIT
 tags=sqlite_fts5
 passed=0 failed=0
 
@@ -22,38 +22,26 @@ suite() { # name, file for "passed failed", command…: tests that count themsel
 formatted() { local f; f=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l 2>/dev/null); [ -z "$f" ] || { echo "gofmt: $f"; return 1; }; }
 units() { (cd web/ui && npx --no-install vitest run --reporter=default --reporter=json --outputFile.json="$tmp/units.json"); node -p 'const r=JSON.parse(require("fs").readFileSync(process.argv[1]));`${r.numPassedTests} ${r.numFailedTests+r.numFailedTestSuites}`' "$tmp/units.json" >"$tmp/units"; }
 each() { for dir in . tests/cedar tests/dex; do (cd "$dir" && "$@") || return 1; done; } # module
-gotest() { # file for "passed failed", directory of a module, packages…: tests, counted one by one
-  local counts=$1 dir=$2; shift 2
-  go -C "$dir" test -json -tags "$tags" -timeout 20m -p 2 -parallel 4 "$@" 2>&1 | go run ./internal/testenv/gotest "$counts"
-}
-counted() { # file for "passed failed", name
+# Tests wait more than they compute, so more of them run at once than there are processors.
+gotests() { # directory of a module: its tests, counted one by one
   local p f
-  if read -r p f <"$1" && [ $((p + f)) -gt 0 ]; then count "$p" "$f"; else echo "FAIL  no test of $2 ran"; count 0 1; fi
+  go -C "$1" test -json -tags "$tags" -timeout 20m -p 3 -parallel 4 ./... 2>&1 | go run ./internal/testenv/gotest "$tmp/go"
+  if read -r p f <"$tmp/go" && [ $((p + f)) -gt 0 ]; then count "$p" "$f"; else echo "FAIL  no test of $1 ran"; count 0 1; fi
+  rm -f "$tmp/go"
 }
-gotests() { gotest "$tmp/go" "$@"; counted "$tmp/go" "$1"; rm -f "$tmp/go"; } # directory of a module, packages…
 browser() {
   node tests/browser/run.mjs --test-reporter=tap | tee "$tmp/tap"
   awk '/^ *not ok /{said=1} said; /^ *\.\.\.$/{said=0}' "$tmp/tap" # once more, at the end: what failed and why
   echo "$(sed -n 's/^# pass //p' "$tmp/tap" | tail -1) $(awk '/^# (fail|cancelled|skipped) /{n+=$3} END{print n+0}' "$tmp/tap")" >"$tmp/browser"
 }
 
-# The rehearsal and the tests of the whole program wait more than they compute, so they run beside the others.
+# The rehearsal waits more than it computes, so it runs at the same time as the Go tests.
 rehearse() { # needs users, mounts and networks of its own
   COUNTS="$tmp/operations" deploy/operations/run.sh short >"$tmp/rehearsal" 2>&1 &
   rehearsal=$!
 }
 rehearsed() { wait "$rehearsal"; rehearsal=; cat "$tmp/rehearsal"; }
-whole=./internal/e2e
-try_whole() {
-  setsid bash -c "$(declare -f gotest); tmp=$tmp tags=$tags; gotest $tmp/whole . $whole" >"$tmp/whole.out" 2>&1 &
-  trying=$!
-}
-tried() { wait "$trying"; trying=; cat "$tmp/whole.out"; counted "$tmp/whole" "$whole"; }
-end_beside() {
-  [ -z "${rehearsal:-}" ] || kill "$rehearsal" 2>/dev/null
-  [ -z "${trying:-}" ] || kill -- "-$trying" 2>/dev/null
-  wait
-}
+end_rehearsal() { [ -z "${rehearsal:-}" ] || kill "$rehearsal" 2>/dev/null; wait; }
 
 step "gofmt" formatted
 step "go vet" each go vet -tags "$tags" ./...
@@ -63,12 +51,10 @@ step "agents: amd64, arm64, arm, mipsle, riscv64" make -s agents
 step "web: types" npm --prefix web/ui run --silent typecheck
 suite "web: units" "$tmp/units" units
 
-try_whole
 [ "$(id -u)" -ne 0 ] || rehearse
-gotests . $(go list -tags "$tags" ./... | grep -v "/${whole#./}$")
-gotests tests/cedar ./...
-gotests tests/dex ./...
-tried
+gotests .
+gotests tests/cedar
+gotests tests/dex
 if [ -n "${rehearsal:-}" ]; then suite "operations: the documents as a script" "$tmp/operations" rehearsed
 else echo "not run: deploy/operations/run.sh needs root"; fi
 suite "browser: real Chromium against a demo" "$tmp/browser" browser
