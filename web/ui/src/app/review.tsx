@@ -2,7 +2,6 @@
 import { useState } from 'preact/hooks';
 import { body, client, type Failure } from '../api/client';
 import type { Request } from '../api/types';
-import { sentence } from '../base/words';
 import { asFailure } from '../ui/data';
 import { useOnline } from '../ui/online';
 import { Failed, St, Time } from '../ui/parts';
@@ -19,7 +18,7 @@ export function Review({ q, review, onDone }: { q: Request; review: Found; onDon
       </header>
       {review.at ? (
         <p>
-          <Time at={review.at} /> by {review.by}: {sentence(review.note ?? '')}
+          <Time at={review.at} /> by {review.by}: {review.note}
         </p>
       ) : (
         <p class="muted">A person with the duty review must review this grant after it has ended. The holder and its approvers cannot.</p>

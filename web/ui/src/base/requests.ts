@@ -5,7 +5,13 @@ import type { Shown } from './session';
 
 /** The state as a shape and a word. */
 export function requestShown(q: Pick<Request, 'state'> & Partial<Pick<Request, 'emergency' | 'review'>>): Shown {
-  if (q.emergency && !q.review?.at) return q.review?.overdue ? { shape: 'bad', text: 'emergency, review overdue' } : { shape: 'wait', text: 'emergency, not reviewed' };
+  const plain = plainShown(q);
+  if (!q.emergency || !q.review) return plain;
+  if (q.review.at) return { ...plain, text: `emergency, ${plain.text}, reviewed` };
+  return q.review.overdue ? { shape: 'bad', text: 'emergency, review overdue' } : { shape: 'wait', text: 'emergency, not reviewed' };
+}
+
+function plainShown(q: Pick<Request, 'state'>): Shown {
   switch (q.state) {
     case 'pending':
       return { shape: 'wait', text: 'pending' };
