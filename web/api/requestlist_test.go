@@ -110,7 +110,8 @@ func multiply(t testing.TB, path string, times int) {
 	defer raw.Close()
 	_, err = raw.ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?)
 		INSERT INTO requests SELECT printf('%06d', i)||substr(id, 7), issuer, sub, name, device, device_fp, site, rule, actions, seconds, reason, ticket, addr,
-		via_token, state, asked-i*1000000, expires, approvals, decided, decided_by, answer, granted_from, granted_until, ended FROM requests, n`, times-1)
+		via_token, state, asked-i*1000000, expires, approvals, decided, decided_by, answer, granted_from, granted_until, ended,
+		emergency, review_by, reviewed, reviewer, review, reminded FROM requests, n`, times-1)
 	if err != nil {
 		t.Fatal(err)
 	}
