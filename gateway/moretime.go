@@ -18,8 +18,8 @@ type MoreTime struct {
 	Grant string // that allows the session; empty: a rule does
 }
 
-// MoreTime gives a running session its next pass if the policy and the grants of now let it go on past its hard stop. The
-// errors are those of Renew.
+// MoreTime gives a running session its next pass if the current policy and grants allow it beyond its hard stop. The errors
+// are those of Renew.
 func (b *Broker) MoreTime(ctx context.Context, sid id.Session, by signer.Evidence) (MoreTime, error) {
 	s, err := b.renewable(sid)
 	if err != nil {
@@ -43,13 +43,14 @@ func (b *Broker) MoreTime(ctx context.Context, sid id.Session, by signer.Evidenc
 	return MoreTime{until, true, d.Grant}, nil
 }
 
-// outlasts reports whether a decision lets a session go on for at least a second after its hard stop.
+// outlasts reports whether a decision allows a session for at least a second after its hard stop.
 func outlasts(d authz.Decision, until time.Time) bool {
 	return d.Allowed && (d.Until.IsZero() || d.Until.Sub(until) >= time.Second)
 }
 
 // underAnother notes that another grant allows a running session now, because what allowed it was taken away. A reader of
-// the record and of the grant must not think that nothing was done under it.
+// the record and of the grant must not think that nothing was done under it. It does not wait for the disk, because
+// Revalidate has other sessions to end.
 func (s *Session) underAnother(ctx context.Context, d authz.Decision) {
 	if !d.Allowed || d.Grant == "" || d.Grant == s.underGrant() || outlasts(d, s.Until()) {
 		return
@@ -57,13 +58,17 @@ func (s *Session) underAnother(ctx context.Context, d authz.Decision) {
 	s.mu.Lock()
 	s.grant = d.Grant
 	s.mu.Unlock()
-	text := fmt.Sprintf("the session is allowed by grant %s of rule %s from here on", d.Grant, d.Rule)
+	go s.noteGrant(context.WithoutCancel(ctx), d)
+}
+
+// noteGrant notes in the record and at the grant that the session runs under it from now on.
+func (s *Session) noteGrant(ctx context.Context, d authz.Decision) {
+	text := fmt.Sprintf("grant %s of rule %s allows the session from here on", d.Grant, d.Rule)
 	if d.Emergency {
 		text += ", an emergency"
 	}
 	if err := s.rec.Note(format.Note{Kind: format.NotePass, Text: text}); err != nil {
-		s.stop(err)
-		return
+		s.stop(err) // of no effect if the session has ended
 	}
 	s.usedGrant(ctx, d.Grant)
 }
@@ -84,7 +89,7 @@ func (s *Session) underGrant() string {
 // tellAgain is how long after one message about more time the next one may come.
 const tellAgain = time.Minute
 
-// tellMore tells the frontends that another grant lets the session go on for longer. The technician's client then asks for
+// tellMore tells the frontends that another grant allows the session for longer. The technician's client then asks for
 // the next pass, because only it has the technician's evidence. Until that succeeds, they are told again.
 func (s *Session) tellMore(d authz.Decision) {
 	if d.Grant == "" || !outlasts(d, s.Until()) {
