@@ -21,7 +21,7 @@ type Terms struct {
 	Ticket  string
 }
 
-// OwnerOfSite stands in a rule for the owners of the device's site.
+// OwnerOfSite is the word for the owners of the device's site in a rule.
 const OwnerOfSite = "@owner"
 
 // Limits of terms.

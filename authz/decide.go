@@ -180,7 +180,7 @@ func (g *Grant) covers(p *Policy, r *Request, now time.Time) bool {
 	return x.names(&r.Person) && x.devices.matches(&r.Device) && x.role.covers(&r.Action)
 }
 
-// approves reports whether the action was approved, whatever the rule of the grant says by now.
+// approves reports whether the grant's actions contain the action. It does not look at the rule of the grant.
 func (g *Grant) approves(a *Action) bool {
 	for i := range g.Actions {
 		if approved := g.Actions[i].gives(); approved.covers(a) {

@@ -147,7 +147,7 @@ func (c *shellCmd) show(a *app, t *client.Terminal, more *moreTime, raw bool) er
 	return outcome(end, why)
 }
 
-// ours are the notices that begin with our name also where there is no terminal of our own.
+// ours are the kinds of notices that begin with "sallyport: " also if our stdin is not a terminal.
 var ours = []string{"ended", "refused", "time", "renewed", "more-time", "slow", "cut"}
 
 // typed sends what is typed. With a terminal of our own it watches for the escape.

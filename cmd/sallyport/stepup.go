@@ -10,7 +10,8 @@ import (
 	"github.com/sallyport/sallyport/internal/client"
 )
 
-// stepUp reports whether a refusal is one that signing in again can mend, and there is somebody to do so.
+// stepUp reports whether the person would be allowed after a new sign-in, and whether stdin is a terminal, so that somebody
+// can sign in.
 func stepUp(a *app, err error) bool {
 	refusal, ok := errors.AsType[*client.Refusal](err)
 	if !ok || !refusal.Problem.StepUp {

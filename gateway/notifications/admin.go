@@ -25,7 +25,7 @@ func (o *Outbox) Find(ctx context.Context, notification string) (store.Notificat
 	case err != nil:
 		return store.Notification{}, err
 	case len(found) == 0:
-		return store.Notification{}, errkind.New(errkind.NotFound, "there is no notification of this id").WithHint("`sallyport notifications list` shows them.")
+		return store.Notification{}, errkind.New(errkind.NotFound, "no notification has this id").WithHint("`sallyport notifications list` shows them.")
 	case len(found) > 1:
 		return store.Notification{}, errkind.New(errkind.Usage, "more than one id begins with "+notification).WithHint("Give more of it.")
 	}

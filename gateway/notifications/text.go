@@ -117,7 +117,7 @@ func (e Event) document(format string) ([]byte, error) {
 	case "teams":
 		return json.Marshal(e.card())
 	}
-	return nil, fmt.Errorf("there is no format %q", format)
+	return nil, fmt.Errorf("%q is not a format of webhooks", format)
 }
 
 // chatText is a code block and the link. In a code block neither mentions nor links nor formatting count, and without a

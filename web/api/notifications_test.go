@@ -26,7 +26,7 @@ func (f *fakeNotifications) List(_ context.Context, x store.NotificationFilter) 
 
 func (f *fakeNotifications) Find(_ context.Context, notification string) (store.Notification, error) {
 	if notification != "n1" {
-		return store.Notification{}, errkind.New(errkind.NotFound, "there is no notification of this id")
+		return store.Notification{}, errkind.New(errkind.NotFound, "no notification has this id")
 	}
 	return deadLetter(), nil
 }
