@@ -135,7 +135,7 @@ function Row({ q }: { q: Request }) {
         <Shows of={requestShown(q)} />
         {q.state === 'pending' && (
           <span class="sub">
-            {missing(q.needs ?? [])}, until <Time at={q.expires} as={untilText} />
+            {missing(q.needs ?? [])}, <Time at={q.expires} as={untilText} />
           </span>
         )}
       </td>
