@@ -117,7 +117,7 @@ func (d *Desk) mayApprove(ctx context.Context, who authz.Person, request string)
 
 const whoAnswers = "You need the duty approve and a group that the request's rule names. If it names @owner: the duty own, ownership of the site, and a sign-in instead of an API token."
 
-// owner reports whether somebody owns the site of a request.
+// owner reports whether the person owns the site of a request's device.
 func (d *Desk) owner(ctx context.Context, who authz.Person, q *store.Request) (bool, error) {
 	if q.Site == "" {
 		return false, nil

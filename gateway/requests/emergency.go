@@ -84,7 +84,7 @@ func (d *Desk) reviewable(who authz.Person, q *store.Request) error {
 	return nil
 }
 
-// tookPart reports whether somebody uses or approved a grant. They do not review it.
+// tookPart reports whether a person uses a grant or approved it. Such a person must not review it.
 func tookPart(who id.Principal, q *store.Request) bool {
 	return who == q.Who || slices.ContainsFunc(q.Approvals, func(a store.Approval) bool { return a.Who == who })
 }

@@ -208,7 +208,7 @@ func (s *Service) decide(snap *authz.Snapshot, who authz.Person, dev Device, kno
 	return action, d, nil
 }
 
-// fit refuses a device that is not there, that the asker may not see, or that no pass is for now.
+// fit refuses a device that is not there, that the asker may not see, or that is locked or revoked.
 func fit(snap *authz.Snapshot, q authz.Request, dev Device, known bool, now time.Time) error {
 	if !known || !snap.Visible(q.Person, q.Device, now) {
 		e := authz.Invisible(q.Device.Name)

@@ -128,7 +128,7 @@ func (s *state) putSite(o Site) error {
 	return nil
 }
 
-// owns reports whether somebody is an owner of a site.
+// owns reports whether the person is an owner of the site.
 func (s *state) owns(site string, who id.Principal) bool {
 	return site != "" && slices.Contains(s.sites[site].Owners, who)
 }

@@ -75,7 +75,7 @@ func (d dice) askApproved(w world) question {
 	return q
 }
 
-// about reports whether a question's person has a grant on its device, whatever it says.
+// about reports whether a question's person has a grant on its device. It compares neither the actions nor the time.
 func (q question) about(grants []grant) bool {
 	return q.Machine == "" && slices.ContainsFunc(grants, func(g grant) bool { return g.Who == q.Who && g.Device == q.Device })
 }

@@ -240,7 +240,7 @@ func (a *API) denyRequest(ctx context.Context, who *Asker, in *endRequest) (*ans
 
 func (a *API) withdrawRequest(ctx context.Context, who *Asker, in *endRequest) (*answer[apitype.Request], error) {
 	return a.endRequest(ctx, who, in, func(v *view, q store.Request) (store.Request, error) {
-		if in.ID == "last" { // whatever the caller sees came last
+		if in.ID == "last" { // the newest request that the caller may see
 			return q, errkind.New(errkind.Usage, "a request is withdrawn by its id").WithHint("`sallyport request list --mine` shows the ids.")
 		}
 		if who.Person.Machine != "" {
