@@ -98,10 +98,11 @@ func (a *API) getGrant(ctx context.Context, who *Asker, in *RequestID) (*answer[
 	return body(out)
 }
 
-// usedUnder gives the sessions under a grant, as far as the caller sees them, and the time in all of them.
+// usedUnder gives the newest sessions under a grant, as far as the caller sees them. Their number and the time in them are
+// of all sessions under it.
 func (a *API) usedUnder(ctx context.Context, who *Asker, q *store.Request) (*apitype.GrantUse, error) {
 	f := store.SessionFilter{Grant: q.ID, Page: store.Page{Number: 1, Size: store.MaxPage}}
-	all, total, err := a.cfg.Store.Sessions(ctx, f)
+	newest, total, err := a.cfg.Store.Sessions(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +114,21 @@ func (a *API) usedUnder(ctx context.Context, who *Asker, q *store.Request) (*api
 		return nil, nil
 	}
 	out := &apitype.GrantUse{Sessions: []apitype.Session{}, Total: total}
-	for _, s := range all {
-		out.Seconds += int64(overlap(q, s, a.cfg.Now()) / time.Second)
+	for _, s := range newest {
 		if sees(sight, s) {
 			out.Sessions = append(out.Sessions, shownSession(who, s))
+		}
+	}
+	for page := newest; len(page) > 0; {
+		for _, s := range page {
+			out.Seconds += int64(overlap(q, s, a.cfg.Now()) / time.Second)
+		}
+		if len(page) < store.MaxPage {
+			break
+		}
+		f.Before = page[len(page)-1].ID
+		if page, _, err = a.cfg.Store.Sessions(ctx, f); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
