@@ -235,7 +235,7 @@ func (e *examination) asGatewaySees(name string, look func() (string, error)) (s
 	text, err := look()
 	if why := e.site.warned("identity " + name); err == nil && why != "" {
 		return "", odd("answers here, but not when the gateway last asked: "+why,
-			"The gateway asks every 20 s, as configured when it started: restart it after a change. Otherwise check the "+
+			"The gateway asks again within 2 s, as configured when it started: restart it after a change. Otherwise check the "+
 				"network access of the gateway's user: firewall, proxy, DNS.")
 	}
 	return text, err

@@ -14,6 +14,7 @@ import (
 // How often providers are asked, and how long one may take to answer.
 const (
 	providersEvery = 20 * time.Second
+	failingEvery   = 2 * time.Second // while one does not answer, so that it is not reported long after it is back
 	providerTime   = 5 * time.Second
 )
 
@@ -34,16 +35,26 @@ func newProviders(set *oidcauth.Set, log *slog.Logger) *providers {
 
 // Run asks until ctx ends.
 func (p *providers) Run(ctx context.Context) error {
-	tick := time.NewTicker(providersEvery)
-	defer tick.Stop()
 	for {
 		p.ask(ctx)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-tick.C:
+		case <-time.After(p.pause()):
 		}
 	}
+}
+
+// pause is the time until providers are asked again.
+func (p *providers) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, err := range p.last {
+		if err != nil {
+			return failingEvery
+		}
+	}
+	return providersEvery
 }
 
 // ask asks all providers at once: one that hangs does not delay the others' results.

@@ -80,6 +80,23 @@ func TestAProviderThatStopsIsNoticedWithMetadataAtHand(t *testing.T) {
 	}
 }
 
+// TestAProviderThatDoesNotAnswerIsAskedAgainSoon: it must not be reported long after it is back.
+func TestAProviderThatDoesNotAnswerIsAskedAgainSoon(t *testing.T) {
+	p := newProviders(nil, slog.New(slog.DiscardHandler))
+	for _, s := range []struct {
+		name string
+		err  error
+		want time.Duration
+	}{
+		{"acme", nil, providersEvery}, {"guests", errors.New("away"), failingEvery}, {"acme", nil, failingEvery}, {"guests", nil, providersEvery},
+	} {
+		p.keep(s.name, s.err)
+		if got := p.pause(); got != s.want {
+			t.Errorf("%s gives %v: asked again after %s, want %s", s.name, s.err, got, s.want)
+		}
+	}
+}
+
 // TestReadyAnswersWithinItsBound: a database that is locked does not heed the end of a context.
 func TestReadyAnswersWithinItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
