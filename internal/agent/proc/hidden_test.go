@@ -116,14 +116,7 @@ func TestAProgramThatDrawsItsPromptIsFoundInAScriptAndAPipe(t *testing.T) {
 		x := sitAtBash(t)
 		x.expects(command+"\r", 'c')
 		x.sees("now\n")
-		x.until("the last program runs", func() bool {
-			for _, p := range below(allProcesses(), x.pid) {
-				if p.comm == map[byte]string{'h': "whiptail", 'c': "sleep"}[verdict] {
-					return true
-				}
-			}
-			return false
-		})
+		x.runs(map[byte]string{'h': "whiptail", 'c': "sleep"}[verdict])
 		x.until("bash waits for it", func() bool { return x.term.hidden() == (verdict == 'h') })
 		x.expects(secret, verdict)
 	}

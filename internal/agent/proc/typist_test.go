@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +87,15 @@ func (x *typist) until(what string, done func() bool) {
 			x.t.Fatalf("waited in vain until %s; it showed %q", what, x.shown.String())
 		}
 	}
+}
+
+// runs waits until a program runs below the one at the terminal. Before that, its shell may seem to ask or not to ask for
+// an instant.
+func (x *typist) runs(comm string) {
+	x.t.Helper()
+	x.until(comm+" runs", func() bool {
+		return slices.ContainsFunc(below(allProcesses(), x.pid), func(p process) bool { return p.comm == comm })
+	})
 }
 
 // mute waits until a terminal does not echo, or does so again.
