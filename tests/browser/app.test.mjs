@@ -141,7 +141,15 @@ describe('My work', () => {
     assert.equal(await page.evaluate(() => document.activeElement?.matches('[data-row]')), true);
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.evaluate(() => {
+      document.querySelector('dialog[open]').close(); // the browser says so later, as it may when it is busy
+      document.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true, cancelable: true }));
+    });
+    await page.getByRole('dialog', { name: 'Find a machine' }).waitFor();
+    await page.waitForTimeout(200);
+    await page.getByRole('dialog', { name: 'Find a machine' }).waitFor({ timeout: 1000 });
     await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Find a machine' }).waitFor({ state: 'detached' });
     await page.keyboard.press('g');
     await page.keyboard.press('m');
     await page.waitForURL(/\/machines$/);

@@ -151,8 +151,12 @@ export function Dialog({ title, onClose, children, foot, onSubmit, sheet }: { ti
     e.preventDefault();
     onSubmit?.(e);
   };
+  // A busy browser says late that a dialog was closed. By then another one may stand in its place, which must stay.
+  const closed = (e: Event) => {
+    if ((e.currentTarget as Element).isConnected) onClose();
+  };
   return (
-    <dialog ref={ref} class={sheet ? 'sheet' : undefined} aria-labelledby="dlg" onClose={onClose}>
+    <dialog ref={ref} class={sheet ? 'sheet' : undefined} aria-labelledby="dlg" onClose={closed}>
       <form onSubmit={submit}>
         <header class="dlg-head">
           <h2 id="dlg">{title}</h2>
