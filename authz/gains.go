@@ -15,6 +15,50 @@ type Gain struct {
 	How     string      `json:"how"`  // one of the How… or Gain… words
 	Rule    string      `json:"rule,omitempty"`
 	Devices []id.Device `json:"devices,omitempty"` // in ascending order; none: it concerns no device in particular
+	More    int         `json:"more,omitempty"`    // devices that are not listed
+}
+
+// String says a gain in one line.
+func (g Gain) String() string {
+	out := g.Who + ": " + g.What + ", " + g.How
+	if g.Rule != "" {
+		out += ", rule " + g.Rule
+	}
+	switch n := len(g.Devices) + g.More; {
+	case n == 1:
+		out += ", on " + string(g.Devices[0])
+	case n > 1:
+		out += fmt.Sprintf(", on %d devices", n)
+	}
+	return out
+}
+
+// IsFor reports whether a person may be among those who gain it.
+func (g *Gain) IsFor(who Person) bool {
+	return g.Who == everyone || g.Who == who.ID.String() || slices.Contains(who.Groups, g.Who)
+}
+
+// CountDevices counts the devices on which somebody gains something.
+func CountDevices(gains []Gain) int {
+	seen := map[id.Device]bool{}
+	for _, g := range gains {
+		for _, d := range g.Devices {
+			seen[d] = true
+		}
+	}
+	return len(seen)
+}
+
+// Expected reports whether gains are among those that people know of: the same on the same devices, or on fewer.
+func Expected(gains, known []Gain) bool {
+	return every(gains, func(g Gain) bool {
+		return slices.ContainsFunc(known, func(k Gain) bool {
+			return k.key() == g.key() && every(g.Devices, func(d id.Device) bool {
+				_, there := slices.BinarySearch(k.Devices, d)
+				return there
+			})
+		})
+	})
 }
 
 // Ways to gain something without a rule that gives it.
@@ -23,6 +67,7 @@ const (
 	GainDuty  = "as a duty"
 	GainToken = "by API token"
 	GainBoth  = "in more than one of the groups" // such people were refused everything
+	GainOwner = "as an owner of the site"
 )
 
 // DeviceChange is a device before and after a change. A change of the policy alone leaves it as it is.
@@ -56,6 +101,11 @@ func Gains(before, after *Policy, devices []DeviceChange) []Gain {
 	}
 	slices.SortStableFunc(f.out, func(a, b Gain) int { return strings.Compare(a.key(), b.key()) })
 	return append(f.out, f.everywhere()...)
+}
+
+// OwnerGain is what somebody gains who becomes an owner of the site of some devices, in ascending order.
+func OwnerGain(who id.Principal, devices []id.Device) Gain {
+	return Gain{Who: who.String(), What: dutyWhat[DutyOwn], How: GainOwner, Devices: devices}
 }
 
 // key names a gain without its devices.
@@ -140,11 +190,18 @@ func loosened(was, is []*rule) (out []Gain) {
 			continue
 		}
 		given := func(r *rule) bool { return r.opens() && b.touches(r.role) }
-		if slices.ContainsFunc(is, given) {
-			out = append(out, Gain{Who: b.closesFor(), What: b.aboutText(), How: GainLimit, Rule: b.id})
+		if !slices.ContainsFunc(is, given) {
+			continue
+		}
+		for _, who := range b.subjects() {
+			out = append(out, Gain{Who: who, What: b.aboutText() + b.only.words(), How: GainLimit, Rule: b.id})
 		}
 	}
 	return out
+}
+
+func (b beings) words() string {
+	return [...]string{peopleAndMachines: "", peopleOnly: ", as a person", machinesOnly: ", as a machine"}[b]
 }
 
 // everywhere lists gains that concern no device in particular.

@@ -128,7 +128,7 @@ func (fs files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // appPages are the addresses of the app's own pages, as its router knows them.
-var appPages = regexp.MustCompile(`^(signin|sessions|find|machines|machines/[^/]+|requests|requests/[^/]+)?$`)
+var appPages = regexp.MustCompile(`^(signin|sessions|find|machines|machines/[^/]+|requests|requests/[^/]+|proposals/[^/]+)?$`)
 
 // documentFor gives the document of a page's address. At an address that is none the app says so in its own words, and the
 // status says it to programs.

@@ -228,7 +228,7 @@ func TestAnAddressThatIsNoPageSaysSoToProgramsToo(t *testing.T) {
 	if len(pages) < 3 {
 		t.Fatalf("the router's pages were not found: %q", pages)
 	}
-	for _, p := range append(pages, []string{"", "/machines/press-1"}, []string{"", "/requests/last"}, []string{"", "/signin"}) {
+	for _, p := range append(pages, []string{"", "/machines/press-1"}, []string{"", "/requests/last"}, []string{"", "/proposals/last"}, []string{"", "/signin"}) {
 		if got := fetch(f, "GET", p[1]); got.Code != http.StatusOK {
 			t.Errorf("%s: got %d, though the app has it", p[1], got.Code)
 		}

@@ -38,6 +38,7 @@ type commands struct {
 
 	EnrollToken   enrollTokenCmd   `cmd:"" group:"run" help:"Join codes, by which devices enrol."`
 	Sites         sitesCmd         `cmd:"" aliases:"site" group:"run" help:"Sites and the people who own the devices there."`
+	Proposals     proposalsCmd     `cmd:"" aliases:"proposal" group:"run" help:"Changes that wait for a second administrator."`
 	Policy        policyCmd        `cmd:"" group:"run" help:"The policy: check, explain, apply."`
 	Notifications notificationsCmd `cmd:"" aliases:"notification" group:"run" help:"Mails and webhooks about requests: list, retry, test."`
 	Audit         auditCmd         `cmd:"" group:"run" help:"Events of the log."`

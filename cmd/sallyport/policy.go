@@ -12,16 +12,17 @@ import (
 )
 
 type policyCmd struct {
-	Check    policyCheckCmd    `cmd:"" help:"Check files of a policy; needs no gateway."`
-	Words    policyWordsCmd    `cmd:"" help:"Say each rule as one sentence, to read and to sign."`
-	Matrix   policyMatrixCmd   `cmd:"" help:"What every group has of every role, on which devices."`
-	Diff     policyDiffCmd     `cmd:"" help:"What differs between two policies, in words."`
-	Apply    policyApplyCmd    `cmd:"" help:"Store a new version. It holds at once, for live sessions too."`
-	Status   policyStatusCmd   `cmd:"" help:"Show which policy is in force."`
-	History  policyHistoryCmd  `cmd:"" help:"List the versions there were."`
-	Rollback policyRollbackCmd `cmd:"" help:"Apply an earlier version again, as a new one."`
-	Explain  policyExplainCmd  `cmd:"" help:"Say whether a person may do this, and if not, what the nearest way to get access is."`
-	WhoCan   policyWhoCanCmd   `cmd:"" help:"Who can do what on a device."`
+	Check    policyCheckCmd      `cmd:"" help:"Check files of a policy; needs no gateway."`
+	Words    policyWordsCmd      `cmd:"" help:"Say each rule as one sentence, to read and to sign."`
+	Matrix   policyMatrixCmd     `cmd:"" help:"What every group has of every role, on which devices."`
+	Diff     policyDiffCmd       `cmd:"" help:"What differs between two policies, in words."`
+	Apply    policyApplyCmd      `cmd:"" aliases:"propose" help:"Store a new version. It holds at once, for live sessions too."`
+	Confirm  proposalsConfirmCmd `cmd:"" help:"Confirm a change that another administrator proposed: as sallyport proposals confirm."`
+	Status   policyStatusCmd     `cmd:"" help:"Show which policy is in force."`
+	History  policyHistoryCmd    `cmd:"" help:"List the versions there were."`
+	Rollback policyRollbackCmd   `cmd:"" help:"Apply an earlier version again, as a new one."`
+	Explain  policyExplainCmd    `cmd:"" help:"Say whether a person may do this, and if not, what the nearest way to get access is."`
+	WhoCan   policyWhoCanCmd     `cmd:"" help:"Who can do what on a device."`
 }
 
 func (*policyCmd) Help() string {
@@ -113,11 +114,12 @@ type policyApplyCmd struct {
 
 func (*policyApplyCmd) Help() string {
 	return `Checks the files, has the signer store them as the next version, and prints what changed, in words. It holds at once: live
-sessions are decided again, and those that it no longer allows are cut. Needs the duty administer.
+sessions are decided again, and those that it no longer allows are cut. Needs the duty administer. If it gives people more than they
+have, and somebody else has that duty too, nothing changes yet: it waits as a proposal until another administrator confirms it.
 
   sallyport policy diff policy.toml && sallyport policy apply policy.toml --reason "office hours for suppliers"
 
-Exit status: 0 stored, 1 something is wrong with the files or the gateway, 2 a file cannot be read, 77 you may not.`
+Exit status: 0 stored, 1 it waits, or something is wrong with the files or the gateway, 2 a file cannot be read, 77 you may not.`
 }
 
 func (c *policyApplyCmd) Run(a *app) error {
@@ -181,5 +183,13 @@ func (c *policyStatusCmd) Run(a *app) error {
 	if c.JSON {
 		return a.json(p)
 	}
-	return page(a.stdout, []field{{"version", strconv.Itoa(p.Version)}, {"hash", p.SHA256}, {"by", p.By}, {"since", at(&p.At)}, {"reason", p.Reason}})
+	return page(a.stdout, []field{{"version", strconv.Itoa(p.Version)}, {"hash", p.SHA256}, {"by", p.By}, {"proposed by", p.ProposedBy}, {"since", at(&p.At)}, {"reason", p.Reason}, {"confirmed", unconfirmedText(p.Unconfirmed)}})
+}
+
+// unconfirmedText is empty unless nobody confirmed a change that gave people more.
+func unconfirmedText(unconfirmed bool) string {
+	if !unconfirmed {
+		return ""
+	}
+	return "no: it gives people more than before, and there was no second administrator"
 }

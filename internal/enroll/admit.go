@@ -127,13 +127,34 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	if err := checkPlace(d.Site, d.Labels); err != nil {
 		return d, err
 	}
+	return o.relabel(ctx, by, actor, d)
+}
+
+// Place gives a device the site and labels of a proposal that somebody else made. The signer recognizes it.
+func (o *Office) Place(ctx context.Context, by signer.Evidence, actor Actor, to signer.Device) (store.Device, error) {
+	o.changing.Lock()
+	defer o.changing.Unlock()
+	d, err := o.Store.Device(ctx, to.Name)
+	if err != nil {
+		return d, err
+	}
+	if d.FP != [32]byte(to.FP) || d.State != store.OK {
+		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was replaced since the change was proposed, or is %s", to.Name, d.State)).
+			WithHint("A locked or disputed device has to be admitted first.")
+	}
+	d.Site, d.Labels = to.Site, to.Labels
+	return o.relabel(ctx, by, actor, d)
+}
+
+// relabel changes site and labels of an admitted device, at the signer first.
+func (o *Office) relabel(ctx context.Context, by signer.Evidence, actor Actor, d store.Device) (store.Device, error) {
 	ctx = context.WithoutCancel(ctx)
 	leaf, err := o.put(ctx, by, d, wire.StateOK)
 	if err != nil {
 		return d, err
 	}
-	out, err := o.change(ctx, actor, d, logged{leaf.Index, "label", name},
-		func(row *store.Device) { row.Labels = d.Labels })
+	out, err := o.change(ctx, actor, d, logged{leaf.Index, "label", d.Name},
+		func(row *store.Device) { row.Site, row.Labels = d.Site, d.Labels })
 	if err != nil {
 		return d, err
 	}

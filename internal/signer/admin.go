@@ -51,6 +51,10 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	if known && old.State == d.State && old.Name == d.Name {
 		typ = "label"
 	}
+	said, err := s.second(ctx, who, s.relabelled(old, d))
+	if err != nil {
+		return Appended{}, err
+	}
 	d.State, d.Revision = wire.StateOK, old.Revision+1
 	d.Epoch = nextEpoch(old.Epoch, s.cfg.Now())
 	labels := slices.Sorted(maps.Keys(d.Labels))
@@ -58,6 +62,7 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	for _, l := range labels {
 		fields[labelField+l] = d.Labels[l]
 	}
+	maps.Copy(fields, said)
 	out, err := s.event(ctx, typ, who.ID.String(), fields)
 	if err != nil {
 		return out, err
@@ -98,11 +103,14 @@ func (s *Service) ApplyPolicy(ctx context.Context, by Evidence, files []PolicyFi
 	if err != nil {
 		return Policy{}, err
 	}
-	return s.storePolicy(ctx, by, files, who.ID.String(), reason)
+	return s.storePolicy(ctx, by, files, who, reason)
 }
 
+// configured is the configuration as who makes a change.
+const configured = "configuration"
+
 // storePolicy stores a version on evidence; without evidence it is the configuration's.
-func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFile, by, reason string) (Policy, error) {
+func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFile, who authz.Person, reason string) (Policy, error) {
 	p, err := LoadPolicy(files)
 	if err != nil {
 		return Policy{}, err
@@ -112,9 +120,18 @@ func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFil
 	if err := s.withdrawn(e); err != nil {
 		return Policy{}, err
 	}
+	said, err := s.second(ctx, who, change{kind: ProposedPolicy, to: files, reason: reason, gains: s.gainsOf(p, who.ID)})
+	if err != nil {
+		return Policy{}, err
+	}
+	by := configured
+	if !who.ID.IsZero() {
+		by = who.ID.String()
+	}
 	next := Policy{Version: max(s.state.policy.Version, s.policySeen) + 1, SHA256: p.SHA256(), Files: files, By: by,
-		Reason: reason, At: s.cfg.Now().UTC()}
-	leaf, err := s.event(ctx, "policy", by, map[string]string{"version": fmt.Sprint(next.Version), "sha256": next.SHA256.String(), "reason": reason})
+		Reason: reason, At: s.cfg.Now().UTC(), ProposedBy: said["proposed_by"], Unconfirmed: said["unconfirmed"] != ""}
+	maps.Copy(said, map[string]string{"version": fmt.Sprint(next.Version), "sha256": next.SHA256.String(), "reason": reason})
+	leaf, err := s.event(ctx, "policy", by, said)
 	if err != nil {
 		return Policy{}, err
 	}
@@ -215,7 +232,7 @@ func (s *Service) Seed(ctx context.Context, files []PolicyFile, tokens []Token) 
 		return err
 	}
 	if p.Version == 0 {
-		if _, err := s.storePolicy(ctx, Evidence{}, files, "configuration", "first start"); err != nil {
+		if _, err := s.storePolicy(ctx, Evidence{}, files, authz.Person{}, "first start"); err != nil {
 			return err
 		}
 	}
@@ -226,7 +243,7 @@ func (s *Service) Seed(ctx context.Context, files []PolicyFile, tokens []Token) 
 		if known {
 			continue
 		}
-		if _, err := s.storeToken(ctx, Evidence{}, "configuration", t); err != nil {
+		if _, err := s.storeToken(ctx, Evidence{}, configured, t); err != nil {
 			return err
 		}
 	}
@@ -242,7 +259,7 @@ func (s *Service) SeedOwners(ctx context.Context, sites ...Site) error {
 		if known {
 			continue
 		}
-		if _, err := s.storeSite(ctx, Evidence{}, id.Principal{}, o); err != nil {
+		if _, err := s.storeSite(ctx, Evidence{}, authz.Person{}, o); err != nil {
 			return err
 		}
 	}

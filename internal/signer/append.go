@@ -13,7 +13,7 @@ import (
 
 // ownTypes are leaves that only the signer writes, each with the act that it stands for.
 var ownTypes = []string{"open", "pass", "policy", "label", "admitted", "locked", "token", "key-rotate", "group-map", "restore",
-	"approved", "granted", "withdrawn", ownersLeaf, "emergency"}
+	"approved", "granted", "withdrawn", ownersLeaf, "emergency", proposedLeaf, droppedLeaf}
 
 // Append implements Signer. The types that only the signer may write are refused, and so is an end that belongs to no
 // beginning: a data plane may lie about what it saw, not about what stands in the log.

@@ -171,6 +171,21 @@ func (c *Client) Sites(ctx context.Context) ([]Site, error) {
 	return ask[[]Site](ctx, c, "sites", none{})
 }
 
+// Proposals implements Signer.
+func (c *Client) Proposals(ctx context.Context) ([]Proposal, error) {
+	return ask[[]Proposal](ctx, c, "proposals", none{})
+}
+
+// Proposal implements Signer.
+func (c *Client) Proposal(ctx context.Context, proposal string) (Proposal, error) {
+	return ask[Proposal](ctx, c, "proposal", proposal)
+}
+
+// DropProposal implements Signer.
+func (c *Client) DropProposal(ctx context.Context, proposal, why string) (Appended, error) {
+	return ask[Appended](ctx, c, "drop-proposal", revokeCall{proposal, why})
+}
+
 // SignOut implements Signer.
 func (c *Client) SignOut(ctx context.Context, token wire.Hash) error {
 	_, err := ask[none](ctx, c, "sign-out", token)

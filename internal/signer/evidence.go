@@ -17,6 +17,9 @@ import (
 // word: nothing shows it here.
 func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) {
 	who, _, err := s.asking(ctx, e)
+	if err == nil {
+		s.saw(who)
+	}
 	return who, err
 }
 

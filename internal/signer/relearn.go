@@ -23,18 +23,22 @@ type relearned struct {
 	tokens  map[string]bool              // ids of revoked API tokens
 	policy  uint64                       // newest version
 
-	withdrawn map[string]bool // requests
-	sites     map[string]Site // with the newest owners
+	withdrawn map[string]bool   // requests
+	sites     map[string]Site   // with the newest owners
+	settled   map[string]uint64 // proposals: the newest leaf that confirms or withdraws it
 }
 
 // saw records one leaf. It skips bodies that cannot be read: they belong to types that are not restrictions.
-func (r *relearned) saw(typ string, body []byte) {
-	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn", ownersLeaf}, typ) {
+func (r *relearned) saw(index uint64, typ string, body []byte) {
+	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn", ownersLeaf, droppedLeaf}, typ) {
 		return
 	}
 	b, err := ledger.ParseEventBody(body)
 	if err != nil {
 		return
+	}
+	if proposal := b.Fields["proposal"]; proposal != "" {
+		r.settled[proposal] = index
 	}
 	fp := b.Fields["fp"]
 	switch typ {
@@ -70,7 +74,7 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]*beginning{}}
 	further := map[uint64][]uint64{} // pass leaves, by their open leaf
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{},
-		withdrawn: map[string]bool{}, sites: map[string]Site{}}
+		withdrawn: map[string]bool{}, sites: map[string]Site{}, settled: map[string]uint64{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
 		if err != nil {
@@ -81,7 +85,7 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 			return nil, nil, fmt.Errorf("log entry %d: %w", i, err)
 		}
 		u.saw(i, leaf.Type, leaf.Ref, nil)
-		r.saw(leaf.Type, body)
+		r.saw(i, leaf.Type, body)
 		if leaf.Type == "pass" && len(leaf.Ref) == 1 {
 			further[leaf.Ref[0]] = append(further[leaf.Ref[0]], i)
 		}
@@ -142,6 +146,13 @@ func (s *Service) relearn(r *relearned) error {
 	}
 	if err := s.relearnSites(r, log); err != nil {
 		return err
+	}
+	for proposal, p := range s.state.proposals {
+		if r.settled[proposal] > p.Leaf { // confirmed or withdrawn
+			if err := s.state.dropProposal(proposal); err != nil {
+				return err
+			}
+		}
 	}
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
 		log.Error("the log names a newer policy than the one that is stored: "+

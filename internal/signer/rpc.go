@@ -102,7 +102,12 @@ func calls(s Signer) map[string]call {
 		"withdraw": method(func(ctx context.Context, c revokeCall) (Appended, error) {
 			return s.WithdrawGrant(ctx, c.ID, c.Why)
 		}),
-		"grants": method(func(ctx context.Context, after string) ([]Consent, error) { return s.Grants(ctx, after) }),
+		"grants":    method(func(ctx context.Context, after string) ([]Consent, error) { return s.Grants(ctx, after) }),
+		"proposals": method(func(ctx context.Context, _ none) ([]Proposal, error) { return s.Proposals(ctx) }),
+		"proposal":  method(func(ctx context.Context, proposal string) (Proposal, error) { return s.Proposal(ctx, proposal) }),
+		"drop-proposal": method(func(ctx context.Context, c revokeCall) (Appended, error) {
+			return s.DropProposal(ctx, c.ID, c.Why)
+		}),
 		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
 			return none{}, s.SignOut(ctx, token)
 		}),

@@ -164,6 +164,9 @@ type Policy struct {
 	At      time.Time    `json:"at"`
 	Leaf    uint64       `json:"leaf"` // in the log
 
+	ProposedBy  string `json:"proposed_by,omitempty"` // who proposed it, if By confirmed it
+	Unconfirmed bool   `json:"unconfirmed,omitempty"` // it widened, and there was nobody else to confirm it
+
 	// Newest is a later version that the log names, as after a restore of an older state; 0: there is none. It is not
 	// stored.
 	Newest uint64 `json:"newest,omitempty"`
@@ -203,7 +206,9 @@ type Signer interface {
 	// minutes.
 	Identify(ctx context.Context, by Evidence) error
 
-	// PutDevice and ApplyPolicy widen: they need an administrator's evidence. Restrict only tightens.
+	// PutDevice and ApplyPolicy widen: they need an administrator's evidence. Restrict only tightens. If PutDevice,
+	// ApplyPolicy or PutSite would give people more, and two people have the duty administer, nothing changes: the call
+	// returns an errkind.Conflict and leaves a proposal. The same call on another administrator's evidence confirms it.
 	PutDevice(ctx context.Context, by Evidence, d Device) (Appended, error)
 	Restrict(ctx context.Context, device wire.Hash, state, why string) (Appended, error)
 	ApplyPolicy(ctx context.Context, by Evidence, files []PolicyFile, reason string) (Policy, error)
@@ -216,6 +221,11 @@ type Signer interface {
 	Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error)
 	WithdrawGrant(ctx context.Context, request, why string) (Appended, error)
 	Grants(ctx context.Context, after string) ([]Consent, error)
+	// Proposals gives the changes that wait for a second person, newest first, without the changes themselves. Proposal
+	// gives one with its change. DropProposal withdraws one.
+	Proposals(ctx context.Context) ([]Proposal, error)
+	Proposal(ctx context.Context, proposal string) (Proposal, error)
+	DropProposal(ctx context.Context, proposal, why string) (Appended, error)
 	// SignOut closes a sign-in: evidence with the id token of this TokenHash is refused from then on, also after a
 	// restart. A hash that is closed already, or was never shown, is no error.
 	SignOut(ctx context.Context, token wire.Hash) error

@@ -29,11 +29,11 @@ func (s *Service) PutSite(ctx context.Context, by Evidence, site Site) (Appended
 	if err != nil {
 		return Appended{}, err
 	}
-	return s.storeSite(ctx, by, who.ID, site)
+	return s.storeSite(ctx, by, who, site)
 }
 
 // storeSite stores the owners of a site on evidence; without evidence they are the configuration's.
-func (s *Service) storeSite(ctx context.Context, e Evidence, by id.Principal, site Site) (Appended, error) {
+func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, site Site) (Appended, error) {
 	if !wire.PlainText(site.Name, wire.MaxGrantText) || site.Name == "" || len(site.Owners) > mostOwners {
 		return Appended{}, errkind.New(errkind.Usage, fmt.Sprintf("a site has a name of plain text and at most %d owners", mostOwners))
 	}
@@ -42,16 +42,22 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, by id.Principal, si
 	if err := s.withdrawn(e); err != nil {
 		return Appended{}, err
 	}
+	by := who.ID
 	if !by.IsZero() && slices.Contains(site.Owners, by) && !s.state.owns(site.Name, by) {
 		return Appended{}, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
 			WithHint("Owners see recordings and approve requests, so another administrator has to add you.")
 	}
-	actor := "configuration"
+	said, err := s.second(ctx, who, change{kind: ProposedOwners, subject: site.Name, to: site, gains: s.ownerGains(site)})
+	if err != nil {
+		return Appended{}, err
+	}
+	actor := configured
 	if !by.IsZero() {
 		actor = by.String()
 	}
-	out, err := s.event(ctx, ownersLeaf, actor, map[string]string{"subject": site.Name, "owners": ownersText(site.Owners),
+	maps.Copy(said, map[string]string{"subject": site.Name, "owners": ownersText(site.Owners),
 		"before": ownersText(s.state.sites[site.Name].Owners)})
+	out, err := s.event(ctx, ownersLeaf, actor, said)
 	if err != nil {
 		return out, err
 	}

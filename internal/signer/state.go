@@ -25,8 +25,11 @@ type state struct {
 	signIns map[wire.Hash]signIn // by the hash of the id token
 	sites   map[string]Site      // by name
 
-	consents map[string]Consent // by request
-	policy   Policy
+	consents  map[string]Consent  // by request
+	proposals map[string]Proposal // by id
+	policy    Policy
+
+	administrators map[id.Principal]administrator
 }
 
 func openState(dir string) (*state, error) {
@@ -38,9 +41,12 @@ func openState(dir string) (*state, error) {
 		signIns: map[wire.Hash]signIn{},
 		sites:   map[string]Site{},
 
-		consents: map[string]Consent{},
+		consents:  map[string]Consent{},
+		proposals: map[string]Proposal{},
+
+		administrators: map[id.Principal]administrator{},
 	}
-	for _, sub := range []string{"devices", "tokens", "signins", "requests", "sites"} {
+	for _, sub := range []string{"devices", "tokens", "signins", "requests", "sites", "proposals"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("signer state: %w", err)
 		}
@@ -50,13 +56,25 @@ func openState(dir string) (*state, error) {
 	err = errors.Join(err, eachFile(filepath.Join(dir, "signins"), func(r signIn) { s.signIns[r.Token] = r }))
 	err = errors.Join(err, eachNamed(filepath.Join(dir, "requests"), func(name string, c Consent) { s.consents[name] = c }))
 	err = errors.Join(err, eachFile(filepath.Join(dir, "sites"), func(o Site) { s.sites[o.Name] = o }))
-	raw, perr := os.ReadFile(filepath.Join(dir, "policy.json"))
-	if perr == nil {
-		perr = json.Unmarshal(raw, &s.policy)
-	} else if errors.Is(perr, fs.ErrNotExist) {
-		perr = nil
+	err = errors.Join(err, eachFile(filepath.Join(dir, "proposals"), func(p Proposal) { s.proposals[p.ID] = p }))
+	var administrators []administrator
+	err = errors.Join(err, oneFile(filepath.Join(dir, "administrators.json"), &administrators))
+	for _, a := range administrators {
+		s.administrators[a.Who] = a
 	}
-	return s, errors.Join(err, perr)
+	return s, errors.Join(err, oneFile(filepath.Join(dir, "policy.json"), &s.policy))
+}
+
+// oneFile reads one object. It leaves it as it is if there is no such file.
+func oneFile(path string, into any) error {
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return json.Unmarshal(raw, into)
 }
 
 func eachFile[T any](dir string, use func(T)) error {
@@ -142,12 +160,41 @@ func (s *state) putConsent(request string, c Consent) error {
 }
 
 func (s *state) dropConsent(request string) error {
-	err := os.Remove(filepath.Join(s.dir, "requests", request+".json"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.remove("requests/" + request); err != nil {
 		return err
 	}
 	delete(s.consents, request)
 	return nil
+}
+
+func (s *state) putProposal(p Proposal) error {
+	if err := s.write("proposals/"+p.ID, p); err != nil {
+		return err
+	}
+	s.proposals[p.ID] = p
+	return nil
+}
+
+func (s *state) dropProposal(proposal string) error {
+	if err := s.remove("proposals/" + proposal); err != nil {
+		return err
+	}
+	delete(s.proposals, proposal)
+	return nil
+}
+
+// listAdministrators gives them in ascending order.
+func (s *state) listAdministrators() []administrator {
+	return slices.SortedFunc(maps.Values(s.administrators), func(a, b administrator) int { return strings.Compare(a.Who.String(), b.Who.String()) })
+}
+
+// remove removes the file of an object, if it is there.
+func (s *state) remove(name string) error {
+	err := os.Remove(filepath.Join(s.dir, name+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (s *state) putPolicy(p Policy) error {

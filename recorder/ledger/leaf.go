@@ -18,7 +18,7 @@ import (
 var Types = []string{"decided", "open", "pass", "progress", "close", "interrupted", "device-final", "viewed", "searched", "exported", "unsealed", "shredded", "rewrapped",
 	"readable", "hold", "policy", "label", "group-map", "token", "credential-reset", "join", "admitted", "revoked", "locked", "disputed", "intercepted", "consent",
 	"freeze", "owner-rules", "clock-step", "disk-low", "agent-updated", "restore", "key-rotate", "emergency", "signed-in", "signed-out", "refused", "ended",
-	"survivors", "site-owners", "asked", "approved", "denied", "granted", "withdrawn", "owners", "reviewed"}
+	"survivors", "site-owners", "asked", "approved", "denied", "granted", "withdrawn", "owners", "reviewed", "proposed", "dropped"}
 
 const (
 	maxLeaf = 1 << 10

@@ -105,6 +105,9 @@ type Signer interface {
 	RevokeToken(ctx context.Context, tokenID, why string) (signer.Appended, error)
 	PutSite(ctx context.Context, by signer.Evidence, site signer.Site) (signer.Appended, error)
 	Sites(ctx context.Context) ([]signer.Site, error)
+	Proposals(ctx context.Context) ([]signer.Proposal, error)
+	Proposal(ctx context.Context, proposal string) (signer.Proposal, error)
+	DropProposal(ctx context.Context, proposal, why string) (signer.Appended, error)
 	Head(ctx context.Context) ([]byte, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Keys(ctx context.Context) (signer.PublicKeys, error)
@@ -186,7 +189,7 @@ func New(cfg Config) *API {
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.identify)
 	for _, register := range []func(){a.registerPeople, a.registerDevices, a.registerEnrolment, a.registerSessions, a.registerReplay, a.registerWatch, a.registerSites,
-		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerNotifications, a.registerPolicy, a.registerLog, a.registerRetention} {
+		a.registerTokens, a.registerRequests, a.registerMoreTime, a.registerNotifications, a.registerPolicy, a.registerProposals, a.registerLog, a.registerRetention} {
 		register()
 	}
 	a.mux.HandleFunc("GET /api/openapi.yaml", a.document)

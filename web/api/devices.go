@@ -27,6 +27,7 @@ type Office interface {
 	RevokeToken(ctx context.Context, actor enroll.Actor, token [16]byte) error
 	Admit(ctx context.Context, by signer.Evidence, actor enroll.Actor, name id.Device, a enroll.Admission) (store.Device, error)
 	Label(ctx context.Context, by signer.Evidence, actor enroll.Actor, name id.Device, labels map[string]string) (store.Device, error)
+	Place(ctx context.Context, by signer.Evidence, actor enroll.Actor, to signer.Device) (store.Device, error)
 	Revoke(ctx context.Context, actor enroll.Actor, name id.Device, why string) (store.Device, error)
 }
 
@@ -39,7 +40,7 @@ func (a *API) registerDevices() {
 	handle(a, huma.Operation{OperationID: "revoke-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/revoke", Tags: []string{"devices"},
 		Summary: "Revoke a device for good", Description: "Needs the duty administer. Its sessions end at once."}, a.revokeDevice)
 	handle(a, huma.Operation{OperationID: "label-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/labels", Tags: []string{"devices"},
-		Summary: "Set labels", Description: "Needs the duty administer. Live sessions are decided again."}, a.labelDevice)
+		Summary: "Set labels", Description: "Needs the duty administer. Live sessions are decided again. " + maybeProposed}, a.labelDevice)
 }
 
 type listDevices struct {
@@ -165,7 +166,7 @@ func (a *API) getDevice(ctx context.Context, who *Asker, in *DeviceName) (*answe
 // changed answers with the device as it is now, after live sessions were decided again.
 func (a *API) changed(ctx context.Context, who *Asker, d store.Device, err error) (*answer[apitype.Device], error) {
 	if err != nil {
-		return nil, err
+		return nil, a.waits(context.WithoutCancel(ctx), who, err)
 	}
 	a.cfg.Broker.Revalidate(context.WithoutCancel(ctx))
 	v, err := a.view(ctx, who)

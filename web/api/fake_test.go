@@ -330,6 +330,10 @@ func (o *fakeOffice) Label(_ context.Context, _ signer.Evidence, actor enroll.Ac
 	o.did = append(o.did, "label "+string(name))
 	return store.Device{Name: name, State: store.OK}, nil
 }
+func (o *fakeOffice) Place(_ context.Context, _ signer.Evidence, _ enroll.Actor, to signer.Device) (store.Device, error) {
+	o.did = append(o.did, "place "+string(to.Name))
+	return store.Device{Name: to.Name, State: store.OK}, nil
+}
 func (o *fakeOffice) Revoke(_ context.Context, actor enroll.Actor, name id.Device, _ string) (store.Device, error) {
 	o.did = append(o.did, "revoke "+string(name))
 	return store.Device{Name: name, State: store.Revoked}, nil
@@ -361,6 +365,13 @@ func (s *fakeSigner) PutSite(_ context.Context, _ signer.Evidence, site signer.S
 		return signer.Appended{}, errkind.New(errkind.Unavailable, "the signer does not answer")
 	}
 	s.sites = append(s.sites, site)
+	return signer.Appended{}, nil
+}
+func (s *fakeSigner) Proposals(context.Context) ([]signer.Proposal, error) { return nil, nil }
+func (s *fakeSigner) Proposal(context.Context, string) (signer.Proposal, error) {
+	return signer.Proposal{}, errkind.New(errkind.NotFound, "no such change waits")
+}
+func (s *fakeSigner) DropProposal(context.Context, string, string) (signer.Appended, error) {
 	return signer.Appended{}, nil
 }
 func (s *fakeSigner) Sites(context.Context) ([]signer.Site, error) { return s.sites, nil }

@@ -26,7 +26,7 @@ func (a *API) registerPolicy() {
 	handle(a, huma.Operation{OperationID: "get-policy-matrix", Method: http.MethodGet, Path: "/api/v1/policy/matrix", Tags: []string{"policy"},
 		Summary: "What every group and machine has of every role, by class of devices", Description: "Needs the duty administer or review."}, a.getMatrix)
 	handle(a, huma.Operation{OperationID: "apply-policy", Method: http.MethodPost, Path: "/api/v1/policy/apply", Tags: []string{"policy"}, MaxBodyBytes: 4 << 20,
-		Summary: "Store a new version", Description: "Needs the duty administer. It holds from now on; live sessions are decided again."}, a.applyPolicy)
+		Summary: "Store a new version", Description: "Needs the duty administer. It holds from now on; live sessions are decided again. " + maybeProposed}, a.applyPolicy)
 	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/policy/explain", Tags: []string{"policy"},
 		Summary: "Whether a person may do this, and if not, the nearest way to get access", Description: "For oneself; for others with the duty administer or review."}, a.explain)
 	handle(a, huma.Operation{OperationID: "who-can", Method: http.MethodGet, Path: "/api/v1/policy/who-can", Tags: []string{"policy"},
@@ -42,7 +42,8 @@ func (a *API) getPolicy(_ context.Context, who *Asker, _ *struct{}) (*answer[api
 }
 
 func shownPolicy(v signer.Policy, whole bool) apitype.Policy {
-	out := apitype.Policy{Version: int(v.Version), SHA256: hex(v.SHA256), By: v.By, Reason: v.Reason, At: v.At.UTC()}
+	out := apitype.Policy{Version: int(v.Version), SHA256: hex(v.SHA256), By: v.By, Reason: v.Reason, At: v.At.UTC(),
+		ProposedBy: v.ProposedBy, Unconfirmed: v.Unconfirmed}
 	if !whole {
 		return out
 	}
@@ -62,21 +63,30 @@ func (a *API) applyPolicy(ctx context.Context, who *Asker, in *struct{ Body apit
 		files[i] = signer.PolicyFile{Name: f.Name, Text: f.Text}
 	}
 	ctx = context.WithoutCancel(ctx) // once the signer has it, the rest follows whoever hangs up
-	a.keepVersion(ctx, a.cfg.Rules.Version())
-	v, err := a.cfg.Signer.ApplyPolicy(ctx, who.Evidence, files, in.Body.Reason)
+	v, err := a.putPolicy(ctx, who, files, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
+	return body(shownPolicy(v, true))
+}
+
+// putPolicy has the signer store a version, and puts it into force here.
+func (a *API) putPolicy(ctx context.Context, who *Asker, files []signer.PolicyFile, reason string) (signer.Policy, error) {
+	a.keepVersion(ctx, a.cfg.Rules.Version())
+	v, err := a.cfg.Signer.ApplyPolicy(ctx, who.Evidence, files, reason)
+	if err != nil {
+		return v, a.waits(ctx, who, err)
+	}
 	// The signer's copy counts from here. What fails now is told, and must not leave the gateway with the old rules.
 	if err := a.cfg.Rules.Load(ctx, a.cfg.Signer); err != nil {
-		return nil, fmt.Errorf("policy %d is stored; loading it: %w", v.Version, err)
+		return v, fmt.Errorf("policy %d is stored; loading it: %w", v.Version, err)
 	}
 	a.cfg.Broker.Revalidate(ctx)
 	a.keepVersion(ctx, v)
 	if err := a.cfg.Audit.Index(ctx, v.Leaf, "policy", who.Person.ID.String(), fmt.Sprint(v.Version)); err != nil {
-		return nil, fmt.Errorf("policy %d is in force; %w", v.Version, err)
+		return v, fmt.Errorf("policy %d is in force; %w", v.Version, err)
 	}
-	return body(shownPolicy(v, true))
+	return v, nil
 }
 
 type explainQuery struct {

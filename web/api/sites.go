@@ -23,7 +23,7 @@ func (a *API) registerSites() {
 		Summary: "Sites and their owners", Description: "All with the duty administer or review; otherwise one's own."}, a.listSites)
 	handle(a, huma.Operation{OperationID: "change-site-owners", Method: http.MethodPost, Path: "/api/v1/sites/owners", Tags: []string{"sites"},
 		Summary: "Add and remove owners of a site", Description: "Needs the duty administer. An owner who has the duty own sees, watches " +
-			"and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log."}, a.changeOwners)
+			"and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log. " + maybeProposed}, a.changeOwners)
 }
 
 func (a *API) listSites(ctx context.Context, who *Asker, _ *struct{}) (*answer[[]apitype.Site], error) {
@@ -112,10 +112,14 @@ func (a *API) withOwners(ctx context.Context, who *Asker, site store.Site, peopl
 	if site.Owners, err = newOwners(who, site, people, change); err != nil {
 		return site, err
 	}
-	ctx = context.WithoutCancel(ctx) // store what is in the log, even if the caller disconnects
+	return a.putOwners(context.WithoutCancel(ctx), who, site) // store what is in the log, even if the caller disconnects
+}
+
+// putOwners has the signer replace the owners of a site, and stores them.
+func (a *API) putOwners(ctx context.Context, who *Asker, site store.Site) (store.Site, error) {
 	leaf, err := a.cfg.Signer.PutSite(ctx, who.Evidence, signer.Site{Name: site.Name, Owners: site.Owners})
 	if err != nil {
-		return site, err
+		return site, a.waits(ctx, who, err)
 	}
 	if site.Created.IsZero() {
 		site.Created = a.cfg.Now()

@@ -1,6 +1,10 @@
 package apitype
 
-import "time"
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/internal/id"
+)
 
 // TokenNew asks for an API token. It is shown once.
 type TokenNew struct {
@@ -46,6 +50,9 @@ type Policy struct {
 	At      time.Time    `json:"at"`
 	Files   []PolicyFile `json:"files,omitempty"`
 	Words   []PolicyWord `json:"words,omitempty" doc:"each rule as one sentence"`
+
+	ProposedBy  string `json:"proposed_by,omitempty" doc:"only of the version in force: who proposed it, if by confirmed it"`
+	Unconfirmed bool   `json:"unconfirmed,omitempty" doc:"only of the version in force: it gave people more, and there was no second administrator"`
 }
 
 // PolicyWord is one rule of a policy as a sentence.
@@ -153,4 +160,37 @@ type CLIToken struct {
 	Bearer  string    `json:"bearer"`
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
+}
+
+// Proposal is a change that gives people more than they have, and that waits for a second administrator.
+type Proposal struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind" enum:"policy,labels,owners" doc:"labels includes the site of a device"`
+	Subject string    `json:"subject" doc:"the device or the site; empty for the policy"`
+	By      string    `json:"by"`
+	Mine    bool      `json:"mine" doc:"proposed by the caller, who therefore cannot confirm it"`
+	Reason  string    `json:"reason,omitempty"`
+	At      time.Time `json:"at"`
+	Expires time.Time `json:"expires"`
+	Gains   []Gain    `json:"gains"`
+	Devices int       `json:"devices" doc:"on which somebody gains something"`
+	People  int       `json:"people" doc:"known here that gain something"`
+	Changes []Changed `json:"changes,omitempty" doc:"what would change; only of one proposal"`
+}
+
+// Gain is something that people could do after a change and cannot do now.
+type Gain struct {
+	Who     string      `json:"who" doc:"a group, everyone, machine:NAME, or a person"`
+	What    string      `json:"what" doc:"an action word, or words"`
+	How     string      `json:"how" doc:"now, may ask, in an emergency, hours, or words"`
+	Rule    string      `json:"rule,omitempty"`
+	Devices []id.Device `json:"devices,omitempty" doc:"some of them"`
+	More    int         `json:"more,omitempty" doc:"devices that are not listed"`
+}
+
+// Changed is one thing before and after a change. One of both is empty if it comes or goes.
+type Changed struct {
+	What   string `json:"what" doc:"the rule, label or owner"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }

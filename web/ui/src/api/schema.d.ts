@@ -92,7 +92,7 @@ export interface paths {
         put?: never;
         /**
          * Set labels
-         * @description Needs the duty administer. Live sessions are decided again.
+         * @description Needs the duty administer. Live sessions are decided again. If it gives people more than they have, and there is a second administrator, the answer is 409 and the change waits as a proposal.
          */
         post: operations["label-device"];
         delete?: never;
@@ -410,7 +410,7 @@ export interface paths {
         put?: never;
         /**
          * Store a new version
-         * @description Needs the duty administer. It holds from now on; live sessions are decided again.
+         * @description Needs the duty administer. It holds from now on; live sessions are decided again. If it gives people more than they have, and there is a second administrator, the answer is 409 and the change waits as a proposal.
          */
         post: operations["apply-policy"];
         delete?: never;
@@ -513,6 +513,86 @@ export interface paths {
         get: operations["who-can"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Changes that wait for a second administrator, newest first
+         * @description Needs the duty administer or review.
+         */
+        get: operations["list-proposals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One of them, with what would change
+         * @description Needs the duty administer or review.
+         */
+        get: operations["get-proposal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a change that somebody else proposed
+         * @description Needs the duty administer. It holds at once; live sessions are decided again. If the change would now give more than it did when it was proposed, it is refused and becomes the caller's own proposal.
+         */
+        post: operations["confirm-proposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw a proposal: one's own, or that of somebody else
+         * @description Needs the duty administer.
+         */
+        post: operations["withdraw-proposal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1012,7 +1092,7 @@ export interface paths {
         put?: never;
         /**
          * Add and remove owners of a site
-         * @description Needs the duty administer. An owner who has the duty own sees, watches and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log.
+         * @description Needs the duty administer. An owner who has the duty own sees, watches and replays the sessions at the site, and approves where a rule names @owner. Nobody adds themself. The change is an event of the log. If it gives people more than they have, and there is a second administrator, the answer is 409 and the change waits as a proposal.
          */
         post: operations["change-site-owners"];
         delete?: never;
@@ -1105,6 +1185,12 @@ export interface components {
             phase: string;
             subject: string;
             type: string;
+        };
+        Changed: {
+            after?: string;
+            before?: string;
+            /** @description the rule, label or owner */
+            what: string;
         };
         Channel: {
             /**
@@ -1275,6 +1361,22 @@ export interface components {
             text: string;
             /** @description of somebody else: what is not known here and was not taken as given */
             unknown?: string[];
+        };
+        Gain: {
+            /** @description some of them */
+            devices?: string[];
+            /** @description now, may ask, in an emergency, hours, or words */
+            how: string;
+            /**
+             * Format: int64
+             * @description devices that are not listed
+             */
+            more?: number;
+            rule?: string;
+            /** @description an action word, or words */
+            what: string;
+            /** @description a group, everyone, machine:NAME, or a person */
+            who: string;
         };
         Grant: {
             actions: string[];
@@ -1501,8 +1603,12 @@ export interface components {
             at: string;
             by: string;
             files?: components["schemas"]["PolicyFile"][];
+            /** @description only of the version in force: who proposed it, if by confirmed it */
+            proposed_by?: string;
             reason: string;
             sha256: string;
+            /** @description only of the version in force: it gave people more, and there was no second administrator */
+            unconfirmed?: boolean;
             /** Format: int64 */
             version: number;
             /** @description each rule as one sentence */
@@ -1572,6 +1678,37 @@ export interface components {
             rows?: number;
             /** @description A-Z a-z 0-9 . _ + -; empty: xterm-256color */
             term?: string;
+        };
+        Proposal: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            /** @description what would change; only of one proposal */
+            changes?: components["schemas"]["Changed"][];
+            /**
+             * Format: int64
+             * @description on which somebody gains something
+             */
+            devices: number;
+            /** Format: date-time */
+            expires: string;
+            gains: components["schemas"]["Gain"][];
+            id: string;
+            /**
+             * @description labels includes the site of a device
+             * @enum {string}
+             */
+            kind: "policy" | "labels" | "owners";
+            /** @description proposed by the caller, who therefore cannot confirm it */
+            mine: boolean;
+            /**
+             * Format: int64
+             * @description known here that gain something
+             */
+            people: number;
+            reason?: string;
+            /** @description the device or the site; empty for the policy */
+            subject: string;
         };
         Provider: {
             name: string;
@@ -4299,6 +4436,340 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["WhoCan"][];
                 };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Proposal"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description or the first characters of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Proposal"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "confirm-proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description or the first characters of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Proposal"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "withdraw-proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description or the first characters of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {

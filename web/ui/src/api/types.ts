@@ -10,6 +10,7 @@ export type LogHead = S['LogHead'];
 export type Me = S['Me'];
 export type MyWork = S['MyWork'];
 export type Problem = S['Problem'];
+export type Proposal = S['Proposal'];
 export type Request = S['Request'];
 export type RequestPage = S['RequestPage'];
 export type Right = S['Right'];

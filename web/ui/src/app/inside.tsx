@@ -26,6 +26,7 @@ const pages: Record<string, ComponentType<PageProps>> = {
   '/find': lazy(() => import('./find')),
   machine: lazy(() => import('./machine')),
   request: lazy(() => import('./request')),
+  proposal: lazy(() => import('./proposal')),
   none: lazy(() => import('./notfound')),
 };
 
@@ -33,6 +34,7 @@ export function Inside({ at, known }: { at: URL; known: boolean }) {
   const me = useData(() => body(client.GET('/api/v1/me')), [], 60_000);
   const waiting = useWaiting(me.data);
   const asked = useAsked(me.data);
+  const proposed = useProposed(me.data);
   const home = me.data && places(me.data)[0]!.href;
   useEffect(() => {
     if (home && at.pathname === '/' && home !== '/') go(home, true);
@@ -47,15 +49,16 @@ export function Inside({ at, known }: { at: URL; known: boolean }) {
     );
   }
   const path = at.pathname;
-  const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : path.startsWith('/requests/') ? pages.request : pages[path])!;
+  const Page = (!known ? pages.none : path.startsWith('/machines/') ? pages.machine : path.startsWith('/requests/') ? pages.request : path.startsWith('/proposals/') ? pages.proposal : pages[path])!;
   return (
-    <Shell me={me.data} at={'/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting.count, '/requests': asked.count }}>
+    <Shell me={me.data} at={path.startsWith('/proposals/') ? '/requests' : '/' + (path.split('/')[1] ?? '')} go={go} counts={{ '/machines': waiting.count, '/requests': asked.count + proposed.count }}>
       <Page
         me={me.data}
         at={at}
         recount={() => {
           waiting.reload();
           asked.reload();
+          proposed.reload();
         }}
       />
     </Shell>
@@ -73,4 +76,11 @@ function useWaiting(me: Me | undefined) {
 function useAsked(me: Me | undefined) {
   const list = useData(() => (me ? body(client.GET('/api/v1/requests', { params: { query: { answer: true, page: 1, size: 1 } } })) : Promise.resolve(undefined)), [!me], 10_000);
   return { count: list.data?.total ?? 0, reload: list.reload };
+}
+
+/** How many changes wait for this person to confirm them. */
+function useProposed(me: Me | undefined) {
+  const can = !!me?.duties.includes('administer');
+  const list = useData(() => (can ? body(client.GET('/api/v1/proposals')) : Promise.resolve([])), [can], can ? 10_000 : 0);
+  return { count: (list.data ?? []).filter((p) => !p.mine).length, reload: list.reload };
 }

@@ -1,6 +1,7 @@
 // Requests: what waits for an answer first, then all that one may see.
 import { body, client } from '../api/client';
-import type { Request } from '../api/types';
+import type { Proposal, Request } from '../api/types';
+import { proposalTitle } from '../base/proposals';
 import { pageCount, pageOf } from '../base/pages';
 import { minutesText, missing, requestShown } from '../base/requests';
 import { places } from '../base/session';
@@ -23,7 +24,9 @@ export default function Requests({ me, at }: PageProps) {
   const waiting = useData(() => body(client.GET('/api/v1/requests', { params: { query: { answer: true, page: 1, size: 100 } } })), [], 5000);
   const all = useData(() => body(client.GET('/api/v1/requests', { params: { query: { page, size } } })), [page], 5000);
   const review = useData(() => body(client.GET('/api/v1/requests', { params: { query: { to_review: true, page: 1, size: 100 } } })), [], 5000);
-  const failure = waiting.failure ?? all.failure;
+  const sees = me.duties.includes('administer') || me.duties.includes('review');
+  const proposed = useData(() => (sees ? body(client.GET('/api/v1/proposals')) : Promise.resolve([])), [sees], sees ? 5000 : 0);
+  const failure = waiting.failure ?? all.failure ?? proposed.failure;
   return (
     <main id="main" class="page">
       <OfflineBanner />
@@ -32,9 +35,10 @@ export default function Requests({ me, at }: PageProps) {
       </header>
       {failure && <Failed failure={failure} what="Requests could not be read." retry={all.reload} />}
       {!all.data && !failure && <Loading lines={6} />}
+      {!!proposed.data?.length && <Proposals list={proposed.data} />}
       {!!waiting.data?.requests?.length && <List id="waiting" title="Waiting for your answer" list={waiting.data.requests} />}
       {!!review.data?.requests?.length && <List id="review" title="Emergencies without a review" list={review.data.requests} />}
-      {all.data && !all.data.total && <None />}
+      {all.data && !all.data.total && !proposed.data?.length && <None />}
       {!!all.data?.requests?.length && <List id="all" title={waiting.data?.requests?.length ? 'All requests' : undefined} list={all.data.requests} />}
       {!!all.data?.total && <Pager total={all.data.total} page={page} />}
     </main>
@@ -70,6 +74,48 @@ function Pager({ total, page }: { total: number; page: number }) {
         </span>
       )}
     </div>
+  );
+}
+
+function Proposals({ list }: { list: Proposal[] }) {
+  return (
+    <section class="part" aria-label="Changes that wait for a second administrator">
+      <header class="bare">
+        <h2>Changes that wait for a second administrator</h2>
+      </header>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Changes that wait for a second administrator">
+        <StackTable kind="s" id="proposals" caption="Proposals, newest first">
+          <thead>
+            <tr>
+              <th scope="col">Change</th>
+              <th scope="col">Proposed by</th>
+              <th scope="col">Proposed</th>
+              <th scope="col">Who gains</th>
+              <th scope="col">Reason given</th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.map((p) => (
+              <tr key={p.id}>
+                <th scope="row" class="c1 r1">
+                  <a class="t" href={`/proposals/${p.id}`} data-row>
+                    {proposalTitle(p)}
+                  </a>
+                </th>
+                <td class="c1 r2">{p.mine ? 'you' : p.by}</td>
+                <td class="c2 r1">
+                  <Time at={p.at} as={sinceText} />
+                </td>
+                <td class="c2 r2">
+                  {plural(p.people, 'known person', 'known people')}, {plural(p.devices, 'machine')}
+                </td>
+                <td class="c1 r3">{p.reason || <span class="muted">none given</span>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </StackTable>
+      </div>
+    </section>
   );
 }
 

@@ -8,7 +8,7 @@ const moved = () => here.set(location.pathname + location.search);
 
 /** Whether an address belongs to this document. */
 export function isOurs(path: string): boolean {
-  return path === '/' || path === '/sessions' || path === '/machines' || path === '/requests' || /^\/requests\/[^/]+$/.test(path) || path === '/find' || /^\/machines\/[^/]+$/.test(path);
+  return path === '/' || path === '/sessions' || path === '/machines' || path === '/requests' || /^\/requests\/[^/]+$/.test(path) || /^\/proposals\/[^/]+$/.test(path) || path === '/find' || /^\/machines\/[^/]+$/.test(path);
 }
 
 export function go(href: string, replace = false) {

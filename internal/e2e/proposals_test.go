@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/internal/testenv"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+// TestASecondAdministratorConfirmsWhatWidens: by the command line, with the real gateway, provider and agent.
+func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
+	t.Parallel()
+	s := testenv.NewServer(t)
+	s.WaitReady(s.Serve())
+	s.AddUser("ada", "administrators")
+	s.AddUser("bob", "administrators")
+	s.AddUser("olga", "compliance")
+	ada := s.Person("ada")
+	s.Join(ada, "press-1", "--ca", s.CA())
+	now, err := os.ReadFile(s.Path("etc", "policy.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := func(name, from, to string) string {
+		t.Helper()
+		next := strings.Replace(string(now), from, to, 1)
+		if next == string(now) {
+			t.Fatalf("the policy does not have %q", from)
+		}
+		path := s.Path("etc", name)
+		if err := os.WriteFile(path, []byte(next), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	alone := policy("alone.toml", `at_most = "1h"`, `at_most = "2h"`)
+	if got := ada.Run("policy", "apply", alone); got.Status != 0 {
+		t.Fatalf("as the only administrator: got %+v", got)
+	}
+	if got := ada.Must("policy", "status"); !strings.Contains(got, "there was no second administrator") {
+		t.Errorf("got %s", got)
+	}
+
+	bob, olga := s.Person("bob"), s.Person("olga") // that bob signs in is enough
+	wider := policy("wider.toml", `at_most = "1h"`, `at_most = "3h"`)
+	if got := ada.Run("policy", "apply", wider, "--reason", "long repairs"); got.Status != 1 || !strings.Contains(got.Err, "another administrator has to confirm it") {
+		t.Fatalf("got %+v", got)
+	}
+	p := proposal(t, bob)
+	if p.Reason != "long repairs" || p.By == "" || p.Mine || p.Devices != 1 || p.People != 1 || len(p.Gains) == 0 || p.Gains[0].Who != "compliance" || p.Gains[0].Rule != "R1" {
+		t.Errorf("got %+v", p)
+	}
+	shown := bob.Must("proposals", "show", p.ID[:6])
+	for _, want := range []string{"- ", "+ ", "up to 3 h", "compliance: ", "may ask, rule R1, on press-1"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the proposal does not show %q: %s", want, shown)
+		}
+	}
+	if got := ada.Run("proposals", "confirm", p.ID); got.Status != 1 || !strings.Contains(got.Err, "you proposed this change") {
+		t.Errorf("by its proposer: got %+v", got)
+	}
+	for _, what := range [][]string{{"proposals", "confirm", p.ID}, {"proposals", "withdraw", p.ID}} {
+		if got := olga.Run(what...); got.Status != 77 {
+			t.Errorf("%v without the duty: got %+v", what, got)
+		}
+	}
+	bob.Must("policy", "confirm", p.ID)
+	if got := ada.Must("policy", "status"); !strings.Contains(got, "proposed by") || strings.Contains(got, "no second administrator") {
+		t.Errorf("got %s", got)
+	}
+	if got := bob.Run("proposals", "confirm", p.ID); got.Status != 1 {
+		t.Errorf("twice: got %+v", got)
+	}
+
+	if got := bob.Run("sites", "owners", "plant", "--add", "olga"); got.Status != 1 { // no device is there yet
+		t.Errorf("got %+v", got)
+	}
+	ada.Must("proposals", "list")
+	narrower := policy("narrower.toml", `at_most = "1h"`, `at_most = "30m"`)
+	ada.Must("policy", "apply", narrower)
+
+	if got := bob.Run("policy", "apply", wider); got.Status != 1 {
+		t.Errorf("back to the wider one: got %+v", got)
+	}
+	ada.Must("proposals", "withdraw", proposal(t, ada).ID, "--reason", "not needed")
+	var none []apitype.Proposal
+	if json.Unmarshal([]byte(bob.Must("proposals", "list", "--json")), &none); len(none) != 0 {
+		t.Errorf("still waiting: %+v", none)
+	}
+	log := olga.Must("audit", "tail", "--json")
+	for _, typ := range []string{"proposed", "dropped"} {
+		if !strings.Contains(log, `"type": "`+typ+`"`) {
+			t.Errorf("the list of events has none of type %s", typ)
+		}
+	}
+}
+
+// proposal gives the one that waits.
+func proposal(t *testing.T, who *testenv.Person) apitype.Proposal {
+	t.Helper()
+	var list []apitype.Proposal
+	if err := json.Unmarshal([]byte(who.Must("proposals", "list", "--json")), &list); err != nil || len(list) != 1 {
+		t.Fatalf("got %d proposals, %v", len(list), err)
+	}
+	return list[0]
+}

@@ -1,0 +1,192 @@
+package signer
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
+	"github.com/sallyport/sallyport/internal/wire"
+)
+
+// Proposal is a change that gives people more. It takes effect when another administrator makes the same change.
+type Proposal struct {
+	ID      string          `json:"id"`      // of the change: the same change has the same id
+	Kind    string          `json:"kind"`    // one of the Proposed… words
+	Subject string          `json:"subject"` // the device or the site; of a policy empty
+	Change  json.RawMessage `json:"change"`  // []PolicyFile, Device or Site
+	By      id.Principal    `json:"by"`
+	Name    string          `json:"name"`
+	Reason  string          `json:"reason,omitempty"`
+	At      time.Time       `json:"at"`
+	Gains   []authz.Gain    `json:"gains"`
+	Devices int             `json:"devices"` // on which somebody gains something
+	Leaf    uint64          `json:"leaf"`    // of type proposed
+}
+
+// Expires is when it can no longer be confirmed.
+func (p *Proposal) Expires() time.Time { return p.At.Add(proposedFor) }
+
+// Kinds of proposals.
+const (
+	ProposedPolicy = "policy"
+	ProposedLabels = "labels" // or the site of a device
+	ProposedOwners = "owners" // of a site
+)
+
+const (
+	// proposedFor is how long a proposal waits. After that the same change is a new proposal.
+	proposedFor = 14 * 24 * time.Hour
+	// mostProposals bounds those that wait.
+	mostProposals = 100
+)
+
+// change is what an administrator wants to change.
+type change struct {
+	kind, subject string
+	to            any // []PolicyFile, Device or Site, without what a second person would have otherwise
+	reason        string
+	gains         []authz.Gain
+}
+
+// second decides whether a change takes effect now, and gives what its leaf says about that. It does if it gives nobody
+// more, if another administrator proposed the same change and it gives no more than was proposed, or if nobody else
+// could confirm it. Otherwise it becomes a proposal, and the error says so. The caller holds s.mu.
+func (s *Service) second(ctx context.Context, who authz.Person, c change) (said map[string]string, err error) {
+	said = map[string]string{}
+	if who.ID.IsZero() { // the configuration at the first start
+		return said, nil
+	}
+	raw, err := json.Marshal(c.to)
+	if err != nil {
+		return nil, err
+	}
+	p, waits := s.waiting(changeID(c.kind, raw))
+	switch {
+	case len(c.gains) == 0:
+	case waits && p.By != who.ID && authz.Expected(c.gains, p.Gains):
+		said["proposed_by"], said["proposal"], said["gains"] = p.By.String(), p.ID, gainsText(c.gains)
+	case s.administrators() < 2:
+		said["unconfirmed"], said["gains"] = "yes", gainsText(c.gains)
+	case waits && p.By == who.ID && authz.Expected(c.gains, p.Gains):
+		return nil, errkind.New(errkind.Conflict, "you proposed this change, so another administrator has to confirm it").
+			WithHint(confirmHint(p.ID))
+	default:
+		return nil, s.propose(ctx, who, c, raw)
+	}
+	if waits {
+		err = s.state.dropProposal(p.ID)
+	}
+	return said, err
+}
+
+func confirmHint(proposal string) string {
+	return fmt.Sprintf("Another administrator finds it on the page Requests, or confirms it with `sallyport proposals confirm %s`.", proposal)
+}
+
+// waiting finds a proposal that has not expired.
+func (s *Service) waiting(proposal string) (Proposal, bool) {
+	p, known := s.state.proposals[proposal]
+	return p, known && s.cfg.Now().Before(p.Expires())
+}
+
+// propose stores a change as a proposal, and gives the error that says so.
+func (s *Service) propose(ctx context.Context, who authz.Person, c change, raw []byte) error {
+	p := Proposal{ID: changeID(c.kind, raw), Kind: c.kind, Subject: c.subject, Change: raw, By: who.ID, Name: showable(who.Name),
+		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Devices: authz.CountDevices(c.gains)}
+	if err := s.roomForProposal(p.ID); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // as in Approve
+	leaf, err := s.event(ctx, proposedLeaf, who.ID.String(), map[string]string{"proposal": p.ID, "kind": p.Kind, "subject": p.Subject,
+		"reason": p.Reason, "change": wire.Sum(raw).String(), "gains": gainsText(p.Gains)})
+	if err != nil {
+		return err
+	}
+	p.Leaf = leaf.Index
+	if err := s.state.putProposal(p); err != nil {
+		return err
+	}
+	return errkind.New(errkind.Conflict, "this gives people more than they have, so nothing has changed yet: another administrator has to confirm it. "+
+		"It gives "+someGains(p.Gains)).WithHint(confirmHint(p.ID))
+}
+
+// roomForProposal forgets proposals that have expired, and refuses one more if too many wait.
+func (s *Service) roomForProposal(next string) error {
+	for proposal := range s.state.proposals {
+		if _, waits := s.waiting(proposal); !waits {
+			if err := s.state.dropProposal(proposal); err != nil {
+				return err
+			}
+		}
+	}
+	if _, there := s.state.proposals[next]; !there && len(s.state.proposals) >= mostProposals {
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%d changes already wait for a second person", mostProposals)).
+			WithHint("Confirm or withdraw some of them: `sallyport proposals list`.")
+	}
+	return nil
+}
+
+// Leaves about proposals.
+const (
+	proposedLeaf = "proposed"
+	droppedLeaf  = "dropped"
+)
+
+func changeID(kind string, raw []byte) string {
+	sum := wire.Sum(append([]byte(kind+"\x00"), raw...))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:26]
+}
+
+// Proposals implements Signer.
+func (s *Service) Proposals(context.Context) ([]Proposal, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := []Proposal{}
+	for _, proposal := range slices.Sorted(maps.Keys(s.state.proposals)) {
+		if p, waits := s.waiting(proposal); waits {
+			p.Change, p.Gains = nil, shortened(p.Gains)
+			out = append(out, p)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Proposal) int { return b.At.Compare(a.At) })
+	return out, nil
+}
+
+// Proposal implements Signer.
+func (s *Service) Proposal(_ context.Context, proposal string) (Proposal, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p, waits := s.waiting(proposal)
+	if !waits {
+		return p, errNoProposal
+	}
+	p.Gains = shortened(p.Gains)
+	return p, nil
+}
+
+var errNoProposal = errkind.New(errkind.NotFound, "no such change waits for a second person").
+	WithHint("It was confirmed or withdrawn, or nobody confirmed it in 14 days. `sallyport proposals list` shows what waits.")
+
+// DropProposal implements Signer. It needs no evidence, because it only takes away.
+func (s *Service) DropProposal(ctx context.Context, proposal, why string) (Appended, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, waits := s.waiting(proposal)
+	if !waits {
+		return Appended{}, errNoProposal
+	}
+	ctx = context.WithoutCancel(ctx) // as in Approve
+	out, err := s.event(ctx, droppedLeaf, "", map[string]string{"proposal": p.ID, "kind": p.Kind, "subject": p.Subject, "why": why})
+	if err != nil {
+		return out, err
+	}
+	return out, s.state.dropProposal(p.ID)
+}

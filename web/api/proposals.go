@@ -1,0 +1,213 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/signer"
+	"github.com/sallyport/sallyport/internal/store"
+	"github.com/sallyport/sallyport/web/apitype"
+)
+
+func (a *API) registerProposals() {
+	handle(a, huma.Operation{OperationID: "list-proposals", Method: http.MethodGet, Path: "/api/v1/proposals", Tags: []string{"proposals"},
+		Summary: "Changes that wait for a second administrator, newest first", Description: "Needs the duty administer or review."}, a.listProposals)
+	handle(a, huma.Operation{OperationID: "get-proposal", Method: http.MethodGet, Path: "/api/v1/proposals/{id}", Tags: []string{"proposals"},
+		Summary: "One of them, with what would change", Description: "Needs the duty administer or review."}, a.getProposal)
+	handle(a, huma.Operation{OperationID: "confirm-proposal", Method: http.MethodPost, Path: "/api/v1/proposals/{id}/confirm", Tags: []string{"proposals"},
+		Summary: "Confirm a change that somebody else proposed", Description: "Needs the duty administer. It holds at once; live sessions are decided again. " +
+			"If the change would now give more than it did when it was proposed, it is refused and becomes the caller's own proposal."}, a.confirmProposal)
+	handle(a, huma.Operation{OperationID: "withdraw-proposal", Method: http.MethodPost, Path: "/api/v1/proposals/{id}/withdraw", Tags: []string{"proposals"},
+		Summary: "Withdraw a proposal: one's own, or that of somebody else", Description: "Needs the duty administer."}, a.withdrawProposal)
+}
+
+// maybeProposed describes changes that may have to wait.
+const maybeProposed = "If it gives people more than they have, and there is a second administrator, the answer is 409 and the change waits as a proposal."
+
+// ProposalID is the part of an address that names a proposal.
+type ProposalID struct {
+	ID string `path:"id" minLength:"4" maxLength:"26" pattern:"^[a-z2-7]+$" doc:"or the first characters of it"`
+}
+
+func (a *API) listProposals(ctx context.Context, who *Asker, _ *struct{}) (*answer[[]apitype.Proposal], error) {
+	if err := who.reads(); err != nil {
+		return nil, err
+	}
+	all, err := a.cfg.Signer.Proposals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	people, err := a.cfg.Store.Principals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]apitype.Proposal, len(all))
+	for i, p := range all {
+		out[i] = shownProposal(who, p, people)
+	}
+	return body(out)
+}
+
+func (a *API) getProposal(ctx context.Context, who *Asker, in *ProposalID) (*answer[apitype.Proposal], error) {
+	if err := who.reads(); err != nil {
+		return nil, err
+	}
+	p, err := a.proposal(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	people, err := a.cfg.Store.Principals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := shownProposal(who, p, people)
+	out.Changes, err = a.changesOf(ctx, p, people)
+	return &answer[apitype.Proposal]{out}, err
+}
+
+// proposal finds a proposal by its id or the first characters of it.
+func (a *API) proposal(ctx context.Context, prefix string) (signer.Proposal, error) {
+	all, err := a.cfg.Signer.Proposals(ctx)
+	if err != nil {
+		return signer.Proposal{}, err
+	}
+	var found []string
+	for _, p := range all {
+		if len(p.ID) >= len(prefix) && p.ID[:len(prefix)] == prefix {
+			found = append(found, p.ID)
+		}
+	}
+	if len(found) > 1 {
+		return signer.Proposal{}, errkind.New(errkind.Usage, "more than one proposal begins with "+prefix).WithHint("Use more characters of its id.")
+	}
+	if len(found) == 1 {
+		prefix = found[0]
+	}
+	return a.cfg.Signer.Proposal(ctx, prefix)
+}
+
+// shownProposal counts the people who are known here. A group that nobody known is in counts nobody.
+func shownProposal(who *Asker, p signer.Proposal, people []store.Principal) apitype.Proposal {
+	out := apitype.Proposal{ID: p.ID, Kind: p.Kind, Subject: p.Subject, By: or(p.Name, p.By.Subject), Mine: who.is(p.By), Reason: p.Reason,
+		At: p.At.UTC(), Expires: p.Expires().UTC(), Gains: []apitype.Gain{}, Devices: p.Devices}
+	for _, g := range p.Gains {
+		shown := apitype.Gain(g)
+		for _, x := range people {
+			if x.ID.String() == g.Who {
+				shown.Who = or(x.Name, x.ID.Subject)
+			}
+		}
+		out.Gains = append(out.Gains, shown)
+	}
+	for _, x := range people {
+		if slices.ContainsFunc(p.Gains, func(g authz.Gain) bool { return g.IsFor(authz.Person{ID: x.ID, Groups: x.Groups}) }) {
+			out.People++
+		}
+	}
+	return out
+}
+
+// changesOf says what a proposal would change, in words.
+func (a *API) changesOf(ctx context.Context, p signer.Proposal, people []store.Principal) ([]apitype.Changed, error) {
+	switch p.Kind {
+	case signer.ProposedPolicy:
+		return a.policyChanges(p)
+	case signer.ProposedLabels:
+		return a.labelChanges(ctx, p)
+	}
+	return a.ownerChanges(ctx, p, people)
+}
+
+func (a *API) confirmProposal(ctx context.Context, who *Asker, in *ProposalID) (*answer[apitype.Proposal], error) {
+	if err := who.needs(authz.DutyAdminister); err != nil {
+		return nil, err
+	}
+	p, err := a.proposal(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.make(context.WithoutCancel(ctx), who, p); err != nil {
+		return nil, err
+	}
+	return body(shownProposal(who, p, nil))
+}
+
+// make makes the change of a proposal on the caller's evidence. The signer recognizes it.
+func (a *API) make(ctx context.Context, who *Asker, p signer.Proposal) error {
+	switch p.Kind {
+	case signer.ProposedPolicy:
+		var files []signer.PolicyFile
+		if err := json.Unmarshal(p.Change, &files); err != nil {
+			return err
+		}
+		_, err := a.putPolicy(ctx, who, files, p.Reason)
+		return err
+	case signer.ProposedLabels:
+		var d signer.Device
+		if err := json.Unmarshal(p.Change, &d); err != nil {
+			return err
+		}
+		_, err := a.cfg.Office.Place(ctx, who.Evidence, who.actor(), d)
+		a.cfg.Broker.Revalidate(ctx)
+		return err
+	}
+	var s signer.Site
+	if err := json.Unmarshal(p.Change, &s); err != nil {
+		return err
+	}
+	return a.cfg.Desk.Alone(ctx, func() error {
+		site, _, err := a.siteAndPeople(ctx, s.Name)
+		if err == nil {
+			site.Owners = s.Owners
+			_, err = a.putOwners(ctx, who, site)
+		}
+		return err
+	})
+}
+
+func (a *API) withdrawProposal(ctx context.Context, who *Asker, in *struct {
+	ProposalID
+	Body apitype.Reason
+}) (*nothing, error) {
+	if err := who.needs(authz.DutyAdminister); err != nil {
+		return nil, err
+	}
+	p, err := a.proposal(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	leaf, err := a.cfg.Signer.DropProposal(ctx, p.ID, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.cfg.Audit.Index(ctx, leaf.Index, "dropped", who.Person.ID.String(), or(p.Subject, p.Kind))
+}
+
+// waits keeps the searchable row of a proposal if an error says that a change has become one, and gives the error back.
+func (a *API) waits(ctx context.Context, who *Asker, err error) error {
+	if errkind.KindOf(err) != errkind.Conflict {
+		return err
+	}
+	all, perr := a.cfg.Signer.Proposals(ctx)
+	rows, rerr := a.cfg.Store.AuditEvents(ctx, store.AuditFilter{Type: "proposed", Actor: who.Person.ID.String(), Limit: len(all) + 1})
+	if perr = errors.Join(perr, rerr); perr == nil {
+		for _, p := range all {
+			if who.is(p.By) && !slices.ContainsFunc(rows, func(e store.AuditEvent) bool { return e.Leaf == p.Leaf }) {
+				perr = errors.Join(perr, a.cfg.Audit.Index(ctx, p.Leaf, "proposed", who.Person.ID.String(), or(p.Subject, p.Kind)))
+			}
+		}
+	}
+	if perr != nil {
+		a.cfg.Log.Error("a proposal is in the log and not in the list of events", slog.Any("error", perr))
+	}
+	return err
+}

@@ -1,0 +1,17 @@
+// Words for changes that wait for a second administrator.
+import type { Proposal } from '../api/types';
+
+type Gain = NonNullable<Proposal['gains']>[number];
+
+export function proposalTitle(p: Pick<Proposal, 'kind' | 'subject'>): string {
+  if (p.kind === 'policy') return 'A new version of the policy';
+  return p.kind === 'labels' ? `Site or labels of ${p.subject}` : `Owners of the site ${p.subject}`;
+}
+
+/** Where a gain holds: the machines by name while they are few. */
+export function gainWhere(g: Pick<Gain, 'devices' | 'more'>): string {
+  const names = g.devices ?? [];
+  const total = names.length + (g.more ?? 0);
+  if (!total) return 'everywhere';
+  return total > 4 ? `${total} machines: ${names.slice(0, 3).join(', ')} and others` : names.join(', ');
+}
