@@ -209,7 +209,7 @@ func (f *finder) everywhere() (out []Gain) {
 	for _, d := range duties {
 		for _, g := range f.after.duties[d] {
 			if !slices.Contains(f.before.duties[d], g) {
-				out = append(out, Gain{Who: g, What: dutyWhat[d], How: GainDuty, Rule: string(d)})
+				out = append(out, Gain{Who: g, What: dutyWhat[d], How: GainDuty})
 			}
 		}
 	}

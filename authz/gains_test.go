@@ -181,7 +181,7 @@ func TestGainsAreNamed(t *testing.T) {
 		{"a fresher second factor", `"30m"`, `"20m"`, ""},
 		{"a limit for fewer", `who = ["chiefs"]`, `who = ["admins"]`, "chiefs read /var/log/secret or below without a limit never-read [oven-1 press-1]"},
 		{"a limit for more", `who = ["chiefs"]`, `who = ["chiefs", "admins"]`, ""},
-		{"a duty", `approve = ["leads"]`, `approve = ["leads", "techs"]`, "techs " + dutyWhat[DutyApprove] + " as a duty approve []"},
+		{"a duty", `approve = ["leads"]`, `approve = ["leads", "techs"]`, "techs " + dutyWhat[DutyApprove] + " as a duty  []"},
 		{"a duty less", "approve = [\"leads\"]\n", "", ""},
 		{"both groups", `never_together = [["techs", "admins"]]`, "", "techs and admins anything that either of them may in more than one of the groups  []"},
 	} {

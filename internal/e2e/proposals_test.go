@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -106,4 +110,39 @@ func proposal(t *testing.T, who *testenv.Person) apitype.Proposal {
 		t.Fatalf("got %d proposals, %v", len(list), err)
 	}
 	return list[0]
+}
+
+// TestLabelsAreConfirmedInTheBrowser: two administrators in a real Chromium.
+func TestLabelsAreConfirmedInTheBrowser(t *testing.T) {
+	t.Parallel()
+	s := testenv.NewServer(t)
+	raw, err := os.ReadFile(s.Path("etc", "policy.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(strings.Replace(string(raw), "site = {}", "site = {}\nhall = {}", 1), `devices = "all"`, `devices = { hall = "1" }`, 1)
+	if err := os.WriteFile(s.Path("etc", "policy.toml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	gateway := s.Serve()
+	s.WaitReady(gateway)
+	s.AddUser("ada", "administrators")
+	s.AddUser("bob", "administrators")
+	s.Join(s.Person("ada"), "press-1", "--ca", s.CA())
+	known, err := json.Marshal(map[string]any{
+		"url":     s.URL,
+		"users":   []map[string]string{{"name": "ada", "password": testenv.Password}, {"name": "bob", "password": testenv.Password}},
+		"devices": []map[string]string{{"name": "press-1"}},
+		"labels":  "hall=1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "proposal.mjs", string(known))
+	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	if got := testenv.Finish(t, cmd); got.Status != 0 {
+		t.Errorf("got %d %s%s\n%s", got.Status, got.Out, got.Err, gateway.Output())
+	}
 }

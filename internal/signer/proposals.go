@@ -114,8 +114,8 @@ func (s *Service) propose(ctx context.Context, who authz.Person, c change, raw [
 	if err := s.state.putProposal(p); err != nil {
 		return err
 	}
-	return errkind.New(errkind.Conflict, "this gives people more than they have, so nothing has changed yet: another administrator has to confirm it. "+
-		"It gives "+someGains(p.Gains)).WithHint(confirmHint(p.ID))
+	return errkind.New(errkind.Conflict, "this gives people more than they have, so another administrator has to confirm it. "+
+		"What they gain: "+someGains(p.Gains)).WithHint(confirmHint(p.ID))
 }
 
 // roomForProposal forgets proposals that have expired, and refuses one more if too many wait.

@@ -87,7 +87,7 @@ function Gains({ p }: { p: Proposal }) {
           {plural(p.people, 'known person', 'known people')}, {plural(p.devices, 'machine')}
         </span>
       </header>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Who gains what">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Gains">
         <StackTable kind="s" caption="Gains">
           <thead>
             <tr>
@@ -108,7 +108,7 @@ function Gains({ p }: { p: Proposal }) {
                 </td>
                 <td class="c2 r1">
                   {g.how}
-                  {g.rule && <span class="sub">{g.rule}</span>}
+                  {g.rule && <span class="sub">rule {g.rule}</span>}
                 </td>
                 <td class="c2 r2">{gainWhere(g)}</td>
               </tr>

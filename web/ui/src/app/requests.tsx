@@ -83,7 +83,7 @@ function Proposals({ list }: { list: Proposal[] }) {
       <header class="bare">
         <h2>Changes that wait for a second administrator</h2>
       </header>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Changes that wait for a second administrator">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Proposals">
         <StackTable kind="s" id="proposals" caption="Proposals, newest first">
           <thead>
             <tr>
