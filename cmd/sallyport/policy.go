@@ -67,6 +67,13 @@ func (p policyFiles) load(a *app) (*authz.Policy, error) {
 	return policy, nil
 }
 
+// warn prints what a policy says and cannot mean.
+func (a *app) warn(p *authz.Policy) {
+	for _, w := range p.Warnings() {
+		fmt.Fprintln(a.stderr, "warning: "+safe(w.String()))
+	}
+}
+
 type policyCheckCmd struct {
 	policyFiles
 	JSON bool `name:"json" help:"Print problems as a JSON array, for programs."`
@@ -75,7 +82,7 @@ type policyCheckCmd struct {
 func (*policyCheckCmd) Help() string {
 	return `Reads the files as one policy and says what is wrong, where, and what to write instead: one problem a line, as FILE:LINE: what.
 Nothing is sent anywhere. A rule that can never match is a problem too, and so is everything that would open a door by being lost
-or misspelt: docs/policy.md is the language.
+or misspelt: docs/policy.md is the language. Warnings name requests that nobody can approve and reviews that are due too early.
 
   sallyport policy check policy.toml
   sallyport policy check base.toml customers/*.toml
@@ -102,6 +109,7 @@ func (c *policyCheckCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.warn(p)
 	fmt.Fprintf(a.stdout, "%s: nothing is wrong. Its hash is %x.\n", safe(p.Name()), p.SHA256())
 	return nil
 }
@@ -127,6 +135,7 @@ func (c *policyApplyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.warn(after)
 	files, err := c.read()
 	if err != nil {
 		return err
