@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,21 +12,23 @@ import (
 	"github.com/sallyport/sallyport/internal/signer"
 )
 
-// Rules is the gateway's copy of the policy and of the grants in force. The signer's copy is authoritative.
+// Rules is the gateway's copy of the policy, of the grants and of the mappings of groups in force. The signer's copy is authoritative.
 type Rules struct {
 	load sync.Mutex // what was read later is stored later
 	now  atomic.Pointer[rulesNow]
 }
 
 type rulesNow struct {
-	snap    *authz.Snapshot
-	version signer.Policy
+	snap     *authz.Snapshot
+	version  signer.Policy
+	mappings []signer.Mapping
 }
 
-// Policies is the part of the signer that knows the policy and the grants.
+// Policies is the part of the signer that knows them.
 type Policies interface {
 	CurrentPolicy(ctx context.Context) (signer.Policy, error)
 	Grants(ctx context.Context, after string) ([]signer.Consent, error)
+	Mappings(ctx context.Context) ([]signer.Mapping, error)
 }
 
 // Load takes over the policy and the grants in force.
@@ -40,6 +43,10 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 	if err != nil {
 		return err
 	}
+	mappings, err := from.Mappings(ctx)
+	if err != nil {
+		return err
+	}
 	loaded, err := signer.LoadStoredPolicy(p.Files)
 	if err != nil {
 		return err
@@ -50,7 +57,7 @@ func (r *Rules) Load(ctx context.Context, from Policies) error {
 			grants = append(grants, g)
 		}
 	}
-	r.now.Store(&rulesNow{snap: authz.NewSnapshot(loaded, grants), version: p})
+	r.now.Store(&rulesNow{snap: authz.NewSnapshot(loaded, grants), version: p, mappings: mappings})
 	return nil
 }
 
@@ -60,6 +67,12 @@ func (r *Rules) Snapshot() *authz.Snapshot {
 		return n.snap
 	}
 	return &authz.Snapshot{}
+}
+
+// Counts reports whether a mapping of groups is in force.
+func (r *Rules) Counts(m signer.Mapping) bool {
+	n := r.now.Load()
+	return n != nil && slices.Contains(n.mappings, m)
 }
 
 // Ignored reports rules of the policy in force that an earlier release stored and that give nothing now. The error

@@ -87,7 +87,7 @@ type Identity struct {
 	NoRefresh    Duration          `toml:"no_refresh_at_most" doc:"How long a sign-in lasts if the provider gave no refresh token, so that it cannot be asked again. The signer accepts no older id token: if a provider is down for longer, its people cannot open sessions. An id token that is itself valid for longer counts no longer than this, and the log says so once; one that is valid for more than 24h is refused. 1s to 12h." default:"1h"`
 	GroupsClaim  string            `toml:"groups_claim" doc:"Claim with the list of groups, in the id token or at the userinfo endpoint." default:"groups"`
 	SecondFactor SecondFactor      `toml:"second_factor" doc:"Which sign-ins count as a second factor. Absent: none do. The provider is then asked for auth_time, from which the factor counts; a sign-in without it is refused."`
-	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist."`
+	Groups       map[string]string `toml:"groups" doc:"Left: a group as the provider sends it. Right: as policy names it. Groups that are not here do not exist. An entry that is added later has no effect until an administrator confirms it (docs/policy.md, A second administrator)."`
 }
 
 // SecondFactor says which claims prove one.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,6 +111,41 @@ func proposal(t *testing.T, who *testenv.Person) apitype.Proposal {
 		t.Fatalf("got %d proposals, %v", len(list), err)
 	}
 	return list[0]
+}
+
+// TestAMappingInTheConfigurationIsConfirmed: whoever writes the configuration makes nobody an administrator by that alone.
+func TestAMappingInTheConfigurationIsConfirmed(t *testing.T) {
+	t.Parallel()
+	s := testenv.NewServer(t)
+	gateway := s.Serve()
+	s.WaitReady(gateway)
+	s.AddUser("ada", "administrators")
+	s.Person("ada")
+	gateway.End(syscall.SIGTERM)
+	s.Text = strings.Replace(s.Text, "[identity.groups]\n", "[identity.groups]\nhelpers = \"administrators\"\n", 1)
+	s.Write()
+	gateway = s.Serve()
+	s.WaitReady(gateway)
+	if !strings.Contains(gateway.Output(), "have no effect until an administrator confirms them") {
+		t.Errorf("the log does not say that the mapping waits: %s", gateway.Output())
+	}
+	s.AddUser("eve", "helpers")
+	eve := s.Person("eve")
+	if got := eve.Run("proposals", "list"); got.Status != 77 {
+		t.Errorf("eve is an administrator: got %+v", got)
+	}
+	ada := s.Person("ada")
+	p := proposal(t, ada)
+	if shown := ada.Must("proposals", "show", p.ID); p.Kind != "groups" || p.By != "configuration" || !strings.Contains(shown, "+ administrators") {
+		t.Errorf("got %+v: %s", p, shown)
+	}
+	ada.Must("proposals", "confirm", p.ID)
+	if got := eve.Run("proposals", "list"); got.Status != 77 {
+		t.Errorf("before eve signs in again: got %+v", got)
+	}
+	if got := s.Person("eve").Run("proposals", "list"); got.Status != 0 {
+		t.Errorf("after eve signed in again: got %+v", got)
+	}
 }
 
 // TestLabelsAreConfirmedInTheBrowser: two administrators in a real Chromium.

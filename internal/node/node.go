@@ -178,6 +178,9 @@ func (g *Gateway) openSigner(ctx context.Context) (err error) {
 		if err := g.own.Seed(ctx, files, nil); err != nil {
 			return err
 		}
+		if err := g.own.Configure(ctx, mappings(g.opt.Config)); err != nil {
+			return err
+		}
 	}
 	g.audit = &audit.Log{Signer: g.Signer, Rows: g.DB}
 	return g.checkLog(ctx)
@@ -230,7 +233,6 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	g.identity.office = office
 	g.lines = rendezvous.New(rendezvous.Config{NoiseKey: g.identity.noise, Signer: g.Signer, Store: g.DB, Office: office, Audit: g.audit, Node: nodeName, Host: g.host,
 		NoTLS: g.opt.NoTLS, ClientAddr: g.addr(), Log: g.opt.Log})
-	g.rules = &gateway.Rules{}
 	if g.opt.Seed != nil {
 		if err := g.opt.Seed(ctx, g); err != nil {
 			return err

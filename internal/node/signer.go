@@ -78,6 +78,9 @@ func OpenSigner(ctx context.Context, c *config.Config, log *slog.Logger) (*Signe
 	if err == nil {
 		err = s.own.Seed(ctx, files, nil)
 	}
+	if err == nil {
+		err = s.own.Configure(ctx, mappings(c))
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.own.Close())
 	}
@@ -99,7 +102,8 @@ func userID(name string) (int, error) {
 
 // providers verify id tokens. Client secrets are the gateway's: verifying needs none.
 func (s *Signer) providers() (*oidcauth.Set, error) {
-	return providerSet(s.cfg, func(c config.Identity, p *oidcauth.Config) error {
+	counts := func(m signer.Mapping) bool { return s.own.Counts(m) } // it is opened before anybody is asked
+	return providerSet(s.cfg, counts, func(c config.Identity, p *oidcauth.Config) error {
 		p.Log = s.log
 		if !c.Builtin {
 			return nil

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/idp"
 	"github.com/sallyport/sallyport/internal/oidcauth"
+	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/archive"
 	"github.com/sallyport/sallyport/web"
@@ -32,8 +34,9 @@ const signInAge = 12 * time.Hour
 // sessionTime is how long a session lasts at most: as long as its pass.
 const sessionTime = 12 * time.Hour
 
-// providerSet makes the configured providers; each completes one, before it is made.
-func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) error) (*oidcauth.Set, error) {
+// providerSet makes the configured providers; each completes one, before it is made. counts reports which mappings of
+// groups are in force.
+func providerSet(c *config.Config, counts func(signer.Mapping) bool, each func(config.Identity, *oidcauth.Config) error) (*oidcauth.Set, error) {
 	var all []*oidcauth.Provider
 	base := siteBase(c)
 	for _, i := range c.Identity {
@@ -42,6 +45,7 @@ func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) 
 		if i.Builtin {
 			p.Issuer, p.ClientID = base+"/idp", ownClient
 		}
+		p.Counts = func(from, to string) bool { return counts(signer.Mapping{Issuer: p.Issuer, From: from, To: to}) }
 		if len(i.SecondFactor.AMR)+len(i.SecondFactor.ACR) > 0 { // it counts from auth_time, which must come back when this is asked
 			p.MaxAge = signInAge
 		}
@@ -60,6 +64,20 @@ func providerSet(c *config.Config, each func(config.Identity, *oidcauth.Config) 
 	return oidcauth.NewSet(all...)
 }
 
+// mappings gives the mappings of groups in a configuration.
+func mappings(c *config.Config) (out []signer.Mapping) {
+	for _, i := range c.Identity {
+		issuer := i.Issuer
+		if i.Builtin {
+			issuer = siteBase(c) + "/idp"
+		}
+		for from, to := range i.Groups {
+			out = append(out, signer.Mapping{Issuer: issuer, From: from, To: to})
+		}
+	}
+	return out
+}
+
 func siteBase(c *config.Config) string { return strings.TrimSuffix(c.Site.URL, "/") }
 
 // openIdentity makes the providers. The built-in one runs in this process unless the signer is another.
@@ -72,7 +90,8 @@ func (g *Gateway) openIdentity(ctx context.Context) error {
 		}
 	}
 	var err error
-	g.set, err = providerSet(g.opt.Config, func(c config.Identity, p *oidcauth.Config) (err error) {
+	g.rules = &gateway.Rules{}
+	g.set, err = providerSet(g.opt.Config, g.rules.Counts, func(c config.Identity, p *oidcauth.Config) (err error) {
 		p.Log = g.opt.Log
 		switch {
 		case c.SecretFile != "":

@@ -67,7 +67,7 @@ func (p *Provider) groups(c claims) ([]string, error) {
 	}
 	mapped := []string{}
 	for _, g := range sent {
-		if to, ok := p.cfg.Groups[g]; ok && !slices.Contains(mapped, to) {
+		if to, ok := p.cfg.Groups[g]; ok && !slices.Contains(mapped, to) && (p.cfg.Counts == nil || p.cfg.Counts(g, to)) {
 			mapped = append(mapped, to)
 		}
 	}

@@ -49,13 +49,14 @@ type Config struct {
 	ShownAs      string
 	Issuer       string
 	ClientID     string
-	ClientSecret string            // empty: a public client
-	RedirectURL  string            // exactly as registered at the provider
-	GroupsClaim  string            // default "groups"
-	Groups       map[string]string // left: as the provider sends it; right: as policy names it
-	AMR, ACR     []string          // which sign-ins count as a second factor
-	Scopes       []string          // sent unchanged; empty: the usual ones that the provider supports, see scopes.go
-	Prompt       string            // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
+	ClientSecret string                     // empty: a public client
+	RedirectURL  string                     // exactly as registered at the provider
+	GroupsClaim  string                     // default "groups"
+	Groups       map[string]string          // left: as the provider sends it; right: as policy names it
+	Counts       func(from, to string) bool // whether an entry of Groups has an effect; nil: all have
+	AMR, ACR     []string                   // which sign-ins count as a second factor
+	Scopes       []string                   // sent unchanged; empty: the usual ones that the provider supports, see scopes.go
+	Prompt       string                     // when consent is requested: PromptAuto (default), PromptAlways or PromptNever
 
 	Logout string // how the provider's session ends: LogoutHint (default) or LogoutPost
 

@@ -186,6 +186,16 @@ func (c *Client) DropProposal(ctx context.Context, proposal, why string) (Append
 	return ask[Appended](ctx, c, "drop-proposal", revokeCall{proposal, why})
 }
 
+// MapGroups implements Signer.
+func (c *Client) MapGroups(ctx context.Context, by Evidence, added []Mapping) (Appended, error) {
+	return ask[Appended](ctx, c, "map-groups", mappingsCall{by, added})
+}
+
+// Mappings implements Signer.
+func (c *Client) Mappings(ctx context.Context) ([]Mapping, error) {
+	return ask[[]Mapping](ctx, c, "mappings", none{})
+}
+
 // SignOut implements Signer.
 func (c *Client) SignOut(ctx context.Context, token wire.Hash) error {
 	_, err := ask[none](ctx, c, "sign-out", token)

@@ -21,8 +21,8 @@ type Proposal struct {
 	ID      string          `json:"id"`      // of the change: the same change has the same id
 	Kind    string          `json:"kind"`    // one of the Proposed… words
 	Subject string          `json:"subject"` // the device or the site; of a policy empty
-	Change  json.RawMessage `json:"change"`  // []PolicyFile, Device or Site
-	By      id.Principal    `json:"by"`
+	Change  json.RawMessage `json:"change"`  // []PolicyFile, Device, Site or []Mapping
+	By      id.Principal    `json:"by"`      // zero: the configuration
 	Name    string          `json:"name"`
 	Reason  string          `json:"reason,omitempty"`
 	At      time.Time       `json:"at"`
@@ -34,11 +34,19 @@ type Proposal struct {
 // Expires is when it can no longer be confirmed.
 func (p *Proposal) Expires() time.Time { return p.At.Add(proposedFor) }
 
+func (p *Proposal) proposer() string {
+	if p.By.IsZero() {
+		return configured
+	}
+	return p.By.String()
+}
+
 // Kinds of proposals.
 const (
 	ProposedPolicy = "policy"
 	ProposedLabels = "labels" // or the site of a device
 	ProposedOwners = "owners" // of a site
+	ProposedGroups = "groups" // of identity providers, which the configuration maps
 )
 
 const (
@@ -51,7 +59,7 @@ const (
 // change is what an administrator wants to change.
 type change struct {
 	kind, subject string
-	to            any // []PolicyFile, Device or Site, without what a second person would have otherwise
+	to            any // []PolicyFile, Device, Site or []Mapping, without what a second person would have otherwise
 	reason        string
 	gains         []authz.Gain
 }
@@ -64,22 +72,22 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 	if who.ID.IsZero() { // the configuration at the first start
 		return said, nil
 	}
-	raw, err := json.Marshal(c.to)
+	proposal, raw, err := c.id()
 	if err != nil {
 		return nil, err
 	}
-	p, waits := s.waiting(changeID(c.kind, raw))
+	p, waits := s.waiting(proposal)
 	switch {
 	case len(c.gains) == 0:
 	case waits && p.By != who.ID && authz.Expected(c.gains, p.Gains):
-		said["proposed_by"], said["proposal"], said["gains"] = p.By.String(), p.ID, gainsText(c.gains)
+		said["proposed_by"], said["proposal"], said["gains"] = p.proposer(), p.ID, gainsText(c.gains)
 	case s.administrators() < 2:
 		said["unconfirmed"], said["gains"] = "yes", gainsText(c.gains)
 	case waits && p.By == who.ID && authz.Expected(c.gains, p.Gains):
 		return nil, errkind.New(errkind.Conflict, "you proposed this change, so another administrator has to confirm it").
 			WithHint(confirmHint(p.ID))
 	default:
-		return nil, s.propose(ctx, who, c, raw)
+		return nil, s.propose(ctx, who, proposal, c, raw)
 	}
 	if waits {
 		err = s.state.dropProposal(p.ID)
@@ -91,21 +99,21 @@ func confirmHint(proposal string) string {
 	return fmt.Sprintf("Another administrator finds it on the page Requests, or confirms it with `sallyport proposals confirm %s`.", proposal)
 }
 
-// waiting finds a proposal that has not expired.
+// waiting finds a proposal that has not expired. The configuration proposes until it is changed.
 func (s *Service) waiting(proposal string) (Proposal, bool) {
 	p, known := s.state.proposals[proposal]
-	return p, known && s.cfg.Now().Before(p.Expires())
+	return p, known && (p.By.IsZero() || s.cfg.Now().Before(p.Expires()))
 }
 
 // propose stores a change as a proposal, and gives the error that says so.
-func (s *Service) propose(ctx context.Context, who authz.Person, c change, raw []byte) error {
-	p := Proposal{ID: changeID(c.kind, raw), Kind: c.kind, Subject: c.subject, Change: raw, By: who.ID, Name: showable(who.Name),
+func (s *Service) propose(ctx context.Context, who authz.Person, proposal string, c change, raw []byte) error {
+	p := Proposal{ID: proposal, Kind: c.kind, Subject: c.subject, Change: raw, By: who.ID, Name: showable(who.Name),
 		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Devices: authz.CountDevices(c.gains)}
 	if err := s.roomForProposal(p.ID); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // as in Approve
-	leaf, err := s.event(ctx, proposedLeaf, who.ID.String(), map[string]string{"proposal": p.ID, "kind": p.Kind, "subject": p.Subject,
+	leaf, err := s.event(ctx, proposedLeaf, p.proposer(), map[string]string{"proposal": p.ID, "kind": p.Kind, "subject": p.Subject,
 		"reason": p.Reason, "change": wire.Sum(raw).String(), "gains": gainsText(p.Gains)})
 	if err != nil {
 		return err
@@ -140,9 +148,11 @@ const (
 	droppedLeaf  = "dropped"
 )
 
-func changeID(kind string, raw []byte) string {
-	sum := wire.Sum(append([]byte(kind+"\x00"), raw...))
-	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:26]
+// id gives the id of a change, and its encoding.
+func (c *change) id() (proposal string, raw []byte, err error) {
+	raw, err = json.Marshal(c.to)
+	sum := wire.Sum(append([]byte(c.kind+"\x00"), raw...))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:26], raw, err
 }
 
 // Proposals implements Signer.

@@ -65,6 +65,10 @@ type (
 		By   Evidence `json:"by"`
 		Site Site     `json:"site"`
 	}
+	mappingsCall struct {
+		By    Evidence  `json:"by"`
+		Added []Mapping `json:"added"`
+	}
 	none struct{}
 )
 
@@ -108,6 +112,8 @@ func calls(s Signer) map[string]call {
 		"drop-proposal": method(func(ctx context.Context, c revokeCall) (Appended, error) {
 			return s.DropProposal(ctx, c.ID, c.Why)
 		}),
+		"map-groups": method(func(ctx context.Context, c mappingsCall) (Appended, error) { return s.MapGroups(ctx, c.By, c.Added) }),
+		"mappings":   method(func(ctx context.Context, _ none) ([]Mapping, error) { return s.Mappings(ctx) }),
 		"sign-out": method(func(ctx context.Context, token wire.Hash) (none, error) {
 			return none{}, s.SignOut(ctx, token)
 		}),

@@ -48,7 +48,8 @@ type Service struct {
 	state    *state
 	snapshot *authz.Snapshot
 
-	policySeen uint64 // newest version that the log names
+	policySeen uint64    // newest version that the log names
+	configured []Mapping // of the configuration, in force or not
 
 	pruned     time.Time // when records of sign-ins were last removed
 	restoredAt time.Time // of this directory from a backup; set when the signer starts

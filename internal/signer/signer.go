@@ -226,6 +226,9 @@ type Signer interface {
 	Proposals(ctx context.Context) ([]Proposal, error)
 	Proposal(ctx context.Context, proposal string) (Proposal, error)
 	DropProposal(ctx context.Context, proposal, why string) (Appended, error)
+	// MapGroups confirms mappings that the configuration proposes. Mappings gives those in force.
+	MapGroups(ctx context.Context, by Evidence, added []Mapping) (Appended, error)
+	Mappings(ctx context.Context) ([]Mapping, error)
 	// SignOut closes a sign-in: evidence with the id token of this TokenHash is refused from then on, also after a
 	// restart. A hash that is closed already, or was never shown, is no error.
 	SignOut(ctx context.Context, token wire.Hash) error

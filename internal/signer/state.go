@@ -30,6 +30,8 @@ type state struct {
 	policy    Policy
 
 	administrators map[id.Principal]administrator
+	mappings       map[Mapping]bool // in force
+	mapped         bool             // mappings were stored before
 }
 
 func openState(dir string) (*state, error) {
@@ -45,6 +47,7 @@ func openState(dir string) (*state, error) {
 		proposals: map[string]Proposal{},
 
 		administrators: map[id.Principal]administrator{},
+		mappings:       map[Mapping]bool{},
 	}
 	for _, sub := range []string{"devices", "tokens", "signins", "requests", "sites", "proposals"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
@@ -62,7 +65,25 @@ func openState(dir string) (*state, error) {
 	for _, a := range administrators {
 		s.administrators[a.Who] = a
 	}
+	var mappings []Mapping
+	err = errors.Join(err, oneFile(filepath.Join(dir, "mappings.json"), &mappings))
+	s.holdMappings(mappings)
 	return s, errors.Join(err, oneFile(filepath.Join(dir, "policy.json"), &s.policy))
+}
+
+func (s *state) holdMappings(all []Mapping) {
+	s.mapped, s.mappings = all != nil, map[Mapping]bool{}
+	for _, m := range all {
+		s.mappings[m] = true
+	}
+}
+
+func (s *state) putMappings(all []Mapping) error {
+	if err := s.write("mappings", all); err != nil {
+		return err
+	}
+	s.holdMappings(all)
+	return nil
 }
 
 // oneFile reads one object. It leaves it as it is if there is no such file.

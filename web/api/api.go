@@ -108,6 +108,7 @@ type Signer interface {
 	Proposals(ctx context.Context) ([]signer.Proposal, error)
 	Proposal(ctx context.Context, proposal string) (signer.Proposal, error)
 	DropProposal(ctx context.Context, proposal, why string) (signer.Appended, error)
+	MapGroups(ctx context.Context, by signer.Evidence, added []signer.Mapping) (signer.Appended, error)
 	Head(ctx context.Context) ([]byte, error)
 	ProveConsistency(ctx context.Context, from, to uint64) ([]wire.Hash, error)
 	Keys(ctx context.Context) (signer.PublicKeys, error)

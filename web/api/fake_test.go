@@ -348,7 +348,11 @@ type fakeSigner struct {
 }
 
 func (s *fakeSigner) Grants(context.Context, string) ([]signer.Consent, error) { return nil, nil }
-func (s *fakeSigner) CurrentPolicy(context.Context) (signer.Policy, error)     { return s.policy, nil }
+func (s *fakeSigner) Mappings(context.Context) ([]signer.Mapping, error)       { return nil, nil }
+func (s *fakeSigner) MapGroups(context.Context, signer.Evidence, []signer.Mapping) (signer.Appended, error) {
+	return signer.Appended{}, nil
+}
+func (s *fakeSigner) CurrentPolicy(context.Context) (signer.Policy, error) { return s.policy, nil }
 func (s *fakeSigner) ApplyPolicy(_ context.Context, _ signer.Evidence, files []signer.PolicyFile, reason string) (signer.Policy, error) {
 	if _, err := signer.LoadPolicy(files); err != nil {
 		return signer.Policy{}, err

@@ -30,6 +30,19 @@ func (a *API) policyChanges(p signer.Proposal) ([]apitype.Changed, error) {
 	return out, nil
 }
 
+// groupChanges lists the mappings that the configuration proposes.
+func groupChanges(p signer.Proposal) ([]apitype.Changed, error) {
+	var added []signer.Mapping
+	if err := json.Unmarshal(p.Change, &added); err != nil {
+		return nil, err
+	}
+	var out []apitype.Changed
+	for _, m := range added {
+		out = append(out, apitype.Changed{What: m.From + " of " + m.Issuer, After: m.To})
+	}
+	return out, nil
+}
+
 // labelChanges compares the site and the labels that a device has with the proposed ones.
 func (a *API) labelChanges(ctx context.Context, p signer.Proposal) ([]apitype.Changed, error) {
 	var next signer.Device

@@ -122,6 +122,8 @@ func (a *API) changesOf(ctx context.Context, p signer.Proposal, people []store.P
 		return a.policyChanges(p)
 	case signer.ProposedLabels:
 		return a.labelChanges(ctx, p)
+	case signer.ProposedGroups:
+		return groupChanges(p)
 	}
 	return a.ownerChanges(ctx, p, people)
 }
@@ -159,6 +161,9 @@ func (a *API) make(ctx context.Context, who *Asker, p signer.Proposal) error {
 		a.cfg.Broker.Revalidate(ctx)
 		return err
 	}
+	if p.Kind == signer.ProposedGroups {
+		return a.mapGroups(ctx, who, p)
+	}
 	var s signer.Site
 	if err := json.Unmarshal(p.Change, &s); err != nil {
 		return err
@@ -171,6 +176,19 @@ func (a *API) make(ctx context.Context, who *Asker, p signer.Proposal) error {
 		}
 		return err
 	})
+}
+
+// mapGroups confirms mappings of the configuration. People get the groups at their next sign-in or refresh.
+func (a *API) mapGroups(ctx context.Context, who *Asker, p signer.Proposal) error {
+	var added []signer.Mapping
+	if err := json.Unmarshal(p.Change, &added); err != nil {
+		return err
+	}
+	leaf, err := a.cfg.Signer.MapGroups(ctx, who.Evidence, added)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.cfg.Rules.Load(ctx, a.cfg.Signer), a.cfg.Audit.Index(ctx, leaf.Index, "group-map", who.Person.ID.String(), "groups"))
 }
 
 func (a *API) withdrawProposal(ctx context.Context, who *Asker, in *struct {

@@ -165,8 +165,8 @@ type CLIToken struct {
 // Proposal is a change that gives people more than they have, and that waits for a second administrator.
 type Proposal struct {
 	ID      string    `json:"id"`
-	Kind    string    `json:"kind" enum:"policy,labels,owners" doc:"labels includes the site of a device"`
-	Subject string    `json:"subject" doc:"the device or the site; empty for the policy"`
+	Kind    string    `json:"kind" enum:"policy,labels,owners,groups" doc:"labels includes the site of a device; groups are mappings of the configuration"`
+	Subject string    `json:"subject" doc:"the device or the site; empty for policy and groups"`
 	By      string    `json:"by"`
 	Mine    bool      `json:"mine" doc:"proposed by the caller, who therefore cannot confirm it"`
 	Reason  string    `json:"reason,omitempty"`

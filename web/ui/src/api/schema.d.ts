@@ -1695,10 +1695,10 @@ export interface components {
             gains: components["schemas"]["Gain"][];
             id: string;
             /**
-             * @description labels includes the site of a device
+             * @description labels includes the site of a device; groups are mappings of the configuration
              * @enum {string}
              */
-            kind: "policy" | "labels" | "owners";
+            kind: "policy" | "labels" | "owners" | "groups";
             /** @description proposed by the caller, who therefore cannot confirm it */
             mine: boolean;
             /**
@@ -1707,7 +1707,7 @@ export interface components {
              */
             people: number;
             reason?: string;
-            /** @description the device or the site; empty for the policy */
+            /** @description the device or the site; empty for policy and groups */
             subject: string;
         };
         Provider: {

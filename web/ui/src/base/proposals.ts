@@ -5,6 +5,7 @@ type Gain = NonNullable<Proposal['gains']>[number];
 
 export function proposalTitle(p: Pick<Proposal, 'kind' | 'subject'>): string {
   if (p.kind === 'policy') return 'A new version of the policy';
+  if (p.kind === 'groups') return 'Groups of identity providers';
   return p.kind === 'labels' ? `Site or labels of ${p.subject}` : `Owners of the site ${p.subject}`;
 }
 
