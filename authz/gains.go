@@ -218,6 +218,7 @@ func (f *finder) everywhere() (out []Gain) {
 			out = append(out, Gain{Who: everyone, What: string(d), How: GainToken})
 		}
 	}
+	out = append(out, parted(f.before, f.after)...)
 	for _, set := range f.before.never {
 		if !slices.ContainsFunc(f.after.never, func(s []string) bool { return subset(set, s) }) {
 			out = append(out, Gain{Who: list(set, "and"), What: "anything that either of them may", How: GainBoth})

@@ -32,7 +32,7 @@ func load(files []File, how reading) (*Policy, Problems) {
 	}
 	l.read(files)
 	// What rules refer to is read from all files before the first rule, so files may be in any order.
-	for _, section := range []func(*table){l.head, l.readLabels, l.readHours, l.readDuties, l.readRoles, l.readRules} {
+	for _, section := range []func(*table){l.head, l.readLabels, l.readHours, l.readDuties, l.readSamePerson, l.readRoles, l.readRules} {
 		for _, t := range l.files {
 			section(t)
 		}

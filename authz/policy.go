@@ -14,6 +14,7 @@ type Policy struct {
 	sum           [32]byte
 	groups        []string
 	never         [][]string
+	people        []accounts
 	duties        map[Duty][]string
 	byToken       []Duty
 	labels        []labelDef // in the order of the files

@@ -58,6 +58,9 @@ func (p *Policy) headWords() []Sentence {
 	for _, set := range p.never {
 		out = append(out, Sentence{Kind: "groups", ID: "never_together", Text: fmt.Sprintf("Whoever is in more than one of %s may do nothing at all.", list(set, "and"))})
 	}
+	for _, all := range p.people {
+		out = append(out, Sentence{Kind: "groups", ID: "same_person", Text: all.words()})
+	}
 	return out
 }
 

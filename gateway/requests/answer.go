@@ -108,7 +108,7 @@ func (d *Desk) mayApprove(ctx context.Context, who authz.Person, request string)
 	if d.Speaks(who, &q, owner) || ok && len(agree) == 0 && who.ID == q.Who {
 		return nil
 	}
-	if who.ID == q.Who {
+	if d.cfg.Rules.Snapshot().Policy.Same(who.ID, q.Who) {
 		return errkind.New(errkind.Denied, "you cannot approve your own request").WithHint("Another person whom its rule names can.")
 	}
 	return errkind.New(errkind.Denied, "you cannot answer this request").
@@ -176,7 +176,8 @@ func narrow(q *store.Request, less Less) error {
 // Speaks reports whether a person can approve or deny requests like this one: the rule names them, and it is not their own.
 // owner: they own the site of the device.
 func (d *Desk) Speaks(who authz.Person, q *store.Request, owner bool) bool {
-	return who.ID != q.Who && len(d.cfg.Rules.Snapshot().Policy.Voices(q.Rule, who, owner)) > 0
+	p := d.cfg.Rules.Snapshot().Policy
+	return !p.Same(who.ID, q.Who) && len(p.Voices(q.Rule, who, owner)) > 0
 }
 
 // covers reports whether one of the actions of a request contains the action of a session.

@@ -72,7 +72,7 @@ func (d *Desk) reviewable(who authz.Person, q *store.Request) error {
 	switch {
 	case !q.Emergency:
 		return errkind.New(errkind.Conflict, "only an emergency grant can be reviewed")
-	case tookPart(who.ID, q):
+	case tookPart(d.cfg.Rules.Snapshot().Policy, who.ID, q):
 		return errkind.New(errkind.Denied, "you cannot review an emergency grant of your own, or one that you approved").
 			WithHint("Another person with the duty review can.")
 	case !q.Reviewed.IsZero():
@@ -85,8 +85,8 @@ func (d *Desk) reviewable(who authz.Person, q *store.Request) error {
 }
 
 // tookPart reports whether a person uses a grant or approved it. Such a person must not review it.
-func tookPart(who id.Principal, q *store.Request) bool {
-	return who == q.Who || slices.ContainsFunc(q.Approvals, func(a store.Approval) bool { return a.Who == who })
+func tookPart(p *authz.Policy, who id.Principal, q *store.Request) bool {
+	return p.Same(who, q.Who) || slices.ContainsFunc(q.Approvals, func(a store.Approval) bool { return p.Same(a.Who, who) })
 }
 
 // remind tells the reviewers once of each review that is overdue.
@@ -120,6 +120,6 @@ func (d *Desk) nobodyReviews(q *store.Request) {
 func (d *Desk) reviewers(ctx context.Context, q *store.Request) ([]store.Principal, error) {
 	p := d.cfg.Rules.Snapshot().Policy
 	return d.people(ctx, q.Site, func(who *store.Principal, _ bool) bool {
-		return !tookPart(who.ID, q) && slices.Contains(p.Duties(who.Groups), authz.DutyReview)
+		return !tookPart(p, who.ID, q) && slices.Contains(p.Duties(who.Groups), authz.DutyReview)
 	})
 }

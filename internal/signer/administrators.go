@@ -48,13 +48,15 @@ func (s *Service) saw(who authz.Person) {
 }
 
 // administrators counts the people who have the duty to administer. The caller holds s.mu.
-func (s *Service) administrators() (n int) {
+func (s *Service) administrators() int {
+	var people []id.Principal
 	for _, a := range s.state.administrators {
-		if s.administers(a) {
-			n++
+		known := func(p id.Principal) bool { return s.snapshot.Policy.Same(p, a.Who) }
+		if s.administers(a) && !slices.ContainsFunc(people, known) {
+			people = append(people, a.Who)
 		}
 	}
-	return n
+	return len(people)
 }
 
 // administers reports whether somebody who was seen lately has the duty under the current policy. The caller holds s.mu.

@@ -92,7 +92,7 @@ func (s *Service) voice(t ledger.Terms, who authz.Person, signedIn bool) (Voice,
 	if agree, _, _, _ := p.Needs(t.Rule); len(agree) == 0 {
 		return Voice{}, s.asks(who, asked)
 	}
-	if who.ID == asked.Who {
+	if p.Same(who.ID, asked.Who) {
 		return Voice{}, errkind.New(errkind.Denied, "you cannot approve your own request").
 			WithHint("Another person in a group of rule " + t.Rule + " can.")
 	}
@@ -145,7 +145,7 @@ func (s *Service) consent(t ledger.Terms, terms []byte, who authz.Person) (Conse
 	case string(c.Terms) != string(terms):
 		return Consent{Terms: terms}, nil
 	}
-	if slices.ContainsFunc(c.Voices, func(v Voice) bool { return v.Who == who.ID }) {
+	if slices.ContainsFunc(c.Voices, func(v Voice) bool { return s.snapshot.Policy.Same(v.Who, who.ID) }) {
 		return c, errkind.New(errkind.Conflict, "you have already approved this request").WithHint("The request shows who else must approve it.")
 	}
 	c.Voices = slices.Clone(c.Voices)
@@ -197,6 +197,7 @@ func (s *Service) counted(ctx context.Context, t ledger.Terms, c Consent, leaf u
 	now := s.cfg.Now()
 	agree, within, _, _ := s.snapshot.Policy.Needs(t.Rule)
 	c.Voices = slices.DeleteFunc(c.Voices, func(v Voice) bool { return now.Sub(v.At) > within })
+	c.Voices = s.people(c.Voices)
 	missing := authz.Missing(agree, spoken(c.Voices))
 	if len(missing) == 0 {
 		var err error
@@ -209,6 +210,16 @@ func (s *Service) counted(ctx context.Context, t ledger.Terms, c Consent, leaf u
 	}
 	s.resnap()
 	return Approved{Leaf: leaf, Missing: missing, Consent: c}, nil
+}
+
+// people keeps one voice of each person: the policy may have named accounts as one person since they approved.
+func (s *Service) people(voices []Voice) (out []Voice) {
+	for _, v := range voices {
+		if !slices.ContainsFunc(out, func(o Voice) bool { return s.snapshot.Policy.Same(o.Who, v.Who) }) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func spoken(voices []Voice) (out [][]string) {

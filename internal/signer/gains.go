@@ -21,7 +21,7 @@ func (s *Service) gainsOf(next *authz.Policy, by id.Principal) []authz.Gain {
 	}
 	gains := authz.Gains(s.snapshot.Policy, next, authz.Unchanged(devices...))
 	for _, a := range s.state.listAdministrators() {
-		if a.Who != by && s.administers(a) && !slices.Contains(next.Duties(a.Groups), authz.DutyAdminister) {
+		if !next.Same(a.Who, by) && s.administers(a) && !slices.Contains(next.Duties(a.Groups), authz.DutyAdminister) {
 			gains = append(gains, authz.Gain{Who: a.Who.String(), What: "can no longer confirm changes", How: "without the duty administer"})
 		}
 	}

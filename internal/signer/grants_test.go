@@ -364,3 +364,35 @@ func TestOverTheSocketNoApprovalCountsWithoutItsEvidence(t *testing.T) {
 		t.Errorf("after the withdrawal: got %+v, %v", grants, err)
 	}
 }
+
+// TestTwoAccountsOfOnePersonAreOne: neither for an approval of one's own request, nor for two approvals.
+func TestTwoAccountsOfOnePersonAreOne(t *testing.T) {
+	h, terms := asked(t)
+	account := func(subject, issuer string, groups ...string) Identity {
+		x := person(subject, groups...)
+		x.Principal.Issuer = issuer
+		return x
+	}
+	p := h.cfg.Identities.(provider)
+	p["tess-too"], p["lea-too"] = account("t-17", "https://other.test", "leads"), account("l-4", "https://other.test", "security")
+	if _, err := h.approve("tess-too", terms); err != nil {
+		t.Fatalf("before the policy knows: got %v", err)
+	}
+	same := "[[same_person]]\naccounts = [\"https://idp.test tess\", \"https://other.test t-17\"]\n" +
+		"[[same_person]]\naccounts = [\"https://idp.test lea\", \"https://other.test l-4\"]\n"
+	files := []PolicyFile{{Name: "p.toml", Text: h.state.policy.Files[0].Text + same}}
+	if got, err := h.ApplyPolicy(t.Context(), ada, files, "two accounts"); err != nil || got.Unconfirmed {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	_, err := h.approve("tess-too", terms)
+	wantKind(t, "one's own with another account", err, errkind.Denied)
+	terms.Request = strings.Repeat("b", 26)
+	if got, err := h.approve("lea", terms); err != nil || len(got.Missing) != 1 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	_, err = h.approve("lea-too", terms)
+	wantKind(t, "twice with two accounts", err, errkind.Conflict)
+	if got, err := h.approve("sam", terms); err != nil || !got.Consent.Granted() {
+		t.Errorf("another person: got %+v, %v", got, err)
+	}
+}

@@ -79,11 +79,11 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 	p, waits := s.waiting(proposal)
 	switch {
 	case len(c.gains) == 0:
-	case waits && p.By != who.ID && authz.Expected(c.gains, p.Gains):
+	case waits && !s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
 		said["proposed_by"], said["proposal"], said["gains"] = p.proposer(), p.ID, gainsText(c.gains)
 	case s.administrators() < 2:
 		said["unconfirmed"], said["gains"] = "yes", gainsText(c.gains)
-	case waits && p.By == who.ID && authz.Expected(c.gains, p.Gains):
+	case waits && s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
 		return nil, errkind.New(errkind.Conflict, "you proposed this change, so another administrator has to confirm it").
 			WithHint(confirmHint(p.ID))
 	default:

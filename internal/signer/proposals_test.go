@@ -259,3 +259,35 @@ func TestOnlySoManyProposalsWait(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
+
+// TestTheSameAdministratorWithAnotherAccountConfirmsNothing: and two accounts of one person are one administrator.
+func TestTheSameAdministratorWithAnotherAccountConfirmsNothing(t *testing.T) {
+	h := newHouse(t)
+	other := person("a-9", "administrators")
+	other.Principal.Issuer = "https://other.test"
+	h.cfg.Identities.(provider)["ada-too"] = other
+	if err := h.Identify(t.Context(), evidence("ada-too")); err != nil {
+		t.Fatal(err)
+	}
+	same := "[[same_person]]\naccounts = [\"https://idp.test ada\", \"https://other.test a-9\"]\n"
+	if got, err := h.apply(ada, policy+same); err != nil || got.Version != 2 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if n := h.administrators(); n != 1 {
+		t.Errorf("got %d administrators, want 1", n)
+	}
+	h.cfg.Identities.(provider)["bob"] = person("bob", "administrators")
+	if err := h.Identify(t.Context(), bob); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.apply(ada, wider+same)
+	h.proposed(err)
+	_, err = h.apply(evidence("ada-too"), wider+same)
+	if h.proposed(err); !strings.Contains(err.Error(), "you proposed") {
+		t.Errorf("got %v", err)
+	}
+	_, err = h.apply(ada, policy)
+	if p := h.proposed(err); !strings.Contains(gainsText(p.Gains), "another person") {
+		t.Errorf("without the entry: got %v", p.Gains)
+	}
+}

@@ -43,7 +43,7 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 		return Appended{}, err
 	}
 	by := who.ID
-	if !by.IsZero() && slices.Contains(site.Owners, by) && !s.state.owns(site.Name, by) {
+	if !by.IsZero() && s.ownsAlso(site, by) {
 		return Appended{}, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
 			WithHint("Owners see recordings and approve requests, so another administrator has to add you.")
 	}
@@ -62,6 +62,13 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 		return out, err
 	}
 	return out, s.state.putSite(site)
+}
+
+// ownsAlso reports whether an account of a person is among the new owners of a site. The caller holds s.mu.
+func (s *Service) ownsAlso(site Site, by id.Principal) bool {
+	return slices.ContainsFunc(site.Owners, func(o id.Principal) bool {
+		return s.snapshot.Policy.Same(o, by) && !s.state.owns(site.Name, o)
+	})
 }
 
 // ownersLeaf is the type of the leaves that name the owners of a site.

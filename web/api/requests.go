@@ -108,7 +108,7 @@ func (a *API) listRequests(ctx context.Context, who *Asker, in *listRequests) (*
 // speaks reports whether the caller can answer a pending request. An API token needs its scope.
 func (a *API) speaks(v *view, q *store.Request) bool {
 	return q.State == store.RequestPending && a.cfg.Now().Before(q.Expires) && a.named(v, q) &&
-		!slices.ContainsFunc(q.Approvals, func(x store.Approval) bool { return x.Who == v.who.Person.ID })
+		!slices.ContainsFunc(q.Approvals, func(x store.Approval) bool { return v.snap.Policy.Same(x.Who, v.who.Person.ID) })
 }
 
 // named reports whether the caller can approve requests like this one.

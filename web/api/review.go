@@ -23,8 +23,8 @@ func shownReview(v *view, q *store.Request) *apitype.Review {
 // reviews reports whether the caller can review an emergency grant now. The desk checks it again.
 func (v *view) reviews(q *store.Request) bool {
 	over := !q.Ended.IsZero() || !v.now.Before(q.Until)
-	took := func(a store.Approval) bool { return a.Who == v.who.Person.ID }
-	return over && q.Reviewed.IsZero() && q.Who != v.who.Person.ID && !slices.ContainsFunc(q.Approvals, took) && v.who.has(authz.DutyReview)
+	took := func(a store.Approval) bool { return v.snap.Policy.Same(a.Who, v.who.Person.ID) }
+	return over && q.Reviewed.IsZero() && !v.snap.Policy.Same(q.Who, v.who.Person.ID) && !slices.ContainsFunc(q.Approvals, took) && v.who.has(authz.DutyReview)
 }
 
 func (a *API) reviewGrant(ctx context.Context, who *Asker, in *struct {
