@@ -47,11 +47,12 @@ const (
 	Withdrawn = "grant.withdrawn" // a grant was withdrawn by another person; to its holder
 	Emergency = "emergency"       // an emergency rule was used; to those whom the rule names
 	Overdue   = "review.overdue"  // nobody has reviewed an emergency grant in time; to the reviewers
+	Proposed  = "change.proposed" // a change waits for a second administrator; to the other administrators
 	Test      = "test"            // by an administrator
 )
 
 // Kinds lists the kinds that a webhook can ask for.
-var Kinds = []string{Asked, Granted, Denied, Expired, Withdrawn, Emergency, Overdue}
+var Kinds = []string{Asked, Granted, Denied, Expired, Withdrawn, Emergency, Overdue, Proposed}
 
 // Rows keeps the outbox. *sqlite.DB does.
 type Rows interface {
@@ -137,7 +138,32 @@ func (o *Outbox) About(kind string, q store.Request, to []store.Principal) []sto
 	if kind == Asked && !o.mayAsk(q.Who) {
 		return nil
 	}
-	e := o.event(kind, q)
+	return o.each(o.event(kind, q), to)
+}
+
+// Change is a change that waits for a second administrator.
+type Change struct {
+	Proposal string
+	What     string // in words: policy, labels of press-1
+	By       string
+	Reason   string
+}
+
+// Proposed stores the notifications about a change, for other administrators. Failures are logged: the change waits as well
+// without them, on the page Requests.
+func (o *Outbox) Proposed(ctx context.Context, c Change, to []store.Principal) {
+	e := Event{Kind: Proposed, At: o.cfg.Now().UTC().Truncate(time.Second), Link: o.cfg.Site + "/proposals/" + c.Proposal,
+		Requester: notify.Line(c.By, longName), Device: notify.Line(c.What, longName), Reason: notify.Line(c.Reason, longText)}
+	if err := o.cfg.Rows.AddNotifications(ctx, o.each(e, to)...); err != nil {
+		o.cfg.Log.Warn("other administrators get no mail about a change that waits", slog.Any("error", err))
+		return
+	}
+	o.Wake()
+}
+
+// each makes one notification of an event for each person with an address, and for each webhook that wants the kind.
+func (o *Outbox) each(e Event, to []store.Principal) []store.Notification {
+	kind := e.Kind
 	var out []store.Notification
 	if o.cfg.Mail != nil && len(to) > 0 {
 		for _, p := range to {

@@ -26,6 +26,9 @@ func (e Event) subject() string {
 	case Overdue:
 		return "Review overdue: emergency access to " + e.Device
 	}
+	if e.Kind == Proposed {
+		return "Confirm a change: " + e.Device
+	}
 	return "Test notification"
 }
 
@@ -52,6 +55,9 @@ func (e Event) says() string {
 	}
 	if e.Kind == Overdue {
 		return fmt.Sprintf("Nobody has reviewed the emergency access of %s to %s. The review was due by %s.", e.Requester, e.Device, clock(e.ReviewBy))
+	}
+	if e.Kind == Proposed {
+		return fmt.Sprintf("%s proposes a change that gives people more than they have: %s. Another administrator has to confirm it.", e.Requester, e.Device)
 	}
 	return fmt.Sprintf("%s sent this message to test the gateway's notifications.", e.Requester)
 }
@@ -84,10 +90,13 @@ func (e Event) mailText(site string) string {
 	for _, f := range e.facts() {
 		b.WriteString(unlinked(f) + "\n")
 	}
-	if e.Kind != Test {
-		b.WriteString("\nThe page of the request:\n" + e.Link + "\n")
-	} else {
+	switch e.Kind {
+	case Test:
 		b.WriteString(e.Link + "\n")
+	case Proposed:
+		b.WriteString("\nThe page of the change:\n" + e.Link + "\n")
+	default:
+		b.WriteString("\nThe page of the request:\n" + e.Link + "\n")
 	}
 	b.WriteString("\nPeople wrote the names, reason, ticket and answer. The gateway adds spaces to text that looks like an address.\n-- \n" + site + "\n")
 	return b.String()

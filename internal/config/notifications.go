@@ -24,12 +24,12 @@ type Webhook struct {
 	URLFile    string `toml:"url_file" doc:"File with the URL, for chats whose URL is a secret."`
 	SecretFile string `toml:"secret_file" doc:"File with the signing secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64. Required for json."`
 	Format     string `toml:"format" doc:"json, slack, teams or mattermost." default:"json"`
-	Send       Words  `toml:"send" doc:"Kinds of notifications: request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue. Empty: all."`
+	Send       Words  `toml:"send" doc:"Kinds of notifications: request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, change.proposed. Empty: all."`
 }
 
 var (
 	hookFormats = []string{"json", "slack", "teams", "mattermost"}
-	hookKinds   = []string{"request.asked", "request.granted", "request.denied", "request.expired", "grant.withdrawn", "emergency", "review.overdue"}
+	hookKinds   = []string{"request.asked", "request.granted", "request.denied", "request.expired", "grant.withdrawn", "emergency", "review.overdue", "change.proposed"}
 )
 
 // checkNotifications checks that the keys fit together. Package notify checks addresses, URLs and secrets when the gateway

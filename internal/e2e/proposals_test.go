@@ -18,10 +18,11 @@ import (
 // TestASecondAdministratorConfirmsWhatWidens: by the command line, with the real gateway, provider and agent.
 func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
 	t.Parallel()
-	s := testenv.NewServer(t)
+	n := newTelling(t)
+	s := n.Server
 	s.WaitReady(s.Serve())
-	s.AddUser("ada", "administrators")
-	s.AddUser("bob", "administrators")
+	s.AddUser("ada", "administrators", "--email", "ada@acme.example")
+	s.AddUser("bob", "administrators", "--email", "bob@acme.example")
 	s.AddUser("olga", "compliance")
 	ada := s.Person("ada")
 	s.Join(ada, "press-1", "--ca", s.CA())
@@ -58,6 +59,7 @@ func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
 	if p.Reason != "long repairs" || p.By == "" || p.Mine || p.Devices != 1 || p.People != 1 || len(p.Gains) == 0 || p.Gains[0].Who != "compliance" || p.Gains[0].Rule != "R1" {
 		t.Errorf("got %+v", p)
 	}
+	n.mailTo(1, "bob@acme.example", "Confirm a change: policy", "Reason: long repairs", s.URL+"/proposals/"+p.ID)
 	shown := bob.Must("proposals", "show", p.ID[:6])
 	for _, want := range []string{"- ", "+ ", "up to 3 h", "compliance: ", "may ask, rule R1, on press-1"} {
 		if !strings.Contains(shown, want) {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -21,6 +22,7 @@ type Notifications interface {
 	List(ctx context.Context, f store.NotificationFilter) ([]store.Notification, int, error)
 	Find(ctx context.Context, notification string) (store.Notification, error)
 	Retry(ctx context.Context, notification string) (store.Notification, error)
+	Proposed(ctx context.Context, c notifications.Change, to []store.Principal)
 	Test(ctx context.Context, who id.Principal, webhook string) (store.Notification, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/store"
@@ -36,6 +37,9 @@ func (f *fakeNotifications) Retry(ctx context.Context, notification string) (sto
 	return f.Find(ctx, notification)
 }
 
+func (f *fakeNotifications) Proposed(_ context.Context, c notifications.Change, to []store.Principal) {
+	f.did = append(f.did, "proposed "+c.What)
+}
 func (f *fakeNotifications) Test(_ context.Context, who id.Principal, webhook string) (store.Notification, error) {
 	f.did = append(f.did, "test "+who.Subject+webhook)
 	return deadLetter(), nil

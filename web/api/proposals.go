@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
@@ -210,6 +212,27 @@ func (a *API) withdrawProposal(ctx context.Context, who *Asker, in *struct {
 	return nil, a.cfg.Audit.Index(ctx, leaf.Index, "dropped", who.Person.ID.String(), or(p.Subject, p.Kind))
 }
 
+// tellOthers tells the other administrators of a proposal. Their groups are those of their last sign-in.
+func (a *API) tellOthers(ctx context.Context, who *Asker, p signer.Proposal) error {
+	all, err := a.cfg.Store.Principals(ctx)
+	policy := a.cfg.Rules.Snapshot().Policy
+	others := slices.DeleteFunc(all, func(x store.Principal) bool {
+		return policy.Same(x.ID, who.Person.ID) || a.cfg.Now().Sub(x.SeenAt) > lately || !slices.Contains(policy.Duties(x.Groups), authz.DutyAdminister)
+	})
+	a.cfg.Notifications.Proposed(ctx, notifications.Change{Proposal: p.ID, What: changeName(p), By: or(p.Name, p.By.Subject), Reason: p.Reason}, others)
+	return err
+}
+
+// lately is how long ago an administrator may have been seen last to be told: as long as the signer counts them.
+const lately = 30 * 24 * time.Hour
+
+func changeName(p signer.Proposal) string {
+	if p.Subject == "" {
+		return p.Kind
+	}
+	return p.Kind + " of " + p.Subject
+}
+
 // waits keeps the searchable row of a proposal if an error says that a change has become one, and gives the error back.
 func (a *API) waits(ctx context.Context, who *Asker, err error) error {
 	if errkind.KindOf(err) != errkind.Conflict {
@@ -220,7 +243,7 @@ func (a *API) waits(ctx context.Context, who *Asker, err error) error {
 	if perr = errors.Join(perr, rerr); perr == nil {
 		for _, p := range all {
 			if who.is(p.By) && !slices.ContainsFunc(rows, func(e store.AuditEvent) bool { return e.Leaf == p.Leaf }) {
-				perr = errors.Join(perr, a.cfg.Audit.Index(ctx, p.Leaf, "proposed", who.Person.ID.String(), or(p.Subject, p.Kind)))
+				perr = errors.Join(perr, a.cfg.Audit.Index(ctx, p.Leaf, "proposed", who.Person.ID.String(), or(p.Subject, p.Kind)), a.tellOthers(ctx, who, p))
 			}
 		}
 	}

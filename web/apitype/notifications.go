@@ -9,7 +9,7 @@ import (
 // Notification is one message of the outbox, for one receiver.
 type Notification struct {
 	ID       string     `json:"id" doc:"also in the Message-ID of a mail and the webhook-id of a webhook"`
-	Kind     string     `json:"kind" doc:"request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, or test"`
+	Kind     string     `json:"kind" doc:"request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, change.proposed, or test"`
 	Request  string     `json:"request,omitempty" doc:"id of the request; absent for a test"`
 	Device   id.Device  `json:"device,omitempty"`
 	Channel  string     `json:"channel" doc:"mail, or webhook: with the name of the webhook"`

@@ -1537,7 +1537,7 @@ export interface components {
             error?: string;
             /** @description also in the Message-ID of a mail and the webhook-id of a webhook */
             id: string;
-            /** @description request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, or test */
+            /** @description request.asked, request.granted, request.denied, request.expired, grant.withdrawn, emergency, review.overdue, change.proposed, or test */
             kind: string;
             /**
              * Format: date-time
