@@ -27,6 +27,7 @@ func TestEachFileHasOneClass(t *testing.T) {
 			"keys/x":               "", "other": ""}},
 		"the signer": {signerPlace(&apart), map[string]Class{"keys/root.key": Sealed, "state/devices/x.json": Sealed,
 			"state/policy-000001.json": Sealed, "state/signins/x.json": Never, "state/requests/x.json": Sealed,
+			"state/proposals/x.json": Sealed, "state/administrators.json": Sealed, "state/mappings.json": Sealed,
 			"log/log.data":   Never,
 			"log/tile/0/000": Never, "log.short-1/log.data": Never, "idp/users.json": Sealed,
 			"idp/sessions.json": Never,
