@@ -17,6 +17,7 @@ type devicesCmd struct {
 	Admit  devicesAdmitCmd  `cmd:"" help:"Let a waiting device in."`
 	Revoke devicesRevokeCmd `cmd:"" help:"End a device for good. Its sessions end at once."`
 	Label  devicesLabelCmd  `cmd:"" help:"Set labels: k=v; k= removes one."`
+	Tell   devicesTellCmd   `cmd:"" name:"tell-online" help:"Get one mail when an offline device is online."`
 }
 
 type oneDevice struct {
@@ -186,6 +187,33 @@ func (c *devicesRevokeCmd) Run(a *app) error {
 		return err
 	}
 	return cl.Post(a.context(), c.path("/revoke"), apitype.Reason{Reason: string(c.Reason)}, nil)
+}
+
+type devicesTellCmd struct {
+	oneDevice
+	Cancel bool `help:"Do not get the mail."`
+}
+
+func (*devicesTellCmd) Help() string {
+	return `The gateway sends you one mail when the device is online, within 30 days. It needs a mail server, and an email address of you.
+
+  sallyport devices tell-online press-1
+  sallyport devices tell-online press-1 --cancel`
+}
+
+func (c *devicesTellCmd) Run(a *app) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	if c.Cancel {
+		return cl.Delete(a.context(), c.path("/tell-online"))
+	}
+	if err := cl.Post(a.context(), c.path("/tell-online"), nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "You get a mail when %s is online.\n", safe(c.Device))
+	return nil
 }
 
 type devicesLabelCmd struct {

@@ -26,6 +26,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ const (
 	Emergency = "emergency"       // an emergency rule was used; to those whom the rule names
 	Overdue   = "review.overdue"  // nobody has reviewed an emergency grant in time; to the reviewers
 	Proposed  = "change.proposed" // a change waits for a second administrator; to the other administrators
+	Online    = "device.online"   // a device is online again; by mail to those who asked to be told
 	Test      = "test"            // by an administrator
 )
 
@@ -161,27 +163,42 @@ func (o *Outbox) Proposed(ctx context.Context, c Change, to []store.Principal) {
 	o.Wake()
 }
 
+// BackOnline makes the mails to people who asked to be told when a device is online again. They are not stored yet.
+func (o *Outbox) BackOnline(d store.Device, to []store.Principal) []store.Notification {
+	e := Event{Kind: Online, At: o.cfg.Now().UTC().Truncate(time.Second), Link: o.cfg.Site + "/machines/" + url.PathEscape(string(d.Name)),
+		Device: notify.Line(string(d.Name), longName), Site: notify.Line(d.Site, longName)}
+	return o.mails(e, to)
+}
+
+// Mails reports whether a mail server is configured.
+func (o *Outbox) Mails() bool { return o.cfg.Mail != nil }
+
 // each makes one notification of an event for each person with an address, and for each webhook that wants the kind.
 func (o *Outbox) each(e Event, to []store.Principal) []store.Notification {
-	kind := e.Kind
-	var out []store.Notification
-	if o.cfg.Mail != nil && len(to) > 0 {
-		for _, p := range to {
-			if p.Email == "" {
-				o.noAddress(p.ID)
-				continue
-			}
-			if len(out) == mostReceivers {
-				o.cfg.Log.Warn("a notification goes to fewer people than it concerns", slog.String("kind", kind), slog.Int("most", mostReceivers))
-				break
-			}
-			out = append(out, o.notification(e, store.ChannelMail, p.Email))
-		}
-	}
+	out := o.mails(e, to)
 	for _, w := range o.cfg.Webhooks {
-		if w.wants(kind) {
+		if w.wants(e.Kind) {
 			out = append(out, o.notification(e, store.ChannelWebhook+w.Name, ""))
 		}
+	}
+	return out
+}
+
+// mails makes one notification of an event for each person with an address.
+func (o *Outbox) mails(e Event, to []store.Principal) (out []store.Notification) {
+	if o.cfg.Mail == nil {
+		return nil
+	}
+	for _, p := range to {
+		if p.Email == "" {
+			o.noAddress(p.ID)
+			continue
+		}
+		if len(out) == mostReceivers {
+			o.cfg.Log.Warn("a notification goes to fewer people than it concerns", slog.String("kind", e.Kind), slog.Int("most", mostReceivers))
+			break
+		}
+		out = append(out, o.notification(e, store.ChannelMail, p.Email))
 	}
 	return out
 }

@@ -26,8 +26,11 @@ func (e Event) subject() string {
 	case Overdue:
 		return "Review overdue: emergency access to " + e.Device
 	}
-	if e.Kind == Proposed {
+	switch e.Kind {
+	case Proposed:
 		return "Confirm a change: " + e.Device
+	case Online:
+		return e.Device + " is online"
 	}
 	return "Test notification"
 }
@@ -58,6 +61,9 @@ func (e Event) says() string {
 	}
 	if e.Kind == Proposed {
 		return fmt.Sprintf("%s proposes a change that gives people more than they have: %s. Another administrator has to confirm it.", e.Requester, e.Device)
+	}
+	if e.Kind == Online {
+		return e.Device + " is online. You asked to be told once."
 	}
 	return fmt.Sprintf("%s sent this message to test the gateway's notifications.", e.Requester)
 }
@@ -93,6 +99,8 @@ func (e Event) mailText(site string) string {
 	switch e.Kind {
 	case Test:
 		b.WriteString(e.Link + "\n")
+	case Online:
+		b.WriteString("\nThe page of the device:\n" + e.Link + "\n")
 	case Proposed:
 		b.WriteString("\nThe page of the change:\n" + e.Link + "\n")
 	default:

@@ -67,6 +67,7 @@ func (r *Registry) storePresence(ctx context.Context) bool {
 	defer cancel()
 	err := r.cfg.Store.SetPresences(ctx, all)
 	if err == nil {
+		r.tellOnline(ctx, all)
 		return true
 	}
 	r.cfg.Log.Warn("who is online could not be stored", slog.Int("devices", len(all)), slog.Any("error", err))
@@ -82,6 +83,18 @@ func (r *Registry) storePresence(ctx context.Context) bool {
 	default:
 	}
 	return false
+}
+
+func (r *Registry) tellOnline(ctx context.Context, all map[[32]byte]store.Presence) {
+	var online []wire.Hash
+	for fp, p := range all {
+		if p.Connected {
+			online = append(online, fp)
+		}
+	}
+	if r.cfg.Online != nil && len(online) > 0 {
+		r.cfg.Online(ctx, online)
+	}
 }
 
 // Met reports whether a device has had a control line since this process started. The row in the database does not say

@@ -83,6 +83,8 @@ type Config struct {
 	Ping     time.Duration
 	// ClientAddr says whom a request is from; default: the connection's other end.
 	ClientAddr func(*http.Request) netip.Addr
+	// Online is called with devices that are online, after that was stored. nil: nobody wants to know.
+	Online func(ctx context.Context, devices []wire.Hash)
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -45,6 +45,10 @@ type Rows interface {
 	Device(ctx context.Context, name id.Device) (store.Device, error)
 	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
+	DeviceByFP(ctx context.Context, fp [32]byte) (store.Device, error)
+	AddOnlineWatch(ctx context.Context, w store.OnlineWatch, fits func(others int) error) error
+	OnlineWatches(ctx context.Context, fp [32]byte) ([]store.OnlineWatch, error)
+	TakeOnlineWatches(ctx context.Context, fp [32]byte, notifications ...store.Notification) error
 }
 
 // Signer is the part of the signer that makes and ends grants.

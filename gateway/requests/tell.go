@@ -19,6 +19,8 @@ const recently = 90 * 24 * time.Hour
 // Notifications makes and sends notifications. *notifications.Outbox does.
 type Notifications interface {
 	About(kind string, q store.Request, to []store.Principal) []store.Notification
+	BackOnline(d store.Device, to []store.Principal) []store.Notification
+	Mails() bool
 	Wake()
 }
 

@@ -85,6 +85,9 @@ type Store interface {
 	PutSite(ctx context.Context, s store.Site) error
 	SitesOwnedBy(ctx context.Context, p id.Principal) ([]string, error)
 	Principals(ctx context.Context) ([]store.Principal, error)
+	Principal(ctx context.Context, p id.Principal) (store.Principal, error)
+	OnlineWatchesOf(ctx context.Context, who id.Principal) ([]store.OnlineWatch, error)
+	DropOnlineWatch(ctx context.Context, fp [32]byte, who id.Principal) error
 	AddAPIToken(ctx context.Context, t store.APIToken) error
 	APIToken(ctx context.Context, tokenID string) (store.APIToken, error)
 	APITokens(ctx context.Context, p id.Principal) ([]store.APIToken, error)

@@ -39,6 +39,10 @@ func (a *API) registerDevices() {
 		Summary: "Admit a waiting, locked or disputed device", Description: "Needs the duty administer."}, a.admitDevice)
 	handle(a, huma.Operation{OperationID: "revoke-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/revoke", Tags: []string{"devices"},
 		Summary: "Revoke a device for good", Description: "Needs the duty administer. Its sessions end at once."}, a.revokeDevice)
+	handle(a, huma.Operation{OperationID: "tell-device-online", Method: http.MethodPost, Path: "/api/v1/devices/{name}/tell-online", Tags: []string{"devices"},
+		Summary: "Get one mail when an offline device is online", Description: "For whoever sees the device, and not with an API token. It is remembered for 30 days."}, a.tellOnline)
+	handle(a, huma.Operation{OperationID: "cancel-tell-device-online", Method: http.MethodDelete, Path: "/api/v1/devices/{name}/tell-online", Tags: []string{"devices"},
+		Summary: "Do not get that mail"}, a.cancelTellOnline)
 	handle(a, huma.Operation{OperationID: "label-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/labels", Tags: []string{"devices"},
 		Summary: "Set labels", Description: "Needs the duty administer. Live sessions are decided again. " + maybeProposed}, a.labelDevice)
 }
@@ -160,7 +164,10 @@ func (a *API) getDevice(ctx context.Context, who *Asker, in *DeviceName) (*answe
 	if err != nil {
 		return nil, err
 	}
-	return body(a.shownDevice(v, d))
+	awaited, err := a.awaited(ctx, who)
+	out := a.shownDevice(v, d)
+	out.TellOnline = awaited[d.FP]
+	return &answer[apitype.Device]{out}, err
 }
 
 // changed answers with the device as it is now, after live sessions were decided again.

@@ -504,6 +504,13 @@ func (s *fakeStore) SitesOwnedBy(_ context.Context, p id.Principal) ([]string, e
 	}
 	return []string{"hall-south"}, nil
 }
+func (s *fakeStore) Principal(_ context.Context, p id.Principal) (store.Principal, error) {
+	return store.Principal{ID: p, Email: "x@acme.example"}, nil
+}
+func (s *fakeStore) OnlineWatchesOf(context.Context, id.Principal) ([]store.OnlineWatch, error) {
+	return nil, nil
+}
+func (s *fakeStore) DropOnlineWatch(context.Context, [32]byte, id.Principal) error { return nil }
 func (s *fakeStore) Principals(context.Context) ([]store.Principal, error) {
 	return []store.Principal{{ID: id.Principal{Issuer: "https://idp", Subject: "technician"}, Name: "technician", Username: "tess", Groups: s.groups},
 		{ID: id.Principal{Issuer: "https://idp", Subject: "admin"}, Name: "admin", Groups: []string{"administrators"}}}, nil

@@ -22,6 +22,7 @@ type Notifications interface {
 	List(ctx context.Context, f store.NotificationFilter) ([]store.Notification, int, error)
 	Find(ctx context.Context, notification string) (store.Notification, error)
 	Retry(ctx context.Context, notification string) (store.Notification, error)
+	Mails() bool
 	Proposed(ctx context.Context, c notifications.Change, to []store.Principal)
 	Test(ctx context.Context, who id.Principal, webhook string) (store.Notification, error)
 }

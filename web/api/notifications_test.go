@@ -37,6 +37,7 @@ func (f *fakeNotifications) Retry(ctx context.Context, notification string) (sto
 	return f.Find(ctx, notification)
 }
 
+func (f *fakeNotifications) Mails() bool { return true }
 func (f *fakeNotifications) Proposed(_ context.Context, c notifications.Change, to []store.Principal) {
 	f.did = append(f.did, "proposed "+c.What)
 }

@@ -33,11 +33,11 @@ func (a *API) getSignIn(context.Context, *struct{}) (*answer[apitype.SignIn], er
 	return body(apitype.SignIn{SiteName: s.Name, Notice: list(s.Notice), Providers: list(s.Providers), Demo: s.Demo})
 }
 
-func (a *API) getMe(_ context.Context, who *Asker, _ *struct{}) (*answer[apitype.Me], error) {
+func (a *API) getMe(ctx context.Context, who *Asker, _ *struct{}) (*answer[apitype.Me], error) {
 	p := who.Person
 	out := apitype.Me{Name: who.name(), Issuer: p.ID.Issuer, Subject: p.ID.Subject, Provider: who.Provider, Groups: list(p.Groups), Via: who.Via,
 		SignedInAt: when(who.SignedInAt), SecondFactorAt: when(p.SecondFactorAt), Expires: who.Expires.UTC(),
-		NoRefresh: who.NoRefresh, SiteName: a.cfg.Site.Name, Demo: a.cfg.Site.Demo,
+		NoRefresh: who.NoRefresh, SiteName: a.cfg.Site.Name, Demo: a.cfg.Site.Demo, Mail: a.mailed(ctx, who),
 		Roles: list(who.policy.Roles(p.Groups)), Duties: []string{}}
 	if p.Machine != "" { // its maker's groups only close rules for it
 		out.Groups, out.Roles = []string{}, []string{}

@@ -32,6 +32,7 @@ type Desk interface {
 	Alone(ctx context.Context, change func() error) error
 	Late(q store.Request) store.Request
 	Used(ctx context.Context, session id.Session, grant string)
+	WatchOnline(ctx context.Context, who id.Principal, dev store.Device) error
 }
 
 func (a *API) registerRequests() {

@@ -60,6 +60,7 @@ type Me struct {
 	NoRefresh      bool       `json:"no_refresh,omitempty" doc:"no refresh token, so the sign-in is short"`
 	SiteName       string     `json:"site_name"`
 	Demo           bool       `json:"demo,omitempty"`
+	Mail           bool       `json:"mail,omitempty" doc:"the gateway can send the caller mail, as far as it knows"`
 }
 
 // SignIn is what the sign-in page shows before anybody is known.
@@ -135,6 +136,7 @@ type Device struct {
 	Outdated    bool              `json:"outdated,omitempty" doc:"it is offline because its agent speaks an earlier version of the control protocol"`
 	Live        int               `json:"live" doc:"sessions running on it"`
 	LogSize     uint64            `json:"log_size,omitempty" doc:"of the log, as the device last accepted it"`
+	TellOnline  bool              `json:"tell_online,omitempty" doc:"only where one device is asked for: the caller gets a mail when it is online"`
 }
 
 // Admit lets a waiting device in. Empty fields keep what the join code said.

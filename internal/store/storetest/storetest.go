@@ -104,6 +104,11 @@ type DB interface {
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
 	ChangeNotification(ctx context.Context, notification string, change func(*store.Notification) error) (store.Notification, error)
 	Notifications(ctx context.Context, f store.NotificationFilter) ([]store.Notification, int, error)
+	AddOnlineWatch(ctx context.Context, w store.OnlineWatch, fits func(others int) error) error
+	DropOnlineWatch(ctx context.Context, fp [32]byte, who id.Principal) error
+	OnlineWatchesOf(ctx context.Context, who id.Principal) ([]store.OnlineWatch, error)
+	OnlineWatches(ctx context.Context, fp [32]byte) ([]store.OnlineWatch, error)
+	TakeOnlineWatches(ctx context.Context, fp [32]byte, notifications ...store.Notification) error
 	CountNotifications(ctx context.Context, state string) (int, error)
 	PruneNotifications(ctx context.Context, sent, dead time.Time) (int64, error)
 
@@ -142,6 +147,7 @@ func Run(t *testing.T, open func(t *testing.T) DB) {
 		{"requests are bounded, changed and listed", requests},
 		{"request lists are filtered by what people see and can answer", requestLists},
 		{"notifications are stored with their request, found when due, and pruned", notifications},
+		{"people wait for devices until they are told", watches},
 		{"policy versions only grow", policies},
 		{"decisions are listed by key", decisions},
 		{"audit events are found by every field", auditEvents},

@@ -7,7 +7,7 @@ import { lengthText, sinceText } from '../base/time';
 import { agentVersion, count, plural, sentence, upper } from '../base/words';
 import { whyNot } from '../base/work';
 import { now } from '../ui/clock';
-import { useData } from '../ui/data';
+import { asFailure, useData } from '../ui/data';
 import { lazy } from '../ui/lazy';
 import { useListKeys } from '../ui/keyboard';
 import { OfflineBanner, useOnline } from '../ui/online';
@@ -116,6 +116,32 @@ function Troubles({ d }: { d: Device }) {
   );
 }
 
+/** One mail when it is online again. */
+function TellOnline({ d }: { d: Device }) {
+  const online = useOnline();
+  const [told, tell] = useState(!!d.tell_online);
+  const [failure, fail] = useState<Failure | undefined>();
+  const params = { path: { name: d.name } };
+  const click = async () => {
+    try {
+      await body(told ? client.DELETE('/api/v1/devices/{name}/tell-online', { params }) : client.POST('/api/v1/devices/{name}/tell-online', { params }));
+      tell(!told);
+      fail(undefined);
+    } catch (err) {
+      fail(asFailure(err));
+    }
+  };
+  return (
+    <span class="btns">
+      {failure && <Failed failure={failure} what="Nothing was changed." />}
+      {told && <span class="small muted">You get a mail when it is online.</span>}
+      <button class="btn" type="button" disabled={!online} onClick={click}>
+        {told ? 'Cancel the mail' : 'Tell me when online'}
+      </button>
+    </span>
+  );
+}
+
 function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
   const work = useData(() => body(client.GET('/api/v1/work')), [name], 10_000);
   const mine = work.data?.devices.find((w) => w.device.name === name);
@@ -127,6 +153,7 @@ function Rights({ name, me, d }: { name: string; me: Me; d: Device }) {
     <section class="part" aria-labelledby="may">
       <header>
         <h2 id="may">What you can do here</h2>
+        {d.state === 'ok' && !d.online && me.mail && <TellOnline d={d} />}
         {mine?.refused && (d.online ? <St shape="bad">{mine.refused}</St> : <span class="small muted">{whyNot(mine)}</span>)}
       </header>
       {work.failure && <Failed failure={work.failure} what="Your rights could not be read." retry={work.reload} />}
