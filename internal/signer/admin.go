@@ -68,7 +68,10 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 		return out, err
 	}
 	defer s.resnap()
-	return out, s.state.putDevice(d)
+	if err := s.state.putDevice(d); err != nil {
+		return out, err
+	}
+	return out, s.settle(said)
 }
 
 // Restrict implements Signer: it locks or revokes. It needs no evidence, because it only takes away.
@@ -141,7 +144,7 @@ func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFil
 	}
 	s.snapshot = &authz.Snapshot{Policy: p}
 	s.resnap()
-	return next, nil
+	return next, s.settle(said)
 }
 
 // CurrentPolicy implements Signer.

@@ -150,7 +150,10 @@ func (s *Service) MapGroups(ctx context.Context, by Evidence, added []Mapping) (
 	for _, m := range added {
 		next[m] = true
 	}
-	return out, s.keepMappings(slices.SortedFunc(maps.Keys(next), Mapping.compare))
+	if err := s.keepMappings(slices.SortedFunc(maps.Keys(next), Mapping.compare)); err != nil {
+		return out, err
+	}
+	return out, s.settle(said)
 }
 
 // Mappings implements Signer.

@@ -80,7 +80,7 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 	switch {
 	case len(c.gains) == 0:
 	case waits && !s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
-		said["proposed_by"], said["proposal"], said["gains"] = p.proposer(), p.ID, gainsText(c.gains)
+		said["proposed_by"], said["gains"] = p.proposer(), gainsText(c.gains)
 	case s.administrators() < 2:
 		said["unconfirmed"], said["gains"] = "yes", gainsText(c.gains)
 	case waits && s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
@@ -90,9 +90,18 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 		return nil, s.propose(ctx, who, proposal, c, raw)
 	}
 	if waits {
-		err = s.state.dropProposal(p.ID)
+		said["proposal"] = p.ID
 	}
-	return said, err
+	return said, nil
+}
+
+// settle removes the proposal of a change that has been made. If the signer is killed before, it reads in the log that the
+// change was made.
+func (s *Service) settle(said map[string]string) error {
+	if said["proposal"] == "" {
+		return nil
+	}
+	return s.state.dropProposal(said["proposal"])
 }
 
 func confirmHint(proposal string) string {

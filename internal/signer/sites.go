@@ -61,7 +61,10 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 	if err != nil {
 		return out, err
 	}
-	return out, s.state.putSite(site)
+	if err := s.state.putSite(site); err != nil {
+		return out, err
+	}
+	return out, s.settle(said)
 }
 
 // ownsAlso reports whether an account of a person is among the new owners of a site. The caller holds s.mu.
