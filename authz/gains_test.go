@@ -63,6 +63,13 @@ func TestWithoutAGainNobodyCanDoMore(t *testing.T) {
 		if what := gained(NewSnapshot(before, grants), NewSnapshot(after, grants), c); what != "" {
 			t.Fatalf("seed %d: no gain is named, and yet %s\nbefore:\n%s\nafter, on %v:\n%s", seed, what, text, c, dice{newRand(seed)}.altered(text))
 		}
+		if before == after {
+			continue
+		}
+		to := d.device() // that comes later
+		if what := gained(NewSnapshot(before, nil), NewSnapshot(after, nil), DeviceChange{to, to}); what != "" {
+			t.Fatalf("seed %d: no gain is named, and yet on a device that comes later %s\nbefore:\n%s\nafter, on %v", seed, what, text, to)
+		}
 	}
 	if t.Logf("%d pairs, %d with a gain, %d without", pairs, more, without); without < 200 || more < 200 {
 		t.Error("want at least 200 of each kind")
@@ -127,6 +134,7 @@ administer = ["admins"]
 approve = ["leads"]
 [labels]
 kind = { needed = true, one_of = ["press", "oven"] }
+hall = {}
 [hours.day]
 zone = "UTC"
 days = ["mon", "tue"]
@@ -169,13 +177,17 @@ func TestGainsAreNamed(t *testing.T) {
 	oven := Device{Name: "oven-1", Labels: map[string]string{"kind": "oven"}}
 	for _, c := range []struct{ what, from, to, want string }{
 		{"nothing", "", "", ""},
+		{"a rule for devices that there are not", "[[require]]", "[[allow]]\nid = \"ghost\"\nwhy = \"x\"\nwho = \"everyone\"\nrole = \"work\"\ndevices = { kind = [\"press\", \"oven\"], hall = \"9\" }\nhours = \"always\"\n[[require]]",
+			"everyone files.read:/var/log now ghost []hall=9, kind=press|oven; everyone shell:svc now ghost []hall=9, kind=press|oven"},
 		{"longer hours", `to = "16:00"`, `to = "18:00"`, "techs shell:svc in mon, tue 08:00 to 18:00 (UTC) presses [press-1]; techs files.read:/var/log in mon, tue 08:00 to 18:00 (UTC) presses [press-1]"},
 		{"shorter hours", `from = "08:00"`, `from = "09:00"`, ""},
-		{"another login", `as = ["svc"]`, `as = ["svc", "root"]`, "techs shell:root may ask ovens [oven-1]; techs shell:root in mon, tue 08:00 to 16:00 (UTC) presses [press-1]"},
-		{"a narrower path", `read = ["/var/log"]`, `read = ["/var/log/press"]`, ""},
-		{"one approval less", "count = 2", "count = 1", "techs files.read:/var/log may ask ovens [oven-1]; techs shell:svc may ask ovens [oven-1]"},
+		{"another login", `as = ["svc"]`, `as = ["svc", "root"]`, "techs shell:root may ask: ticket, two leads, up to 1 h ovens [oven-1]; techs shell:root in mon, tue 08:00 to 16:00 (UTC) presses [press-1]"},
+		{"a path that a limit kept from sessions with its parent", `read = ["/var/log"]`, `read = ["/var/log/press"]`,
+			"techs files.read:/var/log/press in mon, tue 08:00 to 16:00 (UTC) presses [press-1]; techs files.read:/var/log/press may ask: ticket, two leads, up to 1 h ovens [oven-1]"},
+		{"two rules become one", `shell = { as = ["svc"] }`, `shell = { as = ["svc"] }` + "\nweb = [\"hmi\"]", "techs web:hmi in mon, tue 08:00 to 16:00 (UTC) presses [press-1]; techs web:hmi may ask: ticket, two leads, up to 1 h ovens [oven-1]"},
+		{"one approval less", "count = 2", "count = 1", asks("ticket, one lead, up to 1 h")},
 		{"one approval more", "count = 2", "count = 3", ""},
-		{"a longer grant", `"1h"`, `"2h"`, "techs files.read:/var/log may ask ovens [oven-1]; techs shell:svc may ask ovens [oven-1]"},
+		{"a longer grant", `"1h"`, `"2h"`, asks("ticket, two leads, up to 2 h")},
 		{"a shorter grant", `"1h"`, `"30m"`, ""},
 		{"an older second factor", `"30m"`, `"40m"`, "everyone do anything without a limit fresh [oven-1 press-1]"},
 		{"a fresher second factor", `"30m"`, `"20m"`, ""},
@@ -213,9 +225,14 @@ func TestManyDevicesAreOneGain(t *testing.T) {
 	for i := range 3000 {
 		devices = append(devices, Device{Name: id.Device(fmt.Sprintf("press-%04d", 2999-i)), Labels: map[string]string{"kind": "press"}})
 	}
-	got := Gains(nil, loaded(t, gainsPolicy), Unchanged(devices...))
-	if len(got) != 4 || len(got[0].Devices) != 3000 || got[0].Devices[0] != "press-0000" {
-		t.Errorf("got %d gains, the first on %d devices", len(got), len(got[0].Devices))
+	p := loaded(t, strings.Replace(gainsPolicy, `to = "16:00"`, `to = "18:00"`, 1))
+	got := Gains(loaded(t, gainsPolicy), p, Unchanged(devices...))
+	if len(got) != 2 || len(got[0].Devices) != listedDevices || got[0].More != 2980 || got[0].Devices[0] != "press-0000" || CountDevices(got) != 3000 {
+		t.Errorf("got %v", got)
+	}
+	fewer := Gains(loaded(t, gainsPolicy), p, Unchanged(devices[1:]...))
+	if !Expected(got, got) || Expected(fewer, got) || Expected(got, fewer) || !Expected(nil, got) {
+		t.Error("what is expected does not depend on the devices")
 	}
 }
 
@@ -228,10 +245,14 @@ func loaded(t *testing.T, text string) *Policy {
 	return p
 }
 
+func asks(terms string) string {
+	return "techs files.read:/var/log may ask: " + terms + " ovens [oven-1]; techs shell:svc may ask: " + terms + " ovens [oven-1]"
+}
+
 func said(gains []Gain) string {
 	var out []string
 	for _, g := range gains {
-		out = append(out, fmt.Sprint(g.Who, " ", g.What, " ", g.How, " ", g.Rule, " ", g.Devices))
+		out = append(out, fmt.Sprint(g.Who, " ", g.What, " ", g.How, " ", g.Rule, " ", g.Devices, g.Where))
 	}
 	return sorted(strings.Join(out, "; "))
 }

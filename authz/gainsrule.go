@@ -6,15 +6,24 @@ import (
 )
 
 // gaveAll reports whether a rule gave all actions of a pattern to a subject at least as easily as another rule gives them now.
-// A request rule stands for another one only under the same id, because grants name it.
-func (r *rule) gaveAll(now *rule, who string, p *Pattern) bool {
-	if !r.opens() || !r.lets(who) || !slices.ContainsFunc(r.role.gives, func(q Pattern) bool { return q.Contains(*p) }) {
+// A request rule stands for another one only under the same id, because grants name it. A wider pattern stands for the pattern
+// only if no rule of closers forbade a part of it beside the pattern: a session had then nothing of the wider one.
+func (r *rule) gaveAll(now *rule, who string, p *Pattern, closers []*rule) bool {
+	whole := func(q Pattern) bool {
+		return q.Contains(*p) && !slices.ContainsFunc(closers, func(x *rule) bool { return x.hits(q) && !x.hits(*p) })
+	}
+	if !r.opens() || !r.lets(who) || !slices.ContainsFunc(r.role.gives, whole) {
 		return false
 	}
 	if r.kind == allow {
 		return r.finishedAs(now) && (r.open == nil || now.kind == allow && now.open != nil && now.open.within(r.open))
 	}
 	return now.kind == request && now.id == r.id && r.finishedAs(now) && now.ask.within(&r.ask)
+}
+
+// hits reports whether a require or deny rule is about any action of a pattern.
+func (r *rule) hits(p Pattern) bool {
+	return slices.ContainsFunc(r.about, func(q Pattern) bool { _, both := p.meet(q); return both })
 }
 
 // finishedAs reports whether work under the other rule runs on after its time at most as long as under this one.

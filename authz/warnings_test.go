@@ -11,12 +11,12 @@ func TestRequestsThatNobodyCanApproveAreWarnedOf(t *testing.T) {
 	for _, c := range []struct{ what, from, to, want string }{
 		{"nothing", "", "", ""},
 		{"a group without the duty", `approve = ["leads"]`, `approve = ["chiefs"]`,
-			`policy.toml:26: request "ovens": the group "leads" cannot approve, because it does not have the duty approve. Write approve = ["leads"] in [duties].`},
+			`policy.toml:27: request "ovens": the group "leads" cannot approve, because it does not have the duty approve. Write approve = ["leads"] in [duties].`},
 		{"owners without the duty", `from = "leads"`, `from = "@owner"`,
-			`policy.toml:26: request "ovens": no group has the duty own, so no owner can approve. Write own = ["owners"] in [duties].`},
+			`policy.toml:27: request "ovens": no group has the duty own, so no owner can approve. Write own = ["owners"] in [duties].`},
 		{"an emergency", "[[require]]", emergency + "[[require]]", ""},
 		{"a review that is due too early", "[[require]]", strings.Replace(emergency, "24h", "2h", 1) + "[[require]]",
-			`policy.toml:34: request "now": a review is possible after the emergency has ended, and is due 2 h after its beginning. Write review_within longer than 2 h.`},
+			`policy.toml:35: request "now": a review is possible after the emergency has ended, and is due 2 h after its beginning. Write review_within longer than 2 h.`},
 	} {
 		p, problems := Load(File{"policy.toml", []byte(strings.Replace(gainsPolicy, c.from, c.to, 1))})
 		if problems != nil {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport/sallyport/authz"
+	"github.com/sallyport/sallyport/internal/client"
+	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/web/apitype"
 )
 
@@ -36,8 +40,8 @@ func (c *proposalsListCmd) Run(a *app) error {
 	if err := cl.Get(a.context(), "/api/v1/proposals", nil, &rows); err != nil {
 		return err
 	}
-	return show(a, c.listing, rows, "No change waits for a second administrator.", "ID CHANGE BY SINCE DEVICES PEOPLE REASON", func(p apitype.Proposal) []string {
-		return []string{p.ID, changeName(p), p.By, at(&p.At), strconv.Itoa(p.Devices), strconv.Itoa(p.People), p.Reason}
+	return show(a, c.listing, rows, "No change waits for a second administrator.", "ID CHANGE BY SINCE GAINS DEVICES REASON", func(p apitype.Proposal) []string {
+		return []string{p.ID, changeName(p), p.By, at(&p.At), strconv.Itoa(p.Count), strconv.Itoa(p.Devices), p.Reason}
 	})
 }
 
@@ -80,7 +84,7 @@ func (c *proposalsShowCmd) Run(a *app) error {
 // showProposal prints what would change, and then what that gives to whom.
 func showProposal(a *app, p apitype.Proposal) error {
 	err := page(a.stdout, []field{{"Proposal", p.ID}, {"Change", changeName(p)}, {"Proposed by", p.By}, {"Proposed", at(&p.At)},
-		{"Expires", at(&p.Expires)}, {"Reason", p.Reason}, {"Concerns", fmt.Sprintf("devices: %d, people known here: %d", p.Devices, p.People)}})
+		{"Expires", at(&p.Expires)}, {"Entry", strconv.FormatUint(p.Entry, 10)}, {"Reason", p.Reason}, {"Concerns", fmt.Sprintf("devices: %d, people known here: %d", p.Devices, p.People)}})
 	if err != nil {
 		return err
 	}
@@ -95,19 +99,22 @@ func showProposal(a *app, p apitype.Proposal) error {
 	}
 	fmt.Fprintln(a.stdout, "\nWhat people gain:")
 	for _, g := range p.Gains {
-		fmt.Fprintln(a.stdout, "  "+safe(authz.Gain(g).String()))
+		shown := authz.Gain{Who: g.Who, What: g.What, How: g.How, Rule: g.Rule, Devices: g.Devices, More: g.More, Where: g.Where}
+		fmt.Fprintln(a.stdout, "  "+safe(shown.String()))
 	}
 	return nil
 }
 
 type proposalsConfirmCmd struct {
 	oneProposal
-	JSON bool `name:"json" help:"Print the change as JSON, for programs."`
+	Entry uint64 `placeholder:"N" help:"The entry of the log that show printed. Required where nobody can be asked."`
+	JSON  bool   `name:"json" help:"Print the change as JSON, for programs."`
 }
 
 func (*proposalsConfirmCmd) Help() string {
-	return `Needs the duty administer and a sign-in. "sallyport proposals show" says what you would confirm. If the change would by now give
-more than it did when it was proposed, it is not made: it becomes your proposal, and another administrator has to confirm it.
+	return `Needs the duty administer and a sign-in. It shows what you would confirm, and asks. Where it cannot ask, --entry says which
+proposal you have read: the number that "sallyport proposals show" prints. If the change would by now give more than it did when it
+was proposed, it is not made: it becomes your proposal, and another administrator has to confirm it.
 
 Exit status: 0 it is in force, 1 it is not, 77 you may not confirm it.`
 }
@@ -117,8 +124,12 @@ func (c *proposalsConfirmCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	entry, err := c.read(a, cl)
+	if err != nil {
+		return err
+	}
 	var p apitype.Proposal
-	if err := cl.Post(a.context(), c.path("/confirm"), nil, &p); err != nil {
+	if err := cl.Post(a.context(), c.path("/confirm"), apitype.ProposalConfirm{Entry: entry}, &p); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -126,6 +137,30 @@ func (c *proposalsConfirmCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.stdout, "The change is in force: %s, proposed by %s.\n", safe(changeName(p)), safe(p.By))
 	return nil
+}
+
+// read gives the entry of what the person has read. Without --entry it shows the proposal and asks.
+func (c *proposalsConfirmCmd) read(a *app, cl *client.Client) (uint64, error) {
+	if c.Entry != 0 {
+		return c.Entry, nil
+	}
+	if !isTerminal(a.stdout) || c.JSON {
+		return 0, usageError("nobody can be asked here whether this is the change that you have read",
+			"Read it with \"sallyport proposals show\", and repeat the number of its entry: --entry N.")
+	}
+	var p apitype.Proposal
+	if err := cl.Get(a.context(), c.path(""), nil, &p); err != nil {
+		return 0, err
+	}
+	if err := showProposal(a, p); err != nil {
+		return 0, err
+	}
+	fmt.Fprint(a.stdout, "\nConfirm this change? [y/N] ")
+	line, _ := bufio.NewReader(a.stdin).ReadString('\n')
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		return 0, errkind.New(errkind.Conflict, "nothing was changed")
+	}
+	return p.Entry, nil
 }
 
 type proposalsWithdrawCmd struct {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,29 +57,35 @@ func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	p := proposal(t, bob)
-	if p.Reason != "long repairs" || p.By == "" || p.Mine || p.Devices != 1 || p.People != 1 || len(p.Gains) == 0 || p.Gains[0].Who != "compliance" || p.Gains[0].Rule != "R1" {
+	if p.Reason != "long repairs" || p.By == "" || p.Mine || p.Devices != 1 || p.Count == 0 {
 		t.Errorf("got %+v", p)
 	}
 	n.mailTo(1, "bob@acme.example", "Confirm a change: policy", "Reason: long repairs", s.URL+"/proposals/"+p.ID)
 	shown := bob.Must("proposals", "show", p.ID[:6])
-	for _, want := range []string{"- ", "+ ", "up to 3 h", "compliance: ", "may ask, rule R1, on press-1"} {
+	for _, want := range []string{"- ", "+ ", "up to 3 h", "compliance: ", "may ask: reason, one technician, up to 3 h, rule R1, on press-1", "people known here: 1"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the proposal does not show %q: %s", want, shown)
 		}
 	}
-	if got := ada.Run("proposals", "confirm", p.ID); got.Status != 1 || !strings.Contains(got.Err, "you proposed this change") {
+	if got := ada.Run("proposals", "confirm", p.ID, entryOf(p)); got.Status != 1 || !strings.Contains(got.Err, "you proposed this change") {
 		t.Errorf("by its proposer: got %+v", got)
 	}
-	for _, what := range [][]string{{"proposals", "confirm", p.ID}, {"proposals", "withdraw", p.ID}} {
+	for _, what := range [][]string{{"proposals", "confirm", p.ID, entryOf(p)}, {"proposals", "withdraw", p.ID}} {
 		if got := olga.Run(what...); got.Status != 77 {
 			t.Errorf("%v without the duty: got %+v", what, got)
 		}
 	}
-	bob.Must("policy", "confirm", p.ID)
+	if got := bob.Run("proposals", "confirm", p.ID); got.Status != 2 || !strings.Contains(got.Err, "--entry") {
+		t.Errorf("without what was read: got %+v", got)
+	}
+	if got := bob.Run("proposals", "confirm", p.ID, "--entry", "1"); got.Status != 1 || !strings.Contains(got.Err, "since you read it") {
+		t.Errorf("another entry: got %+v", got)
+	}
+	bob.Must("policy", "confirm", p.ID, entryOf(p))
 	if got := ada.Must("policy", "status"); !strings.Contains(got, "proposed by") || strings.Contains(got, "no second administrator") {
 		t.Errorf("got %s", got)
 	}
-	if got := bob.Run("proposals", "confirm", p.ID); got.Status != 1 {
+	if got := bob.Run("proposals", "confirm", p.ID, entryOf(p)); got.Status != 1 {
 		t.Errorf("twice: got %+v", got)
 	}
 
@@ -104,6 +111,8 @@ func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
 		}
 	}
 }
+
+func entryOf(p apitype.Proposal) string { return fmt.Sprintf("--entry=%d", p.Entry) }
 
 // proposal gives the one that waits.
 func proposal(t *testing.T, who *testenv.Person) apitype.Proposal {
@@ -141,7 +150,7 @@ func TestAMappingInTheConfigurationIsConfirmed(t *testing.T) {
 	if shown := ada.Must("proposals", "show", p.ID); p.Kind != "groups" || p.By != "configuration" || !strings.Contains(shown, "+ administrators") {
 		t.Errorf("got %+v: %s", p, shown)
 	}
-	ada.Must("proposals", "confirm", p.ID)
+	ada.Must("proposals", "confirm", p.ID, entryOf(p))
 	if got := eve.Run("proposals", "list"); got.Status != 77 {
 		t.Errorf("before eve signs in again: got %+v", got)
 	}

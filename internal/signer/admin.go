@@ -37,11 +37,15 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 		return Appended{}, err
 	}
 	old, known := s.state.devices[d.FP]
+	if was, logged := s.lost[d.FP.String()]; logged && !known {
+		old = was
+		old.FP = d.FP
+	}
 	if other, ok := s.state.byName(d.Name); ok && other.FP != d.FP {
 		return Appended{}, errkind.New(errkind.Conflict, fmt.Sprintf("another device has the name %s", d.Name))
 	}
 	switch {
-	case known && old.State == wire.StateRevoked:
+	case old.State == wire.StateRevoked:
 		return Appended{}, errkind.New(errkind.Conflict, fmt.Sprintf("%s was revoked; a revoked key stays so", old.Name)).
 			WithHint("Remove the state directory on the device, so that it makes new keys, and enrol it again.")
 	case known && old.State == wire.StateLocked && d.State == wire.StateOK: // a label must not lift a lock in passing
@@ -51,7 +55,7 @@ func (s *Service) PutDevice(ctx context.Context, by Evidence, d Device) (Appende
 	if known && old.State == d.State && old.Name == d.Name {
 		typ = "label"
 	}
-	said, err := s.second(ctx, who, s.relabelled(old, d))
+	said, err := s.second(ctx, who, s.relabelled(old, d, by))
 	if err != nil {
 		return Appended{}, err
 	}
@@ -123,7 +127,7 @@ func (s *Service) storePolicy(ctx context.Context, e Evidence, files []PolicyFil
 	if err := s.withdrawn(e); err != nil {
 		return Policy{}, err
 	}
-	said, err := s.second(ctx, who, change{kind: ProposedPolicy, to: files, reason: reason, gains: s.gainsOf(p, who.ID)})
+	said, err := s.second(ctx, who, change{kind: ProposedPolicy, to: files, reason: reason, gains: s.gainsOf(p, who.ID), by: e})
 	if err != nil {
 		return Policy{}, err
 	}

@@ -16,6 +16,7 @@ type administrator struct {
 	Who    id.Principal `json:"who"`
 	Groups []string     `json:"groups"`
 	Seen   time.Time    `json:"seen"`
+	Issued time.Time    `json:"issued"` // of the id token
 }
 
 const (
@@ -26,22 +27,21 @@ const (
 	seenEvery = time.Hour
 )
 
-// saw remembers that somebody is an administrator, or is none any more.
-func (s *Service) saw(who authz.Person) {
-	if who.Machine != "" {
-		return
-	}
+// saw remembers what a sign-in shows: that somebody is an administrator, or is none any more. An API token does not count: it
+// has the groups of the day when it was made. An older id token does not change what a newer one has shown.
+func (s *Service) saw(who authz.Person, issued time.Time) {
+	who.Groups = slices.Sorted(slices.Values(who.Groups))
 	s.mu.RLock()
 	is := s.snapshot.Policy != nil && slices.Contains(s.snapshot.Policy.Duties(who.Groups), authz.DutyAdminister)
 	last, known := s.state.administrators[who.ID]
 	s.mu.RUnlock()
 	now := s.cfg.Now()
-	if known && now.Sub(last.Seen) < seenEvery && slices.Equal(last.Groups, who.Groups) || !known && !is {
+	if known && now.Sub(last.Seen) < seenEvery && slices.Equal(last.Groups, who.Groups) || !known && !is || issued.Before(last.Issued) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.administrators[who.ID] = administrator{who.ID, slices.Clone(who.Groups), now.UTC()}
+	s.state.administrators[who.ID] = administrator{who.ID, who.Groups, now.UTC(), issued.UTC()}
 	if err := s.state.write("administrators", s.state.listAdministrators()); err != nil {
 		cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler)).Warn("an administrator is not remembered after a restart", slog.Any("error", err))
 	}
@@ -50,13 +50,36 @@ func (s *Service) saw(who authz.Person) {
 // administrators counts the people who have the duty to administer. The caller holds s.mu.
 func (s *Service) administrators() int {
 	var people []id.Principal
+	add := func(who id.Principal) {
+		if !slices.ContainsFunc(people, func(p id.Principal) bool { return s.snapshot.Policy.Same(p, who) }) {
+			people = append(people, who)
+		}
+	}
 	for _, a := range s.state.administrators {
-		known := func(p id.Principal) bool { return s.snapshot.Policy.Same(p, a.Who) }
-		if s.administers(a) && !slices.ContainsFunc(people, known) {
-			people = append(people, a.Who)
+		if s.administers(a) {
+			add(a.Who)
+		}
+	}
+	for who := range s.administered {
+		if s.onlyLogged(who) {
+			add(who)
 		}
 	}
 	return len(people)
+}
+
+// onlyLogged reports whether the log alone knows that somebody was an administrator lately, as after a restore. The caller
+// holds s.mu.
+func (s *Service) onlyLogged(who id.Principal) bool {
+	_, known := s.state.administrators[who]
+	at, logged := s.administered[who]
+	return logged && !known && s.cfg.Now().Sub(at) < administersFor
+}
+
+// stillAdministers reports whether the proposer of a change has the duty. The configuration needs none.
+func (s *Service) stillAdministers(who id.Principal) bool {
+	a, known := s.state.administrators[who]
+	return who.IsZero() || known && s.administers(a) || s.onlyLogged(who)
 }
 
 // administers reports whether somebody who was seen lately has the duty under the current policy. The caller holds s.mu.

@@ -17,9 +17,6 @@ import (
 // word: nothing shows it here.
 func (s *Service) person(ctx context.Context, e Evidence) (authz.Person, error) {
 	who, _, err := s.asking(ctx, e)
-	if err == nil {
-		s.saw(who)
-	}
 	return who, err
 }
 
@@ -70,7 +67,9 @@ func (s *Service) signedIn(ctx context.Context, e Evidence, addr netip.Addr) (au
 	if err := s.admit(e, who); err != nil {
 		return authz.Person{}, none, err
 	}
-	return authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}, askerOf(who), nil
+	person := authz.Person{ID: who.Principal, Name: who.Name, Groups: who.Groups, SecondFactorAt: who.SecondFactorAt, Address: addr}
+	s.saw(person, who.IssuedAt)
+	return person, askerOf(who), nil
 }
 
 var errBadToken = errkind.New(errkind.Signin, "this API token is unknown, revoked or expired").

@@ -19,13 +19,13 @@ func (s *Service) gainsOf(next *authz.Policy, by id.Principal) []authz.Gain {
 			devices = append(devices, d.decided())
 		}
 	}
-	gains := authz.Gains(s.snapshot.Policy, next, authz.Unchanged(devices...))
+	var gains []authz.Gain
 	for _, a := range s.state.listAdministrators() {
 		if !next.Same(a.Who, by) && s.administers(a) && !slices.Contains(next.Duties(a.Groups), authz.DutyAdminister) {
 			gains = append(gains, authz.Gain{Who: a.Who.String(), What: "can no longer confirm changes", How: "without the duty administer"})
 		}
 	}
-	return gains
+	return append(gains, authz.Gains(s.snapshot.Policy, next, authz.Unchanged(devices...))...)
 }
 
 func (d *Device) decided() authz.Device {
@@ -34,8 +34,8 @@ func (d *Device) decided() authz.Device {
 
 // relabelled is the change of a device's site or labels. A device that the signer did not know gives nobody more: what its
 // labels mean was decided with the policy. The caller holds s.mu.
-func (s *Service) relabelled(old, next Device) change {
-	c := change{kind: ProposedLabels, subject: string(next.Name),
+func (s *Service) relabelled(old, next Device, by Evidence) change {
+	c := change{kind: ProposedLabels, subject: string(next.Name), by: by,
 		to: Device{Name: next.Name, Site: next.Site, FP: next.FP, HostKey: next.HostKey, Labels: next.Labels}}
 	if old.FP.IsZero() {
 		return c
@@ -60,7 +60,6 @@ func (s *Service) ownerGains(site Site) (out []authz.Gain) {
 			devices = append(devices, d.Name)
 		}
 	}
-	slices.Sort(devices)
 	for _, who := range site.Owners {
 		if !s.state.owns(site.Name, who) {
 			out = append(out, authz.OwnerGain(who, devices))
@@ -98,14 +97,10 @@ func someGains(gains []authz.Gain) string {
 
 const gainsBytes = 16 << 10 // of the text in a leaf
 
-// shortened lists at most some gains, and at most some devices of each.
+// shortened lists at most some gains.
 func shortened(gains []authz.Gain) []authz.Gain {
-	const most, listed = 200, 20
+	const most = 500
 	out := slices.Clone(gains[:min(len(gains), most)])
-	for i := range out {
-		n := len(out[i].Devices)
-		out[i].Devices, out[i].More = out[i].Devices[:min(n, listed)], max(n-listed, 0)
-	}
 	if n := len(gains) - most; n > 0 {
 		out = append(out, authz.Gain{Who: "others", What: fmt.Sprintf("%d more gains, which are not listed", n), How: "as the log says"})
 	}

@@ -132,6 +132,7 @@ func (s *Service) MapGroups(ctx context.Context, by Evidence, added []Mapping) (
 		}
 	}
 	c := mappingChange(added)
+	c.by = by
 	if proposal, _, err := c.id(); err != nil {
 		return Appended{}, err
 	} else if _, waits := s.waiting(proposal); !waits {

@@ -29,7 +29,11 @@ func (h *house) waits() Proposal {
 	if err != nil || len(all) != 1 {
 		h.t.Fatalf("got %d proposals, %v", len(all), err)
 	}
-	return all[0]
+	p, err := h.Proposal(h.t.Context(), all[0].ID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
 }
 
 func TestNewMappingsHaveNoEffectUntilTheyAreConfirmed(t *testing.T) {

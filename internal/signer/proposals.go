@@ -27,7 +27,9 @@ type Proposal struct {
 	Reason  string          `json:"reason,omitempty"`
 	At      time.Time       `json:"at"`
 	Gains   []authz.Gain    `json:"gains"`
-	Devices int             `json:"devices"` // on which somebody gains something
+	Count   int             `json:"count"`   // of gains
+	Devices int             `json:"devices"` // of the gain that concerns most
+	Policy  wire.Hash       `json:"policy"`  // in force when it was made: gains mean something under that alone
 	Leaf    uint64          `json:"leaf"`    // of type proposed
 }
 
@@ -52,8 +54,10 @@ const (
 const (
 	// proposedFor is how long a proposal waits. After that the same change is a new proposal.
 	proposedFor = 14 * 24 * time.Hour
-	// mostProposals bounds those that wait.
-	mostProposals = 100
+	// mostProposals bounds those that wait, and mostOfProposer those of one person.
+	mostProposals, mostOfProposer = 100, 20
+	// mostGains and mostChange bound what a second person is to read, and what an answer has room for.
+	mostGains, mostChange = 5000, 2 << 20
 )
 
 // change is what an administrator wants to change.
@@ -62,6 +66,7 @@ type change struct {
 	to            any // []PolicyFile, Device, Site or []Mapping, without what a second person would have otherwise
 	reason        string
 	gains         []authz.Gain
+	by            Evidence
 }
 
 // second decides whether a change takes effect now, and gives what its leaf says about that. It does if it gives nobody
@@ -77,13 +82,20 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 		return nil, err
 	}
 	p, waits := s.waiting(proposal)
+	expected := waits && p.Policy == s.state.policy.SHA256 && authz.Expected(c.gains, p.Gains)
+	own := s.snapshot.Policy.Same(p.By, who.ID)
 	switch {
+	case c.by.Confirms != 0 && (!waits || p.Leaf != c.by.Confirms):
+		return nil, errkind.New(errkind.Conflict, "this proposal was changed, confirmed or withdrawn since you read it").
+			WithHint("Read it again: `sallyport proposals list`.")
 	case len(c.gains) == 0:
-	case waits && !s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
-		said["proposed_by"], said["gains"] = p.proposer(), gainsText(c.gains)
+	case expected && !own && c.by.APIToken != "":
+		return nil, errkind.New(errkind.Denied, "an API token cannot confirm a change").WithHint("Sign in with `sallyport login`.")
+	case expected && !own && s.stillAdministers(p.By):
+		said["proposed_by"] = p.proposer() // what people gain is in the leaf of the proposal
 	case s.administrators() < 2:
 		said["unconfirmed"], said["gains"] = "yes", gainsText(c.gains)
-	case waits && s.snapshot.Policy.Same(p.By, who.ID) && authz.Expected(c.gains, p.Gains):
+	case expected && own:
 		return nil, errkind.New(errkind.Conflict, "you proposed this change, so another administrator has to confirm it").
 			WithHint(confirmHint(p.ID))
 	default:
@@ -117,8 +129,12 @@ func (s *Service) waiting(proposal string) (Proposal, bool) {
 // propose stores a change as a proposal, and gives the error that says so.
 func (s *Service) propose(ctx context.Context, who authz.Person, proposal string, c change, raw []byte) error {
 	p := Proposal{ID: proposal, Kind: c.kind, Subject: c.subject, Change: raw, By: who.ID, Name: showable(who.Name),
-		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Devices: authz.CountDevices(c.gains)}
-	if err := s.roomForProposal(p.ID); err != nil {
+		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Count: len(c.gains), Devices: authz.CountDevices(c.gains), Policy: s.state.policy.SHA256}
+	if len(c.gains) > mostGains || len(raw) > mostChange {
+		return errkind.New(errkind.Usage, fmt.Sprintf("a second administrator has to confirm this, and would have to read %d gains in a change of %d KB; "+
+			"the limits are %d and %d KB", len(c.gains), len(raw)>>10, mostGains, mostChange>>10)).WithHint("Make it in smaller steps.")
+	}
+	if err := s.roomForProposal(&p); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // as in Approve
@@ -136,17 +152,23 @@ func (s *Service) propose(ctx context.Context, who authz.Person, proposal string
 }
 
 // roomForProposal forgets proposals that have expired, and refuses one more if too many wait.
-func (s *Service) roomForProposal(next string) error {
-	for proposal := range s.state.proposals {
+func (s *Service) roomForProposal(next *Proposal) error {
+	others, own := 0, 0
+	for proposal, p := range s.state.proposals {
 		if _, waits := s.waiting(proposal); !waits {
 			if err := s.state.dropProposal(proposal); err != nil {
 				return err
 			}
+		} else if proposal != next.ID {
+			others++
+			if p.By == next.By {
+				own++
+			}
 		}
 	}
-	if _, there := s.state.proposals[next]; !there && len(s.state.proposals) >= mostProposals {
-		return errkind.New(errkind.TooMany, fmt.Sprintf("%d changes already wait for a second person", mostProposals)).
-			WithHint("Confirm or withdraw some of them: `sallyport proposals list`.")
+	if others >= mostProposals || own >= mostOfProposer {
+		return errkind.New(errkind.TooMany, fmt.Sprintf("%d changes wait for a second administrator, %d of them yours; the limits are %d and %d", others, own,
+			mostProposals, mostOfProposer)).WithHint("Confirm or withdraw some of them: `sallyport proposals list`.")
 	}
 	return nil
 }
@@ -171,7 +193,7 @@ func (s *Service) Proposals(context.Context) ([]Proposal, error) {
 	out := []Proposal{}
 	for _, proposal := range slices.Sorted(maps.Keys(s.state.proposals)) {
 		if p, waits := s.waiting(proposal); waits {
-			p.Change, p.Gains = nil, shortened(p.Gains)
+			p.Change, p.Gains = nil, nil
 			out = append(out, p)
 		}
 	}

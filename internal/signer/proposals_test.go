@@ -249,7 +249,7 @@ func TestARestoreDoesNotBringAProposalBack(t *testing.T) {
 
 func TestOnlySoManyProposalsWait(t *testing.T) {
 	h := pair(t)
-	for i := range mostProposals {
+	for i := range mostOfProposer {
 		_, err := h.apply(ada, wider+fmt.Sprintf("# %d\n", i))
 		h.proposed(err)
 	}

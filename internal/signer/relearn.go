@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
@@ -26,19 +28,26 @@ type relearned struct {
 	withdrawn map[string]bool   // requests
 	sites     map[string]Site   // with the newest owners
 	settled   map[string]uint64 // proposals: the newest leaf that confirms or withdraws it
+
+	administered map[id.Principal]time.Time // who last made or proposed a change
 }
 
 // saw records one leaf. It skips bodies that cannot be read: they belong to types that are not restrictions.
 func (r *relearned) saw(index uint64, typ string, body []byte) {
-	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn", ownersLeaf, droppedLeaf}, typ) {
+	if !slices.Contains([]string{"admitted", "label", "revoked", "locked", "token", "policy", "withdrawn", ownersLeaf, mappingLeaf, proposedLeaf, droppedLeaf}, typ) {
 		return
 	}
 	b, err := ledger.ParseEventBody(body)
 	if err != nil {
 		return
 	}
-	if proposal := b.Fields["proposal"]; proposal != "" {
+	if proposal := b.Fields["proposal"]; proposal != "" && typ != proposedLeaf {
 		r.settled[proposal] = index
+	}
+	if slices.Contains([]string{"admitted", "label", "policy", ownersLeaf, mappingLeaf, proposedLeaf}, typ) {
+		if who, err := id.ParsePrincipal(b.By); err == nil {
+			r.administered[who] = time.UnixMilli(b.AtMS)
+		}
 	}
 	fp := b.Fields["fp"]
 	switch typ {
@@ -74,7 +83,7 @@ func readLog(log *ledger.Log) (*unended, *relearned, error) {
 	u := &unended{open: map[uint64]*beginning{}}
 	further := map[uint64][]uint64{} // pass leaves, by their open leaf
 	r := &relearned{devices: map[string]string{}, placed: map[string]map[string]string{}, tokens: map[string]bool{},
-		withdrawn: map[string]bool{}, sites: map[string]Site{}, settled: map[string]uint64{}}
+		withdrawn: map[string]bool{}, sites: map[string]Site{}, settled: map[string]uint64{}, administered: map[id.Principal]time.Time{}}
 	for i := range log.Head().Size {
 		raw, _, body, err := log.Entry(i)
 		if err != nil {
@@ -154,12 +163,32 @@ func (s *Service) relearn(r *relearned) error {
 			}
 		}
 	}
+	s.administered = r.administered
+	s.lost = r.unknown(s.state)
 	if s.policySeen = r.policy; r.policy > s.state.policy.Version {
 		log.Error("the log names a newer policy than the one that is stored: "+
 			"apply it again with `sallyport policy apply`",
 			slog.Uint64("stored", s.state.policy.Version), slog.Uint64("newest", r.policy))
 	}
 	return nil
+}
+
+// unknown gives the devices that the log names and the state does not, as after a restore, with their site and labels, and
+// revoked if the log says so.
+func (r *relearned) unknown(s *state) map[string]Device {
+	out := map[string]Device{}
+	for fp, fields := range r.placed {
+		out[fp] = Device{Name: id.Device(fields["device"]), Site: fields["site"], Labels: LabelsOf(fields)}
+	}
+	for fp, state := range r.devices {
+		d := out[fp]
+		d.State = state
+		out[fp] = d
+	}
+	for fp := range s.devices {
+		delete(out, fp.String())
+	}
+	return out
 }
 
 func (s *Service) relearnSites(r *relearned, log *slog.Logger) error {

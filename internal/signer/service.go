@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/errkind"
+	"github.com/sallyport/sallyport/internal/id"
 	"github.com/sallyport/sallyport/internal/wire"
 	"github.com/sallyport/sallyport/recorder/ledger"
 )
@@ -50,6 +51,9 @@ type Service struct {
 
 	policySeen uint64    // newest version that the log names
 	configured []Mapping // of the configuration, in force or not
+
+	administered map[id.Principal]time.Time // as the log says at the start
+	lost         map[string]Device          // that only the log knows, by fingerprint
 
 	pruned     time.Time // when records of sign-ins were last removed
 	restoredAt time.Time // of this directory from a backup; set when the signer starts

@@ -42,6 +42,7 @@ type Evidence struct {
 	AccessToken string    `json:"access_token,omitempty"`
 	Session     wire.Hash `json:"session,omitzero"`
 	APIToken    string    `json:"api_token,omitempty"`
+	Confirms    uint64    `json:"confirms,omitempty"` // log entry of the proposal that the person has read and confirms
 	ClientAddr  string    `json:"client_addr,omitempty"`
 }
 
@@ -221,8 +222,8 @@ type Signer interface {
 	Approve(ctx context.Context, by Evidence, terms []byte) (Approved, error)
 	WithdrawGrant(ctx context.Context, request, why string) (Appended, error)
 	Grants(ctx context.Context, after string) ([]Consent, error)
-	// Proposals gives the changes that wait for a second person, newest first, without the changes themselves. Proposal
-	// gives one with its change. DropProposal withdraws one.
+	// Proposals gives the changes that wait for a second person, newest first, without the changes and gains themselves. Proposal
+	// gives one with them. DropProposal withdraws one.
 	Proposals(ctx context.Context) ([]Proposal, error)
 	Proposal(ctx context.Context, proposal string) (Proposal, error)
 	DropProposal(ctx context.Context, proposal, why string) (Appended, error)

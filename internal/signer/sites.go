@@ -43,11 +43,12 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 		return Appended{}, err
 	}
 	by := who.ID
-	if !by.IsZero() && s.ownsAlso(site, by) {
+	c := change{kind: ProposedOwners, subject: site.Name, to: site, gains: s.ownerGains(site), by: e}
+	if !by.IsZero() && s.ownsAlso(site, by) && !s.proposedByAnother(&c, by) {
 		return Appended{}, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
 			WithHint("Owners see recordings and approve requests, so another administrator has to add you.")
 	}
-	said, err := s.second(ctx, who, change{kind: ProposedOwners, subject: site.Name, to: site, gains: s.ownerGains(site)})
+	said, err := s.second(ctx, who, c)
 	if err != nil {
 		return Appended{}, err
 	}
@@ -65,6 +66,13 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 		return out, err
 	}
 	return out, s.settle(said)
+}
+
+// proposedByAnother reports whether another person made this change before, who then adds the one who confirms it.
+func (s *Service) proposedByAnother(c *change, by id.Principal) bool {
+	proposal, _, err := c.id()
+	p, waits := s.waiting(proposal)
+	return err == nil && waits && !s.snapshot.Policy.Same(p.By, by)
 }
 
 // ownsAlso reports whether an account of a person is among the new owners of a site. The caller holds s.mu.

@@ -34,6 +34,9 @@ func (a *API) registerProposals() {
 // maybeProposed describes changes that may have to wait.
 const maybeProposed = "If it gives people more than they have, and there is a second administrator, the answer is 409 and the change waits as a proposal."
 
+// wholeID is the length of a proposal's id.
+const wholeID = 26
+
 // ProposalID is the part of an address that names a proposal.
 type ProposalID struct {
 	ID string `path:"id" minLength:"4" maxLength:"26" pattern:"^[a-z2-7]+$" doc:"or the first characters of it"`
@@ -47,13 +50,9 @@ func (a *API) listProposals(ctx context.Context, who *Asker, _ *struct{}) (*answ
 	if err != nil {
 		return nil, err
 	}
-	people, err := a.cfg.Store.Principals(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := make([]apitype.Proposal, len(all))
 	for i, p := range all {
-		out[i] = shownProposal(who, p, people)
+		out[i] = shownProposal(who, p, nil)
 	}
 	return body(out)
 }
@@ -77,6 +76,9 @@ func (a *API) getProposal(ctx context.Context, who *Asker, in *ProposalID) (*ans
 
 // proposal finds a proposal by its id or the first characters of it.
 func (a *API) proposal(ctx context.Context, prefix string) (signer.Proposal, error) {
+	if len(prefix) == wholeID {
+		return a.cfg.Signer.Proposal(ctx, prefix)
+	}
 	all, err := a.cfg.Signer.Proposals(ctx)
 	if err != nil {
 		return signer.Proposal{}, err
@@ -99,9 +101,9 @@ func (a *API) proposal(ctx context.Context, prefix string) (signer.Proposal, err
 // shownProposal counts the people who are known here. A group that nobody known is in counts nobody.
 func shownProposal(who *Asker, p signer.Proposal, people []store.Principal) apitype.Proposal {
 	out := apitype.Proposal{ID: p.ID, Kind: p.Kind, Subject: p.Subject, By: or(p.Name, p.By.Subject), Mine: who.is(p.By), Reason: p.Reason,
-		At: p.At.UTC(), Expires: p.Expires().UTC(), Gains: []apitype.Gain{}, Devices: p.Devices}
+		At: p.At.UTC(), Expires: p.Expires().UTC(), Entry: p.Leaf, Count: p.Count, Devices: p.Devices}
 	for _, g := range p.Gains {
-		shown := apitype.Gain(g)
+		shown := apitype.Gain{Who: g.Who, What: g.What, How: g.How, Rule: g.Rule, Devices: g.Devices, More: g.More, Where: g.Where}
 		for _, x := range people {
 			if x.ID.String() == g.Who {
 				shown.Who = or(x.Name, x.ID.Subject)
@@ -130,7 +132,10 @@ func (a *API) changesOf(ctx context.Context, p signer.Proposal, people []store.P
 	return a.ownerChanges(ctx, p, people)
 }
 
-func (a *API) confirmProposal(ctx context.Context, who *Asker, in *ProposalID) (*answer[apitype.Proposal], error) {
+func (a *API) confirmProposal(ctx context.Context, who *Asker, in *struct {
+	ProposalID
+	Body apitype.ProposalConfirm
+}) (*answer[apitype.Proposal], error) {
 	if err := who.needs(authz.DutyAdminister); err != nil {
 		return nil, err
 	}
@@ -138,7 +143,12 @@ func (a *API) confirmProposal(ctx context.Context, who *Asker, in *ProposalID) (
 	if err != nil {
 		return nil, err
 	}
-	if err := a.make(context.WithoutCancel(ctx), who, p); err != nil {
+	confirms := *who
+	confirms.Evidence.Confirms = in.Body.Entry
+	if in.Body.Entry == 0 {
+		return nil, errkind.New(errkind.Usage, "the entry of the proposal is missing").WithHint("Read the proposal: it names its entry of the log.")
+	}
+	if err := a.make(context.WithoutCancel(ctx), &confirms, p); err != nil {
 		return nil, err
 	}
 	return body(shownProposal(who, p, nil))

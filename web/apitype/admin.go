@@ -172,9 +172,11 @@ type Proposal struct {
 	Reason  string    `json:"reason,omitempty"`
 	At      time.Time `json:"at"`
 	Expires time.Time `json:"expires"`
-	Gains   []Gain    `json:"gains"`
-	Devices int       `json:"devices" doc:"on which somebody gains something"`
-	People  int       `json:"people" doc:"known here that gain something"`
+	Entry   uint64    `json:"entry" doc:"of the log; confirm names it, so that nobody confirms what they have not read"`
+	Gains   []Gain    `json:"gains,omitempty" doc:"only of one proposal"`
+	Count   int       `json:"count" doc:"of gains"`
+	Devices int       `json:"devices" doc:"of the gain that concerns most"`
+	People  int       `json:"people,omitempty" doc:"known here that gain something; only of one proposal"`
 	Changes []Changed `json:"changes,omitempty" doc:"what would change; only of one proposal"`
 }
 
@@ -186,6 +188,12 @@ type Gain struct {
 	Rule    string      `json:"rule,omitempty"`
 	Devices []id.Device `json:"devices,omitempty" doc:"some of them"`
 	More    int         `json:"more,omitempty" doc:"devices that are not listed"`
+	Where   string      `json:"where,omitempty" doc:"no device has it yet; labels of those that would"`
+}
+
+// ProposalConfirm says what is confirmed.
+type ProposalConfirm struct {
+	Entry uint64 `json:"entry" doc:"as the proposal says"`
 }
 
 // Changed is one thing before and after a change. One of both is empty if it comes or goes.

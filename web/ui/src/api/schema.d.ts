@@ -1398,6 +1398,8 @@ export interface components {
             rule?: string;
             /** @description an action word, or words */
             what: string;
+            /** @description no device has it yet; labels of those that would */
+            where?: string;
             /** @description a group, everyone, machine:NAME, or a person */
             who: string;
         };
@@ -1712,12 +1714,23 @@ export interface components {
             changes?: components["schemas"]["Changed"][];
             /**
              * Format: int64
-             * @description on which somebody gains something
+             * @description of gains
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description of the gain that concerns most
              */
             devices: number;
+            /**
+             * Format: int64
+             * @description of the log; confirm names it, so that nobody confirms what they have not read
+             */
+            entry: number;
             /** Format: date-time */
             expires: string;
-            gains: components["schemas"]["Gain"][];
+            /** @description only of one proposal */
+            gains?: components["schemas"]["Gain"][];
             id: string;
             /**
              * @description labels includes the site of a device; groups are mappings of the configuration
@@ -1728,12 +1741,19 @@ export interface components {
             mine: boolean;
             /**
              * Format: int64
-             * @description known here that gain something
+             * @description known here that gain something; only of one proposal
              */
-            people: number;
+            people?: number;
             reason?: string;
             /** @description the device or the site; empty for policy and groups */
             subject: string;
+        };
+        ProposalConfirm: {
+            /**
+             * Format: int64
+             * @description as the proposal says
+             */
+            entry: number;
         };
         Provider: {
             name: string;
@@ -4867,7 +4887,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProposalConfirm"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {

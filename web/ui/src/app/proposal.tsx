@@ -84,7 +84,7 @@ function Gains({ p }: { p: Proposal }) {
       <header>
         <h2 id="gains-h">Who gains what</h2>
         <span class="small muted">
-          {plural(p.people, 'known person', 'known people')}, {plural(p.devices, 'machine')}
+          {plural(p.count, 'gain')}, {plural(p.people ?? 0, 'known person', 'known people')}, {plural(p.devices, 'machine')}
         </span>
       </header>
       <div class="scroll" tabIndex={0} role="region" aria-label="Gains">
@@ -177,7 +177,7 @@ function Sure({ p, verb, onClose, onDone }: { p: Proposal; verb: 'Confirm' | 'Wi
     const reason = String(new FormData(e.currentTarget).get('reason') ?? '').trim();
     setBusy(true);
     try {
-      if (verb === 'Confirm') await body(client.POST('/api/v1/proposals/{id}/confirm', { params }));
+      if (verb === 'Confirm') await body(client.POST('/api/v1/proposals/{id}/confirm', { params, body: { entry: p.entry } }));
       else await body(client.POST('/api/v1/proposals/{id}/withdraw', { params, body: { reason } }));
       onDone(verb === 'Confirm' ? 'Confirmed. The change is in force.' : 'Withdrawn. Nothing has changed.');
     } catch (err) {

@@ -90,7 +90,7 @@ function Proposals({ list }: { list: Proposal[] }) {
               <th scope="col">Change</th>
               <th scope="col">Proposed by</th>
               <th scope="col">Proposed</th>
-              <th scope="col">Who gains</th>
+              <th scope="col">Gives</th>
               <th scope="col">Reason given</th>
             </tr>
           </thead>
@@ -107,7 +107,7 @@ function Proposals({ list }: { list: Proposal[] }) {
                   <Time at={p.at} as={sinceText} />
                 </td>
                 <td class="c2 r2">
-                  {plural(p.people, 'known person', 'known people')}, {plural(p.devices, 'machine')}
+                  {plural(p.count, 'gain')}, {plural(p.devices, 'machine')}
                 </td>
                 <td class="c1 r3">{p.reason || <span class="muted">none given</span>}</td>
               </tr>

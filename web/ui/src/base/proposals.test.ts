@@ -9,6 +9,7 @@ describe('proposals', () => {
   });
   test('name a few machines, and count many', () => {
     expect(gainWhere({})).toBe('everywhere');
+    expect(gainWhere({ where: 'hall=3' })).toBe('machines that may come: hall=3');
     expect(gainWhere({ devices: ['a', 'b'] })).toBe('a, b');
     expect(gainWhere({ devices: ['a', 'b', 'c', 'd'], more: 996 })).toBe('1000 machines: a, b, c and others');
   });

@@ -10,9 +10,9 @@ export function proposalTitle(p: Pick<Proposal, 'kind' | 'subject'>): string {
 }
 
 /** Where a gain holds: the machines by name while they are few. */
-export function gainWhere(g: Pick<Gain, 'devices' | 'more'>): string {
+export function gainWhere(g: Pick<Gain, 'devices' | 'more' | 'where'>): string {
   const names = g.devices ?? [];
   const total = names.length + (g.more ?? 0);
-  if (!total) return 'everywhere';
+  if (!total) return g.where ? `machines that may come: ${g.where}` : 'everywhere';
   return total > 4 ? `${total} machines: ${names.slice(0, 3).join(', ')} and others` : names.join(', ');
 }
