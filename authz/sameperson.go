@@ -28,7 +28,7 @@ func (l *loader) readSamePerson(t *table) {
 			}
 		}
 		if len(all) == 1 {
-			s.problem(s.line("accounts"), accountsExample, "same_person wants at least two accounts")
+			s.problem(s.line("accounts"), accountsExample, "same_person: accounts must have at least two entries")
 		}
 		s.sentence("why", `why = "Works for the maker and for the customer."`)
 		s.done()
@@ -45,7 +45,7 @@ func contains(all accounts, p id.Principal) bool {
 	return false
 }
 
-// person gives the accounts of whoever has this one; nil: it is not in the policy.
+// person gives all accounts of the person with this account, or nil.
 func (p *Policy) person(account id.Principal) accounts {
 	for _, all := range p.people {
 		if contains(all, account) {
@@ -65,7 +65,7 @@ func parted(before, after *Policy) (out []Gain) {
 	for _, all := range before.people {
 		for _, a := range all[min(1, len(all)):] {
 			if !after.Same(all[0], a) {
-				out = append(out, Gain{Who: a.String(), What: "counts as another person than " + all[0].String(), How: "for approvals"})
+				out = append(out, Gain{Who: a.String(), What: "no longer counts as the same person as " + all[0].String(), How: "for approvals"})
 			}
 		}
 	}
@@ -77,5 +77,5 @@ func (a accounts) words() string {
 	for i, p := range a {
 		out[i] = fmt.Sprintf("%q", p.String())
 	}
-	return fmt.Sprintf("The accounts %s are one person, who approves and confirms once.", list(out, "and"))
+	return fmt.Sprintf("The accounts %s belong to one person, who counts once in approvals and confirmations.", list(out, "and"))
 }

@@ -17,12 +17,12 @@ func TestAccountsOfOnePerson(t *testing.T) {
 	}
 	said := false
 	for _, w := range Words(p) {
-		said = said || strings.Contains(w.Text, `"https://a.test 1" and "https://b.test ada" are one person`)
+		said = said || strings.Contains(w.Text, `"https://a.test 1" and "https://b.test ada" belong to one person`)
 	}
 	if !said {
 		t.Error("no sentence says it")
 	}
-	if got := Gains(p, loaded(t, gainsPolicy), nil); len(got) != 1 || got[0].String() != "https://b.test ada: counts as another person than https://a.test 1, for approvals" {
+	if got := Gains(p, loaded(t, gainsPolicy), nil); len(got) != 1 || got[0].String() != "https://b.test ada: no longer counts as the same person as https://a.test 1, for approvals" {
 		t.Errorf("when it is removed: got %v", got)
 	}
 	if got := Gains(loaded(t, gainsPolicy), p, nil); len(got) != 0 {
@@ -32,7 +32,7 @@ func TestAccountsOfOnePerson(t *testing.T) {
 
 func TestSamePersonIsReadStrictly(t *testing.T) {
 	for text, want := range map[string]string{
-		`accounts = ["https://a.test 1"]`:                     "at least two accounts",
+		`accounts = ["https://a.test 1"]`:                     "at least two entries",
 		`accounts = ["https://a.test 1", "ada"]`:              "must be an issuer, a space and a subject",
 		`accounts = ["https://a.test 1", "https://a.test 1"]`: "twice",
 		`accounts = []`: "at least one entry",

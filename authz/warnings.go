@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Warnings lists what a policy says and cannot mean: requests that nobody can approve, and reviews that are due before they
+// Warnings lists rules that cannot work as written: requests that nobody can approve, and reviews that are due before they
 // can be made. Such a policy can be applied, because all of this only makes it stricter.
 func (p *Policy) Warnings() (out Problems) {
 	if p == nil {
@@ -24,7 +24,7 @@ func (p *Policy) Warnings() (out Problems) {
 			}
 		}
 		if r.emergency() && r.ask.reviewWithin <= r.ask.atMost {
-			warn("review_within longer than "+span(r.ask.atMost), "a review is possible after the emergency has ended, and is due %s after its beginning", span(r.ask.reviewWithin))
+			warn("review_within longer than "+span(r.ask.atMost), "the review is due %s after the start, before the emergency can end", span(r.ask.reviewWithin))
 		}
 	}
 	return out

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestRequestsThatNobodyCanApproveAreWarnedOf(t *testing.T) {
+func TestWarningsNameRulesThatCannotWork(t *testing.T) {
 	emergency := "[[request]]\nid = \"now\"\nwhy = \"fire\"\nwho = [\"techs\"]\nrole = \"work\"\ndevices = \"all\"\nat_most = \"2h\"\nagree = \"nobody\"\n" +
 		"emergency = true\ntell = [\"leads\"]\nreview_within = \"24h\"\n"
 	for _, c := range []struct{ what, from, to, want string }{
@@ -16,7 +16,7 @@ func TestRequestsThatNobodyCanApproveAreWarnedOf(t *testing.T) {
 			`policy.toml:27: request "ovens": no group has the duty own, so no owner can approve. Write own = ["owners"] in [duties].`},
 		{"an emergency", "[[require]]", emergency + "[[require]]", ""},
 		{"a review that is due too early", "[[require]]", strings.Replace(emergency, "24h", "2h", 1) + "[[require]]",
-			`policy.toml:35: request "now": a review is possible after the emergency has ended, and is due 2 h after its beginning. Write review_within longer than 2 h.`},
+			`policy.toml:35: request "now": the review is due 2 h after the start, before the emergency can end. Write review_within longer than 2 h.`},
 	} {
 		p, problems := Load(File{"policy.toml", []byte(strings.Replace(gainsPolicy, c.from, c.to, 1))})
 		if problems != nil {

@@ -24,7 +24,7 @@ type rulesNow struct {
 	mappings []signer.Mapping
 }
 
-// Policies is the part of the signer that knows them.
+// Policies is the part of the signer that provides the policy, grants and mappings.
 type Policies interface {
 	CurrentPolicy(ctx context.Context) (signer.Policy, error)
 	Grants(ctx context.Context, after string) ([]signer.Consent, error)

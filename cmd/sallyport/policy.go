@@ -16,7 +16,7 @@ type policyCmd struct {
 	Words    policyWordsCmd      `cmd:"" help:"Say each rule as one sentence, to read and to sign."`
 	Matrix   policyMatrixCmd     `cmd:"" help:"What every group has of every role, on which devices."`
 	Diff     policyDiffCmd       `cmd:"" help:"What differs between two policies, in words."`
-	Apply    policyApplyCmd      `cmd:"" aliases:"propose" help:"Store a new version. It holds at once, for live sessions too."`
+	Apply    policyApplyCmd      `cmd:"" aliases:"propose" help:"Store a new version. It takes effect at once, unless it waits for a second administrator."`
 	Confirm  proposalsConfirmCmd `cmd:"" help:"Confirm a change that another administrator proposed: as sallyport proposals confirm."`
 	Status   policyStatusCmd     `cmd:"" help:"Show which policy is in force."`
 	History  policyHistoryCmd    `cmd:"" help:"List the versions there were."`
@@ -67,7 +67,7 @@ func (p policyFiles) load(a *app) (*authz.Policy, error) {
 	return policy, nil
 }
 
-// warn prints what a policy says and cannot mean.
+// warn prints rules that cannot work as written.
 func (a *app) warn(p *authz.Policy) {
 	for _, w := range p.Warnings() {
 		fmt.Fprintln(a.stderr, "warning: "+safe(w.String()))
@@ -167,6 +167,9 @@ func (a *app) applyPolicy(in apitype.PolicyApply, after []authz.Sentence, asJSON
 		a.printChanges(authz.Changes(sentences(before.Words), after))
 	}
 	fmt.Fprintf(a.stdout, "Version %d is in force. Its hash is %s.\n", p.Version, safe(p.SHA256))
+	if p.Unconfirmed {
+		fmt.Fprintln(a.stderr, "It gives people more rights, and there is no second administrator to confirm it. The log says unconfirmed.")
+	}
 	return nil
 }
 

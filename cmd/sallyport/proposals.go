@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/authz"
 	"github.com/sallyport/sallyport/internal/client"
@@ -16,12 +17,12 @@ import (
 type proposalsCmd struct {
 	List     proposalsListCmd     `cmd:"" aliases:"ls" default:"1" help:"List the changes that wait for a second administrator."`
 	Show     proposalsShowCmd     `cmd:"" help:"Show what a change would give to whom."`
-	Confirm  proposalsConfirmCmd  `cmd:"" help:"Confirm a change that another administrator proposed. It holds at once."`
-	Withdraw proposalsWithdrawCmd `cmd:"" help:"Withdraw a proposal, one's own or another's."`
+	Confirm  proposalsConfirmCmd  `cmd:"" help:"Confirm a change that another administrator proposed. It takes effect at once."`
+	Withdraw proposalsWithdrawCmd `cmd:"" help:"Withdraw your own proposal or another administrator's."`
 }
 
 func (*proposalsCmd) Help() string {
-	return `A change of the policy, of a device's labels or of a site's owners that gives people more than they have waits for a second
+	return `A change of the policy, of a device's labels, of a site's owners or of group mappings that gives people more rights waits for a second
 administrator, as soon as two people have the duty administer. A proposal that nobody confirms expires after 14 days. The one
 who made it cannot confirm it.
 
@@ -81,10 +82,17 @@ func (c *proposalsShowCmd) Run(a *app) error {
 	return showProposal(a, p)
 }
 
+func expiryText(at1 *time.Time) string {
+	if at1 == nil {
+		return "never: the configuration proposes it"
+	}
+	return at(at1)
+}
+
 // showProposal prints what would change, and then what that gives to whom.
 func showProposal(a *app, p apitype.Proposal) error {
 	err := page(a.stdout, []field{{"Proposal", p.ID}, {"Change", changeName(p)}, {"Proposed by", p.By}, {"Proposed", at(&p.At)},
-		{"Expires", at(&p.Expires)}, {"Entry", strconv.FormatUint(p.Entry, 10)}, {"Reason", p.Reason}, {"Concerns", fmt.Sprintf("devices: %d, people known here: %d", p.Devices, p.People)}})
+		{"Expires", expiryText(p.Expires)}, {"Entry", strconv.FormatUint(p.Entry, 10)}, {"Reason", p.Reason}, {"Concerns", fmt.Sprintf("devices: %d, people known here: %d", p.Devices, p.People)}})
 	if err != nil {
 		return err
 	}
@@ -113,8 +121,8 @@ type proposalsConfirmCmd struct {
 
 func (*proposalsConfirmCmd) Help() string {
 	return `Needs the duty administer and a sign-in. It shows what you would confirm, and asks. Where it cannot ask, --entry says which
-proposal you have read: the number that "sallyport proposals show" prints. If the change would by now give more than it did when it
-was proposed, it is not made: it becomes your proposal, and another administrator has to confirm it.
+proposal you have read: the number that "sallyport proposals show" prints. If the change would now give
+more than was proposed, it is not made. It becomes your proposal, and another administrator has to confirm it.
 
 Exit status: 0 it is in force, 1 it is not, 77 you may not confirm it.`
 }

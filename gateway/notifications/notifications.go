@@ -157,7 +157,7 @@ func (o *Outbox) Proposed(ctx context.Context, c Change, to []store.Principal) {
 	e := Event{Kind: Proposed, At: o.cfg.Now().UTC().Truncate(time.Second), Link: o.cfg.Site + "/proposals/" + c.Proposal,
 		Requester: notify.Line(c.By, longName), Device: notify.Line(c.What, longName), Reason: notify.Line(c.Reason, longText)}
 	if err := o.cfg.Rows.AddNotifications(ctx, o.each(e, to)...); err != nil {
-		o.cfg.Log.Warn("other administrators get no mail about a change that waits", slog.Any("error", err))
+		o.cfg.Log.Warn("the notification about a proposed change could not be stored", slog.Any("error", err))
 		return
 	}
 	o.Wake()

@@ -28,7 +28,7 @@ func (e Event) subject() string {
 	}
 	switch e.Kind {
 	case Proposed:
-		return "Confirm a change: " + e.Device
+		return "Change to confirm: " + e.Device
 	case Online:
 		return e.Device + " is online"
 	}
@@ -60,7 +60,7 @@ func (e Event) says() string {
 		return fmt.Sprintf("Nobody has reviewed the emergency access of %s to %s. The review was due by %s.", e.Requester, e.Device, clock(e.ReviewBy))
 	}
 	if e.Kind == Proposed {
-		return fmt.Sprintf("%s proposes a change that gives people more than they have: %s. Another administrator has to confirm it.", e.Requester, e.Device)
+		return fmt.Sprintf("%s proposes a change that gives people more rights: %s. Another administrator has to confirm it.", e.Requester, e.Device)
 	}
 	if e.Kind == Online {
 		return e.Device + " is online. You asked to be told once."

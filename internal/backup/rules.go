@@ -81,7 +81,7 @@ var signerRules = []Rule{
 	{"state/requests/*.json", Sealed, "who agreed to which requests, and the grants"},
 	{"state/proposals/*.json", Sealed, "changes that wait for a second administrator"},
 	{"state/administrators.json", Sealed, "who was seen as an administrator"},
-	{"state/mappings.json", Sealed, "mappings of groups in force: without it, all of the configuration would be"},
+	{"state/mappings.json", Sealed, "mappings of groups in force: without this file, every configured mapping would take effect"},
 	{"state/signins/*.json", Never, "sign-ins: a restored signer refuses all earlier ones"},
 	{"state/policy*.json", Sealed, "every version of the policy"},
 	{"log/**", Never, "restored from [ledger] second_copy, never from a backup"},

@@ -53,14 +53,14 @@ func TestASecondAdministratorConfirmsWhatWidens(t *testing.T) {
 
 	bob, olga := s.Person("bob"), s.Person("olga") // that bob signs in is enough
 	wider := policy("wider.toml", `at_most = "1h"`, `at_most = "3h"`)
-	if got := ada.Run("policy", "apply", wider, "--reason", "long repairs"); got.Status != 1 || !strings.Contains(got.Err, "another administrator has to confirm it") {
+	if got := ada.Run("policy", "apply", wider, "--reason", "long repairs"); got.Status != 1 || !strings.Contains(got.Err, "waits for another administrator") {
 		t.Fatalf("got %+v", got)
 	}
 	p := proposal(t, bob)
 	if p.Reason != "long repairs" || p.By == "" || p.Mine || p.Devices != 1 || p.Count == 0 {
 		t.Errorf("got %+v", p)
 	}
-	n.mailTo(1, "bob@acme.example", "Confirm a change: policy", "Reason: long repairs", s.URL+"/proposals/"+p.ID)
+	n.mailTo(1, "bob@acme.example", "Change to confirm: policy", "Reason: long repairs", s.URL+"/proposals/"+p.ID)
 	shown := bob.Must("proposals", "show", p.ID[:6])
 	for _, want := range []string{"- ", "+ ", "up to 3 h", "compliance: ", "may ask: reason, one technician, up to 3 h, rule R1, on press-1", "people known here: 1"} {
 		if !strings.Contains(shown, want) {
@@ -149,6 +149,9 @@ func TestAMappingInTheConfigurationIsConfirmed(t *testing.T) {
 	p := proposal(t, ada)
 	if shown := ada.Must("proposals", "show", p.ID); p.Kind != "groups" || p.By != "configuration" || !strings.Contains(shown, "+ administrators") {
 		t.Errorf("got %+v: %s", p, shown)
+	}
+	if log := ada.Must("audit", "tail", "--json"); !strings.Contains(log, `"actor": "configuration"`) {
+		t.Errorf("the list of events does not say that the configuration proposes it: %s", log)
 	}
 	ada.Must("proposals", "confirm", p.ID, entryOf(p))
 	if got := eve.Run("proposals", "list"); got.Status != 77 {

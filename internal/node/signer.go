@@ -102,7 +102,7 @@ func userID(name string) (int, error) {
 
 // providers verify id tokens. Client secrets are the gateway's: verifying needs none.
 func (s *Signer) providers() (*oidcauth.Set, error) {
-	counts := func(m signer.Mapping) bool { return s.own.Counts(m) } // it is opened before anybody is asked
+	counts := func(m signer.Mapping) bool { return s.own.Counts(m) } // s.own is set before the first token is verified
 	return providerSet(s.cfg, counts, func(c config.Identity, p *oidcauth.Config) error {
 		p.Log = s.log
 		if !c.Builtin {

@@ -153,7 +153,7 @@ func (g *Gateway) revokeToken(ctx context.Context, tokenID string) error {
 	return g.audit.Index(ctx, leaf.Index, "token", "", tokenID)
 }
 
-func (g *Gateway) openSite(context.Context) error {
+func (g *Gateway) openSite(ctx context.Context) error {
 	arch, err := archive.Open(archive.Config{Dir: g.path("recordings"), Identity: g.identity.archive})
 	if err != nil {
 		return err
@@ -177,6 +177,7 @@ func (g *Gateway) openSite(context.Context) error {
 		Records: &records.Records{Archive: arch, Evidence: &evidence{g, g.identity.archive}}, Signer: g.Signer, Audit: g.audit,
 		SignOut: g.login.SignOutAll, SessionTime: sessionTime, AsksPerMinute: g.opt.Config.Site.AsksPerMinute,
 		Log: g.opt.Log})
+	a.AnnounceConfigured(ctx)
 	more := map[string]http.Handler{"GET /healthz": http.HandlerFunc(healthy), "GET /readyz": http.HandlerFunc(g.ready)}
 	if g.opt.Config.Listen.MetricsToken != "" {
 		if more["GET /metrics"], err = g.metricsByToken(); err != nil {

@@ -22,7 +22,7 @@ func (s *Service) gainsOf(next *authz.Policy, by id.Principal) []authz.Gain {
 	var gains []authz.Gain
 	for _, a := range s.state.listAdministrators() {
 		if !next.Same(a.Who, by) && s.administers(a) && !slices.Contains(next.Duties(a.Groups), authz.DutyAdminister) {
-			gains = append(gains, authz.Gain{Who: a.Who.String(), What: "can no longer confirm changes", How: "without the duty administer"})
+			gains = append(gains, authz.Gain{Who: a.Who.String(), What: "loses the duty administer", How: "and no longer confirms changes"})
 		}
 	}
 	return append(gains, authz.Gains(s.snapshot.Policy, next, authz.Unchanged(devices...))...)
@@ -35,7 +35,7 @@ func (d *Device) decided() authz.Device {
 // relabelled is the change of a device's site or labels. A device that the signer did not know gives nobody more: what its
 // labels mean was decided with the policy. The caller holds s.mu.
 func (s *Service) relabelled(old, next Device, by Evidence) change {
-	c := change{kind: ProposedLabels, subject: string(next.Name), by: by,
+	c := change{kind: ProposedLabels, subject: string(next.Name), by: by, from: []any{old.Site, old.Labels},
 		to: Device{Name: next.Name, Site: next.Site, FP: next.FP, HostKey: next.HostKey, Labels: next.Labels}}
 	if old.FP.IsZero() {
 		return c
@@ -102,7 +102,7 @@ func shortened(gains []authz.Gain) []authz.Gain {
 	const most = 500
 	out := slices.Clone(gains[:min(len(gains), most)])
 	if n := len(gains) - most; n > 0 {
-		out = append(out, authz.Gain{Who: "others", What: fmt.Sprintf("%d more gains, which are not listed", n), How: "as the log says"})
+		out = append(out, authz.Gain{Who: "and", What: fmt.Sprintf("%d more gains", n), How: "not listed"})
 	}
 	return out
 }

@@ -365,8 +365,8 @@ func TestOverTheSocketNoApprovalCountsWithoutItsEvidence(t *testing.T) {
 	}
 }
 
-// TestTwoAccountsOfOnePersonAreOne: neither for an approval of one's own request, nor for two approvals.
-func TestTwoAccountsOfOnePersonAreOne(t *testing.T) {
+// TestAccountsOfOnePersonCountOnce: neither for an approval of one's own request, nor for two approvals.
+func TestAccountsOfOnePersonCountOnce(t *testing.T) {
 	h, terms := asked(t)
 	account := func(subject, issuer string, groups ...string) Identity {
 		x := person(subject, groups...)

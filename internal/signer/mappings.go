@@ -14,8 +14,7 @@ import (
 )
 
 // Mapping says that a group of an identity provider is a group of the policy. Mappings are in the configuration. A new one
-// has no effect until an administrator confirms it, because whoever writes the configuration could map any group to one with
-// a duty.
+// has no effect until an administrator confirms it: the author of the configuration could otherwise give any group a duty.
 type Mapping struct {
 	Issuer string `json:"issuer"`
 	From   string `json:"from"` // as the provider sends it
@@ -30,8 +29,7 @@ func (m Mapping) compare(o Mapping) int {
 const mappingLeaf = "group-map"
 
 // Configure tells the signer the mappings of the configuration. Those that were removed have no effect any more. At the first
-// start, and if nobody could confirm them, new ones are in force at once; otherwise they become a proposal. It is not among
-// the calls of the socket.
+// start, and if nobody could confirm them, new ones are in force at once; otherwise they become a proposal. The socket does not offer this call.
 func (s *Service) Configure(ctx context.Context, all []Mapping) error {
 	all = slices.Clone(all)
 	slices.SortFunc(all, Mapping.compare)
@@ -60,6 +58,8 @@ func (s *Service) Configure(ctx context.Context, all []Mapping) error {
 		said := map[string]string{"added": mappingsText(added)}
 		if !first {
 			said["unconfirmed"] = "yes"
+			cmp.Or(s.cfg.Log, slog.New(slog.DiscardHandler)).Warn("new mappings of groups are in force unconfirmed, because no other gives the duty administer",
+				slog.String("mappings", mappingsText(added)))
 		}
 		if _, err := s.event(ctx, mappingLeaf, configured, said); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Service) confirmable(kept []Mapping) bool {
 	})
 }
 
-// dropOtherMappings forgets what an earlier configuration proposed.
+// dropOtherMappings removes proposals of an earlier configuration.
 func (s *Service) dropOtherMappings(added []Mapping) error {
 	c := mappingChange(added)
 	same, _, err := c.id()
@@ -100,7 +100,7 @@ func (s *Service) proposeMappings(ctx context.Context, added []Mapping) error {
 		return err
 	}
 	err = s.propose(ctx, authz.Person{Name: configured}, proposal, c, raw)
-	if errkind.KindOf(err) == errkind.Conflict { // that it waits
+	if errkind.KindOf(err) == errkind.Conflict { // propose reports the stored proposal as a Conflict
 		return nil
 	}
 	return err
@@ -109,7 +109,7 @@ func (s *Service) proposeMappings(ctx context.Context, added []Mapping) error {
 func mappingChange(added []Mapping) change {
 	c := change{kind: ProposedGroups, to: added}
 	for _, m := range added {
-		c.gains = append(c.gains, authz.Gain{Who: fmt.Sprintf("%s at %s", m.From, m.Issuer), What: "becomes the group " + m.To, How: "by the configuration"})
+		c.gains = append(c.gains, authz.Gain{Who: fmt.Sprintf("%s at %s", m.From, m.Issuer), What: "is mapped to the group " + m.To, How: "in the configuration"})
 	}
 	return c
 }

@@ -47,7 +47,7 @@ func TestNewMappingsHaveNoEffectUntilTheyAreConfirmed(t *testing.T) {
 	}
 	h.configure(forAdmins, forTechs, alsoTechs)
 	p := h.waits()
-	if h.Counts(alsoTechs) || !h.Counts(forTechs) || p.Kind != ProposedGroups || p.Name != configured || p.Gains[0].String() != "g-everybody at https://idp.test: becomes the group technicians, by the configuration" {
+	if h.Counts(alsoTechs) || !h.Counts(forTechs) || p.Kind != ProposedGroups || p.Name != configured || p.Gains[0].String() != "g-everybody at https://idp.test: is mapped to the group technicians, in the configuration" {
 		t.Errorf("got %+v", p)
 	}
 	size := h.log.Head().Size
@@ -57,6 +57,8 @@ func TestNewMappingsHaveNoEffectUntilTheyAreConfirmed(t *testing.T) {
 	if h.Counts(alsoTechs) || h.waits().ID != p.ID || h.log.Head().Size != size {
 		t.Error("after a start it is proposed again")
 	}
+	_, err := h.DropProposal(t.Context(), p.ID, "no")
+	wantKind(t, "withdrawn", err, errkind.Conflict)
 	h.pass(proposedFor)
 	h.Service.cfg.SignInAge = 2 * proposedFor
 	for name, c := range map[string]struct {
@@ -64,10 +66,10 @@ func TestNewMappingsHaveNoEffectUntilTheyAreConfirmed(t *testing.T) {
 		added Mapping
 		want  errkind.Kind
 	}{
-		"a technician":                   {tess, alsoTechs, errkind.Denied},
-		"nobody":                         {Evidence{}, alsoTechs, errkind.Signin},
-		"what is not configured":         {ada, Mapping{provider1, "x", "administrators"}, errkind.Conflict},
-		"what is in force and waits not": {ada, forTechs, errkind.NotFound},
+		"a technician":           {tess, alsoTechs, errkind.Denied},
+		"nobody":                 {Evidence{}, alsoTechs, errkind.Signin},
+		"what is not configured": {ada, Mapping{provider1, "x", "administrators"}, errkind.Conflict},
+		"already in force":       {ada, forTechs, errkind.NotFound},
 	} {
 		_, err := h.MapGroups(t.Context(), c.by, []Mapping{c.added})
 		wantKind(t, name, err, c.want)

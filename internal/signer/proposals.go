@@ -30,11 +30,17 @@ type Proposal struct {
 	Count   int             `json:"count"`   // of gains
 	Devices int             `json:"devices"` // of the gain that concerns most
 	Policy  wire.Hash       `json:"policy"`  // in force when it was made: gains mean something under that alone
+	Base    wire.Hash       `json:"base"`    // of what it replaces: labels or owners
 	Leaf    uint64          `json:"leaf"`    // of type proposed
 }
 
-// Expires is when it can no longer be confirmed.
-func (p *Proposal) Expires() time.Time { return p.At.Add(proposedFor) }
+// Expires is when it can no longer be confirmed. The zero time means never: the configuration proposes until it is changed.
+func (p *Proposal) Expires() time.Time {
+	if p.By.IsZero() {
+		return time.Time{}
+	}
+	return p.At.Add(proposedFor)
+}
 
 func (p *Proposal) proposer() string {
 	if p.By.IsZero() {
@@ -63,7 +69,8 @@ const (
 // change is what an administrator wants to change.
 type change struct {
 	kind, subject string
-	to            any // []PolicyFile, Device, Site or []Mapping, without what a second person would have otherwise
+	from          any // what it replaces, if that is not the policy
+	to            any // []PolicyFile, Device, Site or []Mapping, without fields that differ between two calls
 	reason        string
 	gains         []authz.Gain
 	by            Evidence
@@ -88,6 +95,9 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 	case c.by.Confirms != 0 && (!waits || p.Leaf != c.by.Confirms):
 		return nil, errkind.New(errkind.Conflict, "this proposal was changed, confirmed or withdrawn since you read it").
 			WithHint("Read it again: `sallyport proposals list`.")
+	case c.by.Confirms != 0 && (p.Policy != s.state.policy.SHA256 || p.Base != c.base()):
+		return nil, errkind.New(errkind.Conflict, "what this proposal would replace has changed since it was made").
+			WithHint("Withdraw it, and propose the change again: it would undo what happened meanwhile.")
 	case len(c.gains) == 0:
 	case expected && !own && c.by.APIToken != "":
 		return nil, errkind.New(errkind.Denied, "an API token cannot confirm a change").WithHint("Sign in with `sallyport login`.")
@@ -129,7 +139,7 @@ func (s *Service) waiting(proposal string) (Proposal, bool) {
 // propose stores a change as a proposal, and gives the error that says so.
 func (s *Service) propose(ctx context.Context, who authz.Person, proposal string, c change, raw []byte) error {
 	p := Proposal{ID: proposal, Kind: c.kind, Subject: c.subject, Change: raw, By: who.ID, Name: showable(who.Name),
-		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Count: len(c.gains), Devices: authz.CountDevices(c.gains), Policy: s.state.policy.SHA256}
+		Reason: c.reason, At: s.cfg.Now().UTC(), Gains: c.gains, Count: len(c.gains), Devices: authz.CountDevices(c.gains), Policy: s.state.policy.SHA256, Base: c.base()}
 	if len(c.gains) > mostGains || len(raw) > mostChange {
 		return errkind.New(errkind.Usage, fmt.Sprintf("a second administrator has to confirm this, and would have to read %d gains in a change of %d KB; "+
 			"the limits are %d and %d KB", len(c.gains), len(raw)>>10, mostGains, mostChange>>10)).WithHint("Make it in smaller steps.")
@@ -147,8 +157,11 @@ func (s *Service) propose(ctx context.Context, who authz.Person, proposal string
 	if err := s.state.putProposal(p); err != nil {
 		return err
 	}
-	return errkind.New(errkind.Conflict, "this gives people more than they have, so another administrator has to confirm it. "+
-		"What they gain: "+someGains(p.Gains)).WithHint(confirmHint(p.ID))
+	text := "the change waits for another administrator, because it gives people more rights. They gain: "
+	if c.by.Confirms != 0 {
+		text = "the change would now give people more than was proposed, so it was not made. It is now your proposal. They would gain: "
+	}
+	return errkind.New(errkind.Conflict, text+someGains(p.Gains)).WithHint(confirmHint(p.ID))
 }
 
 // roomForProposal forgets proposals that have expired, and refuses one more if too many wait.
@@ -178,6 +191,15 @@ const (
 	proposedLeaf = "proposed"
 	droppedLeaf  = "dropped"
 )
+
+// base gives the hash of what a change replaces.
+func (c *change) base() wire.Hash {
+	raw, err := json.Marshal(c.from)
+	if err != nil {
+		return wire.Hash{}
+	}
+	return wire.Sum(raw)
+}
 
 // id gives the id of a change, and its encoding.
 func (c *change) id() (proposal string, raw []byte, err error) {
@@ -213,8 +235,8 @@ func (s *Service) Proposal(_ context.Context, proposal string) (Proposal, error)
 	return p, nil
 }
 
-var errNoProposal = errkind.New(errkind.NotFound, "no such change waits for a second person").
-	WithHint("It was confirmed or withdrawn, or nobody confirmed it in 14 days. `sallyport proposals list` shows what waits.")
+var errNoProposal = errkind.New(errkind.NotFound, "no such change waits for a second administrator").
+	WithHint("It may have been confirmed or withdrawn, or have expired. `sallyport proposals list` shows what waits.")
 
 // DropProposal implements Signer. It needs no evidence, because it only takes away.
 func (s *Service) DropProposal(ctx context.Context, proposal, why string) (Appended, error) {
@@ -223,6 +245,10 @@ func (s *Service) DropProposal(ctx context.Context, proposal, why string) (Appen
 	p, waits := s.waiting(proposal)
 	if !waits {
 		return Appended{}, errNoProposal
+	}
+	if p.By.IsZero() {
+		return Appended{}, errkind.New(errkind.Conflict, "the configuration proposes this, so it cannot be withdrawn here").
+			WithHint("Remove the entries from [identity.groups], and restart the gateway and the signer.")
 	}
 	ctx = context.WithoutCancel(ctx) // as in Approve
 	out, err := s.event(ctx, droppedLeaf, "", map[string]string{"proposal": p.ID, "kind": p.Kind, "subject": p.Subject, "why": why})

@@ -260,7 +260,7 @@ func TestOnlySoManyProposalsWait(t *testing.T) {
 	}
 }
 
-// TestTheSameAdministratorWithAnotherAccountConfirmsNothing: and two accounts of one person are one administrator.
+// TestProposerCannotConfirmWithAnotherAccount: and two accounts of one person are one administrator.
 func TestTheSameAdministratorWithAnotherAccountConfirmsNothing(t *testing.T) {
 	h := newHouse(t)
 	other := person("a-9", "administrators")
@@ -287,7 +287,45 @@ func TestTheSameAdministratorWithAnotherAccountConfirmsNothing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, err = h.apply(ada, policy)
-	if p := h.proposed(err); !strings.Contains(gainsText(p.Gains), "another person") {
+	if p := h.proposed(err); !strings.Contains(gainsText(p.Gains), "no longer counts as the same person") {
 		t.Errorf("without the entry: got %v", p.Gains)
+	}
+}
+
+// TestAConfirmationDoesNotUndoWhatHappenedSince: a change replaces labels and owners as a whole.
+func TestAConfirmationDoesNotUndoWhatHappenedSince(t *testing.T) {
+	h := pair(t)
+	site := func(subjects ...string) Site {
+		out := Site{Name: "ulm"}
+		for _, s := range subjects {
+			out.Owners = append(out.Owners, person(s).Principal)
+		}
+		return out
+	}
+	confirmed := func(p Proposal) Evidence {
+		e := bob
+		e.Confirms = p.Leaf
+		return e
+	}
+	_, err := h.PutSite(t.Context(), ada, site("olga"))
+	first := h.proposed(err)
+	_, err = h.PutSite(t.Context(), ada, site("tess"))
+	second := h.proposed(err)
+	if _, err := h.PutSite(t.Context(), confirmed(first), site("olga")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.PutSite(t.Context(), confirmed(second), site("tess")); err == nil || !strings.Contains(err.Error(), "has changed since") {
+		t.Errorf("got %v, and the owners %v", err, h.state.sites["ulm"].Owners)
+	}
+
+	_, err = h.PutDevice(t.Context(), ada, machine("press-2", "1"))
+	p := h.proposed(err)
+	moved := machine("press-2", "2")
+	moved.Site = "bonn"
+	if _, err := h.PutDevice(t.Context(), bob, moved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.PutDevice(t.Context(), confirmed(p), machine("press-2", "1")); err == nil || !strings.Contains(err.Error(), "has changed since") {
+		t.Errorf("got %v, and the label %s", err, h.labelOf("press-2"))
 	}
 }

@@ -43,7 +43,7 @@ func (s *Service) storeSite(ctx context.Context, e Evidence, who authz.Person, s
 		return Appended{}, err
 	}
 	by := who.ID
-	c := change{kind: ProposedOwners, subject: site.Name, to: site, gains: s.ownerGains(site), by: e}
+	c := change{kind: ProposedOwners, subject: site.Name, from: s.state.sites[site.Name].Owners, to: site, gains: s.ownerGains(site), by: e}
 	if !by.IsZero() && s.ownsAlso(site, by) && !s.proposedByAnother(&c, by) {
 		return Appended{}, errkind.New(errkind.Denied, "you cannot make yourself the owner of a site").
 			WithHint("Owners see recordings and approve requests, so another administrator has to add you.")

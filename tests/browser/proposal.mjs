@@ -20,9 +20,8 @@ try {
   await mine.getByRole('button', { name: /Labels/ }).first().click();
   await mine.fill('#rl-labels', gw.labels);
   await mine.getByRole('button', { name: 'Set labels' }).click();
-  await mine.getByText(/another administrator has to confirm it/).waitFor();
+  await mine.getByText('The labels wait for another administrator').waitFor();
   await shot(mine, 'proposal-made');
-  await mine.keyboard.press('Escape');
 
   await theirs.goto(`${gw.url}/requests`);
   const link = theirs.locator('#proposals a', { hasText: device });

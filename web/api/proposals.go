@@ -4,15 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sallyport/sallyport/authz"
-	"github.com/sallyport/sallyport/gateway/notifications"
 	"github.com/sallyport/sallyport/internal/errkind"
 	"github.com/sallyport/sallyport/internal/signer"
 	"github.com/sallyport/sallyport/internal/store"
@@ -23,12 +21,12 @@ func (a *API) registerProposals() {
 	handle(a, huma.Operation{OperationID: "list-proposals", Method: http.MethodGet, Path: "/api/v1/proposals", Tags: []string{"proposals"},
 		Summary: "Changes that wait for a second administrator, newest first", Description: "Needs the duty administer or review."}, a.listProposals)
 	handle(a, huma.Operation{OperationID: "get-proposal", Method: http.MethodGet, Path: "/api/v1/proposals/{id}", Tags: []string{"proposals"},
-		Summary: "One of them, with what would change", Description: "Needs the duty administer or review."}, a.getProposal)
+		Summary: "Show one proposal, with what would change", Description: "Needs the duty administer or review."}, a.getProposal)
 	handle(a, huma.Operation{OperationID: "confirm-proposal", Method: http.MethodPost, Path: "/api/v1/proposals/{id}/confirm", Tags: []string{"proposals"},
-		Summary: "Confirm a change that somebody else proposed", Description: "Needs the duty administer. It holds at once; live sessions are decided again. " +
+		Summary: "Confirm a change that another administrator proposed", Description: "Needs the duty administer. It holds at once; live sessions are decided again. " +
 			"If the change would now give more than it did when it was proposed, it is refused and becomes the caller's own proposal."}, a.confirmProposal)
 	handle(a, huma.Operation{OperationID: "withdraw-proposal", Method: http.MethodPost, Path: "/api/v1/proposals/{id}/withdraw", Tags: []string{"proposals"},
-		Summary: "Withdraw a proposal: one's own, or that of somebody else", Description: "Needs the duty administer."}, a.withdrawProposal)
+		Summary: "Withdraw one's own proposal, or another administrator's", Description: "Needs the duty administer."}, a.withdrawProposal)
 }
 
 // maybeProposed describes changes that may have to wait.
@@ -39,7 +37,7 @@ const wholeID = 26
 
 // ProposalID is the part of an address that names a proposal.
 type ProposalID struct {
-	ID string `path:"id" minLength:"4" maxLength:"26" pattern:"^[a-z2-7]+$" doc:"or the first characters of it"`
+	ID string `path:"id" maxLength:"100" doc:"or the first characters of it, at least 4"`
 }
 
 func (a *API) listProposals(ctx context.Context, who *Asker, _ *struct{}) (*answer[[]apitype.Proposal], error) {
@@ -92,16 +90,17 @@ func (a *API) proposal(ctx context.Context, prefix string) (signer.Proposal, err
 	if len(found) > 1 {
 		return signer.Proposal{}, errkind.New(errkind.Usage, "more than one proposal begins with "+prefix).WithHint("Use more characters of its id.")
 	}
-	if len(found) == 1 {
-		prefix = found[0]
+	if len(found) == 0 || len(prefix) < 4 {
+		return signer.Proposal{}, errkind.New(errkind.NotFound, fmt.Sprintf("no waiting change has an id that begins with %q", prefix)).
+			WithHint("`sallyport proposals list` shows those that wait. Give at least 4 characters.")
 	}
-	return a.cfg.Signer.Proposal(ctx, prefix)
+	return a.cfg.Signer.Proposal(ctx, found[0])
 }
 
-// shownProposal counts the people who are known here. A group that nobody known is in counts nobody.
+// shownProposal counts the people who are known here. A group without known members counts as 0.
 func shownProposal(who *Asker, p signer.Proposal, people []store.Principal) apitype.Proposal {
 	out := apitype.Proposal{ID: p.ID, Kind: p.Kind, Subject: p.Subject, By: or(p.Name, p.By.Subject), Mine: who.is(p.By), Reason: p.Reason,
-		At: p.At.UTC(), Expires: p.Expires().UTC(), Entry: p.Leaf, Count: p.Count, Devices: p.Devices}
+		At: p.At.UTC(), Expires: when(p.Expires()), Entry: p.Leaf, Count: p.Count, Devices: p.Devices}
 	for _, g := range p.Gains {
 		shown := apitype.Gain{Who: g.Who, What: g.What, How: g.How, Rule: g.Rule, Devices: g.Devices, More: g.More, Where: g.Where}
 		for _, x := range people {
@@ -220,45 +219,4 @@ func (a *API) withdrawProposal(ctx context.Context, who *Asker, in *struct {
 		return nil, err
 	}
 	return nil, a.cfg.Audit.Index(ctx, leaf.Index, "dropped", who.Person.ID.String(), or(p.Subject, p.Kind))
-}
-
-// tellOthers tells the other administrators of a proposal. Their groups are those of their last sign-in.
-func (a *API) tellOthers(ctx context.Context, who *Asker, p signer.Proposal) error {
-	all, err := a.cfg.Store.Principals(ctx)
-	policy := a.cfg.Rules.Snapshot().Policy
-	others := slices.DeleteFunc(all, func(x store.Principal) bool {
-		return policy.Same(x.ID, who.Person.ID) || a.cfg.Now().Sub(x.SeenAt) > lately || !slices.Contains(policy.Duties(x.Groups), authz.DutyAdminister)
-	})
-	a.cfg.Notifications.Proposed(ctx, notifications.Change{Proposal: p.ID, What: changeName(p), By: or(p.Name, p.By.Subject), Reason: p.Reason}, others)
-	return err
-}
-
-// lately is how long ago an administrator may have been seen last to be told: as long as the signer counts them.
-const lately = 30 * 24 * time.Hour
-
-func changeName(p signer.Proposal) string {
-	if p.Subject == "" {
-		return p.Kind
-	}
-	return p.Kind + " of " + p.Subject
-}
-
-// waits keeps the searchable row of a proposal if an error says that a change has become one, and gives the error back.
-func (a *API) waits(ctx context.Context, who *Asker, err error) error {
-	if errkind.KindOf(err) != errkind.Conflict {
-		return err
-	}
-	all, perr := a.cfg.Signer.Proposals(ctx)
-	rows, rerr := a.cfg.Store.AuditEvents(ctx, store.AuditFilter{Type: "proposed", Actor: who.Person.ID.String(), Limit: len(all) + 1})
-	if perr = errors.Join(perr, rerr); perr == nil {
-		for _, p := range all {
-			if who.is(p.By) && !slices.ContainsFunc(rows, func(e store.AuditEvent) bool { return e.Leaf == p.Leaf }) {
-				perr = errors.Join(perr, a.cfg.Audit.Index(ctx, p.Leaf, "proposed", who.Person.ID.String(), or(p.Subject, p.Kind)), a.tellOthers(ctx, who, p))
-			}
-		}
-	}
-	if perr != nil {
-		a.cfg.Log.Error("a proposal is in the log and not in the list of events", slog.Any("error", perr))
-	}
-	return err
 }

@@ -164,20 +164,20 @@ type CLIToken struct {
 
 // Proposal is a change that gives people more than they have, and that waits for a second administrator.
 type Proposal struct {
-	ID      string    `json:"id"`
-	Kind    string    `json:"kind" enum:"policy,labels,owners,groups" doc:"labels includes the site of a device; groups are mappings of the configuration"`
-	Subject string    `json:"subject" doc:"the device or the site; empty for policy and groups"`
-	By      string    `json:"by"`
-	Mine    bool      `json:"mine" doc:"proposed by the caller, who therefore cannot confirm it"`
-	Reason  string    `json:"reason,omitempty"`
-	At      time.Time `json:"at"`
-	Expires time.Time `json:"expires"`
-	Entry   uint64    `json:"entry" doc:"of the log; confirm names it, so that nobody confirms what they have not read"`
-	Gains   []Gain    `json:"gains,omitempty" doc:"only of one proposal"`
-	Count   int       `json:"count" doc:"of gains"`
-	Devices int       `json:"devices" doc:"of the gain that concerns most"`
-	People  int       `json:"people,omitempty" doc:"known here that gain something; only of one proposal"`
-	Changes []Changed `json:"changes,omitempty" doc:"what would change; only of one proposal"`
+	ID      string     `json:"id"`
+	Kind    string     `json:"kind" enum:"policy,labels,owners,groups" doc:"labels includes the site of a device; groups are mappings of the configuration"`
+	Subject string     `json:"subject" doc:"the device or the site; empty for policy and groups"`
+	By      string     `json:"by"`
+	Mine    bool       `json:"mine" doc:"proposed by the caller, who therefore cannot confirm it"`
+	Reason  string     `json:"reason,omitempty"`
+	At      time.Time  `json:"at"`
+	Expires *time.Time `json:"expires,omitempty" doc:"absent: never, the configuration proposes it"`
+	Entry   uint64     `json:"entry" doc:"of the log; confirm names it, so that nobody confirms what they have not read"`
+	Gains   []Gain     `json:"gains,omitempty" doc:"only of one proposal"`
+	Count   int        `json:"count" doc:"of gains"`
+	Devices int        `json:"devices" doc:"of the gain that concerns most"`
+	People  int        `json:"people,omitempty" doc:"known here that gain something; only of one proposal"`
+	Changes []Changed  `json:"changes,omitempty" doc:"what would change; only of one proposal"`
 }
 
 // Gain is something that people could do after a change and cannot do now.

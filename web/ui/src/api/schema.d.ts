@@ -568,7 +568,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One of them, with what would change
+         * Show one proposal, with what would change
          * @description Needs the duty administer or review.
          */
         get: operations["get-proposal"];
@@ -590,7 +590,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm a change that somebody else proposed
+         * Confirm a change that another administrator proposed
          * @description Needs the duty administer. It holds at once; live sessions are decided again. If the change would now give more than it did when it was proposed, it is refused and becomes the caller's own proposal.
          */
         post: operations["confirm-proposal"];
@@ -610,7 +610,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Withdraw a proposal: one's own, or that of somebody else
+         * Withdraw one's own proposal, or another administrator's
          * @description Needs the duty administer.
          */
         post: operations["withdraw-proposal"];
@@ -1727,8 +1727,11 @@ export interface components {
              * @description of the log; confirm names it, so that nobody confirms what they have not read
              */
             entry: number;
-            /** Format: date-time */
-            expires: string;
+            /**
+             * Format: date-time
+             * @description absent: never, the configuration proposes it
+             */
+            expires?: string;
             /** @description only of one proposal */
             gains?: components["schemas"]["Gain"][];
             id: string;
@@ -4796,7 +4799,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description or the first characters of it */
+                /** @description or the first characters of it, at least 4 */
                 id: string;
             };
             cookie?: never;
@@ -4882,7 +4885,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description or the first characters of it */
+                /** @description or the first characters of it, at least 4 */
                 id: string;
             };
             cookie?: never;
@@ -4972,7 +4975,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description or the first characters of it */
+                /** @description or the first characters of it, at least 4 */
                 id: string;
             };
             cookie?: never;

@@ -38,7 +38,7 @@ export default function OneProposal({ me, at, recount }: PageProps) {
       <header class="head">
         <div>
           <h1 tabIndex={-1}>{proposalTitle(p)}</h1>
-          <p>It is not in force. It waits for a second administrator, because it gives people more than they have.</p>
+          <p>It is not in force. It waits for a second administrator, because it gives people more rights.</p>
         </div>
       </header>
       {d.failure && <Failed failure={d.failure} what="This change could not be read again." retry={d.reload} />}
@@ -52,9 +52,9 @@ export default function OneProposal({ me, at, recount }: PageProps) {
 
 const Gone = () => (
   <Empty title="No such change waits for a second administrator.">
-    <p>It was confirmed or withdrawn, or nobody confirmed it in 14 days.</p>
+    <p>It may have been confirmed or withdrawn, or have expired.</p>
     <a class="btn" href="/requests">
-      What waits
+      Back to requests
     </a>
   </Empty>
 );
@@ -69,10 +69,12 @@ function Facts({ p }: { p: Proposal }) {
         </dd>
         <dt>Reason</dt>
         <dd>{p.reason || <span class="muted">none given</span>}</dd>
-        <dt>Expires</dt>
-        <dd>
-          <Time at={p.expires} />
-        </dd>
+        {p.expires && <dt>Expires</dt>}
+        {p.expires && (
+          <dd>
+            <Time at={p.expires} />
+          </dd>
+        )}
       </dl>
     </section>
   );
@@ -189,7 +191,7 @@ function Sure({ p, verb, onClose, onDone }: { p: Proposal; verb: 'Confirm' | 'Wi
     <Dialog title={`${verb} this change?`} onClose={onClose} onSubmit={submit} foot={<button class="btn" disabled={busy}>{verb}</button>}>
       {failure && <Failed failure={failure} what="Nothing was changed." />}
       {verb === 'Confirm' ? (
-        <p>It is in force at once, and the log names you beside {p.by}.</p>
+        <p>The change takes effect at once. The log names {p.by} as proposer and you as confirmer.</p>
       ) : (
         <div class="field">
           <label for="pw-reason">Reason</label>

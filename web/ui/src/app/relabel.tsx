@@ -5,6 +5,7 @@ import type { Device } from '../api/types';
 import { asFailure } from '../ui/data';
 import { Dialog, Failed } from '../ui/parts';
 import { toast } from '../ui/toast';
+import { waitsForAnother } from '../base/proposals';
 import { labelChange, labelText, parseLabels } from './labels';
 import '../styles/dialog.css';
 
@@ -19,7 +20,13 @@ export default function Relabel({ device: d, onClose, onDone }: { device: Device
       toast(`Labels of ${d.name} are set.`);
       onDone();
     } catch (err) {
-      fail(asFailure(err));
+      const failed = asFailure(err);
+      if (waitsForAnother(failed.problem)) {
+        toast('The labels wait for another administrator, because they give people more rights. See Requests.');
+        onClose();
+        return;
+      }
+      fail(failed);
       setBusy(false);
     }
   };
@@ -29,7 +36,7 @@ export default function Relabel({ device: d, onClose, onDone }: { device: Device
       <div class="field">
         <label for="rl-labels">Labels</label>
         <input id="rl-labels" name="labels" defaultValue={labelText(d.labels)} />
-        <span class="hint">name=value, with spaces between. Rights follow at once, and sessions that lose theirs end.</span>
+        <span class="hint">name=value, with spaces between. Labels that give people more rights wait for a second administrator.</span>
       </div>
     </Dialog>
   );

@@ -3,9 +3,12 @@ import type { Proposal } from '../api/types';
 
 type Gain = NonNullable<Proposal['gains']>[number];
 
+/** Whether a refusal says that a change has become a proposal. */
+export const waitsForAnother = (p: { status: number; hint?: string }) => p.status === 409 && !!p.hint?.includes('proposals confirm');
+
 export function proposalTitle(p: Pick<Proposal, 'kind' | 'subject'>): string {
   if (p.kind === 'policy') return 'A new version of the policy';
-  if (p.kind === 'groups') return 'Groups of identity providers';
+  if (p.kind === 'groups') return 'New group mappings';
   return p.kind === 'labels' ? `Site or labels of ${p.subject}` : `Owners of the site ${p.subject}`;
 }
 
