@@ -85,8 +85,8 @@ type Config struct {
 	ClientAddr func(*http.Request) netip.Addr
 	// Online is called with devices that are online, after that was stored. nil: nobody wants to know.
 	Online func(ctx context.Context, devices []wire.Hash)
-	Log        *slog.Logger
-	Now        func() time.Time
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Times and limits of the protocol.

@@ -233,7 +233,7 @@ func (g *Gateway) openBroker(ctx context.Context) error {
 	g.identity.office = office
 	g.lines = rendezvous.New(rendezvous.Config{NoiseKey: g.identity.noise, Signer: g.Signer, Store: g.DB, Office: office, Audit: g.audit, Node: nodeName, Host: g.host,
 		Online: func(ctx context.Context, devices []wire.Hash) { g.desk.Online(ctx, devices) },
-		NoTLS: g.opt.NoTLS, ClientAddr: g.addr(), Log: g.opt.Log})
+		NoTLS:  g.opt.NoTLS, ClientAddr: g.addr(), Log: g.opt.Log})
 	if g.opt.Seed != nil {
 		if err := g.opt.Seed(ctx, g); err != nil {
 			return err
