@@ -28,8 +28,9 @@ func (m Mapping) compare(o Mapping) int {
 // mappingLeaf is the type of leaves about mappings.
 const mappingLeaf = "group-map"
 
-// Configure tells the signer the mappings of the configuration. Those that were removed have no effect any more. At the first
-// start, and if nobody could confirm them, new ones are in force at once; otherwise they become a proposal. The socket does not offer this call.
+// Configure tells the signer the mappings of the configuration. Those that were removed have no effect any more. New ones
+// become a proposal. At the first start, and if nobody could confirm them, they take effect at once. The socket does not
+// offer this call.
 func (s *Service) Configure(ctx context.Context, all []Mapping) error {
 	all = slices.Clone(all)
 	slices.SortFunc(all, Mapping.compare)

@@ -74,7 +74,12 @@ func TestNewMappingsHaveNoEffectUntilTheyAreConfirmed(t *testing.T) {
 		_, err := h.MapGroups(t.Context(), c.by, []Mapping{c.added})
 		wantKind(t, name, err, c.want)
 	}
-	if _, err := h.MapGroups(t.Context(), ada, []Mapping{alsoTechs}); err != nil || !h.Counts(alsoTechs) {
+	if got, err := h.apply(ada, policy+"# another version\n"); err != nil || got.Version != 2 { // it does not depend on the policy
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	confirms := ada
+	confirms.Confirms = p.Leaf
+	if _, err := h.MapGroups(t.Context(), confirms, []Mapping{alsoTechs}); err != nil || !h.Counts(alsoTechs) {
 		t.Errorf("confirmed: got %v", err)
 	}
 	if leaf := h.lastLeaf(mappingLeaf); leaf.By != person("ada").Principal.String() || leaf.Fields["added"] != "g-everybody of https://idp.test: technicians" || leaf.Fields["proposal"] != p.ID {

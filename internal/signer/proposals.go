@@ -89,13 +89,14 @@ func (s *Service) second(ctx context.Context, who authz.Person, c change) (said 
 		return nil, err
 	}
 	p, waits := s.waiting(proposal)
-	expected := waits && p.Policy == s.state.policy.SHA256 && authz.Expected(c.gains, p.Gains)
+	current := p.Base == c.base() && (p.Policy == s.state.policy.SHA256 || c.kind == ProposedGroups) // mappings depend on no policy
+	expected := waits && current && authz.Expected(c.gains, p.Gains)
 	own := s.snapshot.Policy.Same(p.By, who.ID)
 	switch {
 	case c.by.Confirms != 0 && (!waits || p.Leaf != c.by.Confirms):
 		return nil, errkind.New(errkind.Conflict, "this proposal was changed, confirmed or withdrawn since you read it").
 			WithHint("Read it again: `sallyport proposals list`.")
-	case c.by.Confirms != 0 && (p.Policy != s.state.policy.SHA256 || p.Base != c.base()):
+	case c.by.Confirms != 0 && !current:
 		return nil, errkind.New(errkind.Conflict, "what this proposal would replace has changed since it was made").
 			WithHint("Withdraw it, and propose the change again: it would undo what happened meanwhile.")
 	case len(c.gains) == 0:
@@ -159,7 +160,8 @@ func (s *Service) propose(ctx context.Context, who authz.Person, proposal string
 	}
 	text := "the change waits for another administrator, because it gives people more rights. They gain: "
 	if c.by.Confirms != 0 {
-		text = "the change would now give people more than was proposed, so it was not made. It is now your proposal. They would gain: "
+		text = "the change was not made: it would now give people more than was proposed, or its proposer no longer has the duty administer. " +
+			"It is now your proposal. They would gain: "
 	}
 	return errkind.New(errkind.Conflict, text+someGains(p.Gains)).WithHint(confirmHint(p.ID))
 }
