@@ -19,7 +19,7 @@ const hall3 = `one_of = ["1", "2", "3"]`
 // TestARuleForDevicesThatThereAreNotWaits: one administrator could put it into force, and then admit such a device.
 func TestARuleForDevicesThatThereAreNotWaits(t *testing.T) {
 	h := pair(t)
-	text := strings.Replace(policy, `one_of = ["1", "2"]`, hall3, 1) + `
+	_, err := h.apply(ada, strings.Replace(policy, `one_of = ["1", "2"]`, hall3, 1)+`
 [role.root]
 why = "all"
 shell = { as = ["root"] }
@@ -30,18 +30,9 @@ who = "everyone"
 role = "root"
 devices = { hall = "3" }
 hours = "always"
-`
-	got, err := h.apply(ada, text)
-	if err == nil {
-		t.Errorf("one administrator put a rule that gives root to everyone into force: version %d, unconfirmed %v, %v", got.Version, got.Unconfirmed, h.lastLeaf("policy").Fields)
-	}
-	_, err = h.PutDevice(t.Context(), ada, machine("press-9", "3"))
-	if err == nil {
-		r := h.request(evidence("nobody"), "press-9")
-		r.Login = "root"
-		if o, err := h.Open(t.Context(), r); err == nil {
-			t.Errorf("and nobody opened a root shell on press-9 by rule %s, without a second administrator", o.Rule)
-		}
+`)
+	if p := h.proposed(err); len(p.Gains) != 1 || p.Gains[0].String() != "everyone: shell:root, now, rule GHOST, on devices that may come: hall=3" {
+		t.Errorf("got %v", p.Gains)
 	}
 }
 
@@ -66,9 +57,8 @@ func TestAnOldTokenDoesNotMakeAnAdministratorForgotten(t *testing.T) {
 	if n := h.administrators(); n != 2 {
 		t.Errorf("bob's script made the signer count %d administrators", n)
 	}
-	if got, err := h.apply(ada, wider); err == nil {
-		t.Errorf("ada widens alone: version %d unconfirmed %v", got.Version, got.Unconfirmed)
-	}
+	_, err := h.apply(ada, wider)
+	h.proposed(err)
 }
 
 // TestADutyIsListedBeforeMuchElse: lists are cut at their end.
@@ -103,24 +93,29 @@ devices = { hall = "3" }
 at_most = "10m"
 agree = [{ from = "compliance", count = 5 }]
 `
-	if _, err := h.apply(ada, strict); err != nil {
-		h.proposed(err)
-		if _, err := h.apply(bob, strict); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h.both(strict)
 	d := machine("press-2", "3")
 	_, err := h.PutDevice(t.Context(), ada, d)
 	p := h.proposed(err)
-	loose := strings.Replace(strings.Replace(strict, `agree = [{ from = "compliance", count = 5 }]`, `agree = "nobody"`, 1), `"10m"`, `"500h"`, 1)
-	if got, err := h.apply(ada, loose); err != nil {
-		t.Logf("held: %v", err)
-		return
-	} else {
-		t.Logf("policy %d unconfirmed=%v", got.Version, got.Unconfirmed)
+	h.both(strings.Replace(strict, `agree = [{ from = "compliance", count = 5 }]`, `agree = "nobody"`, 1))
+	confirms := bob
+	confirms.Confirms = p.Leaf
+	if _, err := h.PutDevice(t.Context(), confirms, d); err == nil || !strings.Contains(err.Error(), "has changed since") {
+		t.Errorf("bob confirmed under another policy: %v", err)
 	}
-	if _, err := h.PutDevice(t.Context(), bob, d); err == nil {
-		t.Errorf("the confirmation of a proposal from before the rule was widened took effect, with gains that it showed: %v", p.Gains)
+	_, err = h.PutDevice(t.Context(), bob, d)
+	if again := h.proposed(err); again.By.Subject != "bob" || again.Gains[0].How == p.Gains[0].How {
+		t.Errorf("got %+v", again)
+	}
+}
+
+// both has two administrators apply a policy.
+func (h *house) both(text string) {
+	h.t.Helper()
+	_, err := h.apply(ada, text)
+	h.proposed(err)
+	if _, err := h.apply(bob, text); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -214,9 +209,8 @@ func TestARestoreDoesNotForgetAnAdministrator(t *testing.T) {
 	}
 	h.state.write("administrators", h.state.listAdministrators()) // as in the backup
 	h.start()
-	if got, err := h.apply(ada, wider+"#\n"); err == nil {
-		t.Errorf("after the restore ada widens alone: version %d, unconfirmed %v", got.Version, got.Unconfirmed)
-	}
+	_, err = h.apply(ada, wider+"#\n")
+	h.proposed(err)
 }
 
 func TestARestoreDoesNotForgetTheLabelsOfADevice(t *testing.T) {
@@ -225,9 +219,8 @@ func TestARestoreDoesNotForgetTheLabelsOfADevice(t *testing.T) {
 	h.Close()
 	h.state.remove("devices/" + d.FP.String()) // backup is older
 	h.start()
-	if _, err := h.PutDevice(t.Context(), ada, machine("press-7", "1")); err == nil {
-		t.Errorf("press-7 went from hall 2 to hall 1 without a second person, although the log names its labels")
-	}
+	_, err := h.PutDevice(t.Context(), ada, machine("press-7", "1"))
+	h.proposed(err)
 }
 
 // TestAChangeThatNobodyCouldReadIsRefused: and computing it on many devices neither takes long nor fills the memory.
@@ -255,21 +248,25 @@ func TestAChangeThatNobodyCouldReadIsRefused(t *testing.T) {
 	wantKind(t, "6000 gains", err, errkind.Usage)
 	t.Logf("computed in %s", time.Since(began))
 	_, err = h.apply(ada, many(20))
-	if p := h.proposed(err); p.Count != 600 || p.Devices != 5002 || len(p.Gains) != 501 {
+	if p := h.proposed(err); p.Count != 600 || p.Devices != 5002 || len(p.Gains) != 600 {
 		t.Errorf("got %d gains on %d devices, %d listed", p.Count, p.Devices, len(p.Gains))
 	}
 }
 
 func TestAnAPITokenDoesNotConfirm(t *testing.T) {
 	h := pair(t)
-	tok := "spt_ci"
-	if _, err := h.PutToken(t.Context(), bob, Token{ID: "ci", Hash: wire.Sum([]byte(tok)), Principal: person("bob").Principal, Scopes: []string{"administer"}, Expires: t0.Add(24 * time.Hour)}); err != nil {
+	token := "spt_ci"
+	_, err := h.PutToken(t.Context(), bob, Token{ID: "ci", Hash: wire.Sum([]byte(token)), Principal: person("bob").Principal,
+		Scopes: []string{"administer"}, Expires: t0.Add(24 * time.Hour)})
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.apply(ada, wider)
+	_, err = h.apply(ada, wider)
 	h.proposed(err)
-	if got, err := h.apply(Evidence{APIToken: tok}, wider); err == nil {
-		t.Errorf("an API token confirmed version %d", got.Version)
+	_, err = h.apply(Evidence{APIToken: token}, wider)
+	wantKind(t, "an API token", err, errkind.Denied)
+	if h.state.policy.Version != 1 {
+		t.Error("it took effect")
 	}
 }
 
@@ -277,69 +274,20 @@ func TestWhatALimitKeptFromSessionsIsAGain(t *testing.T) {
 	h := pair(t)
 	base := strings.Replace(policy, `shell = { as = ["svc"] }`, `shell = { as = ["svc"] }`+"\nfiles = { read = [\"/var\"] }", 1) +
 		"[[deny]]\nid = \"D\"\nwhy = \"x\"\nactions = [\"files.read:/var/secret\"]\n"
-	open := func() []string {
-		o, err := h.Open(t.Context(), h.request(tess, "press-1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := wire.ReadPass(o.Pass)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.Scope.Words()
-	}
-	if _, err := h.apply(ada, base); err != nil {
-		h.proposed(err)
-		if _, err := h.apply(bob, base); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := open()
-	if _, err := h.apply(ada, strings.Replace(base, `read = ["/var"]`, `read = ["/var", "/var/log", "/var/lib"]`, 1)); err != nil {
-		t.Logf("held: %v", err)
-		return
-	}
-	if after := open(); len(after) > len(before) {
-		t.Errorf("passes before %q, after, without a gain, %q", before, after)
+	h.both(base)
+	_, err := h.apply(ada, strings.Replace(base, `read = ["/var"]`, `read = ["/var", "/var/log"]`, 1))
+	if p := h.proposed(err); len(p.Gains) != 1 || p.Gains[0].What != "files.read:/var/log" {
+		t.Errorf("got %v", p.Gains)
 	}
 }
 
 func TestWhatNoSessionHadTogetherIsAGain(t *testing.T) {
 	h := pair(t)
-	base := policy + `[role.net]
-why = "x"
-ports = ["127.0.0.1:22"]
-[[allow]]
-id = "A3"
-why = "x"
-who = ["technicians"]
-role = "net"
-devices = "all"
-hours = "always"
-`
-	if _, err := h.apply(ada, base); err != nil {
-		h.proposed(err)
-		if _, err := h.apply(bob, base); err != nil {
-			t.Fatal(err)
-		}
-	}
-	open := func() []string {
-		o, err := h.Open(t.Context(), h.request(tess, "press-1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := wire.ReadPass(o.Pass)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.Scope.Words()
-	}
-	before := open()
-	if _, err := h.apply(ada, strings.Replace(base, `shell = { as = ["svc"] }`, `shell = { as = ["svc"] }`+"\nports = [\"127.0.0.1:22\"]", 1)); err != nil {
-		t.Logf("held: %v", err)
-		return
-	}
-	if after := open(); len(after) > len(before) {
-		t.Errorf("passes before %q, after, without a gain, %q", before, after)
+	base := policy + "[role.net]\nwhy = \"x\"\nports = [\"127.0.0.1:22\"]\n" +
+		"[[allow]]\nid = \"A3\"\nwhy = \"x\"\nwho = [\"technicians\"]\nrole = \"net\"\ndevices = \"all\"\nhours = \"always\"\n"
+	h.both(base)
+	_, err := h.apply(ada, strings.Replace(base, `shell = { as = ["svc"] }`, `shell = { as = ["svc"] }`+"\nports = [\"127.0.0.1:22\"]", 1))
+	if p := h.proposed(err); len(p.Gains) != 1 || p.Gains[0].What != "ports:127.0.0.1:22" || p.Gains[0].Rule != "A1" {
+		t.Errorf("got %v", p.Gains)
 	}
 }
