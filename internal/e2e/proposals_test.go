@@ -1,16 +1,12 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 	"github.com/sallyport/sallyport/web/apitype"
@@ -124,7 +120,7 @@ func proposal(t *testing.T, who *testenv.Person) apitype.Proposal {
 	return list[0]
 }
 
-// TestAMappingInTheConfigurationIsConfirmed: whoever writes the configuration makes nobody an administrator by that alone.
+// TestAMappingInTheConfigurationIsConfirmed: editing the configuration is not enough to make a person an administrator.
 func TestAMappingInTheConfigurationIsConfirmed(t *testing.T) {
 	t.Parallel()
 	s := testenv.NewServer(t)
@@ -179,19 +175,13 @@ func TestLabelsAreConfirmedInTheBrowser(t *testing.T) {
 	s.AddUser("ada", "administrators")
 	s.AddUser("bob", "administrators")
 	s.Join(s.Person("ada"), "press-1", "--ca", s.CA())
-	known, err := json.Marshal(map[string]any{
+	known := map[string]any{
 		"url":     s.URL,
 		"users":   []map[string]string{{"name": "ada", "password": testenv.Password}, {"name": "bob", "password": testenv.Password}},
 		"devices": []map[string]string{{"name": "press-1"}},
 		"labels":  "hall=1",
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "proposal.mjs", string(known))
-	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	cmd := inChromium(t, "proposal.mjs", known)
 	if got := testenv.Finish(t, cmd); got.Status != 0 {
 		t.Errorf("got %d %s%s\n%s", got.Status, got.Out, got.Err, gateway.Output())
 	}

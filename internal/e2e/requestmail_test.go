@@ -1,11 +1,7 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -25,15 +21,9 @@ func TestAnApproverFollowsTheLinkOfTheMail(t *testing.T) {
 	n.Join(n.Person("ada"), "press-1", "--ca", n.CA())
 	n.Person("tess") // only people who have signed in are known
 	link := n.Path("link")
-	known, err := json.Marshal(map[string]any{"url": n.URL, "device": "press-1", "login": n.Login, "link": link,
-		"users": []map[string]string{{"name": "otto", "password": testenv.Password}, {"name": "tess", "password": testenv.Password}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "mail.mjs", string(known))
-	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	known := map[string]any{"url": n.URL, "device": "press-1", "login": n.Login, "link": link,
+		"users": []map[string]string{{"name": "otto", "password": testenv.Password}, {"name": "tess", "password": testenv.Password}}}
+	cmd := inChromium(t, "mail.mjs", known)
 	done := make(chan testenv.Result, 1)
 	go func() { done <- testenv.Finish(t, cmd) }()
 	for len(n.mail.Mails()) == 0 {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -155,18 +154,12 @@ func TestTheSignerApart(t *testing.T) {
 
 // browses does what a technician does, in a real Chromium: it enforces the policies that come with the sign-in page.
 func (a *apart) browses(t *testing.T) {
-	known, err := json.Marshal(map[string]any{
+	known := map[string]any{
 		"url":     a.URL,
 		"users":   []map[string]string{{"name": "tess", "password": testenv.Password}},
 		"devices": []map[string]string{{"name": "press-1", "login": a.Login}},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "signin.mjs", string(known))
-	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	cmd := inChromium(t, "signin.mjs", known)
 	if got := testenv.Finish(t, cmd); got.Status != 0 || !strings.Contains(got.Out, "in42out") {
 		t.Errorf("got %d %s%s\n%s", got.Status, got.Out, got.Err, a.gateway.Output())
 	}

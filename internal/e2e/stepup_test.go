@@ -1,15 +1,10 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/internal/testenv"
 )
@@ -39,15 +34,9 @@ func TestASecondFactorIsProvedAgainInTheBrowser(t *testing.T) {
 	if err != nil || address.Query().Get("secret") == "" {
 		t.Fatalf("got %+v, %v", enrolled, err)
 	}
-	known, err := json.Marshal(map[string]any{"url": s.URL, "device": "press-1", "login": s.Login,
-		"user": map[string]string{"name": "tess", "password": testenv.Password, "secret": address.Query().Get("secret")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "stepup.mjs", string(known))
-	cmd.Dir = filepath.Join(testenv.Root(), "tests", "browser")
+	known := map[string]any{"url": s.URL, "device": "press-1", "login": s.Login,
+		"user": map[string]string{"name": "tess", "password": testenv.Password, "secret": address.Query().Get("secret")}}
+	cmd := inChromium(t, "stepup.mjs", known)
 	if got := testenv.Finish(t, cmd); got.Status != 0 {
 		t.Errorf("got %d %s%s\n%s", got.Status, got.Out, got.Err, gateway.Output())
 	}
