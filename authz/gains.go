@@ -23,7 +23,7 @@ type Gain struct {
 }
 
 // listedDevices is how many devices of a gain are named.
-const listedDevices = 20
+const listedDevices = 10
 
 // String says a gain in one line.
 func (g Gain) String() string {
@@ -83,10 +83,10 @@ func Unchanged(devices ...Device) []DeviceChange {
 	return out
 }
 
-// Gains lists what people gain by a change of the policy or of devices, also on devices that there are not yet. If it lists
-// nothing, then no decision allows anything afterwards that none allowed or let them ask for before. It compares rule by
-// rule, so it can name a gain that other rules together gave already. It compares rights, and not which of them one session
-// can have. before may be nil: then everything is a gain.
+// Gains lists what people gain by a change of the policy or of devices, also on devices that are enrolled later. If the list
+// is empty, the change allows nobody an action, and lets nobody request one, that was closed to them before. It compares rule
+// by rule, and what one rule gives together, because one session has all of that. So it can list a gain that several rules
+// together gave already. before may be nil: then everything is a gain.
 func Gains(before, after *Policy, devices []DeviceChange) []Gain {
 	if after == nil {
 		return nil
@@ -97,7 +97,7 @@ func Gains(before, after *Policy, devices []DeviceChange) []Gain {
 	return append(everywhere(before, after), newFinder(before, after).find(devices)...)
 }
 
-// OwnerGain is what somebody gains who becomes an owner of the site of some devices.
+// OwnerGain is what a new owner gains on the devices of a site.
 func OwnerGain(who id.Principal, devices []id.Device) Gain {
 	g := Gain{Who: who.String(), What: dutyWhat[DutyOwn], How: GainOwner}
 	g.on(slices.Clone(devices))

@@ -68,7 +68,7 @@ func (r *rule) closesAll(b *rule) bool {
 	return every(b.about, covered) && (r.kind == deny || r.need.demands(&b.need))
 }
 
-// demands reports whether whatever meets n also meets o.
+// demands reports whether a request that meets n always meets o.
 func (n *need) demands(o *need) bool {
 	inside := func(p netip.Prefix) bool {
 		return slices.ContainsFunc(o.from, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) })

@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport/sallyport/internal/id"
 )
 
-// administrator is somebody whose evidence gave the duty to administer. The signer learns that from evidence alone, because
-// whoever can make it believe that there is only one can change everything alone.
+// administrator is a person whose sign-in gave the duty to administer. Only sign-ins count, not the gateway's word: an
+// attacker who makes the signer count one administrator could change everything with that one's evidence.
 type administrator struct {
 	Who    id.Principal `json:"who"`
 	Groups []string     `json:"groups"`
@@ -20,15 +20,15 @@ type administrator struct {
 }
 
 const (
-	// administersFor is how long somebody counts as an administrator after their last evidence. Without an end, a person who
+	// administersFor is how long a person counts as an administrator after their last sign-in. Without an end, a person who
 	// has left would keep the others from changing anything.
 	administersFor = 30 * 24 * time.Hour
 	// seenEvery bounds how often it is written down.
 	seenEvery = time.Hour
 )
 
-// saw remembers what a sign-in shows: that somebody is an administrator, or is none any more. An API token does not count: it
-// has the groups of the day when it was made. An older id token does not change what a newer one has shown.
+// saw records whether a sign-in gave the duty to administer. An API token does not count: it has the groups of the day when
+// it was made. An older id token does not change what a newer one has shown.
 func (s *Service) saw(who authz.Person, issued time.Time) {
 	who.Groups = slices.Sorted(slices.Values(who.Groups))
 	s.mu.RLock()
@@ -68,8 +68,8 @@ func (s *Service) administrators() int {
 	return len(people)
 }
 
-// onlyLogged reports whether the log alone knows that somebody was an administrator lately, as after a restore. The caller
-// holds s.mu.
+// onlyLogged reports whether only the log shows a person as an administrator of the last 30 days, as after a restore. The
+// caller holds s.mu.
 func (s *Service) onlyLogged(who id.Principal) bool {
 	_, known := s.state.administrators[who]
 	at, logged := s.administered[who]
@@ -82,7 +82,8 @@ func (s *Service) stillAdministers(who id.Principal) bool {
 	return who.IsZero() || known && s.administers(a) || s.onlyLogged(who)
 }
 
-// administers reports whether somebody who was seen lately has the duty under the current policy. The caller holds s.mu.
+// administers reports whether a person has the duty under the current policy and signed in within administersFor. The caller
+// holds s.mu.
 func (s *Service) administers(a administrator) bool {
 	return s.cfg.Now().Sub(a.Seen) < administersFor && slices.Contains(s.snapshot.Policy.Duties(a.Groups), authz.DutyAdminister)
 }

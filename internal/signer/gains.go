@@ -96,13 +96,3 @@ func someGains(gains []authz.Gain) string {
 }
 
 const gainsBytes = 16 << 10 // of the text in a leaf
-
-// shortened lists at most some gains.
-func shortened(gains []authz.Gain) []authz.Gain {
-	const most = 500
-	out := slices.Clone(gains[:min(len(gains), most)])
-	if n := len(gains) - most; n > 0 {
-		out = append(out, authz.Gain{Who: "and", What: fmt.Sprintf("%d more gains", n), How: "not listed"})
-	}
-	return out
-}

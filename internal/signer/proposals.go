@@ -62,8 +62,8 @@ const (
 	proposedFor = 14 * 24 * time.Hour
 	// mostProposals bounds those that wait, and mostOfProposer those of one person.
 	mostProposals, mostOfProposer = 100, 20
-	// mostGains and mostChange bound what a second person is to read, and what an answer has room for.
-	mostGains, mostChange = 5000, 2 << 20
+	// mostGains and mostChange bound a proposal. Whoever confirms it reads all of it, and one answer has room for it.
+	mostGains, mostChange = 1000, 2 << 20
 )
 
 // change is what an administrator wants to change.
@@ -233,7 +233,6 @@ func (s *Service) Proposal(_ context.Context, proposal string) (Proposal, error)
 	if !waits {
 		return p, errNoProposal
 	}
-	p.Gains = shortened(p.Gains)
 	return p, nil
 }
 

@@ -114,7 +114,7 @@ func TestAloneAnAdministratorWidensUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestAnAdministratorCountsForThirtyDays: whoever has left must not keep the others from changing anything.
+// TestAnAdministratorCountsForThirtyDays: a person who has left must not block the others.
 func TestAnAdministratorCountsForThirtyDays(t *testing.T) {
 	h := pair(t)
 	old := h.cfg.SignInAge
