@@ -122,8 +122,8 @@ type policyApplyCmd struct {
 
 func (*policyApplyCmd) Help() string {
 	return `Checks the files, has the signer store them as the next version, and prints what changed, in words. It holds at once: live
-sessions are decided again, and those that it no longer allows are cut. Needs the duty administer. If it gives people more than they
-have, and somebody else has that duty too, nothing changes yet: it waits as a proposal until another administrator confirms it.
+sessions are decided again, and those that it no longer allows are cut. Needs the duty administer. If it gives people
+more rights and another person has that duty too, nothing changes yet. It waits as a proposal until that person confirms it.
 
   sallyport policy diff policy.toml && sallyport policy apply policy.toml --reason "office hours for suppliers"
 
@@ -168,7 +168,7 @@ func (a *app) applyPolicy(in apitype.PolicyApply, after []authz.Sentence, asJSON
 	}
 	fmt.Fprintf(a.stdout, "Version %d is in force. Its hash is %s.\n", p.Version, safe(p.SHA256))
 	if p.Unconfirmed {
-		fmt.Fprintln(a.stderr, "It gives people more rights, and there is no second administrator to confirm it. The log says unconfirmed.")
+		fmt.Fprintln(a.stderr, "It gives people more rights, and no second administrator could confirm it. It is marked unconfirmed in the log.")
 	}
 	return nil
 }

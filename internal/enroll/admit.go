@@ -130,7 +130,7 @@ func (o *Office) Label(ctx context.Context, by signer.Evidence, actor Actor, nam
 	return o.relabel(ctx, by, actor, d)
 }
 
-// Place gives a device the site and labels of a proposal that somebody else made. The signer recognizes it.
+// Place gives a device the site and labels of another administrator's proposal. The signer recognizes the change.
 func (o *Office) Place(ctx context.Context, by signer.Evidence, actor Actor, to signer.Device) (store.Device, error) {
 	o.changing.Lock()
 	defer o.changing.Unlock()
@@ -138,9 +138,13 @@ func (o *Office) Place(ctx context.Context, by signer.Evidence, actor Actor, to 
 	if err != nil {
 		return d, err
 	}
-	if d.FP != [32]byte(to.FP) || d.State != store.OK {
-		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was replaced since the change was proposed, or is %s", to.Name, d.State)).
-			WithHint("A locked or disputed device has to be admitted first.")
+	switch {
+	case d.FP != [32]byte(to.FP):
+		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s was replaced since the change was proposed", to.Name)).
+			WithHint("Withdraw the proposal.")
+	case d.State != store.OK:
+		return d, errkind.New(errkind.Conflict, fmt.Sprintf("%s is %s; labels can be set on an admitted device", to.Name, d.State)).
+			WithHint("Admit it with its present labels first.")
 	}
 	d.Site, d.Labels = to.Site, to.Labels
 	return o.relabel(ctx, by, actor, d)

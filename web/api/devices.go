@@ -40,7 +40,7 @@ func (a *API) registerDevices() {
 	handle(a, huma.Operation{OperationID: "revoke-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/revoke", Tags: []string{"devices"},
 		Summary: "Revoke a device for good", Description: "Needs the duty administer. Its sessions end at once."}, a.revokeDevice)
 	handle(a, huma.Operation{OperationID: "tell-device-online", Method: http.MethodPost, Path: "/api/v1/devices/{name}/tell-online", Tags: []string{"devices"},
-		Summary: "Get one mail when an offline device is online", Description: "For whoever sees the device, and not with an API token. It is remembered for 30 days."}, a.tellOnline)
+		Summary: "Get one mail when an offline device is online", Description: "For every person who can see the device. API tokens are refused. The wish expires after 30 days."}, a.tellOnline)
 	handle(a, huma.Operation{OperationID: "cancel-tell-device-online", Method: http.MethodDelete, Path: "/api/v1/devices/{name}/tell-online", Tags: []string{"devices"},
 		Summary: "Do not get that mail"}, a.cancelTellOnline)
 	handle(a, huma.Operation{OperationID: "label-device", Method: http.MethodPost, Path: "/api/v1/devices/{name}/labels", Tags: []string{"devices"},

@@ -147,14 +147,14 @@ func (a *API) confirmProposal(ctx context.Context, who *Asker, in *struct {
 	if in.Body.Entry == 0 {
 		return nil, errkind.New(errkind.Usage, "the entry of the proposal is missing").WithHint("Read the proposal: it names its entry of the log.")
 	}
-	if err := a.make(context.WithoutCancel(ctx), &confirms, p); err != nil {
+	if err := a.repeat(context.WithoutCancel(ctx), &confirms, p); err != nil {
 		return nil, err
 	}
 	return body(shownProposal(who, p, nil))
 }
 
-// make makes the change of a proposal on the caller's evidence. The signer recognizes it.
-func (a *API) make(ctx context.Context, who *Asker, p signer.Proposal) error {
+// repeat makes the change of a proposal on the caller's evidence. The signer recognizes it.
+func (a *API) repeat(ctx context.Context, who *Asker, p signer.Proposal) error {
 	switch p.Kind {
 	case signer.ProposedPolicy:
 		var files []signer.PolicyFile
@@ -171,10 +171,15 @@ func (a *API) make(ctx context.Context, who *Asker, p signer.Proposal) error {
 		_, err := a.cfg.Office.Place(ctx, who.Evidence, who.actor(), d)
 		a.cfg.Broker.Revalidate(ctx)
 		return err
-	}
-	if p.Kind == signer.ProposedGroups {
+	case signer.ProposedOwners:
+		return a.repeatOwners(ctx, who, p)
+	case signer.ProposedGroups:
 		return a.mapGroups(ctx, who, p)
 	}
+	return fmt.Errorf("a proposal of the kind %q", p.Kind)
+}
+
+func (a *API) repeatOwners(ctx context.Context, who *Asker, p signer.Proposal) error {
 	var s signer.Site
 	if err := json.Unmarshal(p.Change, &s); err != nil {
 		return err

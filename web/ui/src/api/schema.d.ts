@@ -132,7 +132,7 @@ export interface paths {
         put?: never;
         /**
          * Get one mail when an offline device is online
-         * @description For whoever sees the device, and not with an API token. It is remembered for 30 days.
+         * @description For every person who can see the device. API tokens are refused. The wish expires after 30 days.
          */
         post: operations["tell-device-online"];
         /** Do not get that mail */

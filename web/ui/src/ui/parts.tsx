@@ -151,7 +151,7 @@ export function Dialog({ title, onClose, children, foot, onSubmit, sheet }: { ti
     e.preventDefault();
     onSubmit?.(e);
   };
-  // A busy browser says late that a dialog was closed. By then another one may stand in its place, which must stay.
+  // A busy browser can send the close event late. By then another dialog may be open, and this event must not close it.
   const closed = (e: Event) => {
     if ((e.currentTarget as Element).isConnected) onClose();
   };
